@@ -1,0 +1,1 @@
+"""Do the published numbers on teacher-student relationships hold?"""
