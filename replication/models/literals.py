@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from replication.errors import ModelError
 
-__all__ = ["Tau2IntervalMethod", "Tau2Method", "TestMethod", "check_choice"]
+__all__ = ["PriorScale", "Tau2IntervalMethod", "Tau2Method", "TestMethod", "check_choice"]
 
 # Estimators of the between-study variance tau2; EE is the common-effect model (tau2 = 0 by assumption).
 Tau2Method = Literal["EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM"]
@@ -16,6 +16,9 @@ TestMethod = Literal["z", "t", "knha", "adhoc"]
 
 # Intervals for tau2.
 Tau2IntervalMethod = Literal["qprofile", "profile", "wald"]
+
+# The quantity a heterogeneity prior is stated on: the standard deviation or the variance.
+PriorScale = Literal["tau", "tau2"]
 
 
 def check_choice(value: str, choices: object, option: str) -> None:

@@ -1,0 +1,164 @@
+"""From what a user passes to what a model needs: checked shapes, complete rows, a design of full rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Note
+
+__all__ = ["EffectData", "check_level", "list_rows", "prepare_effects"]
+
+# A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
+COLLINEAR = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectData:
+    """What a two-level model was fitted to: `y, v (k,)`, design `x (k, p)`, user `weights (k,)` if any.
+
+    `rows` are the positions of the k effects in the arrays as they were passed.
+    """
+
+    y: Array
+    v: Array
+    x: Array
+    names: tuple[str, ...]
+    rows: tuple[int, ...]
+    weights: Array | None = None
+
+
+def prepare_effects(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
+) -> tuple[EffectData, tuple[Note, ...]]:
+    """Check the input, leave out rows with a NaN (with a note that names them) and make sure the design has full rank.
+
+    Raises `ModelError` for unequal lengths, infinite or negative values, no rows left, or collinear columns.
+    """
+    effects = _vector(y, "y", None)
+    k = len(effects)
+    variances = _vector(v, "v", k)
+    design = np.ones((k, 1)) if x is None else _matrix(x, k)
+    labels = _labels(names, design.shape[1], intercept_only=x is None)
+    user = None if weights is None else _vector(weights, "weights", k)
+    kept, notes = _complete_rows(effects, variances, design, user)
+    data = EffectData(
+        effects[kept],
+        variances[kept],
+        design[kept],
+        labels,
+        tuple(int(i) for i in np.flatnonzero(kept)),
+        None if user is None else user[kept],
+    )
+    _check_values(data)
+    _check_rank(data)
+    return data, notes
+
+
+def check_level(level: float) -> float:
+    """The confidence level itself, or a `ModelError` unless it lies between 0 and 1."""
+    if not 0.0 < level < 1.0:
+        raise ModelError(f"level={level!r} is not between 0 and 1; write 0.95 for a 95 % interval.")
+    return float(level)
+
+
+def list_rows(rows: Sequence[int], most: int = 10) -> str:
+    """Rows for a message, counted from 0: `3, 5 and 9`; long lists are cut with their number.
+
+    >>> list_rows([3, 5, 9])
+    'rows 3, 5 and 9'
+    """
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    if len(rows) > most:
+        return f"rows {', '.join(map(str, rows[:most]))} and {len(rows) - most} more"
+    return f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
+
+
+def _vector(values: ArrayLike, name: str, length: int | None) -> Array:
+    try:
+        vector = np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} holds something that is not a number ({error}); pass one number an effect.") from None
+    if vector.ndim != 1:
+        raise ModelError(f"{name} has shape {vector.shape}; pass a vector with one number an effect.")
+    if length is not None and len(vector) != length:
+        raise ModelError(f"{name} has {len(vector)} values but y has {length}; pass one value an effect.")
+    return vector
+
+
+def _matrix(x: ArrayLike, k: int) -> Array:
+    matrix = np.array(x, dtype=float)
+    if matrix.ndim != 2 or len(matrix) != k or matrix.shape[1] == 0:
+        raise ModelError(
+            f"x has shape {matrix.shape}; pass the whole design as ({k}, p), a row an effect, "
+            "with a column of ones if the model has an intercept."
+        )
+    return matrix
+
+
+def _labels(names: Sequence[str] | None, p: int, *, intercept_only: bool) -> tuple[str, ...]:
+    if names is None:
+        return ("intercept",) if intercept_only else tuple(f"x{j}" for j in range(p))
+    labels = tuple(names)
+    if len(labels) != p or len(set(labels)) != p:
+        raise ModelError(f"names={labels!r} does not name the {p} columns of the design; pass {p} different names.")
+    return labels
+
+
+def _complete_rows(y: Array, v: Array, x: Array, weights: Array | None) -> tuple[NDArray[np.bool_], tuple[Note, ...]]:
+    missing = np.isnan(y) | np.isnan(v) | np.isnan(x).any(axis=1)
+    if weights is not None:
+        missing |= np.isnan(weights)
+    if missing.all():
+        raise ModelError(
+            f"no effect is left: of {len(y)} rows every one has a missing value; pass at least one whole row."
+        )
+    rows = tuple(int(i) for i in np.flatnonzero(missing))
+    if not rows:
+        return ~missing, ()
+    return ~missing, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
+
+
+def _check_values(data: EffectData) -> None:
+    finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
+    _refuse(data, ~finite, "hold an infinite value; correct it, or make it NaN to leave the row out")
+    _refuse(data, data.v < 0, "have a negative sampling variance; pass variances (squared standard errors)")
+    if data.weights is not None:
+        bad = ~np.isfinite(data.weights) | (data.weights < 0)
+        _refuse(data, bad, "have a negative or infinite weight; pass weights of 0 or more")
+
+
+def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:
+    if bad.any():
+        rows = [data.rows[i] for i in np.flatnonzero(bad)]
+        raise ModelError(f"{list_rows(rows)} {problem}.")
+
+
+def _check_rank(data: EffectData) -> None:
+    k, p = data.x.shape
+    if p == 1 and data.x.any():
+        return
+    if p > k:
+        raise ModelError(f"{p} coefficients ({', '.join(data.names)}) but only {k} effects; use fewer moderators.")
+    lengths = np.linalg.norm(data.x, axis=0)
+    for j in range(p):
+        if lengths[j] == 0:
+            raise ModelError(f"column {data.names[j]!r} is all zeros; leave it out.")
+        before = data.x[:, :j] / lengths[:j]
+        column = data.x[:, j] / lengths[j]
+        share = np.linalg.lstsq(before, column)[0] if j else np.zeros(0)
+        if np.linalg.norm(column - before @ share) < COLLINEAR:
+            others = [repr(data.names[i]) for i in range(j) if abs(share[i]) > 1e-8]
+            raise ModelError(
+                f"column {data.names[j]!r} is a combination of {', '.join(others)}: their effects cannot be told "
+                "apart; leave one of them out."
+            )

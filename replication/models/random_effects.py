@@ -1,0 +1,257 @@
+"""The random-effects model and meta-regression: `y_i = x_i' beta + u_i + e_i`, `u_i ~ N(0, tau2)`, `e_i ~ N(0, v_i)`.
+
+Steps, each its own function: estimate tau2 (`tau2.py`), weigh by `1 / (v + tau2)` (`weighted.py`), scale the
+covariance by the test asked for, and describe the heterogeneity. The common-effect model is the case tau2 = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.intervals import q_profile
+from replication.models.literals import Tau2Method, TestMethod, check_choice
+from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
+from replication.models.tau2 import Tau2, estimate_tau2, search_floor
+from replication.models.weighted import (
+    Basis,
+    EffectSets,
+    Weighted,
+    log_likelihood,
+    orthonormal,
+    rss,
+    single_set,
+    trace_P,
+    weighted_at,
+)
+
+__all__ = ["fit_random_effects"]
+
+# Estimators that weigh by 1 / v and so need every v > 0.
+INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    tau2: Tau2Method
+    test: TestMethod
+    level: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coefficients:
+    beta: Array
+    vcov: Array
+    rss: float
+
+
+def fit_random_effects(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    method: Tau2Method = "REML",
+    test: TestMethod = "knha",
+    level: float = 0.95,
+    names: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
+) -> Fit:
+    """Fit a random-effects, common-effect (`method="EE"`) or meta-regression model.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and their sampling variances, on one scale
+    x : (k, p) whole design, intercept column included; None fits an intercept only
+    method : estimator of tau2. REML has the least bias of the common ones (Viechtbauer 2005)
+    test : z, t, knha (Knapp & Hartung 2003) or adhoc (knha, never narrower than t). knha keeps its level at small k
+        (IntHout et al. 2014)
+    level : confidence level
+    names : names of the p coefficients
+    weights : (k,) weights to use for the coefficients instead of `1 / (v + tau2)`
+
+    Returns a `Fit` with the component "tau2"; its `data` is an `EffectData`.
+
+    Raises `ModelError` when the numbers cannot carry the model; the message names the rows or columns.
+
+    >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL", test="z")
+    >>> round(float(fit.beta[0]), 6), round(fit.component("tau2").estimate, 6)
+    (0.232723, 0.007059)
+    """
+    check_choice(method, Tau2Method, "method")
+    check_choice(test, TestMethod, "test")
+    data, notes = prepare_effects(y, v, x, names, weights)
+    choices = _Choices(method, test, check_level(level))
+    if len(data.y) == data.x.shape[1]:
+        return _saturated(data, choices, notes)
+    return _fit(data, choices, notes)
+
+
+def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
+    basis = orthonormal(data.x)
+    sets = single_set(data.y, data.v, basis)
+    notes += _zero_variance_notes(data, choices.tau2)
+    tau2 = estimate_tau2(sets, choices.tau2)
+    _refuse_infinite_weights(data, sets, tau2)
+    weighted = weighted_at(sets, tau2.value[:, None])
+    coefficients = _coefficients(data, basis, sets, weighted)
+    scale, scale_notes = _test_scale(data, coefficients, float(rss(weighted)[0, 0]), choices.test)
+    df = float("inf") if choices.test == "z" else float(len(data.y) - len(data.names))
+    return Fit(
+        method={
+            "tau2": choices.tau2,
+            "test": choices.test,
+            "weights": "1/(v+tau2)" if data.weights is None else "as given",
+        },
+        names=data.names,
+        beta=coefficients.beta,
+        vcov=scale * coefficients.vcov,
+        df=np.full(len(data.names), df),
+        components=(_component(sets, tau2, choices),),
+        loglik=_log_likelihood(data, sets, weighted, coefficients, restricted=choices.tau2 == "REML"),
+        k=len(data.y),
+        level=choices.level,
+        heterogeneity=_heterogeneity(data, basis, sets, float(tau2.value[0]), choices.tau2),
+        notes=notes + _tau2_notes(tau2, choices.tau2) + scale_notes,
+        data=data,
+    )
+
+
+def _coefficients(data: EffectData, basis: Basis, sets: EffectSets, fit: Weighted) -> _Coefficients:
+    """Coefficients with weights `1 / (v + tau2)`, or with the user's weights and the sandwich that goes with them."""
+    if data.weights is None:
+        gamma, cov, ss = fit.gamma[0, 0], fit.M[0, 0], float(rss(fit)[0, 0])
+    else:
+        Q, a = basis.columns, data.weights
+        bread = _invert_weighted(Q, a)
+        gamma = bread @ (Q.T @ (a * sets.y[0, 0]))
+        cov = bread @ (Q.T * (a * a / fit.w[0, 0])) @ Q @ bread
+        ss = float(fit.w[0, 0] @ (sets.y[0, 0] - Q @ gamma) ** 2)
+    T = basis.to_beta
+    return _Coefficients(T @ (sets.start[0] + gamma), T @ cov @ T.T, ss)
+
+
+def _invert_weighted(Q: Array, weights: Array) -> Array:
+    A = (Q.T * weights) @ Q
+    if np.linalg.matrix_rank(A, hermitian=True) < len(A):
+        raise ModelError("the weights leave too few effects for the coefficients; give more rows a positive weight.")
+    return np.asarray(np.linalg.inv(A))
+
+
+def _test_scale(data: EffectData, fit: _Coefficients, ss: float, test: TestMethod) -> tuple[float, tuple[Note, ...]]:
+    """Knapp & Hartung's factor on the covariance, the residual mean square; at least 1 for adhoc; 1 for z and t."""
+    if test not in ("knha", "adhoc"):
+        return 1.0, ()
+    residuals = np.abs(data.y - data.x @ fit.beta)
+    if data.weights is None and residuals.max() <= 16 * np.finfo(float).eps * np.abs(data.y).max():
+        message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
+        return (0.0, (Note("perfect-fit", message),)) if test == "knha" else (1.0, ())
+    scale = ss / (len(data.y) - len(data.names))
+    return (scale if test == "knha" else max(1.0, scale)), ()
+
+
+def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
+    value = float(tau2.value[0])
+    if choices.tau2 == "EE":
+        return Component("tau2", 0.0)
+    return Component("tau2", value, float(tau2.se[0]), q_profile(sets, choices.level), at_boundary=value == 0.0)
+
+
+def _log_likelihood(
+    data: EffectData, sets: EffectSets, fit: Weighted, coefficients: _Coefficients, *, restricted: bool
+) -> float:
+    """At the coefficients reported; restricted for REML, with `0.5 log det X'X` so that scaling x leaves it alone."""
+    at_weighted = float(log_likelihood(sets, fit, restricted=restricted)[0, 0])
+    return at_weighted - 0.5 * (coefficients.rss - float(rss(fit)[0, 0]))
+
+
+def _heterogeneity(data: EffectData, basis: Basis, sets: EffectSets, tau2: float, method: Tau2Method) -> Heterogeneity:
+    """Cochran's Q at tau2 = 0; I2 and H2 from tau2 and the typical variance (from Q for EE)."""
+    df = len(data.y) - len(data.names)
+    if (data.v == 0).any():
+        nan = float("nan")
+        return Heterogeneity(nan, df, nan, nan, nan, _r2(data, basis, tau2, method))
+    common = weighted_at(sets, np.zeros((1, 1)))
+    q = float(rss(common)[0, 0])
+    p = float(special.chdtrc(df, q))
+    if method == "EE":
+        return Heterogeneity(q, df, p, max(0.0, 100.0 * (1.0 - df / q)) if q > 0 else 0.0, q / df)
+    typical = df / float(trace_P(sets, common)[0, 0])
+    H2 = 1.0 + tau2 / typical
+    return Heterogeneity(q, df, p, 100.0 * tau2 / (tau2 + typical), H2, _r2(data, basis, tau2, method))
+
+
+def _r2(data: EffectData, basis: Basis, tau2: float, method: Tau2Method) -> float:
+    """Per cent of the tau2 without moderators that they account for (Raudenbush 2009); NaN without an intercept."""
+    k, p = data.x.shape
+    ones = np.ones(k)
+    if p == 1 or np.abs(ones - basis.columns @ (basis.columns.T @ ones)).max() > 1e-8:
+        return float("nan")
+    null = float(estimate_tau2(single_set(data.y, data.v, orthonormal(ones[:, None])), method).value[0])
+    return max(0.0, 100.0 * (null - tau2) / null) if null > 0 else float("nan")
+
+
+def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
+    """As many coefficients as effects (a single study, most often): the common-effect result, tau2 not defined."""
+    if (data.v == 0).all():
+        raise ModelError("the only effects have sampling variance 0: nothing can be estimated; pass their variances.")
+    k = len(data.y)
+    T = np.linalg.inv(data.x)
+    message = (
+        f"{k} effect{'s' * (k > 1)} for as many coefficients: tau2 cannot be estimated; common-effect result, z test."
+    )
+    nan = float("nan")
+    beta = T @ data.y
+    return Fit(
+        method={"tau2": "EE", "test": "z", "weights": "1/v"},
+        names=data.names,
+        beta=beta,
+        vcov=(T * data.v) @ T.T,
+        df=np.full(k, np.inf),
+        components=(Component("tau2", nan),),
+        loglik=nan if (data.v == 0).any() else -0.5 * float(np.log(2.0 * np.pi * data.v).sum()),
+        k=k,
+        level=choices.level,
+        heterogeneity=Heterogeneity(0.0, 0, nan, nan, nan),
+        notes=(*notes, Note("saturated", message)),
+        data=data,
+    )
+
+
+def _zero_variance_notes(data: EffectData, method: Tau2Method) -> tuple[Note, ...]:
+    rows = tuple(data.rows[i] for i in np.flatnonzero(data.v == 0))
+    if not rows:
+        return ()
+    if method in INVERSE_VARIANCE:
+        raise ModelError(
+            f"{list_rows(rows)} with sampling variance 0, which {method} would weigh infinitely; "
+            "correct the variance, leave the rows out, or use REML, PM, SJ or HE."
+        )
+    return (Note("zero-variance", f"{list_rows(rows)} with sampling variance 0: Q, I2 and H2 are not defined.", rows),)
+
+
+def _refuse_infinite_weights(data: EffectData, sets: EffectSets, tau2: Tau2) -> None:
+    if (data.v == 0).any() and tau2.value[0] <= search_floor(sets)[0][0, 0]:
+        rows = [data.rows[i] for i in np.flatnonzero(data.v == 0)]
+        raise ModelError(
+            f"{list_rows(rows)} with sampling variance 0 and tau2 estimated as 0: the weights are infinite; "
+            "correct the variances or leave the rows out."
+        )
+
+
+def _tau2_notes(tau2: Tau2, method: Tau2Method) -> tuple[Note, ...]:
+    notes = []
+    if method != "EE" and tau2.value[0] == 0.0:
+        notes.append(Note("boundary", "tau2 is estimated as 0, the edge of its range; its se is not to be trusted."))
+    if not tau2.converged[0]:
+        notes.append(Note("not-converged", f"tau2 by {method} did not settle; compare another estimator."))
+    if tau2.peaks[0] > 1:
+        notes.append(
+            Note("several-peaks", f"the likelihood has {tau2.peaks[0]} peaks in tau2; the highest is reported.")
+        )
+    return tuple(notes)

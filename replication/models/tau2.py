@@ -1,0 +1,231 @@
+"""Estimators of the between-study variance tau2, for any number of data sets at once.
+
+Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (2015), with `w_i = 1 / (v_i + tau2)`:
+
+- closed moments: HE, DL, HS, HSk, SJ;
+- the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM and EB
+  (its mean, k - p) and PMM (its median);
+- the likelihood: ML and REML. The profile may have several peaks, so every fall of the score through zero on a fine
+  grid of a proven range, and tau2 = 0, is a candidate; the highest wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from replication.models.fit import Array
+from replication.models.literals import Tau2Method
+from replication.models.roots import Roots, falling_roots
+from replication.models.weighted import (
+    EffectSets,
+    Weighted,
+    log_likelihood,
+    quadratic_PP,
+    quadratic_PPP,
+    rss,
+    take,
+    trace_P,
+    trace_PP,
+    weighted_at,
+    weighted_with,
+)
+
+__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "search_floor", "solve_q", "typical_variance"]
+
+# Spacing of the search grid in log(tau2 + v_min): well below the width of any peak of the profile, about 1.
+GRID_STEP = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tau2:
+    """One estimate per data set `(B,)`; `peaks` counts the local maxima of the likelihood (1 for other estimators)."""
+
+    value: Array
+    se: Array
+    converged: NDArray[np.bool_]
+    peaks: NDArray[np.intp]
+
+
+def estimate_tau2(sets: EffectSets, method: Tau2Method) -> Tau2:
+    """Estimate tau2 of every data set; negative estimates are set to 0."""
+    one = np.ones(sets.size, dtype=np.intp)
+    if method == "EE":
+        return Tau2(np.zeros(sets.size), np.full(sets.size, np.nan), one == 1, one)
+    if method in ("ML", "REML"):
+        return _likelihood(sets, restricted=method == "REML")
+    if method in ("PM", "EB", "PMM"):
+        df = np.broadcast_to(sets.k - sets.p, (sets.size, 1))
+        target = np.asarray(special.chdtri(df, 0.5) if method == "PMM" else df, dtype=np.float64)
+        roots = solve_q(sets, target)
+        return Tau2(roots.value[:, 0], _se_q(sets, roots.value)[:, 0], roots.converged[:, 0], one)
+    value, se = _moment(sets, method)
+    return Tau2(value[:, 0], se[:, 0], one == 1, one)
+
+
+def typical_variance(sets: EffectSets) -> Array:
+    """The typical sampling variance `(B, 1)` of I2 and H2: `(k - p) / tr P` at tau2 = 0 (Higgins & Thompson 2002)."""
+    return np.asarray((sets.k - sets.p) / trace_P(sets, weighted_at(sets, np.zeros((sets.size, 1)))))
+
+
+def solve_q(sets: EffectSets, target: Array) -> Roots:
+    """The tau2 `(B, G)` at which `y'Py` equals `target (B, G)`; 0 where it is below the target at tau2 = 0 already.
+
+    `1 / y'Py` is nearly linear in tau2, so Newton's method is used on that scale.
+    """
+    low, offset = search_floor(sets)
+    high = np.maximum(_residual_ss(sets) / target - offset, low)
+
+    def function(tau2: Array) -> tuple[Array, Array]:
+        fit = weighted_at(sets, tau2)
+        q = rss(fit)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1.0 / target - 1.0 / q, -quadratic_PP(fit) / (q * q)
+
+    low = np.broadcast_to(low, high.shape)
+    below = rss(weighted_at(sets, low)) <= target
+    roots = falling_roots(function, low, np.where(below, low, high), np.broadcast_to(offset, high.shape))
+    return Roots(np.where(below, 0.0, roots.value), roots.converged | below)
+
+
+def likelihood_score(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """Derivative `(B, G)` of the (restricted) log-likelihood in tau2: `(y'PPy - tr P) / 2`, with `tr W` for ML."""
+    trace = trace_P(sets, fit) if restricted else fit.cw.sum(-1)
+    return np.asarray(0.5 * (quadratic_PP(fit) - trace))
+
+
+def _score_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    trace = trace_PP(sets, fit) if restricted else (fit.cw * fit.w).sum(-1)
+    return np.asarray(0.5 * trace - quadratic_PPP(sets, fit))
+
+
+def search_floor(sets: EffectSets) -> tuple[Array, Array]:
+    """Least trial tau2 `(B, 1)` and the offset that scales it, the least variance in use.
+
+    The floor is 0 unless some variance is 0: then weights at tau2 = 0 are infinite and the floor is a millionth of
+    the least positive variance (of the residual mean square, where there is none).
+    """
+    used = sets.counts > 0
+    least = np.where(used, sets.v, np.inf).min(-1)
+    if (least > 0).all():
+        return np.zeros_like(least), least
+    positive = np.where(used & (sets.v > 0), sets.v, np.inf).min(-1)
+    spread = _residual_ss(sets) / sets.k
+    floor = 1e-6 * np.where(np.isfinite(positive), positive, np.where(spread > 0, spread, 1.0))
+    return np.where(least > 0, 0.0, floor), np.where(least > 0, least, floor)
+
+
+def _residual_ss(sets: EffectSets) -> Array:
+    """Least-squares residual sum of squares `(B, 1)`."""
+    return rss(weighted_with(sets, np.ones_like(sets.v)))
+
+
+def _search_grid(sets: EffectSets) -> tuple[Array, Array]:
+    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative; and v_min.
+
+    With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
+    """
+    floor, offset = search_floor(sets)
+    s2 = _residual_ss(sets) / (sets.k - sets.p)
+    spread = np.where(sets.counts > 0, sets.v, 0.0).max(-1) - offset
+    bound = np.maximum(0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0)))), offset + floor)
+    start, stop = np.log(offset + floor), np.log(bound)
+    cells = max(4, int(np.ceil((stop - start).max() / GRID_STEP)))
+    grid = np.exp(start + (stop - start) * np.linspace(0.0, 1.0, cells + 1)) - offset
+    grid[:, :1] = floor
+    return np.maximum(grid, floor), offset
+
+
+def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
+    grid, offset = _search_grid(sets)
+    score = likelihood_score(sets, weighted_at(sets, grid), restricted=restricted)
+    size = len(score)
+    index, cell = np.nonzero((score[:, :-1] > 0) & (score[:, 1:] <= 0))
+    inner = _climb(sets, index, grid[index, cell], grid[index, cell + 1], offset, restricted=restricted)
+    at_zero = np.nonzero(score[:, 0] <= 0)[0]
+    owner = np.concatenate([at_zero, index])
+    value = np.concatenate([grid[at_zero, 0], inner.value])
+    converged = np.concatenate([np.ones(len(at_zero), dtype=bool), inner.converged])
+    peaks = np.bincount(owner, minlength=size)
+    best = _highest(sets, owner, value, size, restricted=restricted) if (peaks > 1).any() else np.argsort(owner)
+    tau2 = value[best][:, None]
+    return Tau2(tau2[:, 0], _se_likelihood(sets, tau2, restricted=restricted)[:, 0], converged[best], peaks)
+
+
+def _climb(
+    sets: EffectSets, index: NDArray[np.intp], low: Array, high: Array, offset: Array, *, restricted: bool
+) -> Roots:
+    """The peak between `low` and `high` of the data sets at `index`, one bracket each."""
+    chosen = take(sets, index)
+
+    def function(tau2: Array) -> tuple[Array, Array]:
+        fit = weighted_at(chosen, tau2)
+        score = likelihood_score(chosen, fit, restricted=restricted)
+        return score, _score_slope(chosen, fit, restricted=restricted)
+
+    scale = np.broadcast_to(offset, (sets.size, 1))[index]
+    roots = falling_roots(function, low[:, None], high[:, None], scale)
+    return Roots(roots.value[:, 0], roots.converged[:, 0])
+
+
+def _highest(
+    sets: EffectSets, owner: NDArray[np.intp], value: Array, size: int, *, restricted: bool
+) -> NDArray[np.intp]:
+    """Position of each set's candidate with the greatest likelihood."""
+    chosen = take(sets, owner)
+    height = log_likelihood(chosen, weighted_at(chosen, value[:, None]), restricted=restricted)[:, 0]
+    order = np.lexsort((-height, owner))
+    return order[np.searchsorted(owner[order], np.arange(size))]
+
+
+def _se_likelihood(sets: EffectSets, tau2: Array, *, restricted: bool) -> Array:
+    """From the expected information `tr PP / 2` (REML) or `tr WW / 2` (ML)."""
+    fit = weighted_at(sets, tau2)
+    information = trace_PP(sets, fit) if restricted else (fit.cw * fit.w).sum(-1)
+    return np.asarray(np.sqrt(2.0 / information))
+
+
+def _se_q(sets: EffectSets, tau2: Array) -> Array:
+    """Of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
+    df = sets.k - sets.p
+    return np.asarray(sets.k * np.sqrt(2.0 / df) / weighted_at(sets, tau2).cw.sum(-1))
+
+
+def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
+    """Closed estimators: untruncated value from a quadratic form in fixed weights, se by its normal-theory variance."""
+    if method == "SJ":
+        return _sidik_jonkman(sets)
+    w = np.ones_like(sets.v) if method == "HE" else 1.0 / sets.v
+    fit = weighted_with(sets, w)
+    df = sets.k - sets.p
+    expected = trace_P(sets, fit, sets.v)
+    excess, divisor = rss(fit) - expected, trace_P(sets, fit)
+    if method in ("HS", "HSk"):
+        small = sets.k / df if method == "HSk" else np.ones_like(df)
+        excess, divisor = rss(fit) - sets.k / small, fit.cw.sum(-1) / small
+    value = np.maximum(excess / divisor, 0.0)
+    return value, _quadratic_sd(sets, fit, value) / divisor
+
+
+def _quadratic_sd(sets: EffectSets, fit: Weighted, tau2: Array) -> Array:
+    """Standard deviation of `y'Py` when `y` has variances `v + tau2`: `sqrt(2 tr P(V + tau2)P(V + tau2))`."""
+    return np.asarray(np.sqrt(2.0 * trace_PP(sets, fit, sets.v + tau2[..., None])))
+
+
+def _sidik_jonkman(sets: EffectSets) -> tuple[Array, Array]:
+    """Two steps: the crude variance of `y`, then its multiple that makes the scaled residual mean square 1."""
+    crude = _crude_variance(sets)
+    safe = np.where(crude > 0, crude, 1.0)
+    fit = weighted_at(sets, safe)
+    df = sets.k - sets.p
+    value = np.where(crude > 0, safe * rss(fit) / df, 0.0)
+    return value, np.where(crude > 0, safe * _quadratic_sd(sets, fit, value) / df, 0.0)
+
+
+def _crude_variance(sets: EffectSets) -> Array:
+    y = sets.y + (sets.start[:, None, :] @ sets.basis.swapaxes(-1, -2))
+    mean = (sets.counts * y).sum(-1, keepdims=True) / sets.k[..., None]
+    return np.asarray((sets.counts * (y - mean) ** 2).sum(-1) / sets.k)

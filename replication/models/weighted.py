@@ -1,0 +1,198 @@
+"""Weighted least squares at a given tau2: the one kernel under every estimator, single or in bulk.
+
+Two ideas:
+
+1. Everything carries a leading axis of B data sets, so a single fit is a batch of one and both give the same numbers.
+   Shapes: `y, v, counts (B, 1, k)`, `tau2 (B, G)` for G trial values a set, hence `w (B, G, k)`. A first axis of
+   length 1 is shared by all sets. `counts` says how often a row is used (bootstrap); 0 leaves it out (subsets).
+2. The design is replaced by an orthonormal basis of its columns and `y` by its least-squares residuals, so scale,
+   shift and badly scaled moderators cost no digits. With `P = W - W X (X'WX)^-1 X'W` as in the literature,
+   `y'Py`, `tr P`, `tr PP` and the like do not depend on the basis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.models.fit import Array
+
+__all__ = [
+    "Basis",
+    "EffectSets",
+    "Weighted",
+    "effect_sets",
+    "log_likelihood",
+    "moments",
+    "orthonormal",
+    "quadratic_PP",
+    "quadratic_PPP",
+    "rss",
+    "single_set",
+    "take",
+    "trace_P",
+    "trace_PP",
+    "weighted_at",
+    "weighted_with",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectSets:
+    """B data sets of k effects. `start (B, p)` is the least-squares fit already taken out of `y`.
+
+    `basis (B or 1, k, p)` has orthonormal columns; `products (B or 1, k, p * p)` are its row-wise outer products.
+    """
+
+    y: Array
+    v: Array
+    counts: Array
+    basis: Array
+    products: Array
+    start: Array
+
+    @property
+    def k(self) -> Array:
+        """Rows in use per set `(B, 1)`, counting repeats."""
+        return np.asarray(self.counts.sum(-1))
+
+    @property
+    def p(self) -> int:
+        """Number of coefficients."""
+        return int(self.basis.shape[-1])
+
+    @property
+    def size(self) -> int:
+        """Number of data sets B."""
+        return max(len(self.y), len(self.v), len(self.counts), len(self.basis))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """Orthonormal `columns (k, p)` of a design and `to_beta (p, p)`: `beta = to_beta @ gamma`."""
+
+    columns: Array
+    to_beta: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighted:
+    """The weighted least-squares fit at `tau2 (B, G)`: weights `w`, `cw` = counts x w, residuals `e (B, G, k)`,
+
+    coefficients on the basis `gamma (B, G, p)`, `A = X'WX` and its inverse `M (B, G, p, p)`.
+    """
+
+    w: Array
+    cw: Array
+    e: Array
+    gamma: Array
+    A: Array
+    M: Array
+
+
+def effect_sets(y: Array, v: Array, basis: Array, counts: Array | None = None) -> EffectSets:
+    """Build `EffectSets` from `y, v (B or 1, k)`, `basis (B or 1, k, p)` and `counts (B or 1, k)` (1 if None)."""
+    c = np.ones((1, y.shape[-1])) if counts is None else counts
+    products = (basis[..., :, None] * basis[..., None, :]).reshape(*basis.shape[:-1], -1)
+    start = y[:, None, :] @ basis
+    centred = y - (start @ basis.swapaxes(-1, -2))[:, 0]
+    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0])
+
+
+def orthonormal(x: Array) -> Basis:
+    """Orthonormal columns spanning those of `x (k, p)`, which must have full rank."""
+    if x.shape[1] == 1:
+        length = float(np.sqrt(x[:, 0] @ x[:, 0]))
+        return Basis(x / length, np.array([[1.0 / length]]))
+    lengths = np.sqrt((x * x).sum(0))
+    q, r = np.linalg.qr(x / lengths)
+    return Basis(q, np.linalg.inv(r) / lengths[:, None])
+
+
+def single_set(y: Array, v: Array, basis: Basis) -> EffectSets:
+    """One data set `y, v (k,)` as a batch of one."""
+    return effect_sets(y[None], v[None], basis.columns[None])
+
+
+def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
+    """The data sets at `index`, in that order; a shared axis stays shared."""
+
+    def pick(array: Array) -> Array:
+        return array if len(array) == 1 else array[index]
+
+    return EffectSets(*(pick(a) for a in (sets.y, sets.v, sets.counts, sets.basis, sets.products, sets.start)))
+
+
+def moments(sets: EffectSets, weights: Array) -> Array:
+    """`sum_i weights_i x_i x_i'` as `(B, G, p, p)` for `weights (B, G, k)`."""
+    p = sets.p
+    return np.asarray(_project(weights, sets.products)).reshape(*weights.shape[:-1], p, p)
+
+
+def _project(values: Array, basis: Array) -> Array:
+    """`values (B, G, k) @ basis (B or 1, k, m)`: one matrix product where the basis is shared."""
+    if len(basis) == 1:
+        flat = values.reshape(-1, values.shape[-1]) @ basis[0]
+        return np.asarray(flat.reshape(*values.shape[:-1], basis.shape[-1]))
+    return np.asarray(values @ basis)
+
+
+def _inverse(A: Array) -> Array:
+    return np.asarray(1.0 / A if A.shape[-1] == 1 else np.linalg.inv(A), dtype=np.float64)
+
+
+def weighted_with(sets: EffectSets, w: Array) -> Weighted:
+    """Fit every set with the weights `w (B, G, k)`."""
+    cw = w * sets.counts
+    A = moments(sets, cw)
+    M = _inverse(A)
+    gamma = np.asarray((_project(cw * sets.y, sets.basis)[..., None, :] @ M)[..., 0, :])
+    e = sets.y - gamma @ sets.basis.swapaxes(-1, -2)
+    return Weighted(w, cw, e, gamma, A, M)
+
+
+def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
+    """Fit every set at `tau2 (B, G)` with weights `1 / (v + tau2)`."""
+    return weighted_with(sets, 1.0 / (sets.v + tau2[..., None]))
+
+
+def rss(fit: Weighted) -> Array:
+    """`y'Py (B, G)`: the weighted residual sum of squares, Cochran's Q at tau2 = 0."""
+    return np.asarray((fit.cw * fit.e * fit.e).sum(-1))
+
+
+def trace_P(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
+    """`tr PD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
+    wd = fit.cw * d
+    return np.asarray(wd.sum(-1) - (fit.M * moments(sets, wd * fit.w)).sum((-1, -2)))
+
+
+def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
+    """`tr PDPD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
+    w2d = fit.cw * fit.w * d
+    w2dd = w2d * d
+    M2 = fit.M @ moments(sets, w2d)
+    M3 = fit.M * moments(sets, w2dd * fit.w)
+    return np.asarray(w2dd.sum(-1) - 2.0 * M3.sum((-1, -2)) + (M2 * M2.swapaxes(-1, -2)).sum((-1, -2)))
+
+
+def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
+    """`y'PPy (B, G)`: minus the slope of `y'Py` in tau2."""
+    return np.asarray((fit.cw * fit.w * fit.e * fit.e).sum(-1))
+
+
+def quadratic_PPP(sets: EffectSets, fit: Weighted) -> Array:  # noqa: N802
+    """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
+    u = fit.w * fit.e
+    z = _project(fit.cw * u, sets.basis)[..., None, :]
+    return np.asarray((fit.cw * u * u).sum(-1) - (z @ fit.M @ z.swapaxes(-1, -2))[..., 0, 0])
+
+
+def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """Normal log-likelihood `(B, G)`, restricted or not, up to the term `0.5 log det X'X` (0 on the basis used)."""
+    df = sets.k - sets.p if restricted else sets.k
+    with np.errstate(divide="ignore"):
+        value = -0.5 * (df * np.log(2.0 * np.pi) - (sets.counts * np.log(fit.w)).sum(-1) + rss(fit))
+    return np.asarray(value - 0.5 * np.linalg.slogdet(fit.A)[1] if restricted else value)
