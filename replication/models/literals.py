@@ -6,7 +6,15 @@ from typing import Literal, get_args
 
 from replication.errors import ModelError
 
-__all__ = ["PriorScale", "Tau2IntervalMethod", "Tau2Method", "TestMethod", "check_choice"]
+__all__ = [
+    "PriorScale",
+    "PriorTarget",
+    "PublishedScale",
+    "Tau2IntervalMethod",
+    "Tau2Method",
+    "TestMethod",
+    "check_choice",
+]
 
 # Estimators of the between-study variance tau2; EE is the common-effect model (tau2 = 0 by assumption).
 Tau2Method = Literal["EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM"]
@@ -19,6 +27,12 @@ Tau2IntervalMethod = Literal["qprofile", "profile", "wald"]
 
 # The quantity a heterogeneity prior is stated on: the standard deviation or the variance.
 PriorScale = Literal["tau", "tau2"]
+
+# The scale a published estimate is printed on: correlations are moved to Fisher's z, anything else is taken as it is.
+PublishedScale = Literal["r", "identity"]
+
+# What a prior made from a published pool is about: the same average, or the mean of another setting.
+PriorTarget = Literal["mean", "setting"]
 
 
 def check_choice(value: str, choices: object, option: str) -> None:
