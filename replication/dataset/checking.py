@@ -1,0 +1,162 @@
+"""Checks across cells, tables and folders: what no single cell can show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.records import Explanation, Reference, Work
+from replication.dataset.vocabulary import Vocabulary
+
+__all__ = ["check_claims", "check_effects", "check_explanations", "check_samples", "check_unique", "check_works"]
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_BOUNDED = ("r", "partial_r")
+
+
+def check_works(
+    works: Mapping[str, Work], references: Mapping[str, Reference], vocabulary: Vocabulary, bib: str
+) -> list[Problem]:
+    """Folder, record and bibliography name the same works, in words of the vocabulary."""
+    problems = []
+    for folder, work in works.items():
+        file = f"{folder}/work.toml"
+        if work.key != folder:
+            problems.append(Problem(file, 0, "key", "key", shown(work.key), f'the folder\'s name, "{folder}"'))
+        for name in ("kind", "role", "setting", "quantitative"):
+            known, value = vocabulary.words(name), str(getattr(work, name))
+            if value not in known:
+                hint = nearest(value, known)
+                problems.append(Problem(file, 0, name, "word", shown(value), f"a word of [{name}]", hint))
+        if folder not in references:
+            hint = f"add an entry @article{{{folder}, …}} to {bib}"
+            problems.append(Problem(file, 0, "key", "no-reference", shown(folder), f"a key of {bib}", hint))
+    lost = [key for key in references if key not in works]
+    return problems + [
+        Problem(bib, 0, key, "no-folder", shown(key), f"a folder {key}/ with a work.toml", "add it") for key in lost
+    ]
+
+
+def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> list[Problem]:
+    """Ids that stand in more than one file."""
+    seen: dict[str, str] = {}
+    problems = []
+    for file, frame in frames:
+        if column not in frame:
+            continue
+        for line, value in zip(frame["line"], frame[column], strict=True):
+            if value in seen and seen[value] != file:
+                expected = "an id used nowhere else"
+                problems.append(
+                    Problem(file, int(line), column, "duplicate-id", shown(value), expected, f"{seen[value]} has it")
+                )
+            seen.setdefault(value, file)
+    return problems
+
+
+def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Problem]:
+    """Samples refer to samples that exist."""
+    problems = _versions(file, samples)
+    for row in _rows(samples):
+        for column in ("subgroup_of", "overlaps"):
+            if row[column] and row[column] not in known:
+                found, hint = shown(row[column]), nearest(row[column], known)
+                problems.append(Problem(file, row["line"], column, "unknown-sample", found, "a sample_id", hint))
+    return problems
+
+
+def check_effects(
+    file: str, effects: pd.DataFrame, samples: pd.DataFrame, measures: pd.DataFrame | None, works: set[str]
+) -> list[Problem]:
+    """Effects against their samples, their measures, their own intervals and each other."""
+    problems = _versions(file, effects)
+    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
+    codes = None if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
+    pairs: dict[tuple[str, ...], int] = {}
+    for row in _rows(effects):
+        problems += _effect_row(file, row, sizes, works)
+        if codes is not None:
+            problems += _measure_codes(file, row, codes)
+        sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
+        pair = (row["sample_id"], row["statistic"], *sides[0], *sides[1])
+        if pair in pairs:
+            expected = "each pair of measures once in a sample"
+            hint = f"row {pairs[pair]} has it already; tell them apart by measure or informant, or delete one"
+            found = shown(row["effect_id"])
+            problems.append(Problem(file, row["line"], "var_b", "duplicate-pair", found, expected, hint))
+        pairs.setdefault(pair, row["line"])
+    return problems
+
+
+def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
+    """Claim ids begin with their work's key."""
+    wrong = claims[~claims["claim_id"].str.startswith(f"{work}-")]
+    problems = [
+        Problem(file, line, "claim_id", "claim-id", shown(claim), f"{work}-001, {work}-002, …")
+        for line, claim in zip(wrong["line"], wrong["claim_id"], strict=True)
+    ]
+    return problems + _versions(file, claims)
+
+
+def check_explanations(file: str, explanations: Iterable[Explanation], claims: set[str]) -> list[Problem]:
+    """Explanations name claims that exist."""
+    return [
+        Problem(file, 0, explanation.id, "unknown-claim", shown(claim), "a claim_id", nearest(claim, claims))
+        for explanation in explanations
+        for claim in explanation.claims
+        if claim not in claims
+    ]
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+
+
+def _versions(file: str, frame: pd.DataFrame) -> list[Problem]:
+    wrong = frame[~frame["since"].str.fullmatch(_VERSION)]
+    return [
+        Problem(file, line, "since", "version", shown(since), "a version such as 1.0.0")
+        for line, since in zip(wrong["line"], wrong["since"], strict=True)
+    ]
+
+
+def _effect_row(file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: set[str]) -> list[Problem]:
+    problems = []
+
+    def say(column: str, rule: str, found: object, expected: str, hint: str = "") -> None:
+        problems.append(Problem(file, row["line"], column, rule, shown(found), expected, hint))
+
+    sample, value, n = row["sample_id"], row["value"], row["n"]
+    if sample not in sizes:
+        say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", nearest(sample, sizes))
+    elif n > sizes[sample]:
+        say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
+    if row["statistic"] in _BOUNDED and not -1 <= value <= 1:
+        say("value", "range", row["value_text"], "a correlation between -1 and 1", "is the decimal point missing?")
+    if row["n_effective"] > n:
+        say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
+    if row["ci_low"] > value or row["ci_high"] < value:
+        interval = f"{row['ci_low']:g} to {row['ci_high']:g}"
+        say("ci_low", "interval", interval, f"an interval around {value:g}", "are the ends swapped?")
+    for key in filter(None, row["used_in"].split(";")):
+        if key not in works:
+            say("used_in", "unknown-work", key, "a work key", nearest(key, works))
+    return problems
+
+
+def _measure_codes(file: str, row: Mapping[str, Any], codes: set[tuple[str, str]]) -> list[Problem]:
+    problems = []
+    for side in ("a", "b"):
+        variable, measure = row[f"var_{side}"], row[f"measure_{side}"]
+        if measure and (variable, measure) not in codes:
+            known = [code for name, code in codes if name == variable]
+            expected = f"a measure of {variable} in measures.csv"
+            hint = nearest(measure, known) if known else "add it to measures.csv"
+            problems.append(
+                Problem(file, row["line"], f"measure_{side}", "unknown-measure", shown(measure), expected, hint)
+            )
+    return problems

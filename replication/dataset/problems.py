@@ -1,0 +1,78 @@
+"""A problem in the data, in a coder's words: file, row, column, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Problem", "Severity", "format_problems", "nearest", "shown"]
+
+Severity = Literal["error", "warning"]
+_LONGEST = 60
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong at one place. `row` is the line in the file (the header is line 1), 0 for the whole file."""
+
+    file: str
+    row: int
+    column: str
+    rule: str
+    found: str
+    expected: str
+    hint: str = ""
+    severity: Severity = "error"
+
+    @property
+    def place(self) -> str:
+        """File, row and column, as a reader would look them up."""
+        row = f", row {self.row}" if self.row else ""
+        column = f", column {self.column}" if self.column else ""
+        return f"{self.file}{row}{column}"
+
+    def __str__(self) -> str:
+        found = f"found {self.found}; " if self.found else ""
+        hint = f" → {self.hint}" if self.hint else ""
+        mark = "" if self.severity == "error" else "warning: "
+        return f"{self.place}: {mark}{found}expected {self.expected} [{self.rule}]{hint}"
+
+
+def shown(value: object) -> str:
+    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks made visible.
+
+    >>> shown("a" * 80)[-14:]
+    '… (80 letters)'
+    >>> shown("1\\u202e2")
+    '"1<U+202E>2"'
+    """
+    text = "" if value is None else str(value)
+    cut = text[:_LONGEST]
+    safe = "".join(c if unicodedata.category(c)[0] != "C" else f"<U+{ord(c):04X}>" for c in cut)
+    return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A hint naming the closest allowed word, or all of them when none is close.
+
+    >>> nearest("engagment", ["engagement", "achievement"])
+    'did you mean "engagement"?'
+    """
+    known = list(words)
+    close = difflib.get_close_matches(word[:_LONGEST], known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f"use one of: {listed}"
+
+
+def format_problems(problems: Sequence[Problem], limit: int = 200) -> str:
+    """All problems, one a line, the first `limit` in full and the count of the rest."""
+    ordered = sorted(problems)
+    lines = [str(p) for p in ordered[:limit]]
+    if len(ordered) > limit:
+        lines.append(f"… and {len(ordered) - limit} more problems of the same kinds; mend these and run again")
+    return "\n".join(lines)

@@ -1,0 +1,221 @@
+"""TOML records of the dataset, checked by pydantic: works, corrections, explanations, statements and traps."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.reading import read_bytes
+
+__all__ = [
+    "Article",
+    "ArticleFile",
+    "Bullying",
+    "Correction",
+    "CorrectionFile",
+    "Explanation",
+    "ExplanationFile",
+    "RecordType",
+    "Reference",
+    "Statement",
+    "Trap",
+    "TrapFile",
+    "Work",
+    "parse_record",
+    "read_toml",
+]
+
+_LARGEST_TOML = 2_000_000
+Filled = Annotated[str, StringConstraints(min_length=1, max_length=5000, strip_whitespace=True)]
+Short = Annotated[str, StringConstraints(max_length=5000)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Bullying(_Record):
+    """What a cited work can say on relationship and bullying, by its abstract."""
+
+    relationship_measured: Filled
+    bullying_measured: Filled
+    usable_for_pool: Filled
+
+
+class Work(_Record):
+    """One work (`work.toml`). Title, authors and year are in `references.bib` under the same key."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{2,39}$")]
+    kind: Filled
+    role: Filled
+    setting: Filled
+    quantitative: Filled
+    peer_reviewed: bool = True
+    design: Short = ""
+    argues: Short = ""
+    missing: Short = ""
+    fit: Short = ""
+    bullying: Bullying | None = None
+
+
+class Correction(_Record):
+    """An error in print, or a point that no record settles."""
+
+    id: Filled
+    works: list[str] = Field(default_factory=list)
+    status: Filled
+    printed: Short = ""
+    corrected: Short = ""
+    record: Short = ""
+    reason: Short = ""
+
+
+class CorrectionFile(_Record):
+    """`corrections.toml`."""
+
+    correction: list[Correction]
+
+
+class Explanation(_Record):
+    """Why our number differs from the printed one. It expires: when a claim no longer differs, a test fails."""
+
+    id: Filled
+    claims: list[Filled] = Field(min_length=1)
+    reason: Filled
+    evidence: Filled
+
+
+class ExplanationFile(_Record):
+    """`explanations.toml`."""
+
+    explanation: list[Explanation]
+
+
+class Statement(_Record):
+    """One statement of the article in our words, in English and Norwegian."""
+
+    id: Filled
+    says: Filled
+    says_nb: Filled
+    needs: Filled
+    needs_nb: Filled
+    finding: Short = ""
+    works: list[str]
+    limits: Filled
+    limits_nb: Filled
+
+
+class Article(_Record):
+    """The article itself."""
+
+    title: Filled
+    publisher: Filled
+    year: int
+    changed: Filled
+    language: Filled
+    reading: Filled
+    works_listed: int
+    note: Filled
+
+
+class ArticleFile(_Record):
+    """`article/statements.toml`."""
+
+    article: Article
+    statement: list[Statement]
+
+
+class Trap(_Record):
+    """Something that trips a reader of this literature."""
+
+    id: Filled
+    title: Filled
+    works: list[str]
+    text: Filled
+
+
+class TrapFile(_Record):
+    """`traps.toml`."""
+
+    trap: list[Trap]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A bibliography entry as plain text. An empty field is unknown."""
+
+    key: str
+    title: str
+    authors: tuple[str, ...]
+    year: str
+    venue: str
+    doi: str
+    note: str
+
+    @property
+    def short(self) -> str:
+        """Authors and year as cited in running text, e.g. "Roorda et al. (2011)"."""
+        last = [name.split(",")[0].strip("{} ") for name in self.authors]
+        who = last[0] if last else self.title
+        if len(last) == 2:
+            who = f"{last[0]} & {last[1]}"
+        elif len(last) > 2:
+            who = f"{last[0]} et al."
+        return f"{who} ({self.year or 'year unknown'})"
+
+
+def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
+    """The parsed TOML file, or the problem with line and column as the parser names them."""
+    content = read_bytes(path, file)
+    if isinstance(content, Problem):
+        return content
+    if len(content) > _LARGEST_TOML:
+        return Problem(file, 0, "", "too-large", f"{len(content)} bytes", "at most 2 MB", "keep records short")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"
+        return Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as UTF-8")
+    except tomllib.TOMLDecodeError as error:
+        row = getattr(error, "lineno", 0) or _line_of(str(error))
+        return Problem(file, row, "", "toml", shown(error), "TOML", 'text values stand in quotes: title = "…"')
+    except RecursionError:
+        return Problem(file, 0, "", "toml", "values nested too deeply", "flat records", "remove the nesting")
+
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
+
+
+def parse_record(
+    model: type[RecordType], record: Mapping[str, object], file: str
+) -> tuple[RecordType | None, list[Problem]]:
+    """The record as `model`, or every field that does not fit it."""
+    try:
+        return model.model_validate(dict(record)), []
+    except ValidationError as error:
+        return None, [_field_problem(model, file, detail) for detail in error.errors()]
+
+
+def _field_problem(model: type[BaseModel], file: str, detail: Mapping[str, object]) -> Problem:
+    location = detail["loc"]
+    parts = [str(part + 1) if isinstance(part, int) else str(part) for part in location]  # type: ignore[attr-defined]
+    field, kind, found = ".".join(parts), str(detail["type"]), shown(detail["input"])
+    if kind == "missing":
+        return Problem(file, 0, field, "missing-field", "no such field", f"the field {parts[-1]}", "add it")
+    if kind == "extra_forbidden":
+        fields = model.model_fields if len(parts) == 1 else ()
+        return Problem(file, 0, field, "unknown-field", parts[-1], "a known field", nearest(parts[-1], fields))
+    return Problem(file, 0, field, "field", found, str(detail["msg"]).removeprefix("String ").lower())
+
+
+def _line_of(message: str) -> int:
+    _, _, tail = message.partition("line ")
+    digits = tail.partition(",")[0]
+    return int(digits) if digits.isdigit() else 0

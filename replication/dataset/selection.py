@@ -1,0 +1,86 @@
+"""Which rows an analysis uses, and why every other candidate is not used.
+
+A selection begins with all rows of one pair of constructs and one unit of analysis. Each `keep` narrows it and
+writes down what it left out. Units are never mixed: there is no way to ask for two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from replication.dataset.model import Dataset
+from replication.dataset.problems import nearest
+from replication.errors import DataError
+
+__all__ = ["Exclusion", "Selection", "select"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A row that was a candidate and is not used, with the reason."""
+
+    row: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Rows of `effects` and the exclusions on the way to them."""
+
+    rows: pd.DataFrame
+    excluded: tuple[Exclusion, ...] = ()
+
+    def keep(self, test: Callable[[pd.DataFrame], pd.Series], reason: str) -> Selection:
+        """Keep the rows for which `test` is true; the others are excluded for `reason`."""
+        mask = test(self.rows).astype(bool)
+        dropped = tuple(Exclusion(str(row), reason) for row in self.rows.loc[~mask, "effect_id"])
+        return Selection(self.rows[mask].reset_index(drop=True), self.excluded + dropped)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def select(
+    dataset: Dataset,
+    *,
+    unit: str = "student",
+    pair: tuple[str, str] | None = None,
+    works: Sequence[str] | None = None,
+    statistic: str = "r",
+) -> Selection:
+    """All rows of one unit, in the order of the dataset, optionally of one pair of constructs and some works.
+
+    Parameters
+    ----------
+    dataset : where from.
+    unit : the unit of analysis; correlations of students and of schools are different quantities and never mixed.
+    pair : two constructs in any order, e.g. ("positive", "engagement").
+    works : keys of works; None takes all.
+    statistic : rows with another statistic (beta, partial r) are excluded with a reason.
+
+    Raises
+    ------
+    DataError
+        when a construct, work or unit is not known.
+    """
+    _known("unit", [unit], dataset.vocabulary.words("unit"))
+    rows = dataset.effects
+    if works is not None:
+        _known("work", works, tuple(dataset.works))
+        rows = rows[rows["work"].isin(list(works))]
+    if pair is not None:
+        _known("construct", pair, dataset.vocabulary.words("construct"))
+        a, b = pair
+        forward = (rows["var_a"] == a) & (rows["var_b"] == b)
+        rows = rows[forward | ((rows["var_a"] == b) & (rows["var_b"] == a))]
+    rows = rows[rows["unit"] == unit].reset_index(drop=True)
+    return Selection(rows).keep(lambda r: r["statistic"] == statistic, f"statistic is not {statistic}")
+
+
+def _known(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    for word in asked:
+        if word not in known:
+            raise DataError(f'no {what} "{word}" in the dataset: {nearest(word, known)}')
