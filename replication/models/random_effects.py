@@ -18,7 +18,7 @@ from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.intervals import q_profile
 from replication.models.literals import Tau2Method, TestMethod, check_choice
 from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
-from replication.models.tau2 import Tau2, estimate_tau2, search_floor
+from replication.models.tau2 import Tau2, estimate_tau2
 from replication.models.weighted import (
     Basis,
     EffectSets,
@@ -236,7 +236,7 @@ def _zero_variance_notes(data: EffectData, method: Tau2Method) -> tuple[Note, ..
 
 
 def _refuse_infinite_weights(data: EffectData, sets: EffectSets, tau2: Tau2) -> None:
-    if (data.v == 0).any() and tau2.value[0] <= search_floor(sets)[0][0, 0]:
+    if (data.v == 0).any() and tau2.value[0] <= sets.floor[0, 0]:
         rows = [data.rows[i] for i in np.flatnonzero(data.v == 0)]
         raise ModelError(
             f"{list_rows(rows)} with sampling variance 0 and tau2 estimated as 0: the weights are infinite; "

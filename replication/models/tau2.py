@@ -34,7 +34,7 @@ from replication.models.weighted import (
     weighted_with,
 )
 
-__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "search_floor", "solve_q", "typical_variance"]
+__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "solve_q", "typical_variance"]
 
 # Spacing of the search grid in log(tau2 + v_min): well below the width of any peak of the profile, about 1.
 GRID_STEP = 0.25
@@ -76,18 +76,21 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
 
     `1 / y'Py` is nearly linear in tau2, so Newton's method is used on that scale.
     """
-    low, offset = search_floor(sets)
-    high = np.maximum(_residual_ss(sets) / target - offset, low)
+    low = sets.floor
+    high = np.maximum(_sum_of_squares(sets) / target - sets.offset, low)
 
     def function(tau2: Array) -> tuple[Array, Array]:
         fit = weighted_at(sets, tau2)
         q = rss(fit)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 1.0 / target - 1.0 / q, -quadratic_PP(fit) / (q * q)
+        return 1.0 / target - 1.0 / q, -quadratic_PP(fit) / (q * q)
 
-    low = np.broadcast_to(low, high.shape)
-    below = rss(weighted_at(sets, low)) <= target
-    roots = falling_roots(function, low, np.where(below, low, high), np.broadcast_to(offset, high.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess, slope = function(low)
+        start = low - excess / slope
+    below = ~(excess > 0)
+    roots = falling_roots(
+        function, low, np.where(below, low, high), offset=sets.offset, start=np.where(below, low, start)
+    )
     return Roots(np.where(below, 0.0, roots.value), roots.converged | below)
 
 
@@ -98,53 +101,38 @@ def likelihood_score(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Ar
 
 
 def _score_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
-    trace = trace_PP(sets, fit) if restricted else (fit.cw * fit.w).sum(-1)
+    trace = trace_PP(sets, fit) if restricted else np.vecdot(fit.cw, fit.w)
     return np.asarray(0.5 * trace - quadratic_PPP(sets, fit))
 
 
-def search_floor(sets: EffectSets) -> tuple[Array, Array]:
-    """Least trial tau2 `(B, 1)` and the offset that scales it, the least variance in use.
-
-    The floor is 0 unless some variance is 0: then weights at tau2 = 0 are infinite and the floor is a millionth of
-    the least positive variance (of the residual mean square, where there is none).
-    """
-    used = sets.counts > 0
-    least = np.where(used, sets.v, np.inf).min(-1)
-    if (least > 0).all():
-        return np.zeros_like(least), least
-    positive = np.where(used & (sets.v > 0), sets.v, np.inf).min(-1)
-    spread = _residual_ss(sets) / sets.k
-    floor = 1e-6 * np.where(np.isfinite(positive), positive, np.where(spread > 0, spread, 1.0))
-    return np.where(least > 0, 0.0, floor), np.where(least > 0, least, floor)
+def _sum_of_squares(sets: EffectSets) -> Array:
+    """`sum y^2 (B, 1)` after least squares: no less than the residual sum of squares, whatever the counts."""
+    return np.asarray(np.vecdot(sets.counts * sets.y, sets.y))
 
 
-def _residual_ss(sets: EffectSets) -> Array:
-    """Least-squares residual sum of squares `(B, 1)`."""
-    return rss(weighted_with(sets, np.ones_like(sets.v)))
-
-
-def _search_grid(sets: EffectSets) -> tuple[Array, Array]:
-    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative; and v_min.
+def _search_grid(sets: EffectSets) -> Array:
+    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative.
 
     With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
     """
-    floor, offset = search_floor(sets)
-    s2 = _residual_ss(sets) / (sets.k - sets.p)
-    spread = np.where(sets.counts > 0, sets.v, 0.0).max(-1) - offset
-    bound = np.maximum(0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0)))), offset + floor)
-    start, stop = np.log(offset + floor), np.log(bound)
-    cells = max(4, int(np.ceil((stop - start).max() / GRID_STEP)))
-    grid = np.exp(start + (stop - start) * np.linspace(0.0, 1.0, cells + 1)) - offset
-    grid[:, :1] = floor
-    return np.maximum(grid, floor), offset
+    s2 = _sum_of_squares(sets) / (sets.k - sets.p)
+    spread = sets.v.max(-1) - sets.offset
+    low = sets.offset + sets.floor
+    high = np.maximum(0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0)))), low)
+    width = np.log(high / low)
+    cells = max(4, int(width.max() / GRID_STEP) + 1)
+    grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - sets.offset, sets.floor)
+    grid[:, 0] = np.broadcast_to(sets.floor, (len(grid), 1))[:, 0]
+    return np.asarray(grid)
 
 
 def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
-    grid, offset = _search_grid(sets)
+    grid = _search_grid(sets)
     score = likelihood_score(sets, weighted_at(sets, grid), restricted=restricted)
     size = len(score)
     index, cell = np.nonzero((score[:, :-1] > 0) & (score[:, 1:] <= 0))
-    inner = _climb(sets, index, grid[index, cell], grid[index, cell + 1], offset, restricted=restricted)
+    ends = np.stack([cell, cell + 1], axis=-1)
+    inner = _climb(sets, index, grid[index[:, None], ends], score[index[:, None], ends], restricted=restricted)
     at_zero = np.nonzero(score[:, 0] <= 0)[0]
     owner = np.concatenate([at_zero, index])
     value = np.concatenate([grid[at_zero, 0], inner.value])
@@ -155,19 +143,20 @@ def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
     return Tau2(tau2[:, 0], _se_likelihood(sets, tau2, restricted=restricted)[:, 0], converged[best], peaks)
 
 
-def _climb(
-    sets: EffectSets, index: NDArray[np.intp], low: Array, high: Array, offset: Array, *, restricted: bool
-) -> Roots:
-    """The peak between `low` and `high` of the data sets at `index`, one bracket each."""
+def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, score: Array, *, restricted: bool) -> Roots:
+    """The peak between the two `ends (N, 2)` of the data sets at `index (N,)`, from where a line puts it."""
+    if len(index) == 0:
+        return Roots(np.zeros(0), np.zeros(0, dtype=bool))
     chosen = take(sets, index)
 
     def function(tau2: Array) -> tuple[Array, Array]:
         fit = weighted_at(chosen, tau2)
-        score = likelihood_score(chosen, fit, restricted=restricted)
-        return score, _score_slope(chosen, fit, restricted=restricted)
+        value = likelihood_score(chosen, fit, restricted=restricted)
+        return value, _score_slope(chosen, fit, restricted=restricted)
 
-    scale = np.broadcast_to(offset, (sets.size, 1))[index]
-    roots = falling_roots(function, low[:, None], high[:, None], scale)
+    low, high = ends[:, :1], ends[:, 1:]
+    start = low + (high - low) * score[:, :1] / (score[:, :1] - score[:, 1:])
+    roots = falling_roots(function, low, high, offset=chosen.offset, start=start)
     return Roots(roots.value[:, 0], roots.converged[:, 0])
 
 
@@ -184,7 +173,7 @@ def _highest(
 def _se_likelihood(sets: EffectSets, tau2: Array, *, restricted: bool) -> Array:
     """From the expected information `tr PP / 2` (REML) or `tr WW / 2` (ML)."""
     fit = weighted_at(sets, tau2)
-    information = trace_PP(sets, fit) if restricted else (fit.cw * fit.w).sum(-1)
+    information = trace_PP(sets, fit) if restricted else np.vecdot(fit.cw, fit.w)
     return np.asarray(np.sqrt(2.0 / information))
 
 

@@ -44,6 +44,7 @@ class EffectSets:
     """B data sets of k effects. `start (B, p)` is the least-squares fit already taken out of `y`.
 
     `basis (B or 1, k, p)` has orthonormal columns; `products (B or 1, k, p * p)` are its row-wise outer products.
+    `floor (B, 1)` is the least trial tau2 and `offset (B, 1)`, the least variance in use, the scale it is searched on.
     """
 
     y: Array
@@ -52,6 +53,8 @@ class EffectSets:
     basis: Array
     products: Array
     start: Array
+    floor: Array
+    offset: Array
 
     @property
     def k(self) -> Array:
@@ -97,8 +100,24 @@ def effect_sets(y: Array, v: Array, basis: Array, counts: Array | None = None) -
     c = np.ones((1, y.shape[-1])) if counts is None else counts
     products = (basis[..., :, None] * basis[..., None, :]).reshape(*basis.shape[:-1], -1)
     start = y[:, None, :] @ basis
-    centred = y - (start @ basis.swapaxes(-1, -2))[:, 0]
-    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0])
+    centred = y - (start @ basis.mT)[:, 0]
+    floor, offset = _search_start(centred, v, c)
+    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0], floor, offset)
+
+
+def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
+    """Floor 0 and offset v_min; where v_min is 0, and so the weights at tau2 = 0 infinite, both are a tiny tau2:
+
+    a millionth of the least positive variance (of the mean square of `y`, where there is none).
+    """
+    used = counts > 0
+    least = np.where(used, v, np.inf).min(-1, keepdims=True)
+    if (least > 0).all():
+        return np.zeros_like(least), least
+    positive = np.where(used & (v > 0), v, np.inf).min(-1, keepdims=True)
+    square = np.where(used, y * y, 0.0).mean(-1, keepdims=True)
+    tiny = 1e-6 * np.where(np.isfinite(positive), positive, np.where(square > 0, square, 1.0))
+    return np.where(least > 0, 0.0, tiny), np.where(least > 0, least, tiny)
 
 
 def orthonormal(x: Array) -> Basis:
@@ -122,7 +141,16 @@ def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
     def pick(array: Array) -> Array:
         return array if len(array) == 1 else array[index]
 
-    return EffectSets(*(pick(a) for a in (sets.y, sets.v, sets.counts, sets.basis, sets.products, sets.start)))
+    return EffectSets(
+        pick(sets.y),
+        pick(sets.v),
+        pick(sets.counts),
+        pick(sets.basis),
+        pick(sets.products),
+        pick(sets.start),
+        pick(sets.floor),
+        pick(sets.offset),
+    )
 
 
 def moments(sets: EffectSets, weights: Array) -> Array:
@@ -148,8 +176,8 @@ def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     cw = w * sets.counts
     A = moments(sets, cw)
     M = _inverse(A)
-    gamma = np.asarray((_project(cw * sets.y, sets.basis)[..., None, :] @ M)[..., 0, :])
-    e = sets.y - gamma @ sets.basis.swapaxes(-1, -2)
+    gamma = np.vecmat(_project(cw * sets.y, sets.basis), M)
+    e = sets.y - gamma @ sets.basis.mT
     return Weighted(w, cw, e, gamma, A, M)
 
 
@@ -160,34 +188,40 @@ def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
 
 def rss(fit: Weighted) -> Array:
     """`y'Py (B, G)`: the weighted residual sum of squares, Cochran's Q at tau2 = 0."""
-    return np.asarray((fit.cw * fit.e * fit.e).sum(-1))
+    return np.asarray(np.vecdot(fit.cw * fit.e, fit.e))
 
 
 def trace_P(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
     """`tr PD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
     wd = fit.cw * d
-    return np.asarray(wd.sum(-1) - (fit.M * moments(sets, wd * fit.w)).sum((-1, -2)))
+    return np.asarray(wd.sum(-1) - _frobenius(fit.M, moments(sets, wd * fit.w)))
 
 
 def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
     """`tr PDPD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
-    w2d = fit.cw * fit.w * d
-    w2dd = w2d * d
-    M2 = fit.M @ moments(sets, w2d)
-    M3 = fit.M * moments(sets, w2dd * fit.w)
-    return np.asarray(w2dd.sum(-1) - 2.0 * M3.sum((-1, -2)) + (M2 * M2.swapaxes(-1, -2)).sum((-1, -2)))
+    wd = fit.w * d
+    c1 = fit.cw * wd
+    c2 = c1 * d
+    M2 = fit.M @ moments(sets, c1)
+    return np.asarray(c2.sum(-1) - 2.0 * _frobenius(fit.M, moments(sets, c2 * fit.w)) + _frobenius(M2, M2.mT))
+
+
+def _frobenius(A: Array, B: Array) -> Array:
+    """`sum_ij A_ij B_ij`, the trace of `A'B`."""
+    return np.asarray((A * B)[..., 0, 0] if A.shape[-1] == 1 else (A * B).sum((-1, -2)))
 
 
 def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
     """`y'PPy (B, G)`: minus the slope of `y'Py` in tau2."""
-    return np.asarray((fit.cw * fit.w * fit.e * fit.e).sum(-1))
+    return np.asarray(np.vecdot(fit.cw * fit.e, fit.w * fit.e))
 
 
 def quadratic_PPP(sets: EffectSets, fit: Weighted) -> Array:  # noqa: N802
     """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
     u = fit.w * fit.e
-    z = _project(fit.cw * u, sets.basis)[..., None, :]
-    return np.asarray((fit.cw * u * u).sum(-1) - (z @ fit.M @ z.swapaxes(-1, -2))[..., 0, 0])
+    cwu = fit.cw * u
+    z = _project(cwu, sets.basis)
+    return np.asarray(np.vecdot(cwu, u) - np.vecdot(z, np.vecmat(z, fit.M)))
 
 
 def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
