@@ -1,0 +1,90 @@
+"""Finds the analysis files, runs them and turns their findings into outcomes with verdicts."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from replication.analysis.arithmetic import centred_interval, missing
+from replication.analysis.outcome import Analysis, Findings, Outcome
+from replication.claims import Answer, Check, Claim, claims_of, judge
+from replication.dataset import Dataset
+from replication.dataset.problems import nearest
+from replication.errors import DataError, UserError
+
+__all__ = ["analysis_files", "choose", "load_analysis", "run_analysis"]
+
+
+def analysis_files(folder: Path) -> dict[str, Path]:
+    """Every analysis file by id (its file name), reproductions before findings."""
+    files = [
+        *sorted((folder / "reproductions").glob("*.py")),
+        *sorted((folder / "findings").glob("*.py")),
+        *sorted((folder / "simulated").glob("*.py")),
+    ]
+    return {path.stem: path for path in files if not path.stem.startswith("_")}
+
+
+def choose(files: Mapping[str, Path], ids: Sequence[str]) -> dict[str, Path]:
+    """The files of the asked ids, or all; an unknown id raises UserError with the nearest one."""
+    for asked in ids:
+        if asked not in files:
+            raise UserError(f'no analysis "{asked}": {nearest(asked, files)}; --list shows them all')
+    return {name: path for name, path in files.items() if not ids or name in ids}
+
+
+def load_analysis(path: Path) -> Analysis:
+    """The `ANALYSIS` an analysis file declares.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be run or declares none; the message names file and reason.
+    """
+    name = f"analyses_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, NameError) as error:
+        raise UserError(f"{path.parent.name}/{path.name} cannot be loaded: {error}") from error
+    analysis = getattr(module, "ANALYSIS", None)
+    if not isinstance(analysis, Analysis) or analysis.id != path.stem:
+        raise UserError(f'{path.parent.name}/{path.name} must declare ANALYSIS = Analysis(id="{path.stem}", ...)')
+    return analysis
+
+
+def run_analysis(analysis: Analysis, dataset: Dataset, digest: str = "") -> Outcome:
+    """Run one analysis and judge every claim of the works it answers for."""
+    findings = analysis.run(dataset)
+    claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
+    stray = set(findings.answers) - {claim.id for claim in claims}
+    if stray:
+        raise DataError(f"{analysis.id} answers claims it does not declare: {', '.join(sorted(stray))}")
+    explanations = {claim: e.reason for e in dataset.explanations for claim in e.claims}
+    checks = tuple(_check(claim, findings, dataset, explanations) for claim in claims)
+    return Outcome(
+        id=analysis.id,
+        kind=analysis.kind,
+        title=analysis.title,
+        question=analysis.question,
+        digest=digest,
+        checks=checks,
+        estimates=findings.estimates,
+        tables=findings.tables,
+        figures=findings.figures,
+        sentences=findings.sentences,
+        exclusions=findings.exclusions,
+    )
+
+
+def _check(claim: Claim, findings: Findings, dataset: Dataset, explanations: Mapping[str, str]) -> Check:
+    answer: Answer | None = findings.answers.get(claim.id)
+    if answer is None:
+        answer = centred_interval(claim) or missing(dataset, claim.work)
+    return judge(claim, answer, explanations)

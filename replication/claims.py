@@ -1,0 +1,276 @@
+"""Claims and verdicts: a printed number beside ours, and what follows.
+
+A claim is what a source prints. An answer is what an analysis can say about it: a recomputed value, a check against
+other printed numbers, or what is missing. A verdict compares the two and never uses a tolerance of our own: the
+printed digits define the interval our unrounded number must fall into.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from replication.dataset import Dataset
+from replication.errors import DataError, UserError
+from replication.printed import Printed, parse_printed
+
+__all__ = [
+    "Answer",
+    "Check",
+    "Checked",
+    "Claim",
+    "Missing",
+    "Part",
+    "Recomputed",
+    "Verdict",
+    "claims_of",
+    "judge",
+]
+
+Verdict = Literal["MATCH", "DIFFERS", "DIFFERS_EXPLAINED", "CONSISTENT", "INCONSISTENT", "NOT_COMPUTABLE", "PENDING"]
+"""MATCH: our unrounded number lies in the printed rounding interval. DIFFERS: it does not. DIFFERS_EXPLAINED: it does
+not, and a recorded reason says why. CONSISTENT / INCONSISTENT: checked against other printed numbers only.
+NOT_COMPUTABLE: the data are not public; the record says what is missing. PENDING: not yet transcribed."""
+
+PARTS = ("value", "ci_low", "ci_high", "se", "p")
+SECOND_HAND = ("second-hand note", "title page")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A published number: id, work, what it is, and every printed figure of its row as a string."""
+
+    id: str
+    work: str
+    quantity: str
+    subgroup: str
+    statistic: str
+    printed: Mapping[str, str]
+    k: float
+    n: float
+    as_printed: str
+    source: str
+    locator: str
+    reading: str
+    note: str
+    line: int
+
+    @property
+    def second_hand(self) -> bool:
+        """Whether the figure was read from somebody who quotes the work."""
+        return self.reading in SECOND_HAND
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """Our own number for a claim, unrounded and in the printed unit; interval ends, SE and p where the claim has them.
+
+    `estimate` is the id of the estimate it comes from, so that a page can link to it.
+    """
+
+    value: float
+    ci_low: float = math.nan
+    ci_high: float = math.nan
+    se: float = math.nan
+    p: float = math.nan
+    estimate: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A claim that cannot be recomputed but can be checked: `low` to `high` is what other printed numbers allow."""
+
+    low: float
+    high: float
+    how: str
+    value: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A claim that cannot be computed: what is missing, and where it would be."""
+
+    what: str
+    where: str = ""
+    beside: str = ""
+
+
+Answer = Recomputed | Checked | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One printed figure of a claim beside ours."""
+
+    name: str
+    printed: str
+    ours: float
+    matches: bool
+    relative_difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A claim with its verdict. `ours` is our value (NaN where there is none), `low`/`high` the printed interval."""
+
+    claim: Claim
+    verdict: Verdict
+    reason: str
+    ours: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    relative_difference: float = math.nan
+    decision_flip: str = ""
+    parts: tuple[Part, ...] = ()
+    estimate: str = ""
+
+
+def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
+    """The claims of one work, or of all, in the order of the dataset."""
+    rows = dataset.claims
+    if work is not None:
+        rows = rows[rows["work"] == work]
+    return tuple(_claim({str(name): cell for name, cell in row.items()}) for row in rows.to_dict("records"))
+
+
+def judge(claim: Claim, answer: Answer | None, explanations: Mapping[str, str] | None = None) -> Check:
+    """The verdict on one claim.
+
+    Parameters
+    ----------
+    claim : what is printed.
+    answer : what an analysis says of it; None means nobody has looked yet.
+    explanations : recorded reasons by claim id; one turns DIFFERS into DIFFERS_EXPLAINED.
+    """
+    printed = _parse(claim)
+    if isinstance(printed, str):
+        return Check(claim, "PENDING", printed)
+    low, high = printed["value"].low, printed["value"].high
+    if answer is None:
+        return Check(claim, "PENDING", "no analysis answers this claim yet", low=low, high=high)
+    if isinstance(answer, Missing):
+        reason = answer.what + (f" It would be found in: {answer.where}" if answer.where else "")
+        reason += f" {answer.beside}" if answer.beside else ""
+        return Check(claim, "NOT_COMPUTABLE", reason, low=low, high=high)
+    if isinstance(answer, Checked):
+        return _consistency(claim, printed["value"], answer)
+    return _comparison(claim, printed, answer, (explanations or {}).get(claim.id, ""))
+
+
+def _claim(row: Mapping[str, object]) -> Claim:
+    printed = {name: str(row["printed" if name == "value" else name]) for name in PARTS}
+    return Claim(
+        id=str(row["claim_id"]),
+        work=str(row["work"]),
+        quantity=str(row["quantity"]),
+        subgroup=str(row["subgroup"]),
+        statistic=str(row["statistic"]),
+        printed={name: text for name, text in printed.items() if text},
+        k=float(str(row["k"])),
+        n=float(str(row["n"])),
+        as_printed=str(row["as_printed"]),
+        source=str(row["source_url"]),
+        locator=str(row["locator"]),
+        reading=str(row["reading"]),
+        note=str(row["note"]),
+        line=int(str(row["line"])),
+    )
+
+
+def _parse(claim: Claim) -> dict[str, Printed] | str:
+    """The printed figures that are numbers; a sentence where the claim itself has none."""
+    if "value" not in claim.printed:
+        return f"the print cannot be read as a number: {claim.as_printed or claim.note or 'no value transcribed'}"
+    parsed = {}
+    for name, text in claim.printed.items():
+        try:
+            parsed[name] = parse_printed(text)
+        except UserError:
+            if name == "value":
+                raise DataError(f'{claim.id}: "{text}" is not a printed number') from None
+    return parsed
+
+
+def _consistency(claim: Claim, printed: Printed, answer: Checked) -> Check:
+    """The printed interval and the one other figures allow must share a point."""
+    overlap = printed.low <= answer.high and answer.low <= printed.high
+    value = answer.value if math.isfinite(answer.value) else (answer.low + answer.high) / 2
+    return Check(
+        claim,
+        "CONSISTENT" if overlap else "INCONSISTENT",
+        answer.how,
+        ours=value,
+        low=printed.low,
+        high=printed.high,
+        relative_difference=_relative(value, printed.value),
+    )
+
+
+def _comparison(claim: Claim, printed: Mapping[str, Printed], answer: Recomputed, explanation: str) -> Check:
+    parts = tuple(_part(name, printed[name], getattr(answer, name)) for name in PARTS if name in printed)
+    compared = [part for part in parts if not math.isnan(part.ours) or part.name == "value"]
+    off = [part for part in compared if not part.matches]
+    verdict: Verdict = "MATCH"
+    reason = answer.note
+    if off:
+        verdict = "DIFFERS_EXPLAINED" if explanation else "DIFFERS"
+        reason = explanation or f"ours is {_listed(off)}" + (f". {answer.note}" if answer.note else "")
+    value = printed["value"]
+    return Check(
+        claim,
+        verdict,
+        reason,
+        ours=answer.value,
+        low=value.low,
+        high=value.high,
+        relative_difference=_relative(answer.value, value.value),
+        decision_flip=_decision_flip(printed, answer),
+        parts=parts,
+        estimate=answer.estimate,
+    )
+
+
+def _part(name: str, printed: Printed, ours: float) -> Part:
+    return Part(name, printed.text, ours, printed.holds(ours), _relative(ours, printed.value))
+
+
+def _listed(parts: Iterable[Part]) -> str:
+    return ", ".join(f"{part.name} {part.ours:.6g} where {part.printed} is printed" for part in parts)
+
+
+def _relative(ours: float, printed: float) -> float:
+    if printed == 0:
+        return 0.0 if ours == 0 else math.nan
+    return (ours - printed) / abs(printed)
+
+
+def _decision_flip(printed: Mapping[str, Printed], answer: Recomputed) -> str:
+    """What a reader would decide differently: the sign, or whether the interval excludes zero."""
+    value = printed["value"].value
+    flips = []
+    if value * answer.value < 0:
+        flips.append("sign")
+    theirs = _significant(printed.get("ci_low"), printed.get("ci_high"), printed.get("p"))
+    ours = _excludes_zero(answer.ci_low, answer.ci_high)
+    if ours is None and math.isfinite(answer.p):
+        ours = answer.p < 0.05
+    if theirs is not None and ours is not None and theirs != ours:
+        flips.append("significance")
+    return " and ".join(flips)
+
+
+def _significant(low: Printed | None, high: Printed | None, p: Printed | None) -> bool | None:
+    if low is not None and high is not None:
+        return _excludes_zero(low.value, high.value)
+    if p is not None:
+        return p.value <= 0.05 if p.bound in ("<", "≤") else p.value < 0.05
+    return None
+
+
+def _excludes_zero(low: float, high: float) -> bool | None:
+    if math.isnan(low) or math.isnan(high):
+        return None
+    return low > 0 or high < 0
