@@ -10,11 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Note
+from replication.models.weighted import COLLINEAR
 
 __all__ = ["EffectData", "check_level", "list_rows", "prepare_effects"]
-
-# A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
-COLLINEAR = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,22 +14,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models.estimation import Estimates, estimate_sets
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.intervals import q_profile
 from replication.models.literals import Tau2Method, TestMethod, check_choice
 from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
 from replication.models.tau2 import Tau2, estimate_tau2
-from replication.models.weighted import (
-    Basis,
-    EffectSets,
-    Weighted,
-    log_likelihood,
-    orthonormal,
-    rss,
-    single_set,
-    trace_P,
-    weighted_at,
-)
+from replication.models.weighted import Basis, EffectSets, orthonormal, single_set
 
 __all__ = ["fit_random_effects"]
 
@@ -96,12 +87,10 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     basis = orthonormal(data.x)
     sets = single_set(data.y, data.v, basis)
     notes += _zero_variance_notes(data, choices.tau2)
-    tau2 = estimate_tau2(sets, choices.tau2)
-    _refuse_infinite_weights(data, sets, tau2)
-    weighted = weighted_at(sets, tau2.value[:, None])
-    coefficients = _coefficients(data, basis, sets, weighted)
-    scale, scale_notes = _test_scale(data, coefficients, float(rss(weighted)[0, 0]), choices.test)
-    df = float("inf") if choices.test == "z" else float(len(data.y) - len(data.names))
+    estimates = estimate_sets(sets, choices.tau2, choices.test)
+    _refuse_infinite_weights(data, sets, estimates.tau2)
+    coefficients = _coefficients(data, basis, sets, estimates)
+    scale, scale_notes = _scale(data, coefficients, float(estimates.scale[0]))
     return Fit(
         method={
             "tau2": choices.tau2,
@@ -111,27 +100,26 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         names=data.names,
         beta=coefficients.beta,
         vcov=scale * coefficients.vcov,
-        df=np.full(len(data.names), df),
-        components=(_component(sets, tau2, choices),),
-        loglik=_log_likelihood(data, sets, weighted, coefficients, restricted=choices.tau2 == "REML"),
+        df=np.full(len(data.names), estimates.df[0]),
+        components=(_component(sets, estimates.tau2, choices),),
+        loglik=float(estimates.loglik[0]) - 0.5 * (coefficients.rss - float(estimates.rss[0])),
         k=len(data.y),
         level=choices.level,
-        heterogeneity=_heterogeneity(data, basis, sets, float(tau2.value[0]), choices.tau2),
-        notes=notes + _tau2_notes(tau2, choices.tau2) + scale_notes,
+        heterogeneity=_heterogeneity(data, basis, estimates, choices.tau2),
+        notes=notes + _tau2_notes(estimates.tau2, choices.tau2) + scale_notes,
         data=data,
     )
 
 
-def _coefficients(data: EffectData, basis: Basis, sets: EffectSets, fit: Weighted) -> _Coefficients:
+def _coefficients(data: EffectData, basis: Basis, sets: EffectSets, fit: Estimates) -> _Coefficients:
     """Coefficients with weights `1 / (v + tau2)`, or with the user's weights and the sandwich that goes with them."""
-    if data.weights is None:
-        gamma, cov, ss = fit.gamma[0, 0], fit.M[0, 0], float(rss(fit)[0, 0])
-    else:
-        Q, a = basis.columns, data.weights
+    gamma, cov, ss = fit.gamma[0], fit.cov[0], float(fit.rss[0])
+    if data.weights is not None:
+        Q, a, w = basis.columns, data.weights, fit.weighted.w[0, 0]
         bread = _invert_weighted(Q, a)
         gamma = bread @ (Q.T @ (a * sets.y[0, 0]))
-        cov = bread @ (Q.T * (a * a / fit.w[0, 0])) @ Q @ bread
-        ss = float(fit.w[0, 0] @ (sets.y[0, 0] - Q @ gamma) ** 2)
+        cov = bread @ (Q.T * (a * a / w)) @ Q @ bread
+        ss = float(w @ (sets.y[0, 0] - Q @ gamma) ** 2)
     T = basis.to_beta
     return _Coefficients(T @ (sets.start[0] + gamma), T @ cov @ T.T, ss)
 
@@ -143,16 +131,12 @@ def _invert_weighted(Q: Array, weights: Array) -> Array:
     return np.asarray(np.linalg.inv(A))
 
 
-def _test_scale(data: EffectData, fit: _Coefficients, ss: float, test: TestMethod) -> tuple[float, tuple[Note, ...]]:
-    """Knapp & Hartung's factor on the covariance, the residual mean square; at least 1 for adhoc; 1 for z and t."""
-    if test not in ("knha", "adhoc"):
-        return 1.0, ()
-    residuals = np.abs(data.y - data.x @ fit.beta)
-    if data.weights is None and residuals.max() <= 16 * np.finfo(float).eps * np.abs(data.y).max():
-        message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
-        return (0.0, (Note("perfect-fit", message),)) if test == "knha" else (1.0, ())
-    scale = ss / (len(data.y) - len(data.names))
-    return (scale if test == "knha" else max(1.0, scale)), ()
+def _scale(data: EffectData, fit: _Coefficients, scale: float) -> tuple[float, tuple[Note, ...]]:
+    """The scale of the covariance, exactly 0 with a note where rounding alone keeps effects off the fitted model."""
+    if scale > 1e-20 or np.abs(data.y - data.x @ fit.beta).max() > 16 * np.finfo(float).eps * np.abs(data.y).max():
+        return scale, ()
+    message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
+    return 0.0, (Note("perfect-fit", message),)
 
 
 def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
@@ -162,28 +146,11 @@ def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
     return Component("tau2", value, float(tau2.se[0]), q_profile(sets, choices.level), at_boundary=value == 0.0)
 
 
-def _log_likelihood(
-    data: EffectData, sets: EffectSets, fit: Weighted, coefficients: _Coefficients, *, restricted: bool
-) -> float:
-    """At the coefficients reported; restricted for REML, with `0.5 log det X'X` so that scaling x leaves it alone."""
-    at_weighted = float(log_likelihood(sets, fit, restricted=restricted)[0, 0])
-    return at_weighted - 0.5 * (coefficients.rss - float(rss(fit)[0, 0]))
-
-
-def _heterogeneity(data: EffectData, basis: Basis, sets: EffectSets, tau2: float, method: Tau2Method) -> Heterogeneity:
-    """Cochran's Q at tau2 = 0; I2 and H2 from tau2 and the typical variance (from Q for EE)."""
-    df = len(data.y) - len(data.names)
-    if (data.v == 0).any():
-        nan = float("nan")
-        return Heterogeneity(nan, df, nan, nan, nan, _r2(data, basis, tau2, method))
-    common = weighted_at(sets, np.zeros((1, 1)))
-    q = float(rss(common)[0, 0])
-    p = float(special.chdtrc(df, q))
-    if method == "EE":
-        return Heterogeneity(q, df, p, max(0.0, 100.0 * (1.0 - df / q)) if q > 0 else 0.0, q / df)
-    typical = df / float(trace_P(sets, common)[0, 0])
-    H2 = 1.0 + tau2 / typical
-    return Heterogeneity(q, df, p, 100.0 * tau2 / (tau2 + typical), H2, _r2(data, basis, tau2, method))
+def _heterogeneity(data: EffectData, basis: Basis, estimates: Estimates, method: Tau2Method) -> Heterogeneity:
+    q, tau2 = estimates.q, float(estimates.tau2.value[0])
+    Q, df = float(q.Q[0]), int(q.df[0])
+    R2 = float("nan") if method == "EE" else _r2(data, basis, tau2, method)
+    return Heterogeneity(Q, df, float(special.chdtrc(df, Q)), float(q.I2[0]), float(q.H2[0]), R2)
 
 
 def _r2(data: EffectData, basis: Basis, tau2: float, method: Tau2Method) -> float:

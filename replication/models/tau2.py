@@ -34,7 +34,7 @@ from replication.models.weighted import (
     weighted_with,
 )
 
-__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "solve_q", "typical_variance"]
+__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "solve_q"]
 
 # Spacing of the search grid in log(tau2 + v_min): well below the width of any peak of the profile, about 1.
 GRID_STEP = 0.25
@@ -64,11 +64,6 @@ def estimate_tau2(sets: EffectSets, method: Tau2Method) -> Tau2:
         return Tau2(roots.value[:, 0], _se_q(sets, roots.value)[:, 0], roots.converged[:, 0], one)
     value, se = _moment(sets, method)
     return Tau2(value[:, 0], se[:, 0], one == 1, one)
-
-
-def typical_variance(sets: EffectSets) -> Array:
-    """The typical sampling variance `(B, 1)` of I2 and H2: `(k - p) / tr P` at tau2 = 0 (Higgins & Thompson 2002)."""
-    return np.asarray((sets.k - sets.p) / trace_P(sets, weighted_at(sets, np.zeros((sets.size, 1)))))
 
 
 def solve_q(sets: EffectSets, target: Array) -> Roots:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from replication.models.fit import Array
 
 __all__ = [
+    "COLLINEAR",
     "Basis",
     "EffectSets",
     "Weighted",
@@ -31,12 +32,17 @@ __all__ = [
     "quadratic_PPP",
     "rss",
     "single_set",
+    "stacked_orthonormal",
     "take",
     "trace_P",
     "trace_PP",
     "weighted_at",
     "weighted_with",
 ]
+
+
+# A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
+COLLINEAR = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +80,7 @@ class EffectSets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
-    """Orthonormal `columns (k, p)` of a design and `to_beta (p, p)`: `beta = to_beta @ gamma`."""
+    """Orthonormal `columns (..., k, p)` of designs and `to_beta (..., p, p)`: `beta = to_beta @ gamma`."""
 
     columns: Array
     to_beta: Array
@@ -122,12 +128,20 @@ def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
 
 def orthonormal(x: Array) -> Basis:
     """Orthonormal columns spanning those of `x (k, p)`, which must have full rank."""
-    if x.shape[1] == 1:
-        length = float(np.sqrt(x[:, 0] @ x[:, 0]))
-        return Basis(x / length, np.array([[1.0 / length]]))
-    lengths = np.sqrt((x * x).sum(0))
-    q, r = np.linalg.qr(x / lengths)
-    return Basis(q, np.linalg.inv(r) / lengths[:, None])
+    stacked, _ = stacked_orthonormal(x[None])
+    return Basis(stacked.columns[0], stacked.to_beta[0])
+
+
+def stacked_orthonormal(x: Array) -> tuple[Basis, NDArray[np.bool_]]:
+    """The same for designs `x (B, k, p)`, and which of them have full rank `(B,)`; the others' basis is arbitrary."""
+    lengths = np.sqrt((x * x).sum(-2))
+    safe = np.where(lengths > 0, lengths, 1.0)
+    if x.shape[-1] == 1:
+        return Basis(x / safe[..., None, :], 1.0 / safe[..., None]), lengths[..., 0] > 0
+    q, r = np.linalg.qr(x / safe[..., None, :])
+    full = np.abs(np.diagonal(r, axis1=-2, axis2=-1)).min(-1) > COLLINEAR
+    r = np.where(full[..., None, None], r, np.eye(x.shape[-1]))
+    return Basis(np.asarray(q), np.asarray(np.linalg.inv(r) / safe[..., None])), full
 
 
 def single_set(y: Array, v: Array, basis: Basis) -> EffectSets:
@@ -168,7 +182,13 @@ def _project(values: Array, basis: Array) -> Array:
 
 
 def _inverse(A: Array) -> Array:
-    return np.asarray(1.0 / A if A.shape[-1] == 1 else np.linalg.inv(A), dtype=np.float64)
+    """Inverse of symmetric `A (..., p, p)`, written out for p of 1 and 2."""
+    if A.shape[-1] == 1:
+        return np.asarray(1.0 / A)
+    if A.shape[-1] > 2:
+        return np.asarray(np.linalg.inv(A), dtype=np.float64)
+    a, b, d = A[..., 0, 0], A[..., 0, 1], A[..., 1, 1]
+    return np.stack([d, -b, -b, a], axis=-1).reshape(A.shape) / (a * d - b * b)[..., None, None]
 
 
 def weighted_with(sets: EffectSets, w: Array) -> Weighted:

@@ -1,0 +1,86 @@
+"""Estimate every data set of a batch: tau2, coefficients, heterogeneity, likelihood. A single fit is a batch of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from replication.models.fit import Array
+from replication.models.literals import Tau2Method, TestMethod
+from replication.models.tau2 import Tau2, estimate_tau2
+from replication.models.weighted import EffectSets, Weighted, log_likelihood, rss, trace_P, weighted_at
+
+__all__ = ["Estimates", "QStatistics", "estimate_sets", "q_statistics"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QStatistics:
+    """Cochran's `Q (B,)` with its `df`, and I2 (per cent) and H2. NaN where a variance is 0, as Q is not defined."""
+
+    Q: Array
+    df: Array
+    I2: Array
+    H2: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, `scale (B,)` of the
+
+    covariance under the test, residual sum of squares `rss (B,)` and log-likelihood `loglik (B,)`.
+    """
+
+    tau2: Tau2
+    weighted: Weighted
+    gamma: Array
+    cov: Array
+    rss: Array
+    scale: Array
+    df: Array
+    loglik: Array
+    q: QStatistics
+
+
+def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Estimates:
+    """Fit all data sets with one estimator and one test."""
+    tau2 = estimate_tau2(sets, method)
+    weighted = weighted_at(sets, tau2.value[:, None])
+    residual = rss(weighted)[:, 0]
+    k = np.broadcast_to(sets.k[:, 0], residual.shape)
+    df = np.full(residual.shape, np.inf) if test == "z" else k - sets.p
+    return Estimates(
+        tau2,
+        weighted,
+        weighted.gamma[:, 0],
+        weighted.M[:, 0],
+        residual,
+        _scale(residual / (k - sets.p), test),
+        df,
+        log_likelihood(sets, weighted, restricted=method == "REML")[:, 0],
+        q_statistics(sets, tau2.value, method),
+    )
+
+
+def _scale(residual_mean_square: Array, test: TestMethod) -> Array:
+    """Knapp & Hartung's factor on the covariance; at least 1 for adhoc; 1 for z and t."""
+    if test == "knha":
+        return residual_mean_square
+    return np.maximum(residual_mean_square, 1.0) if test == "adhoc" else np.ones_like(residual_mean_square)
+
+
+def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatistics:
+    """Q at tau2 = 0; I2 and H2 from `tau2 (B,)` and the typical sampling variance (Higgins & Thompson 2002).
+
+    The typical variance is `(k - p) / tr P` at tau2 = 0. The common-effect model has no tau2: there I2 and H2 come
+    from Q.
+    """
+    zero = sets.floor[:, 0] > 0
+    common = weighted_at(sets, np.where(zero, 1.0, 0.0)[:, None])
+    Q = np.where(zero, np.nan, rss(common)[:, 0])
+    df = np.broadcast_to(sets.k[:, 0] - sets.p, Q.shape)
+    if method == "EE":
+        H2 = Q / df
+        return QStatistics(Q, df, 100.0 * np.maximum(0.0, 1.0 - 1.0 / np.where(H2 > 0, H2, 1.0)), H2)
+    typical = np.where(zero, np.nan, df / trace_P(sets, common)[:, 0])
+    return QStatistics(Q, df, 100.0 * tau2 / (tau2 + typical), 1.0 + tau2 / typical)
