@@ -1,12 +1,13 @@
 """Analyses: what a file under `analyses/` declares, and how it becomes an outcome."""
 
 from replication.analysis.arithmetic import agrees_with, centred_interval, missing, share_of, sum_of, value_of
-from replication.analysis.outcome import Analysis, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
+from replication.analysis.outcome import Analysis, Context, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
 from replication.analysis.pooling import Pooled, effect_sizes, estimate_r, forest, pool
 from replication.analysis.running import analysis_files, choose, load_analysis, run_analysis
 
 __all__ = [
     "Analysis",
+    "Context",
     "Estimate",
     "Figure",
     "Findings",

@@ -2,7 +2,7 @@
 
 Three ideas:
 
-1. An `Analysis` is a file under `analyses/` that declares one question and a function from the dataset to `Findings`.
+1. An `Analysis` is a file under `analyses/` that declares one question and a function from a `Context` to `Findings`.
 2. `Findings` hold numbers, never prose with numbers in it: a sentence is a key and named values, and the report turns
    it into English or Norwegian. So text cannot drift from results.
 3. `Outcome` is findings plus verdicts plus digest: what `reports/` stores as JSON, and all that pages are made from.
@@ -13,14 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from replication.claims import Answer, Check
 from replication.dataset import Dataset, Exclusion
 
-__all__ = ["Analysis", "Estimate", "Figure", "Findings", "Kind", "Outcome", "Sentence", "Table", "plain"]
+__all__ = ["Analysis", "Context", "Estimate", "Figure", "Findings", "Kind", "Outcome", "Sentence", "Store", "Table", "plain"]
 
 Kind = Literal["reproduction", "finding", "simulated"]
 Cell = str | float | int | bool | None
@@ -102,14 +102,42 @@ class Findings:
     exclusions: tuple[Exclusion, ...] = ()
 
 
+class Store(Protocol):
+    """Where slow results are kept by content, so that the same draws are not drawn twice."""
+
+    def get(self, name: str, key: str) -> object | None:
+        """The stored result, or None."""
+
+    def put(self, name: str, key: str, result: object) -> None:
+        """Keep a JSON-ready result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an analysis is given: the dataset, the seed of every random number, and a store for slow results."""
+
+    data: Dataset
+    seed: int = 2024
+    store: Store | None = None
+
+    def remember(self, name: str, key: str, compute: Callable[[], object]) -> object:
+        """The stored JSON-ready result under `name` and `key` (a digest of all it depends on), computed if new."""
+        found = self.store.get(name, key) if self.store else None
+        if found is None:
+            found = plain(compute())
+            if self.store:
+                self.store.put(name, key, found)
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """One question. `claims` are the works whose claims it answers; `seed` seeds every random number in it."""
+    """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process."""
 
     id: str
     title: str
     question: str
-    run: Callable[[Dataset], Findings]
+    run: Callable[[Context], Findings]
     kind: Kind = "reproduction"
     claims: tuple[str, ...] = ()
     slow: bool = False

@@ -137,7 +137,7 @@ def forest(pooled: Pooled, *, id: str, title: str, note: str = "") -> Figure:  #
         "weight": (100 * weights / weights.sum()).tolist(),
         "n": rows["n"].tolist(),
     }
-    settings = {
+    settings: dict[str, str | float | int | bool | None] = {
         "metric": "r",
         "summary": estimate.value,
         "summary_low": estimate.low,

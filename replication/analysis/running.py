@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from replication.analysis.arithmetic import centred_interval, missing
-from replication.analysis.outcome import Analysis, Findings, Outcome
+from replication.analysis.outcome import Analysis, Context, Findings, Outcome
 from replication.claims import Answer, Check, Claim, claims_of, judge
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
@@ -59,9 +59,10 @@ def load_analysis(path: Path) -> Analysis:
     return analysis
 
 
-def run_analysis(analysis: Analysis, dataset: Dataset, digest: str = "") -> Outcome:
+def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
     """Run one analysis and judge every claim of the works it answers for."""
-    findings = analysis.run(dataset)
+    dataset = context.data
+    findings = analysis.run(context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
     stray = set(findings.answers) - {claim.id for claim in claims}
     if stray:

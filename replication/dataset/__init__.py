@@ -1,6 +1,6 @@
 """The dataset: `data/references` -> frozen tables with a digest. It knows nothing of statistics."""
 
-from replication.dataset.loading import Checked, check_dataset, dataset_digest, load_dataset
+from replication.dataset.loading import Checked, check_dataset, load_dataset
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems
 from replication.dataset.selection import Exclusion, Selection, select
@@ -12,7 +12,6 @@ __all__ = [
     "Problem",
     "Selection",
     "check_dataset",
-    "dataset_digest",
     "format_problems",
     "load_dataset",
     "select",

@@ -6,7 +6,6 @@ dataset (nothing is loaded around a broken row).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +33,10 @@ from replication.dataset.records import (
     read_toml,
 )
 from replication.dataset.vocabulary import Vocabulary
+from replication.digests import folder_digest
 from replication.errors import DataError
 
-__all__ = ["Checked", "check_dataset", "dataset_digest", "load_dataset"]
+__all__ = ["Checked", "check_dataset", "load_dataset"]
 
 _TOP_TABLES = ("screened.csv", "leads.csv")
 _TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
@@ -87,15 +87,6 @@ class _Folder:
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
 
 
-def dataset_digest(root: Path) -> str:
-    """SHA-256 over every file's name and bytes, in sorted order: the identity of the data."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def load_dataset(root: Path) -> Dataset:
     """The dataset under `root`.
 
@@ -139,7 +130,7 @@ def check_dataset(root: Path) -> Checked:
         return Checked(tuple(problems), None)
     dataset = Dataset(
         version=version,
-        digest=dataset_digest(root),
+        digest=folder_digest(root),
         vocabulary=vocabulary,
         works=MappingProxyType(folder.works),
         references=MappingProxyType(references),

@@ -1,0 +1,79 @@
+"""`python -m replication.run`: check the data, run every analysis, write `reports/latest/` and print the verdicts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replication import paths
+from replication.errors import UserError
+
+__all__ = ["main"]
+
+_app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@_app.command()
+def run(
+    ids: Annotated[list[str] | None, typer.Argument(help="Analyses to run; all when none is named.")] = None,
+    *,
+    listing: Annotated[bool, typer.Option("--list", help="List the analyses and stop.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Recompute and compare with the stored report; exit 2 on a difference.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report (default: reports/latest).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+) -> None:
+    """Recompute the published numbers and write the report.
+
+    Exit codes: 0 done, 1 something to mend (said in one line), 2 --check found a difference.
+    """
+    from replication import workflow
+
+    request = workflow.Request(
+        ids=tuple(ids or ()),
+        data=data or paths.data_dir(),
+        out=out or paths.reports_dir() / "latest",
+        jobs=jobs,
+        seed=seed,
+        quiet=quiet,
+    )
+    if listing:
+        workflow.print_analyses(request)
+    elif check:
+        raise typer.Exit(workflow.compare(request))
+    else:
+        workflow.make_report(request)
+
+
+def main() -> None:
+    """Run the command; a user's error is one plain message and exit code 1, never a traceback."""
+    try:
+        _app(standalone_mode=False)
+    except UserError as error:
+        sys.exit(_say(str(error)))
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(_say("stopped; the previous report is whole"))
+    except KeyboardInterrupt:
+        sys.exit(_say("stopped; the previous report is whole"))
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        sys.exit(_say(f"{error.format_message()} (see --help)"))
+
+
+def _say(message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What the terminal shows: a progress bar where there is one, plain lines elsewhere, and the table of verdicts."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+__all__ = ["VERDICTS", "print_differences", "print_verdicts", "progress", "say"]
+
+VERDICTS = (
+    "MATCH",
+    "DIFFERS",
+    "DIFFERS_EXPLAINED",
+    "CONSISTENT",
+    "INCONSISTENT",
+    "NOT_COMPUTABLE",
+    "PENDING",
+)
+_LOOK = ("DIFFERS", "INCONSISTENT")
+_SHOWN = 40
+
+Item = TypeVar("Item")
+
+
+def say(line: str) -> None:
+    """One line on standard output."""
+    sys.stdout.write(line + "\n")
+
+
+def progress(items: Iterable[Item], total: int, quiet: bool) -> Iterator[Item]:
+    """The items as they come, with a bar on a terminal and a line now and then elsewhere."""
+    if quiet or total == 0:
+        yield from items
+    elif sys.stderr.isatty():
+        from rich.progress import track
+
+        yield from track(items, description="Running analyses", total=total, transient=True)
+    else:
+        for number, item in enumerate(items, 1):
+            yield item
+            if number % 10 == 0 or number == total:
+                sys.stderr.write(f"{number} of {total} analyses done\n")
+
+
+def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """Counts of verdicts by analysis, then each claim that does not hold, and why."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False)
+    table = Table(title="Verdicts on published numbers", title_justify="left")
+    table.add_column("analysis")
+    columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
+    for verdict in columns:
+        table.add_column(verdict.lower().replace("_", " "), justify="right")
+    for outcome in outcomes:
+        counts = Counter(check["verdict"] for check in outcome["checks"])
+        if counts:
+            table.add_row(outcome["id"], *(str(counts[v] or "") for v in columns))
+    total = Counter(check["verdict"] for outcome in outcomes for check in outcome["checks"])
+    table.add_section()
+    table.add_row("all", *(str(total[v]) for v in columns))
+    console.print(table)
+    _print_disagreements(console, outcomes)
+
+
+def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) -> None:
+    off = [check for outcome in outcomes for check in outcome["checks"] if check["verdict"] in _LOOK]
+    if not off:
+        return
+    console.print("\nWhat does not hold and is not explained:")
+    for check in off[:_SHOWN]:
+        claim = check["claim"]
+        printed = claim["printed"].get("value", "")
+        line = f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}: {check['reason']}"
+        console.print(line, markup=False, highlight=False)
+    if len(off) > _SHOWN:
+        console.print(f"  … and {len(off) - _SHOWN} more, in the report")
+
+
+def print_differences(differences: Sequence[str], quiet: bool) -> None:
+    """What a recomputation gave otherwise than the stored report."""
+    if not differences:
+        if not quiet:
+            say("The stored report is reproduced: every number is the same.")
+        return
+    for line in differences[:_SHOWN]:
+        say(line)
+    if len(differences) > _SHOWN:
+        say(f"… and {len(differences) - _SHOWN} more differences")

@@ -1,0 +1,204 @@
+"""What `python -m replication.run` does: data -> outcomes (cached by content) -> a report folder, swapped in whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from replication import paths
+from replication.digests import digest_of, folder_digest
+from replication.errors import UserError
+from replication.provenance import Cache, code_digest, exclusive, replace_folder, stamp
+
+if TYPE_CHECKING:
+    from replication.dataset import Dataset
+
+__all__ = ["OutcomeData", "Request", "compare", "make_report", "print_analyses"]
+
+OutcomeData = dict[str, Any]
+"""An outcome as plain data: what is stored as JSON."""
+
+_RELATIVE = 1e-8  # stored against recomputed: the last digits of linear algebra differ between machines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for."""
+
+    ids: tuple[str, ...]
+    data: Path
+    out: Path
+    jobs: int = 0
+    seed: int = 2024
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under."""
+
+    name: str
+    path: Path
+    key: str
+    seed: int
+
+
+def print_analyses(request: Request) -> None:
+    """The analyses, one a line: id, kind and question."""
+    from replication.analysis import analysis_files, load_analysis
+
+    for name, path in analysis_files(paths.analyses_dir()).items():
+        analysis = load_analysis(path)
+        sys.stdout.write(f"{name:22} {analysis.kind:13} {analysis.question}\n")
+
+
+def make_report(request: Request) -> None:
+    """Run what was asked, write the report and print its verdicts."""
+    from replication import terminal
+
+    signature = _signature(request)
+    stored = _stored(request.out)
+    if stored is not None and stored[0].get("signature") == signature:
+        if not request.quiet:
+            terminal.print_verdicts(stored[1])
+            terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
+        return
+    from replication.dataset import load_dataset
+
+    dataset = load_dataset(request.data)
+    outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
+    run = {"signature": signature, **stamp(dataset.version, dataset.digest, request.seed)}
+    run["analyses"] = [outcome["id"] for outcome in outcomes]
+    from replication.report import build_report
+
+    with exclusive(request.out.parent / f".{request.out.name}.lock"), replace_folder(request.out) as folder:
+        for outcome in outcomes:
+            _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
+        build_report(folder, outcomes, dataset, run)
+        _write_json(folder / "run.json", run)
+    if not request.quiet:
+        terminal.print_verdicts(outcomes)
+        terminal.say(f"The report: {request.out / 'index.html'}")
+
+
+def compare(request: Request) -> int:
+    """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not."""
+    from replication import terminal
+    from replication.dataset import load_dataset
+
+    stored = _stored(request.out)
+    if stored is None:
+        raise UserError(f"no report in {request.out} to compare with; run without --check first")
+    old = {outcome["id"]: outcome for outcome in stored[1]}
+    differences = []
+    for outcome in _outcomes(request, load_dataset(request.data), None):
+        before = old.pop(outcome["id"], None)
+        if before is None:
+            differences.append(f"{outcome['id']}: not in the stored report")
+        else:
+            differences += list(_differences(_comparable(before), _comparable(outcome), outcome["id"]))
+    if not request.ids:
+        differences += [f"{name}: in the stored report, but no such analysis any more" for name in old]
+    terminal.print_differences(differences, request.quiet)
+    return 2 if differences else 0
+
+
+def _comparable(outcome: OutcomeData) -> OutcomeData:
+    return {name: value for name, value in outcome.items() if name != "digest"}
+
+
+def _signature(request: Request) -> str:
+    """The digest of everything a report depends on, computed without loading any of it."""
+    package = Path(__file__).parent
+    folders = (request.data, paths.analyses_dir(), package / "report")
+    digests = [folder_digest(folder) if folder.is_dir() else "" for folder in folders]
+    return digest_of(code_digest(package), *digests, str(request.seed), *request.ids)
+
+
+def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:
+    """The run record and the outcomes of the report in `out`, or None when there is no whole report."""
+    try:
+        run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        names = run["analyses"]
+        return run, [json.loads((out / "outcomes" / f"{n}.json").read_text(encoding="utf-8")) for n in names]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterator[OutcomeData]:
+    """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed."""
+    from replication import terminal
+    from replication.analysis import analysis_files, choose
+
+    files = choose(analysis_files(paths.analyses_dir()), request.ids)
+    code = code_digest(Path(__file__).parent)
+    shared = [p.read_bytes() for p in sorted(paths.analyses_dir().rglob("_*.py"))]
+    jobs = [
+        _Job(name, path, digest_of(dataset.digest, code, path.read_bytes(), *shared, str(request.seed)), request.seed)
+        for name, path in files.items()
+    ]
+    found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
+    todo = [job for job in jobs if found[job.name] is None]
+    for job, outcome in terminal.progress(_run_all(todo, dataset, request.jobs, cache), len(todo), request.quiet):
+        found[job.name] = outcome
+        if cache:
+            cache.put(job.name, job.key, outcome)
+    for job in jobs:
+        outcome = found[job.name]
+        assert isinstance(outcome, dict)
+        yield outcome
+
+
+def _run_all(
+    jobs: Sequence[_Job], dataset: Dataset, processes: int, cache: Cache | None
+) -> Iterator[tuple[_Job, OutcomeData]]:
+    """Run the jobs, in this process when there is one core or little to do."""
+    workers = min(processes or os.cpu_count() or 1, len(jobs))
+    if workers <= 1 or len(jobs) < 4:
+        for job in jobs:
+            yield job, _run_one(job, dataset, cache)
+        return
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    yield from parallel(delayed(_run_named)(job, dataset, cache) for job in jobs)
+
+
+def _run_named(job: _Job, dataset: Dataset, cache: Cache | None) -> tuple[_Job, OutcomeData]:
+    return job, _run_one(job, dataset, cache)
+
+
+def _run_one(job: _Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
+    from replication.analysis import Context, load_analysis, plain, run_analysis
+
+    outcome = run_analysis(load_analysis(job.path), Context(dataset, job.seed, cache), job.key)
+    result = plain(outcome)
+    assert isinstance(result, dict)
+    return result
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _differences(before: object, after: object, place: str) -> Iterator[str]:
+    """Every place where two plain values differ, numbers beyond a relative 1e-8."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _differences(before.get(key), after.get(key), f"{place}.{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (a, b) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(a, b, f"{place}[{number}]")
+    elif isinstance(before, int | float) and isinstance(after, int | float):
+        if not math.isclose(before, after, rel_tol=_RELATIVE, abs_tol=1e-12):
+            yield f"{place}: stored {before!r}, now {after!r}"
+    elif before != after:
+        yield f"{place}: stored {str(before)[:80]!r}, now {str(after)[:80]!r}"
