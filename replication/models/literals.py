@@ -7,11 +7,29 @@ from typing import Literal, get_args
 from replication.errors import ModelError
 
 __all__ = [
+    "Alternative",
+    "BoundRule",
+    "Direction",
+    "EmptyStep",
+    "FillEstimator",
+    "FillSide",
+    "FunnelModel",
+    "FunnelPredictor",
+    "LevelStructure",
+    "LikelihoodMethod",
+    "NormalTest",
     "PriorScale",
     "PriorTarget",
     "PublishedScale",
+    "RobustDf",
+    "RobustKind",
+    "SampleSizeRule",
+    "SampleStructure",
+    "SamplingRule",
+    "SelectionSides",
     "Tau2IntervalMethod",
     "Tau2Method",
+    "Tau2Structure",
     "TestMethod",
     "check_choice",
 ]
@@ -22,17 +40,56 @@ Tau2Method = Literal["EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "P
 # How coefficients are tested: normal, t, Knapp-Hartung, Knapp-Hartung that never narrows.
 TestMethod = Literal["z", "t", "knha", "adhoc"]
 
+# Likelihood of a multilevel model, how its coefficients are tested, and how labels of inner levels are read.
+LikelihoodMethod = Literal["REML", "ML"]
+NormalTest = Literal["z", "t"]
+LevelStructure = Literal["nested", "crossed"]
+
+# Cluster-robust covariances (Pustejovsky & Tipton 2018) and where their degrees of freedom come from.
+RobustKind = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2"]
+RobustDf = Literal["satterthwaite", "clusters"]
+
 # Intervals for tau2.
 Tau2IntervalMethod = Literal["qprofile", "profile", "wald"]
 
 # The quantity a heterogeneity prior is stated on: the standard deviation or the variance.
 PriorScale = Literal["tau", "tau2"]
 
+# What varies between samples in a sampled multilevel model: nothing, one deviation a sample, one a cell (correlated).
+SampleStructure = Literal["none", "shared", "by_cell"]
+
+# p values that decide on publication: two-sided, or one-sided towards the expected sign.
+SelectionSides = Literal["one", "two"]
+
 # The scale a published estimate is printed on: correlations are moved to Fisher's z, anything else is taken as it is.
 PublishedScale = Literal["r", "identity"]
 
 # What a prior made from a published pool is about: the same average, or the mean of another setting.
 PriorTarget = Literal["mean", "setting"]
+
+
+# Meta-analytic SEM: whose correlations stand behind the sampling covariances; how the between-study covariance is
+# shaped; how the standard errors treat a variance on its bound; and which n a study has whose rows differ in n.
+SamplingRule = Literal["weighted", "individual", "unweighted", "weighted-missing-as-zero"]
+Tau2Structure = Literal["diagonal", "symmetric", "zero"]
+BoundRule = Literal["full-hessian", "held"]
+SampleSizeRule = Literal["same", "smallest"]
+
+# Bias: the side on which effects are expected (and favoured), and the alternative of the tests in the studies.
+Direction = Literal["positive", "negative"]
+Alternative = Literal["positive", "negative", "two-sided"]
+
+# Funnel regressions: least squares with one dispersion (Egger 1997), or a mixed-effects model; and the regressor.
+FunnelModel = Literal["wls", "mixed"]
+FunnelPredictor = Literal["se", "variance", "n", "inverse_n", "sqrt_inverse_n"]
+
+# Trim and fill: estimators of the number missing (Duval & Tweedie 2000), and the side where they are missing.
+FillEstimator = Literal["L0", "R0", "Q0"]
+FillSide = Literal["left", "right"]
+
+# Selection models: p values one-sided in a direction or two-sided; what to do with a step that holds no p value.
+SelectionSides = Literal["one", "two"]
+EmptyStep = Literal["error", "merge"]
 
 
 def check_choice(value: str, choices: object, option: str) -> None:
