@@ -48,6 +48,7 @@ class Claim:
     subgroup: str
     statistic: str
     printed: Mapping[str, str]
+    printed_df: str
     k: float
     n: float
     as_printed: str
@@ -169,6 +170,7 @@ def _claim(row: Mapping[str, object]) -> Claim:
         subgroup=str(row["subgroup"]),
         statistic=str(row["statistic"]),
         printed={name: text for name, text in printed.items() if text},
+        printed_df=str(row["df"]),
         k=float(str(row["k"])),
         n=float(str(row["n"])),
         as_printed=str(row["as_printed"]),
@@ -201,12 +203,17 @@ def _consistency(claim: Claim, printed: Printed, answer: Checked) -> Check:
     return Check(
         claim,
         "CONSISTENT" if overlap else "INCONSISTENT",
-        answer.how,
+        f"{answer.how}: {_span(answer)}",
         ours=value,
         low=printed.low,
         high=printed.high,
         relative_difference=_relative(value, printed.value),
     )
+
+
+def _span(answer: Checked) -> str:
+    low, high = f"{answer.low:.6g}", f"{answer.high:.6g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _comparison(claim: Claim, printed: Mapping[str, Printed], answer: Recomputed, explanation: str) -> Check:

@@ -150,9 +150,9 @@ def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterat
         if cache:
             cache.put(job.name, job.key, outcome)
     for job in jobs:
-        outcome = found[job.name]
-        assert isinstance(outcome, dict)
-        yield outcome
+        result = found[job.name]
+        assert isinstance(result, dict)
+        yield result
 
 
 def _run_all(

@@ -1,8 +1,18 @@
 """Analyses: what a file under `analyses/` declares, and how it becomes an outcome."""
 
-from replication.analysis.arithmetic import agrees_with, centred_interval, missing, share_of, sum_of, value_of
+from replication.analysis.arithmetic import (
+    agrees_with,
+    between,
+    centred_interval,
+    fits_p,
+    missing,
+    share_of,
+    sum_of,
+    value_of,
+)
 from replication.analysis.outcome import Analysis, Context, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
 from replication.analysis.pooling import Pooled, effect_sizes, estimate_r, forest, pool
+from replication.analysis.printed_only import printed_only
 from replication.analysis.running import analysis_files, choose, load_analysis, run_analysis
 
 __all__ = [
@@ -17,15 +27,18 @@ __all__ = [
     "Table",
     "agrees_with",
     "analysis_files",
+    "between",
     "centred_interval",
     "choose",
     "effect_sizes",
     "estimate_r",
+    "fits_p",
     "forest",
     "load_analysis",
     "missing",
     "plain",
     "pool",
+    "printed_only",
     "run_analysis",
     "share_of",
     "sum_of",

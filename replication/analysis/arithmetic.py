@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from scipy import stats
+
 from replication.claims import Checked, Claim, Missing
 from replication.dataset import Dataset
 from replication.printed import Printed, parse_printed
 
-__all__ = ["agrees_with", "centred_interval", "missing", "share_of", "sum_of", "value_of"]
-
-_WHERE = "the full text and its tables"
+__all__ = ["agrees_with", "between", "centred_interval", "fits_p", "missing", "share_of", "sum_of", "value_of"]
 
 
 def value_of(claims: Mapping[str, Claim], claim_id: str) -> Printed:
@@ -58,12 +58,30 @@ def centred_interval(claim: Claim) -> Checked | None:
     return Checked(min(middles), max(middles), how, (low.value + high.value) / 2)
 
 
+def between(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked:
+    """The claim is an average over the studies that the parts split up, so it should lie between them."""
+    printed = [value_of(claims, part) for part in parts]
+    shown = ", ".join(p.text for p in printed)
+    how = f"an average of all studies should lie between those of its parts: {shown} ({', '.join(parts)})"
+    return Checked(min(p.low for p in printed), max(p.high for p in printed), how)
+
+
+def fits_p(claim: Claim) -> Checked:
+    """An F statistic should give the p value printed beside it, with the printed degrees of freedom.
+
+    Returns the F values whose p lies in the rounding interval of the printed p.
+    """
+    first, second = (float(part) for part in claim.printed_df.split(","))
+    p = parse_printed(claim.printed["p"])
+    low, high = (float(stats.f.isf(end, first, second)) for end in (p.high, p.low))
+    return Checked(low, high, f"the F({first:g}, {second:g}) that go with the printed p {p.text}")
+
+
 def missing(dataset: Dataset, work: str, beside: str = "") -> Missing:
     """What keeps the claims of a work from being computed, in the words of its record."""
-    needs = dataset.work(work).missing
-    what = (
-        f"The primary data behind this number are not public. Not available: {needs}"
-        if needs
-        else ("The source prints the number without the data behind it.")
-    )
-    return Missing(what, "" if needs else _WHERE, beside)
+    record = dataset.work(work)
+    if record.missing:
+        return Missing(f"The data behind this number are not public. Not available: {record.missing}", "", beside)
+    pooled = record.kind in ("meta_analysis", "second_order_meta_analysis", "systematic_review")
+    what = "The list of studies with their effects is not public." if pooled else "The data are not public."
+    return Missing(what, "the tables of the full text", beside)

@@ -20,7 +20,19 @@ import numpy as np
 from replication.claims import Answer, Check
 from replication.dataset import Dataset, Exclusion
 
-__all__ = ["Analysis", "Context", "Estimate", "Figure", "Findings", "Kind", "Outcome", "Sentence", "Store", "Table", "plain"]
+__all__ = [
+    "Analysis",
+    "Context",
+    "Estimate",
+    "Figure",
+    "Findings",
+    "Kind",
+    "Outcome",
+    "Sentence",
+    "Store",
+    "Table",
+    "plain",
+]
 
 Kind = Literal["reproduction", "finding", "simulated"]
 Cell = str | float | int | bool | None

@@ -1,0 +1,20 @@
+"""Baker (2006): the first of the 45 public samples has the same n; that it is this study is an inference."""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.claims import Checked
+
+
+def run(context: Context) -> Findings:
+    samples = context.data.samples
+    first = samples.loc[samples["sample_id"] == "roorda2011_s01", "n"].item()
+    how = f"sample 1 of the 45 public samples has n {first:g} (an inference: its study is not named)"
+    return Findings(answers={"baker2006-001": Checked(first, first, how, first)})
+
+
+ANALYSIS = Analysis(
+    id="baker2006",
+    title="Baker (2006)",
+    question="Is this study one of the 45 public samples?",
+    run=run,
+    claims=("baker2006",),
+)
