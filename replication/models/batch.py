@@ -8,34 +8,34 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from replication.errors import ModelError
+from replication.models.batch_input import Batch, prepare_batch
 from replication.models.estimation import Estimates, estimate_sets
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method, TestMethod, check_choice
-from replication.models.prepare import list_rows
-from replication.models.weighted import EffectSets, effect_sets, moments, stacked_orthonormal, take
+from replication.models.tau2 import INVERSE_VARIANCE
+from replication.models.weighted import EffectSets, take
 
 __all__ = ["BatchFits", "fit_batch"]
 
 # Data sets in a piece times effects: temporary arrays of about a megabyte (measured best among 1,000 to 64,000).
 PIECE = 8_000
 
-# Rows in use whose share in the orthonormal design has a smaller eigenvalue than this have lost its rank.
-RANK = 1e-10
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchFits:
     """B fits side by side: `beta (B, p)`, `vcov (B, p, p)`, all others `(B,)`.
 
-    `k` rows were used; `df` belongs to the t tests (`inf` means normal). A set that cannot be fitted (no more effects
-    than coefficients, or a design that has lost its rank) is NaN throughout and False in `defined`.
+    `k` rows were used; `scale` is the test's factor in `vcov`; `df` belongs to the t tests (`inf` means normal). A set
+    that cannot be fitted (fewer effects than coefficients, a design that has lost its rank, variances of 0 with a tau2
+    of 0) is NaN throughout and False in `defined`. With as many effects as coefficients, most often a single one,
+    the common-effect result stands, its tau2 NaN.
     """
 
     beta: Array
@@ -46,6 +46,7 @@ class BatchFits:
     I2: Array
     H2: Array
     loglik: Array
+    scale: Array
     df: Array
     k: Array
     defined: NDArray[np.bool_]
@@ -74,6 +75,7 @@ def fit_batch(
     x: ArrayLike | None = None,
     *,
     counts: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     method: Tau2Method = "REML",
     test: TestMethod = "knha",
     workers: int | None = None,
@@ -85,6 +87,7 @@ def fit_batch(
     y, v : (B, k), or (k,) for data shared by all sets; NaN marks a row a set does not have (data sets of unequal k)
     x : (k, p) design shared by all sets or (B, k, p); None fits an intercept only
     counts : (B, k) how often each row is used: 0 leaves it out, 2 uses it twice (bootstrap); None uses each once
+    weights : (k,) or (B, k) to use for the coefficients instead of `1 / (v + tau2)`
     method, test : as in `fit_random_effects`
     workers : threads; None uses every core. The numbers do not depend on it
 
@@ -96,24 +99,21 @@ def fit_batch(
     """
     check_choice(method, Tau2Method, "method")
     check_choice(test, TestMethod, "test")
-    batch = _prepare(y, v, x, counts)
-    chosen = np.flatnonzero(batch.defined)
+    batch = prepare_batch(y, v, x, counts, weights)
+    _refuse_zero_variances(batch.sets, method)
     step = max(1, PIECE // batch.sets.y.shape[-1])
-    pieces = [chosen[i : i + step] for i in range(0, len(chosen), step)]
+    rows = np.flatnonzero(batch.defined)
+    pieces = [rows[i : i + step] for i in range(0, len(rows), step)]
 
     def fit(index: NDArray[np.intp]) -> BatchFits:
         return _fit_piece(take(batch.sets, index), _pick(batch.to_beta, index), method, test)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         parts = list(pool.map(fit, pieces))
-    return _assemble(batch, chosen, parts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    sets: EffectSets
-    to_beta: Array
-    defined: NDArray[np.bool_]
+    if len(saturated := np.flatnonzero(batch.saturated)):
+        pieces.append(saturated)
+        parts.append(_fit_saturated(take(batch.sets, saturated), _pick(batch.to_beta, saturated)))
+    return _assemble(batch, pieces, parts)
 
 
 def _pick(array: Array, index: NDArray[np.intp]) -> Array:
@@ -131,72 +131,43 @@ def _fit_piece(sets: EffectSets, to_beta: Array, method: Tau2Method, test: TestM
         I2=e.q.I2,
         H2=e.q.H2,
         loglik=e.loglik,
+        scale=e.scale,
         df=e.df,
         k=e.q.df + sets.p,
-        defined=np.ones(len(e.df), dtype=bool),
+        defined=(sets.floor[:, 0] == 0) | (e.tau2.value > sets.floor[:, 0]),
         converged=e.tau2.converged,
     )
 
 
-def _assemble(batch: _Batch, chosen: NDArray[np.intp], parts: list[BatchFits]) -> BatchFits:
+def _fit_saturated(sets: EffectSets, to_beta: Array) -> BatchFits:
+    """As many effects as coefficients: the common-effect result with z tests; tau2, I2 and H2 are not defined."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fits = _fit_piece(sets, to_beta, "EE", "z")
+    nan = np.full(len(fits.tau2), np.nan)
+    return replace(fits, tau2=nan, Q=np.zeros(len(nan)), I2=nan, H2=nan, defined=sets.floor[:, 0] == 0)
+
+
+def _assemble(batch: Batch, pieces: list[NDArray[np.intp]], parts: list[BatchFits]) -> BatchFits:
     """The pieces in their places; NaN (False) for sets that are not defined."""
     size, p = len(batch.defined), batch.sets.p
-    empty = {"beta": (size, p), "vcov": (size, p, p)}
-    columns = {}
-    for column in fields(BatchFits):
-        whole = np.full(empty.get(column.name, (size,)), np.nan)
-        if parts:
-            whole[chosen] = np.concatenate([getattr(part, column.name) for part in parts])
-        columns[column.name] = whole
+    shapes = {"beta": (size, p), "vcov": (size, p, p)}
+    columns = {column.name: np.full(shapes.get(column.name, (size,)), np.nan) for column in fields(BatchFits)}
+    for index, part in zip(pieces, parts, strict=True):
+        for name, whole in columns.items():
+            whole[index] = np.where(_like(part.defined, whole), getattr(part, name), np.nan)
     columns["k"] = np.broadcast_to(batch.sets.k[:, 0], (size,))
-    return BatchFits(**columns | {name: columns[name] == 1.0 for name in ("defined", "converged")})
+    for flag in ("defined", "converged"):
+        columns[flag] = columns[flag] == 1.0
+    return BatchFits(**columns)
 
 
-def _prepare(y: ArrayLike, v: ArrayLike, x: ArrayLike | None, counts: ArrayLike | None) -> _Batch:
-    """The data sets with absent rows counted 0 and filled with harmless numbers, and which of them can be fitted."""
-    effects, variances = np.atleast_2d(np.array(y, dtype=float)), np.atleast_2d(np.array(v, dtype=float))
-    k = effects.shape[-1]
-    times = np.ones((1, k)) if counts is None else np.atleast_2d(np.array(counts, dtype=float))
-    design = np.ones((1, k, 1)) if x is None else np.array(x, dtype=float)
-    design = design[None] if design.ndim == 2 else design
-    size = _common_size(effects, variances, times, design)
-    absent = np.isnan(effects) | np.isnan(variances) | np.isnan(design).any(-1)
-    if absent.any():
-        times = np.where(absent, 0.0, times)
-        effects, variances = np.where(absent, 0.0, effects), np.where(absent, 1.0, variances)
-        design = np.where(absent[..., None], 0.0, design)
-    _check_numbers(effects, variances, times, design)
-    basis, full_rank = stacked_orthonormal(design)
-    sets = effect_sets(effects, variances, basis.columns, times)
-    defined = np.broadcast_to(full_rank & (sets.k[:, 0] > sets.p) & _spanned(sets), (size,))
-    return _Batch(sets, basis.to_beta, defined)
+def _like(flags: NDArray[np.bool_], whole: Array) -> NDArray[np.bool_]:
+    return flags.reshape(-1, *[1] * (whole.ndim - 1))
 
 
-def _common_size(effects: Array, variances: Array, times: Array, design: Array) -> int:
-    """The number of data sets B, or a `ModelError` where the shapes do not fit together."""
-    k = effects.shape[-1]
-    shapes = f"y {effects.shape}, v {variances.shape}, counts {times.shape}, x {design.shape}"
-    if design.ndim != 3 or any(a.ndim != 2 or a.shape[1] != k for a in (effects, variances, times, design[..., 0])):
+def _refuse_zero_variances(sets: EffectSets, method: Tau2Method) -> None:
+    if method in INVERSE_VARIANCE and (sets.floor > 0).any():
         raise ModelError(
-            f"the shapes do not fit together: {shapes}; y, v and counts are (B, k), x is (k, p) or (B, k, p)."
+            f"{int((sets.floor > 0).sum())} data sets have a sampling variance of 0, which {method} would weigh "
+            "infinitely; correct it, leave the rows out, or use REML, PM, SJ or HE."
         )
-    sizes = {len(a) for a in (effects, variances, times, design)} - {1}
-    if len(sizes) > 1:
-        raise ModelError(f"unequal numbers of data sets: {shapes}; each is B long, or 1 to be shared.")
-    return sizes.pop() if sizes else 1
-
-
-def _check_numbers(effects: Array, variances: Array, times: Array, design: Array) -> None:
-    if not (np.isfinite(effects).all() and np.isfinite(variances).all() and np.isfinite(design).all()):
-        raise ModelError("y, v or x holds an infinite value; correct it, or make it NaN to leave the row out.")
-    if (variances <= 0).any():
-        rows = np.unique(np.argwhere(variances <= 0)[:, 1]).tolist()
-        raise ModelError(f"{list_rows(rows)} with a sampling variance that is not positive; pass v > 0.")
-    if not (np.isfinite(times) & (times >= 0)).all():
-        raise ModelError("counts must be 0 or more: how often each row is used.")
-
-
-def _spanned(sets: EffectSets) -> NDArray[np.bool_]:
-    """Whether the rows in use still tell all columns apart `(B,)`."""
-    gram = moments(sets, (sets.counts > 0).astype(float))[:, 0]
-    return np.asarray(np.linalg.eigvalsh(gram)[..., 0] > RANK if sets.p > 1 else gram[..., 0, 0] > 0)

@@ -9,7 +9,17 @@ import numpy as np
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method, TestMethod
 from replication.models.tau2 import Tau2, estimate_tau2
-from replication.models.weighted import EffectSets, Weighted, log_likelihood, rss, trace_P, weighted_at
+from replication.models.weighted import (
+    EffectSets,
+    Weighted,
+    log_likelihood,
+    moments,
+    residuals,
+    rss,
+    trace_P,
+    weighted_at,
+    weighted_with,
+)
 
 __all__ = ["Estimates", "QStatistics", "estimate_sets", "q_statistics"]
 
@@ -26,16 +36,14 @@ class QStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
-    """Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, `scale (B,)` of the
+    """Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, the `scale (B,)` of the
 
-    covariance under the test, residual sum of squares `rss (B,)` and log-likelihood `loglik (B,)`.
+    covariance under the test, degrees of freedom `df (B,)` and log-likelihood `loglik (B,)`.
     """
 
     tau2: Tau2
-    weighted: Weighted
     gamma: Array
     cov: Array
-    rss: Array
     scale: Array
     df: Array
     loglik: Array
@@ -43,23 +51,36 @@ class Estimates:
 
 
 def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Estimates:
-    """Fit all data sets with one estimator and one test."""
+    """Fit all data sets with one estimator and one test.
+
+    The log-likelihood is at the coefficients reported, restricted for REML. The scale of the Knapp-Hartung test is
+    the residual mean square with weights `1 / (v + tau2)`, whatever the user's weights.
+    """
     tau2 = estimate_tau2(sets, method)
-    weighted = weighted_at(sets, tau2.value[:, None])
-    residual = rss(weighted)[:, 0]
-    k = np.broadcast_to(sets.k[:, 0], residual.shape)
-    df = np.full(residual.shape, np.inf) if test == "z" else k - sets.p
+    fit = weighted_at(sets, tau2.value[:, None])
+    residual = rss(fit)
+    loglik = log_likelihood(sets, fit, restricted=method == "REML")
+    df = np.broadcast_to((sets.k - sets.p)[:, 0], tau2.value.shape)
+    gamma, cov = fit.gamma, fit.M
+    if sets.weights is not None:
+        gamma, cov = _with_user_weights(sets, fit, sets.weights)
+        loglik = loglik - 0.5 * (np.vecdot(fit.cw, residuals(sets, gamma) ** 2) - residual)
     return Estimates(
         tau2,
-        weighted,
-        weighted.gamma[:, 0],
-        weighted.M[:, 0],
-        residual,
-        _scale(residual / (k - sets.p), test),
-        df,
-        log_likelihood(sets, weighted, restricted=method == "REML")[:, 0],
+        gamma[:, 0],
+        cov[:, 0],
+        _scale(residual[:, 0] / df, test),
+        np.full(df.shape, np.inf) if test == "z" else df,
+        loglik[:, 0],
         q_statistics(sets, tau2.value, method),
     )
+
+
+def _with_user_weights(sets: EffectSets, fit: Weighted, weights: Array) -> tuple[Array, Array]:
+    """Coefficients with the weights given, and the covariance they have when `y` varies by `1 / w`."""
+    user = weighted_with(sets, np.broadcast_to(weights, fit.w.shape))
+    meat = moments(sets, user.cw * user.w / fit.w)
+    return user.gamma, user.M @ meat @ user.M
 
 
 def _scale(residual_mean_square: Array, test: TestMethod) -> Array:

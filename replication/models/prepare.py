@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Note
+from replication.models.fit import Array, Fit, Note
 from replication.models.weighted import COLLINEAR
 
-__all__ = ["EffectData", "check_level", "list_rows", "prepare_effects"]
+__all__ = ["EffectData", "check_level", "check_rank", "effect_data", "list_rows", "prepare_effects"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +57,17 @@ def prepare_effects(
         None if user is None else user[kept],
     )
     _check_values(data)
-    _check_rank(data)
+    check_rank(data.x, data.names)
+    if user is not None:
+        _check_weights(data)
     return data, notes
+
+
+def effect_data(fit: Fit) -> EffectData:
+    """The data of a fit by `fit_random_effects`, or a `ModelError` for a fit of another model."""
+    if not isinstance(fit.data, EffectData):
+        raise ModelError("this needs a fit by fit_random_effects; the fit given is of another model.")
+    return fit.data
 
 
 def check_level(level: float) -> float:
@@ -130,9 +139,6 @@ def _check_values(data: EffectData) -> None:
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
     _refuse(data, ~finite, "hold an infinite value; correct it, or make it NaN to leave the row out")
     _refuse(data, data.v < 0, "have a negative sampling variance; pass variances (squared standard errors)")
-    if data.weights is not None:
-        bad = ~np.isfinite(data.weights) | (data.weights < 0)
-        _refuse(data, bad, "have a negative or infinite weight; pass weights of 0 or more")
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:
@@ -141,22 +147,35 @@ def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:
         raise ModelError(f"{list_rows(rows)} {problem}.")
 
 
-def _check_rank(data: EffectData) -> None:
-    k, p = data.x.shape
-    if p == 1 and data.x.any():
-        return
+def _check_weights(data: EffectData) -> None:
+    weights = data.weights if data.weights is not None else np.ones(len(data.y))
+    bad = ~np.isfinite(weights) | (weights < 0)
+    _refuse(data, bad, "have a negative or infinite weight; pass weights of 0 or more")
+    try:
+        check_rank(data.x[weights > 0], data.names)
+    except ModelError as error:
+        raise ModelError(f"with the rows of positive weight alone: {error}") from None
+
+
+def check_rank(x: Array, names: Sequence[str]) -> None:
+    """Raise a `ModelError` that names the columns of `x (k, p)` whose effects cannot be told apart."""
+    k, p = x.shape
     if p > k:
-        raise ModelError(f"{p} coefficients ({', '.join(data.names)}) but only {k} effects; use fewer moderators.")
-    lengths = np.linalg.norm(data.x, axis=0)
+        raise ModelError(f"{p} coefficients ({', '.join(names)}) but only {k} effects; use fewer moderators.")
+    lengths = np.linalg.norm(x, axis=0)
     for j in range(p):
         if lengths[j] == 0:
-            raise ModelError(f"column {data.names[j]!r} is all zeros; leave it out.")
-        before = data.x[:, :j] / lengths[:j]
-        column = data.x[:, j] / lengths[j]
-        share = np.linalg.lstsq(before, column)[0] if j else np.zeros(0)
-        if np.linalg.norm(column - before @ share) < COLLINEAR:
-            others = [repr(data.names[i]) for i in range(j) if abs(share[i]) > 1e-8]
-            raise ModelError(
-                f"column {data.names[j]!r} is a combination of {', '.join(others)}: their effects cannot be told "
-                "apart; leave one of them out."
-            )
+            raise ModelError(f"column {names[j]!r} is all zeros; leave it out.")
+        if j:
+            _check_column(x / np.where(lengths > 0, lengths, 1.0), j, names)
+
+
+def _check_column(x: Array, j: int, names: Sequence[str]) -> None:
+    share = np.linalg.lstsq(x[:, :j], x[:, j])[0]
+    if np.linalg.norm(x[:, j] - x[:, :j] @ share) >= COLLINEAR:
+        return
+    others = [repr(names[i]) for i in range(j) if abs(share[i]) > 1e-8]
+    raise ModelError(
+        f"column {names[j]!r} is a combination of {', '.join(others)}: their effects cannot be told apart; "
+        "leave one of them out."
+    )

@@ -19,13 +19,10 @@ from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.intervals import q_profile
 from replication.models.literals import Tau2Method, TestMethod, check_choice
 from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
-from replication.models.tau2 import Tau2, estimate_tau2
+from replication.models.tau2 import INVERSE_VARIANCE, Tau2, estimate_tau2
 from replication.models.weighted import Basis, EffectSets, orthonormal, single_set
 
 __all__ = ["fit_random_effects"]
-
-# Estimators that weigh by 1 / v and so need every v > 0.
-INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +30,6 @@ class _Choices:
     tau2: Tau2Method
     test: TestMethod
     level: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coefficients:
-    beta: Array
-    vcov: Array
-    rss: float
 
 
 def fit_random_effects(
@@ -85,12 +75,13 @@ def fit_random_effects(
 
 def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     basis = orthonormal(data.x)
-    sets = single_set(data.y, data.v, basis)
+    sets = single_set(data.y, data.v, basis, data.weights)
     notes += _zero_variance_notes(data, choices.tau2)
     estimates = estimate_sets(sets, choices.tau2, choices.test)
     _refuse_infinite_weights(data, sets, estimates.tau2)
-    coefficients = _coefficients(data, basis, sets, estimates)
-    scale, scale_notes = _scale(data, coefficients, float(estimates.scale[0]))
+    T = basis.to_beta
+    beta = T @ (sets.start[0] + estimates.gamma[0])
+    scale, scale_notes = _scale(data, beta, float(estimates.scale[0]))
     return Fit(
         method={
             "tau2": choices.tau2,
@@ -98,11 +89,11 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
             "weights": "1/(v+tau2)" if data.weights is None else "as given",
         },
         names=data.names,
-        beta=coefficients.beta,
-        vcov=scale * coefficients.vcov,
-        df=np.full(len(data.names), estimates.df[0]),
+        beta=beta,
+        vcov=scale * (T @ estimates.cov[0] @ T.T),
+        df=np.full(len(data.names), estimates.df[0], dtype=float),
         components=(_component(sets, estimates.tau2, choices),),
-        loglik=float(estimates.loglik[0]) - 0.5 * (coefficients.rss - float(estimates.rss[0])),
+        loglik=float(estimates.loglik[0]),
         k=len(data.y),
         level=choices.level,
         heterogeneity=_heterogeneity(data, basis, estimates, choices.tau2),
@@ -111,29 +102,9 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     )
 
 
-def _coefficients(data: EffectData, basis: Basis, sets: EffectSets, fit: Estimates) -> _Coefficients:
-    """Coefficients with weights `1 / (v + tau2)`, or with the user's weights and the sandwich that goes with them."""
-    gamma, cov, ss = fit.gamma[0], fit.cov[0], float(fit.rss[0])
-    if data.weights is not None:
-        Q, a, w = basis.columns, data.weights, fit.weighted.w[0, 0]
-        bread = _invert_weighted(Q, a)
-        gamma = bread @ (Q.T @ (a * sets.y[0, 0]))
-        cov = bread @ (Q.T * (a * a / w)) @ Q @ bread
-        ss = float(w @ (sets.y[0, 0] - Q @ gamma) ** 2)
-    T = basis.to_beta
-    return _Coefficients(T @ (sets.start[0] + gamma), T @ cov @ T.T, ss)
-
-
-def _invert_weighted(Q: Array, weights: Array) -> Array:
-    A = (Q.T * weights) @ Q
-    if np.linalg.matrix_rank(A, hermitian=True) < len(A):
-        raise ModelError("the weights leave too few effects for the coefficients; give more rows a positive weight.")
-    return np.asarray(np.linalg.inv(A))
-
-
-def _scale(data: EffectData, fit: _Coefficients, scale: float) -> tuple[float, tuple[Note, ...]]:
+def _scale(data: EffectData, beta: Array, scale: float) -> tuple[float, tuple[Note, ...]]:
     """The scale of the covariance, exactly 0 with a note where rounding alone keeps effects off the fitted model."""
-    if scale > 1e-20 or np.abs(data.y - data.x @ fit.beta).max() > 16 * np.finfo(float).eps * np.abs(data.y).max():
+    if scale > 1e-20 or np.abs(data.y - data.x @ beta).max() > 16 * np.finfo(float).eps * np.abs(data.y).max():
         return scale, ()
     message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
     return 0.0, (Note("perfect-fit", message),)

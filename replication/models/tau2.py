@@ -34,7 +34,10 @@ from replication.models.weighted import (
     weighted_with,
 )
 
-__all__ = ["Tau2", "estimate_tau2", "likelihood_score", "solve_q"]
+__all__ = ["INVERSE_VARIANCE", "Tau2", "estimate_tau2", "likelihood_score", "search_grid", "solve_q"]
+
+# Estimators that weigh by 1 / v and so need every v > 0.
+INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
 
 # Spacing of the search grid in log(tau2 + v_min): well below the width of any peak of the profile, about 1.
 GRID_STEP = 0.25
@@ -105,7 +108,7 @@ def _sum_of_squares(sets: EffectSets) -> Array:
     return np.asarray(np.vecdot(sets.counts * sets.y, sets.y))
 
 
-def _search_grid(sets: EffectSets) -> Array:
+def search_grid(sets: EffectSets) -> Array:
     """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative.
 
     With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
@@ -122,7 +125,7 @@ def _search_grid(sets: EffectSets) -> Array:
 
 
 def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
-    grid = _search_grid(sets)
+    grid = search_grid(sets)
     score = likelihood_score(sets, weighted_at(sets, grid), restricted=restricted)
     size = len(score)
     index, cell = np.nonzero((score[:, :-1] > 0) & (score[:, 1:] <= 0))

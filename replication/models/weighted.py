@@ -30,6 +30,7 @@ __all__ = [
     "orthonormal",
     "quadratic_PP",
     "quadratic_PPP",
+    "residuals",
     "rss",
     "single_set",
     "stacked_orthonormal",
@@ -51,6 +52,7 @@ class EffectSets:
 
     `basis (B or 1, k, p)` has orthonormal columns; `products (B or 1, k, p * p)` are its row-wise outer products.
     `floor (B, 1)` is the least trial tau2 and `offset (B, 1)`, the least variance in use, the scale it is searched on.
+    `weights (B or 1, 1, k)` are the user's, for the coefficients only; None means `1 / (v + tau2)`.
     """
 
     y: Array
@@ -61,6 +63,7 @@ class EffectSets:
     start: Array
     floor: Array
     offset: Array
+    weights: Array | None = None
 
     @property
     def k(self) -> Array:
@@ -101,14 +104,17 @@ class Weighted:
     M: Array
 
 
-def effect_sets(y: Array, v: Array, basis: Array, counts: Array | None = None) -> EffectSets:
-    """Build `EffectSets` from `y, v (B or 1, k)`, `basis (B or 1, k, p)` and `counts (B or 1, k)` (1 if None)."""
+def effect_sets(
+    y: Array, v: Array, basis: Array, counts: Array | None = None, weights: Array | None = None
+) -> EffectSets:
+    """Build `EffectSets` from `y, v, counts, weights (B or 1, k)` and an orthonormal `basis (B or 1, k, p)`."""
     c = np.ones((1, y.shape[-1])) if counts is None else counts
     products = (basis[..., :, None] * basis[..., None, :]).reshape(*basis.shape[:-1], -1)
     start = y[:, None, :] @ basis
     centred = y - (start @ basis.mT)[:, 0]
     floor, offset = _search_start(centred, v, c)
-    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0], floor, offset)
+    user = None if weights is None else weights[:, None]
+    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0], floor, offset, user)
 
 
 def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
@@ -144,9 +150,9 @@ def stacked_orthonormal(x: Array) -> tuple[Basis, NDArray[np.bool_]]:
     return Basis(np.asarray(q), np.asarray(np.linalg.inv(r) / safe[..., None])), full
 
 
-def single_set(y: Array, v: Array, basis: Basis) -> EffectSets:
-    """One data set `y, v (k,)` as a batch of one."""
-    return effect_sets(y[None], v[None], basis.columns[None])
+def single_set(y: Array, v: Array, basis: Basis, weights: Array | None = None) -> EffectSets:
+    """One data set `y, v, weights (k,)` as a batch of one."""
+    return effect_sets(y[None], v[None], basis.columns[None], weights=None if weights is None else weights[None])
 
 
 def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
@@ -164,6 +170,7 @@ def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
         pick(sets.start),
         pick(sets.floor),
         pick(sets.offset),
+        None if sets.weights is None else pick(sets.weights),
     )
 
 
@@ -197,8 +204,12 @@ def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     A = moments(sets, cw)
     M = _inverse(A)
     gamma = np.vecmat(_project(cw * sets.y, sets.basis), M)
-    e = sets.y - gamma @ sets.basis.mT
-    return Weighted(w, cw, e, gamma, A, M)
+    return Weighted(w, cw, residuals(sets, gamma), gamma, A, M)
+
+
+def residuals(sets: EffectSets, gamma: Array) -> Array:
+    """Residuals `(B, G, k)` of the coefficients `gamma (B, G, p)`."""
+    return np.asarray(sets.y - gamma @ sets.basis.mT)
 
 
 def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
