@@ -17,8 +17,9 @@ __all__ = ["Printed", "parse_printed"]
 
 _NUMBER = re.compile(
     r"(?P<bound>[<>≤≥])?\s*(?P<sign>[+-])?"
-    r"(?P<digits>\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)"
-    r"(?:[eE](?P<exponent>[+-]?\d{1,3}))?\s*(?P<percent>%)?"
+    r"(?P<digits>[1-9]\d{0,2}(?:[, \u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)"
+    r"(?:[eE](?P<exponent>[+-]?\d{1,3}))?\s*(?P<percent>%)?",
+    re.ASCII,
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d{1,2}(?!\d)|[+-]?0?,\d+")
 _MINUS = str.maketrans({"−": "-", "–": "-", "‐": "-", "‑": "-"})

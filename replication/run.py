@@ -24,7 +24,7 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Recompute and compare with the stored report; exit 2 on a difference.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report (default: reports/latest).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report (default: reports/latest, or reports/partial when analyses are named).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
@@ -39,7 +39,7 @@ def run(
     request = workflow.Request(
         ids=tuple(ids or ()),
         data=data or paths.data_dir(),
-        out=out or paths.reports_dir() / "latest",
+        out=out or paths.reports_dir() / ("partial" if ids and not check else "latest"),
         jobs=jobs,
         seed=seed,
         quiet=quiet,
@@ -55,11 +55,9 @@ def run(
 def main() -> None:
     """Run the command; a user's error is one plain message and exit code 1, never a traceback."""
     try:
-        _app(standalone_mode=False)
+        sys.exit(_app(standalone_mode=False))
     except UserError as error:
         sys.exit(_say(str(error)))
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except typer.Abort:
         sys.exit(_say("stopped; the previous report is whole"))
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from replication.errors import DataError
 __all__ = ["Dataset"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dataset:
     """Everything under `data/references`, checked.
 
@@ -35,7 +35,10 @@ class Dataset:
     traps: tuple[Trap, ...]
     notes: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
-    tables: Mapping[str, pd.DataFrame] = field(repr=False)
+    tables: Mapping[str, pd.DataFrame]
+
+    def __repr__(self) -> str:
+        return f"Dataset(version={self.version!r}, digest={self.digest[:12]!r}, {len(self.works)} works)"
 
     def table(self, name: str) -> pd.DataFrame:
         """One table by file name, e.g. "claims.csv"."""

@@ -1,0 +1,91 @@
+"""Claims and verdicts: one tiny claim, one answer, the verdict that must follow."""
+
+import math
+
+import pytest
+
+from replication.claims import Answer, Checked, Claim, Missing, Recomputed, judge
+
+
+def claim(value: str = ".39", **printed: str) -> Claim:
+    return Claim(
+        id="work-001",
+        work="work",
+        quantity="pooled correlation: a with b",
+        subgroup="all",
+        statistic="r",
+        printed={name: text for name, text in {"value": value, **printed}.items() if text},
+        printed_df="",
+        k=math.nan,
+        n=math.nan,
+        as_printed="r = .39",
+        source="",
+        locator="abstract",
+        reading="abstract",
+        note="",
+        line=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "answer", "verdict"),
+    [
+        (".39", Recomputed(0.3949), "MATCH"),
+        (".39", Recomputed(0.3951), "DIFFERS"),
+        (".39", Recomputed(math.nan), "DIFFERS"),
+        (".39", Checked(0.38, 0.386, "somewhere else"), "CONSISTENT"),
+        (".39", Checked(0.38, 0.3849, "somewhere else"), "INCONSISTENT"),
+        (".39", Missing("the study list"), "NOT_COMPUTABLE"),
+        (".39", None, "PENDING"),
+        ("", Recomputed(0.39), "PENDING"),
+    ],
+)
+def test_each_answer_has_its_verdict(printed: str, answer: Answer | None, verdict: str) -> None:
+    assert judge(claim(printed), answer).verdict == verdict
+
+
+def test_every_printed_figure_of_a_claim_counts() -> None:
+    printed = claim("-.19", ci_low="-.24", ci_high="-.15", se=".02")
+    whole = judge(printed, Recomputed(-0.191, ci_low=-0.239, ci_high=-0.147, se=0.0231))
+    assert whole.verdict == "MATCH"
+    off = judge(printed, Recomputed(-0.191, ci_low=-0.251, ci_high=-0.147, se=0.0231))
+    assert off.verdict == "DIFFERS"
+    assert off.reason == "ours is ci_low -0.251 where -.24 is printed"
+    assert [part.matches for part in off.parts] == [True, False, True, True]
+
+
+def test_a_recorded_reason_explains_a_difference_and_only_a_difference() -> None:
+    reasons = {"work-001": "another rule for missing correlations"}
+    assert judge(claim(), Recomputed(0.5), reasons).verdict == "DIFFERS_EXPLAINED"
+    assert judge(claim(), Recomputed(0.5), reasons).reason == "another rule for missing correlations"
+    assert judge(claim(), Recomputed(0.39), reasons).verdict == "MATCH"
+
+
+@pytest.mark.parametrize(
+    ("answer", "flip"),
+    [
+        (Recomputed(0.2, ci_low=0.1, ci_high=0.3), ""),
+        (Recomputed(0.2, ci_low=-0.01, ci_high=0.41), "significance"),
+        (Recomputed(-0.2, ci_low=-0.3, ci_high=-0.1), "sign"),
+        (Recomputed(-0.2, ci_low=-0.5, ci_high=0.1), "sign and significance"),
+    ],
+)
+def test_a_decision_flips_with_the_sign_or_with_significance(answer: Recomputed, flip: str) -> None:
+    assert judge(claim(".20", ci_low=".10", ci_high=".30"), answer).decision_flip == flip
+
+
+def test_significance_can_come_from_p() -> None:
+    assert judge(claim(".20", p="<.001"), Recomputed(0.2, p=0.2)).decision_flip == "significance"
+    assert judge(claim(".20", p=".30"), Recomputed(0.2, p=0.2)).decision_flip == ""
+
+
+def test_relative_difference_is_signed_and_relative_to_the_print() -> None:
+    assert judge(claim("-.40"), Recomputed(-0.44)).relative_difference == pytest.approx(-0.1)
+
+
+def test_an_inconsistency_says_what_would_be_allowed() -> None:
+    assert judge(claim(".39"), Checked(0.1, 0.2, "a + b")).reason == "a + b: 0.1 to 0.2"
+
+
+def test_second_hand_readings_are_marked() -> None:
+    assert not claim().second_hand

@@ -1,0 +1,69 @@
+"""Imports run one way, in the order the design gives; statistics never import data, data never import statistics."""
+
+import ast
+from pathlib import Path
+
+import replication
+
+PACKAGE = Path(replication.__file__).parent
+ORDER = (
+    "errors",
+    "paths",
+    "digests",
+    "printed",
+    "effects",
+    "models",
+    "dataset",
+    "claims",
+    "analysis",
+    "multiverse",
+    "provenance",
+    "report",
+    "terminal",
+    "workflow",
+    "study",
+    "studies",
+    "run",
+)
+APART = {"effects": {"dataset", "paths"}, "models": {"dataset", "paths"}, "dataset": {"effects", "models"}}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "replication":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("replication."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("replication.")}
+    return names
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_part_has_its_place() -> None:
+    parts = {part_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert parts <= set(ORDER), f"give {parts - set(ORDER)} a place in the order"
+
+
+def test_imports_run_one_way() -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in sorted(imported(path))
+        if part_of(path) != "__init__" and ORDER.index(name) > ORDER.index(part_of(path))
+    ]
+    assert wrong == []
+
+
+def test_statistics_and_data_do_not_know_each_other() -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in sorted(imported(path))
+        if name in APART.get(part_of(path), set())
+    ]
+    assert wrong == []

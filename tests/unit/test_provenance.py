@@ -1,0 +1,89 @@
+"""Whole or not at all: the report folder, the cache and the digests."""
+
+from pathlib import Path
+
+import pytest
+
+from replication.digests import folder_digest
+from replication.errors import UserError
+from replication.provenance import Cache, replace_folder, write_atomic
+
+
+def fill(folder: Path, text: str) -> None:
+    (folder / "run.json").write_text(text, encoding="utf-8")
+
+
+def test_the_new_folder_takes_the_place_of_the_old_one_in_one_step(tmp_path: Path) -> None:
+    target = tmp_path / "latest"
+    for text in ("first", "second"):
+        with replace_folder(target) as folder:
+            fill(folder, text)
+        assert (target / "run.json").read_text(encoding="utf-8") == text
+    assert [p.name for p in tmp_path.iterdir()] == ["latest"]
+
+
+def test_a_failure_while_building_leaves_the_old_folder_whole(tmp_path: Path) -> None:
+    target = tmp_path / "latest"
+    with replace_folder(target) as folder:
+        fill(folder, "first")
+    with pytest.raises(RuntimeError), replace_folder(target) as folder:
+        fill(folder, "second")
+        raise RuntimeError
+    assert (target / "run.json").read_text(encoding="utf-8") == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["latest"]
+
+
+def test_the_exchange_works_without_the_system_s_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication.provenance._exchange", lambda a, b: False)
+    test_the_new_folder_takes_the_place_of_the_old_one_in_one_step(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder of the user's", "file", "link"])
+def test_nothing_of_the_user_s_is_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "mine"
+    if kind == "file":
+        target.write_text("mine", encoding="utf-8")
+    elif kind == "link":
+        target.symlink_to(tmp_path)
+    else:
+        target.mkdir()
+        (target / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="--out"), replace_folder(target):
+        pass
+    assert target.exists()
+
+
+def test_a_cache_entry_is_found_by_name_and_key_only(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.put("a", "key1", {"x": 1})
+    assert cache.get("a", "key1") == {"x": 1}
+    assert cache.get("a", "key2") is None
+    assert cache.get("b", "key1") is None
+
+
+def test_a_damaged_cache_entry_counts_as_none(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.put("a", "key1", {"x": 1})
+    entry = next(tmp_path.rglob("*.json"))
+    for damage in ("", '{"key": "key1"', "[]", '{"key": "other", "result": 2}'):
+        entry.write_text(damage, encoding="utf-8")
+        assert cache.get("a", "key1") is None
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_atomic(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(path, "\ud800")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_folder_s_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
+    seen = set()
+    for name, text in (("a", "1"), ("a", "2"), ("b", "2")):
+        for old in tmp_path.iterdir():
+            old.unlink()
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        seen.add(folder_digest(tmp_path))
+    assert len(seen) == 3
