@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.prepare import list_rows
-from replication.models.weighted import EffectSets, effect_sets, moments, stacked_orthonormal
+from replication.models.weighted import EffectSets, effect_sets, stacked_orthonormal
 
 __all__ = ["Batch", "prepare_batch"]
 
@@ -116,5 +116,6 @@ def _check_numbers(arrays: _Arrays) -> None:
 def _spanned(sets: EffectSets) -> NDArray[np.bool_]:
     """Whether the rows in use (with a positive weight) still tell all columns apart `(B,)`."""
     used = (sets.counts > 0) if sets.weights is None else (sets.counts > 0) & (sets.weights > 0)
-    gram = moments(sets, used.astype(float))[:, 0]
+    rows = used * sets.columns
+    gram = rows @ rows.mT
     return np.asarray(np.linalg.eigvalsh(gram)[..., 0] > RANK if sets.p > 1 else gram[..., 0, 0] > 0)

@@ -12,9 +12,9 @@ from replication.models.tau2 import Tau2, estimate_tau2
 from replication.models.weighted import (
     EffectSets,
     Weighted,
+    coefficients,
+    cross,
     log_likelihood,
-    moments,
-    residuals,
     rss,
     trace_P,
     weighted_at,
@@ -61,10 +61,12 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
     df = np.broadcast_to((sets.k - sets.p)[:, 0], tau2.value.shape)
-    gamma, cov = fit.gamma, fit.M
+    solved = coefficients(sets, fit)
+    gamma, cov = solved.gamma, solved.cov
     if sets.weights is not None:
         gamma, cov = _with_user_weights(sets, fit, sets.weights)
-        loglik = loglik - 0.5 * (np.vecdot(fit.cw, residuals(sets, gamma) ** 2) - residual)
+        e = sets.y - gamma @ sets.columns
+        loglik = loglik - 0.5 * (np.vecdot(fit.w * e, sets.counts * e) - residual)
     return Estimates(
         tau2,
         gamma[:, 0],
@@ -79,8 +81,9 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
 def _with_user_weights(sets: EffectSets, fit: Weighted, weights: Array) -> tuple[Array, Array]:
     """Coefficients with the weights given, and the covariance they have when `y` varies by `1 / w`."""
     user = weighted_with(sets, np.broadcast_to(weights, fit.w.shape))
-    meat = moments(sets, user.cw * user.w / fit.w)
-    return user.gamma, user.M @ meat @ user.M
+    solved = coefficients(sets, user)
+    meat = cross(user, user.w / fit.w)
+    return solved.gamma, solved.inverse @ meat @ solved.inverse.mT
 
 
 def _scale(residual_mean_square: Array, test: TestMethod) -> Array:

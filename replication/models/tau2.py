@@ -39,8 +39,8 @@ __all__ = ["INVERSE_VARIANCE", "Tau2", "estimate_tau2", "likelihood_score", "sea
 # Estimators that weigh by 1 / v and so need every v > 0.
 INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
 
-# Spacing of the search grid in log(tau2 + v_min): well below the width of any peak of the profile, about 1.
-GRID_STEP = 0.25
+# Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
+GRID_STEP = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,13 +94,13 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
 
 def likelihood_score(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
     """Derivative `(B, G)` of the (restricted) log-likelihood in tau2: `(y'PPy - tr P) / 2`, with `tr W` for ML."""
-    trace = trace_P(sets, fit) if restricted else fit.cw.sum(-1)
+    trace = trace_P(sets, fit) if restricted else np.vecdot(fit.w, sets.counts)
     return np.asarray(0.5 * (quadratic_PP(fit) - trace))
 
 
 def _score_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
-    trace = trace_PP(sets, fit) if restricted else np.vecdot(fit.cw, fit.w)
-    return np.asarray(0.5 * trace - quadratic_PPP(sets, fit))
+    trace = trace_PP(sets, fit) if restricted else np.vecdot(fit.w * fit.w, sets.counts)
+    return np.asarray(0.5 * trace - quadratic_PPP(fit))
 
 
 def _sum_of_squares(sets: EffectSets) -> Array:
@@ -171,14 +171,14 @@ def _highest(
 def _se_likelihood(sets: EffectSets, tau2: Array, *, restricted: bool) -> Array:
     """From the expected information `tr PP / 2` (REML) or `tr WW / 2` (ML)."""
     fit = weighted_at(sets, tau2)
-    information = trace_PP(sets, fit) if restricted else np.vecdot(fit.cw, fit.w)
+    information = trace_PP(sets, fit) if restricted else np.vecdot(fit.w * fit.w, sets.counts)
     return np.asarray(np.sqrt(2.0 / information))
 
 
 def _se_q(sets: EffectSets, tau2: Array) -> Array:
     """Of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
     df = sets.k - sets.p
-    return np.asarray(sets.k * np.sqrt(2.0 / df) / weighted_at(sets, tau2).cw.sum(-1))
+    return np.asarray(sets.k * np.sqrt(2.0 / df) / np.vecdot(1.0 / (sets.v + tau2[..., None]), sets.counts))
 
 
 def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
@@ -192,7 +192,7 @@ def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
     excess, divisor = rss(fit) - expected, trace_P(sets, fit)
     if method in ("HS", "HSk"):
         small = sets.k / df if method == "HSk" else np.ones_like(df)
-        excess, divisor = rss(fit) - sets.k / small, fit.cw.sum(-1) / small
+        excess, divisor = rss(fit) - sets.k / small, np.vecdot(w, sets.counts) / small
     value = np.maximum(excess / divisor, 0.0)
     return value, _quadratic_sd(sets, fit, value) / divisor
 
@@ -213,6 +213,6 @@ def _sidik_jonkman(sets: EffectSets) -> tuple[Array, Array]:
 
 
 def _crude_variance(sets: EffectSets) -> Array:
-    y = sets.y + (sets.start[:, None, :] @ sets.basis.swapaxes(-1, -2))
+    y = sets.y + (sets.start[:, None, :] @ sets.columns)
     mean = (sets.counts * y).sum(-1, keepdims=True) / sets.k[..., None]
     return np.asarray((sets.counts * (y - mean) ** 2).sum(-1) / sets.k)

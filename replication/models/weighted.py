@@ -5,13 +5,14 @@ Two ideas:
 1. Everything carries a leading axis of B data sets, so a single fit is a batch of one and both give the same numbers.
    Shapes: `y, v, counts (B, 1, k)`, `tau2 (B, G)` for G trial values a set, hence `w (B, G, k)`. A first axis of
    length 1 is shared by all sets. `counts` says how often a row is used (bootstrap); 0 leaves it out (subsets).
-2. The design is replaced by an orthonormal basis of its columns and `y` by its least-squares residuals, so scale,
-   shift and badly scaled moderators cost no digits. With `P = W - W X (X'WX)^-1 X'W` as in the literature,
-   `y'Py`, `tr P`, `tr PP` and the like do not depend on the basis.
+2. With `U` an orthonormal basis of the columns of `W^1/2 X`, the matrix `P = W - W X (X'WX)^-1 X'W` of the literature
+   is `W^1/2 (I - UU') W^1/2`, so `y'Py`, `tr P`, `tr PP` and the like need no inverse and lose few digits, also where
+   weights differ by many powers of ten. `y` is replaced by its least-squares residuals, so a shift costs none either.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,17 +23,19 @@ from replication.models.fit import Array
 __all__ = [
     "COLLINEAR",
     "Basis",
+    "Coefficients",
     "EffectSets",
     "Weighted",
+    "coefficients",
+    "cross",
     "effect_sets",
     "log_likelihood",
-    "moments",
     "orthonormal",
     "quadratic_PP",
     "quadratic_PPP",
-    "residuals",
     "rss",
     "single_set",
+    "span",
     "stacked_orthonormal",
     "take",
     "trace_P",
@@ -50,16 +53,15 @@ COLLINEAR = 1e-10
 class EffectSets:
     """B data sets of k effects. `start (B, p)` is the least-squares fit already taken out of `y`.
 
-    `basis (B or 1, k, p)` has orthonormal columns; `products (B or 1, k, p * p)` are its row-wise outer products.
-    `floor (B, 1)` is the least trial tau2 and `offset (B, 1)`, the least variance in use, the scale it is searched on.
-    `weights (B or 1, 1, k)` are the user's, for the coefficients only; None means `1 / (v + tau2)`.
+    `columns (B or 1, p, k)` are the orthonormal columns of the design. `floor (B, 1)` is the least trial tau2 and
+    `offset (B, 1)`, the least variance in use, the scale it is searched on. `weights (B or 1, 1, k)` are the user's,
+    for the coefficients only; None means `1 / (v + tau2)`.
     """
 
     y: Array
     v: Array
     counts: Array
-    basis: Array
-    products: Array
+    columns: Array
     start: Array
     floor: Array
     offset: Array
@@ -73,12 +75,12 @@ class EffectSets:
     @property
     def p(self) -> int:
         """Number of coefficients."""
-        return int(self.basis.shape[-1])
+        return int(self.columns.shape[-2])
 
     @property
     def size(self) -> int:
         """Number of data sets B."""
-        return max(len(self.y), len(self.v), len(self.counts), len(self.basis))
+        return max(len(self.y), len(self.v), len(self.counts), len(self.columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,17 +93,31 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighted:
-    """The weighted least-squares fit at `tau2 (B, G)`: weights `w`, `cw` = counts x w, residuals `e (B, G, k)`,
+    """The weighted least-squares fit with weights `w (B, G, k)`, every row scaled by the root of `counts * w`.
 
-    coefficients on the basis `gamma (B, G, p)`, `A = X'WX` and its inverse `M (B, G, p, p)`.
+    `z (B, G, k)` are the scaled effects, `e` their residuals, `U` the p orthonormal columns `(B, G, k)` of
+    the scaled design, `h (B, G, k)` its leverages and `logdet (B, G)` the log determinant of `X'WX`.
     """
 
     w: Array
-    cw: Array
+    z: Array
     e: Array
+    U: tuple[Array, ...]
+    h: Array
+    logdet: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """On the basis: `gamma (B, G, p)` and `inverse (B, G, p, p)`, that of the triangle `R` with `W^1/2 X = UR`."""
+
     gamma: Array
-    A: Array
-    M: Array
+    inverse: Array
+
+    @property
+    def cov(self) -> Array:
+        """`(X'WX)^-1 (B, G, p, p)`."""
+        return np.asarray(self.inverse @ self.inverse.mT)
 
 
 def effect_sets(
@@ -109,12 +125,12 @@ def effect_sets(
 ) -> EffectSets:
     """Build `EffectSets` from `y, v, counts, weights (B or 1, k)` and an orthonormal `basis (B or 1, k, p)`."""
     c = np.ones((1, y.shape[-1])) if counts is None else counts
-    products = (basis[..., :, None] * basis[..., None, :]).reshape(*basis.shape[:-1], -1)
     start = y[:, None, :] @ basis
     centred = y - (start @ basis.mT)[:, 0]
     floor, offset = _search_start(centred, v, c)
     user = None if weights is None else weights[:, None]
-    return EffectSets(centred[:, None], v[:, None], c[:, None], basis, products, start[:, 0], floor, offset, user)
+    columns = np.ascontiguousarray(basis.mT)
+    return EffectSets(centred[:, None], v[:, None], c[:, None], columns, start[:, 0], floor, offset, user)
 
 
 def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
@@ -165,8 +181,7 @@ def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
         pick(sets.y),
         pick(sets.v),
         pick(sets.counts),
-        pick(sets.basis),
-        pick(sets.products),
+        pick(sets.columns),
         pick(sets.start),
         pick(sets.floor),
         pick(sets.offset),
@@ -174,42 +189,18 @@ def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
     )
 
 
-def moments(sets: EffectSets, weights: Array) -> Array:
-    """`sum_i weights_i x_i x_i'` as `(B, G, p, p)` for `weights (B, G, k)`."""
-    p = sets.p
-    return np.asarray(_project(weights, sets.products)).reshape(*weights.shape[:-1], p, p)
-
-
-def _project(values: Array, basis: Array) -> Array:
-    """`values (B, G, k) @ basis (B or 1, k, m)`: one matrix product where the basis is shared."""
-    if len(basis) == 1:
-        flat = values.reshape(-1, values.shape[-1]) @ basis[0]
-        return np.asarray(flat.reshape(*values.shape[:-1], basis.shape[-1]))
-    return np.asarray(values @ basis)
-
-
-def _inverse(A: Array) -> Array:
-    """Inverse of symmetric `A (..., p, p)`, written out for p of 1 and 2."""
-    if A.shape[-1] == 1:
-        return np.asarray(1.0 / A)
-    if A.shape[-1] > 2:
-        return np.asarray(np.linalg.inv(A), dtype=np.float64)
-    a, b, d = A[..., 0, 0], A[..., 0, 1], A[..., 1, 1]
-    return np.stack([d, -b, -b, a], axis=-1).reshape(A.shape) / (a * d - b * b)[..., None, None]
-
-
 def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     """Fit every set with the weights `w (B, G, k)`."""
-    cw = w * sets.counts
-    A = moments(sets, cw)
-    M = _inverse(A)
-    gamma = np.vecmat(_project(cw * sets.y, sets.basis), M)
-    return Weighted(w, cw, residuals(sets, gamma), gamma, A, M)
-
-
-def residuals(sets: EffectSets, gamma: Array) -> Array:
-    """Residuals `(B, G, k)` of the coefficients `gamma (B, G, p)`."""
-    return np.asarray(sets.y - gamma @ sets.basis.mT)
+    root = np.sqrt(w * sets.counts)
+    U, logdet = span([root * sets.columns[:, None, j] for j in range(sets.p)])
+    z = root * sets.y
+    e = z
+    for u in U:
+        e = e - u * np.vecdot(u, e)[..., None]
+    h = U[0] * U[0]
+    for u in U[1:]:
+        h += u * u
+    return Weighted(w, z, e, U, h, logdet)
 
 
 def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
@@ -217,47 +208,72 @@ def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
     return weighted_with(sets, 1.0 / (sets.v + tau2[..., None]))
 
 
+def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
+    """Orthonormal rows that span `rows`, p arrays `(..., k)`, and the log determinant `(...)` of their products.
+
+    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding.
+    """
+    U: tuple[Array, ...] = ()
+    logdet = np.zeros(())
+    for row in rows:
+        u = row
+        for before in U + U:
+            u = u - before * np.vecdot(before, u)[..., None]
+        square = np.vecdot(u, u)
+        U = (*U, u * (1.0 / np.sqrt(square))[..., None])
+        logdet = logdet + np.log(square)
+    return U, logdet
+
+
+def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
+    """Coefficients on the basis. `R` is `U'W^1/2 X`."""
+    U = np.stack(fit.U, axis=-2)
+    root = np.sqrt(fit.w * sets.counts)
+    R = np.triu(U @ (root[..., None, :] * sets.columns[:, None]).mT)
+    inverse = np.asarray(np.linalg.inv(R), dtype=np.float64)
+    return Coefficients(np.matvec(inverse, np.matvec(U, fit.z)), inverse)
+
+
+def cross(fit: Weighted, d: Array) -> Array:
+    """`U'DU (B, G, p, p)` for a diagonal `D = diag(d)`."""
+    return np.stack([np.stack([np.vecdot(u * d, t) for t in fit.U], axis=-1) for u in fit.U], axis=-2)
+
+
 def rss(fit: Weighted) -> Array:
     """`y'Py (B, G)`: the weighted residual sum of squares, Cochran's Q at tau2 = 0."""
-    return np.asarray(np.vecdot(fit.cw * fit.e, fit.e))
+    return np.asarray(np.vecdot(fit.e, fit.e))
 
 
 def trace_P(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
     """`tr PD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
-    wd = fit.cw * d
-    return np.asarray(wd.sum(-1) - _frobenius(fit.M, moments(sets, wd * fit.w)))
+    return np.asarray(np.vecdot(fit.w * d, sets.counts - fit.h))
 
 
 def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
     """`tr PDPD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
     wd = fit.w * d
-    c1 = fit.cw * wd
-    c2 = c1 * d
-    M2 = fit.M @ moments(sets, c1)
-    return np.asarray(c2.sum(-1) - 2.0 * _frobenius(fit.M, moments(sets, c2 * fit.w)) + _frobenius(M2, M2.mT))
-
-
-def _frobenius(A: Array, B: Array) -> Array:
-    """`sum_ij A_ij B_ij`, the trace of `A'B`."""
-    return np.asarray((A * B)[..., 0, 0] if A.shape[-1] == 1 else (A * B).sum((-1, -2)))
+    total = np.vecdot(wd * wd, sets.counts - 2.0 * fit.h)
+    for i, u in enumerate(fit.U):
+        scaled = u * wd
+        total += np.vecdot(scaled, u) ** 2
+        for t in fit.U[:i]:
+            total += 2.0 * np.vecdot(scaled, t) ** 2
+    return np.asarray(np.maximum(total, 0.0))
 
 
 def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
     """`y'PPy (B, G)`: minus the slope of `y'Py` in tau2."""
-    return np.asarray(np.vecdot(fit.cw * fit.e, fit.w * fit.e))
+    return np.asarray(np.vecdot(fit.w * fit.e, fit.e))
 
 
-def quadratic_PPP(sets: EffectSets, fit: Weighted) -> Array:  # noqa: N802
+def quadratic_PPP(fit: Weighted) -> Array:  # noqa: N802
     """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
-    u = fit.w * fit.e
-    cwu = fit.cw * u
-    z = _project(cwu, sets.basis)
-    return np.asarray(np.vecdot(cwu, u) - np.vecdot(z, np.vecmat(z, fit.M)))
+    f = fit.w * fit.e
+    return np.asarray(np.vecdot(f, f) - sum(np.vecdot(u, f) ** 2 for u in fit.U))
 
 
 def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
     """Normal log-likelihood `(B, G)`, restricted or not, up to the term `0.5 log det X'X` (0 on the basis used)."""
     df = sets.k - sets.p if restricted else sets.k
-    with np.errstate(divide="ignore"):
-        value = -0.5 * (df * np.log(2.0 * np.pi) - (sets.counts * np.log(fit.w)).sum(-1) + rss(fit))
-    return np.asarray(value - 0.5 * np.linalg.slogdet(fit.A)[1] if restricted else value)
+    value = -0.5 * (df * np.log(2.0 * np.pi) - np.vecdot(sets.counts, np.log(fit.w)) + rss(fit))
+    return np.asarray(value - 0.5 * fit.logdet if restricted else value)
