@@ -45,7 +45,7 @@ def prepare_effects(
     k = len(effects)
     variances = _vector(v, "v", k)
     design = np.ones((k, 1)) if x is None else _matrix(x, k)
-    labels = _labels(names, design.shape[1], intercept_only=x is None)
+    labels = _labels(names, design)
     user = None if weights is None else _vector(weights, "weights", k)
     kept, notes = _complete_rows(effects, variances, design, user)
     data = EffectData(
@@ -112,9 +112,12 @@ def _matrix(x: ArrayLike, k: int) -> Array:
     return matrix
 
 
-def _labels(names: Sequence[str] | None, p: int, *, intercept_only: bool) -> tuple[str, ...]:
+def _labels(names: Sequence[str] | None, x: Array) -> tuple[str, ...]:
+    """The names given, or `intercept` for a column of ones and x0, x1, ... by position for the others."""
+    p = x.shape[1]
     if names is None:
-        return ("intercept",) if intercept_only else tuple(f"x{j}" for j in range(p))
+        constant = next((j for j in range(p) if (x[:, j] == 1.0).all()), None)
+        return tuple("intercept" if j == constant else f"x{j}" for j in range(p))
     labels = tuple(names)
     if len(labels) != p or len(set(labels)) != p:
         raise ModelError(f"names={labels!r} does not name the {p} columns of the design; pass {p} different names.")

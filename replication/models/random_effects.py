@@ -82,6 +82,7 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     T = basis.to_beta
     beta = T @ (sets.start[0] + estimates.gamma[0])
     scale, scale_notes = _scale(data, beta, float(estimates.scale[0]))
+    heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
     return Fit(
         method={
             "tau2": choices.tau2,
@@ -96,8 +97,11 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         loglik=float(estimates.loglik[0]),
         k=len(data.y),
         level=choices.level,
-        heterogeneity=_heterogeneity(data, basis, estimates, choices.tau2),
-        notes=notes + _tau2_notes(estimates.tau2, choices.tau2) + scale_notes,
+        heterogeneity=heterogeneity,
+        notes=notes
+        + _tau2_notes(estimates.tau2, choices.tau2)
+        + scale_notes
+        + _r2_notes(data, heterogeneity, choices.tau2),
         data=data,
     )
 
@@ -193,3 +197,10 @@ def _tau2_notes(tau2: Tau2, method: Tau2Method) -> tuple[Note, ...]:
             Note("several-peaks", f"the likelihood has {tau2.peaks[0]} peaks in tau2; the highest is reported.")
         )
     return tuple(notes)
+
+
+def _r2_notes(data: EffectData, heterogeneity: Heterogeneity, method: Tau2Method) -> tuple[Note, ...]:
+    if method == "EE" or len(data.names) == 1 or not np.isnan(heterogeneity.R2):
+        return ()
+    reason = "the design has no intercept, or tau2 is 0 without moderators already: nothing to account for."
+    return (Note("r2-undefined", f"R2 is not defined: {reason}"),)
