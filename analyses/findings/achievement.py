@@ -1,0 +1,60 @@
+"""Do good relationships go with achievement? Published, the 45 samples, new samples, prediction, update."""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.assemble import Asked, finding
+from replication.analysis.findings.question import Question
+
+ASKED = (
+    Asked(
+        question=Question(
+            "positive-achievement", "positive relationship with achievement", ("positive",), "achievement"
+        ),
+        claims=(
+            "roorda2011-013",
+            "roorda2011-014",
+            "roorda2011-017",
+            "roorda2011-019",
+            "roorda2017-003",
+            "jakcheung2018-003",
+            "tao2022-002",
+            "tao2022-009",
+            "tao2022-010",
+            "lei2022-004",
+            "emslander2025-007",
+        ),
+        predict_from=("roorda2011-014", "roorda2017-003", "tao2022-002", "lei2022-004"),
+    ),
+    Asked(
+        question=Question(
+            "negative-achievement", "negative relationship with achievement", ("negative",), "achievement"
+        ),
+        claims=(
+            "roorda2011-015",
+            "roorda2011-016",
+            "roorda2011-018",
+            "roorda2011-020",
+            "roorda2017-005",
+            "jakcheung2018-005",
+        ),
+        predict_from=("roorda2011-016", "roorda2017-005"),
+    ),
+    Asked(
+        question=Question(
+            "quality-achievement", "relationship quality with achievement", ("positive", "negative"), "achievement"
+        ),
+        claims=("roorda2011-014", "roorda2011-016"),
+    ),
+)
+
+
+def run(context: Context) -> Findings:
+    return finding(context, ASKED)
+
+
+ANALYSIS = Analysis(
+    id="achievement",
+    title="Relationships and achievement",
+    question="Do good relationships go with achievement, and do new samples say the same?",
+    run=run,
+    kind="finding",
+)

@@ -1,0 +1,60 @@
+"""Do good relationships go with less bullying? Being bullied can be updated, bullying others cannot; schools apart."""
+
+from dataclasses import replace
+
+from replication.analysis import Analysis, Context, Findings, Sentence
+from replication.analysis.findings.assemble import Asked, finding
+from replication.analysis.findings.directions import direction_evidence
+from replication.analysis.findings.question import Question
+from replication.analysis.findings.schools import school_estimates
+
+ASKED = (
+    Asked(
+        question=Question(
+            "quality-victimization",
+            "relationship quality with being bullied",
+            ("positive", "negative"),
+            "victimization",
+        ),
+        claims=("tenbokkel2023-004", "tenbokkel2023-005"),
+        predict_from=("tenbokkel2023-004",),
+    ),
+    Asked(
+        question=Question(
+            "positive-victimization", "positive relationship with being bullied", ("positive",), "victimization"
+        ),
+        claims=("tenbokkel2023-004",),
+    ),
+)
+OUTCOMES = {"bullying_perpetration": -1, "peer_victimization": -1, "bullying_other": -1}
+
+
+def run(context: Context) -> Findings:
+    students = finding(context, ASKED)
+    schools, school_table, school_figure = school_estimates(context.data)
+    directions, plot, sign_test = direction_evidence(context.data, OUTCOMES, "bullying")
+    same, other = schools[0], schools[1]
+    sentences = (
+        Sentence("bullying.perpetration", {"claim": "tenbokkel2023-003"}),
+        Sentence("bullying.directions", {"favour": sign_test.value, "works": sign_test.k, "p": sign_test.p}),
+        Sentence(
+            "bullying.schools",
+            {"same": same.value, "same_samples": same.k, "other": other.value, "other_samples": other.k},
+        ),
+    )
+    return replace(
+        students,
+        estimates=(*students.estimates, *schools, sign_test),
+        tables=(*students.tables, directions, school_table),
+        figures=(*students.figures, plot, school_figure),
+        sentences=(*students.sentences, *sentences),
+    )
+
+
+ANALYSIS = Analysis(
+    id="bullying",
+    title="Relationships and bullying",
+    question="Do good relationships go with less bullying, at the level of students and of schools?",
+    run=run,
+    kind="finding",
+)

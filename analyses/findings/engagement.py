@@ -1,0 +1,45 @@
+"""Do good relationships go with engagement? Published, the 45 samples, new samples, prediction, update."""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.assemble import Asked, finding
+from replication.analysis.findings.question import Question
+
+ASKED = (
+    Asked(
+        question=Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"),
+        claims=(
+            "roorda2011-010",
+            "roorda2011-011",
+            "roorda2011-021",
+            "roorda2011-023",
+            "roorda2017-007",
+            "jakcheung2018-002",
+            "lixue2023-004",
+        ),
+        predict_from=("roorda2011-011", "roorda2017-007"),
+    ),
+    Asked(
+        question=Question("negative-engagement", "negative relationship with engagement", ("negative",), "engagement"),
+        claims=("roorda2011-012", "roorda2011-022", "roorda2011-024", "roorda2017-009", "jakcheung2018-004"),
+        predict_from=("roorda2011-012", "roorda2017-009"),
+    ),
+    Asked(
+        question=Question(
+            "quality-engagement", "relationship quality with engagement", ("positive", "negative"), "engagement"
+        ),
+        claims=("roorda2011-011", "roorda2011-012"),
+    ),
+)
+
+
+def run(context: Context) -> Findings:
+    return finding(context, ASKED)
+
+
+ANALYSIS = Analysis(
+    id="engagement",
+    title="Relationships and engagement",
+    question="Do good relationships go with engagement, and do new samples say the same?",
+    run=run,
+    kind="finding",
+)

@@ -1,0 +1,191 @@
+"""One body of evidence, every engine: an agreement table in r, and what each engine assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from replication.analysis.findings.question import Evidence, sample_means
+from replication.analysis.outcome import Estimate, Figure, Table
+from replication.errors import ModelError
+from replication.models.bias.henmi_copas import henmi_copas
+from replication.models.bias.pet_peese import pet_peese
+from replication.models.bias.trim_fill import trim_fill
+from replication.models.bias.waap import waap_wls
+from replication.models.block_covariance import BlockV
+from replication.models.fit import Fit
+from replication.models.literals import Tau2Method, TestMethod
+from replication.models.multilevel import fit_multilevel
+from replication.models.random_effects import fit_random_effects
+from replication.models.robust import robust
+
+__all__ = ["RHOS", "agreement", "che", "engine_estimates", "in_r"]
+
+RHOS = (0.4, 0.6, 0.8)
+MAIN_RHO = 0.6
+TWO_LEVEL: tuple[tuple[Tau2Method, str], ...] = (
+    ("REML", "REML, Knapp–Hartung"),
+    ("ML", "ML, Knapp–Hartung"),
+    ("DL", "DerSimonian–Laird, Knapp–Hartung"),
+    ("PM", "Paule–Mandel, Knapp–Hartung"),
+    ("EE", "common effect"),
+)
+
+
+def engine_estimates(found: Evidence) -> tuple[Estimate, ...]:
+    """Every engine on one body of evidence; an engine that cannot run says why in its notes."""
+    means = sample_means(found)
+    estimates = [_two_level(means, method, label) for method, label in TWO_LEVEL]
+    if len(means.y) < len(found.y):
+        estimates += [in_r(che(found, rho), found, f"che-{rho}", f"three levels, CHE rho {rho}, CR2") for rho in RHOS]
+        estimates.append(in_r(_three_level(found), found, "three-level", "three levels, independent errors"))
+    estimates += [_tried(found, means, *adjusted) for adjusted in ADJUSTED]
+    return tuple(estimates)
+
+
+def che(found: Evidence, rho: float = MAIN_RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:
+    """The correlated and hierarchical effects model (Pustejovsky & Tipton, 2022) with CR2 by sample."""
+    V = BlockV.constant_correlation(found.v, found.samples, rho)
+    fit = fit_multilevel(found.y, V, {"sample": found.samples}, x, names=names)
+    return robust(fit, kind="CR2", clusters=found.samples)
+
+
+def in_r(fit: Fit, found: Evidence, engine: str, label: str, group: str = "heterogeneity") -> Estimate:
+    """The intercept of a fit on Fisher z as an estimate in r, with the prediction interval of a new sample's mean."""
+    low, high = fit.interval()[0]
+    tau2 = sum(c.estimate for c in fit.components if np.isfinite(c.estimate))
+    half = (high - low) / 2 / fit.se[0] * np.sqrt(fit.se[0] ** 2 + tau2) if fit.se[0] > 0 else np.nan
+    predicted = fit.method.get("method") != "EE"
+    return Estimate(
+        id=f"{found.question.id}-{found.source}-{engine}",
+        label=label,
+        metric="r",
+        value=float(np.tanh(fit.beta[0])),
+        low=float(np.tanh(low)),
+        high=float(np.tanh(high)),
+        se=float(fit.se[0]),
+        p=float(fit.p[0]),
+        prediction_low=float(np.tanh(fit.beta[0] - half)) if predicted else float("nan"),
+        prediction_high=float(np.tanh(fit.beta[0] + half)) if predicted else float("nan"),
+        tau2=float(tau2),
+        I2=fit.heterogeneity.I2 if fit.heterogeneity else float("nan"),
+        k=fit.k,
+        samples=found.rows["sample_id"].nunique(),
+        n=_persons(found),
+        level=fit.level,
+        group=group,
+        method={**fit.method, "scale": "Fisher z, shown as r; se and tau2 on z"},
+        notes=tuple(note.message for note in fit.notes),
+        rows=tuple(found.rows["effect_id"]),
+    )
+
+
+def agreement(found: Evidence, estimates: Sequence[Estimate], title: str) -> tuple[Table, Figure]:
+    """The engines side by side, as a table and as a figure."""
+    key = f"{found.question.id}-{found.source}"
+    columns = ("engine", "r", "low", "high", "new sample low", "new sample high", "tau2 (z)", "k", "samples")
+    rows = tuple(
+        (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.tau2, e.k, e.samples)
+        for e in estimates
+    )
+    links = tuple(e.id for e in estimates)
+    table = Table(id=f"agreement-{key}", title=title, columns=columns, rows=_clean(rows), links=links)
+    shown: dict[str, list[str | float]] = {
+        "label": [e.label for e in estimates],
+        "value": [e.value for e in estimates],
+        "low": [e.low for e in estimates],
+        "high": [e.high for e in estimates],
+        "estimate": [e.id for e in estimates],
+        "group": [e.group for e in estimates],
+    }
+    return table, Figure(id=f"agreement-{key}", kind="agreement", title=title, columns=shown, settings={"metric": "r"})
+
+
+def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[str | float | None, ...], ...]:
+    return tuple(
+        tuple(None if isinstance(c, float) and not np.isfinite(c) else c for c in row)  # type: ignore[misc]
+        for row in rows
+    )
+
+
+def _persons(found: Evidence) -> float:
+    return float(found.rows.groupby("sample_id")["n"].max().sum())
+
+
+def _two_level(means: Evidence, method: Tau2Method, label: str) -> Estimate:
+    test: TestMethod = "z" if method == "EE" else "knha"
+    fit = fit_random_effects(means.y, means.v, method=method, test=test)
+    return in_r(fit, means, method.lower(), f"{label}, one value a sample")
+
+
+def _three_level(found: Evidence) -> Fit:
+    return robust(fit_multilevel(found.y, found.v, {"sample": found.samples}), kind="CR2", clusters=found.samples)
+
+
+Adjusted = Callable[[Evidence, Evidence], Estimate]
+
+
+def _tried(found: Evidence, means: Evidence, engine: str, label: str, fit: Adjusted) -> Estimate:
+    """An adjusted estimate, or an empty one that says why it cannot be had."""
+    try:
+        return replace(fit(found, means), id=f"{found.question.id}-{found.source}-{engine}", label=label)
+    except ModelError as error:
+        return Estimate(
+            id=f"{found.question.id}-{found.source}-{engine}",
+            label=label,
+            metric="r",
+            value=float("nan"),
+            group="bias",
+            notes=(str(error),),
+        )
+
+
+def _bias(value: float, low: float, high: float, p: float, means: Evidence, **method: str) -> Estimate:
+    return Estimate(
+        id="",
+        label="",
+        metric="r",
+        value=float(np.tanh(value)),
+        low=float(np.tanh(low)),
+        high=float(np.tanh(high)),
+        p=p,
+        k=len(means.y),
+        samples=len(means.y),
+        n=_persons(means),
+        group="bias",
+        method={**method, "scale": "Fisher z, shown as r"},
+        rows=tuple(means.rows["effect_id"]),
+    )
+
+
+def _pet_peese(found: Evidence, means: Evidence) -> Estimate:
+    found_ = pet_peese(means.y, means.v)
+    interval = found_.interval
+    return _bias(found_.estimate, interval.low, interval.high, found_.p, means, rule=found_.rule, chosen=found_.chosen)
+
+
+def _trim_fill(found: Evidence, means: Evidence) -> Estimate:
+    filled = trim_fill(means.y, means.v)
+    low, high = filled.fit.interval()[0]
+    p = float(filled.fit.p[0])
+    return _bias(float(filled.fit.beta[0]), low, high, p, means, filled=f"{filled.k0} on the {filled.side}")
+
+
+def _henmi_copas(found: Evidence, means: Evidence) -> Estimate:
+    result = henmi_copas(means.y, means.v)
+    return _bias(result.estimate, result.interval.low, result.interval.high, float("nan"), means)
+
+
+def _waap(found: Evidence, means: Evidence) -> Estimate:
+    result = waap_wls(means.y, means.v)
+    return _bias(result.estimate, result.interval.low, result.interval.high, result.p, means, used=result.used)
+
+
+ADJUSTED: tuple[tuple[str, str, Adjusted], ...] = (
+    ("pet-peese", "PET-PEESE", _pet_peese),
+    ("trim-fill", "trim and fill (L0)", _trim_fill),
+    ("henmi-copas", "Henmi–Copas", _henmi_copas),
+    ("waap", "WAAP-WLS", _waap),
+)
