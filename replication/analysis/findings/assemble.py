@@ -17,7 +17,7 @@ from replication.analysis.findings.question import Evidence, Question, Source, e
 from replication.analysis.findings.update import leave_one_sample_out, update_table
 from replication.analysis.outcome import Context, Estimate, Figure, Findings, Sentence, Table
 from replication.claims import Claim, claims_of
-from replication.dataset import Exclusion
+from replication.dataset import Dataset, Exclusion
 
 __all__ = ["Asked", "finding"]
 
@@ -88,6 +88,15 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
     parts.tables += [table, update_table(question.id, question.label, steps)]
     parts.figures.append(figure)
     _update_sentence(question, steps, parts)
+    parts.tables.append(_caveats(context.data, widest))
+
+
+def _caveats(data: Dataset, found: Evidence) -> Table:
+    """What trips a reader of these rows: the traps recorded for the works they come from."""
+    works = set(found.rows["work"])
+    rows = tuple((trap.title, trap.text) for trap in data.traps if works & set(trap.works))
+    title = f"{found.question.label}: read this before using the numbers"
+    return Table(id=f"caveats-{found.question.id}", title=title, columns=("caveat", "what it means"), rows=rows)
 
 
 def _engines(found: Evidence, label: str, parts: _Parts) -> Estimate:
@@ -132,7 +141,7 @@ def _add_prediction(prediction: Prediction, claim: Claim, question: Question, pa
     parts.estimates += [prediction.estimate, prediction.difference]
     parts.tables.append(prediction.table)
     parts.figures.append(prediction.figure)
-    counts = {
+    counts: dict[str, str | float] = {
         "inside": prediction.inside,
         "total": prediction.total,
         "p": prediction.estimate.p,
@@ -145,7 +154,7 @@ def _update_sentence(question: Question, steps: list[tuple[str, Estimate]], part
     if len(steps) < 3:
         return
     before, after = steps[0][1], steps[-1][1]
-    values = {
+    values: dict[str, str | float] = {
         "question": question.id,
         "before": before.value,
         "after": after.value,

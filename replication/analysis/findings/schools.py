@@ -20,7 +20,8 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     same = _rows(data, ("poor_relations", "school_bullying"))
     other = _rows(data, ("poor_relations_students", "school_bullying"))
     both = [("same informant (principal)", "same", same), ("another informant (students' average)", "other", other)]
-    matched = same.keep(lambda r: r["sample_id"].isin(set(other.rows["sample_id"])), "not in the cycle of the contrast")
+    contrast = set(other.rows["sample_id"])
+    matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not in the cycle of the contrast")
     both.append(("same informant, only the samples of the contrast", "matched", matched))
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
     rows: list[tuple[str | float | None, ...]] = [
