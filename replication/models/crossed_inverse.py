@@ -1,0 +1,210 @@
+"""Crossed factors on top of a chain, by the Woodbury identity (1950).
+
+With `N` the chain's matrix, `Z (k, r)` the indicator columns of the crossed factors and `T = diag(their variances)`,
+
+    (N + Z T Z')^-1 = N^-1 - N^-1 Z R Z' N^-1,   R = T (I + C T)^-1,   C = Z' N^-1 Z.
+
+`R` is dense only within blocks of columns that share a cluster of the chain; the largest factor sits in the chain, so
+r counts the levels of the smaller ones. No `k x k` matrix is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from replication.models.chain_inverse import ChainInverse, chain_inverse, group_diagonal, row_diagonal
+from replication.models.covariance_structure import Chain, CovarianceStructure, CrossedColumns, Term
+from replication.models.grouping import Codes, Numbers, first_rows, group_codes, group_sum, rows_by_size
+from replication.models.levels import Level
+
+__all__ = [
+    "Inverse",
+    "component_diagonal",
+    "component_groups",
+    "component_spread",
+    "component_sums",
+    "component_trace",
+    "invert",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Woodbury:
+    NZ: sparse.csr_array
+    C: sparse.csr_array
+    R: sparse.csr_array
+    log_determinant: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inverse:
+    """`M^-1` at given variances: a chain a piece and, with crossed factors, the Woodbury part of the only piece."""
+
+    structure: CovarianceStructure
+    chains: tuple[ChainInverse, ...]
+    woodbury: _Woodbury | None
+
+    @property
+    def log_determinant(self) -> float:
+        """Of `M`."""
+        return sum(chain.log_determinant for chain in self.chains) + (
+            0.0 if self.woodbury is None else self.woodbury.log_determinant
+        )
+
+    def apply(self, columns: Numbers) -> Numbers:
+        """`M^-1` times each row of `columns (c, k)`."""
+        plain = np.empty(columns.shape, dtype=np.result_type(columns, self.chains[0].diagonal))
+        for inverse in self.chains:
+            start, stop = inverse.chain.start, inverse.chain.stop
+            plain[:, start:stop] = inverse.apply(columns[:, start:stop])
+        if self.woodbury is None:
+            return plain
+        NZ, R = self.woodbury.NZ, self.woodbury.R
+        return np.asarray(plain - (NZ @ (R @ (NZ.T @ columns.T))).T)
+
+
+def invert(structure: CovarianceStructure, theta: Numbers) -> Inverse:
+    """The inverse of `M` at the variances `theta (q,)`."""
+    chains = tuple(chain_inverse(chain, structure.row, theta) for chain in structure.chains)
+    crossed = structure.crossed
+    return Inverse(structure, chains, None if crossed is None else _woodbury(chains[0], crossed, theta[crossed.owner]))
+
+
+def component_groups(structure: CovarianceStructure, level: Level) -> Codes:
+    """The groups of a `level` in the order `(m,)` in which sums over it come out."""
+    if structure.order is None:
+        return np.arange(level.size)
+    codes = level.codes[structure.order]
+    appearance: Codes = codes[first_rows(group_codes(codes, len(codes), level.name), level.size)]
+    return appearance
+
+
+def component_sums(structure: CovarianceStructure, component: int, column: Numbers) -> Numbers:
+    """`Z_l' a (m,)` for the component l."""
+    if component == structure.row:
+        return column
+    if not _in_chain(structure, component):
+        return np.asarray(_own_columns(structure, component).T @ column)
+    pieces = ((_term(chain, component), column[chain.start : chain.stop]) for chain in structure.chains)
+    return np.concatenate([group_sum(term.vector * part, term.codes, term.size) for term, part in pieces])
+
+
+def component_spread(structure: CovarianceStructure, component: int, sums: Numbers) -> Numbers:
+    """`Z_l b (k,)` for the component l."""
+    if component == structure.row:
+        return sums
+    if not _in_chain(structure, component):
+        return np.asarray(_own_columns(structure, component) @ sums)
+    terms = [_term(chain, component) for chain in structure.chains]
+    parts = np.split(sums, np.cumsum([term.size for term in terms])[:-1])
+    return np.concatenate([term.vector * part[term.codes] for term, part in zip(terms, parts, strict=True)])
+
+
+def component_trace(inverse: Inverse, component: int) -> Numbers:
+    """`tr(Z_l' M^-1 Z_l)` for the component l; `structure.row` or -1 means single rows."""
+    plain = _chain_diagonal(inverse, component)
+    total = plain.sum()
+    if inverse.woodbury is None:
+        return np.asarray(total)
+    F = _coupling(inverse, component)
+    return np.asarray(total - inverse.woodbury.R.multiply(F.T @ F).sum())
+
+
+def component_diagonal(inverse: Inverse, component: int) -> Numbers:
+    """The diagonal `(m,)` of `Z_l' M^-1 Z_l` for the component l."""
+    plain = _chain_diagonal(inverse, component)
+    if inverse.woodbury is None:
+        return plain
+    F = _coupling(inverse, component)
+    return np.asarray(plain - np.asarray((F @ inverse.woodbury.R).multiply(F).sum(axis=1)).ravel())
+
+
+def _term(chain: Chain, component: int) -> Term:
+    return next(term for term in chain.terms if term.component == component)
+
+
+def _in_chain(structure: CovarianceStructure, component: int) -> bool:
+    return any(term.component == component for term in structure.chains[0].terms)
+
+
+def _own_columns(structure: CovarianceStructure, component: int) -> sparse.csr_array:
+    crossed = structure.crossed
+    assert crossed is not None
+    return sparse.csr_array(crossed.Z[:, np.flatnonzero(crossed.owner == component)])
+
+
+def _chain_diagonal(inverse: Inverse, component: int) -> Numbers:
+    structure = inverse.structure
+    if component in (structure.row, -1):
+        return np.concatenate([row_diagonal(chain) for chain in inverse.chains])
+    if _in_chain(structure, component):
+        return np.concatenate([group_diagonal(chain, component) for chain in inverse.chains])
+    assert inverse.woodbury is not None and structure.crossed is not None
+    own = structure.crossed.owner == component
+    return np.asarray(inverse.woodbury.C.diagonal()[own])
+
+
+def _coupling(inverse: Inverse, component: int) -> sparse.csr_array:
+    """`Z_l' N^-1 Z (m, r)`, sparse."""
+    structure, woodbury = inverse.structure, inverse.woodbury
+    assert woodbury is not None and structure.crossed is not None
+    if component in (structure.row, -1):
+        return woodbury.NZ
+    if _in_chain(structure, component):
+        term = _term(structure.chains[0], component)
+        return sparse.csr_array(_spreading(term.vector, term.codes, term.size).T @ woodbury.NZ)
+    return sparse.csr_array(woodbury.C[np.flatnonzero(structure.crossed.owner == component)])
+
+
+def _spreading(vector: Numbers, codes: Codes, size: int) -> sparse.csr_array:
+    k = len(codes)
+    return sparse.csr_array((vector, codes, np.arange(k + 1)), shape=(k, size))
+
+
+def _woodbury(chain: ChainInverse, crossed: CrossedColumns, variances: Numbers) -> _Woodbury:
+    Z = crossed.Z
+    NZ = sparse.diags_array(1.0 / chain.diagonal) @ Z
+    for factor in chain.factors:
+        Q = _spreading(factor.q, factor.term.codes, factor.term.size)
+        NZ = NZ - Q @ (sparse.diags_array(factor.kappa) @ (Q.T @ Z))
+    NZ = sparse.csr_array(NZ)
+    C = sparse.csr_array(Z.T @ NZ)
+    R, log_determinant = _core(C, crossed.block, variances)
+    return _Woodbury(NZ, C, R, log_determinant)
+
+
+def _core(C: sparse.csr_array, block: Codes, variances: Numbers) -> tuple[sparse.csr_array, float]:
+    """`R = T (I + C T)^-1` block by block, and the log determinant of `I + C T`."""
+    r = len(block)
+    log_determinant = 0.0
+    entries: list[Numbers] = []
+    rows: list[Codes] = []
+    columns: list[Codes] = []
+    for index in rows_by_size(block):
+        n = index.shape[1]
+        t = variances[index]
+        middle = np.eye(n) + _sub_matrices(C, index) * t[:, None, :]
+        log_determinant += float(np.linalg.slogdet(middle)[1].sum())
+        entries.append((t[:, :, None] * np.linalg.inv(middle)).ravel())
+        rows.append(np.repeat(index, n, axis=1).ravel())
+        columns.append(np.tile(index, (1, n)).ravel())
+    position = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.csr_array((np.concatenate(entries), position), shape=(r, r)), log_determinant
+
+
+def _sub_matrices(C: sparse.csr_array, index: Codes) -> Numbers:
+    """The diagonal blocks `(b, n, n)` of C at `index (b, n)`."""
+    b, n = index.shape
+    if b == 1:
+        return np.asarray(C[index[0]][:, index[0]].toarray())[None]
+    place = np.full(C.shape[0], -1)
+    place[index.ravel()] = np.arange(index.size)
+    entries = sparse.coo_array(C)
+    i, j = place[entries.coords[0]], place[entries.coords[1]]
+    inside = (i >= 0) & (j >= 0)
+    blocks = np.zeros((b, n, n), dtype=C.dtype)
+    blocks[i[inside] // n, i[inside] % n, j[inside] % n] = entries.data[inside]
+    return blocks

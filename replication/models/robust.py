@@ -1,0 +1,214 @@
+"""Cluster-robust inference: standard errors that hold when the working model of the dependence is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from replication.errors import ModelError
+from replication.models.cluster_moments import (
+    ClusterMoments,
+    cluster_moments,
+    expected_covariance,
+    satterthwaite_df,
+    wishart_df,
+)
+from replication.models.fit import Array, Fit, Note
+from replication.models.grouping import Codes
+from replication.models.literals import RobustDf, RobustKind, check_choice
+from replication.models.working_model import cluster_codes, working_model
+
+__all__ = ["RobustData", "WaldTest", "contrast_df", "robust", "wald_test"]
+
+# A robust variance this small beside the model's own is none: the coefficient rests on a single cluster.
+NO_VARIANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobustData:
+    """What a robust fit was made from: the fit before, cluster numbers `codes (k,)`, choices and moments."""
+
+    before: Fit
+    codes: Codes
+    kind: RobustKind
+    df: RobustDf
+    moments: ClusterMoments
+
+
+@dataclass(frozen=True, slots=True)
+class WaldTest:
+    """A test that q combinations of coefficients are all at their null values.
+
+    `statistic` is chi-square distributed where `df_den` is infinite (`df_num = q`), else F. NaN: see `reason`.
+    """
+
+    statistic: float
+    df_num: int
+    df_den: float
+    p: float
+    method: str
+    reason: str = ""
+
+
+def robust(
+    fit: Fit,
+    kind: RobustKind = "CR2",
+    clusters: ArrayLike | None = None,
+    *,
+    df: RobustDf = "satterthwaite",
+    weights: ArrayLike | None = None,
+) -> Fit:
+    """The same model with a cluster-robust covariance and t tests.
+
+    Parameters
+    ----------
+    fit : a fit of `fit_random_effects` or `fit_multilevel`; it is the working model
+    kind : CR2, unbiased under the working model and the one to use with few clusters (Tipton 2015); CR0 unadjusted;
+        CR1 = CR0 m / (m - 1); CR1p = CR0 m / (m - p), what metafor's `robust` gives; CR1S = CR0 m (k - 1) /
+        ((m - 1) (k - p))
+    clusters : (k,) labels of independent groups, for the effects used or all rows passed. By default the outermost
+        level of a multilevel fit, single rows of a random-effects fit
+    df : satterthwaite, per coefficient, under the working model; or clusters, m - p for all
+    weights : (k,) diagonal weights for the coefficients, instead of the fit's own
+
+    Raises `ModelError` for fewer than two clusters or clusters that the working model ties together.
+
+    >>> from replication.models.multilevel import fit_multilevel
+    >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
+    >>> cr2 = robust(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3]))
+    >>> round(float(cr2.se[0]), 6), round(float(cr2.df[0]), 4)
+    (0.167743, 1.9998)
+    """
+    check_choice(kind, RobustKind, "kind")
+    check_choice(df, RobustDf, "df")
+    model = working_model(fit, weights)
+    codes = cluster_codes(model, clusters)
+    moments = cluster_moments(model, codes, kind)
+    vcov, notes = _without_empty(fit, moments)
+    m, p = int(codes.max()) + 1, len(fit.names)
+    reweighted = {} if weights is None else {"weights": "as given"}
+    return replace(
+        fit,
+        method={**fit.method, **reweighted, "vcov": kind, "test": "t", "df": df},
+        beta=moments.to_beta @ moments.gamma,
+        vcov=vcov,
+        df=_degrees_of_freedom(moments, vcov, df),
+        clusters=m,
+        notes=fit.notes + notes + _few_clusters(m, p),
+        data=RobustData(fit, codes, kind, df, moments),
+    )
+
+
+def contrast_df(fit: Fit, C: ArrayLike) -> Array:
+    """Degrees of freedom `(q,)` of the combinations `C beta`, `C (q, p)`: for predictions and comparisons.
+
+    Satterthwaite's for a robust fit; otherwise those of the fit's own tests.
+    """
+    rows = np.atleast_2d(np.asarray(C, dtype=float))
+    data = fit.data
+    if isinstance(data, RobustData) and data.df == "satterthwaite":
+        return satterthwaite_df(data.moments, rows)
+    return np.full(len(rows), float(fit.df.min()))
+
+
+def wald_test(
+    fit: Fit, constraints: ArrayLike | Sequence[str] | None = None, values: ArrayLike | None = None
+) -> WaldTest:
+    """Test that `constraints @ beta = values`.
+
+    Parameters
+    ----------
+    constraints : (q, p) combinations, or names of coefficients; by default all but the intercept (the intercept
+        itself where there is nothing else)
+    values : (q,) null values, 0 by default
+
+    CR fits with Satterthwaite df get the approximate Hotelling test HTZ (Tipton & Pustejovsky 2015; F with eta - q + 1
+    degrees of freedom), with `df="clusters"` F with m - p; other fits chi-square for z tests and F for t tests.
+
+    >>> from replication.models.multilevel import fit_multilevel
+    >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
+    >>> round(wald_test(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3])).statistic, 6)
+    5.799443
+    """
+    C = _constraints(fit, constraints)
+    gap = C @ fit.beta - (0.0 if values is None else np.asarray(values, dtype=float))
+    if gap.shape != (len(C),):
+        raise ModelError(f"values must be {len(C)} numbers, one a constraint.")
+    V = C @ fit.vcov @ C.T
+    if not np.isfinite(V).all():
+        reason = "the covariance of these coefficients is not defined; see the notes of the fit"
+        return WaldTest(float("nan"), len(C), float("nan"), float("nan"), "none", reason)
+    if np.linalg.matrix_rank(V, hermitian=True) < len(C):
+        reason = f"{len(C)} constraints, but their covariance has a lower rank: too few clusters; test fewer at a time"
+        return WaldTest(float("nan"), len(C), float("nan"), float("nan"), "none", reason)
+    return _wald(fit, C, float(gap @ np.linalg.solve(V, gap)))
+
+
+def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
+    q = len(C)
+    data = fit.data
+    if isinstance(data, RobustData) and data.df == "satterthwaite":
+        eta = wishart_df(data.moments, C)
+        df = eta - q + 1.0
+        if df <= 0:
+            reason = f"only {eta:.3g} Wishart degrees of freedom for {q} constraints; test fewer at a time"
+            return WaldTest(float("nan"), q, df, float("nan"), "HTZ", reason)
+        F = Q * df / (eta * q)
+        return WaldTest(F, q, df, float(stats.f.sf(F, q, df)), "HTZ")
+    df = float(fit.df.min())
+    if np.isinf(df):
+        return WaldTest(Q, q, df, float(stats.chi2.sf(Q, q)), "chi-square")
+    return WaldTest(Q / q, q, df, float(stats.f.sf(Q / q, q, df)), "F")
+
+
+def _constraints(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> Array:
+    p = len(fit.names)
+    if constraints is None:
+        return np.eye(p)[1:] if p > 1 and _has_intercept(fit) else np.eye(p)
+    if isinstance(constraints, str) or (
+        isinstance(constraints, Sequence) and constraints and isinstance(constraints[0], str)
+    ):
+        wanted = [constraints] if isinstance(constraints, str) else [str(name) for name in constraints]
+        unknown = [name for name in wanted if name not in fit.names]
+        if unknown:
+            raise ModelError(f"no coefficient {unknown[0]!r}; this fit has {', '.join(fit.names)}.")
+        return np.eye(p)[[fit.names.index(name) for name in wanted]]
+    C = np.atleast_2d(np.asarray(constraints, dtype=float))
+    if C.ndim != 2 or C.shape[1] != p or np.linalg.matrix_rank(C) < len(C):
+        raise ModelError(f"constraints must be (q, {p}) independent rows for {', '.join(fit.names)}; found {C.shape}.")
+    return C
+
+
+def _has_intercept(fit: Fit) -> bool:
+    data = fit.data.before.data if isinstance(fit.data, RobustData) else fit.data
+    x = getattr(getattr(data, "effects", data), "x", None)
+    return x is not None and bool((x[:, 0] == x[0, 0]).all())
+
+
+def _degrees_of_freedom(moments: ClusterMoments, vcov: Array, df: RobustDf) -> Array:
+    p = len(vcov)
+    residual = float(len(moments.scores) - p)
+    values = satterthwaite_df(moments, np.eye(p)) if df == "satterthwaite" else np.full(p, residual)
+    return np.where(np.isnan(np.diag(vcov)) | (values <= 0), np.nan, values)
+
+
+def _without_empty(fit: Fit, moments: ClusterMoments) -> tuple[Array, tuple[Note, ...]]:
+    """The robust covariance, NaN for coefficients without any, with a note."""
+    vcov = moments.vcov
+    empty = np.diag(expected_covariance(moments, np.eye(len(vcov)))) <= NO_VARIANCE * np.diag(fit.vcov)
+    if not empty.any():
+        return vcov, ()
+    vcov[empty] = vcov[:, empty] = np.nan
+    names = ", ".join(name for name, none in zip(fit.names, empty, strict=True) if none)
+    message = f"{names}: rests on a single cluster, so clusters say nothing about its error; no standard error."
+    return vcov, (Note("single-cluster", message),)
+
+
+def _few_clusters(m: int, p: int) -> tuple[Note, ...]:
+    if m > p:
+        return ()
+    return (Note("few-clusters", f"{m} clusters for {p} coefficients: joint tests of all of them are not defined."),)

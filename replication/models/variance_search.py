@@ -1,0 +1,123 @@
+"""The highest point of a smooth likelihood over variances that cannot be negative.
+
+Two ideas:
+
+1. Newton steps with the average of observed and expected information (Gilmour, Thompson & Cullis 1995), which is
+   cheap and fast with many clusters; where it gains too little a step, it is corrected by what it lacks of the
+   observed information.
+2. A variance at 0 whose slope points further down stays there; a step past 0 stops at 0 (Bertsekas 1982). A step
+   that does not climb is halved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.models.fit import Array
+
+__all__ = ["Likelihood", "Peak", "Slope", "climb"]
+
+# Steps are relative. Below CLOSE, a step more than SLOW times the last one calls for the observed information; the
+# search ends when the step still to come would be below DONE; steps below ROUNDING that no longer shrink are noise.
+CLOSE, SLOW, DONE, ROUNDING = 1e-2, 0.02, 1e-12, 1e-7
+MOST_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slope:
+    """A log-likelihood at `theta (q,)`: `value`, `gradient (q,)`, average `information (q, q)`, and `ratio (q,)`: the
+
+    square root of observed over expected squared effects, by which each variance would grow in an MM step (Zhou et
+    al. 2019).
+    """
+
+    theta: Array
+    value: float
+    gradient: Array
+    information: Array
+    ratio: Array
+
+
+class Likelihood(Protocol):
+    """What is climbed. `unit` is the scale on which a variance counts as small."""
+
+    @property
+    def unit(self) -> float: ...
+
+    def slope(self, theta: Array) -> Slope: ...
+
+    def observed_information(self, theta: Array, free: NDArray[np.intp]) -> Array: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peak:
+    """Where the search ended, and whether the last step was negligible."""
+
+    slope: Slope
+    converged: bool
+    steps: int
+
+
+def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_]) -> Peak:
+    """Climb from `start (q,)`; variances not `allowed (q,)` stay as they are."""
+    here = likelihood.slope(start)
+    here = likelihood.slope(np.where(allowed, start * here.ratio, start))
+    lacking, before = np.zeros_like(here.information), np.inf
+    for steps in range(1, MOST_STEPS + 1):
+        free = np.flatnonzero(allowed & ((here.theta > 0) | (here.gradient > 0)))
+        if len(free) == 0:
+            return Peak(here, True, steps)
+        step = _newton_step(here, lacking, free)
+        ahead = _try_step(likelihood, here, step)
+        if ahead is None:
+            return Peak(here, _size(step, here, likelihood) < ROUNDING, steps)
+        moved = _size(ahead.theta - here.theta, here, likelihood)
+        here = ahead
+        pace = moved / before if np.isfinite(before) else 1.0
+        if moved * min(pace, 1.0) < DONE or before < moved < ROUNDING:
+            return Peak(here, True, steps)
+        if moved < CLOSE and pace > SLOW:
+            lacking = _lacking(likelihood, here, free)
+        before = moved
+    return Peak(here, False, MOST_STEPS)
+
+
+def _size(step: Array, here: Slope, likelihood: Likelihood) -> float:
+    return float(np.abs(step / (here.theta + 1e-3 * likelihood.unit)).max())
+
+
+def _lacking(likelihood: Likelihood, here: Slope, free: NDArray[np.intp]) -> Array:
+    """Observed minus average information."""
+    difference = np.zeros_like(here.information)
+    block = np.ix_(free, free)
+    difference[block] = likelihood.observed_information(here.theta, free) - here.information[block]
+    return difference
+
+
+def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
+    """The step along the variances `free`, by the corrected information where that has a peak ahead."""
+    block = np.ix_(free, free)
+    values, vectors = np.linalg.eigh((here.information + lacking)[block])
+    if values[0] <= 0:
+        values, vectors = np.linalg.eigh(here.information[block])
+    step = np.zeros_like(here.theta)
+    if values[-1] > 0:
+        step[free] = vectors @ ((vectors.T @ here.gradient[free]) / np.maximum(values, 1e-12 * values[-1]))
+    return step
+
+
+def _try_step(likelihood: Likelihood, here: Slope, step: Array) -> Slope | None:
+    """The slope after the longest of the step, its half, its quarter, ... that does not lose height."""
+    slack = 1e-13 * (abs(here.value) + 1.0)
+    for halving in range(40):
+        theta = np.maximum(here.theta + step * 0.5**halving, 0.0)
+        if np.array_equal(theta, here.theta):
+            return here if halving == 0 else None
+        ahead = likelihood.slope(theta)
+        if ahead.value >= here.value - slack:
+            return ahead
+    return None
