@@ -6,12 +6,24 @@ left out, paths follow from correlations and correlations from paths.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
 import numpy as np
 
+from replication.models.box import JointSolution, box_range, joint_solution
 from replication.models.fit import Array
 from replication.printed import Printed
 
-__all__ = ["PATHS", "implied_correlations", "implied_third", "saturated_paths"]
+__all__ = [
+    "PATHS",
+    "correlation_ranges",
+    "implied_correlations",
+    "implied_third",
+    "joint_paths",
+    "path_ranges",
+    "saturated_paths",
+]
 
 PATHS = (
     "pos_enga",
@@ -65,6 +77,36 @@ def implied_third(r_pe: Printed, r_ne: Printed, b_pe: Printed, b_ne: Printed) ->
     one = _quotient(r_pe.low - b_pe.high, r_pe.high - b_pe.low, b_ne)
     two = _quotient(r_ne.low - b_ne.high, r_ne.high - b_ne.low, b_pe)
     return max(one[0], two[0]), min(one[1], two[1])
+
+
+def path_ranges(r: Sequence[Printed], third: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    """What five printed correlations and the interval of the sixth allow for each of `PATHS`."""
+    low, high = _box(r, third)
+    return {name: box_range(partial(_entry, saturated_paths, at), low, high) for at, name in enumerate(PATHS)}
+
+
+def correlation_ranges(b: Sequence[Printed], third: tuple[float, float]) -> list[tuple[float, float]]:
+    """What five printed paths and the interval of the predictors' correlation allow for the five correlations."""
+    low, high = _box(b, third)
+    return [box_range(partial(_entry, implied_correlations, at), low, high) for at in range(len(b))]
+
+
+def joint_paths(r: Sequence[Printed], third: tuple[float, float], printed: Mapping[str, Printed]) -> JointSolution:
+    """One set of correlations in their box that gives every printed result at once, or the nearest miss."""
+    low, high = _box(r, third)
+    at = [PATHS.index(name) for name in printed]
+    scale = np.array([100.0 if p.percent else 1.0 for p in printed.values()])
+    floor, ceiling = (np.array([getattr(p, end) for p in printed.values()]) for end in ("low", "high"))
+    return joint_solution(lambda x: saturated_paths(x)[at] * scale, low, high, floor, ceiling)
+
+
+def _entry(function: Callable[[Array], Array], at: int, x: Array) -> float:
+    return float(function(x)[at])
+
+
+def _box(printed: Sequence[Printed], third: tuple[float, float]) -> tuple[Array, Array]:
+    low, high = (np.array([getattr(p, end) for p in printed]) for end in ("low", "high"))
+    return np.append(low, third[0]), np.append(high, third[1])
 
 
 def _quotient(low: float, high: float, by: Printed) -> tuple[float, float]:
