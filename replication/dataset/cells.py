@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from replication.dataset.columns import Column, Table
-from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
 from replication.dataset.vocabulary import Vocabulary
 from replication.errors import UserError
@@ -21,7 +23,7 @@ from replication.printed import parse_printed
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["check_cells", "schema_for", "typed"]
+__all__ = ["Stack", "check_cells", "schema_for", "stack", "typed"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"\d{1,15}")
@@ -41,86 +43,114 @@ class _Rule:
     hint: Callable[[str], str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """All files of one kind under each other: `frame` holds text (None where a file lacks the column).
+
+    `files` are the names, `bounds` where each begins and ends in the frame, `lines` the line of its file of each row.
+    """
+
+    table: Table
+    frame: pd.DataFrame
+    files: tuple[str, ...]
+    bounds: tuple[tuple[int, int], ...]
+    lines: tuple[int, ...]
+
+    def place(self, row: int) -> tuple[str, int]:
+        """File and line of a row of the frame."""
+        number = bisect_right(self.bounds, row, key=lambda bound: bound[1])
+        return self.files[number], self.lines[row]
+
+
+def stack(raws: Sequence[RawTable], table: Table) -> Stack:
+    """The files of one kind as one frame. What costs by the call (pandas, pandera) is then paid once a kind."""
+    columns: dict[str, list[str | None]] = {column.name: [] for column in table.columns}
+    bounds: list[tuple[int, int]] = []
+    lines: list[int] = []
+    for raw in raws:
+        start = len(lines)
+        lines += raw.lines
+        bounds.append((start, len(lines)))
+        cells = list(zip(*raw.rows, strict=True)) if raw.rows else [()] * len(raw.header)
+        single = {name: cells[i] for i, name in enumerate(raw.header) if raw.header.count(name) == 1}
+        for name, column in columns.items():
+            column.extend(single.get(name, (None,) * len(raw.lines)))
+    frame = pd.DataFrame(columns, dtype=object)
+    return Stack(table, frame, tuple(raw.file for raw in raws), tuple(bounds), tuple(lines))
+
+
 def schema_for(table: Table, vocabulary: Vocabulary) -> pa.DataFrameSchema:
     """The pandera schema of one kind of file. Cells are text; None stands where a file lacks the column."""
     import pandera.pandas as pa
 
     columns = {}
     for column in table.columns:
-        checks = [
-            pa.Check(partial(_hold, rule), name=rule.name, error=rule.name) for rule in _rules(column, vocabulary)
-        ]
-        columns[column.name] = pa.Column(object, checks, nullable=True, required=False)
+        check = pa.Check(partial(_hold, _rules(column, vocabulary)), name=column.name, error=column.kind)
+        columns[column.name] = pa.Column(object, check, nullable=True, required=False)
     return pa.DataFrameSchema(columns, strict=False)
 
 
-def check_cells(raws: Sequence[RawTable], table: Table, vocabulary: Vocabulary) -> list[Problem]:
-    """Every cell that breaks a rule of its column, and every id that stands twice in one file.
-
-    All files of one kind are checked in one go: pandera's cost is per call, not per cell.
-    """
+def check_cells(stacked: Stack, vocabulary: Vocabulary) -> list[Problem]:
+    """Every cell that breaks a rule of its column, and every id that stands twice in one file."""
     import pandera.errors
 
-    frames = [_frame(raw) for raw in raws]
-    problems = [found for raw, frame in zip(raws, frames, strict=True) for found in _duplicates(raw, frame, table)]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    frame = frame.astype(object).where(frame.notna(), None)
-    places = [(raw.file, line) for raw in raws for line in raw.lines]
+    problems = _duplicates(stacked)
     try:
-        schema_for(table, vocabulary).validate(frame, lazy=True)
+        schema_for(stacked.table, vocabulary).validate(stacked.frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
-        rules = {(c.name, r.name): r for c in table.columns for r in _rules(c, vocabulary)}
+        rules = {column.name: _rules(column, vocabulary) for column in stacked.table.columns}
         cases = errors.failure_cases
-        for column, check, cell, index in zip(
-            cases["column"], cases["check"], cases["failure_case"], cases["index"], strict=True
+        hinted: Counter[tuple[str, str]] = Counter()
+        for column, cell, index in zip(
+            *(cases[name].tolist() for name in ("column", "failure_case", "index")), strict=True
         ):
-            rule, (file, line) = rules[column, check], places[int(index)]
-            problems.append(Problem(file, line, column, rule.name, shown(cell), rule.expected, rule.hint(str(cell))))
+            file, line = stacked.place(int(index))
+            for rule in rules[column]:
+                if not rule.test(cell):
+                    hinted[column, rule.name] += 1
+                    hint = rule.hint(cell) if hinted[column, rule.name] <= SHOWN else ""
+                    problems.append(Problem(file, line, column, rule.name, shown(cell), rule.expected, hint))
     return problems
 
 
-def typed(raw: RawTable, table: Table) -> pd.DataFrame:
-    """The table with numbers as floats (empty is NaN) and everything else as text; columns a file lacks are empty."""
-    frame = _frame(raw)
-    for column in table.columns:
-        if column.name not in frame:
-            frame[column.name] = ""
-        if column.kind in ("number", "integer"):
-            cells = frame[column.name]
-            if column.name == "value":
-                frame["value_text"] = cells
-            frame[column.name] = pd.to_numeric(cells.where(cells != "", np.nan)).astype(float)
-    names = [c.name for c in table.columns] + (["value_text"] if "value_text" in frame else [])
-    frame = frame[names]
-    frame.insert(0, "line", list(raw.lines))
-    return frame.reset_index(drop=True)
+def typed(stacked: Stack) -> dict[str, pd.DataFrame]:
+    """Each file's table: numbers as floats (empty is NaN), everything else text; columns a file lacks are empty.
+
+    Cells that are no numbers become NaN; the caller has the problem that says so.
+    """
+    columns: dict[str, object] = {"line": list(stacked.lines)}
+    for column in stacked.table.columns:
+        cells = stacked.frame[column.name].fillna("")
+        numeric = column.kind in ("number", "integer")
+        columns[column.name] = pd.to_numeric(cells, errors="coerce").astype(float) if numeric else cells
+        if column.name == "value":
+            columns["value_text"] = cells
+    frame = pd.DataFrame(columns)
+    parts = zip(stacked.files, stacked.bounds, strict=True)
+    return {file: frame.iloc[start:end].reset_index(drop=True) for file, (start, end) in parts}
 
 
-def _frame(raw: RawTable) -> pd.DataFrame:
-    header = [name for name in dict.fromkeys(raw.header) if raw.header.count(name) == 1]
-    places = [raw.header.index(name) for name in header]
-    data = {name: [row[place] for row in raw.rows] for name, place in zip(header, places, strict=True)}
-    return pd.DataFrame(data, dtype=object)
-
-
-def _duplicates(raw: RawTable, frame: pd.DataFrame, table: Table) -> list[Problem]:
-    if any(name not in frame for name in table.id):
-        return []
+def _duplicates(stacked: Stack) -> list[Problem]:
+    names = stacked.table.id
+    ids = list(zip(*(stacked.frame[name] for name in names), strict=True))
     problems: list[Problem] = []
-    first: dict[tuple[str, ...], int] = {}
-    ids = zip(*(frame[name] for name in table.id), strict=True)
-    for line, parts in zip(raw.lines, ids, strict=True):
-        if parts in first and any(parts):
-            hint = f"row {first[parts]} has it already"
-            found = shown(" / ".join(parts))
-            problems.append(Problem(raw.file, line, table.id[-1], "duplicate-id", found, "each id once", hint))
-        first.setdefault(parts, line)
+    for file, (start, end) in zip(stacked.files, stacked.bounds, strict=True):
+        first: dict[tuple[str | None, ...], int] = {}
+        for line, parts in zip(stacked.lines[start:end], ids[start:end], strict=True):
+            if None in parts:
+                continue
+            if parts in first and any(parts):
+                hint = f"row {first[parts]} has it already"
+                found = shown(" / ".join(part or "" for part in parts))
+                problems.append(Problem(file, line, names[-1], "duplicate-id", found, "each id once", hint))
+            first.setdefault(parts, line)
     return problems
 
 
-def _hold(rule: _Rule, cells: pd.Series[str]) -> pd.Series[bool]:
-    """The rule on a whole column, computed once for each different cell."""
-    return cells.map({cell: cell is None or rule.test(cell) for cell in cells.unique()}).astype(bool)
+def _hold(rules: Sequence[_Rule], cells: pd.Series[str]) -> pd.Series[bool]:
+    """Whether each cell keeps all rules of its column; every different cell is tested once."""
+    bad = {cell for cell in set(cells) if cell is not None and not all(rule.test(cell) for rule in rules)}
+    return ~cells.isin(bad) if bad else pd.Series(True, index=cells.index)
 
 
 def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.records import Explanation, Reference, Work
 from replication.dataset.vocabulary import Vocabulary
 
@@ -16,6 +16,20 @@ __all__ = ["check_claims", "check_effects", "check_explanations", "check_samples
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _BOUNDED = ("r", "partial_r")
+_SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
+_CHECKED = (
+    "effect_id",
+    "sample_id",
+    "statistic",
+    "value",
+    "value_text",
+    "n",
+    "n_effective",
+    "ci_low",
+    "ci_high",
+    "used_in",
+    *_SIDES,
+)
 
 
 def check_works(
@@ -61,7 +75,7 @@ def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> lis
 def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Problem]:
     """Samples refer to samples that exist."""
     problems = _versions(file, samples)
-    for row in _rows(samples):
+    for row in _rows(samples, "subgroup_of", "overlaps"):
         for column in ("subgroup_of", "overlaps"):
             if row[column] and row[column] not in known:
                 found, hint = shown(row[column]), nearest(row[column], known)
@@ -76,9 +90,10 @@ def check_effects(
     problems = _versions(file, effects)
     sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
     codes = None if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
+    hints = _Hints(tuple(sizes))
     pairs: dict[tuple[str, ...], int] = {}
-    for row in _rows(effects):
-        problems += _effect_row(file, row, sizes, works)
+    for row in _rows(effects, *_CHECKED):
+        problems += _effect_row(file, row, sizes, works, hints)
         if codes is not None:
             problems += _measure_codes(file, row, codes)
         sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
@@ -112,8 +127,22 @@ def check_explanations(file: str, explanations: Iterable[Explanation], claims: s
     ]
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+class _Hints:
+    """The nearest known word, looked up once a word and only for as many as are shown."""
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self._known = known
+        self._found: dict[str, str] = {}
+
+    def nearest(self, word: str) -> str:
+        if word not in self._found and len(self._found) < SHOWN:
+            self._found[word] = nearest(word, self._known)
+        return self._found.get(word, "")
+
+
+def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
+    names = ["line", *columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
 def _versions(file: str, frame: pd.DataFrame) -> list[Problem]:
@@ -124,7 +153,9 @@ def _versions(file: str, frame: pd.DataFrame) -> list[Problem]:
     ]
 
 
-def _effect_row(file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: set[str]) -> list[Problem]:
+def _effect_row(
+    file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: set[str], hints: _Hints
+) -> list[Problem]:
     problems = []
 
     def say(column: str, rule: str, found: object, expected: str, hint: str = "") -> None:
@@ -132,7 +163,7 @@ def _effect_row(file: str, row: Mapping[str, Any], sizes: Mapping[str, float], w
 
     sample, value, n = row["sample_id"], row["value"], row["n"]
     if sample not in sizes:
-        say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", nearest(sample, sizes))
+        say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", hints.nearest(sample))
     elif n > sizes[sample]:
         say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
     if row["statistic"] in _BOUNDED and not -1 <= value <= 1:

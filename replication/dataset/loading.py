@@ -15,10 +15,10 @@ import pandas as pd
 
 from replication.dataset import checking
 from replication.dataset.bibliography import read_bibliography
-from replication.dataset.cells import check_cells, typed
+from replication.dataset.cells import Stack, check_cells, stack, typed
 from replication.dataset.columns import TABLES
 from replication.dataset.model import Dataset
-from replication.dataset.problems import Problem, format_problems, nearest, shown
+from replication.dataset.problems import Problem, format_problems, in_order, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
 from replication.dataset.records import (
     ArticleFile,
@@ -125,7 +125,7 @@ def check_dataset(root: Path) -> Checked:
     article = _parsed(folder, ArticleFile, "article/statements.toml")
     traps = _parsed(folder, TrapFile, "traps.toml")
     version = _version(folder)
-    problems = sorted(set(folder.problems))
+    problems = in_order(folder.problems)
     if any(p.severity == "error" for p in problems) or article is None or traps is None:
         return Checked(tuple(problems), None)
     dataset = Dataset(
@@ -254,16 +254,19 @@ def _table_file(folder: _Folder, path: Path, file: str) -> None:
 
 def _check_tables(folder: _Folder) -> None:
     """Check the cells of all files of one kind together; files without an error become frames."""
-    for name, raws in folder.raws.items():
-        folder.problems += check_cells(raws, TABLES[name], folder.vocabulary)
+    stacks = {name: stack(raws, TABLES[name]) for name, raws in folder.raws.items()}
+    for stacked in stacks.values():
+        folder.problems += check_cells(stacked, folder.vocabulary)
     broken = {p.file for p in folder.problems if p.severity == "error"}
-    for name, raws in folder.raws.items():
-        for raw in raws:
-            if raw.file not in broken:
-                frame = typed(raw, TABLES[name])
-                if name in _WORK_TABLES:
-                    frame.insert(0, "work", raw.file.partition("/")[0])
-                folder.frames.setdefault(name, {})[raw.file] = frame
+    folder.frames = {name: _frames(stacked, broken) for name, stacked in stacks.items()}
+
+
+def _frames(stacked: Stack, broken: set[str]) -> dict[str, pd.DataFrame]:
+    frames = {file: frame for file, frame in typed(stacked).items() if file not in broken}
+    if stacked.table.name in _WORK_TABLES:
+        for file, frame in frames.items():
+            frame.insert(0, "work", file.partition("/")[0])
+    return frames
 
 
 def _cross_check(folder: _Folder) -> None:

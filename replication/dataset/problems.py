@@ -6,11 +6,15 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
-__all__ = ["Problem", "Severity", "format_problems", "nearest", "shown"]
+__all__ = ["SHOWN", "Problem", "Severity", "format_problems", "in_order", "nearest", "shown"]
 
 Severity = Literal["error", "warning"]
+SHOWN = 200
+"""How many problems are printed; the rest are counted, and need no hint."""
+
 _LONGEST = 60
 
 
@@ -50,6 +54,8 @@ def shown(value: object) -> str:
     '"1<U+202E>2"'
     """
     text = "" if value is None else str(value)
+    if len(text) <= _LONGEST and text.isprintable():
+        return f'"{text}"'
     cut = text[:_LONGEST]
     safe = "".join(c if unicodedata.category(c)[0] != "C" else f"<U+{ord(c):04X}>" for c in cut)
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
@@ -69,10 +75,15 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"use one of: {listed}"
 
 
-def format_problems(problems: Sequence[Problem], limit: int = 200) -> str:
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, by file, row and column."""
+    return sorted(set(problems), key=attrgetter("file", "row", "column", "rule", "found"))
+
+
+def format_problems(problems: Sequence[Problem], limit: int = SHOWN) -> str:
     """All problems, one a line, the first `limit` in full and the count of the rest."""
-    ordered = sorted(problems)
+    ordered = in_order(problems)
     lines = [str(p) for p in ordered[:limit]]
     if len(ordered) > limit:
-        lines.append(f"… and {len(ordered) - limit} more problems of the same kinds; mend these and run again")
+        lines.append(f"… and {len(ordered) - limit} more problems; mend these and run again")
     return "\n".join(lines)

@@ -1,0 +1,163 @@
+"""Columns of a survey file -> measures, as a recipe says: numbers for words, missing codes, turned scales, composites.
+
+Every measure runs so that more is more of the named construct. What is missing is NaN and never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from replication.dataset.problems import shown
+from replication.dataset.recipes import Condition, Measure, Recipe, expand
+from replication.errors import UserError
+from replication.models.fit import Array
+
+__all__ = ["Coded", "Mask", "code_sample", "keep_rows"]
+
+Mask = NDArray[np.bool_]
+"""Which rows are meant `(n,)`."""
+
+_LABELLED = re.compile(r"\((-?\d+(?:\.\d+)?)\)\s.*", re.DOTALL)  # "(3) (3) Somewhat": archives print codes this way
+_FILE_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """One measure of n persons: one column `(n, 1)`, or one a plausible value `(n, m)`."""
+
+    variable: str
+    measure: str
+    values: Array
+    only_with: tuple[str, ...] = ()
+
+    @property
+    def plausible(self) -> bool:
+        """Whether it is a set of plausible values."""
+        return bool(self.values.shape[1] > 1)
+
+
+def code_sample(frame: pd.DataFrame, recipe: Recipe, keep: Mask) -> tuple[Coded, ...]:
+    """Every measure of a recipe, from the columns of its file, for the rows to keep; standardised among them."""
+    return tuple(_code(frame, measure, recipe, keep) for measure in recipe.measure)
+
+
+def keep_rows(frame: pd.DataFrame, conditions: Sequence[Condition]) -> Mask:
+    """Which rows fulfil every condition `(n,)`."""
+    keep = np.ones(len(frame), dtype=bool)
+    for condition in conditions:
+        cells = frame[condition.column]
+        if condition.values:
+            keep &= _is_one_of(cells, condition.values)
+        if condition.not_values:
+            keep &= ~_is_one_of(cells, condition.not_values)
+        if condition.low is not None or condition.high is not None:
+            numbers = _numbers(cells, {}, ())
+            low = -np.inf if condition.low is None else condition.low
+            high = np.inf if condition.high is None else condition.high
+            with np.errstate(invalid="ignore"):
+                keep &= (numbers >= low) & (numbers <= high)
+    return keep
+
+
+def _code(frame: pd.DataFrame, measure: Measure, recipe: Recipe, keep: Mask) -> Coded:
+    missing = (*recipe.missing, *measure.missing)
+    columns = [_numbers(frame[name], recipe.codes.get(name, measure.codes), missing) for name in measure.columns]
+    columns = [_unfilled(column, measure)[keep] for column in columns]
+    values = np.column_stack(columns) if measure.plausible else _combined(_turned(columns, measure), measure)[:, None]
+    return Coded(measure.variable, measure.measure, values, tuple(measure.only_with))
+
+
+def _numbers(cells: pd.Series, codes: dict[str, float | int], missing: Sequence[str | float]) -> Array:
+    """A column as numbers: words by `codes`, "(3) …" by the number in brackets, missing codes as NaN."""
+    absent = {str(code).casefold() for code in missing if isinstance(code, str)}
+    if pd.api.types.is_numeric_dtype(cells):
+        numbers = cells.to_numpy(dtype=float, na_value=np.nan)
+        numbers = (
+            pd.Series(numbers).map({float(k): v for k, v in _numeric(codes).items()}).to_numpy(float)
+            if codes
+            else numbers
+        )
+    else:
+        found = {cell: _number(cell, codes, absent, str(cells.name)) for cell in cells.dropna().unique()}
+        numbers = cells.astype(object).map(found).to_numpy(dtype=float)
+    coded = [float(code) for code in missing if not isinstance(code, str)]
+    return np.where(np.isin(numbers, coded), np.nan, numbers)
+
+
+def _numeric(codes: dict[str, float | int]) -> dict[float, float]:
+    try:
+        return {float(word): float(number) for word, number in codes.items()}
+    except ValueError:
+        raise UserError("the column holds numbers, but the recipe's codes give words; take the codes out") from None
+
+
+def _number(cell: object, codes: dict[str, float | int], absent: set[str], column: str) -> float:
+    text = str(cell).strip()
+    if text == "" or text.casefold() in absent:
+        return np.nan
+    if text in codes:
+        return float(codes[text])
+    labelled = _LABELLED.fullmatch(text)
+    try:
+        return float(labelled[1] if labelled else text)
+    except ValueError:
+        raise UserError(
+            f"column {column} holds {shown(text)}, and the recipe has no number for it; "
+            f"add it under codes, or under missing if it stands for no answer"
+        ) from None
+
+
+def _unfilled(column: Array, measure: Measure) -> Array:
+    """Without the values the file's maker filled in, where they can be told."""
+    if measure.unfilled == "median":
+        return np.where(column == np.nanmedian(column), np.nan, column)
+    if measure.unfilled == "decimals":
+        return np.where(np.abs(column - np.round(column, _FILE_DECIMALS)) > 1e-9, np.nan, column)
+    return column
+
+
+def _turned(columns: Sequence[Array], measure: Measure) -> list[Array]:
+    """Items on one direction: answers outside the scale missing, reversed items turned, standardised if asked."""
+    turn = measure.columns if measure.reversed is True else expand(measure.reversed or [])
+    stray = set(turn) - set(measure.columns)
+    if stray:
+        raise UserError(f"{measure.measure}: {', '.join(sorted(stray))} is reversed but not among its items")
+    low, high = (measure.scale[0], measure.scale[1]) if measure.scale else (-np.inf, np.inf)
+    turned = []
+    for name, column in zip(measure.columns, columns, strict=True):
+        with np.errstate(invalid="ignore"):
+            valid = np.where((column >= low) & (column <= high), column, np.nan)
+        if name in turn:
+            valid = (low + high if measure.scale else 0.0) - valid
+        turned.append((valid - np.nanmean(valid)) / np.nanstd(valid, ddof=1) if measure.standardize else valid)
+    return turned
+
+
+def _combined(columns: Sequence[Array], measure: Measure) -> Array:
+    """Mean or sum of the answered items, where enough of them are answered."""
+    items = np.column_stack(columns)
+    answered = np.isfinite(items).sum(axis=1)
+    enough = answered >= max(1.0, measure.at_least * items.shape[1])
+    total = np.nansum(items, axis=1)
+    value = total / np.maximum(answered, 1) if measure.combine == "mean" else total
+    return np.where(enough, value, np.nan)
+
+
+def _is_one_of(cells: pd.Series, values: Sequence[str | float]) -> Mask:
+    words = {str(value) for value in values}
+    numbers = {float(value) for value in values if not isinstance(value, str)}
+    if pd.api.types.is_numeric_dtype(cells):
+        return np.isin(cells.to_numpy(dtype=float, na_value=np.nan), sorted(numbers))
+    return cells.astype(str).isin(words).to_numpy() | _labelled_as(cells, numbers)
+
+
+def _labelled_as(cells: pd.Series, numbers: set[float]) -> Mask:
+    matches = {cell: _LABELLED.fullmatch(str(cell)) for cell in cells.dropna().unique()}
+    held = [cell for cell, match in matches.items() if match and float(match[1]) in numbers]
+    return cells.isin(held).to_numpy()

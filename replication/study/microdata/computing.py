@@ -1,0 +1,130 @@
+"""A recipe applied to a file: every pair of measures of different constructs, for the sample and its parts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from replication.dataset.problems import nearest
+from replication.dataset.recipes import Recipe
+from replication.errors import UserError
+from replication.models.fit import Array
+from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows
+from replication.study.microdata.correlations import Correlated, Groups, correlate, kish_size
+from replication.study.microdata.files import read_columns
+
+__all__ = ["ComputedRow", "compute_recipe", "find_recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedRow:
+    """One correlation of one sample."""
+
+    sample: str
+    var_a: str
+    measure_a: str
+    var_b: str
+    measure_b: str
+    r: float
+    r_weighted: float
+    n: int
+    n_effective: float
+
+
+def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
+    """The recipe that makes a sample: its own, that of the sample it is a part of, or one for many samples.
+
+    Raises
+    ------
+    UserError
+        when no recipe makes it; the message names the nearest sample that has one.
+    """
+    for recipe in recipes:
+        parts = (recipe.sample, *(part.sample for part in recipe.subsample))
+        if sample in parts or (recipe.each and _value_of(recipe, sample) is not None):
+            return recipe
+    known = [name for recipe in recipes for name in (recipe.sample, *(p.sample for p in recipe.subsample))]
+    raise UserError(f'no recipe for the sample "{sample}": {nearest(sample, known)}')
+
+
+def compute_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> tuple[ComputedRow, ...]:
+    """Every correlation the recipe gives, or those of one of its samples.
+
+    Raises
+    ------
+    UserError
+        when the files do not fit the recipe; the message says what is missing.
+    """
+    if len(paths) != len(recipe.file):
+        listed = "; ".join(recipe.file)
+        raise UserError(f"the recipe of {recipe.sample} needs {len(recipe.file)} file(s), in this order: {listed}")
+    frame = read_columns(paths, recipe.columns, recipe.join)
+    keep = keep_rows(frame, recipe.where)
+    measures = code_sample(frame, recipe, keep)
+    frame = frame[keep].reset_index(drop=True)
+    rows = [
+        row
+        for name, keep in _samples(frame, recipe)
+        if sample in ("", name, recipe.sample)
+        for row in _pairs(name, keep, measures, frame, recipe)
+    ]
+    if not rows:
+        raise UserError(f"the file has no rows for {sample or recipe.sample}; is it the right file?")
+    return tuple(rows)
+
+
+def _samples(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]]:
+    """Each sample's id and its rows: the whole, one a value of `each`, and the parts."""
+    if recipe.each:
+        values = frame[recipe.each].astype(str).str.strip()
+        for value in sorted(set(values)):
+            name = recipe.each_as.get(value, value.casefold())
+            yield recipe.sample.replace("{}", name), (values == value).to_numpy()
+        return
+    yield recipe.sample, np.ones(len(frame), dtype=bool)
+    for part in recipe.subsample:
+        yield part.sample, keep_rows(frame, part.where)
+
+
+def _value_of(recipe: Recipe, sample: str) -> str | None:
+    before, _, after = recipe.sample.partition("{}")
+    fits = sample.startswith(before) and sample.endswith(after) and len(sample) > len(before) + len(after)
+    return sample[len(before) : len(sample) - len(after)] if fits else None
+
+
+def _pairs(
+    sample: str, keep: Mask, measures: Sequence[Coded], frame: pd.DataFrame, recipe: Recipe
+) -> Iterator[ComputedRow]:
+    weights = frame.loc[keep, recipe.weight].to_numpy(float) if recipe.weight else None
+    clusters = _clusters(frame.loc[keep], recipe.cluster) if recipe.cluster else None
+    for a, b in itertools.combinations(measures, 2):
+        if a.variable == b.variable or not _asked(a, b):
+            continue
+        x, y = a.values[keep], b.values[keep]
+        found = correlate(x, y, weights, clusters)
+        effective = _effective(found, x, y, weights, recipe)
+        yield ComputedRow(
+            sample, a.variable, a.measure, b.variable, b.measure, found.r, found.r_weighted, found.n, effective
+        )
+
+
+def _asked(a: Coded, b: Coded) -> bool:
+    return all(not m.only_with or other.measure in m.only_with for m, other in ((a, b), (b, a)))
+
+
+def _clusters(frame: pd.DataFrame, columns: Sequence[str]) -> Groups:
+    return np.asarray(frame.groupby(list(columns), sort=False, dropna=False).ngroup(), dtype=np.intp)
+
+
+def _effective(found: Correlated, x: Array, y: Array, weights: Array | None, recipe: Recipe) -> float:
+    if recipe.effective == "clusters":
+        return found.n_effective
+    if recipe.effective == "kish" and weights is not None and np.isfinite(found.r):
+        complete = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1) & np.isfinite(weights)
+        return kish_size(weights[complete])
+    return float("nan")
