@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["DataError", "ModelError", "UserError"]
+from collections.abc import Sequence
+
+__all__ = ["DataError", "ModelError", "UserError", "list_rows"]
 
 
 class UserError(Exception):
@@ -23,3 +25,16 @@ class ModelError(UserError):
     def __init__(self, message: str, partial: object | None = None) -> None:
         super().__init__(message)
         self.partial = partial
+
+
+def list_rows(rows: Sequence[int], most: int = 10) -> str:
+    """Rows for a message, counted from 0; long lists are cut with their number.
+
+    >>> list_rows([3, 5, 9])
+    'rows 3, 5 and 9'
+    """
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    if len(rows) > most:
+        return f"rows {', '.join(map(str, rows[:most]))} and {len(rows) - most} more"
+    return f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from replication.errors import ModelError
+from replication.errors import ModelError, list_rows
 from replication.models.fit import Array, Fit, Note
 from replication.models.weighted import COLLINEAR
 
@@ -75,19 +75,6 @@ def check_level(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise ModelError(f"level={level!r} is not between 0 and 1; write 0.95 for a 95 % interval.")
     return float(level)
-
-
-def list_rows(rows: Sequence[int], most: int = 10) -> str:
-    """Rows for a message, counted from 0: `3, 5 and 9`; long lists are cut with their number.
-
-    >>> list_rows([3, 5, 9])
-    'rows 3, 5 and 9'
-    """
-    if len(rows) == 1:
-        return f"row {rows[0]}"
-    if len(rows) > most:
-        return f"rows {', '.join(map(str, rows[:most]))} and {len(rows) - most} more"
-    return f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
 
 
 def _vector(values: ArrayLike, name: str, length: int | None) -> Array:

@@ -1,0 +1,208 @@
+"""Sampling covariances of effects from the same persons.
+
+Correlations that share a sample covary by Olkin and Siotani's formula; other effects by an assumed correlation. Both
+come as blocks, one a sample, so that the full matrix is never needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from replication.effects.effect_size import Array
+from replication.effects.inputs import numbers, refuse
+from replication.errors import UserError
+
+__all__ = [
+    "CorrelationScale",
+    "CovarianceBlocks",
+    "assumed_correlation_blocks",
+    "correlation_blocks",
+    "correlation_covariance",
+]
+
+CorrelationScale = Literal["r", "fisher z"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CovarianceBlocks:
+    """`blocks[b]` is the covariance of the effects at `rows[b]`; effects of different blocks are independent."""
+
+    rows: tuple[NDArray[np.intp], ...]
+    blocks: tuple[Array, ...]
+
+    def dense(self) -> Array:
+        """The whole matrix `(k, k)`."""
+        k = sum(len(rows) for rows in self.rows)
+        V = np.zeros((k, k))
+        for rows, block in zip(self.rows, self.blocks, strict=True):
+            V[np.ix_(rows, rows)] = block
+        return V
+
+
+def correlation_covariance(
+    R: ArrayLike, n: float, pairs: Sequence[tuple[int, int]] | None = None, scale: CorrelationScale = "r"
+) -> Array:
+    """Covariance matrix of the correlations of one sample, by Olkin and Siotani.
+
+    Parameters
+    ----------
+    R : (p, p) correlation matrix
+    n : persons
+    pairs : which correlations, in which order; by default all below the diagonal, column by column
+    scale : r, or fisher z: the same correlations between estimates with variances `1 / (n - 3)`
+
+    Returns the `(q, q)` covariance; in r its diagonal is `(1 - r^2)^2 / (n - 1)`.
+
+    Source: Olkin & Siotani (1976), eq. 3.4; Steiger (1980), eqs. 2-3.
+
+    >>> R = [[1, 0.3, 0.5], [0.3, 1, 0.4], [0.5, 0.4, 1]]
+    >>> round(float(correlation_covariance(R, 60)[0, 1]), 6)
+    0.003839
+    """
+    r = np.array(R, dtype=float)
+    _check_scale(scale)
+    _check_matrix(r)
+    least = 2 if scale == "r" else 4
+    if not n >= least:
+        raise UserError(f"n={n!r} is too few persons; at least {least} are needed.")
+    chosen = [(i, j) for j in range(len(r)) for i in range(j + 1, len(r))] if pairs is None else list(pairs)
+    if any(i == j or not 0 <= min(i, j) <= max(i, j) < len(r) for i, j in chosen):
+        raise UserError(f"pairs={chosen!r} must name two different variables out of 0 to {len(r) - 1} each.")
+    i, j = (np.array([pair[side] for pair in chosen], dtype=np.intp)[:, None] for side in (0, 1))
+    scatter = _scatter(r, i, j, i.T, j.T)
+    if scale == "r":
+        return np.asarray(scatter / (n - 1.0))
+    root = 1.0 - r[i, j] ** 2
+    return np.asarray(scatter / (root * root.T) / (n - 3.0))
+
+
+def _scatter(r: Array, i: NDArray[np.intp], j: NDArray[np.intp], k: NDArray[np.intp], m: NDArray[np.intp]) -> Array:
+    """n times the asymptotic covariance of `r_ij` and `r_km`."""
+    squares = r[i, k] ** 2 + r[i, m] ** 2 + r[j, k] ** 2 + r[j, m] ** 2
+    from_ij = r[i, j] * (r[i, k] * r[i, m] + r[j, k] * r[j, m])
+    from_km = r[k, m] * (r[i, k] * r[j, k] + r[i, m] * r[j, m])
+    crossed = r[i, k] * r[j, m] + r[i, m] * r[j, k]
+    return np.asarray(0.5 * r[i, j] * r[k, m] * squares + crossed - from_ij - from_km)
+
+
+def correlation_blocks(
+    r: ArrayLike,
+    n: ArrayLike,
+    *,
+    sample: Sequence[Hashable],
+    first: Sequence[Hashable],
+    second: Sequence[Hashable],
+    scale: CorrelationScale = "fisher z",
+    missing: float | Mapping[frozenset[Hashable], float] | None = None,
+) -> CovarianceBlocks:
+    """Covariances of correlations in rows: one a row, several a sample.
+
+    Parameters
+    ----------
+    r, n : (k,) correlation and persons of each row; within a sample the smallest n counts
+    sample, first, second : (k,) sample and the two variables of each row
+    scale : r or fisher z
+    missing : for correlations a covariance needs but the sample does not report: one value for all, or a value by
+        pair of variables, `{frozenset(("pos", "enga")): 0.3}`; None refuses, naming sample and pair
+
+    >>> blocks = correlation_blocks(
+    ...     [0.3, 0.5, 0.4], [60, 60, 60], sample=[1, 1, 1], first=["a", "a", "b"], second=["b", "c", "c"], scale="r")
+    >>> blocks.dense().round(6)[0].tolist()
+    [0.014036, 0.003839, 0.005847]
+    """
+    values, persons = numbers({"r": r, "n": n})
+    refuse(np.isnan(values) | np.isnan(persons), "a missing r or n; leave the row out first")
+    if not len(values) == len(sample) == len(first) == len(second):
+        raise UserError("r, sample, first and second differ in length; pass one of each a row.")
+    rows = _by_label(sample)
+    blocks = []
+    for label, members in rows.items():
+        links = [(first[i], second[i]) for i in members]
+        R, pairs = _matrix_of(label, links, values[members], missing)
+        blocks.append(correlation_covariance(R, float(persons[members].min()), pairs, scale))
+    return CovarianceBlocks(tuple(rows.values()), tuple(blocks))
+
+
+def _matrix_of(
+    label: Hashable,
+    links: Sequence[tuple[Hashable, Hashable]],
+    values: Array,
+    missing: float | Mapping[frozenset[Hashable], float] | None,
+) -> tuple[Array, list[tuple[int, int]]]:
+    """The sample's correlation matrix, gaps filled, and the place of each link in it."""
+    variables = list(dict.fromkeys(name for link in links for name in link))
+    place = {name: at for at, name in enumerate(variables)}
+    R = np.full((len(variables), len(variables)), np.nan)
+    np.fill_diagonal(R, 1.0)
+    pairs = [(place[a], place[b]) for a, b in links]
+    for (i, j), value in zip(pairs, values, strict=True):
+        if i == j or not np.isnan(R[i, j]):
+            raise UserError(
+                f"sample {label!r}: {variables[i]!r} with {variables[j]!r} cannot stand twice or with itself."
+            )
+        R[i, j] = R[j, i] = value
+    for i, j in np.argwhere(np.isnan(np.tril(R))):
+        R[i, j] = R[j, i] = _filled(label, variables[i], variables[j], missing)
+    return R, pairs
+
+
+def _filled(
+    label: Hashable, a: Hashable, b: Hashable, missing: float | Mapping[frozenset[Hashable], float] | None
+) -> float:
+    value = missing.get(frozenset((a, b))) if isinstance(missing, Mapping) else missing
+    if value is None:
+        raise UserError(
+            f"sample {label!r} does not report {a!r} with {b!r}, which its covariances need; "
+            "say in `missing` what to assume."
+        )
+    return value
+
+
+def assumed_correlation_blocks(variance: ArrayLike, cluster: Sequence[Hashable], rho: float) -> CovarianceBlocks:
+    """Effects of one cluster covary as `rho sqrt(v_i v_j)`, an assumption to be varied (Hedges, Tipton & Johnson 2010).
+
+    >>> assumed_correlation_blocks([0.04, 0.01, 0.09], ["a", "a", "b"], 0.5).dense().round(3).tolist()
+    [[0.04, 0.01, 0.0], [0.01, 0.01, 0.0], [0.0, 0.0, 0.09]]
+    """
+    (v,) = numbers({"variance": variance})
+    refuse(~(v >= 0), "a missing or negative variance")
+    if len(v) != len(cluster):
+        raise UserError(f"{len(v)} variances but {len(cluster)} cluster labels; pass one label an effect.")
+    rows = _by_label(cluster)
+    largest = max(len(members) for members in rows.values())
+    low = -1.0 / (largest - 1) if largest > 1 else -1.0
+    if not low <= rho <= 1.0:
+        raise UserError(f"rho={rho!r} gives no covariance matrix here; choose from {low:.4g} to 1.")
+    blocks = [_constant(np.sqrt(v[members]), rho) for members in rows.values()]
+    return CovarianceBlocks(tuple(rows.values()), tuple(blocks))
+
+
+def _constant(se: Array, rho: float) -> Array:
+    block = rho * np.outer(se, se)
+    np.fill_diagonal(block, se**2)
+    return block
+
+
+def _by_label(labels: Sequence[Hashable]) -> dict[Hashable, NDArray[np.intp]]:
+    rows: dict[Hashable, list[int]] = {}
+    for row, label in enumerate(labels):
+        rows.setdefault(label, []).append(row)
+    return {label: np.array(members, dtype=np.intp) for label, members in rows.items()}
+
+
+def _check_scale(scale: str) -> None:
+    if scale not in get_args(CorrelationScale):
+        raise UserError(f"scale={scale!r} is not known; choose one of {', '.join(get_args(CorrelationScale))}.")
+
+
+def _check_matrix(r: Array) -> None:
+    square = r.ndim == 2 and r.shape[0] == r.shape[1]
+    if not square or not np.allclose(r, r.T, equal_nan=True) or not np.allclose(np.diag(r), 1.0):
+        raise UserError(f"R of shape {r.shape} is not a correlation matrix: square, symmetric, ones on the diagonal.")
+    if np.nanmax(np.abs(r)) > 1.0 + 1e-12:
+        raise UserError("R holds a value outside -1 to 1; check the printed correlations.")
