@@ -1,18 +1,125 @@
-"""The report folder: pages made from outcomes and the dataset."""
+"""The report folder: pages made from outcomes and the dataset.
+
+Nothing is computed here. Pages are described by `pages/`, rendered by jinja2 with everything escaped, and written
+under one folder that opens from disk. The same outcomes and dataset give the same bytes, but for the stamp.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from replication.dataset import Dataset
+from replication.report.archive import FINDINGS, Archive, anchor, make_archive
+from replication.report.contents import all_pages
+from replication.report.gallery import Gallery, draw_gallery
+from replication.report.search import search_index
+from replication.report.view import TRANSLATED, Page, View
+from replication.report.words import LANGUAGES, Words, load_words
 
 __all__ = ["build_report"]
+
+_HERE = Path(__file__).parent
+_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+_MAIN = (
+    ("index", "index.html"),
+    *((name, f"findings/{name}.html") for name in FINDINGS),
+    ("article", "article.html"),
+    ("claims", "claims.html"),
+    ("works", "works.html"),
+    ("dataset", "dataset.html"),
+    ("methods", "methods.html"),
+)
+_MORE = (*_MAIN, *((name, f"{name}.html") for name in ("missing", "traps", "screening", "codebook", "provenance")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes text files below the report's folder."""
+
+    folder: Path
+
+    def __call__(self, path: str, text: str) -> None:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="\n")
 
 
 def build_report(
     folder: Path, outcomes: Sequence[Mapping[str, Any]], dataset: Dataset, run: Mapping[str, object]
 ) -> None:
-    """Write every page of the report into `folder`."""
-    (folder / "index.html").write_text("<!doctype html><title>in progress</title>", encoding="utf-8")
+    """Write every page of the report into `folder`.
+
+    Parameters
+    ----------
+    folder : an empty folder.
+    outcomes : the outcomes as plain data, in the order they are shown.
+    dataset : the dataset they were made from.
+    run : the stamp of the run.
+
+    Raises
+    ------
+    UserError
+        when a sentence has no template; the message names its key and the file to add it to.
+    """
+    archive = make_archive(dataset, outcomes, run)
+    write = _Writer(folder)
+    shutil.copytree(_HERE / "assets", folder / "assets", dirs_exist_ok=True)
+    environment = _environment()
+    words = {language: load_words(language) for language in LANGUAGES}
+    galleries = _galleries(archive, words, write)
+    write("assets/search-index.js", search_index(archive, words["en"]))
+    for page in all_pages(archive, words, galleries, write):
+        write(page.path, _render(environment, archive, page))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["anchor"] = anchor
+    environment.globals["nav"] = {"main": _MAIN, "more": _MORE}
+    environment.globals["licence"] = {"code": "MIT", "data": "CC BY 4.0"}
+    return environment
+
+
+def _galleries(archive: Archive, words: Mapping[str, Words], write: Callable[[str, str], None]) -> dict[str, Gallery]:
+    """All figures in English; those of the findings in the other languages too."""
+    findings = [o for o in archive.outcomes if o["id"] in FINDINGS]
+    return {
+        language: draw_gallery(archive, spoken, archive.outcomes if language == "en" else findings, write)
+        for language, spoken in words.items()
+    }
+
+
+def _render(environment: Environment, archive: Archive, page: Page) -> str:
+    view = View(page.path, page.words, archive)
+    return environment.get_template(page.template).render(
+        **page.values,
+        view=view,
+        say=view.say,
+        words=page.words,
+        archive=archive,
+        title=page.title,
+        release=page.words.say("site.unreleased"),
+        policy=_POLICY,
+        others=list(_other_languages(page)),
+    )
+
+
+def _other_languages(page: Page) -> Iterator[tuple[str, str]]:
+    """The same page in the other languages: language and path."""
+    plain = page.path.removeprefix(f"{page.words.language}/") if page.words.language != "en" else page.path
+    if plain in TRANSLATED:
+        for language in LANGUAGES:
+            if language != page.words.language:
+                yield language, plain if language == "en" else f"{language}/{plain}"

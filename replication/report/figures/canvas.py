@@ -1,0 +1,198 @@
+"""SVG by hand: a canvas that escapes everything, a linear scale with readable ticks, and the look of a figure.
+
+Colours and fonts are classes of `assets/figures.css`, so one drawing serves screen, dark mode and paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from replication.report.words import Words
+
+__all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Scale", "extent", "linear", "shorten", "text_width"]
+
+WIDE, NARROW = 720.0, 340.0
+_CHARACTER = 0.54  # mean width of a character of a sans serif face, in em
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a figure is drawn for: its width in pixels, the words, and where ids lead (empty: nowhere)."""
+
+    width: float
+    words: Words
+    href: Callable[[str], str]
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for columns of numbers beside the plot."""
+        return self.width > 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear map of values to pixels, with the ticks to draw."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value; values beyond the ends are drawn at the ends."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies on the scale."""
+        return self.low <= value <= self.high
+
+
+@dataclass(slots=True)
+class Canvas:
+    """Parts of a drawing in order; `height` grows as the figure does."""
+
+    frame: Frame
+    height: float = 0.0
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def width(self) -> float:
+        """The width drawn for."""
+        return self.frame.width
+
+    def text(self, x: float, y: float, words: object, css: str = "", anchor: str = "", *, href: str = "") -> None:
+        """One line of text, linked when `href` is given."""
+        place = f' text-anchor="{anchor}"' if anchor else ""
+        shape = f'<text x="{_n(x)}" y="{_n(y)}"{_css(css)}{place}>{escape(str(words))}</text>'
+        self.parts.append(_linked(shape, href))
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
+        """A straight line."""
+        self.parts.append(f'<path d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"{_css(css)}/>')
+
+    def path(self, points: Iterable[tuple[float, float]], css: str, *, closed: bool = False) -> None:
+        """A line through points, closed to an area on request."""
+        steps = "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
+        self.parts.append(f'<path d="M{steps}{"Z" if closed else ""}"{_css(css)}/>')
+
+    def curve(self, command: str, css: str) -> None:
+        """A path given by its commands (digits and letters only come from the drawing code)."""
+        self.parts.append(f'<path d="{escape(command)}"{_css(css)}/>')
+
+    def box(self, x: float, y: float, width: float, height: float, css: str, *, round_: float = 0) -> None:
+        """A rectangle."""
+        corner = f' rx="{_n(round_)}"' if round_ else ""
+        size = f'width="{_n(max(width, 0))}" height="{_n(max(height, 0))}"'
+        self.parts.append(f'<rect x="{_n(x)}" y="{_n(y)}" {size}{corner}{_css(css)}/>')
+
+    def dot(self, x: float, y: float, radius: float, css: str, *, href: str = "", tip: str = "") -> None:
+        """A point; with `tip` it says what it is when pointed at or focused."""
+        shape = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{_css(css)}>{_tip(tip)}</circle>'
+        self.parts.append(_linked(shape, href))
+
+    def mark(
+        self, x: float, y: float, size: float, shape: str, css: str, *, href: str = "", tip: str = "", data: str = ""
+    ) -> None:
+        """A mark told apart by shape as well as colour: dot, diamond, triangle, square, cross or ring."""
+        extra = f' data-key="{escape(data)}"' if data else ""
+        drawn = f'<path d="{_outline(shape, x, y, size)}"{_css(css)}{"" if href else extra}>{_tip(tip)}</path>'
+        self.parts.append(_linked(drawn, href, extra))
+
+    def diamond(self, low: float, middle: float, high: float, y: float) -> None:
+        """A summary: as wide as its interval, highest at the estimate."""
+        self.path([(low, y), (middle, y - 6), (high, y), (middle, y + 6)], "summary", closed=True)
+
+    def axis(self, scale: Scale, y: float, top: float, label: str) -> None:
+        """A horizontal axis below the plot: grid, ticks, numbers and its label."""
+        for tick in scale.ticks:
+            self.line(scale(tick), top, scale(tick), y, "grid")
+            self.text(scale(tick), y + 14, self.frame.words.numerals.show(tick, "tick"), "tick", "middle")
+        self.line(scale.start, y, scale.end, y, "axis")
+        self.text((scale.start + scale.end) / 2, y + 30, label, "label", "middle")
+
+    def markup(self, title: str, *, inline: bool = False, style: str = "") -> str:
+        """The finished SVG: a part of a page (`inline`), or a file of its own with its style."""
+        head = f'viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
+        body = "".join(self.parts)
+        if inline:
+            return f'<svg class="figure" {head} role="group" aria-label="{escape(title)}">{body}</svg>'
+        size = f'width="{_n(self.width)}" height="{_n(self.height)}"'
+        space = 'xmlns="http://www.w3.org/2000/svg" class="figure"'
+        return f'<svg {space} {head} {size} role="img"><title>{escape(title)}</title>{style}{body}</svg>\n'
+
+
+def linear(low: float, high: float, start: float, end: float, *, ticks: int = 6, nice: bool = True) -> Scale:
+    """A scale over `low` to `high` with about `ticks` round ticks; widened to round ends when `nice`."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        low, high = 0.0, 1.0
+    if high - low <= abs(high) * 1e-9:
+        pad = abs(high) * 0.1 or 1.0
+        low, high = low - pad, high + pad
+    step = _round_step((high - low) / ticks)
+    if nice:
+        low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return Scale(low, high, start, end, tuple(round(i * step, 12) for i in range(first, last + 1)))
+
+
+def extent(*groups: Sequence[float | None], include: Sequence[float] = ()) -> tuple[float, float]:
+    """The smallest and largest defined number of several columns."""
+    numbers = [x for group in groups for x in group if x is not None and math.isfinite(x)] + list(include)
+    return (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
+
+
+def shorten(words: str, width: float, size: float) -> str:
+    """Text that fits into `width` pixels at font size `size`, with an ellipsis where it was cut."""
+    room = max(3, int(width / (size * _CHARACTER)))
+    return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+
+
+def text_width(words: str, size: float) -> float:
+    """About how wide a text is, in pixels."""
+    return len(words) * size * _CHARACTER
+
+
+def _round_step(raw: float) -> float:
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
+
+
+def _n(number: float) -> str:
+    """A coordinate with one decimal at most: small files, the same on every machine."""
+    text = f"{number:.1f}"
+    return text[:-2] if text.endswith(".0") else text
+
+
+def _css(css: str) -> str:
+    return f' class="{escape(css)}"' if css else ""
+
+
+def _tip(tip: str) -> str:
+    return f"<title>{escape(tip)}</title>" if tip else ""
+
+
+def _linked(shape: str, href: str, extra: str = "") -> str:
+    return f'<a href="{escape(href)}"{extra}>{shape}</a>' if href else shape
+
+
+def _outline(shape: str, x: float, y: float, s: float) -> str:
+    if shape == "diamond":
+        points = [(x, y - s * 1.25), (x + s * 1.25, y), (x, y + s * 1.25), (x - s * 1.25, y)]
+    elif shape == "triangle":
+        points = [(x, y - s * 1.15), (x + s * 1.1, y + s * 0.85), (x - s * 1.1, y + s * 0.85)]
+    elif shape == "down":
+        points = [(x, y + s * 1.15), (x + s * 1.1, y - s * 0.85), (x - s * 1.1, y - s * 0.85)]
+    elif shape == "square":
+        points = [(x - s, y - s), (x + s, y - s), (x + s, y + s), (x - s, y + s)]
+    elif shape == "cross":
+        return f"M{_n(x - s)} {_n(y - s)}L{_n(x + s)} {_n(y + s)}M{_n(x - s)} {_n(y + s)}L{_n(x + s)} {_n(y - s)}"
+    else:
+        arc = f"a{_n(s)} {_n(s)} 0 1 0 "
+        return f"M{_n(x - s)} {_n(y)}{arc}{_n(2 * s)} 0{arc}{_n(-2 * s)} 0Z"
+    return "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in points) + "Z"

@@ -1,0 +1,84 @@
+"""Which function draws which kind, and what a drawn figure consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from replication.report.figures import curves, diagrams, intervals, scatter
+from replication.report.figures.canvas import NARROW, WIDE, Canvas, Frame
+from replication.report.figures.data import FigureData
+from replication.report.words import Words
+
+__all__ = ["KINDS", "Drawing", "describe", "draw"]
+
+_Drawer = Callable[[FigureData, Frame], Canvas]
+
+KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
+    "forest": (intervals.forest, ("label", "value", "low", "high")),
+    "caterpillar": (intervals.caterpillar, ("label", "value", "low", "high")),
+    "leave_one_out": (intervals.leave_one_out, ("label", "value", "low", "high")),
+    "cumulative": (intervals.cumulative, ("label", "value", "low", "high")),
+    "bias_comparison": (intervals.comparison, ("label", "value", "low", "high")),
+    "agreement": (intervals.comparison, ("label", "value", "low", "high")),
+    "prior_sensitivity": (intervals.comparison, ("label", "value", "low", "high")),
+    "funnel": (scatter.funnel, ("label", "value", "se")),
+    "baujat": (scatter.baujat, ("label", "x", "y")),
+    "gosh": (scatter.gosh, ("value", "heterogeneity")),
+    "orchard": (scatter.orchard, ("label", "group", "role", "value")),
+    "density": (curves.density, ("curve", "x", "y")),
+    "tau2_profile": (curves.tau2_profile, ("x", "y")),
+    "p_curve": (curves.p_curve, ("p", "observed")),
+    "path_diagram": (diagrams.path_diagram, ("from", "to", "value")),
+    "effect_direction": (diagrams.effect_direction, ("label", "outcome", "direction")),
+    "calibration": (diagrams.calibration, ("label", "distance")),
+    "verdict_strip": (diagrams.verdict_strip, ("label", "work", "row", "verdict", "distance")),
+}
+"""Kind -> the drawing function and the columns it cannot do without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure drawn for wide and for narrow pages, with its text alternative. `missing` says why it is not drawn."""
+
+    wide: Canvas | None
+    narrow: Canvas | None
+    alt: str
+    missing: str = ""
+
+
+def draw(figure: FigureData, words: Words, href: Callable[[str], str]) -> Drawing:
+    """Draw a figure; one of an unknown kind, without rows or without a needed column comes back undrawn, with why."""
+    alt = describe(figure, words)
+    missing = _missing(figure, words)
+    if missing:
+        return Drawing(None, None, alt, missing)
+    drawer = KINDS[figure.kind][0]
+    wide, narrow = (drawer(figure, Frame(width, words, href)) for width in (WIDE, NARROW))
+    return Drawing(wide, narrow, alt)
+
+
+def describe(figure: FigureData, words: Words) -> str:
+    """The text alternative: what kind of figure, of how many rows, and its summary where it has one."""
+    kind = words.term("figure_kinds", figure.kind)
+    parts = [f"{kind}: {figure.title}.", words.say("figure.alt_rows", k=len(figure))]
+    value = figure.number("summary")
+    metric = figure.text("metric")
+    if value is not None:
+        interval = words.interval(figure.number("summary_low"), figure.number("summary_high"), metric)
+        parts.append(f"{words.say('figure.summary')}: {words.metric(value, metric)} {interval}".strip() + ".")
+    prediction = words.interval(figure.number("prediction_low"), figure.number("prediction_high"), metric)
+    if prediction:
+        parts.append(f"{words.say('figure.prediction')}: {prediction}.")
+    return " ".join(parts)
+
+
+def _missing(figure: FigureData, words: Words) -> str:
+    if figure.kind not in KINDS:
+        return words.say("figure.unknown_kind", kind=figure.kind)
+    absent = [name for name in KINDS[figure.kind][1] if name not in figure.columns]
+    if absent:
+        return words.say("figure.absent_columns", columns=", ".join(absent))
+    if len({len(column) for column in figure.columns.values()}) > 1:
+        return words.say("figure.ragged")
+    return words.say("figure.no_rows") if len(figure) == 0 else ""

@@ -1,0 +1,116 @@
+"""Numbers as text: one rule a kind of number, in English and in Norwegian (decimal comma, thin groups).
+
+Nothing is computed here beyond rounding. `None` is an undefined number and is shown as a dash with its own words.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
+
+KINDS = ("r", "fine", "count", "percent", "share", "p", "year", "measure", "exact", "signed", "tick")
+"""How a number may be shown: r two decimals, fine three, count whole with groups, percent as given, share times a
+hundred, p a probability, year without groups, measure three figures, exact six figures, signed like fine with a
+sign, tick as short as it can be."""
+
+METRIC_KINDS = {
+    "r": "fine",
+    "z": "fine",
+    "d": "fine",
+    "g": "fine",
+    "beta": "fine",
+    "b": "fine",
+    "tau2": "measure",
+    "I2": "percent",
+    "p": "p",
+    "n": "count",
+    "k": "count",
+    "count": "count",
+    "pct": "percent",
+}
+"""The kind that suits the value of an estimate by its metric; any other metric is a `measure`."""
+
+_DECIMALS = {"r": 2, "fine": 3, "signed": 3}
+_SMALLEST_P = 0.001
+MINUS, NARROW_SPACE, DASH = "−", "\u00a0", "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Numerals:
+    """How one language writes numbers.
+
+    >>> Numerals(".", ",").show(-0.3251, "fine"), Numerals(",", " ").show(88417, "count")
+    ('−0.325', '88 417')
+    """
+
+    point: str
+    group: str
+    percent: str = "%"
+
+    def show(self, value: float | int | None, kind: str = "measure") -> str:
+        """The number as text; a dash when it is not defined."""
+        if value is None or not math.isfinite(value):
+            return DASH
+        if kind == "year":
+            return str(round(value))
+        if kind == "p":
+            return self._p(value)
+        if kind in ("percent", "share"):
+            return self._written(_rounded(value * (100 if kind == "share" else 1))) + self.percent
+        return self._written(_digits(value, kind))
+
+    def between(self, low: float | None, high: float | None, kind: str) -> str:
+        """An interval in brackets, or nothing when it is not defined."""
+        if low is None or high is None:
+            return ""
+        separator = "; " if self.point == "," else ", "
+        return f"[{self.show(low, kind)}{separator}{self.show(high, kind)}]"
+
+    def _p(self, value: float) -> str:
+        if value < _SMALLEST_P:
+            return f"<{NARROW_SPACE}{self._written(str(_SMALLEST_P))}"
+        return self._written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}")
+
+    def _written(self, digits: str) -> str:
+        sign = MINUS if digits.startswith("-") else "+" if digits.startswith("+") else ""
+        whole, point, rest = digits.lstrip("+-").partition(".")
+        mantissa, exponent, power = rest.partition("e")
+        if len(whole) > 4 or (len(whole) == 4 and not point):
+            whole = f"{int(whole):,}".replace(",", self.group)
+        return sign + whole + (self.point + mantissa if mantissa else "") + exponent + power
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell is a number: whole or decimal, not yes/no."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _digits(value: float, kind: str) -> str:
+    if kind in _DECIMALS:
+        if 0 < abs(value) < 0.5 * 10 ** -_DECIMALS[kind] or abs(value) >= 1e4:
+            return _significant(value, 3)
+        digits = f"{value:{'+' if kind == 'signed' else ''}.{_DECIMALS[kind]}f}"
+        return digits.lstrip("-") if float(digits) == 0 else digits
+    if kind == "tick":
+        return f"{value:.10g}"
+    if kind == "count":
+        return f"{value:.0f}" if float(value).is_integer() else _significant(value, 4)
+    return _significant(value, 6 if kind == "exact" else 3)
+
+
+def _significant(value: float, figures: int) -> str:
+    """`figures` significant figures, never fewer than all whole digits; powers of ten only at the far ends."""
+    if value == 0:
+        return "0"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    size = math.floor(math.log10(abs(value)))
+    if not -5 <= size < 15:
+        return f"{value:.{figures - 1}e}"
+    return f"{value:.{max(0, figures - 1 - size)}f}"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 10 or float(value).is_integer() else f"{value:.1f}"

@@ -1,0 +1,71 @@
+"""The ledger of each analysis: every estimate with its choices and rows, what was left out; and a page a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from replication.report.archive import Archive, Record, outcome_page
+from replication.report.gallery import Gallery, Picture
+from replication.report.pages.common import pictures_of
+from replication.report.view import Page
+from replication.report.words import Words
+
+__all__ = ["pages"]
+
+_MOST_ROWS = 400
+
+
+def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+    """One page an analysis and one a figure."""
+    for outcome in archive.outcomes:
+        sets, used = _row_sets(outcome["estimates"])
+        values = {
+            "outcome": outcome,
+            "row_sets": sets,
+            "used": used,
+            "exclusions": _by_reason(outcome["exclusions"]),
+            "pictures": pictures_of(gallery, outcome),
+            "current": "methods",
+        }
+        yield Page(outcome_page(outcome), "analysis.html", outcome["title"], values, words)
+        for picture in pictures_of(gallery, outcome):
+            yield Page(picture.page, "figure.html", picture.title, _figure(picture, outcome), words)
+
+
+def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
+    rows = list(picture.data.rows()) if _even(picture) else []
+    return {
+        "picture": picture,
+        "outcome": outcome,
+        "links": _links(picture.data.columns),
+        "shown": rows[:_MOST_ROWS],
+        "left": max(0, len(rows) - _MOST_ROWS),
+        "current": "",
+    }
+
+
+def _even(picture: Picture) -> bool:
+    return len({len(column) for column in picture.data.columns.values()}) == 1
+
+
+def _row_sets(estimates: Sequence[Record]) -> tuple[list[Sequence[str]], Mapping[str, int]]:
+    """The different sets of rows estimates rest on, and the number of the set of each estimate."""
+    sets: dict[tuple[str, ...], int] = {}
+    used = {}
+    for estimate in estimates:
+        if estimate["rows"]:
+            used[estimate["id"]] = sets.setdefault(tuple(estimate["rows"]), len(sets) + 1)
+    return list(sets), used
+
+
+def _by_reason(exclusions: Sequence[Record]) -> Mapping[str, list[str]]:
+    reasons: dict[str, dict[str, None]] = {}
+    for exclusion in exclusions:
+        reasons.setdefault(exclusion["reason"], {})[exclusion["row"]] = None
+    return {reason: list(rows) for reason, rows in reasons.items()}
+
+
+def _links(columns: Mapping[str, Any]) -> str:
+    """The column that holds the ids behind the rows."""
+    return next((name for name in ("row", "estimate", "work") if name in columns), "")

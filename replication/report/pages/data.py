@@ -1,0 +1,104 @@
+"""The dataset: an explorer, every row with its place of reading, the codebook, the screening log, downloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from replication.dataset.columns import TABLES
+from replication.report.archive import Archive, Record, RowPage
+from replication.report.gallery import as_csv
+from replication.report.search import script_data
+from replication.report.view import Page
+from replication.report.words import Words
+
+__all__ = ["pages"]
+
+_HOISTED = ("source", "locator", "reading", "design", "note", "used_in", "school_level", "country", "cycle", "flags")
+_EXPLORED = (
+    "effect_id", "work", "label", "country", "cycle", "unit", "var_a", "var_b", "value", "n",
+    "measure_a", "measure_b", "informant_a", "informant_b", "reading",
+)  # fmt: skip
+
+
+def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
+    """The dataset page, the codebook, the rows work by work, the screening log."""
+    downloads = [_download(archive, name, write) for name in TABLES]
+    write("assets/rows.js", _explorer_data(archive))
+    effects = archive.dataset.effects
+    values: dict[str, Any] = {
+        "downloads": downloads,
+        "explored": _EXPLORED,
+        "row_pages": archive.row_pages,
+        "units": effects.groupby("unit").size().to_dict(),
+        "explorer_words": json.dumps({**words.table["pages"]["explorer"], "table": words.say("dataset.explorer")}),
+        "current": "dataset",
+    }
+    yield Page("dataset.html", "dataset.html", words.say("title.dataset"), values, words)
+    codebook = {"tables": TABLES.values(), "vocabulary": archive.dataset.vocabulary, "current": "dataset"}
+    yield Page("codebook.html", "codebook.html", words.say("title.codebook"), codebook, words)
+    screened = {"rows": archive.table("screened.csv"), "current": "dataset"}
+    yield Page("screening.html", "screening.html", words.say("title.screening"), screened, words)
+    for page in archive.row_pages:
+        yield Page(page.path, "rows.html", _title(archive, page), _row_values(archive, page), words)
+
+
+def _title(archive: Archive, page: RowPage) -> str:
+    return f"{archive.short(page.work)} {page.part}".strip()
+
+
+def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
+    """What all rows of a page share is said once; the rest are columns."""
+    shared = {
+        name: page.rows[0][name]
+        for name in _HOISTED
+        if len({row[name] for row in page.rows}) == 1 and len(page.rows) > 1
+    }
+    columns = [name for name in _columns(page.rows) if name not in shared]
+    return {
+        "page": page,
+        "shared": {name: value for name, value in shared.items() if value not in (None, "")},
+        "columns": columns,
+        "unit": page.rows[0]["unit"],
+        "used": _users(archive, page.rows),
+        "current": "dataset",
+    }
+
+
+def _columns(rows: Sequence[Record]) -> list[str]:
+    """The columns of `effects.csv` that are filled on this page, and the sample's."""
+    names = [
+        "label",
+        *(c.name for c in TABLES["effects.csv"].columns if c.name not in ("effect_id", "since")),
+        "country",
+        "cycle",
+    ]
+    skipped = ("sample_id", "var_a", "var_b", "value", "n")
+    return [n for n in names if n not in skipped and any(row[n] not in (None, "") for row in rows)]
+
+
+def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
+    """The analyses with an estimate that rests on one of these rows."""
+    here = {row["effect_id"] for row in rows}
+    return [o["id"] for o in archive.outcomes if any(here.intersection(e["rows"]) for e in o["estimates"])]
+
+
+def _download(archive: Archive, name: str, write: Callable[[str, str], None]) -> Mapping[str, Any]:
+    rows = archive.table(name)
+    columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
+    write(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))
+    return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": TABLES[name].meaning}
+
+
+def _explorer_data(archive: Archive) -> str:
+    """All effect rows as a script, because a page opened from disk may not read a file; no row is left out."""
+    rows = archive.table("effects.csv")
+    words: dict[str, int] = {}
+    table = []
+    for row in rows:
+        place = archive.place(row["effect_id"])
+        cells = [row[name] for name in _EXPLORED]
+        coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
+        table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])
+    return script_data("ROWS", {"words": list(words), "rows": table})

@@ -1,0 +1,67 @@
+"""The first page: what holds, what does not, and the three findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from replication.report.archive import FINDINGS, Archive, Record
+from replication.report.pages.common import ClaimRow, claim_rows, tally, unexplained
+from replication.report.pages.findings import in_section
+from replication.report.view import Page
+from replication.report.words import Words
+
+__all__ = ["page"]
+
+
+def page(archive: Archive, words: Words) -> Page:
+    """The overview in one language."""
+    rows = claim_rows(archive, archive.claims)
+    path = "index.html" if words.language == "en" else f"{words.language}/index.html"
+    values = {
+        "lead": _lead(archive, rows),
+        "counts": tally(rows),
+        "total": len(rows),
+        "unexplained": unexplained(rows),
+        "findings": [_card(archive, words, name) for name in FINDINGS],
+        "cited": [_line(archive, key) for key in archive.dataset.cited()],
+        "questions": list(words.table["questions"].values()),
+        "most": 12,
+        "current": "index",
+    }
+    return Page(path, "index.html", words.say("title.index"), values, words)
+
+
+def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
+    """The counts the first sentence is made of."""
+    effects, samples = archive.dataset.effects, archive.dataset.samples
+    students = samples[(samples["unit"] == "student") & (samples["subgroup_of"] == "")]
+    return {
+        "key": "overview.lead",
+        "values": {
+            "claims": len(rows),
+            "claims_ref": "page:claims",
+            "works": len(archive.dataset.works),
+            "works_ref": "page:works",
+            "cited": len(archive.dataset.cited()),
+            "cited_ref": "page:article",
+            "effects": int((effects["unit"] == "student").sum()),
+            "effects_ref": "page:dataset",
+            "samples": len(students),
+            "samples_ref": "page:dataset",
+            "school": int((effects["unit"] == "school").sum()),
+            "school_ref": "page:dataset",
+        },
+    }
+
+
+def _card(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
+    outcome = archive.outcome(name)
+    answers = in_section(outcome["sentences"], "answer", "key") if outcome else []
+    return {"name": name, "outcome": outcome, "answers": answers, "title": words.say(f"title.{name}")}
+
+
+def _line(archive: Archive, key: str) -> Mapping[str, Any]:
+    work = archive.dataset.works[key]
+    rows = claim_rows(archive, archive.claims_of(key))
+    return {"key": key, "work": work, "counts": tally(rows), "total": len(rows)}

@@ -1,0 +1,46 @@
+"""All claims with their verdicts, filterable, and the strip of printed against reproduced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from replication.report.archive import Archive
+from replication.report.figures import FigureData, draw
+from replication.report.figures.diagrams import VERDICT_MARKS
+from replication.report.pages.common import ORDER, ClaimRow, claim_rows, distance, tally
+from replication.report.view import Page, View
+from replication.report.words import Words
+
+__all__ = ["page"]
+
+
+def page(archive: Archive, words: Words) -> Page:
+    """The page of verdicts: what does not hold and is not explained comes first."""
+    rows = sorted(claim_rows(archive, archive.claims), key=lambda row: ORDER.index(row.verdict))
+    figure = strip(archive, rows)
+    view = View("claims.html", words, archive)
+    values = {
+        "rows": rows,
+        "counts": tally(rows),
+        "works": sorted({row.claim.work for row in rows}, key=archive.short),
+        "strip": draw(figure, words, view.to),
+        "drawn": len(figure),
+        "marks": list(VERDICT_MARKS),
+        "current": "claims",
+    }
+    return Page("claims.html", "claims.html", words.say("title.claims"), values, words)
+
+
+def strip(archive: Archive, rows: list[ClaimRow]) -> FigureData:
+    """The figure of all claims that have a number of ours."""
+    shown = [(row, distance(row)) for row in rows]
+    known = [(row, place) for row, place in shown if place is not None]
+    known.sort(key=lambda pair: archive.short(pair[0].claim.work).lower())
+    columns: dict[str, list[Any]] = {
+        "label": [archive.short(row.claim.work) for row, _ in known],
+        "work": [row.claim.work for row, _ in known],
+        "row": [row.claim.id for row, _ in known],
+        "verdict": [row.verdict for row, _ in known],
+        "distance": [place for _, place in known],
+    }
+    return FigureData("verdicts", "verdict_strip", "", "", columns, {})

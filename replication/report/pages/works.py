@@ -1,0 +1,76 @@
+"""One page a work, and the list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from replication.report.archive import Archive, Record
+from replication.report.gallery import Gallery
+from replication.report.pages.common import claim_rows, pictures_of, tally
+from replication.report.view import Page
+from replication.report.words import Words
+
+__all__ = ["pages"]
+
+ROLES = ("cited", "related", "primary", "survey")
+
+
+def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+    """The list of works and a page for each."""
+    lines = {role: [_line(archive, key) for key in _keys(archive, role)] for role in ROLES}
+    yield Page("works.html", "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)
+    for key in archive.dataset.works:
+        yield Page(f"works/{key}.html", "work.html", archive.short(key), _work(archive, key, gallery), words)
+
+
+def _keys(archive: Archive, role: str) -> list[str]:
+    if role == "cited":
+        return list(archive.dataset.cited())
+    return [key for key, work in archive.dataset.works.items() if work.role == role]
+
+
+def _line(archive: Archive, key: str) -> Mapping[str, Any]:
+    rows = claim_rows(archive, archive.claims_of(key))
+    effects = archive.dataset.effects
+    return {
+        "key": key,
+        "work": archive.dataset.works[key],
+        "reference": archive.dataset.references.get(key),
+        "counts": tally(rows),
+        "total": len(rows),
+        "effects": int((effects["work"] == key).sum()),
+    }
+
+
+def _work(archive: Archive, key: str, gallery: Gallery) -> Mapping[str, Any]:
+    dataset = archive.dataset
+    rows = claim_rows(archive, archive.claims_of(key))
+    outcome = _outcome(archive, key)
+    return {
+        "key": key,
+        "work": dataset.works[key],
+        "reference": dataset.references.get(key),
+        "rows": rows,
+        "counts": tally(rows),
+        "second_hand": sum(row.claim.second_hand for row in rows),
+        "outcome": outcome,
+        "pictures": pictures_of(gallery, outcome) if outcome else [],
+        "samples": archive.table("samples.csv", key),
+        "row_pages": [page for page in archive.row_pages if page.work == key],
+        "measures": archive.table("measures.csv", key),
+        "directions": archive.table("directions.csv", key),
+        "screened": archive.table("screened.csv", key),
+        "corrections": [c for c in dataset.corrections if key in c.works],
+        "explanations": [e for e in dataset.explanations if any(row.claim.id in e.claims for row in rows)],
+        "traps": [trap for trap in dataset.traps if key in trap.works],
+        "statements": [s for s in dataset.statements if key in s.works],
+        "note": dataset.notes.get(key, ""),
+        "few": 12,
+        "current": "works",
+    }
+
+
+def _outcome(archive: Archive, key: str) -> Record | None:
+    found = archive.outcome(key)
+    return found if found is not None and found["kind"] == "reproduction" else None
