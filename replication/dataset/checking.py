@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
+from replication.dataset.recipes import Recipe
 from replication.dataset.records import Explanation, Reference, Work
 from replication.dataset.vocabulary import Vocabulary
 
-__all__ = ["check_claims", "check_effects", "check_explanations", "check_samples", "check_unique", "check_works"]
+__all__ = [
+    "check_claims",
+    "check_descriptives",
+    "check_effects",
+    "check_explanations",
+    "check_recipes",
+    "check_samples",
+    "check_unique",
+    "check_works",
+]
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _BOUNDED = ("r", "partial_r")
 _SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
 _CHECKED = (
@@ -74,7 +82,7 @@ def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> lis
 
 def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Problem]:
     """Samples refer to samples that exist."""
-    problems = _versions(file, samples)
+    problems: list[Problem] = []
     for row in _rows(samples, "subgroup_of", "overlaps"):
         for column in ("subgroup_of", "overlaps"):
             if row[column] and row[column] not in known:
@@ -87,7 +95,7 @@ def check_effects(
     file: str, effects: pd.DataFrame, samples: pd.DataFrame, measures: pd.DataFrame | None, works: set[str]
 ) -> list[Problem]:
     """Effects against their samples, their measures, their own intervals and each other."""
-    problems = _versions(file, effects)
+    problems: list[Problem] = []
     sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
     codes = None if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
     hints = _Hints(tuple(sizes))
@@ -110,11 +118,47 @@ def check_effects(
 def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
     """Claim ids begin with their work's key."""
     wrong = claims[~claims["claim_id"].str.startswith(f"{work}-")]
-    problems = [
+    return [
         Problem(file, line, "claim_id", "claim-id", shown(claim), f"{work}-001, {work}-002, …")
         for line, claim in zip(wrong["line"], wrong["claim_id"], strict=True)
     ]
-    return problems + _versions(file, claims)
+
+
+def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list[Problem]:
+    """Means belong to samples that exist, and lie on their scale's two ends."""
+    problems = []
+    for row in _rows(rows, "sample_id", "scale_low", "scale_high"):
+        sample, low, high = row["sample_id"], row["scale_low"], row["scale_high"]
+        if sample not in samples:
+            found, hint = shown(sample), nearest(sample, samples)
+            problems.append(Problem(file, row["line"], "sample_id", "unknown-sample", found, "a sample_id", hint))
+        if low >= high:
+            found, expected = f"{low:g} and {high:g}", "the lowest score below the highest"
+            problems.append(Problem(file, row["line"], "scale_low", "scale", found, expected, "are they swapped?"))
+    return problems
+
+
+def check_recipes(
+    file: str, recipes: Iterable[Recipe], samples: set[str], measures: pd.DataFrame | None, vocabulary: Vocabulary
+) -> list[Problem]:
+    """Recipes make samples and measures that exist."""
+    codes = set() if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
+    problems = []
+    for recipe in recipes:
+        made = [recipe.sample, *(part.sample for part in recipe.subsample)]
+        for sample in made if not recipe.each else ():
+            if sample not in samples:
+                found, hint = shown(sample), nearest(sample, samples)
+                problems.append(Problem(file, 0, recipe.sample, "unknown-sample", found, "a sample_id", hint))
+        for measure in recipe.measure:
+            if measure.variable not in vocabulary.constructs:
+                found, hint = shown(measure.variable), nearest(measure.variable, vocabulary.constructs)
+                problems.append(Problem(file, 0, recipe.sample, "word", found, "a construct", hint))
+            elif (measure.variable, measure.measure) not in codes:
+                found = shown(f"{measure.variable} {measure.measure}")
+                expected = "a row of measures.csv with this variable and measure"
+                problems.append(Problem(file, 0, recipe.sample, "unknown-measure", found, expected, "add the row"))
+    return problems
 
 
 def check_explanations(file: str, explanations: Iterable[Explanation], claims: set[str]) -> list[Problem]:
@@ -143,14 +187,6 @@ class _Hints:
 def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
     names = ["line", *columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
-
-
-def _versions(file: str, frame: pd.DataFrame) -> list[Problem]:
-    wrong = frame[~frame["since"].str.fullmatch(_VERSION)]
-    return [
-        Problem(file, line, "since", "version", shown(since), "a version such as 1.0.0")
-        for line, since in zip(wrong["line"], wrong["since"], strict=True)
-    ]
 
 
 def _effect_row(

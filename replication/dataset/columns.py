@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["TABLES", "Column", "Table", "boolean", "integer", "key", "number", "printed", "text", "word", "words"]
+__all__ = [
+    "SETTLED",
+    "TABLES",
+    "Column",
+    "Table",
+    "boolean",
+    "integer",
+    "key",
+    "number",
+    "printed",
+    "text",
+    "word",
+    "words",
+]
 
-Kind = Literal["text", "key", "number", "integer", "printed", "word", "words"]
+Kind = Literal["text", "key", "number", "integer", "printed", "word", "words", "version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,8 @@ def boolean(name: str, meaning: str) -> Column:
     return word(name, meaning, "yes_no")
 
 
-_SINCE = Column("since", "dataset version in which the row entered", "text", True)
+_SINCE = Column("since", "dataset version in which the row entered", "version", True)
+_UNTIL = Column("until", "dataset version in which the row was withdrawn or replaced; empty while it counts", "version")
 _NOTE = text("note", "what a reader must know about this row")
 _PEARSON = "for r between -1 and 1"
 
@@ -101,6 +115,9 @@ _EFFECTS = Table(
         number("se", "standard error as printed", 0),
         number("ci_low", "lower end of the interval as printed"),
         number("ci_high", "upper end of the interval as printed"),
+        text("test", "the test printed beside the value, e.g. t(118) = 2.31 or F(1, 118) = 5.34"),
+        printed("p", "the p value as printed, e.g. <.001 or .03"),
+        text("conversion", "how the value was made, where another statistic is printed (formula and assumptions)"),
         text("measure_a", "which measure of the first construct (see `measures.csv` where there is one)"),
         text("measure_b", "which measure of the second construct"),
         word("informant_a", "who reports the first", "informant"),
@@ -115,6 +132,7 @@ _EFFECTS = Table(
         text("locator", "page, table or section"),
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
+        _UNTIL,
         _NOTE,
     ),
 )
@@ -140,6 +158,7 @@ _SAMPLES = Table(
         key("overlaps", "a sample with which it shares schools", required=False),
         text("source", "file or address"),
         _SINCE,
+        _UNTIL,
         _NOTE,
     ),
 )
@@ -155,6 +174,45 @@ _MEASURES = Table(
         word("facet", "facet of engagement, by this project's judgement from the items", "facet"),
         Column("items", "items and coding", "text", True),
         _SINCE,
+        _UNTIL,
+    ),
+)
+
+_DESCRIPTIVES = Table(
+    "descriptives.csv",
+    "Mean and standard deviation of one measure in one sample a row, as printed: what plausibility checks need.",
+    ("sample_id", "variable", "measure"),
+    (
+        key("sample_id", "sample of `samples.csv`"),
+        word("variable", "construct", "construct", required=True),
+        Column("measure", "code used in `effects.csv`", "text", True),
+        integer("n", "persons behind this mean", 1),
+        printed("mean", "mean as printed"),
+        printed("sd", "standard deviation as printed"),
+        number("scale_low", "lowest possible score"),
+        number("scale_high", "highest possible score"),
+        integer("items", "whole-number answers that are averaged into the score (1 for one question or a sum)", 1),
+        number("reliability", "Cronbach's alpha or another reliability as printed", 0, 1),
+        text("source", "address or file where it was read"),
+        text("locator", "page, table or section"),
+        word("reading", "grade of reading", "reading", required=True),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_SETTLED = Table(
+    "settled.csv",
+    "One disagreement of two coders a row: what was decided, by whom and why (in `coders/`).",
+    ("table", "row", "column"),
+    (
+        Column("table", "the file in which they differ, e.g. effects.csv", "text", True),
+        Column("row", "the id of the row", "text", True),
+        Column("column", "the column", "text", True),
+        text("settled", "the value decided on; empty means: the cell stays empty"),
+        Column("who", "who decided", "text", True),
+        Column("why", "why", "text", True),
     ),
 )
 
@@ -180,6 +238,7 @@ _CLAIMS = Table(
         Column("locator", "where in the source", "text", True),
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
+        _UNTIL,
         _NOTE,
     ),
 )
@@ -198,6 +257,7 @@ _DIRECTIONS = Table(
         text("where_to_find", "where the coefficient would stand"),
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
+        _UNTIL,
         _NOTE,
     ),
 )
@@ -236,6 +296,7 @@ _SCREENED = Table(
         text("source_url", "address"),
         text("locator", "where in the source"),
         _SINCE,
+        _UNTIL,
         _NOTE,
     ),
 )
@@ -251,10 +312,14 @@ _LEADS = Table(
         text("where", "country"),
         Column("address", "DOI or address", "text", True),
         _SINCE,
+        _UNTIL,
     ),
 )
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {t.name: t for t in (_EFFECTS, _SAMPLES, _MEASURES, _CLAIMS, _DIRECTIONS, _SCREENED, _LEADS)}
+    {t.name: t for t in (_EFFECTS, _SAMPLES, _MEASURES, _DESCRIPTIVES, _CLAIMS, _DIRECTIONS, _SCREENED, _LEADS)}
 )
 """Every kind of CSV file, by file name."""
+
+SETTLED = _SETTLED
+"""The record of settled disagreements, beside the coders' folders."""

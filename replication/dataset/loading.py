@@ -20,7 +20,10 @@ from replication.dataset.columns import TABLES
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
+from replication.dataset.recipes import Recipe, RecipeFile
 from replication.dataset.records import (
+    Answer,
+    AnswerFile,
     ArticleFile,
     Correction,
     CorrectionFile,
@@ -40,7 +43,7 @@ __all__ = ["Checked", "check_dataset", "load_dataset"]
 
 _TOP_TABLES = ("screened.csv", "leads.csv")
 _TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
-_WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "claims.csv", "directions.csv")
+_WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
 _WORK_FILES = ("work.toml", "corrections.toml", "explanations.toml", "recipes.toml", "answers.toml", "NOTES.md")
 _NOT_WORKS = ("article", "notes")
 _SAMPLE_COLUMNS = [
@@ -85,6 +88,8 @@ class _Folder:
     notes: dict[str, str] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
+    recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
 
 
 def load_dataset(root: Path) -> Dataset:
@@ -128,6 +133,8 @@ def check_dataset(root: Path) -> Checked:
     problems = in_order(folder.problems)
     if any(p.severity == "error" for p in problems) or article is None or traps is None:
         return Checked(tuple(problems), None)
+    tables = _join(folder)
+    live, withdrawn = _by_life(tables)
     dataset = Dataset(
         version=version,
         digest=folder_digest(root),
@@ -141,7 +148,10 @@ def check_dataset(root: Path) -> Checked:
         traps=tuple(traps.trap),
         notes=MappingProxyType(folder.notes),
         warnings=tuple(problems),
-        tables=MappingProxyType(_join(folder)),
+        recipes=MappingProxyType(folder.recipes),
+        answers=MappingProxyType(folder.answers),
+        tables=MappingProxyType(live),
+        withdrawn=MappingProxyType(withdrawn),
     )
     return Checked(tuple(problems), dataset)
 
@@ -227,6 +237,12 @@ def _record_file(folder: _Folder, path: Path, file: str) -> None:
     elif path.name == "explanations.toml":
         explanations = _parsed(folder, ExplanationFile, file)
         folder.explanations[file] = explanations.explanation if explanations else []
+    elif path.name == "recipes.toml":
+        recipes = _parsed(folder, RecipeFile, file)
+        folder.recipes[path.parent.name] = tuple(recipes.recipe) if recipes else ()
+    elif path.name == "answers.toml":
+        answers = _parsed(folder, AnswerFile, file)
+        folder.answers[path.parent.name] = tuple(answers.answer) if answers else ()
 
 
 def _parsed(folder: _Folder, model: type[RecordType], file: str) -> RecordType | None:
@@ -279,6 +295,12 @@ def _cross_check(folder: _Folder) -> None:
         folder.problems += checking.check_samples(file, frame, known)
     for file, frame in frames.get("effects.csv", {}).items():
         _check_effects(folder, file, frame)
+    for file, frame in frames.get("descriptives.csv", {}).items():
+        folder.problems += checking.check_descriptives(file, frame, known)
+    for work, recipes in folder.recipes.items():
+        measures = frames.get("measures.csv", {}).get(f"{work}/measures.csv")
+        file = f"{work}/recipes.toml"
+        folder.problems += checking.check_recipes(file, recipes, known, measures, folder.vocabulary)
     for file, frame in frames.get("claims.csv", {}).items():
         folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
     claims = {claim for frame in frames.get("claims.csv", {}).values() for claim in frame["claim_id"]}
@@ -312,6 +334,16 @@ def _join(folder: _Folder) -> Mapping[str, pd.DataFrame]:
     samples = tables["samples.csv"][_SAMPLE_COLUMNS]
     tables["effects.csv"] = tables["effects.csv"].merge(samples, on="sample_id", how="left", validate="many_to_one")
     return tables
+
+
+def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """The rows that count today, and those that were withdrawn."""
+    live, withdrawn = {}, {}
+    for name, table in tables.items():
+        counts = table["until"] == ""
+        live[name] = table if counts.all() else table[counts].reset_index(drop=True)
+        withdrawn[name] = table[~counts].reset_index(drop=True)
+    return live, withdrawn
 
 
 def _concat(frames: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
 
 import pandas as pd
 
-from replication.dataset.problems import Problem
-from replication.dataset.records import Article, Correction, Explanation, Reference, Statement, Trap, Work
+from replication.dataset.problems import Problem, nearest
+from replication.dataset.recipes import Recipe
+from replication.dataset.records import Answer, Article, Correction, Explanation, Reference, Statement, Trap, Work
 from replication.dataset.vocabulary import Vocabulary
+from replication.digests import digest_of
 from replication.errors import DataError
 
 __all__ = ["Dataset"]
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -20,7 +26,8 @@ class Dataset:
     """Everything under `data/references`, checked.
 
     Tables are handed out as copies (copy-on-write, so they cost nothing): changing one changes no dataset. Every table
-    has a `work` column; `effects` carries the columns of its sample too (`unit`, `country`, `ses`, ...).
+    has a `work` column; `effects` carries the columns of its sample too (`unit`, `country`, `ses`, ...). Rows that were
+    withdrawn or replaced are in `withdrawn`; only `as_of` brings them back.
     """
 
     version: str
@@ -35,7 +42,10 @@ class Dataset:
     traps: tuple[Trap, ...]
     notes: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
+    recipes: Mapping[str, tuple[Recipe, ...]] = field(default_factory=dict)
+    answers: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
+    withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Dataset(version={self.version!r}, digest={self.digest[:12]!r}, {len(self.works)} works)"
@@ -78,3 +88,90 @@ class Dataset:
     def cited(self) -> tuple[str, ...]:
         """The keys of the works the article lists, in the order of its list."""
         return tuple(key for key in self.references if key in self.works and self.works[key].role == "cited")
+
+    def without(self, *works: str) -> Dataset:
+        """The dataset as if these works had never been added.
+
+        Raises
+        ------
+        DataError
+            when one of them is not in it.
+        """
+        for key in works:
+            self.work(key)
+        tables = {
+            name: _rows(table, ~table["work"].isin(works)) for name, table in self.tables.items() if "work" in table
+        }
+        kept = self.works.keys() - set(works)
+        return self._with({**self.tables, **tables}, kept, f"without {' '.join(sorted(works))}")
+
+    def as_of(self, version: str) -> Dataset:
+        """The dataset as it stood at a version: rows that had entered by then and had not been withdrawn.
+
+        Raises
+        ------
+        DataError
+            when no row had entered by then.
+        """
+        at = _numbers(version)
+        tables = {}
+        for name, live in self.tables.items():
+            gone = self.withdrawn.get(name)
+            rows = live if gone is None or gone.empty else pd.concat([live, gone], ignore_index=True)
+            tables[name] = _rows(rows, _counts_at(rows, at))
+        if all(table.empty for table in tables.values()):
+            raise DataError(f"no row had entered the dataset by version {version}; today it is {self.version}")
+        kept = {key for key, work in self.works.items() if _numbers(work.since) <= at}
+        return replace(self._with(tables, kept, f"as of {version}"), version=version)
+
+    def as_published(self, work: str) -> Dataset:
+        """The dataset with the effects alone that a published analysis used, by the column `used_in`.
+
+        Raises
+        ------
+        DataError
+            when no row names that work.
+        """
+        used = [cell.split(";") for cell in self.tables["effects.csv"]["used_in"]]
+        known = sorted({name for names in used for name in names if name})
+        if work not in known:
+            raise DataError(f'no row of the dataset was used in "{work}": {nearest(work, known)}')
+        effects = _rows(self.tables["effects.csv"], pd.Series([work in names for names in used], dtype=bool))
+        return self._with({**self.tables, "effects.csv": effects}, self.works.keys(), f"as published in {work}")
+
+    def _with(self, tables: Mapping[str, pd.DataFrame], works: Collection[str], name: str) -> Dataset:
+        """This dataset with other rows and only these works; its digest says how it came about."""
+        return replace(
+            self,
+            digest=digest_of(self.digest, name),
+            works=_only(self.works, works),
+            references=_only(self.references, works),
+            notes=_only(self.notes, works),
+            recipes=_only(self.recipes, works),
+            answers=_only(self.answers, works),
+            tables=MappingProxyType(dict(tables)),
+        )
+
+
+def _only(records: Mapping[str, Record], keys: Collection[str]) -> Mapping[str, Record]:
+    return MappingProxyType({key: record for key, record in records.items() if key in keys})
+
+
+def _rows(table: pd.DataFrame, keep: pd.Series[bool]) -> pd.DataFrame:
+    return table[keep].reset_index(drop=True)
+
+
+def _counts_at(rows: pd.DataFrame, at: tuple[int, ...]) -> pd.Series[bool]:
+    """Whether each row had entered by a version and not yet been withdrawn."""
+    entered = rows["since"].map({text: _numbers(text) <= at for text in rows["since"].unique()})
+    if "until" not in rows:
+        return entered.astype(bool)
+    left = rows["until"].map({text: bool(text) and _numbers(text) <= at for text in rows["until"].unique()})
+    return entered.astype(bool) & ~left.astype(bool)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split("."))
+    except ValueError:
+        raise DataError(f'"{version[:40]}" is not a version; write it as 1.0.0') from None

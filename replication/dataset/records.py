@@ -14,6 +14,8 @@ from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import read_bytes
 
 __all__ = [
+    "Answer",
+    "AnswerFile",
     "Article",
     "ArticleFile",
     "Bullying",
@@ -57,6 +59,7 @@ class Work(_Record):
     setting: Filled
     quantitative: Filled
     peer_reviewed: bool = True
+    since: Annotated[str, StringConstraints(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")] = "1.0.0"
     design: Short = ""
     argues: Short = ""
     missing: Short = ""
@@ -95,6 +98,21 @@ class ExplanationFile(_Record):
     """`explanations.toml`."""
 
     explanation: list[Explanation]
+
+
+class Answer(_Record):
+    """Why something that looks wrong is right: the answer to a plausibility question of `study check`."""
+
+    rule: Filled
+    rows: list[Filled] = Field(min_length=1)
+    reason: Filled
+    who: Filled
+
+
+class AnswerFile(_Record):
+    """`answers.toml`."""
+
+    answer: list[Answer]
 
 
 class Statement(_Record):
