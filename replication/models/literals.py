@@ -27,6 +27,7 @@ __all__ = [
     "SampleStructure",
     "SamplingRule",
     "SelectionSides",
+    "SelectionTau2",
     "Tau2IntervalMethod",
     "Tau2Method",
     "Tau2Structure",
@@ -87,9 +88,9 @@ FunnelPredictor = Literal["se", "variance", "n", "inverse_n", "sqrt_inverse_n"]
 FillEstimator = Literal["L0", "R0", "Q0"]
 FillSide = Literal["left", "right"]
 
-# Selection models: p values one-sided in a direction or two-sided; what to do with a step that holds no p value.
-SelectionSides = Literal["one", "two"]
-EmptyStep = Literal["error", "merge"]
+# Selection models: tau2 by maximum likelihood or 0; what to do with a step that holds no p value.
+SelectionTau2 = Literal["ML", "EE"]
+EmptyStep = Literal["error", "merge", "zero"]
 
 
 def check_choice(value: str, choices: object, option: str) -> None:

@@ -1,0 +1,57 @@
+"""Publication bias: tests of funnel asymmetry, adjusted estimates and selection models, one family a file.
+
+Three ideas carry this package:
+
+1. Bias methods disagree because they assume different kinds of selection; none of them is a correction to believe
+   alone. Each result says what it rests on, and they are meant to be read side by side.
+2. The expected direction is an argument (`direction`, `side`, `alternative`), never guessed from the data unless the
+   docstring says how.
+3. What a method cannot tell (no result in a step, all standard errors equal, no maximum) is an error that says what to
+   do, or NaN with a note: never a number that looks fine.
+"""
+
+from replication.models.bias.beta_selection import fit_beta_selection
+from replication.models.bias.egger import EggerTest, egger_of_fit, egger_test
+from replication.models.bias.excess import ExcessSignificance, excess_significance
+from replication.models.bias.fail_safe import FailSafe, fail_safe_orwin, fail_safe_rosenberg, fail_safe_rosenthal
+from replication.models.bias.funnel_regression import fit_funnel_regression
+from replication.models.bias.henmi_copas import HenmiCopas, henmi_copas
+from replication.models.bias.p_curve import PCurve, PCurveTest, p_curve
+from replication.models.bias.pet_peese import PetPeese, peese, pet, pet_peese
+from replication.models.bias.rank_test import RankTest, rank_test
+from replication.models.bias.selection_result import SelectionFit, SelectionParameter
+from replication.models.bias.step_selection import fit_step_selection
+from replication.models.bias.trim_fill import TrimFill, trim_fill
+from replication.models.bias.waap import Waap, waap_wls
+
+__all__ = [
+    "EggerTest",
+    "ExcessSignificance",
+    "FailSafe",
+    "HenmiCopas",
+    "PCurve",
+    "PCurveTest",
+    "PetPeese",
+    "RankTest",
+    "SelectionFit",
+    "SelectionParameter",
+    "TrimFill",
+    "Waap",
+    "egger_of_fit",
+    "egger_test",
+    "excess_significance",
+    "fail_safe_orwin",
+    "fail_safe_rosenberg",
+    "fail_safe_rosenthal",
+    "fit_beta_selection",
+    "fit_funnel_regression",
+    "fit_step_selection",
+    "henmi_copas",
+    "p_curve",
+    "peese",
+    "pet",
+    "pet_peese",
+    "rank_test",
+    "trim_fill",
+    "waap_wls",
+]

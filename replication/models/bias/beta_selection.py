@@ -1,0 +1,135 @@
+"""The beta selection model: the chance of publication is a smooth function of the one-sided p value.
+
+Source: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 - 1) (1 - p)^(delta2 - 1)`, with p
+kept within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from replication.errors import ModelError
+from replication.models.bias.selection_likelihood import Atoms
+from replication.models.bias.selection_result import SelectionFit, SelectionModel, selection_fit
+from replication.models.bias.selection_search import Peak, highest_peak
+from replication.models.bias.selection_setup import SelectionSetup, selection_setup
+from replication.models.fit import Array, Note
+from replication.models.literals import Direction, SelectionTau2
+
+__all__ = ["fit_beta_selection"]
+
+SMALLEST_P = 1e-5
+# Shapes must be above 0: a search that leads below is held here.
+SMALLEST_SHAPE = 1e-5
+# A search that takes a shape beyond this follows a ridge without a top.
+LARGEST_SHAPE = 1e3
+# Gauss-Legendre nodes over z in [-4.27, 4.27], where no density is narrower than a standard normal: error below 1e-13.
+NODES = 120
+
+
+def fit_beta_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    direction: Direction = "positive",
+    shapes: tuple[float, float] | None = None,
+    tau2: SelectionTau2 = "ML",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the two shapes.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    x : (k, p) whole design, intercept included; None fits an intercept only
+    direction : sign of the effects that small p values stand for
+    shapes : fixed (delta1, delta2), instead of estimates
+    tau2 : "ML", or "EE" for a model without heterogeneity
+    names, level : as in `fit_random_effects`
+
+    Returns a `SelectionFit`; its `selection` are "delta1" and "delta2".
+
+    Raises `ModelError` for shapes not above 0 and what `fit_random_effects` refuses.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_beta_selection(y, v, shapes=(1.0, 2.0))
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3411, 0.2726)
+    """
+    if shapes is not None and not (len(shapes) == 2 and all(np.isfinite(s) and s > 0 for s in shapes)):
+        raise ModelError(f"shapes={shapes!r} must be two numbers above 0; (1, 1) is no selection.")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    edge = float(-special.ndtri(SMALLEST_P))
+    clipped = np.clip(setup.z, -edge, edge)
+    notes = _clip_notes(setup, clipped)
+    p = setup.data.effects.x.shape[1]
+    model = SelectionModel(
+        data=setup.data,
+        unadjusted=setup.unadjusted,
+        likelihood=setup.likelihood(_features(clipped), _atoms(edge)),
+        basis=setup.basis,
+        scale=setup.scale,
+        sign=setup.sign,
+        names=("delta1", "delta2"),
+        counts=(None, None),
+        log_link=False,
+        free=np.array([True] * p + [tau2 == "ML"] + [shapes is None] * 2),
+        choices={
+            "tau2": tau2,
+            "test": "z",
+            "selection": "beta",
+            "sides": "one",
+            "direction": direction,
+            "weights": "estimated" if shapes is None else "fixed",
+        },
+    )
+    guesses = [(1.0, 1.0), (0.6, 1.5), (1.0, 3.0)] if shapes is None else [shapes]
+    peak, edge_notes = _search(model, setup.starts([np.asarray(guess) - 1.0 for guess in guesses]))
+    return selection_fit(model, peak, notes + edge_notes)
+
+
+def _features(z: Array) -> Array:
+    """`(log p, log(1 - p))` of the one-sided p of z."""
+    return np.column_stack([special.log_ndtr(-z), special.log_ndtr(z)])
+
+
+def _atoms(edge: float) -> Atoms:
+    """Both tails, where w is constant, as cells, and a Gauss-Legendre rule between them."""
+    nodes, steps = np.polynomial.legendre.leggauss(NODES)
+    nodes, steps = edge * nodes, edge * steps
+    ends = np.array([-edge, edge])
+    features = _features(np.concatenate([ends, nodes]))
+    return Atoms(np.array([-np.inf, edge]), np.array([-edge, np.inf]), nodes, steps, features)
+
+
+def _clip_notes(setup: SelectionSetup, clipped: Array) -> tuple[Note, ...]:
+    rows = tuple(setup.data.effects.rows[i] for i in np.flatnonzero(clipped != setup.z))
+    if not rows:
+        return ()
+    message = f"{len(rows)} p values beyond {SMALLEST_P:g} or 1 - {SMALLEST_P:g} count as lying there."
+    return (Note("clipped-p", message, rows),)
+
+
+def _search(model: SelectionModel, starts: Array) -> tuple[Peak, tuple[Note, ...]]:
+    """The highest peak with both shapes above 0; a shape that would fall below is held at the edge, with a note."""
+    free, held = model.free.copy(), []
+    for _ in range(3):
+        peak = highest_peak(model.likelihood, starts, free, LARGEST_SHAPE)
+        low = np.flatnonzero(free[-2:] & (peak.theta[-2:] < SMALLEST_SHAPE - 1.0))
+        if not peak.converged or len(low) == 0:
+            break
+        worst = low[np.argmin(peak.theta[-2:][low])] - 2
+        free[worst] = False
+        starts = starts.copy()
+        starts[:, worst] = SMALLEST_SHAPE - 1.0
+        held.append(model.names[worst])
+    return peak, tuple(
+        Note("boundary", f"{name} is at its smallest value {SMALLEST_SHAPE:g}; it has no standard error.")
+        for name in held
+    )

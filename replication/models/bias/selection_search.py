@@ -1,0 +1,157 @@
+"""Find the highest peak of a selection likelihood: Newton steps from several starts, inside and on the edge tau2 = 0.
+
+The search runs over `(beta, log tau2, eta)`, in which tau2 cannot turn negative; the edge tau2 = 0 is searched apart
+and kept when nothing inside is higher. A peak counts only where the Hessian is negative definite and the next Newton
+step would gain nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.models.bias.selection_likelihood import Derivatives, SelectionLikelihood
+from replication.models.fit import Array
+
+__all__ = ["Peak", "highest_peak"]
+
+MAX_STEPS = 200
+# The longest step of one coordinate; effects are measured in typical standard errors, the rest on log scales.
+LONGEST = 2.0
+# A Newton step that would raise the log-likelihood by less than this has arrived.
+GAIN = 1e-18
+# Below this share of the smallest sampling variance a falling tau2 is on its way to 0.
+CREEP = 1e-6
+# Log-likelihoods this close count as one; a rise beyond the peak by this much is worth a note.
+SAME = 1e-8
+NOTABLE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peak:
+    """A maximum over the `free (m,)` parameters of `theta = (beta, tau2, eta)` and the covariance of those.
+
+    `converged` is False if no start ended at a maximum: then `theta` is only the last point. `others` counts lower
+    peaks found; `beyond` is by how much a start that did not settle rose above this peak (0: none did).
+    """
+
+    theta: Array
+    value: float
+    gradient: Array
+    covariance: Array
+    free: NDArray[np.bool_]
+    converged: bool
+    others: int = 0
+    beyond: float = 0.0
+
+
+def highest_peak(
+    likelihood: SelectionLikelihood, starts: Array, free: NDArray[np.bool_], farthest: float = 30.0
+) -> Peak:
+    """The highest maximum reached from `starts (n, m)`, with tau2 at 0 if the likelihood falls from there.
+
+    A search that takes an eta beyond `farthest` (by default a weight of e^30) follows a ridge that has no top.
+    """
+    ends = [_climb(likelihood, start, free, farthest) for start in starts]
+    if free[likelihood.x.shape[1]]:
+        ends = _with_edge(likelihood, starts[0], ends, free, farthest)
+    peaks = sorted((end for end in ends if end.converged), key=lambda end: -end.value)
+    if not peaks:
+        return max(ends, key=lambda end: end.value)
+    best = peaks[0]
+    others = len({round((best.value - peak.value) / SAME) for peak in peaks}) - 1
+    beyond = max((end.value - best.value for end in ends if not end.converged), default=0.0)
+    return replace(best, others=others, beyond=beyond if beyond > NOTABLE else 0.0)
+
+
+def _with_edge(
+    likelihood: SelectionLikelihood, start: Array, ends: list[Peak], free: NDArray[np.bool_], farthest: float
+) -> list[Peak]:
+    """The ends, with peaks on the edge tau2 = 0 in place of those inside that only crept towards it."""
+    tau = likelihood.x.shape[1]
+    held = free.copy()
+    held[tau] = False
+    found = []
+    for theta in [start, *(end.theta for end in ends if _creeps(likelihood, end.theta, end.gradient))]:
+        at_zero = theta.copy()
+        at_zero[tau] = 0.0
+        point = _climb(likelihood, at_zero, held, farthest)
+        if point.converged and point.gradient[tau] <= 0.0:
+            found.append(point)
+    highest = max((point.value for point in found), default=-np.inf)
+    return [end for end in ends if end.value > highest + SAME] + found
+
+
+def _creeps(likelihood: SelectionLikelihood, theta: Array, gradient: Array) -> bool:
+    """Whether tau2 is tiny and the likelihood still rises towards 0."""
+    tau = likelihood.x.shape[1]
+    return bool(gradient[tau] < 0.0 and theta[tau] < CREEP * likelihood.v.min())
+
+
+def _climb(likelihood: SelectionLikelihood, start: Array, free: NDArray[np.bool_], farthest: float) -> Peak:
+    tau = likelihood.x.shape[1]
+    theta, at = start, likelihood.derivatives(start)
+    for _ in range(MAX_STEPS):
+        gradient, hessian, scale = _working(likelihood, theta, at, free)
+        if (free[tau] and _creeps(likelihood, theta, at.gradient)) or np.abs(theta[tau + 1 :]).max() > farthest:
+            break
+        if _arrived(gradient, hessian):
+            covariance = scale[:, None] * np.linalg.inv(-hessian) * scale
+            return Peak(theta, at.value, at.gradient, covariance, free, True)
+        moved = _line_search(likelihood, theta, at, free, _step(gradient, hessian))
+        if moved is None:
+            break
+        theta, at = moved
+    m = int(free.sum())
+    return Peak(theta, at.value, at.gradient, np.full((m, m), np.nan), free, False)
+
+
+def _working(
+    likelihood: SelectionLikelihood, theta: Array, at: Derivatives, free: NDArray[np.bool_]
+) -> tuple[Array, Array, Array]:
+    """Gradient and Hessian over the free parameters with log tau2 for tau2, and the scale `d theta / d working`."""
+    tau = likelihood.x.shape[1]
+    scale = np.ones(len(theta))
+    hessian = at.hessian
+    if free[tau]:
+        scale[tau] = theta[tau]
+        hessian = scale[:, None] * hessian * scale
+        hessian[tau, tau] += theta[tau] * at.gradient[tau]
+    return (at.gradient * scale)[free], hessian[np.ix_(free, free)], scale[free]
+
+
+def _arrived(gradient: Array, hessian: Array) -> bool:
+    try:
+        root = np.linalg.cholesky(-hessian)
+    except np.linalg.LinAlgError:
+        return False
+    decrement = np.linalg.solve(root, gradient)
+    return bool(decrement @ decrement < GAIN)
+
+
+def _step(gradient: Array, hessian: Array) -> Array:
+    """Newton's step with every curvature taken as downward, cut to a length that can be trusted."""
+    curvature, axes = np.linalg.eigh(hessian)
+    size = np.maximum(np.abs(curvature), 1e-10 * np.abs(curvature).max() + 1e-300)
+    step = axes @ ((axes.T @ gradient) / size)
+    return np.asarray(step * min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-300)))
+
+
+def _line_search(
+    likelihood: SelectionLikelihood, theta: Array, at: Derivatives, free: NDArray[np.bool_], step: Array
+) -> tuple[Array, Derivatives] | None:
+    """The first of step, step / 2, step / 4, ... that does not lower the likelihood; None when none does."""
+    tau = likelihood.x.shape[1]
+    full = np.zeros(len(theta))
+    full[free] = step
+    for share in 0.5 ** np.arange(30):
+        new = theta + share * full
+        if free[tau]:
+            new[tau] = theta[tau] * np.exp(share * full[tau])
+        with np.errstate(all="ignore"):
+            trial = likelihood.derivatives(new)
+        if np.isfinite(trial.hessian).all() and trial.value >= at.value - 1e-12 * abs(at.value):
+            return new, trial
+    return None

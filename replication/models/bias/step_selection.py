@@ -1,0 +1,186 @@
+"""Step-function selection models: results in one interval of p are published less often than in another.
+
+Sources: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
+advance, Vevea & Woods (2005, Psychological Methods 10:428). One step with random effects is the three-parameter
+selection model (McShane et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from replication.errors import ModelError
+from replication.models.bias.selection_likelihood import Atoms
+from replication.models.bias.selection_result import SelectionFit, SelectionModel, selection_fit
+from replication.models.bias.selection_search import Peak, highest_peak
+from replication.models.bias.selection_setup import selection_setup
+from replication.models.fit import Array, Note
+from replication.models.literals import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
+
+__all__ = ["fit_step_selection"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """Intervals `(a[j], a[j + 1]]` of p from `edges (J + 1,)`, and the interval `cell (k,)` each p value is in."""
+
+    edges: Array
+    cell: NDArray[np.intp]
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """p values per interval `(J,)`."""
+        return np.bincount(self.cell, minlength=len(self.edges) - 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Intervals in words."""
+        return self.named(np.ones(len(self.edges) - 1, dtype=bool))
+
+    def named(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+        """The chosen intervals in words."""
+        pairs = zip(self.edges[:-1][chosen], self.edges[1:][chosen], strict=True)
+        return tuple(f"p in ({low:g}, {high:g}]" for low, high in pairs)
+
+
+def fit_step_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    steps: Sequence[float] = (0.025,),
+    direction: Direction = "positive",
+    sides: SelectionSides = "one",
+    weights: Sequence[float] | None = None,
+    tau2: SelectionTau2 = "ML",
+    empty: EmptyStep = "error",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the weights of the steps.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    x : (k, p) whole design, intercept included; None fits an intercept only
+    steps : ascending p values at which the chance of publication may change; 1 is added at the end. For one-sided p,
+        0.025 is where a two-sided test at 5 % turns significant in the expected direction
+    direction : sign of the effects that one-sided p values favour
+    sides : "one" or "two": which p values decide on publication
+    weights : (steps + 1,) fixed weights, instead of estimates relative to the first interval
+    tau2 : "ML", or "EE" for a model without heterogeneity
+    empty : the likelihood of an interval without p values is highest at weight 0: "error", "zero" to take that edge as
+        the estimate, or "merge" the interval with its neighbour; both with a note
+    names, level : as in `fit_random_effects`
+
+    Returns a `SelectionFit`; its `selection` has a weight for each interval, the first fixed at 1.
+
+    Raises `ModelError` for steps out of order, empty intervals, and what `fit_random_effects` refuses.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_step_selection(y, v, weights=[1.0, 0.5])
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3411, 0.2726)
+    """
+    check_choice(sides, SelectionSides, "sides")
+    check_choice(empty, EmptyStep, "empty")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    p_values = stats.norm.sf(setup.z) if sides == "one" else 2.0 * stats.norm.sf(np.abs(setup.z))
+    placed = _place(p_values, _check_steps(steps))
+    notes: tuple[Note, ...] = ()
+    if weights is None and not placed.counts.all():
+        placed, notes = _treat_empty(placed, p_values, empty)
+    d = len(placed.counts)
+    zero = placed.counts == (0 if weights is None else -1)
+    p = setup.data.effects.x.shape[1]
+    model = SelectionModel(
+        data=setup.data,
+        unadjusted=setup.unadjusted,
+        likelihood=setup.likelihood(np.eye(d)[placed.cell], _atoms(placed.edges, sides, ~zero)),
+        basis=setup.basis,
+        scale=setup.scale,
+        sign=setup.sign,
+        names=placed.names,
+        counts=tuple(int(count) for count in placed.counts),
+        log_link=True,
+        free=np.array([True] * p + [tau2 == "ML", False] + [weights is None] * (d - 1)),
+        choices={
+            "tau2": tau2,
+            "test": "z",
+            "selection": "step",
+            "steps": ", ".join(f"{edge:g}" for edge in placed.edges[1:]),
+            "sides": sides,
+            "direction": direction,
+            "weights": "estimated" if weights is None else "fixed",
+        },
+    )
+    eta = _etas(weights, d)
+    searched = model.free & ~np.append(np.zeros(p + 1, dtype=bool), zero)
+    peak = highest_peak(model.likelihood, setup.starts(eta), searched)
+    return selection_fit(model, _with_zero_weights(peak, zero), notes)
+
+
+def _etas(weights: Sequence[float] | None, d: int) -> list[Array]:
+    """Log weights to start from: no selection, weights falling or rising after the first; or the fixed ones."""
+    if weights is not None:
+        return [np.log(_check_weights(weights, d))]
+    return [np.asarray(shift * (np.arange(d) > 0)) for shift in (0.0, -1.5, 1.0)]
+
+
+def _with_zero_weights(peak: Peak, zero: NDArray[np.bool_]) -> Peak:
+    theta = peak.theta.copy()
+    theta[len(theta) - len(zero) :][zero] = -np.inf
+    return replace(peak, theta=theta)
+
+
+def _check_steps(steps: Sequence[float]) -> Array:
+    edges = np.array([0.0, *(step for step in steps if step != 1.0), 1.0])
+    if len(edges) < 3 or not (np.diff(edges) > 0).all():
+        raise ModelError(f"steps={tuple(steps)!r} are not ascending p values between 0 and 1; write (0.025, 0.5), say.")
+    return edges
+
+
+def _check_weights(weights: Sequence[float], d: int) -> Array:
+    values = np.asarray(weights, dtype=float)
+    if values.shape != (d,) or not (np.isfinite(values) & (values > 0)).all():
+        raise ModelError(f"weights={tuple(weights)!r} must be {d} numbers above 0, one an interval of p.")
+    return values
+
+
+def _place(p_values: Array, edges: Array) -> _Steps:
+    return _Steps(edges, np.searchsorted(edges[1:-1], p_values, side="left"))
+
+
+def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_Steps, tuple[Note, ...]]:
+    """Steps that can be fitted although intervals hold no p value, with a note; an error where there are none."""
+    missing = placed.counts == 0
+    found = f"no {' and '.join(placed.named(missing))} among {len(p_values)} effects"
+    several = bool((~missing).sum() > 1)
+    if empty == "zero" and not missing[0]:
+        return placed, (Note("boundary", f"{found}: the weight is 0, the edge of its range, without standard error."),)
+    if empty == "merge" and several:
+        kept = np.flatnonzero(~missing)
+        merged = _place(p_values, np.concatenate([[0.0], placed.edges[kept[:-1] + 1], [1.0]]))
+        return merged, (Note("merged-steps", f"{found}: merged into {', '.join(merged.names)}."),)
+    options = [
+        *(["leave out a step", "pass empty='merge'"] if several else ["choose another step or direction"]),
+        *([] if missing[0] else ["pass empty='zero'"]),
+        "fix the weights",
+    ]
+    raise ModelError(f"{found}, so its weight cannot be estimated: {', '.join(options[:-1])} or {options[-1]}.")
+
+
+def _atoms(edges: Array, sides: SelectionSides, kept: NDArray[np.bool_]) -> Atoms:
+    """Cells of z for the intervals of p that are `kept`; a two-sided interval has a cell on either side of 0."""
+    p = edges if sides == "one" else edges / 2.0
+    high, low = stats.norm.isf(p[:-1]), stats.norm.isf(p[1:])
+    low, high, T = low[kept], high[kept], np.eye(len(low))[kept]
+    if sides == "two":
+        low, high, T = np.append(low, -high), np.append(high, -low), np.vstack([T, T])
+    none = np.empty(0)
+    return Atoms(low, high, none, none, T)
