@@ -174,20 +174,29 @@ def _outer_sums(g: Array, x: Array) -> Array:
     """`sum_c g_c x_c x_c'` for `g (N, b, m)`, `x (N, m, p)`: `(N, b, p, p)`."""
     p = x.shape[-1]
     products = (x[..., :, None] * x[..., None, :]).reshape(*x.shape[:-1], p * p)
-    return np.asarray(g @ products).reshape(*g.shape[:-1], p, p)
+    return _weighted(g, products).reshape(*g.shape[:-1], p, p)
+
+
+def _weighted(g: Array, x: Array) -> Array:
+    """`sum_c g_c x_c` for `g (N, b, m)`, `x (N, m, q)`: `(N, b, q)`; without BLAS where its products would be thin."""
+    return np.asarray((g.swapaxes(1, 2) * x).sum(axis=1)[:, None] if g.shape[1] == 1 else g @ x)
 
 
 def _residuals(rows: _Rows, beta: Array) -> Array:
     """Cluster means minus their fitted values `(N, b, m)`."""
+    if beta.shape[-1] == 1:
+        return np.asarray(rows.y[:, None, :] - beta * rows.x[:, None, :, 0])
     return np.asarray(rows.y[:, None, :] - beta @ rows.x.swapaxes(1, 2))
 
 
 def _least_squares(rows: _Rows, g: Array, A: Array, *, full: bool) -> Array:
     """Generalised least squares `(N, b, p)`, with one step of refinement: weights may differ by orders of magnitude."""
-    beta = _solve(A, rows.xy[:, None] + ((g * rows.y[:, None]) @ rows.x), full=full)
+    beta = _solve(A, rows.xy[:, None] + _weighted(g * rows.y[:, None], rows.x), full=full)
     if A.shape[-1] == 1:
         return beta
-    gradient = rows.xy[:, None] - (rows.xx[:, None] @ beta[..., None])[..., 0] + (g * _residuals(rows, beta)) @ rows.x
+    gradient = (
+        rows.xy[:, None] - (rows.xx[:, None] @ beta[..., None])[..., 0] + _weighted(g * _residuals(rows, beta), rows.x)
+    )
     return np.asarray(beta + _solve(A, gradient, full=full))
 
 

@@ -7,7 +7,7 @@ exceeds what was asked, cells are cut further.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -146,21 +146,30 @@ def _solve(model: Model, tails: Tails, cells: Cells, n: int) -> Solution:
     amounts = density
     for i, w in enumerate(weights):
         amounts = amounts * _along(w, i, len(weights))
-    total = float(amounts.sum())
-    heavy = min(tails.within, tails.between, *tails.coefficients, np.inf) < 4.0
-    keep = (amounts > (0.0 if heavy else PRUNE * total)).ravel()
-    sds = [np.broadcast_to(_along(model.axes[i].sd(nodes[i]), i, len(nodes)), density.shape) for i in range(2)]
-    slope, p = model.units.slope, len(model.mean)
+    total, slope, p = float(amounts.sum()), model.units.slope, len(model.mean)
+    sds = [np.broadcast_to(_along(model.axes[i].sd(nodes[i]), i, len(nodes)), density.shape).ravel() for i in range(2)]
     found = Nodes(
-        amounts.ravel()[keep] / total,
-        sds[0].ravel()[keep],
-        sds[1].ravel()[keep],
-        (given.mean.reshape(density.size, p)[keep] + model.units.center) * slope,
-        given.covariance.reshape(density.size, p, p)[keep] * np.outer(slope, slope),
+        amounts.ravel() / total,
+        sds[0],
+        sds[1],
+        (given.mean.reshape(density.size, p) + model.units.center) * slope,
+        given.covariance.reshape(density.size, p, p) * np.outer(slope, slope),
     )
     series = tuple(_series(density / total, weights, i) for i in range(2))
     nothing = Accuracy(0.0, np.nan, "", 0, 0)
-    return Solution(model, tails, cells, found, series, peak + float(np.log(total)), nothing)
+    return Solution(model, tails, cells, _prune(found), series, peak + float(np.log(total)), nothing)
+
+
+def _prune(nodes: Nodes) -> Nodes:
+    """Leave out nodes that carry nothing of the probability, nor of first and second moments."""
+    scale = np.sqrt(np.finfo(float).tiny)
+    size = np.maximum(nodes.within, nodes.between) + scale
+    for j in range(nodes.mean.shape[1]):
+        size = np.maximum(size, np.hypot(nodes.mean[:, j], np.sqrt(nodes.covariance[:, j, j])))
+    keep = nodes.weights > PRUNE
+    for carried in (nodes.weights * size, nodes.weights * size * size):
+        keep |= carried > 1e3 * PRUNE * carried.sum()
+    return Nodes(*(getattr(nodes, f.name)[keep] for f in fields(nodes)))
 
 
 def _along(values: Array, axis: int, d: int) -> Array:
