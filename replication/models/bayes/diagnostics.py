@@ -1,0 +1,198 @@
+"""Sampled posteriors behind a gate: R-hat, effective sizes and divergences decide whether there is an estimate at all.
+
+`SampledPosterior` has numbers; `Failed` has reasons and none. Which of the two a sampler returns is a type, so that no
+caller can print an estimate of a failed fit by oversight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from replication.errors import ModelError
+from replication.models.bayes.convergence import convergence, ess_mean, mcse_quantile, split_chains
+from replication.models.bayes.prior_record import PriorRecord
+from replication.models.bayes.sampling import Draws, Settings
+from replication.models.fit import Array, Note
+
+__all__ = ["Diagnostics", "Failed", "Gate", "Parameter", "Probability", "SampledPosterior", "diagnose", "judge"]
+
+PROBABILITIES = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a sampled fit must meet. Vehtari et al. (2021): rank-normalised split R-hat below 1.01, effective sizes of
+    bulk and tails above 100 a chain (400 with four); Betancourt (2017): no divergent transition."""
+
+    rhat: float = 1.01
+    ess: float = 400.0
+    divergences: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One sampled quantity: its posterior, and how well it is known.
+
+    `quantiles` holds (probability, value, Monte Carlo error); `mcse_mean` and `mcse_sd` are the Monte Carlo standard
+    errors of mean and sd.
+    """
+
+    name: str
+    mean: float
+    sd: float
+    quantiles: tuple[tuple[float, float, float], ...]
+    mcse_mean: float
+    mcse_sd: float
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+
+    def quantile(self, probability: float) -> float:
+        """A quantile that was kept: .025, .05, .25, .5, .75, .95, .975."""
+        for p, value, _ in self.quantiles:
+            if p == probability:
+                return value
+        raise ModelError(f"quantile {probability:g} was not kept; choose one of {[p for p, _, _ in self.quantiles]}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """The worst values over all sampled quantities, and the reasons to reject the fit (empty: it passes)."""
+
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+    divergences: int
+    cut_trees: int
+    gate: Gate
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """A posterior probability with its Monte Carlo standard error."""
+
+    value: float
+    mcse: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledPosterior:
+    """A posterior that passed its gate.
+
+    `draws (chains, draws, q)` are those of the parameters, in their order; `settings` those of the attempt that passed.
+    """
+
+    model: str
+    method: Mapping[str, str]
+    parameters: tuple[Parameter, ...]
+    diagnostics: Diagnostics
+    settings: Settings
+    priors: Mapping[str, PriorRecord]
+    notes: tuple[Note, ...]
+    draws: Array
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter called `name`."""
+        return self.parameters[self._place(name)]
+
+    def draws_of(self, name: str) -> Array:
+        """All draws of one parameter `(chains * draws,)`."""
+        return np.asarray(self.draws[:, :, self._place(name)].ravel())
+
+    def thinned(self, name: str, most: int = 500) -> tuple[float, ...]:
+        """Evenly spaced draws of one parameter, at most `most`: what a density plot needs."""
+        values = self.draws_of(name)
+        return tuple(values[:: -(-len(values) // most)].tolist())
+
+    def probability(self, name: str, above: float) -> Probability:
+        """P(parameter > `above`) with its Monte Carlo error."""
+        hits = (self.draws[:, :, self._place(name)] > above).astype(float)
+        value = float(hits.mean())
+        if value in (0.0, 1.0):  # no draw on one side: known to 3 / n (the rule of three), and no better
+            return Probability(value, 3.0 / hits.size)
+        return Probability(value, float(hits.std(ddof=1) / np.sqrt(ess_mean(split_chains(hits)))))
+
+    def _place(self, name: str) -> int:
+        names = [p.name for p in self.parameters]
+        if name not in names:
+            raise ModelError(f"no parameter {name!r} in {self.model}; it has {', '.join(names)}.")
+        return names.index(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A fit that did not pass: why, and with which settings. It has no estimates."""
+
+    model: str
+    method: Mapping[str, str]
+    reasons: tuple[str, ...]
+    diagnostics: Diagnostics | None
+    settings: Settings
+    priors: Mapping[str, PriorRecord]
+    notes: tuple[Note, ...]
+
+
+def diagnose(name: str, values: Array) -> Parameter:
+    """Posterior summary and convergence of one quantity `(chains, draws)`."""
+    with np.errstate(all="ignore"):
+        known = convergence(values)
+        at = np.quantile(values, PROBABILITIES).tolist()
+        errors = [mcse_quantile(values, p) for p in PROBABILITIES]
+        return Parameter(
+            name,
+            float(values.mean()),
+            float(values.std(ddof=1)),
+            tuple(zip(PROBABILITIES, at, errors, strict=True)),
+            known.mcse_mean,
+            known.mcse_sd,
+            known.rhat,
+            known.ess_bulk,
+            known.ess_tail,
+        )
+
+
+def judge(parameters: tuple[Parameter, ...], draws: Draws, gate: Gate) -> Diagnostics:
+    """Hold all sampled quantities, and the log density itself, against the gate."""
+    every = (*parameters, diagnose("log density", draws.log_density))
+    reasons = [
+        _over("R-hat", {p.name: p.rhat for p in every}, gate.rhat),
+        _under("bulk ESS", {p.name: p.ess_bulk for p in every}, gate.ess),
+        _under("tail ESS", {p.name: p.ess_tail for p in every}, gate.ess),
+        f"{draws.divergences} divergent transitions (limit {gate.divergences})"
+        * (draws.divergences > gate.divergences),
+    ]
+    return Diagnostics(
+        float(np.max([p.rhat for p in every])),
+        float(np.min([p.ess_bulk for p in every])),
+        float(np.min([p.ess_tail for p in every])),
+        draws.divergences,
+        draws.cut_trees,
+        gate,
+        tuple(reason for reason in reasons if reason),
+    )
+
+
+def _over(word: str, values: Mapping[str, float], limit: float) -> str:
+    """The reason why values that must lie below `limit` fail (NaN fails), naming the worst; empty when none does."""
+    failing = {name: value for name, value in values.items() if not value < limit}
+    if not failing:
+        return ""
+    name = max(failing, key=lambda n: np.inf if np.isnan(failing[n]) else failing[n])
+    return f"{word} of {name} is {failing[name]:.3f} (limit {limit:g}){_others(failing)}"
+
+
+def _under(word: str, values: Mapping[str, float], limit: float) -> str:
+    """As `_over`, for values that must lie above `limit`."""
+    failing = {name: value for name, value in values.items() if not value > limit}
+    if not failing:
+        return ""
+    name = min(failing, key=lambda n: -np.inf if np.isnan(failing[n]) else failing[n])
+    return f"{word} of {name} is {failing[name]:.0f} (limit {limit:g}){_others(failing)}"
+
+
+def _others(failing: Mapping[str, float]) -> str:
+    return f", and {len(failing) - 1} more" if len(failing) > 1 else ""

@@ -1,0 +1,160 @@
+"""Prior records as PyMC variables: the same density the exact models integrate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from replication.errors import ModelError
+from replication.models.bayes.coefficient_priors import Cauchy, CoefficientPrior, Flat, Normal, StudentT
+from replication.models.bayes.positive_priors import (
+    Exponential,
+    Fixed,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    LogNormal,
+    PositivePrior,
+    Table,
+    Uniform,
+)
+from replication.models.bayes.prior_record import PriorRecord
+from replication.models.fit import Array
+
+__all__ = [
+    "add_coefficient_priors",
+    "add_standard_deviations",
+    "check_eta",
+    "coefficient_priors",
+    "correlation_partials",
+    "lkj_record",
+]
+
+
+def coefficient_priors(priors: CoefficientPrior | Sequence[CoefficientPrior], p: int) -> tuple[CoefficientPrior, ...]:
+    """One prior for each of p coefficients: the same for all, or as many as given."""
+    if isinstance(priors, CoefficientPrior):
+        return (priors,) * p
+    if len(priors) != p:
+        raise ModelError(f"{len(priors)} coefficient priors for {p} coefficients; pass one for all, or one each.")
+    return tuple(priors)
+
+
+def add_standard_deviations(name: str, prior: PositivePrior, size: int, start: float) -> Any:
+    """`size` standard deviations with one prior, started near `start`; a `Fixed` prior gives constants.
+
+    The variable `name` is the sd also where the prior is stated on its square.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if isinstance(prior, Fixed):
+        return pt.as_tensor(np.full(size, prior.value))
+    if prior.on == "tau":
+        return _quantity(name, prior, size, _inside(prior, start))
+    squared = _quantity(f"{name}_squared", prior, size, _inside(prior, start) ** 2)
+    return pm.Deterministic(name, pt.sqrt(squared))
+
+
+def add_coefficient_priors(beta: Any, priors: Sequence[CoefficientPrior]) -> None:
+    """The log prior density of the coefficients `beta (p,)`, one prior each; flat ones add nothing."""
+    import pymc as pm
+
+    kinds = {type(prior) for prior in priors} - {Flat}
+    for kind in sorted(kinds, key=lambda k: k.__name__):
+        place = [j for j, prior in enumerate(priors) if type(prior) is kind]
+        part = beta if len(place) == len(priors) else beta[place]
+        density = pm.logp(_coefficients([priors[j] for j in place]), part)
+        pm.Potential(f"prior_{kind.__name__.lower()}", density)
+
+
+def correlation_partials(name: str, shapes: Array) -> Any:
+    """Partial correlations in (-1, 1) with the beta `shapes` that make the matrix LKJ; none for a single variable."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if len(shapes) == 0:
+        return pt.as_tensor(np.zeros(0))
+    return 2.0 * pm.Beta(name, shapes, shapes, shape=len(shapes)) - 1.0
+
+
+def check_eta(eta: float) -> None:
+    """Raise a `ModelError` unless `eta` can be the parameter of an LKJ prior."""
+    if not (np.isfinite(eta) and eta > 0):
+        raise ModelError(f"eta={eta!r} of the LKJ prior must be above 0; 1 is flat, 2 leans to no correlation.")
+
+
+def lkj_record(eta: float) -> PriorRecord:
+    """The LKJ prior of a correlation matrix as plain data."""
+    reason = "1 is flat over correlation matrices; more leans to no correlation"
+    return PriorRecord("LKJ", {"eta": eta}, "correlation", True, reason, "Lewandowski, Kurowicka & Joe (2009)")
+
+
+def _inside(prior: PositivePrior, start: float) -> float:
+    """A start for tau inside the support, away from its ends."""
+    low, high = prior.support()
+    if np.isfinite(high):
+        return float(np.clip(start, low + 0.05 * (high - low), high - 0.05 * (high - low)))
+    return max(start, low + np.finfo(float).tiny)
+
+
+def _quantity(name: str, prior: PositivePrior, n: int, start: float) -> Any:
+    """The quantity the prior is stated on, tau or its square."""
+    import pymc as pm
+
+    options: dict[str, Any] = {"shape": n, "initval": np.full(n, start)}
+    match prior:
+        case HalfNormal(scale=s):
+            quantity = pm.HalfNormal(name, s, **options)
+        case HalfT(scale=s, df=df):
+            quantity = pm.HalfStudentT(name, nu=df, sigma=s, **options)
+        case HalfCauchy(scale=s):
+            quantity = pm.HalfCauchy(name, s, **options)
+        case Exponential(scale=s):
+            quantity = pm.Exponential(name, scale=s, **options)
+        case Uniform(low=low, high=high):
+            quantity = pm.Uniform(name, low, high, **options)
+        case InverseGamma(shape=a, scale=b):
+            quantity = pm.InverseGamma(name, a, b, **options)
+        case LogNormal(meanlog=m, sdlog=s):
+            quantity = pm.LogNormal(name, m, s, **options)
+        case Table():
+            quantity = _tabulated(name, prior, options)
+        case _:
+            raise ModelError(f"{prior} cannot be sampled; use a proper named distribution, or a Table of its density.")
+    return quantity
+
+
+def _tabulated(name: str, prior: Table, options: dict[str, Any]) -> Any:
+    """Densities joined by straight lines, as a correction of the uniform on their range."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    x, d = np.array(prior.x), np.array(prior.density)
+    used = np.flatnonzero(d)
+    low, high = max(int(used[0]) - 1, 0), min(int(used[-1]) + 1, len(x) - 1)
+    quantity = pm.Uniform(name, x[low], x[high], **options)
+    i = pt.clip(pt.searchsorted(x, quantity, side="right") - 1, low, high - 1)
+    slope = pt.as_tensor(np.diff(d) / np.diff(x))
+    pm.Potential(f"{name}_table", pt.log(pt.as_tensor(d)[i] + slope[i] * (quantity - pt.as_tensor(x)[i])))
+    return quantity
+
+
+def _coefficients(priors: Sequence[CoefficientPrior]) -> Any:
+    """The PyMC distribution of coefficients that have priors of one kind."""
+    import pymc as pm
+
+    centre = np.array([getattr(p, "mean", 0.0) for p in priors])
+    first = priors[0]
+    if isinstance(first, Normal):
+        return pm.Normal.dist(centre, np.array([p.sd for p in priors if isinstance(p, Normal)]))
+    scale = np.array([getattr(p, "scale", 1.0) for p in priors])
+    if isinstance(first, StudentT):
+        df = np.array([p.df for p in priors if isinstance(p, StudentT)])
+        return pm.StudentT.dist(nu=df, mu=centre, sigma=scale)
+    if isinstance(first, Cauchy):
+        return pm.Cauchy.dist(centre, scale)
+    raise ModelError(f"{first} cannot be sampled; use Normal, StudentT, Cauchy or Flat.")
