@@ -23,6 +23,7 @@ __all__ = [
     "Claim",
     "Missing",
     "Part",
+    "Reason",
     "Recomputed",
     "Verdict",
     "claims_of",
@@ -103,6 +104,14 @@ Answer = Recomputed | Checked | Missing
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a recomputed number differs, and up to which relative difference the reason holds."""
+
+    text: str
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One printed figure of a claim beside ours."""
 
@@ -137,14 +146,14 @@ def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
     return tuple(_claim({str(name): cell for name, cell in row.items()}) for row in rows.to_dict("records"))
 
 
-def judge(claim: Claim, answer: Answer | None, explanations: Mapping[str, str] | None = None) -> Check:
+def judge(claim: Claim, answer: Answer | None, reasons: Mapping[str, Reason] | None = None) -> Check:
     """The verdict on one claim.
 
     Parameters
     ----------
     claim : what is printed.
     answer : what an analysis says of it; None means nobody has looked yet.
-    explanations : recorded reasons by claim id; one turns DIFFERS into DIFFERS_EXPLAINED.
+    reasons : recorded reasons by claim id; one turns DIFFERS into DIFFERS_EXPLAINED, as far as it reaches.
     """
     printed = _parse(claim)
     if isinstance(printed, str):
@@ -158,7 +167,7 @@ def judge(claim: Claim, answer: Answer | None, explanations: Mapping[str, str] |
         return Check(claim, "NOT_COMPUTABLE", reason, low=low, high=high)
     if isinstance(answer, Checked):
         return _consistency(claim, printed["value"], answer)
-    return _comparison(claim, printed, answer, (explanations or {}).get(claim.id, ""))
+    return _comparison(claim, printed, answer, (reasons or {}).get(claim.id))
 
 
 def _claim(row: Mapping[str, object]) -> Claim:
@@ -216,15 +225,18 @@ def _span(answer: Checked) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _comparison(claim: Claim, printed: Mapping[str, Printed], answer: Recomputed, explanation: str) -> Check:
+def _comparison(claim: Claim, printed: Mapping[str, Printed], answer: Recomputed, known: Reason | None) -> Check:
     parts = tuple(_part(name, printed[name], getattr(answer, name)) for name in PARTS if name in printed)
     compared = [part for part in parts if not math.isnan(part.ours) or part.name == "value"]
     off = [part for part in compared if not part.matches]
     verdict: Verdict = "MATCH"
     reason = answer.note
     if off:
-        verdict = "DIFFERS_EXPLAINED" if explanation else "DIFFERS"
-        reason = explanation or f"ours is {_listed(off)}" + (f". {answer.note}" if answer.note else "")
+        explained = known is not None and all(abs(part.relative_difference) <= known.at_most for part in off)
+        verdict = "DIFFERS_EXPLAINED" if explained else "DIFFERS"
+        reason = f"ours is {_listed(off)}" + (f". {answer.note}" if answer.note else "")
+        if known is not None and explained:
+            reason = f"{known.text} Here {reason}."
     value = printed["value"]
     return Check(
         claim,
@@ -245,7 +257,7 @@ def _part(name: str, printed: Printed, ours: float) -> Part:
 
 
 def _listed(parts: Iterable[Part]) -> str:
-    return ", ".join(f"{part.name} {part.ours:.6g} where {part.printed} is printed" for part in parts)
+    return ", ".join(f"{part.name} {part.ours:.9g} where {part.printed} is printed" for part in parts)
 
 
 def _relative(ours: float, printed: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from replication.analysis.arithmetic import centred_interval, missing
 from replication.analysis.outcome import Analysis, Context, Findings, Outcome
-from replication.claims import Answer, Check, Claim, claims_of, judge
+from replication.claims import Answer, Check, Claim, Reason, claims_of, judge
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
 from replication.errors import DataError, UserError
@@ -67,8 +67,8 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
     stray = set(findings.answers) - {claim.id for claim in claims}
     if stray:
         raise DataError(f"{analysis.id} answers claims it does not declare: {', '.join(sorted(stray))}")
-    explanations = {claim: e.reason for e in dataset.explanations for claim in e.claims}
-    checks = tuple(_check(claim, findings, dataset, explanations) for claim in claims)
+    reasons = {claim: Reason(e.reason, e.at_most) for e in dataset.explanations for claim in e.claims}
+    checks = tuple(_check(claim, findings, dataset, reasons) for claim in claims)
     return Outcome(
         id=analysis.id,
         kind=analysis.kind,
@@ -84,8 +84,8 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
     )
 
 
-def _check(claim: Claim, findings: Findings, dataset: Dataset, explanations: Mapping[str, str]) -> Check:
+def _check(claim: Claim, findings: Findings, dataset: Dataset, reasons: Mapping[str, Reason]) -> Check:
     answer: Answer | None = findings.answers.get(claim.id)
     if answer is None:
         answer = centred_interval(claim) or missing(dataset, claim.work)
-    return judge(claim, answer, explanations)
+    return judge(claim, answer, reasons)

@@ -34,6 +34,18 @@ __all__ = [
 ]
 
 _LARGEST_TOML = 2_000_000
+_EXPECTED = {  # pydantic's kinds of failure, in words
+    "string_type": "text in quotes",
+    "string_too_short": "some text",
+    "string_pattern_mismatch": "small letters and digits, starting with a letter (a version: 1.0.0)",
+    "list_type": 'a list in square brackets, e.g. ["a", "b"]',
+    "too_short": "at least one entry",
+    "bool_type": "true or false, without quotes",
+    "int_type": "a whole number without quotes",
+    "float_type": "a number without quotes",
+    "dict_type": "a table of names and values",
+    "model_type": "a table of fields",
+}
 Filled = Annotated[str, StringConstraints(min_length=1, max_length=5000, strip_whitespace=True)]
 Short = Annotated[str, StringConstraints(max_length=5000)]
 
@@ -86,10 +98,14 @@ class CorrectionFile(_Record):
 
 
 class Explanation(_Record):
-    """Why our number differs from the printed one. It expires: when a claim no longer differs, a test fails."""
+    """Why our number differs from the printed one, up to the relative difference `at_most`.
+
+    It expires: when a claim no longer differs, a test fails.
+    """
 
     id: Filled
     claims: list[Filled] = Field(min_length=1)
+    at_most: float = Field(gt=0)
     reason: Filled
     evidence: Filled
 
@@ -230,7 +246,8 @@ def _field_problem(model: type[BaseModel], file: str, detail: Mapping[str, objec
     if kind == "extra_forbidden":
         fields = model.model_fields if len(parts) == 1 else ()
         return Problem(file, 0, field, "unknown-field", parts[-1], "a known field", nearest(parts[-1], fields))
-    return Problem(file, 0, field, "field", found, str(detail["msg"]).removeprefix("String ").lower())
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return Problem(file, 0, field, "field", found, _EXPECTED.get(kind, message[:1].lower() + message[1:]))
 
 
 def _line_of(message: str) -> int:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from replication.claims import Answer, Checked, Claim, Missing, Recomputed, judge
+from replication.claims import Answer, Checked, Claim, Missing, Reason, Recomputed, judge
 
 
 def claim(value: str = ".39", **printed: str) -> Claim:
@@ -55,10 +55,13 @@ def test_every_printed_figure_of_a_claim_counts() -> None:
 
 
 def test_a_recorded_reason_explains_a_difference_and_only_a_difference() -> None:
-    reasons = {"work-001": "another rule for missing correlations"}
-    assert judge(claim(), Recomputed(0.5), reasons).verdict == "DIFFERS_EXPLAINED"
-    assert judge(claim(), Recomputed(0.5), reasons).reason == "another rule for missing correlations"
+    reasons = {"work-001": Reason("Another rule for missing correlations.", at_most=0.1)}
+    explained = judge(claim(), Recomputed(0.40), reasons)
+    assert explained.verdict == "DIFFERS_EXPLAINED"
+    assert explained.reason.startswith("Another rule for missing correlations. Here ours is value 0.4 where .39")
     assert judge(claim(), Recomputed(0.39), reasons).verdict == "MATCH"
+    assert judge(claim(), Recomputed(0.50), reasons).verdict == "DIFFERS", "the reason reaches only so far"
+    assert judge(claim(), Recomputed(math.nan), reasons).verdict == "DIFFERS"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""Does engagement carry the link from relationships to achievement? Every rule, every body of data, schools apart."""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.covariance_rules import rule_sentence, rule_table, variants
+from replication.analysis.findings.mediation_update import mediation_updates
+from replication.analysis.findings.school_paths import school_matrix_results
+from replication.analysis.findings.ses import ses_tables
+from replication.analysis.masem import samples45
+from replication.analysis.masem_results import audit_table
+
+
+def run(context: Context) -> Findings:
+    data = context.data
+    found = variants(data)
+    updates, before_after, diagrams, entering = mediation_updates(data)
+    schools, school_tables, school_diagram = school_matrix_results(data)
+    split, continuous = ses_tables(data)
+    return Findings(
+        estimates=(*updates, *schools),
+        tables=(
+            rule_table(found),
+            split,
+            continuous,
+            before_after,
+            entering,
+            audit_table(samples45(data)),
+            *school_tables,
+        ),
+        figures=(*diagrams, school_diagram),
+        sentences=(rule_sentence(found),),
+    )
+
+
+ANALYSIS = Analysis(
+    id="mediation",
+    title="Engagement between relationships and achievement",
+    question="Does engagement carry the link from relationships to achievement, and does the answer depend on a rule?",
+    run=run,
+    kind="finding",
+)
