@@ -94,9 +94,7 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
         id="school-cycle",
         title="School level: do the exploratory paths change with the cycle?",
         columns=("path", "change a decade", "low", "high"),
-        rows=tuple(
-            (" to ".join(ARROWS[name[0]]), float(moving.fit.beta[j]), *map(float, ends[j])) for name, j in slopes
-        ),
+        rows=changes,
         note=f"Likelihood-ratio test of all five: chi-square {test.chi2:.2f} with {test.df} degrees of freedom.",
     )
     estimates = _estimates(paths)
