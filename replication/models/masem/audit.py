@@ -1,0 +1,162 @@
+"""What happened to each correlation that is not simply used: a row, what happened to it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.models.fit import Array, Note
+
+__all__ = ["Audit", "AuditEntry", "StudyCells", "audit_neighbours", "audit_study", "complete_block"]
+
+# Smallest eigenvalue of a correlation matrix below which it counts as not positive definite.
+DEFINITE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One finding. `pair` is "" when it is about a whole study; `row` the input row (-1: none, the cell is empty).
+
+    `code` is one fixed word: variable-absent, missing, missing-value, exact-zero, equal-neighbour,
+    not-positive-definite, sample-size, moderator-missing.
+    """
+
+    study: str
+    pair: str
+    code: str
+    used: bool
+    reason: str
+    r: float = float("nan")
+    row: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Every finding about a set of correlations, in the order of the studies."""
+
+    entries: tuple[AuditEntry, ...] = ()
+
+    def __iter__(self) -> Iterator[AuditEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def of(self, code: str) -> tuple[AuditEntry, ...]:
+        """The findings of one kind."""
+        return tuple(entry for entry in self.entries if entry.code == code)
+
+    @property
+    def unused(self) -> tuple[AuditEntry, ...]:
+        """Correlations that were given and are not used."""
+        return tuple(entry for entry in self.entries if not entry.used and np.isfinite(entry.r))
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The audit in one note a kind, for a fit: how many, which rows, and the first reason in full."""
+        notes = []
+        for code in dict.fromkeys(entry.code for entry in self.entries):
+            found = self.of(code)
+            rows = tuple(sorted(entry.row for entry in found if entry.row >= 0))
+            noun = "entry" if len(found) == 1 else "entries"
+            notes.append(Note(f"audit-{code}", f"{len(found)} {noun} of the audit, first: {_sentence(found[0])}", rows))
+        return tuple(notes)
+
+
+def _sentence(entry: AuditEntry) -> str:
+    return f"study {entry.study}{', ' + entry.pair if entry.pair else ''}: {entry.reason}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyCells:
+    """The cells of one study: which variables are `present (v,)`; `given`, `used` and input `row` of each pair."""
+
+    study: str
+    variables: tuple[str, ...]
+    present: NDArray[np.bool_]
+    given: Array
+    used: NDArray[np.bool_]
+    rows: NDArray[np.int_]
+
+
+def audit_study(cells: StudyCells) -> list[AuditEntry]:
+    """Findings about one study: unused, empty between measured variables, exactly zero, not positive definite."""
+    study, variables, given, used = cells.study, cells.variables, cells.given, cells.used
+    entries = []
+    measured = _measured(len(variables), used)
+    for p, (a, b) in enumerate(combinations(range(len(variables)), 2)):
+        pair, r, row = f"{variables[a]}~~{variables[b]}", float(given[p]), int(cells.rows[p])
+        if np.isfinite(r) and not used[p]:
+            absent = " and ".join(variables[i] for i in (a, b) if not cells.present[i])
+            reason = f"r = {r:g} is not used: {absent} declared absent (no entry on the diagonal)"
+            entries.append(AuditEntry(study, pair, "variable-absent", False, reason, r, row))
+        elif np.isnan(r) and measured[a] and measured[b]:
+            reason = "no correlation is given although both variables have others; the pair is treated as missing"
+            entries.append(AuditEntry(study, pair, "missing", False, reason))
+        if r == 0.0:
+            reason = "r is exactly 0 and may be a placeholder; it is " + ("used" if used[p] else "not used")
+            entries.append(AuditEntry(study, pair, "exact-zero", bool(used[p]), reason, r, row))
+    return entries + _definite(study, variables, given, used)
+
+
+def _measured(count: int, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    first, second = np.triu_indices(count, 1)
+    measured = np.zeros(count, dtype=bool)
+    measured[first[used]] = True
+    measured[second[used]] = True
+    return measured
+
+
+def complete_block(names: Sequence[str], used: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """A largest set of variables all of whose pairs are used, found by leaving out the one with most pairs missing.
+
+    Ties leave out the name that comes last in the alphabet, so that the order of the variables decides nothing.
+    """
+    first, second = np.triu_indices(len(names), 1)
+    linked = np.zeros((len(names), len(names)), dtype=bool)
+    linked[first, second] = linked[second, first] = used
+    kept = [i for i in range(len(names)) if linked[i].any()]
+    while True:
+        lacking = {i: sum(not linked[i, j] for j in kept if j != i) for i in kept}
+        if not any(lacking.values()):
+            return np.array(kept, dtype=int)
+        kept.remove(max(kept, key=lambda i: (lacking[i], names[i])))
+
+
+def _definite(study: str, variables: Sequence[str], given: Array, used: NDArray[np.bool_]) -> list[AuditEntry]:
+    block = complete_block(variables, used)
+    if len(block) < 3:
+        return []
+    first, second = np.triu_indices(len(variables), 1)
+    matrix = np.eye(len(variables))
+    matrix[first, second] = matrix[second, first] = np.where(used, given, 0.0)
+    smallest = float(np.linalg.eigvalsh(matrix[np.ix_(block, block)])[0])
+    if smallest > DEFINITE:
+        return []
+    names = ", ".join(variables[i] for i in block)
+    reason = (
+        f"the correlations of {names} are not positive definite (smallest eigenvalue {smallest:.3g}): random effects "
+        "use them one by one, fixed effects cannot use the study"
+    )
+    return [AuditEntry(study, "", "not-positive-definite", True, reason)]
+
+
+def audit_neighbours(before: StudyCells, here: StudyCells) -> list[AuditEntry]:
+    """Correlations equal to that of the study just before: perhaps parts of one article, or a row entered twice."""
+    entries = []
+    shared = np.isfinite(before.given) & np.isfinite(here.given)
+    same = shared & (before.given == here.given)
+    extent = "all their shared pairs" if np.array_equal(same, shared) else "this pair, not all they share"
+    for p, (a, b) in enumerate(combinations(here.variables, 2)):
+        if same[p]:
+            r = float(here.given[p])
+            reason = f"r = {r:g} equals that of study {before.study} just before, in {extent}"
+            entry = AuditEntry(
+                here.study, f"{a}~~{b}", "equal-neighbour", bool(here.used[p]), reason, r, int(here.rows[p])
+            )
+            entries.append(entry)
+    return entries

@@ -1,0 +1,270 @@
+"""Stage 1 with random effects: the correlations of all studies pooled into one matrix by maximum likelihood.
+
+The model (Cheung 2014): the correlations of study i are `mu + u_i + e_i`, `u_i ~ N(0, T)` between studies, `e_i ~ N(0,
+V_i)` by sampling, over the pairs study i holds. `T` is diagonal, unrestricted or zero. Conventions are those of
+metaSEM's `tssem1(method = "REM")`, so that published analyses come out; where they surprise, a note says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Component, Fit, Heterogeneity, Interval, Note
+from replication.models.literals import BoundRule, SamplingRule, Tau2Structure, check_choice
+from replication.models.masem.audit import Audit
+from replication.models.masem.correlations import CorrelationSet, symmetric
+from replication.models.masem.information import covariance_of_minimum
+from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, Tau2Cells, tau2_cells
+from replication.models.masem.newton import Minimum, minimize
+from replication.models.masem.pooled import PooledCorrelations
+from replication.models.masem.sampling import sampling_covariances
+from replication.models.masem.search import search_likelihood
+from replication.models.prepare import check_level
+
+__all__ = ["RandomPool", "Start", "fit_stage1_random", "likelihood_start"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomPool:
+    """Correlations pooled with random effects.
+
+    `fit` holds the pooled correlations (names like "pos~~neg"), the variances between studies as components of the
+    same names, Q and its test; `tau2 (p, p)` is T; `I2 (p,)` in per cent, by a typical sampling variance.
+    """
+
+    fit: Fit
+    data: CorrelationSet
+    likelihood: RandomEffectsLikelihood
+    minimum: Minimum
+    tau2: Array
+    I2: Array
+    audit: Audit
+
+    @property
+    def minus2loglik(self) -> float:
+        """-2 log likelihood, with all constants."""
+        return -2.0 * self.fit.loglik
+
+    @property
+    def matrix(self) -> Array:
+        """The pooled correlation matrix `(v, v)`."""
+        return symmetric(self.fit.beta)
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters were estimated: correlations, variances and covariances between studies."""
+        return len(self.minimum.theta)
+
+    @property
+    def pooled(self) -> PooledCorrelations:
+        """What stage 2 needs."""
+        n = float(self.data.n.sum())
+        return PooledCorrelations(self.data.variables, self.fit.beta, self.fit.vcov, n, self.audit, self.fit.notes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Where the search begins: means `(p,)` by n, and a moment estimate of each variance `(p,)`."""
+
+    mean: Array
+    tau2: Array
+
+
+def fit_stage1_random(
+    data: CorrelationSet,
+    *,
+    tau2: Tau2Structure = "diagonal",
+    sampling: SamplingRule = "weighted",
+    at_bound: BoundRule = "full-hessian",
+    level: float = 0.95,
+) -> RandomPool:
+    """Pool correlations with random effects (stage 1 of two-stage MASEM), by maximum likelihood.
+
+    Parameters
+    ----------
+    data : the studies
+    tau2 : covariance between studies: "diagonal", "symmetric" (unrestricted) or "zero"
+    sampling : whose correlations stand behind the sampling covariances, see `average_correlations`
+    at_bound : standard errors when a variance is on its bound: "full-hessian" inverts all second derivatives, as
+        metaSEM does; "held" takes that variance as known. A note gives both.
+    level : of the intervals
+
+    Raises
+    ------
+    ModelError
+        a pair no study holds, or more parameters than correlations.
+
+    Source: Cheung (2014), Behavior Research Methods 46, equations 6-9; I2 by Higgins & Thompson (2002), equation 9.
+    """
+    check_choice(tau2, Tau2Structure, "tau2")
+    check_choice(at_bound, BoundRule, "at_bound")
+    check_level(level)
+    _require_every_pair(data)
+    v, notes = sampling_covariances(data, sampling)
+    likelihood, few = _likelihood(data, v, tau2)
+    start = likelihood_start(data, v)
+    minimum = search_likelihood(likelihood, start.mean, start.tau2 if tau2 != "zero" else start.tau2[:0])
+    symmetric_tau2 = tau2 == "symmetric"
+    covariance = covariance_of_minimum(
+        minimum,
+        _parameter_names(data, likelihood.cells),
+        "held" if symmetric_tau2 else at_bound,
+        "the covariance between studies (tau2='symmetric')" if symmetric_tau2 else "",
+    )
+    notes = (*notes, *few, *covariance.notes, *_not_definite(minimum.theta[: len(data.pairs)]))
+    method = {
+        "model": "random effects on correlations, stage 1",
+        "estimator": "ML",
+        "tau2": tau2,
+        "sampling": sampling,
+        "at_bound": at_bound,
+        "test": "z",
+    }
+    audit = data.audit
+    p = len(data.pairs)
+    fit = Fit(
+        method=method,
+        names=data.pairs,
+        beta=minimum.theta[:p],
+        vcov=covariance.vcov[:p, :p],
+        df=np.full(p, np.inf),
+        components=_components(data, likelihood.cells, minimum, covariance.vcov, level),
+        loglik=-0.5 * minimum.at.value,
+        k=int(data.used.sum()),
+        clusters=len(data.studies),
+        level=level,
+        heterogeneity=_homogeneity(data, v),
+        notes=(*notes, *audit.notes),
+        data=data,
+    )
+    t = likelihood.cells.matrix(minimum.theta[p:], p)
+    return RandomPool(fit, data, likelihood, minimum, t, _i_squared(data, v, sampling, np.diag(t)), audit)
+
+
+def _require_every_pair(data: CorrelationSet) -> None:
+    empty = [pair for pair, count in zip(data.pairs, data.studies_per_pair, strict=True) if count == 0]
+    if empty:
+        raise ModelError(
+            f"no study holds {', '.join(empty)}; stage 1 needs every pair. Leave a variable out with "
+            "data.subset([...]), or fit the path model in one stage, which can do without.",
+            partial=dict(zip(data.pairs, data.studies_per_pair.tolist(), strict=True)),
+        )
+
+
+def _likelihood(
+    data: CorrelationSet, v: Array, structure: Tau2Structure
+) -> tuple[RandomEffectsLikelihood, tuple[Note, ...]]:
+    p = len(data.pairs)
+    cells = tau2_cells(np.full(p, structure != "zero"), structure == "symmetric")
+    if p + len(cells.a) > data.used.sum():
+        raise ModelError(
+            f"tau2={structure!r} needs {p + len(cells.a)} parameters, but only {int(data.used.sum())} correlations "
+            "are used; take tau2='diagonal' or 'zero', or fewer variables."
+        )
+    y = np.where(data.used, data.given, 0.0)
+    likelihood = RandomEffectsLikelihood(y, data.used, v, SaturatedMean(len(data.studies), p), cells)
+    return likelihood, _few_studies(data) if structure != "zero" else ()
+
+
+def likelihood_start(data: CorrelationSet, v: Array) -> Start:
+    """Start values: the n-weighted mean of each correlation and the moment estimate of DerSimonian & Laird of its
+
+    variance, kept off zero. Pairs no study holds start at 0.
+    """
+    used = data.used
+    variance = np.diagonal(v, axis1=1, axis2=2)
+    w = np.where(used, 1.0 / variance, 0.0)
+    y = np.where(used, data.given, 0.0)
+    total = np.maximum(w.sum(axis=0), np.finfo(float).tiny)
+    mean = (w * y).sum(axis=0) / total
+    q = (w * np.where(used, y - mean, 0.0) ** 2).sum(axis=0)
+    scale = total - (w**2).sum(axis=0) / total
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moment = (q - (used.sum(axis=0) - 1)) / scale
+    typical = used.sum(axis=0) / total
+    return Start(mean, np.where(moment > 0.2 * typical, moment, 0.2 * typical))
+
+
+def _few_studies(data: CorrelationSet) -> tuple[Note, ...]:
+    counts = data.studies_per_pair
+    few = [f"{pair} ({count})" for pair, count in zip(data.pairs, counts, strict=True) if count < 3]
+    if not few:
+        return ()
+    message = (
+        f"too few studies to say how correlations vary between studies: {', '.join(few)}; lean on neither tau2 nor I2."
+    )
+    return (Note("few-studies", message),)
+
+
+def _parameter_names(data: CorrelationSet, cells: Tau2Cells) -> tuple[str, ...]:
+    return data.pairs + _component_names(data, cells)
+
+
+def _component_names(data: CorrelationSet, cells: Tau2Cells) -> tuple[str, ...]:
+    pairs = data.pairs
+    return tuple(pairs[a] if a == b else f"{pairs[b]}, {pairs[a]}" for a, b in zip(cells.a, cells.b, strict=True))
+
+
+def _components(
+    data: CorrelationSet, cells: Tau2Cells, minimum: Minimum, vcov: Array, level: float
+) -> tuple[Component, ...]:
+    p = len(data.pairs)
+    crit = float(stats.norm.ppf(0.5 + level / 2))
+    found = []
+    for i, name in enumerate(_component_names(data, cells)):
+        estimate, held = float(minimum.theta[p + i]), bool(minimum.held[p + i])
+        variance = vcov[p + i, p + i]
+        se = float(np.sqrt(variance)) if variance > 0 and not held else float("nan")
+        reason = "" if np.isfinite(se) else "no standard error on the bound"
+        interval = Interval(estimate - crit * se, estimate + crit * se, level, "wald", reason)
+        found.append(Component(name, estimate, se, interval, held))
+    return tuple(found)
+
+
+def _homogeneity(data: CorrelationSet, v: Array) -> Heterogeneity:
+    """Multivariate Q: are all studies' correlations equal but for sampling? (Becker 1992)."""
+    p = len(data.pairs)
+    y = np.where(data.used, data.given, 0.0)
+    none = tau2_cells(np.zeros(p, dtype=bool), False)
+    zero = RandomEffectsLikelihood(y, data.used, v, SaturatedMean(len(data.studies), p), none)
+    minimum = minimize(zero, likelihood_start(data, v).mean)
+    df = int(data.used.sum()) - p
+    constant = _constant(data, v)
+    q = minimum.at.value - constant
+    if df == 0 or not np.isfinite(q):
+        return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
+    return Heterogeneity(q, df, float(stats.chi2.sf(q, df)), max(0.0, 100.0 * (q - df) / q), q / df)
+
+
+def _constant(data: CorrelationSet, v: Array) -> float:
+    """The part of -2 log likelihood without residuals, at T = 0."""
+    used = data.used
+    both = used[:, :, None] & used[:, None, :]
+    padded = np.where(both, v, np.eye(used.shape[1]))
+    return float(np.linalg.slogdet(padded)[1].sum() + used.sum() * np.log(2 * np.pi))
+
+
+def _i_squared(data: CorrelationSet, v: Array, sampling: SamplingRule, tau2: Array) -> Array:
+    """I2 `(p,)` in per cent: tau2 over tau2 plus a typical sampling variance.
+
+    With a mean behind the sampling covariances every study has a sampling variance for every pair, and metaSEM
+    counts them all; with `individual` only the studies that hold the pair.
+    """
+    counted = data.used if sampling == "individual" else np.ones_like(data.used)
+    w = np.where(counted, 1.0 / np.diagonal(v, axis1=1, axis2=2), 0.0)
+    total = w.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        typical = (counted.sum(axis=0) - 1) * total / (total**2 - (w**2).sum(axis=0))
+        return np.asarray(np.clip(100.0 * tau2 / (tau2 + typical), 0.0, 100.0))
+
+
+def _not_definite(r: Array) -> tuple[Note, ...]:
+    smallest = float(np.linalg.eigvalsh(symmetric(r))[0])
+    if smallest > 0:
+        return ()
+    message = f"the pooled correlation matrix is not positive definite (smallest eigenvalue {smallest:.3g})."
+    return (Note("pooled-not-positive-definite", message),)

@@ -1,0 +1,163 @@
+"""Stage 1 with fixed effects: one correlation matrix behind all studies, by multigroup maximum likelihood.
+
+Every study must hold a complete, positive definite matrix of the variables it uses. Where a study lacks single
+correlations between variables it holds, the variable with most of them missing is left out, and the result says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Fit, Heterogeneity, Note
+from replication.models.masem.audit import DEFINITE, Audit, complete_block
+from replication.models.masem.correlations import CorrelationSet, pair_indices, symmetric
+from replication.models.masem.fit_indices import FitIndices, Misfit, Rmsea, fit_indices, srmr
+from replication.models.masem.information import covariance_of_minimum
+from replication.models.masem.newton import Minimum, minimize
+from replication.models.masem.pooled import PooledCorrelations
+from replication.models.masem.wishart import CommonCorrelation
+from replication.models.prepare import check_level
+
+__all__ = ["FixedPool", "fit_stage1_fixed"]
+
+Held = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedPool:
+    """Correlations pooled as one common matrix: `fit` holds them, `indices` test whether it fits all studies."""
+
+    fit: Fit
+    data: CorrelationSet
+    minimum: Minimum
+    indices: FitIndices
+    audit: Audit
+
+    @property
+    def matrix(self) -> Array:
+        """The pooled correlation matrix `(v, v)`."""
+        return symmetric(self.fit.beta)
+
+    @property
+    def pooled(self) -> PooledCorrelations:
+        """What stage 2 needs."""
+        n = float(self.data.n.sum())
+        return PooledCorrelations(self.data.variables, self.fit.beta, self.fit.vcov, n, self.audit, self.fit.notes)
+
+
+def fit_stage1_fixed(data: CorrelationSet, *, level: float = 0.95) -> FixedPool:
+    """Pool correlations as one common matrix (stage 1 of fixed-effects MASEM) and test whether it fits all studies.
+
+    Raises
+    ------
+    ModelError
+        a pair no study holds in a complete matrix, or a study whose matrix is not positive definite.
+
+    Source: Cheung & Chan (2005), Psychological Methods 10; standard errors by the observed information.
+    """
+    check_level(level)
+    held, notes = _complete_variables(data)
+    used = held[:, pair_indices(len(data.variables))[0]] & held[:, pair_indices(len(data.variables))[1]]
+    empty = [pair for pair, count in zip(data.pairs, used.sum(axis=0), strict=True) if count == 0]
+    if empty:
+        raise ModelError(
+            f"no study holds {', '.join(empty)} within a complete matrix; leave a variable out with data.subset([...])."
+        )
+    matrices = symmetric(np.where(used, data.given, 0.0))
+    _require_definite(data, matrices)
+    objective = CommonCorrelation(matrices, held, data.n)
+    minimum = minimize(objective, _start(data, used))
+    covariance = covariance_of_minimum(minimum, data.pairs)
+    audit = data.audit
+    indices = _indices(data, matrices, used, minimum.theta, minimum.at.value + _offset(data.n, held))
+    fit = Fit(
+        method={"model": "fixed effects on correlation matrices, stage 1", "estimator": "ML", "test": "z"},
+        names=data.pairs,
+        beta=minimum.theta,
+        vcov=covariance.vcov,
+        df=np.full(len(minimum.theta), np.inf),
+        components=(),
+        loglik=float("nan"),
+        k=int(used.sum()),
+        clusters=len(data.studies),
+        level=level,
+        heterogeneity=_heterogeneity(indices),
+        notes=(*notes, *covariance.notes, _offset_note(indices.chi2, minimum.at.value), *audit.notes),
+        data=data,
+    )
+    return FixedPool(fit, data, minimum, indices, audit)
+
+
+def _complete_variables(data: CorrelationSet) -> tuple[Held, list[Note]]:
+    """Which variables `(k, v)` of each study form a complete matrix."""
+    held = np.zeros((len(data.studies), len(data.variables)), dtype=bool)
+    rows: list[int] = []
+    lost: list[str] = []
+    first, second = pair_indices(len(data.variables))
+    used = data.used
+    for i, study in enumerate(data.studies):
+        held[i, complete_block(data.variables, used[i])] = True
+        for p in np.flatnonzero(used[i] & ~(held[i, first] & held[i, second])):
+            lost.append(f"{data.pairs[p]} of study {study}")
+            rows.append(int(data.rows[i, p]))
+    if not lost:
+        return held, []
+    shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    message = f"fixed effects need complete matrices; left out for lack of their neighbours: {shown}."
+    return held, [Note("excluded-rows", message, tuple(sorted(rows)))]
+
+
+def _require_definite(data: CorrelationSet, matrices: Array) -> None:
+    smallest = np.linalg.eigvalsh(matrices)[:, 0]
+    bad = [f"{data.studies[i]} ({smallest[i]:.2g})" for i in np.flatnonzero(smallest <= DEFINITE)]
+    if bad:
+        raise ModelError(
+            f"the correlation matrix of study {', '.join(bad)} is not positive definite (smallest eigenvalue in "
+            "parentheses), so fixed effects have no likelihood for it; correct it, or leave the study out "
+            "with data.select."
+        )
+
+
+def _start(data: CorrelationSet, used: Held) -> Array:
+    """The n-weighted mean correlations, drawn towards 0 until they form a positive definite matrix."""
+    mean = (data.n @ np.where(used, data.given, 0.0)) / (data.n @ used)
+    while np.linalg.eigvalsh(symmetric(mean))[0] < 0.05:
+        mean = 0.9 * mean
+    return np.asarray(mean)
+
+
+def _offset(n: Array, held: Held) -> float:
+    """What OpenMx's chi-square differs by from the likelihood ratio: its saturated model is not scaled by (n-1)/n."""
+    return float(held.sum(axis=1) @ (1.0 + n * np.log1p(-1.0 / n)))
+
+
+def _offset_note(chi2: float, ratio: float) -> Note:
+    message = (
+        f"chi-square is {chi2:.4f}, as metaSEM prints it; the likelihood ratio itself is {ratio:.4f} (OpenMx scales "
+        "the matrices by (n - 1) / n in the model, but not in the saturated model it is compared with)."
+    )
+    return Note("chi-square-convention", message)
+
+
+def _indices(data: CorrelationSet, matrices: Array, used: Held, r: Array, chi2: float) -> FitIndices:
+    n, k = float(data.n.sum()), len(data.studies)
+    baseline = float(-data.n @ np.linalg.slogdet(matrices)[1])
+    cells = int(used.sum())
+    residuals = np.array([srmr(data.given[i, used[i]], r[used[i]]) for i in range(k)])
+    counted = used.any(axis=1)
+    weight = np.where(counted, data.n - 1, 0.0)
+    residual = float(np.nansum(weight * np.where(counted, residuals, 0.0)) / weight.sum())
+    how = Rmsea(divisor=n - 1, interval_divisor=n - k, groups=k)
+    return fit_indices(Misfit(n, chi2, cells - len(r), baseline, cells, residual), how)
+
+
+def _heterogeneity(indices: FitIndices) -> Heterogeneity:
+    """The test that one matrix fits all studies, in the words of heterogeneity: Q is the chi-square."""
+    q, df = indices.chi2, indices.df
+    if df == 0:
+        return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
+    return Heterogeneity(q, df, indices.p, max(0.0, 100.0 * (q - df) / q) if q > 0 else 0.0, q / df)
