@@ -23,12 +23,12 @@ from replication.printed import parse_printed
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["Stack", "check_cells", "schema_for", "stack", "typed"]
+__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"\d{1,15}")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
-_VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
+VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
 _COMMA = re.compile(r"[+-]?\d*,\d+")
 _EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf"}
 _LONGEST_CELL = 20_000
@@ -167,7 +167,7 @@ def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:
             _Rule("key", "an id of letters, digits, _ - or ., starting with a letter", _optional(_full(_KEY)), _nothing)
         )
     elif column.kind == "version":
-        rules.append(_Rule("version", "a version such as 1.0.0", _optional(_full(_VERSION)), _nothing))
+        rules.append(_Rule("version", "a version such as 1.0.0", _optional(_full(VERSION)), _nothing))
     elif column.kind in ("word", "words"):
         rules.append(_word_rule(column, vocabulary))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -41,9 +41,16 @@ _CHECKED = (
 
 
 def check_works(
-    works: Mapping[str, Work], references: Mapping[str, Reference], vocabulary: Vocabulary, bib: str
+    works: Mapping[str, Work],
+    references: Mapping[str, Reference],
+    vocabulary: Vocabulary,
+    bib: str,
+    folders: Collection[str],
 ) -> list[Problem]:
-    """Folder, record and bibliography name the same works, in words of the vocabulary."""
+    """Folder, record and bibliography name the same works, in words of the vocabulary.
+
+    `references` are empty where the bibliography cannot be read, which is said elsewhere.
+    """
     problems = []
     for folder, work in works.items():
         file = f"{folder}/work.toml"
@@ -54,10 +61,10 @@ def check_works(
             if value not in known:
                 hint = nearest(value, known)
                 problems.append(Problem(file, 0, name, "word", shown(value), f"a word of [{name}]", hint))
-        if folder not in references:
+        if references and folder not in references:
             hint = f"add an entry @article{{{folder}, …}} to {bib}"
             problems.append(Problem(file, 0, "key", "no-reference", shown(folder), f"a key of {bib}", hint))
-    lost = [key for key in references if key not in works]
+    lost = [key for key in references if key not in folders]
     return problems + [
         Problem(bib, 0, key, "no-folder", shown(key), f"a folder {key}/ with a work.toml", "add it") for key in lost
     ]

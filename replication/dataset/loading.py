@@ -15,7 +15,7 @@ import pandas as pd
 
 from replication.dataset import checking
 from replication.dataset.bibliography import read_bibliography
-from replication.dataset.cells import Stack, check_cells, stack, typed
+from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed
 from replication.dataset.columns import TABLES
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, nearest, shown
@@ -81,6 +81,7 @@ class _Folder:
 
     root: Path
     vocabulary: Vocabulary
+    folders: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     works: dict[str, Work] = field(default_factory=dict)
     raws: dict[str, list[RawTable]] = field(default_factory=dict)
@@ -125,7 +126,7 @@ def check_dataset(root: Path) -> Checked:
     folder.problems += problems
     _walk(folder)
     _check_tables(folder)
-    folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib")
+    folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
     _cross_check(folder)
     article = _parsed(folder, ArticleFile, "article/statements.toml")
     traps = _parsed(folder, TrapFile, "traps.toml")
@@ -204,6 +205,7 @@ def _unknown_file(file: str, name: str, known: tuple[str, ...]) -> Problem:
 
 
 def _work_folder(folder: _Folder, path: Path) -> None:
+    folder.folders.add(path.name)
     if not (path / "work.toml").exists():
         folder.problems.append(_missing(f"{path.name}/work.toml"))
     for item in sorted(path.iterdir()):
@@ -323,10 +325,17 @@ def _check_effects(folder: _Folder, file: str, frame: pd.DataFrame) -> None:
 
 def _version(folder: _Folder) -> str:
     path = folder.root / "VERSION"
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         folder.problems.append(_missing("VERSION"))
         return ""
-    return path.read_text(encoding="utf-8", errors="replace").strip()
+    content = read_bytes(path, "VERSION")
+    if isinstance(content, Problem):
+        folder.problems.append(content)
+        return ""
+    version = content.decode("utf-8", errors="replace").strip()
+    if not VERSION.fullmatch(version):
+        folder.problems.append(Problem("VERSION", 1, "", "version", shown(version), "a version such as 1.0.0"))
+    return version
 
 
 def _join(folder: _Folder) -> Mapping[str, pd.DataFrame]:

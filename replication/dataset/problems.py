@@ -35,8 +35,9 @@ class Problem:
     def place(self) -> str:
         """File, row and column, as a reader would look them up."""
         row = f", row {self.row}" if self.row else ""
-        column = f", column {self.column}" if self.column else ""
-        return f"{self.file}{row}{column}"
+        word = "field" if self.file.endswith(".toml") else "column"
+        column = f", {word} {_name(self.column)}" if self.column else ""
+        return f"{_name(self.file)}{row}{column}"
 
     def __str__(self) -> str:
         found = f"found {self.found}; " if self.found else ""
@@ -53,12 +54,24 @@ def shown(value: object) -> str:
     >>> shown("1\\u202e2")
     '"1<U+202E>2"'
     """
-    text = "" if value is None else str(value)
+    text = _text(value)
     if len(text) <= _LONGEST and text.isprintable():
         return f'"{text}"'
     cut = text[:_LONGEST]
     safe = "".join(c if unicodedata.category(c)[0] != "C" else f"<U+{ord(c):04X}>" for c in cut)
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
+
+
+def _name(text: str) -> str:
+    """A file or column name, safe to print: as it is where it is plain, else as `shown` shows it."""
+    return text if len(text) <= 3 * _LONGEST and text.isprintable() else shown(text)
+
+
+def _text(value: object) -> str:
+    try:
+        return "" if value is None else str(value)
+    except RecursionError:
+        return "values nested too deeply"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

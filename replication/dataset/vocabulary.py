@@ -37,7 +37,7 @@ class Vocabulary:
             if not isinstance(words, Mapping):
                 raise TypeError(f"[{name}] must be a table of words")
             if name == "construct":
-                constructs = {word: Construct(name=word, **fields) for word, fields in words.items()}
+                constructs = {str(word): _construct(str(word), fields) for word, fields in words.items()}
             else:
                 lists[name] = {str(word): str(meaning) for word, meaning in words.items()}
         lists["construct"] = {name: construct.label for name, construct in constructs.items()}
@@ -50,3 +50,13 @@ class Vocabulary:
     def expected_sign(self, a: str, b: str) -> int:
         """+1 or -1: the sign expected of a correlation if good goes with good."""
         return self.constructs[a].valence * self.constructs[b].valence
+
+
+def _construct(name: str, fields: Mapping[str, object]) -> Construct:
+    try:
+        construct = Construct(name=name, **fields)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"[construct.{name}] must have label, label_nb, short, side and valence") from None
+    if construct.valence not in (-1, 1):
+        raise TypeError(f"[construct.{name}] valence must be 1 or -1")
+    return construct

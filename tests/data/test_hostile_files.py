@@ -1,0 +1,237 @@
+"""Bad input of every kind becomes a line with file, row, column, found, expected: never a traceback or a lost study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from replication.dataset import load_dataset
+from replication.errors import DataError
+from tests.data.small import EFFECTS, SAMPLES, Small
+
+E = "alpha2020/effects.csv"
+
+
+def changed(old: str, new: str) -> Callable[[Small], None]:
+    return lambda small: small.replace(E, old, new)
+
+
+def content(file: str, text: str | bytes) -> Callable[[Small], None]:
+    return lambda small: small.write(file, text)
+
+
+BAD: dict[str, tuple[Callable[[Small], None], str]] = {
+    "a word for a number": (
+        changed(",.35,", ",strong,"),
+        'alpha2020/effects.csv, row 2, column value: found "strong"; expected a number with a decimal point',
+    ),
+    "a decimal comma": (
+        changed(",.35,", ',"0,35",'),
+        'row 2, column value: found "0,35"; expected a number with a decimal point [number] → '
+        'decimal comma or thousands? write "0.35"',
+    ),
+    "NaN as a word": (changed(",.35,", ",NaN,"), "leave the cell empty when the number is unknown"),
+    "N/A as a word": (changed(",.35,", ",n/a,"), "leave the cell empty when the number is unknown"),
+    "infinity": (changed(",.35,", ",inf,"), 'column value: found "inf"'),
+    "an overflowing number": (changed(",.35,", ",1e999,"), "found "),
+    "r above 1": (changed(",.35,", ",35,"), "expected a correlation between -1 and 1 [range] → is the decimal point"),
+    "r below -1": (changed(",-.20,", ",-20,"), "row 3, column value"),
+    "n below 4": (changed(",.35,120,", ",.35,3,"), 'column n: found "3"; expected at least 4'),
+    "n with a thousands separator": (changed(",.35,120,", ',.35,"1,200",'), "column n"),
+    "n above the sample's": (changed(",.35,120,", ",.35,1200,"), "expected at most the sample's n, 120"),
+    "a required cell empty": (changed(",.35,", ",,"), "this cell must be filled"),
+    "an unknown word": (changed("negative,", "engagment,"), 'did you mean "engagement"?'),
+    "an unknown informant": (changed(",teacher,", ",teachers,"), 'did you mean "teacher"?'),
+    "an unknown sample": (changed("e1,alpha2020_s1", "e1,alpha2020_s9"), 'did you mean "alpha2020_s1"?'),
+    "a duplicate id": (changed("alpha2020-e2", "alpha2020-e1"), "expected each id once [duplicate-id] → row 2 has it"),
+    "an id of another work": (changed("alpha2020-e1", "beta2021-e1"), "expected an id used nowhere else"),
+    "an id with odd characters": (changed("alpha2020-e1", "alpha 2020/e1"), "an id of letters, digits"),
+    "an unknown column": (changed("locator", "locater"), 'did you mean "locator"?'),
+    "a missing column": (changed(",value,", ",size,"), "column value: found no such column"),
+    "a column twice": (changed("informant_b", "informant_a"), "found the column twice; expected once"),
+    "a row too long": (changed("doi:10/x,Table 2,table,1.0.0,\n", "doi:10/x,a, b,Table 2,table,1.0.0,\n"), "in double"),
+    "a row too short": (changed(",-.20,118,teacher", ",-.20"), "expected 14 cells, as in the header"),
+    "a bad version": (changed("1.0.0", "first"), "expected a version such as 1.0.0"),
+    "an unknown work in used_in": (
+        content(E, EFFECTS.replace(",note", ",used_in").replace("1.0.0,\n", "1.0.0,alpha2O20\n")),
+        'did you mean "alpha2020"?',
+    ),
+    "an interval beside the value": (
+        content(E, EFFECTS.replace(",note", ",ci_low").replace("1.0.0,\n", "1.0.0,.4\n")),
+        "expected an interval around",
+    ),
+    "a formula cell": (changed("Table 2", "=HYPERLINK(1)"), "a spreadsheet would run this cell"),
+    "semicolons": (content(E, EFFECTS.replace(",", ";")), "found columns separated by semicolons; expected commas"),
+    "tabs": (content(E, EFFECTS.replace(",", "\t")), "found columns separated by tabs"),
+    "Latin-1 bytes": (content(E, EFFECTS.replace("Table", "Tabelle ü").encode("latin-1")), "the byte 0xFC, which is"),
+    "UTF-16": (content(E, EFFECTS.encode("utf-16")), "found UTF-16 text; expected UTF-8 text"),
+    "a NUL character": (content(E, EFFECTS.replace("Table", "Ta\x00le")), "found a NUL character"),
+    "an empty file": (content(E, ""), "found an empty file; expected a header and rows"),
+    "blank lines only": (content(E, "\n\n \n"), "found an empty file"),
+    "a header only": (content(E, EFFECTS.splitlines()[0] + "\n"), "found a header only"),
+    "a half-written row": (content(E, EFFECTS[:-40]), "the file was cut off: save it again"),
+    "a half-written quote": (content(E, EFFECTS + 'alpha2020-e3,"alpha'), "found a quote that is never closed"),
+    "a quote in a cell": (
+        content(E, EFFECTS.replace("Table 2", '"Table" 2', 1)),
+        "found a quote in the middle of a cell",
+    ),
+    "a huge field": (changed("Table 2", "x" * 30_000), "expected at most 20000 letters"),
+    "bidirectional text": (changed(",positive,", ",posi\u202etive,"), "posi<U+202E>tive"),
+    "control characters": (changed(",positive,", ",posi\x1b[31mtive,"), "posi<U+001B>[31mtive"),
+    "broken TOML": (content("alpha2020/work.toml", "key = alpha2020\n"), "expected TOML"),
+    "deep TOML": (content("alpha2020/work.toml", "key = " + "[" * 5000 + "]" * 5000), "alpha2020/work.toml"),
+    "deeply nested TOML names": (
+        content("alpha2020/work.toml", "a" + ".a" * 20_000 + " = 1"),
+        "expected a known field",
+    ),
+    "a header of one huge word": (content(E, "a" * 3_000_000), "letters); expected a column of effects.csv"),
+    "an invisible letter in a header": (changed("sample_id", "sample_id\u200b"), '"sample_id<U+200B>"'),
+    "a mean of an unknown sample": (
+        content(
+            "alpha2020/descriptives.csv",
+            "sample_id,variable,measure,mean,reading,since\nalpha2020_s2,positive,total,3.1,table,1.0.0\n",
+        ),
+        'did you mean "alpha2020_s1"?',
+    ),
+    "a recipe of an unknown sample": (
+        content(
+            "alpha2020/recipes.toml",
+            '[[recipe]]\nsample = "alpha2020_s2"\nsource = "y"\nfile = ["z"]\nverified = "no"\n'
+            '[[recipe.measure]]\nvariable = "positive"\nmeasure = "a"\nitems = ["A"]\n'
+            '[[recipe.measure]]\nvariable = "engagement"\nmeasure = "b"\nitems = ["B"]\n',
+        ),
+        'did you mean "alpha2020_s1"?',
+    ),
+    "TOML with an unknown field": (
+        lambda s: s.write("alpha2020/work.toml", (s.root / "alpha2020/work.toml").read_text() + 'rolle = "x"\n'),
+        'did you mean "role"?',
+    ),
+    "TOML with a wrong type": (
+        lambda s: s.replace("alpha2020/work.toml", 'role = "primary"', "role = 5"),
+        "alpha2020/work.toml, field role",
+    ),
+    "TOML with an unknown word": (
+        lambda s: s.replace("alpha2020/work.toml", '"primary"', '"primry"'),
+        'did you mean "primary"?',
+    ),
+    "a key that is not the folder": (
+        lambda s: s.replace("alpha2020/work.toml", "alpha2020", "alpha2021"),
+        'expected the folder\'s name, "alpha2020"',
+    ),
+    "no work.toml": (lambda s: (s.root / "alpha2020/work.toml").unlink(), "restore it from version control"),
+    "no samples": (lambda s: (s.root / "alpha2020/samples.csv").unlink(), "alpha2020/samples.csv: found no such file"),
+    "a file of another name": (content("alpha2020/effect.csv", EFFECTS), 'did you mean "effects.csv"?'),
+    "a folder in the place of a file": (lambda s: (s.root / "alpha2020/measures.csv").mkdir(), "found a folder"),
+    "a symbolic link": (lambda s: link(s.root / "alpha2020/measures.csv", "/etc/passwd"), "copy the file here instead"),
+    "a linked work": (lambda s: link(s.root / "gamma2022", "/etc"), "gamma2022"),
+    "no bibliography entry": (
+        content("references.bib", "@article{beta2021,\n title={x}\n}\n"),
+        "add an entry @article",
+    ),
+    "a broken bibliography": (
+        content("references.bib", "@article{alpha2020,\n title = {x\n"),
+        "missing brace or comma",
+    ),
+    "an entry without a folder": (
+        lambda s: s.write(
+            "references.bib", (s.root / "references.bib").read_text() + "@misc{gamma2022,\n title={x}\n}\n"
+        ),
+        "expected a folder gamma2022/",
+    ),
+    "an empty VERSION": (content("VERSION", ""), "VERSION"),
+    "a broken vocabulary": (content("vocabulary.toml", "[kind\n"), "vocabulary.toml"),
+    "a vocabulary without a list": (content("vocabulary.toml", '[kind]\nbook = "b"\n'), "found no such list"),
+    "a claim that is no number": (
+        lambda s: s.replace("alpha2020/claims.csv", ",.34,", ",about a third,"),
+        "expected a number as printed",
+    ),
+    "a claim of another work": (
+        lambda s: s.replace("alpha2020/claims.csv", "alpha2020-001", "beta2021-001"),
+        "expected alpha2020-001",
+    ),
+    "a recipe without measures": (
+        content("alpha2020/recipes.toml", '[[recipe]]\nsample = "x"\nsource = "y"\nfile = ["z"]\nverified = "no"\n'),
+        "found no such field; expected the field measure",
+    ),
+    "an answer without a reason": (
+        content("alpha2020/answers.toml", '[[answer]]\nrule = "sign"\nrows = ["alpha2020-e1"]\nwho = "me"\n'),
+        "expected the field reason",
+    ),
+}
+
+
+def link(path: Path, target: str) -> None:
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_gets_a_line_that_helps(small: Small, kind: str) -> None:
+    spoil, expected = BAD[kind]
+    spoil(small)
+    checked = small.check()
+    lines = [str(problem) for problem in checked.problems]
+    assert any(expected in line for line in lines), "\n".join(lines)
+    assert checked.errors and checked.dataset is None
+    for problem, line in zip(checked.problems, lines, strict=True):
+        assert problem.file and problem.found and problem.expected, line
+        assert re.match(r"[^,:]+(, row \d+)?(, (column|field) [^:]+)?: ", line)
+        assert line.isprintable()
+
+
+def test_a_broken_dataset_is_no_dataset(small: Small) -> None:
+    small.replace(E, ",.35,", ",strong,")
+    with pytest.raises(DataError, match="the dataset has 1 problem; nothing was computed"):
+        load_dataset(small.root)
+
+
+def test_the_small_dataset_itself_is_whole(small: Small) -> None:
+    assert small.lines() == []
+    assert len(load_dataset(small.root).effects) == 4
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_accepted(small: Small) -> None:
+    small.write(E, b"\xef\xbb\xbf" + EFFECTS.replace("\n", "\r\n").encode())
+    assert small.lines() == []
+
+
+def test_spaces_around_cells_are_accepted(small: Small) -> None:
+    small.replace(E, ",.35,", ", .35 ,")
+    assert small.lines() == []
+    assert load_dataset(small.root).effects["value"].iloc[0] == 0.35
+
+
+def test_all_problems_of_all_files_come_at_once(small: Small) -> None:
+    small.replace(E, ",.35,", ",strong,")
+    small.replace("beta2021/effects.csv", "negative,", "engagment,")
+    small.replace("alpha2020/claims.csv", ",.34,", ",a third,")
+    files = {problem.file for problem in small.check().problems}
+    assert files == {E, "beta2021/effects.csv", "alpha2020/claims.csv"}
+
+
+def test_a_file_without_a_last_line_end_is_a_warning(small: Small) -> None:
+    small.write(E, EFFECTS.rstrip("\n"))
+    checked = small.check()
+    assert checked.dataset is not None
+    assert [problem.rule for problem in checked.problems] == ["no-line-end"]
+
+
+def test_many_repeated_rows_are_all_counted(small: Small) -> None:
+    """A short file of one bad row over and over: every row is reported, 200 are shown."""
+    header, row, _ = EFFECTS.splitlines()
+    small.write(E, header + "\n" + (row.replace(".35", "much") + "\n") * 3000)
+    problems = small.check().problems
+    assert sum(problem.rule == "number" for problem in problems) == 3000
+    assert sum(problem.rule == "duplicate-id" for problem in problems) == 2999
+    with pytest.raises(DataError) as error:
+        load_dataset(small.root)
+    assert len(str(error.value).splitlines()) == 202
+    assert "and 5799 more problems" in str(error.value)
+
+
+def test_units_that_stand_beside_each_other_stay_apart(small: Small) -> None:
+    small.write("alpha2020/samples.csv", SAMPLES.replace("student", "school"))
+    units = load_dataset(small.root).effects.groupby("work")["unit"].first().to_dict()
+    assert units == {"alpha2020": "school", "beta2021": "student"}
