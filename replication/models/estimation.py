@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method, TestMethod
@@ -15,6 +16,7 @@ from replication.models.weighted import (
     coefficients,
     cross,
     log_likelihood,
+    raw_effects,
     rss,
     trace_P,
     weighted_at,
@@ -60,6 +62,8 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
     fit = weighted_at(sets, tau2.value[:, None])
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
+    if method == "REML":
+        loglik = loglik + 0.5 * weighted_with(sets, np.ones_like(sets.v)).logdet
     df = np.broadcast_to((sets.k - sets.p)[:, 0], tau2.value.shape)
     solved = coefficients(sets, fit)
     gamma, cov = solved.gamma, solved.cov
@@ -71,7 +75,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
         tau2,
         gamma[:, 0],
         cov[:, 0],
-        _scale(residual[:, 0] / df, test),
+        _scale(np.where(_perfect(sets, fit), 0.0, residual)[:, 0] / df, test),
         np.full(df.shape, np.inf) if test == "z" else df,
         loglik[:, 0],
         q_statistics(sets, tau2.value, method),
@@ -84,6 +88,13 @@ def _with_user_weights(sets: EffectSets, fit: Weighted, weights: Array) -> tuple
     solved = coefficients(sets, user)
     meat = cross(user, user.w / fit.w)
     return solved.gamma, solved.inverse @ meat @ solved.inverse.mT
+
+
+def _perfect(sets: EffectSets, fit: Weighted) -> NDArray[np.bool_]:
+    """Whether all effects lie on the fitted model but for rounding `(B, 1)`."""
+    y = raw_effects(sets)
+    largest = np.vecdot(fit.w * y, sets.counts * y)
+    return np.asarray(rss(fit) <= (16.0 * np.finfo(float).eps) ** 2 * largest)
 
 
 def _scale(residual_mean_square: Array, test: TestMethod) -> Array:

@@ -15,7 +15,7 @@ from scipy import special
 
 from replication.errors import ModelError
 from replication.models.estimation import Estimates, estimate_sets
-from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.fit import Component, Fit, Heterogeneity, Note
 from replication.models.intervals import q_profile
 from replication.models.literals import Tau2Method, TestMethod, check_choice
 from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
@@ -81,7 +81,7 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     _refuse_infinite_weights(data, sets, estimates.tau2)
     T = basis.to_beta
     beta = T @ (sets.start[0] + estimates.gamma[0])
-    scale, scale_notes = _scale(data, beta, float(estimates.scale[0]))
+    scale = float(estimates.scale[0])
     heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
     return Fit(
         method={
@@ -100,18 +100,10 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         heterogeneity=heterogeneity,
         notes=notes
         + _tau2_notes(estimates.tau2, choices.tau2)
-        + scale_notes
+        + _scale_notes(scale)
         + _r2_notes(data, heterogeneity, choices.tau2),
         data=data,
     )
-
-
-def _scale(data: EffectData, beta: Array, scale: float) -> tuple[float, tuple[Note, ...]]:
-    """The scale of the covariance, exactly 0 with a note where rounding alone keeps effects off the fitted model."""
-    if scale > 1e-20 or np.abs(data.y - data.x @ beta).max() > 16 * np.finfo(float).eps * np.abs(data.y).max():
-        return scale, ()
-    message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
-    return 0.0, (Note("perfect-fit", message),)
 
 
 def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
@@ -204,3 +196,10 @@ def _r2_notes(data: EffectData, heterogeneity: Heterogeneity, method: Tau2Method
         return ()
     reason = "the design has no intercept, or tau2 is 0 without moderators already: nothing to account for."
     return (Note("r2-undefined", f"R2 is not defined: {reason}"),)
+
+
+def _scale_notes(scale: float) -> tuple[Note, ...]:
+    if scale > 0.0:
+        return ()
+    message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
+    return (Note("perfect-fit", message),)

@@ -26,6 +26,7 @@ from replication.models.weighted import (
     log_likelihood,
     quadratic_PP,
     quadratic_PPP,
+    raw_effects,
     rss,
     take,
     trace_P,
@@ -116,7 +117,8 @@ def search_grid(sets: EffectSets) -> Array:
     s2 = _sum_of_squares(sets) / (sets.k - sets.p)
     spread = sets.v.max(-1) - sets.offset
     low = sets.offset + sets.floor
-    high = np.maximum(0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0)))), low)
+    bound = 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0))))
+    high = np.maximum(1.01 * bound, low)
     width = np.log(high / low)
     cells = max(4, int(width.max() / GRID_STEP) + 1)
     grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - sets.offset, sets.floor)
@@ -213,6 +215,6 @@ def _sidik_jonkman(sets: EffectSets) -> tuple[Array, Array]:
 
 
 def _crude_variance(sets: EffectSets) -> Array:
-    y = sets.y + (sets.start[:, None, :] @ sets.columns)
+    y = raw_effects(sets)
     mean = (sets.counts * y).sum(-1, keepdims=True) / sets.k[..., None]
     return np.asarray((sets.counts * (y - mean) ** 2).sum(-1) / sets.k)

@@ -33,6 +33,7 @@ __all__ = [
     "orthonormal",
     "quadratic_PP",
     "quadratic_PPP",
+    "raw_effects",
     "rss",
     "single_set",
     "span",
@@ -171,6 +172,11 @@ def single_set(y: Array, v: Array, basis: Basis, weights: Array | None = None) -
     return effect_sets(y[None], v[None], basis.columns[None], weights=None if weights is None else weights[None])
 
 
+def raw_effects(sets: EffectSets) -> Array:
+    """`y` as it came `(B, 1, k)`, before least squares."""
+    return np.asarray(sets.y + sets.start[:, None] @ sets.columns)
+
+
 def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
     """The data sets at `index`, in that order; a shared axis stays shared."""
 
@@ -273,7 +279,7 @@ def quadratic_PPP(fit: Weighted) -> Array:  # noqa: N802
 
 
 def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
-    """Normal log-likelihood `(B, G)`, restricted or not, up to the term `0.5 log det X'X` (0 on the basis used)."""
+    """Normal log-likelihood `(B, G)`, restricted or not, without the term `0.5 log det X'X`."""
     df = sets.k - sets.p if restricted else sets.k
     value = -0.5 * (df * np.log(2.0 * np.pi) - np.vecdot(sets.counts, np.log(fit.w)) + rss(fit))
     return np.asarray(value - 0.5 * fit.logdet if restricted else value)

@@ -1,0 +1,231 @@
+"""What must hold for any data: defining equations, equivariance under shift, scale, sign and order, the global peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from replication.models.batch import fit_batch
+from replication.models.fit import Fit
+from replication.models.intervals import tau2_interval
+from replication.models.prediction import predict
+from replication.models.random_effects import fit_random_effects
+from tests.tolerances import CONVERGED, SAME, assert_close
+
+METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM")
+
+
+@dataclass(frozen=True)
+class Data:
+    y: np.ndarray
+    v: np.ndarray
+    x: np.ndarray
+
+
+@st.composite
+def data_sets(draw: st.DrawFn, moderators: bool = True) -> Data:
+    """k from 3 to 40, variances over up to four powers of ten, heterogeneity from none to a hundred times v."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    p = draw(st.integers(1, 3)) if moderators else 1
+    k = draw(st.integers(p + 2, 40))
+    v = 10.0 ** rng.uniform(-1.0 - draw(st.floats(0.0, 3.0)), -1.0, k)
+    tau2 = draw(st.sampled_from([0.0, 0.01, 0.1, 1.0, 10.0]))
+    x = np.column_stack([np.ones(k), rng.normal(size=(k, p - 1))])
+    return Data(x @ rng.normal(size=p) + rng.normal(size=k) * np.sqrt(v + tau2), v, x)
+
+
+def projection(data: Data, tau2: float) -> np.ndarray:
+    """P of the literature, built in full."""
+    W = np.diag(1.0 / (data.v + tau2))
+    return W - W @ data.x @ np.linalg.solve(data.x.T @ W @ data.x, data.x.T @ W)
+
+
+def log_likelihood(data: Data, tau2: float, restricted: bool) -> float:
+    """The multivariate normal density of y at its best mean; for REML, of error contrasts (a null-space basis)."""
+    S = np.diag(data.v + tau2)
+    if restricted:
+        K = np.linalg.qr(data.x, mode="complete")[0][:, data.x.shape[1] :]
+        return float(stats.multivariate_normal(cov=K.T @ S @ K).logpdf(K.T @ data.y))
+    W = np.linalg.inv(S)
+    mean = data.x @ np.linalg.solve(data.x.T @ W @ data.x, data.x.T @ W @ data.y)
+    return float(stats.multivariate_normal(mean=mean, cov=S).logpdf(data.y))
+
+
+def numbers(fit: Fit) -> np.ndarray:
+    q = fit.heterogeneity
+    assert q is not None
+    return np.array([*fit.beta, *fit.se, *fit.interval().ravel(), fit.component("tau2").estimate, q.Q, q.I2, q.H2])
+
+
+@given(data_sets())
+@settings(max_examples=40, deadline=None)
+def test_score_is_zero_at_an_inner_estimate_and_negative_at_a_boundary(data: Data) -> None:
+    for method in ("ML", "REML"):
+        tau2 = fit_random_effects(data.y, data.v, data.x, method=method).component("tau2").estimate
+        P = projection(data, tau2)
+        trace = np.trace(P) if method == "REML" else np.sum(1.0 / (data.v + tau2))
+        score = data.y @ P @ P @ data.y - trace
+        assert abs(score) < 1e-7 * trace if tau2 > 0 else score <= 1e-7 * trace
+
+
+@given(data_sets())
+@settings(max_examples=40, deadline=None)
+def test_loglik_is_the_normal_density(data: Data) -> None:
+    for method, restricted in (("ML", False), ("REML", True), ("DL", False)):
+        fit = fit_random_effects(data.y, data.v, data.x, method=method)
+        expected = log_likelihood(data, fit.component("tau2").estimate, restricted)
+        assert abs(fit.loglik - expected) < 1e-8 * max(1.0, abs(expected))
+
+
+@given(data_sets())
+@settings(max_examples=40, deadline=None)
+def test_no_other_tau2_is_more_likely(data: Data) -> None:
+    trial = np.concatenate([[0.0], np.geomspace(1e-6, 1e4, 200)])
+    for method, restricted in (("ML", False), ("REML", True)):
+        fit = fit_random_effects(data.y, data.v, data.x, method=method)
+        best = log_likelihood(data, fit.component("tau2").estimate, restricted)
+        assert best >= max(log_likelihood(data, t, restricted) for t in trial) - 1e-9
+
+
+@given(data_sets())
+@settings(max_examples=40, deadline=None)
+def test_paule_mandel_family_solves_its_equation(data: Data) -> None:
+    df = len(data.y) - data.x.shape[1]
+    for method, target in (("PM", df), ("EB", df), ("PMM", stats.chi2.median(df))):
+        tau2 = fit_random_effects(data.y, data.v, data.x, method=method).component("tau2").estimate
+        Q = data.y @ projection(data, tau2) @ data.y
+        assert abs(Q - target) < 1e-8 * target if tau2 > 0 else target * (1 + 1e-8) >= Q
+
+
+@given(data_sets(), st.sampled_from([0.5, 0.8, 0.95, 0.99]))
+@settings(max_examples=40, deadline=None)
+def test_q_profile_ends_solve_their_equations(data: Data, level: float) -> None:
+    interval = tau2_interval(fit_random_effects(data.y, data.v, data.x), level=level)
+    df, tail = len(data.y) - data.x.shape[1], 0.5 * (1 - level)
+    Q0 = data.y @ projection(data, 0.0) @ data.y
+    upper, lower = stats.chi2.isf(tail, df), stats.chi2.ppf(tail, df)
+    if lower > Q0:
+        assert np.isnan(interval.low) and np.isnan(interval.high) and interval.reason
+        return
+    for end, quantile in ((interval.low, upper), (interval.high, lower)):
+        Q = data.y @ projection(data, end) @ data.y
+        assert abs(Q - quantile) < 1e-8 * quantile if end > 0 else quantile * (1 + 1e-8) >= Q0
+
+
+@given(data_sets(), st.sampled_from(["ML", "REML"]))
+@settings(max_examples=30, deadline=None)
+def test_profile_likelihood_ends_drop_by_half_the_quantile(data: Data, method: str) -> None:
+    fit = fit_random_effects(data.y, data.v, data.x, method=method)
+    interval = tau2_interval(fit, "profile")
+    cut = fit.loglik - 0.5 * stats.chi2.ppf(0.95, 1)
+    restricted = method == "REML"
+    assert interval.low <= fit.component("tau2").estimate <= interval.high
+    assert abs(log_likelihood(data, interval.high, restricted) - cut) < 1e-7
+    at_low = log_likelihood(data, interval.low, restricted)
+    assert abs(at_low - cut) < 1e-7 if interval.low > 0 else at_low >= cut - 1e-7
+
+
+@given(data_sets(), st.sampled_from(METHODS), st.floats(-6, 6), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_scale_and_sign(data: Data, method: str, power: float, flip: bool) -> None:
+    factor = 10.0**power * (-1 if flip else 1)
+    fit = fit_random_effects(data.y, data.v, data.x, method=method)
+    scaled = fit_random_effects(factor * data.y, factor**2 * data.v, data.x, method=method)
+    assert_close(scaled.beta, factor * fit.beta, CONVERGED)
+    assert_close(scaled.vcov, factor**2 * fit.vcov, CONVERGED)
+    assert_close(scaled.component("tau2").estimate, factor**2 * fit.component("tau2").estimate, CONVERGED)
+    q, s = fit.heterogeneity, scaled.heterogeneity
+    assert q and s
+    assert_close([s.Q, s.I2, s.H2], [q.Q, q.I2, q.H2], CONVERGED)
+
+
+@given(data_sets(), st.sampled_from(METHODS), st.floats(-1e3, 1e3))
+@settings(max_examples=40, deadline=None)
+def test_shift_moves_the_intercept_alone(data: Data, method: str, shift: float) -> None:
+    fit = fit_random_effects(data.y, data.v, data.x, method=method)
+    moved = fit_random_effects(data.y + shift, data.v, data.x, method=method)
+    scale = 1e-11 * (1.0 + abs(shift))
+    assert np.abs(moved.beta - fit.beta - shift * (np.arange(data.x.shape[1]) == 0)).max() < scale
+    tau2 = fit.component("tau2").estimate
+    assert abs(moved.component("tau2").estimate - tau2) < 100 * scale * (1 + tau2)
+
+
+@given(data_sets(), st.sampled_from(METHODS))
+@settings(max_examples=40, deadline=None)
+def test_row_order_does_not_matter(data: Data, method: str) -> None:
+    order = np.random.default_rng(len(data.y)).permutation(len(data.y))
+    fit = fit_random_effects(data.y, data.v, data.x, method=method)
+    shuffled = fit_random_effects(data.y[order], data.v[order], data.x[order], method=method)
+    assert_close(numbers(shuffled), numbers(fit), CONVERGED)
+
+
+@given(data_sets(), st.sampled_from(METHODS))
+@settings(max_examples=40, deadline=None)
+def test_another_basis_of_the_design_gives_the_same_model(data: Data, method: str) -> None:
+    p = data.x.shape[1]
+    turn = np.triu(np.ones((p, p))) * np.where(np.eye(p) == 1, 1.0, 7.0)
+    fit = fit_random_effects(data.y, data.v, data.x, method=method)
+    turned = fit_random_effects(data.y, data.v, data.x @ turn, method=method)
+    assert_close(turn @ turned.beta, fit.beta, CONVERGED)
+    assert_close(turn @ turned.vcov @ turn.T, fit.vcov, CONVERGED)
+    assert_close(predict(turned, data.x @ turn).interval, predict(fit, data.x).interval, CONVERGED)
+
+
+@given(data_sets(moderators=False))
+@settings(max_examples=40, deadline=None)
+def test_tests_agree_in_all_but_scale(data: Data) -> None:
+    fits = {test: fit_random_effects(data.y, data.v, test=test) for test in ("z", "t", "knha", "adhoc")}
+    w = 1.0 / (data.v + fits["z"].component("tau2").estimate)
+    mean = np.sum(w * data.y) / np.sum(w)
+    scale = np.sum(w * (data.y - mean) ** 2) / (len(data.y) - 1)
+    assert_close(fits["z"].beta[0], mean, SAME)
+    assert_close(fits["z"].vcov[0, 0], 1.0 / np.sum(w), SAME)
+    assert_close(fits["t"].vcov, fits["z"].vcov, SAME)
+    assert_close(fits["knha"].vcov, scale * fits["z"].vcov, SAME)
+    assert_close(fits["adhoc"].vcov, max(scale, 1.0) * fits["z"].vcov, SAME)
+    assert fits["z"].df[0] == np.inf and all(fits[test].df[0] == len(data.y) - 1 for test in ("t", "knha", "adhoc"))
+
+
+@given(data_sets(), st.sampled_from(METHODS), st.sampled_from(["z", "t", "knha", "adhoc"]))
+@settings(max_examples=40, deadline=None)
+def test_a_batch_is_single_fits_side_by_side(data: Data, method: str, test: str) -> None:
+    k = len(data.y)
+    counts = np.random.default_rng(k).integers(0, 3, (5, k)).astype(float)
+    fits = fit_batch(data.y, data.v, data.x, counts=counts, method=method, test=test)
+    for b, times in enumerate(counts.astype(int)):
+        rows = np.repeat(np.arange(k), times)
+        if not fits.defined[b] or len(rows) <= data.x.shape[1]:
+            continue
+        fit = fit_random_effects(data.y[rows], data.v[rows], data.x[rows], method=method, test=test)
+        q = fit.heterogeneity
+        assert q is not None
+        assert_close(fits.beta[b], fit.beta, SAME)
+        assert_close(fits.vcov[b], fit.vcov, SAME)
+        found = [fits.tau2[b], fits.Q[b], fits.I2[b], fits.H2[b], fits.loglik[b]]
+        assert_close(found, [fit.component("tau2").estimate, q.Q, q.I2, q.H2, fit.loglik], SAME)
+        assert_close(fits.p[b], fit.p, CONVERGED)
+
+
+@pytest.mark.parametrize("method", ["ML", "REML"])
+def test_the_highest_of_several_peaks_is_found(method: str) -> None:
+    """Variances over seven powers of ten, where the likelihood often has two or three peaks, against a dense search."""
+    rng = np.random.default_rng(20)
+    several = 0
+    for _ in range(300):
+        k = int(rng.integers(3, 10))
+        v = 10.0 ** rng.uniform(-6, 1, k)
+        y = rng.normal(size=k) * np.sqrt(v + 10.0 ** rng.uniform(-6, 1))
+        fit = fit_random_effects(y, v, method=method)
+        w = 1.0 / (v + np.concatenate([[0.0], np.geomspace(1e-8, 1e3, 5000)])[:, None])
+        mean = (w @ y) / w.sum(1)
+        heights = 0.5 * (np.log(w).sum(1) - (w * (y - mean[:, None]) ** 2).sum(1) - k * np.log(2 * np.pi))
+        if method == "REML":
+            heights += 0.5 * (np.log(2 * np.pi) + np.log(k) - np.log(w.sum(1)))
+        assert fit.loglik >= heights.max() - 1e-9
+        several += any(note.code == "several-peaks" for note in fit.notes)
+    assert several >= (10 if method == "ML" else 2)
