@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from replication.analysis.findings.bayes import Bayesian, bayesian_answer, prior_update
 from replication.analysis.findings.engines import agreement, engine_estimates
 from replication.analysis.findings.moderators import age_table, moderator_table
 from replication.analysis.findings.published import (
@@ -84,11 +85,27 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
         prediction = predict_samples(pool, heterogeneity, source_of, new)
         _add_prediction(prediction, pool.claim, question, parts)
     widest = bodies.get("together", new)
+    expected = _expected(context.data, question)
+    _add_bayes(bayesian_answer(widest, expected), parts)
+    for pool in published_pools(claims, asked.predict_from[:1], heterogeneity):
+        _add_bayes(prior_update(new, pool, expected), parts)
     table, figure = leave_one_sample_out(widest, steps[-1][1])
     parts.tables += [table, update_table(question.id, question.label, steps)]
     parts.figures.append(figure)
     _update_sentence(question, steps, parts)
     parts.tables.append(_caveats(context.data, widest))
+
+
+def _expected(data: Dataset, question: Question) -> int:
+    """The sign expected when good goes with good; relationship quality counts as positive."""
+    relationship = "positive" if question.quality else question.relationships[0]
+    return data.vocabulary.expected_sign(relationship, question.outcome)
+
+
+def _add_bayes(answer: Bayesian, parts: _Parts) -> None:
+    parts.estimates += answer.estimates
+    parts.tables += answer.tables
+    parts.figures += answer.figures
 
 
 def _caveats(data: Dataset, found: Evidence) -> Table:

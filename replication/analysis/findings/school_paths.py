@@ -64,7 +64,7 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
     schools = school_set(data)
     pool = fit_stage1_random(schools)
     ends = np.asarray(pool.fit.interval())
-    rows = tuple(
+    rows: tuple[tuple[str | float, ...], ...] = tuple(
         (
             name.replace("~~", " with "),
             float(pool.fit.beta[j]),
@@ -89,7 +89,9 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
     test = likelihood_ratio_test(still, moving)
     slopes = [(name, j) for j, name in enumerate(moving.fit.names) if ":" in name]
     ends = moving.fit.interval()
-    changes = tuple((" to ".join(ARROWS[n[0]]), float(moving.fit.beta[j]), *map(float, ends[j])) for n, j in slopes)
+    changes: tuple[tuple[str | float, ...], ...] = tuple(
+        (" to ".join(ARROWS[n[0]]), float(moving.fit.beta[j]), *map(float, ends[j])) for n, j in slopes
+    )
     cycle = Table(
         id="school-cycle",
         title="School level: do the exploratory paths change with the cycle?",

@@ -8,6 +8,8 @@ from replication.analysis.outcome import Estimate, Figure, Table
 from replication.analysis.pooling import effect_sizes
 from replication.dataset import Dataset, Selection, select
 from replication.errors import ModelError
+from replication.models.bayes.exact import exact_three_level
+from replication.models.bayes.informed import correlation_priors
 from replication.models.fit import Array, Fit
 from replication.models.multilevel import fit_multilevel
 from replication.models.robust import robust, wald_test
@@ -24,6 +26,7 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not in the cycle of the contrast")
     both.append(("same informant, only the samples of the contrast", "matched", matched))
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
+    estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
     rows: list[tuple[str | float | None, ...]] = [
         (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n) for e in estimates
     ]
@@ -81,6 +84,32 @@ def _pooled(selection: Selection, key: str, label: str) -> Estimate:
         group="school level",
         method={**fit.method, "unit": "school", "scale": "Fisher z, shown as r; se and tau2 on z"},
         notes=tuple(note.message for note in fit.notes),
+        rows=tuple(selection.rows["effect_id"]),
+    )
+
+
+def _posterior(selection: Selection, key: str, label: str) -> Estimate:
+    """The exact posterior of the same three levels under the default priors for correlations."""
+    y, v = effect_sizes(Selection(selection.rows.assign(n_effective=np.nan)))
+    priors = correlation_priors()
+    country = selection.rows["country"].to_numpy()
+    posterior = exact_three_level(y, v, country, between=priors.between, within=priors.within, coefficients=priors.mean)
+    low, median, high = np.tanh(posterior.coefficient().ppf([0.025, 0.5, 0.975]))
+    new_low, new_high = np.tanh(posterior.predict().ppf([0.025, 0.975]))
+    return Estimate(
+        id=f"schools-{key}-bayes",
+        label=f"{label}, exact posterior",
+        metric="r",
+        value=float(median),
+        low=float(low),
+        high=float(high),
+        prediction_low=float(new_low),
+        prediction_high=float(new_high),
+        k=len(y),
+        samples=len(y),
+        n=float(selection.rows["n"].sum()),
+        group="school level",
+        method={"model": "three levels, exact posterior", "unit": "school", "value": "posterior median"},
         rows=tuple(selection.rows["effect_id"]),
     )
 
