@@ -90,6 +90,9 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
     slopes = [(name, j) for j, name in enumerate(moving.fit.names) if ":" in name]
     ends = moving.fit.interval()
     changes: tuple[tuple[str | float, ...], ...] = tuple(
+        (" to ".join(ARROWS[name[0]]), float(moving.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]))
+        for name, j in slopes
+    )
         (" to ".join(ARROWS[n[0]]), float(moving.fit.beta[j]), *map(float, ends[j])) for n, j in slopes
     )
     cycle = Table(
