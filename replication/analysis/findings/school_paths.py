@@ -93,8 +93,6 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
         (" to ".join(ARROWS[name[0]]), float(moving.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]))
         for name, j in slopes
     )
-        (" to ".join(ARROWS[n[0]]), float(moving.fit.beta[j]), *map(float, ends[j])) for n, j in slopes
-    )
     cycle = Table(
         id="school-cycle",
         title="School level: do the exploratory paths change with the cycle?",
