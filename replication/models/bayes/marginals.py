@@ -111,7 +111,7 @@ class NormalMixture(Marginal):
             upper = p > 0.5
             gap = np.where(upper, (1.0 - p) - self.sf(x), self.cdf(x) - p)
             low, high = np.where(gap <= 0, x, low), np.where(gap >= 0, x, high)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 new = x - gap / self.pdf(x)
             new = np.where((new > low) & (new < high), new, (low + high) / 2.0)
             done = (np.abs(gap) <= 1e-12 * np.minimum(p, 1.0 - p)) | (high <= low)
@@ -190,7 +190,7 @@ class PanelDensity(Marginal):
         for _ in range(100):
             gap = self.below[i] + self._area(i, t) - p
             low, high = np.where(gap <= 0, t, low), np.where(gap >= 0, t, high)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 new = t - gap / (_evaluate(self.series, i, t) * half)
             new = np.where((new > low) & (new < high), new, (low + high) / 2.0)
             moved, t = np.abs(new - t), new

@@ -136,7 +136,7 @@ def adapt(functions: LogFunctions, start: Cells, rtol: float, max_points: int = 
     cells, scores, used = start, _score(functions, start), _points(start)
     while True:
         excess, hidden = _excess(scores, rtol)
-        axis = np.argmax(np.where(hidden > 0, np.inf, excess), axis=1)
+        axis = np.argmax(np.where(hidden > 0, hidden + 1e9, excess), axis=1)
         wide = _wide(cells, axis)
         cut = ((excess.max(axis=1) > 0) | (hidden.max(axis=1) > 0)) & wide
         if not cut.any() or used > max_points:
@@ -178,7 +178,8 @@ def _excess(scores: _Scores, rtol: float) -> tuple[Array, Array]:
     peak = scores.peak[:, 0].max()
     noise = 16.0 * np.finfo(float).eps * abs(float(peak)) if np.isfinite(peak) else 0.0
     excess = (scores.tail - (total[:, None] + np.log(rtol + noise))).max(axis=1)
-    matters = scores.peak[:, :1] + scores.hidden > peak - NEGLIGIBLE
+    # A corner is out of reach of every line of nodes, so heights add up; and they are estimates, so half is added.
+    matters = scores.peak[:, :1] + 1.5 * scores.hidden.sum(axis=1, keepdims=True) > peak - NEGLIGIBLE
     return excess, np.where(matters & (scores.hidden > HIDDEN), scores.hidden, 0.0)
 
 
@@ -203,7 +204,9 @@ def _score(functions: LogFunctions, cells: Cells) -> _Scores:
     for axis in range(d):
         if cells.free[axis]:
             tail[:, :, axis] = safe + _log(_tail(values, weights, axis))
-            hidden[:, axis] = _hidden_peak(logs[:, 0], nodes[axis], axis)
+            hidden[:, axis] = _hidden_peak(
+                logs[:, 0], nodes[axis], np.stack([cells.low[:, axis], cells.high[:, axis]], 1), axis
+            )
     return _Scores(peak, safe + _log(_integrate(values, weights)), tail, hidden)
 
 
@@ -230,17 +233,33 @@ def _tail(values: Array, weights: tuple[Array, ...], axis: int) -> Array:
     return np.asarray(_integrate(last, others) * weights[axis].sum(axis=1)[:, None])
 
 
-def _hidden_peak(logs: Array, nodes: Array, axis: int) -> Array:
-    """Height above its nodes of a parabola through three neighbours, where the middle one is the highest `(C,)`."""
+def _hidden_peak(logs: Array, nodes: Array, edges: Array, axis: int) -> Array:
+    """How far parabolas through three neighbouring nodes rise above every node of the cell `(C,)`.
+
+    Between nodes where the middle one is the highest, and up to the cell's `edges (C, 2)` where the last one is.
+    """
     y = np.moveaxis(logs, 1 + axis, -1)
-    x = nodes.reshape(nodes.shape[0], *([1] * (y.ndim - 2)), nodes.shape[1])
+    shape = (len(nodes), *([1] * (y.ndim - 2)), -1)
+    x, ends = nodes.reshape(shape), edges.reshape(shape)
     left, right = x[..., 1:-1] - x[..., :-2], x[..., 2:] - x[..., 1:-1]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         rise, fall = (y[..., 1:-1] - y[..., :-2]) / left, (y[..., 1:-1] - y[..., 2:]) / right
         curve = (rise + fall) / (left + right)
         slope = (rise * right - fall * left) / (left + right)
-        height = np.where((rise > 0) & (fall > 0), slope**2 / (4.0 * curve), 0.0)
-    height = np.where(np.isfinite(height), height, 0.0)
-    level = np.max(logs, axis=tuple(range(1, logs.ndim)))
-    above = y[..., 1:-1] + height - level.reshape(-1, *([1] * (y.ndim - 1)))
-    return np.asarray(np.maximum(np.where(np.isnan(above), 0.0, above).max(axis=tuple(range(1, y.ndim))), 0.0))
+        inside = np.where((rise > 0) & (fall > 0), slope**2 / (4.0 * curve), 0.0) + y[..., 1:-1]
+        first = _rise_to_edge(
+            -slope[..., 0] + 2.0 * curve[..., 0] * -left[..., 0], curve[..., 0], x[..., 0] - ends[..., 0]
+        )
+        last = _rise_to_edge(
+            slope[..., -1] - 2.0 * curve[..., -1] * right[..., -1], curve[..., -1], ends[..., 1] - x[..., -1]
+        )
+        heights = np.concatenate([inside, (y[..., 0] + first)[..., None], (y[..., -1] + last)[..., None]], axis=-1)
+    inner = tuple(range(1, y.ndim))
+    highest, level = np.where(np.isfinite(heights), heights, -np.inf).max(axis=inner), logs.max(axis=inner)
+    return np.asarray(np.where(highest > level, highest, level) - np.where(np.isfinite(level), level, 0.0))
+
+
+def _rise_to_edge(slope: Array, curve: Array, distance: Array) -> Array:
+    """Largest rise of `slope s - curve s^2` for s between 0 and `distance`, 0 where it falls."""
+    at = np.where(curve > 0, np.minimum(slope / (2.0 * curve), distance), distance)
+    return np.asarray(np.where(slope > 0, slope * at - curve * at**2, 0.0))
