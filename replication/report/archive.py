@@ -13,11 +13,11 @@ from typing import Any
 
 from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
+from replication.report.glance import with_glance
 
-__all__ = ["FINDINGS", "Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell"]
+__all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell"]
 
 _LARGEST_ROW_PAGE = 560
-FINDINGS = ("engagement", "achievement", "bullying")
 
 Record = Mapping[str, Any]
 
@@ -34,13 +34,14 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Archive:
-    """The dataset and the outcomes, with the indexes pages need. `places` maps an id to page and anchor."""
+    """The dataset and the outcomes, with the indexes pages need: `tables` by name and work, `places` by id."""
 
     dataset: Dataset
     outcomes: Sequence[Record]
     run: Record
-    claims: Sequence[Claim]
+    by_claim: Mapping[str, Claim]
     checks: Mapping[str, Record]
+    tables: Mapping[str, Mapping[str, Sequence[Record]]]
     row_pages: Sequence[RowPage]
     places: Mapping[str, str]
 
@@ -54,7 +55,16 @@ class Archive:
 
     def claims_of(self, work: str) -> list[Claim]:
         """The claims of one work."""
-        return [claim for claim in self.claims if claim.work == work]
+        return [claim for claim in self.by_claim.values() if claim.work == work]
+
+    @property
+    def claims(self) -> list[Claim]:
+        """All claims in the order of the dataset."""
+        return list(self.by_claim.values())
+
+    def claim(self, name: str) -> Claim | None:
+        """The claim with this id."""
+        return self.by_claim.get(name)
 
     def verdict(self, claim: Claim) -> str:
         """The verdict on a claim; PENDING where no analysis of this run looked at it."""
@@ -66,23 +76,24 @@ class Archive:
         reference = self.dataset.references.get(work)
         return reference.short if reference else work
 
-    def table(self, name: str, work: str = "") -> list[Record]:
+    def table(self, name: str, work: str = "") -> Sequence[Record]:
         """The rows of a table of the dataset, of one work when asked, with plain cells."""
-        frame = self.dataset.table(name)
-        if work:
-            frame = frame[frame["work"] == work]
-        return [{str(k): plain_cell(v) for k, v in row.items()} for row in frame.to_dict("records")]
+        found = self.tables[name]
+        return found.get(work, ()) if work else [row for rows in found.values() for row in rows]
 
 
 def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> Archive:
     """Index a dataset and its outcomes."""
-    row_pages = tuple(_row_pages(dataset))
+    tables = {name: _by_work(dataset, name) for name in dataset.tables}
+    row_pages = tuple(page for work, rows in tables["effects.csv"].items() for page in _row_pages(work, rows))
     claims = claims_of(dataset)
+    outcomes = tuple(with_glance(outcome, dataset, claims) for outcome in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
-    for name, place in _places(dataset, outcomes, claims, row_pages):
+    for name, place in _places(dataset, tables, outcomes, claims, row_pages):
         places.setdefault(name, place)
-    return Archive(dataset, tuple(outcomes), run, claims, checks, row_pages, places)
+    by_id = {claim.id: claim for claim in claims}
+    return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places)
 
 
 def outcome_page(outcome: Record) -> str:
@@ -101,6 +112,8 @@ def anchor(name: str) -> str:
 
 def plain_cell(value: object) -> Any:
     """A cell of a table as text, number or None; NaN is None."""
+    if isinstance(value, str):
+        return value
     if value is None or value != value:  # noqa: PLR0124 - NaN and NA differ from themselves
         return None
     if isinstance(value, float):
@@ -108,26 +121,37 @@ def plain_cell(value: object) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _row_pages(dataset: Dataset) -> Iterator[RowPage]:
-    frame = dataset.effects
-    for work, rows in frame.groupby("work", sort=False):
-        key = str(work)
-        if len(rows) <= _LARGEST_ROW_PAGE:
-            yield RowPage(f"rows/{key}.html", key, "", _records(rows))
-            continue
-        for cycle, part in rows.groupby("cycle", sort=True):
-            for number, start in enumerate(range(0, len(part), _LARGEST_ROW_PAGE)):
-                name = str(cycle) + (f"-{number + 1}" if number else "")
-                chunk = part.iloc[start : start + _LARGEST_ROW_PAGE]
-                yield RowPage(f"rows/{key}-{anchor(name)}.html", key, name, _records(chunk))
+def _by_work(dataset: Dataset, name: str) -> dict[str, list[Record]]:
+    """The rows of a table by work, in order; a table without works stands under one empty name."""
+    frame = dataset.table(name)
+    columns = [str(column) for column in frame.columns]
+    found: dict[str, list[Record]] = {}
+    for cells in zip(*(frame[column].tolist() for column in columns), strict=True):
+        row = {column: plain_cell(cell) for column, cell in zip(columns, cells, strict=True)}
+        found.setdefault(str(row.get("work", "")), []).append(row)
+    return found
 
 
-def _records(frame: Any) -> list[Record]:
-    return [{str(k): plain_cell(v) for k, v in row.items()} for row in frame.to_dict("records")]
+def _row_pages(work: str, rows: Sequence[Record]) -> Iterator[RowPage]:
+    """The rows of a work on one page, or on a page a survey cycle, or on several of one cycle."""
+    if len(rows) <= _LARGEST_ROW_PAGE:
+        yield RowPage(f"rows/{work}.html", work, "", rows)
+        return
+    cycles: dict[str, list[Record]] = {}
+    for row in rows:
+        cycles.setdefault(str(row["cycle"]), []).append(row)
+    for cycle, part in sorted(cycles.items()):
+        for number, start in enumerate(range(0, len(part), _LARGEST_ROW_PAGE)):
+            name = cycle + (f"-{number + 1}" if number else "")
+            yield RowPage(f"rows/{work}-{anchor(name)}.html", work, name, part[start : start + _LARGEST_ROW_PAGE])
 
 
 def _places(
-    dataset: Dataset, outcomes: Sequence[Record], claims: Sequence[Claim], row_pages: Sequence[RowPage]
+    dataset: Dataset,
+    tables: Mapping[str, Mapping[str, Sequence[Record]]],
+    outcomes: Sequence[Record],
+    claims: Sequence[Claim],
+    row_pages: Sequence[RowPage],
 ) -> Iterator[tuple[str, str]]:
     for work in dataset.works:
         yield work, f"works/{work}.html"
@@ -142,8 +166,8 @@ def _places(
         ("leads.csv", "missing.html", "lead_id"),
         ("screened.csv", "screening.html", "effect_id"),
     ):
-        for identifier in dataset.table(name)[column]:
-            yield identifier, f"{page_path}#{anchor(identifier)}"
+        for row in (row for rows in tables[name].values() for row in rows):
+            yield row[column], f"{page_path}#{anchor(row[column])}"
     for trap in dataset.traps:
         yield f"trap:{trap.id}", f"traps.html#{anchor(trap.id)}"
     for outcome in outcomes:

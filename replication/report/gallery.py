@@ -14,8 +14,9 @@ from replication.report.figures import Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
 
-__all__ = ["Gallery", "Picture", "as_csv", "draw_gallery", "translated_title"]
+__all__ = ["Gallery", "Picture", "as_csv", "draw_gallery"]
 
+_SPOKEN = ("label", "group", "curve", "cluster")
 _ASSETS = Path(__file__).parent / "assets"
 
 
@@ -62,30 +63,35 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def translated_title(words: Words, title: str) -> str:
-    """A title of an analysis in this language, where the language has it."""
-    found = words.table.get("titles", {}).get(title)
-    return found if isinstance(found, str) else title
-
-
 def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Picture:
     def href(name: str) -> str:
         return view.to(name, outcome) if name else ""
 
     stem = f"{anchor(outcome)}--{anchor(figure.id)}"
-    title = translated_title(view.words, figure.title)
-    figure = FigureData(figure.id, figure.kind, title, figure.note, figure.columns, figure.settings)
+    figure = _translated(figure, view.words)
     path = posixpath.join(folder, stem)
     return Picture(
         outcome=outcome,
         data=figure,
         drawing=draw(figure, view.words, href),
-        title=title,
+        title=figure.title,
         page=f"figures/{stem}.html",
         csv=f"figures/{stem}.csv",
         wide=f"{path}.svg",
         narrow=f"{path}-narrow.svg",
     )
+
+
+def _translated(figure: FigureData, words: Words) -> FigureData:
+    """The figure with its title and labels in the language, where the language has them."""
+    if words.language == "en":
+        return figure
+    shown = {
+        name: [words.title(cell) if isinstance(cell, str) else cell for cell in column] if name in _SPOKEN else column
+        for name, column in figure.columns.items()
+    }
+    title, note = words.title(figure.title), words.title(figure.note)
+    return FigureData(figure.id, figure.kind, title, note, shown, figure.settings)
 
 
 def _write_files(picture: Picture, style: str, write: Callable[[str, str], None], words: Words) -> None:

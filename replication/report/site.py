@@ -15,9 +15,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
-from replication.report.archive import FINDINGS, Archive, anchor, make_archive
+from replication.report.archive import Archive, anchor, make_archive
+from replication.report.cells import facts, kinds, rest
 from replication.report.contents import all_pages
 from replication.report.gallery import Gallery, draw_gallery
+from replication.report.glance import FINDINGS
 from replication.report.search import search_index
 from replication.report.view import TRANSLATED, Page, View
 from replication.report.words import LANGUAGES, Words, load_words
@@ -88,6 +90,7 @@ def _environment() -> Environment:
     )
     environment.filters["anchor"] = anchor
     environment.globals["nav"] = {"main": _MAIN, "more": _MORE}
+    environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds}
     environment.globals["licence"] = {"code": "MIT", "data": "CC BY 4.0"}
     return environment
 

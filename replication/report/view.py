@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +9,15 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from replication.errors import UserError
+from replication.report.addresses import web_address
 from replication.report.archive import Archive
+from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.prose import plain_prose, prose
 from replication.report.words import Words
 
-__all__ = ["TRANSLATED", "Page", "View", "web_address"]
+__all__ = ["TRANSLATED", "Page", "View"]
 
 TRANSLATED = (
     "index.html",
@@ -25,17 +27,7 @@ TRANSLATED = (
     "findings/bullying.html",
 )
 """Pages that exist in every language, under the language's folder where it is not English."""
-
-_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(/\S*)?", re.IGNORECASE)
-_FACTS = (
-    ("I2", "analysis.I2", "percent"),
-    ("se", "analysis.se", "measure"),
-    ("p", "analysis.p", "p"),
-    ("k", "analysis.k", "count"),
-    ("samples", "analysis.samples", "count"),
-    ("n", "analysis.n", "count"),
-    ("level", "analysis.level", "share"),
-)
+_NUMBERS = ("value", "low", "high", "se", "p", "prediction_low", "prediction_high", "tau2", "I2")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,16 +49,19 @@ class View:
     words: Words
     archive: Archive
 
+    @property
+    def up(self) -> str:
+        """The way from this page to the report's root."""
+        return "../" * self.path.count("/")
+
     def href(self, target: str) -> str:
         """The relative address of a page of the report; in another language where that page has one."""
         page, _, fragment = target.partition("#")
         if self.words.language != "en" and page in TRANSLATED:
             page = f"{self.words.language}/{page}"
-        here = posixpath.dirname(self.path)
         if page == self.path and fragment:
             return f"#{fragment}"
-        relative = posixpath.relpath(page, here or ".")
-        return relative + (f"#{fragment}" if fragment else "")
+        return self.up + page + (f"#{fragment}" if fragment else "")
 
     def to(self, name: str, outcome: str = "") -> str:
         """The address of what an id names, or nothing."""
@@ -81,8 +76,8 @@ class View:
         """Text linked to an address within the report."""
         if not address:
             return Markup(escape(text))
-        look = Markup(' class="{}"').format(css) if css else Markup("")
-        return Markup('<a href="{}"{}>{}</a>').format(address, look, text)
+        look = f' class="{escape(css)}"' if css else ""
+        return Markup(f'<a href="{escape(address)}"{look}>{escape(text)}</a>')
 
     def number(self, value: object, name: str = "", kind: str = "", outcome: str = "") -> Markup:
         """A number linked to what stands behind it."""
@@ -93,31 +88,40 @@ class View:
         """The value of an estimate in its unit, linked."""
         return self.number(value, name, METRIC_KINDS.get(metric, "measure"), outcome)
 
-    def cell(self, value: object, name: str = "", outcome: str = "") -> Markup:
-        """A cell of a result table: numbers linked to what is behind their row."""
-        return self.number(value, name if is_number(value) else "", outcome=outcome)
+    def cell(self, value: object, kind: str, name: str, outcome: str) -> Markup:
+        """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
+        if is_number(value):
+            return self.number(value, name, kind, outcome)
+        text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
+        if text in self.archive.dataset.works:
+            return self.work(text)
+        if name and PRINTED.fullmatch(text):
+            return self.link(name, text, outcome, "n")
+        return Markup(escape(self.words.title(text)))
+
+    def head(self, value: object, name: str, outcome: str) -> Markup:
+        """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
+        text = str(value) if isinstance(value, str) else self.words.number(value)
+        if text in self.archive.dataset.works:
+            return self.work(text)
+        return self.link(name, self.words.title(text), outcome) if name else Markup(escape(self.words.title(text)))
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""
         return self.link(key, self.archive.short(key))
 
     def sentence(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
-        """A generated sentence with its numbers linked; without a named target they lead to the analysis."""
-
-        def linker(name: str, text: str) -> str:
-            if not text:
-                return str(self.work(name))
-            return str(self.link(name, text, outcome, "n"))
-
-        return self.words.sentence(sentence["key"], sentence["values"], linker, f"analysis:{outcome}")
+        """A generated sentence with its numbers linked to what is behind them."""
+        links = _SentenceLinks(self, outcome, sentence["key"], _behind(self.archive.outcome(outcome), sentence))
+        return self.words.sentence(sentence["key"], sentence["values"], links)
 
     def href_exact(self, target: str) -> str:
         """The relative address of a file, in whatever language it is."""
-        return posixpath.relpath(target, posixpath.dirname(self.path) or ".")
+        return self.up + target
 
     def title(self, text: str) -> str:
-        """A title of an analysis in this language, where the language has it."""
-        return self.words.term("titles", text)
+        """A title, label or column name of an analysis in this language."""
+        return self.words.title(text)
 
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
@@ -126,40 +130,6 @@ class View:
     def note(self, text: str, level: int = 3) -> Markup:
         """A note with headings and lists."""
         return prose(text, self.to, level)
-
-    def rest(self, estimate: Mapping[str, Any]) -> list[str]:
-        """What stands beside the value of an estimate: interval, prediction, tau2, I2, k, n; empty where undefined."""
-        words, metric = self.words, estimate["metric"]
-        numbers = ((estimate["tau2"], "measure"), (estimate["I2"], "percent"))
-        counts = (estimate["k"] or None, estimate["n"] or None)
-        return [
-            words.interval(estimate["low"], estimate["high"], metric),
-            words.interval(estimate["prediction_low"], estimate["prediction_high"], metric),
-            *("" if value is None else words.number(value, kind) for value, kind in numbers),
-            *("" if count is None else words.number(count, "count") for count in counts),
-        ]
-
-    def facts(self, estimate: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Every defined number of an estimate but its value and interval, with its name."""
-        words, metric = self.words, estimate["metric"]
-        prediction = words.interval(estimate["prediction_low"], estimate["prediction_high"], metric)
-        tau2 = "" if estimate["tau2"] is None else words.number(estimate["tau2"], "measure")
-        spread = words.numerals.between(estimate["tau2_low"], estimate["tau2_high"], "measure")
-        found = [
-            (words.say("analysis.group"), estimate["group"]),
-            (words.say("analysis.prediction"), prediction),
-            ("τ²", f"{tau2} {spread}".strip()),
-        ]
-        for name, label, kind in _FACTS:
-            value = estimate[name]
-            found.append((words.say(label), words.number(value, kind) if value else ""))
-        return [(name, text) for name, text in found if text]
-
-    def numeric(self, table: Mapping[str, Any]) -> list[bool]:
-        """Which columns of a result table hold numbers."""
-        columns = range(len(table["columns"]))
-        cells = [[row[i] for row in table["rows"] if row[i] is not None] for i in columns]
-        return [bool(column) and all(is_number(cell) for cell in column) for column in cells]
 
     def bar(self, counts: Mapping[str, int]) -> Markup:
         """Counts of verdicts as one bar with a text alternative."""
@@ -190,15 +160,38 @@ def _verdict_class(name: str) -> str:
     return "v-" + name.lower().replace("_", "-")
 
 
-def web_address(text: str) -> str:
-    """The http(s) address a text is, or stands for (a DOI, a domain with a path); empty when it is none.
+@dataclass(frozen=True, slots=True, eq=False)
+class _SentenceLinks:
+    """Links of one sentence. Numbers that name no target lead to the estimate they come from, else to the analysis."""
 
-    >>> web_address("10.1037/spq0000249"), web_address("javascript:alert(1)")
-    ('https://doi.org/10.1037/spq0000249', '')
-    """
-    text = text.strip()
-    if re.fullmatch(r"https?://\S+", text):
-        return text
-    if re.fullmatch(r"10\.\d{4,9}/\S+", text):
-        return f"https://doi.org/{text}"
-    return f"https://{text}" if "/" in text and _DOMAIN.fullmatch(text) else ""
+    view: View
+    outcome: str
+    key: str
+    estimate: str
+
+    def number(self, target: str, text: str) -> Markup:
+        name = target or self.estimate or f"analysis:{self.outcome}"
+        if target and not self.view.to(target, self.outcome):
+            raise UserError(f'sentence "{self.key}" of {self.outcome} names "{target}", which is nowhere')
+        return self.view.link(name, text, self.outcome, "n")
+
+    def work(self, key: str) -> Markup:
+        return self.view.work(key)
+
+    def claim(self, name: str) -> Markup:
+        claim = self.view.archive.claim(name)
+        return self.view.link(name, claim.printed.get("value", name) if claim else name, css="n")
+
+    def claimant(self, name: str) -> Markup:
+        claim = self.view.archive.claim(name)
+        return self.view.work(claim.work if claim else name)
+
+
+def _behind(outcome: Mapping[str, Any] | None, sentence: Mapping[str, Any]) -> str:
+    """The estimate of an outcome that shares most of the sentence's decimal numbers, to the last digit."""
+    shared = {x for x in sentence["values"].values() if isinstance(x, float) and not x.is_integer()}
+    if outcome is None or not shared:
+        return ""
+    counts = [(len(shared.intersection(map(e.get, _NUMBERS))), e["id"]) for e in outcome["estimates"]]
+    most, name = max(counts, default=(0, ""), key=lambda pair: pair[0])
+    return f"{outcome['id']}/{name}" if most else ""

@@ -1,35 +1,60 @@
 """The words of a language: labels, sentences and numbers. Templates live in `locale/<language>.toml`.
 
 A sentence template names its values in braces with the kind of number or word it expects: `{value:r}`,
-`{k:count|sample|samples}`, `{work:work}`, `{a:construct}`. It never holds a digit: numbers come from results alone.
+`{k:count|sample|samples}`, `{work:work}`, `{c:claim}` (its printed value), `{c:claimant}` (its work), `{a:construct}`,
+`{q:terms}`. It never holds a digit: numbers come from results alone.
 """
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from markupsafe import Markup, escape
 
 from replication.errors import UserError
 from replication.report.numbers import KINDS, METRIC_KINDS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["LANGUAGES", "Linker", "Words", "load_words"]
+__all__ = ["LANGUAGES", "Links", "Words", "load_words"]
 
 LANGUAGES = ("en", "nb")
 _NUMERALS = {"en": Numerals(".", ","), "nb": Numerals(",", NARROW_SPACE, NARROW_SPACE + "%")}
 _FORMATTER = string.Formatter()
 
-Linker = Callable[[str, str], str]
-"""Given an id and the text to show, the text as a link to what stands behind it."""
+
+class Links(Protocol):
+    """How the parts of a sentence become links; each returns safe markup."""
+
+    def number(self, target: str, text: str) -> Markup:
+        """A number linked to the id behind it; `target` is empty where the sentence names none."""
+
+    def work(self, key: str) -> Markup:
+        """A work as cited in running text."""
+
+    def claim(self, name: str) -> Markup:
+        """The printed value of a claim."""
+
+    def claimant(self, name: str) -> Markup:
+        """The work a claim stands in, as cited in running text."""
 
 
-def _unlinked(_target: str, text: str) -> str:
-    return str(escape(text))
+class _Plain:
+    """No links at all."""
+
+    def number(self, target: str, text: str) -> Markup:
+        del target
+        return Markup(escape(text))
+
+    def work(self, key: str) -> Markup:
+        return Markup(escape(key))
+
+    claim = claimant = work
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,51 +95,69 @@ class Words:
         """An interval in the unit of an estimate."""
         return self.numerals.between(low, high, METRIC_KINDS.get(metric, "measure"))
 
-    def has_sentence(self, key: str) -> bool:
-        """Whether this language has a template under the key."""
-        return self._look("sentences", key) is not None
+    def title(self, text: str) -> str:
+        """A title, label or column name of an analysis in this language: whole, by pattern, or part by part."""
+        if text in self.table["titles"]:
+            return str(self.table["titles"][text])
+        for pattern, template in self.table.get("patterns", {}).items():
+            match = _compiled(pattern).fullmatch(text)
+            if match:
+                return str(template.format(**{name: self.title(part) for name, part in match.groupdict().items()}))
+        for separator in (": ", ", "):
+            if separator in text:
+                return separator.join(self.title(part) for part in text.split(separator))
+        return self.localised(text)
 
-    def sentence(self, key: str, values: Mapping[str, object], link: Linker = _unlinked, default: str = "") -> Markup:
+    def localised(self, text: str) -> str:
+        """A number within a text as this language writes it; other text as it is."""
+        if self.numerals.point == "." or not re.fullmatch(r"[-−+]?\d*\.\d+", text):
+            return text
+        return text.replace(".", self.numerals.point)
+
+    def sentence(self, key: str, values: Mapping[str, object], links: Links | None = None) -> Markup:
         """A sentence with its numbers linked.
 
         Parameters
         ----------
-        key : the template's key, e.g. "engagement.answer".
+        key : the template's key, e.g. "finding.estimate".
         values : what to fill in. `ref` is the id behind every number, `<name>_ref` the id behind one of them.
-        link : turns an id and a number's text into a link.
-        default : the id behind numbers that name none.
+        links : how parts become links; none at all when it is not given.
 
         Raises
         ------
         UserError
             when there is no such template, or it names a value that is not given.
         """
-        parts: list[str] = []
+        parts: list[Markup] = []
         for text, name, spec, _ in _FORMATTER.parse(self._find("sentences", key)):
-            parts.append(str(escape(text)))
+            parts.append(Markup(escape(text)))
             if name is None:
                 continue
             if name not in values:
-                raise UserError(
-                    f'{self.file}: sentence "{key}" needs the value "{name}", which the analysis does not give'
-                )
-            target = str(values.get(f"{name}_ref") or values.get("ref") or default)
-            parts.append(self._filled(key, values[name], spec or "", target, link))
-        return Markup("".join(parts))
+                raise UserError(f'{self.file}: sentence "{key}" needs the value "{name}", which is not given')
+            target = str(values.get(f"{name}_ref") or values.get("ref") or "")
+            parts.append(self._filled(key, values[name], spec or "", target, links or _Plain()))
+        return Markup("").join(parts)
 
-    def _filled(self, key: str, value: object, spec: str, target: str, link: Linker) -> str:
+    def _filled(self, key: str, value: object, spec: str, target: str, links: Links) -> Markup:
         kind, *forms = spec.split("|")
-        if kind == "work":
-            return link(str(value), "")
-        if kind in ("construct", "confidence"):
-            return str(escape(self.term(kind, str(value))))
+        if kind in ("work", "claim", "claimant"):
+            return Markup(getattr(links, kind)(str(value)))
+        if kind in ("construct", "confidence", "terms"):
+            return Markup(escape(self.term(kind, str(value))))
+        if kind == "title":
+            return Markup(escape(self.title(str(value))))
         if kind and kind not in KINDS:
-            raise UserError(f'{self.file}: sentence "{key}" asks for "{kind}"; known are {", ".join(KINDS)}')
-        if value is None or is_number(value):
-            text = self.say("undefined") if value is None else self.number(value, kind)
-            shown = link(target, text) if target else str(escape(text))
-            return shown + (NARROW_SPACE + str(escape(forms[0 if value == 1 else -1])) if forms else "")
-        return str(escape(self.term("terms", self.number(value))))
+            raise UserError(
+                f'{self.file}: sentence "{key}" asks for "{kind}"; known are {", ".join((*KINDS, *_SPECS))}'
+            )
+        if value is None:
+            return Markup(escape(self.say("undefined")))
+        if is_number(value):
+            text = self.number(value, kind)
+            shown = links.number(target, f"={NARROW_SPACE}{text}" if kind == "p" and "<" not in text else text)
+            return shown + (NARROW_SPACE + forms[0 if value == 1 else -1] if forms else "")
+        return Markup(escape(self.term("terms", self.number(value))))
 
     def _find(self, table: str, key: str) -> str:
         found = self._look(table, key)
@@ -127,6 +170,17 @@ class Words:
         for part in key.split("."):
             place = place.get(part) if isinstance(place, Mapping) else None
         return place if isinstance(place, str) else None
+
+
+_SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "title")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern such as "{x} of {y}" as an expression."""
+    parts = re.split(r"\{(\w+)\}", pattern)
+    named = [f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
+    return re.compile("".join(named))
 
 
 def load_words(language: str) -> Words:

@@ -24,7 +24,7 @@
     input.parentElement.hidden = false;
     let ready;
     const show = async () => {
-      ready = ready || load(`${root}/assets/search-index.js`);
+      ready = ready || load(`${root}assets/search-index.js`);
       await ready;
       const words = fold(input.value).split(/\s+/).filter(Boolean);
       found.replaceChildren();
@@ -35,7 +35,7 @@
         return words.every((word) => text.includes(word));
       }).slice(0, 12);
       for (const [title, about, path] of hits) {
-        const link = make("a", title, { href: `${root}/${path}` });
+        const link = make("a", title, { href: `${root}${path}` });
         link.append(make("small", about));
         const item = make("li");
         item.append(link);
@@ -213,7 +213,7 @@
         const tr = make("tr");
         names.forEach((name, column) => {
           const td = make(column ? "td" : "th", column ? row[column] : undefined);
-          if (!column) td.append(make("a", row[0], { href: `${root}/${row[names.length]}#${row[0]}` }));
+          if (!column) td.append(make("a", row[0], { href: `${root}${row[names.length]}#${row[0]}` }));
           if (typeof row[column] === "number") td.className = "right";
           tr.append(td);
         });

@@ -17,7 +17,8 @@ orchard           label group role value [weight row low high        role "effec
 leave_one_out     label value low high [row]                         summary = nothing left out
 cumulative        label value low high [row]                         in the order the rows were added
 bias_comparison   label value low high [estimate group]              summary = unadjusted, drawn as a band
-agreement         label value low high [estimate group]              label = the engine
+agreement         label value low high [estimate group shown]        label = the engine; `shown` is text in place of the
+                                                                     numbers; level "printed" is somebody else's number
 prior_sensitivity label value low high [estimate group]              label = the prior
 funnel            label value se [row new imputed]                   center = pooled value on the scale of `value`;
                                                                      line_intercept, line_slope = Egger's line

@@ -15,7 +15,7 @@ from replication.report.words import Words
 __all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Scale", "extent", "linear", "shorten", "text_width"]
 
 WIDE, NARROW = 720.0, 340.0
-_CHARACTER = 0.54  # mean width of a character of a sans serif face, in em
+_CHARACTER = 0.57  # mean width of a character of a sans serif face, in em
 
 
 @dataclass(frozen=True, slots=True)

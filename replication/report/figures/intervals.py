@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, Scale, extent, linear, shorten
+from replication.report.figures.canvas import Canvas, Frame, Scale, extent, linear, shorten, text_width
 from replication.report.figures.data import FigureData
 
 __all__ = ["caterpillar", "comparison", "cumulative", "forest", "leave_one_out"]
 
 _SIZE = 12.0
+_NUMBERS = 168.0  # room for an estimate with its interval
 _SUMMARY = ("summary", "summary_low", "summary_high", "prediction_low", "prediction_high")
 
 
@@ -31,7 +32,7 @@ class _Row:
     href: str = ""
     extra: str = ""
     heading: bool = False
-    interval_only: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ class _Layout:
     numbers: bool = True
 
     @classmethod
-    def of(cls, frame: Frame, extra: bool) -> _Layout:
-        if frame.wide:
-            return cls(196, frame.width - (186 if extra else 140), 20, 10)
-        return cls(8, frame.width - 8, 34, 24)
+    def of(cls, frame: Frame, rows: Sequence[_Row]) -> _Layout:
+        """Labels left, numbers right on wide pages; both above the plot on narrow ones."""
+        if not frame.wide:
+            return cls(8, frame.width - 8, 34, 24)
+        longest = max((text_width(row.label, _SIZE) for row in rows if not row.heading), default=0.0)
+        weights = any(row.extra for row in rows)
+        return cls(min(max(longest + 16, 130.0), 270.0), frame.width - (_NUMBERS + 48 if weights else _NUMBERS), 20, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,11 @@ class _Plot:
 def forest(figure: FigureData, frame: Frame) -> Canvas:
     """Effects with intervals, marks as large as their weight; the summary as a diamond, its prediction below."""
     rows = _clustered(_effect_rows(figure, frame), figure.texts("cluster"))
-    weights = any(row.extra for row in rows)
-    plot = _plot(figure, frame, rows, _Layout.of(frame, weights))
+    plot = _plot(figure, frame, rows, _Layout.of(frame, rows))
     top = 8.0 + (16 if frame.wide else 0)
     bottom = top + plot.layout.row * len(rows) + 6
     if frame.wide:
-        _column_heads(plot, weights)
+        _column_heads(plot, any(row.extra for row in rows))
     _reference(plot, top, bottom + 50)
     _draw_rows(plot, rows, top)
     plot.canvas.line(0, bottom, frame.width, bottom, "rule")
@@ -111,8 +114,8 @@ def cumulative(figure: FigureData, frame: Frame) -> Canvas:
 
 def comparison(figure: FigureData, frame: Frame) -> Canvas:
     """Several answers to one question, an interval each, grouped where they have a group."""
-    rows = _clustered(_effect_rows(figure, frame, "mark effect"), figure.texts("group"))
-    plot = _plot(figure, frame, rows, _Layout.of(frame, extra=False))
+    rows = _clustered(_effect_rows(figure, frame, "dot"), figure.texts("group"))
+    plot = _plot(figure, frame, rows, _Layout.of(frame, rows))
     top, bottom = 8.0, 14.0 + plot.layout.row * len(rows)
     _reference(plot, top, bottom)
     _band(plot, top, bottom)
@@ -132,20 +135,36 @@ def _finish(plot: _Plot, top: float, bottom: float) -> Canvas:
     return plot.canvas
 
 
-def _effect_rows(figure: FigureData, frame: Frame, css: str = "") -> list[_Row]:
+def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> list[_Row]:
     value, low, high = (figure.numbers(name) for name in ("value", "low", "high"))
     weight, labels, levels = figure.numbers("weight"), figure.texts("label"), figure.texts("level")
-    new = figure.flags("new")
+    new, shown = figure.flags("new"), figure.texts("shown")
     heaviest = max((w for w in weight if w is not None), default=0.0) or 1.0
     rows = []
     for i in range(len(figure)):
         share = weight[i]
-        size = 3.5 if share is None else 2.0 + 4.5 * (share / heaviest) ** 0.5
-        look = css or ("mark new" if new[i] else "mark effect")
-        shape = "diamond" if levels[i] == "cluster" else "dot" if new[i] or css else "square"
+        size = 3.8 if share is None else 2.0 + 4.5 * (share / heaviest) ** 0.5
+        css, mark = _look(levels[i], new[i], shape)
         extra = "" if share is None else frame.words.numerals.show(share, "percent")
-        rows.append(_Row(labels[i], value[i], low[i], high[i], look, shape, size, _href(figure, frame, i), extra))
+        numbers = shown[i] or _in_numbers(frame, figure.text("metric"), value[i], (low[i], high[i]))
+        rows.append(
+            _Row(labels[i], value[i], low[i], high[i], css, mark, size, _href(figure, frame, i), extra, text=numbers)
+        )
     return rows
+
+
+def _look(level: str, new: bool, shape: str) -> tuple[str, str]:
+    """Class and shape of a mark: a cluster's mean, a printed number, a row added since, or a row like the others."""
+    if level == "cluster":
+        return "mark effect", "diamond"
+    if level == "printed":
+        return "mark printed", "square"
+    return ("mark new", "triangle") if new else ("mark effect", shape)
+
+
+def _in_numbers(frame: Frame, metric: str, value: float | None, ends: tuple[float | None, float | None]) -> str:
+    shown = "" if value is None else frame.words.metric(value, metric)
+    return f"{shown} {frame.words.interval(*ends, metric)}".strip()
 
 
 def _clustered(rows: Sequence[_Row], clusters: Sequence[str]) -> list[_Row]:
@@ -181,12 +200,10 @@ def _numbers(plot: _Plot, row: _Row, y: float) -> None:
     """The label and the numbers of a row: beside the plot when there is room, else above it."""
     if not plot.layout.numbers:
         return
-    words, canvas, layout = plot.frame.words, plot.canvas, plot.layout
-    shown = "" if row.interval_only else words.metric(row.value, plot.metric)
-    text = f"{shown} {words.interval(row.low, row.high, plot.metric)}".strip()
+    canvas, layout, text = plot.canvas, plot.layout, row.text
     if plot.frame.wide:
         canvas.text(0, y + 4, shorten(row.label, layout.left - 10, _SIZE), "row", href=row.href)
-        canvas.text(layout.right + 138, y + 4, text, "value", "end", href=row.href)
+        canvas.text(layout.right + _NUMBERS - 4, y + 4, text, "value", "end", href=row.href)
         if row.extra:
             canvas.text(plot.frame.width, y + 4, row.extra, "tick", "end")
         return
@@ -213,19 +230,20 @@ def _summary(plot: _Plot, y: float) -> float:
     if value is None:
         return y
     words, scale, href = plot.frame.words, plot.scale, plot.frame.href(plot.figure.text("estimate"))
-    _numbers(plot, _Row(words.say("figure.summary"), value, low, high, href=href), y)
+    shown = _in_numbers(plot.frame, plot.metric, value, (low, high))
+    _numbers(plot, _Row(words.say("figure.summary"), value, low, high, href=href, text=shown), y)
     ends = scale(value if low is None else low), scale(value if high is None else high)
     plot.canvas.diamond(ends[0], scale(value), ends[1], y)
     if lower is not None and upper is not None:
         y += plot.layout.row if plot.layout.numbers else 14
-        label = words.say("figure.prediction")
-        _numbers(plot, _Row(label, None, lower, upper, href=href, interval_only=True), y)
+        shown = _in_numbers(plot.frame, plot.metric, None, (lower, upper))
+        _numbers(plot, _Row(words.say("figure.prediction"), None, lower, upper, href=href, text=shown), y)
         plot.canvas.box(scale(lower), y - 3, scale(upper) - scale(lower), 6, "prediction", round_=3)
     return y + 18
 
 
 def _column_heads(plot: _Plot, weights: bool) -> None:
-    words, right = plot.frame.words, plot.layout.right + 138
+    words, right = plot.frame.words, plot.layout.right + _NUMBERS - 4
     plot.canvas.text(right, 12, words.say("figure.estimate_interval"), "tick", "end")
     if weights:
         plot.canvas.text(plot.frame.width, 12, words.say("figure.weight"), "tick", "end")

@@ -19,11 +19,16 @@ _MOST_ROWS = 400
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     """One page an analysis and one a figure."""
     for outcome in archive.outcomes:
-        sets, used = _row_sets(outcome["estimates"])
+        sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
+        methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})
+        drawn = {figure["id"] for figure in outcome["figures"]}
         values = {
             "outcome": outcome,
             "row_sets": sets,
             "used": used,
+            "methods": methods,
+            "method_of": method_of,
+            "tables": [table for table in outcome["tables"] if table["id"] not in drawn],
             "exclusions": _by_reason(outcome["exclusions"]),
             "pictures": pictures_of(gallery, outcome),
             "current": "methods",
@@ -38,6 +43,7 @@ def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
     return {
         "picture": picture,
         "outcome": outcome,
+        "table": next((t for t in outcome["tables"] if t["id"] == picture.data.id), None),
         "links": _links(picture.data.columns),
         "shown": rows[:_MOST_ROWS],
         "left": max(0, len(rows) - _MOST_ROWS),
@@ -49,14 +55,11 @@ def _even(picture: Picture) -> bool:
     return len({len(column) for column in picture.data.columns.values()}) == 1
 
 
-def _row_sets(estimates: Sequence[Record]) -> tuple[list[Sequence[str]], Mapping[str, int]]:
-    """The different sets of rows estimates rest on, and the number of the set of each estimate."""
-    sets: dict[tuple[str, ...], int] = {}
-    used = {}
-    for estimate in estimates:
-        if estimate["rows"]:
-            used[estimate["id"]] = sets.setdefault(tuple(estimate["rows"]), len(sets) + 1)
-    return list(sets), used
+def _sets(found: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], Mapping[str, int]]:
+    """The different sets among those found, and the number of the set of each id."""
+    sets: dict[tuple[Any, ...], int] = {}
+    numbers = {name: sets.setdefault(items, len(sets) + 1) for name, items in found.items()}
+    return list(sets), numbers
 
 
 def _by_reason(exclusions: Sequence[Record]) -> Mapping[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from replication.dataset.records import Statement
 from replication.report.archive import Archive
 from replication.report.pages.common import claim_rows, tally
-from replication.report.pages.findings import in_section
+from replication.report.pages.findings import answers, in_section
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -41,7 +41,7 @@ def _statement(archive: Archive, statement: Statement, words: Words) -> Mapping[
         "works": statement.works,
         "finding": statement.finding,
         "outcome": outcome["id"] if outcome else "",
-        "answers": in_section(found, "answer", "key"),
+        "answers": answers(outcome) if outcome else [],
         "sure": in_section(found, "sure", "key"),
         "counts": tally(rows),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from replication.claims import Claim
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery, Picture
 
-__all__ = ["ORDER", "ClaimRow", "claim_rows", "distance", "item_section", "pictures_of", "tally", "unexplained"]
+__all__ = ["ORDER", "ClaimRow", "claim_rows", "distance", "pictures_of", "tally", "unexplained"]
 
 ORDER = ("DIFFERS", "INCONSISTENT", "DIFFERS_EXPLAINED", "MATCH", "CONSISTENT", "NOT_COMPUTABLE", "PENDING")
 """Verdicts as they are listed: what does not hold first."""
@@ -74,12 +74,3 @@ def pictures_of(gallery: Gallery, outcome: Record) -> list[Picture]:
     """The pictures of an outcome in its order."""
     found = (gallery.get((outcome["id"], figure["id"])) for figure in outcome["figures"])
     return [picture for picture in found if picture]
-
-
-def item_section(name: str, sections: Sequence[str]) -> str:
-    """The section an item belongs to, by the first word of its id or the part of its key; "more" when it names none."""
-    for separator in (".", "-", "_"):
-        for part in name.split(separator):
-            if part in sections:
-                return part
-    return "more"

@@ -1,46 +1,51 @@
 """The pages of findings: what is published, what old and new samples give, and what follows.
 
-An item of a finding's outcome goes to the section its id names: "new-positive-reml" and "engagement.new" stand under
-"new". What names no section stands under "more".
+An item of a finding's outcome stands in the section its id, key or `source` names, by the first word that names one:
+"published-x" under published, "x-samples45-reml" under known, "leave-one-out-x" under drivers. The rest is "more".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from replication.report.archive import FINDINGS, Archive, Record
+from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
-from replication.report.pages.common import claim_rows, item_section, pictures_of
+from replication.report.glance import FINDINGS
+from replication.report.pages.common import ClaimRow, claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["SECTIONS", "in_section", "pages"]
+__all__ = ["SECTIONS", "answers", "in_section", "pages", "section_of"]
 
-SECTIONS = (
-    "answer",
-    "published",
-    "known",
-    "new",
-    "prediction",
-    "update",
-    "bias",
-    "drivers",
-    "robustness",
-    "school",
-    "sure",
-    "change",
-)
-"""answer: in short. published: what others print. known: what the 45 samples give. new: what the new samples give.
-prediction: whether the first predicts the last. update: both together. bias: small-study effects. drivers: which rows
-carry the result. robustness: other models and choices. school: school-level results, kept apart. sure: how sure.
-change: what would change our mind."""
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "answer": (),
+    "published": ("perpetration",),
+    "known": ("samples45", "old"),
+    "new": (),
+    "prediction": ("calibration", "difference", "predict"),
+    "update": ("together",),
+    "drivers": ("leave", "influence", "baujat", "gosh", "cumulative"),
+    "bias": ("funnel", "pcurve", "egger"),
+    "robustness": ("moderators", "parts", "age", "multiverse", "sensitivity", "prior", "posterior", "bayes"),
+    "directions": ("sign",),
+    "school": ("schools",),
+    "sure": ("confidence",),
+    "change": (),
+    "care": ("caveats",),
+}
+"""The sections of a finding in their order, each with the other words of an id that lead to it. answer: in short.
+known: the 45 public samples. prediction: whether old samples predict new ones. drivers: which rows carry the result.
+school: school-level results, kept apart. change: what would change our mind. care: what to read first."""
 
 _TOPICS: Mapping[str, tuple[str, ...]] = {
     "engagement": ("engagement",),
     "achievement": ("achievement",),
     "bullying": ("bullying", "victimization", "perpetration"),
 }
+_SIZES = ("r", "d", "g", "z", "beta", "b")
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
@@ -54,36 +59,80 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
             "name": name,
             "outcome": outcome,
             "sections": sections,
+            "questions": _questions(outcome) if outcome else {},
+            "claim_rows": partial(_named_rows, archive),
             "published": claim_rows(archive, claims),
-            "directions": [d for d in archive.table("directions.csv") if _about(d["outcome_domain"], name)],
             "statement": next((s for s in archive.dataset.statements if s.finding == name), None),
-            "first": 1,
+            "folded_from": 4,
             "current": name,
         }
         yield Page(f"{prefix}findings/{name}.html", "finding.html", words.say(f"title.{name}"), values, words)
 
 
-_SIZES = ("r", "d", "g", "z", "beta", "b")
+def _questions(outcome: Record) -> Mapping[str, str]:
+    """What each table of published numbers is about, as the update of the same question words it."""
+    titles = {t["id"].removeprefix("update-"): t["title"].partition(":")[0] for t in outcome["tables"]}
+    return {f"published-{question}": title for question, title in titles.items()}
+
+
+def _named_rows(archive: Archive, names: Sequence[str]) -> list[ClaimRow]:
+    return claim_rows(archive, [claim for claim in map(archive.claim, names) if claim is not None])
+
+
+def section_of(item: Record, name: str = "id") -> str:
+    """The section of an estimate, table, figure or (with name "key") sentence."""
+    values = item.get("values", {})
+    for word in [str(values.get("section", "")), str(values.get("source", "")), *re.split(r"[-._]", item[name])]:
+        for section, aliases in SECTIONS.items():
+            if word == section or word in aliases:
+                return section
+    return "more"
 
 
 def in_section(items: Sequence[Record], section: str, name: str = "id") -> list[Record]:
     """The items of one section."""
-    return [item for item in items if item_section(item[name], SECTIONS) == section]
+    return [item for item in items if section_of(item, name) == section]
+
+
+def answers(outcome: Record) -> list[Record]:
+    """The finding in short: its sentences under "answer", else each question's estimate from most evidence."""
+    found = in_section(outcome["sentences"], "answer", "key")
+    if found:
+        return found
+    last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
+    return [{"key": "finding.short", "values": sentence["values"]} for sentence in last.values()]
 
 
 def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
     pictures = pictures_of(gallery, outcome)
+    shown = {link for table in outcome["tables"] for link in table["links"]}
+    shown |= {str(name) for p in pictures for name in p.data.columns.get("estimate", ())}
+    drawn = {p.data.id for p in pictures}
+    tables = [table for table in outcome["tables"] if table["id"] not in drawn]
+    estimates = [e for e in outcome["estimates"] if e["id"] not in shown]
     for section in (*SECTIONS, "more"):
-        found = {
-            "name": section,
+        found: dict[str, Any] = {
             "sentences": in_section(outcome["sentences"], section, "key"),
-            "pictures": [p for p in pictures if item_section(p.data.id, SECTIONS) == section],
-            "estimates": in_section(outcome["estimates"], section),
-            "tables": in_section(outcome["tables"], section),
+            "pictures": [p for p in pictures if section_of({"id": p.data.id}) == section],
+            "estimates": in_section(estimates, section),
+            "tables": in_section(tables, section),
         }
-        if any(found[k] for k in ("sentences", "pictures", "estimates", "tables")) or section == "published":
-            yield found
+        if section == "answer":
+            found["sentences"] = answers(outcome)
+        if section == "change":
+            found["sentences"] = found["sentences"] or list(_would_change(outcome))
+        if any(found.values()) or section == "published":
+            yield {"name": section, **found}
 
 
-def _about(domain: str, name: str) -> bool:
-    return any(topic in domain for topic in _TOPICS[name])
+def _would_change(outcome: Record) -> Iterator[Record]:
+    """What a new sample would have to show, and which single sample carries most; read off, not computed."""
+    last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
+    for question, sentence in last.items():
+        yield {"key": "finding.surprise", "values": sentence["values"]}
+        table = next((t for t in outcome["tables"] if t["id"].startswith(f"leave-one-out-{question}")), None)
+        if table and table["rows"]:
+            place = max(range(len(table["rows"])), key=lambda i: abs(table["rows"][i][-1] or 0.0))
+            row = dict(zip(("sample", "without", "low", "high", "moved"), table["rows"][place], strict=False))
+            link = table["links"][place] if place < len(table["links"]) else ""
+            yield {"key": "finding.driver", "values": {**row, "question": question, "ref": link}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from replication.report.archive import FINDINGS, Archive, Record
+from replication.report.archive import Archive, Record
+from replication.report.glance import FINDINGS
 from replication.report.pages.common import ClaimRow, claim_rows, tally, unexplained
-from replication.report.pages.findings import in_section
+from replication.report.pages.findings import answers
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -57,8 +58,8 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
 
 def _card(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
     outcome = archive.outcome(name)
-    answers = in_section(outcome["sentences"], "answer", "key") if outcome else []
-    return {"name": name, "outcome": outcome, "answers": answers, "title": words.say(f"title.{name}")}
+    found = answers(outcome) if outcome else []
+    return {"name": name, "outcome": outcome, "answers": found, "title": words.say(f"title.{name}")}
 
 
 def _line(archive: Archive, key: str) -> Mapping[str, Any]:

@@ -32,14 +32,13 @@ def _keys(archive: Archive, role: str) -> list[str]:
 
 def _line(archive: Archive, key: str) -> Mapping[str, Any]:
     rows = claim_rows(archive, archive.claims_of(key))
-    effects = archive.dataset.effects
     return {
         "key": key,
         "work": archive.dataset.works[key],
         "reference": archive.dataset.references.get(key),
         "counts": tally(rows),
         "total": len(rows),
-        "effects": int((effects["work"] == key).sum()),
+        "effects": len(archive.table("effects.csv", key)),
     }
 
 
