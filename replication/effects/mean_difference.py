@@ -42,7 +42,7 @@ def small_sample_factor(df: ArrayLike, correction: Correction = "exact") -> Arra
         return np.ones_like(m)
     if correction == "approximate":
         return np.asarray(1.0 - 3.0 / (4.0 * m - 1.0))
-    return np.asarray(np.exp(special.gammaln(m / 2) - 0.5 * np.log(m / 2) - special.gammaln((m - 1) / 2)))
+    return np.asarray(special.poch((m - 1.0) / 2.0, 0.5) / np.sqrt(m / 2.0))
 
 
 def mean_difference(
