@@ -1,0 +1,134 @@
+"""Coders side by side: which rows only one of them has, which cells differ, and what has been settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from replication.dataset.columns import TABLES, Column
+from replication.errors import UserError
+from replication.printed import parse_printed
+from replication.study.coding.reading import CODED_TABLES, Coders, Rows, Settled
+
+__all__ = ["Comparison", "Disagreement", "FieldPairs", "compare_coders", "same_value"]
+
+_NOT_CODED = ("since", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One cell on which coders differ; `settled` is None while nobody has decided."""
+
+    table: str
+    row: str
+    column: str
+    values: Mapping[str, str]
+    settled: Settled | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPairs:
+    """One column of one table, for the rows all coders have: each coder's cells, in the same order of rows."""
+
+    table: str
+    column: Column
+    coders: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The coders of a work side by side. `alone` are rows that not every coder has: table, row, who has it."""
+
+    work: str
+    fields: tuple[FieldPairs, ...]
+    disagreements: tuple[Disagreement, ...]
+    alone: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    @property
+    def open(self) -> tuple[Disagreement, ...]:
+        """The disagreements nobody has settled."""
+        return tuple(d for d in self.disagreements if d.settled is None)
+
+
+def compare_coders(coders: Coders) -> Comparison:
+    """Compare all coders of each table, cell by cell. Rows are matched by their id.
+
+    Raises
+    ------
+    UserError
+        when no table was coded by at least two.
+    """
+    tables = [table for table in CODED_TABLES if len(coders.names(table)) > 1]
+    if not tables:
+        raise UserError(
+            f"no table of {coders.work} was coded by two people; put their files in {coders.work}/coders/<name>/"
+        )
+    fields = [field for table in tables for field in _fields(coders, table)]
+    alone = [entry for table in tables for entry in _alone(coders, table)]
+    differing = [entry for table in tables for entry in _disagreements(coders, table)]
+    return Comparison(coders.work, tuple(fields), tuple(differing), tuple(alone))
+
+
+def same_value(column: Column, cells: Sequence[str]) -> bool:
+    """Whether all cells say the same: words alike, numbers equal, printed numbers equal with the same digits."""
+    if len(set(cells)) == 1:
+        return True
+    if "" in cells:
+        return False
+    if column.kind in ("number", "integer"):
+        return len({float(cell) for cell in cells}) == 1
+    if column.kind == "printed":
+        return len({(p.value, p.decimals, p.bound) for p in map(parse_printed, cells)}) == 1
+    if column.kind == "words":
+        return len({frozenset(cell.split(";")) for cell in cells}) == 1
+    return len({" ".join(cell.split()).casefold() for cell in cells}) == 1
+
+
+def _shared(coders: Coders, table: str) -> list[str]:
+    """The rows every coder has, in the first one's order."""
+    first, *others = (coders.tables[table][name] for name in coders.names(table))
+    return [row for row in first if all(row in other for other in others)]
+
+
+def _columns(coders: Coders, table: str) -> Iterator[Column]:
+    """The columns that are coded: not the id, not the versions, filled by somebody."""
+    written = list(coders.tables[table].values())
+    for column in TABLES[table].columns:
+        if column.name in TABLES[table].id or column.name in _NOT_CODED:
+            continue
+        if any(row.get(column.name, "") for rows in written for row in rows.values()):
+            yield column
+
+
+def _fields(coders: Coders, table: str) -> Iterator[FieldPairs]:
+    names, rows = coders.names(table), _shared(coders, table)
+    for column in _columns(coders, table):
+        written = [[_cell(coders.tables[table][name], row, column) for row in rows] for name in names]
+        filled = [any(cells) for cells in zip(*written, strict=True)]
+        cells = tuple(tuple(cell for cell, keep in zip(own, filled, strict=True) if keep) for own in written)
+        if cells[0]:
+            yield FieldPairs(table, column, names, cells)
+
+
+def _disagreements(coders: Coders, table: str) -> Iterator[Disagreement]:
+    names = coders.names(table)
+    columns = list(_columns(coders, table))
+    for row in _shared(coders, table):
+        for column in columns:
+            values = {name: _cell(coders.tables[table][name], row, column) for name in names}
+            if not same_value(column, list(values.values())):
+                settled = coders.settled.get((table, row, column.name))
+                yield Disagreement(table, row, column.name, values, settled)
+
+
+def _alone(coders: Coders, table: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    written = coders.tables[table]
+    for row in dict.fromkeys(row for rows in written.values() for row in rows):
+        having = tuple(name for name in coders.names(table) if row in written[name])
+        if len(having) < len(written):
+            yield table, row, having
+
+
+def _cell(rows: Rows, row: str, column: Column) -> str:
+    return rows[row].get(column.name, "")

@@ -1,0 +1,9 @@
+"""Plausibility: what is possible but unlikely, or impossible without any single cell being wrong.
+
+Every question has a rule and a severity, and can be answered with a recorded reason in the work's `answers.toml`.
+"""
+
+from replication.study.plausibility.asking import Asked, ask
+from replication.study.plausibility.suspicion import RULES, Rule, Suspicion
+
+__all__ = ["RULES", "Asked", "Rule", "Suspicion", "ask"]

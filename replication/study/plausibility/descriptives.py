@@ -1,0 +1,77 @@
+"""Plausibility of printed means and standard deviations: inside the scale, possible, and on the grid of whole answers.
+
+Sources: Brown & Heathers (2017), the GRIM test; Bhatia & Davis (2000), the largest variance on a bounded scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from replication.dataset import Dataset
+from replication.printed import Printed, parse_printed
+from replication.study.plausibility.suspicion import Place, Suspicion
+
+__all__ = ["descriptive_suspicions"]
+
+_COLUMNS = ("work", "line", "sample_id", "variable", "measure", "n", "mean", "sd", "scale_low", "scale_high", "items")
+_TINY = 0.04  # of the scale's range: smaller than any spread of answers seen in practice
+
+
+def descriptive_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
+    """Every question about the means of these works."""
+    rows = dataset.table("descriptives.csv")
+    rows = rows[rows["work"].isin(works)]
+    for cells in zip(*(rows[name].tolist() for name in _COLUMNS), strict=True):
+        row = dict(zip(_COLUMNS, cells, strict=True))
+        row_id = f"{row['sample_id']} {row['variable']} {row['measure']}"
+        place = Place(f"{row['work']}/descriptives.csv", row["line"], row_id)
+        mean = parse_printed(row["mean"]) if row["mean"] else None
+        sd = parse_printed(row["sd"]) if row["sd"] else None
+        if mean is not None:
+            yield from _mean(place, row, mean)
+            yield from _grim(place, row, mean)
+        if sd is not None:
+            yield from _spread(place, row, mean, sd)
+
+
+def _mean(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspicion]:
+    low, high = row["scale_low"], row["scale_high"]
+    if mean.high < low or mean.low > high:
+        expected = f"a mean from {low:g} to {high:g}"
+        hint = "is it a sum score, another scale, or a slip of the decimal point?"
+        yield Suspicion.about(place, "mean", "mean-outside", mean.text, expected, hint)
+
+
+def _spread(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed) -> Iterator[Suspicion]:
+    low, high, n = row["scale_low"], row["scale_high"], row["n"]
+    if math.isnan(low) or math.isnan(high):
+        return
+    middle = (low + high) / 2 if mean is None else mean.value
+    if mean is not None and mean.low <= (low + high) / 2 <= mean.high:
+        middle = (low + high) / 2
+    correction = n / (n - 1) if n > 1 else 2.0
+    largest = math.sqrt(max(high - middle, 0) * max(middle - low, 0) * correction)
+    if sd.low > largest and low <= middle <= high:
+        expected = f"at most {largest:.2f}, the largest possible with this mean and scale"
+        yield Suspicion.about(place, "sd", "sd-too-large", sd.text, expected, "is the scale right?")
+    elif 0 < sd.high < _TINY * (high - low):
+        expected = f"a spread of answers from {low:g} to {high:g}"
+        yield Suspicion.about(place, "sd", "sd-is-se", sd.text, expected, "is it a standard error?")
+
+
+def _grim(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspicion]:
+    """A mean of n persons with `items` whole answers each is a whole number divided by n x items."""
+    n, items = row["n"], row["items"]
+    if math.isnan(n) or math.isnan(items):
+        return
+    grain = n * items
+    if grain >= 10.0**mean.decimals:
+        return  # every mean of so many answers can be printed
+    if math.floor(mean.high * grain + 1e-9) < math.ceil(mean.low * grain - 1e-9):
+        nearest = round(mean.value * grain) / grain
+        expected = f"a mean that {grain:g} whole answers can have, e.g. {nearest:.{mean.decimals}f}"
+        yield Suspicion.about(
+            place, "mean", "grim", mean.text, expected, "is n or the mean mistyped, or were answers missing?"
+        )

@@ -1,0 +1,88 @@
+"""Is a printed value in the middle of its printed interval, on some usual scale, and is the interval as wide as n says?
+
+Scales: as printed, Fisher's z (correlations), logarithm (ratios). Rounding is carried through: every number stands
+for all values that print like it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from replication.errors import UserError
+from replication.printed import Printed, parse_printed
+from replication.study.plausibility.suspicion import Place, Suspicion
+
+__all__ = ["IntervalCheck", "check_interval"]
+
+_TOO_WIDE, _TOO_NARROW = 3.0, 0.5
+_NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
+_BOUNDED = ("r", "partial_r")
+
+Scale = Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalCheck:
+    """Value, lower and upper end as printed; which statistic; n (NaN where the width cannot be told from n).
+
+    `zeros_lost` says that the texts went through numbers, so that a last 0 may be gone.
+    """
+
+    texts: tuple[str, str, str]
+    statistic: str
+    n: float = math.nan
+    zeros_lost: bool = False
+
+
+def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[Suspicion]:
+    """The questions a printed interval raises."""
+    try:
+        value, low, high = _alike(check) if check.zeros_lost else map(parse_printed, check.texts)
+    except UserError:
+        return
+    if not low.value < high.value or not low.low <= value.high or not value.low <= high.high:
+        return  # said by the checker itself
+    found = f"{check.texts[1]} to {check.texts[2]} around {check.texts[0]}"
+    if not any(_centred(value, low, high, scale) for scale in _scales(check, low)):
+        expected = "a value in the middle of its interval, as printed or on the scale of Fisher's z or logarithms"
+        yield Suspicion.about(place, column, "interval-centre", found, expected, "is one of the three mistyped?")
+    elif check.statistic == "r" and check.n > 3 and max(abs(low.value), abs(high.value)) < 1:
+        yield from _width(place, column, check, low, high, found)
+
+
+def _width(
+    place: Place, column: str, check: IntervalCheck, low: Printed, high: Printed, found: str
+) -> Iterator[Suspicion]:
+    expected = 2 * _NORMAL / math.sqrt(check.n - 3)
+    widest = math.atanh(min(high.high, 0.9999999)) - math.atanh(max(low.low, -0.9999999))
+    narrowest = math.atanh(max(high.low, -0.9999999)) - math.atanh(min(low.high, 0.9999999))
+    if narrowest > _TOO_WIDE * expected or widest < _TOO_NARROW * expected:
+        middle = (math.atanh(low.value) + math.atanh(high.value)) / 2
+        ends = math.tanh(middle - expected / 2), math.tanh(middle + expected / 2)
+        text = f"about {ends[0]:.2f} to {ends[1]:.2f} for n {check.n:g}"
+        yield Suspicion.about(place, column, "interval-width", found, text, "is n that of another group?")
+
+
+def _scales(check: IntervalCheck, low: Printed) -> list[Scale]:
+    scales: list[Scale] = [lambda x: x]
+    if check.statistic in (*_BOUNDED, "z"):
+        scales.append(lambda x: math.atanh(max(-0.9999999, min(0.9999999, x))))
+    elif low.low > 0:
+        scales.append(math.log)
+    return scales
+
+
+def _centred(value: Printed, low: Printed, high: Printed, scale: Scale) -> bool:
+    """Whether some true value, low and high that print like these have the value in the middle."""
+    smallest = (scale(low.low) + scale(high.low)) / 2
+    largest = (scale(low.high) + scale(high.high)) / 2
+    return scale(value.low) <= largest and smallest <= scale(value.high)
+
+
+def _alike(check: IntervalCheck) -> list[Printed]:
+    """The three numbers, each with as many decimals as the longest of them."""
+    printed = [parse_printed(text) for text in check.texts]
+    half = 0.5 * 10.0 ** -max(number.decimals for number in printed)
+    return [Printed(p.text, p.value, p.value - half, p.value + half, p.decimals) for p in printed]
