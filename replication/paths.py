@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["analyses_dir", "cache_dir", "data_dir", "project_root", "reports_dir"]
+__all__ = ["analyses_dir", "cache_dir", "data_dir", "pinned_dir", "project_root", "reports_dir"]
 
 
 def project_root() -> Path:
@@ -30,3 +30,8 @@ def reports_dir(root: Path | None = None) -> Path:
 def cache_dir(root: Path | None = None) -> Path:
     """`.cache`: everything that can be made again (finished outcomes, compiled code, samples)."""
     return (root or project_root()) / ".cache"
+
+
+def pinned_dir(root: Path | None = None) -> Path:
+    """`tests/reference`: results of other packages, pinned with their calls and versions."""
+    return (root or project_root()) / "tests" / "reference"

@@ -1,0 +1,18 @@
+"""Do we agree with metafor, metaSEM and bayesmeta on the same data?"""
+
+from replication import paths
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.validation import validation_tables
+
+
+def run(context: Context) -> Findings:
+    return Findings(tables=validation_tables(context.data, paths.pinned_dir()))
+
+
+ANALYSIS = Analysis(
+    id="validation",
+    title="Validation",
+    question="Do we agree with metafor, metaSEM and bayesmeta on the same data?",
+    run=run,
+    kind="finding",
+)
