@@ -27,41 +27,7 @@ from replication.models.masem.stage2 import fit_stage2
 from replication.models.prediction import prediction_interval
 from replication.models.random_effects import fit_random_effects
 
-__all__ = ["NOT_COMPARED", "WHY", "validation_tables"]
-
-WHY = (
-    (
-        "metafor: PM and PMM, and ends of intervals for tau2",
-        "metafor's defaults stop these iterations early; with tightened control it agrees to nine digits",
-    ),
-    (
-        "metaSEM: last digits of estimates and standard errors",
-        "OpenMx stops when -2 log likelihood stops moving, and takes second derivatives numerically",
-    ),
-    (
-        "metaSEM: ends of likelihood-based intervals",
-        "with default tolerances they are off in the third or fourth decimal; with tightened ones they agree",
-    ),
-    ("bayesmeta: mu and the predicted effect", "its default mixture is exact to about 5e-5, shown by brute force"),
-)
-NOT_COMPARED", "WHY", "validation_tables"]
-
-WHY = (
-    (
-        "metafor: HE, PM and PMM with huge or zero heterogeneity",
-        "metafor's defaults stop an iteration early; run to its end (tightened control) it agrees",
-    ),
-    (
-        "metaSEM: last digits of estimates and standard errors",
-        "OpenMx stops when -2 log likelihood stops moving and takes second derivatives numerically",
-    ),
-    (
-        "metaSEM: ends of likelihood-based intervals",
-        "with default tolerances they are off in the third or fourth decimal; with tightened ones they agree",
-    ),
-    ("bayesmeta: mu and the predicted effect", "its default mixture is exact to about 5e-5, shown by brute force"),
-)
-NOT_COMPARED = (
+__all__ = ["NOT_COMPARED = (
     ("models of bullying roles", "no micro-data are public; checked by recovery on simulated data only"),
     ("averaging over bias models", "no package with the same priors was at hand; checked by brute force"),
     ("WAAP-WLS, p-curve", "no pinned results of the authors' own code; checked against the formulas"),
@@ -126,11 +92,12 @@ def _metafor(tally: _Tally, pinned: Mapping[str, Any]) -> None:
         y, v = np.array(one["yi"]), np.array(one["vi"])
         for key, theirs in one["fits"].items():
             method, test = key.split("_")
+            package = "metafor (PM, PMM)" if method.startswith("PM") else "metafor (other estimators)"
             fit = fit_random_effects(y, v, method=method, test=test)
             ours = _fit_numbers(fit)
             for name, kind in FIELDS.items():
                 if name in ours:
-                    tally.add("metafor (PM, PMM)" if method.startswith("PM") else "metafor (other estimators)", kind, ours[name], theirs.get(name))
+                    tally.add(package, kind, ours[name], theirs.get(name))
 
 
 def _fit_numbers(fit: Any) -> dict[str, float]:
