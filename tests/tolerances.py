@@ -7,7 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["CLOSED", "CONVERGED", "DELETED", "SAME", "STOPPED_EARLY", "TAIL", "Tolerance", "assert_close"]
+__all__ = [
+    "CLOSED",
+    "CONVERGED",
+    "DELETED",
+    "OPENMX",
+    "OPENMX_HESSIAN",
+    "SAME",
+    "STOPPED_EARLY",
+    "TAIL",
+    "Tolerance",
+    "assert_close",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,8 @@ CONVERGED = Tolerance(1e-9, 1e-12, "an iteration run to its end in both programs
 DELETED = Tolerance(1e-8, 1e-11, "differences between nearly equal fits: leave-one-out diagnostics", 6e-10)
 TAIL = Tolerance(1e-8, 1e-300, "p values: a relative error in the statistic grows with its square", 7e-12)
 SAME = Tolerance(1e-10, 1e-13, "the same formula along another path of our own code", 7e-13)
+OPENMX = Tolerance(1e-5, 1e-6, "OpenMx ends a search when -2 log likelihood stops moving in its ninth digit", 2e-6)
+OPENMX_HESSIAN = Tolerance(1e-4, 1e-5, "standard errors from OpenMx's numerical second derivatives", 3e-5)
 STOPPED_EARLY = Tolerance(
     5e-3, 1e-3, "metafor's defaults stop an iteration at an absolute change of 1e-5 or 1.2e-4 in tau2", 3.7e-3
 )

@@ -12,7 +12,7 @@ from replication.models.fit import Array, Note
 from replication.models.literals import BoundRule
 from replication.models.masem.newton import Minimum
 
-__all__ = ["MinimumCovariance", "covariance_of_minimum"]
+__all__ = ["MinimumCovariance", "covariance_of_minimum", "covariance_on_edge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,32 +24,36 @@ class MinimumCovariance:
 
 
 def covariance_of_minimum(
-    minimum: Minimum, names: Sequence[str], at_bound: BoundRule = "held", subject: str = ""
+    minimum: Minimum, names: Sequence[str], at_bound: BoundRule = "held", needed: int = 0
 ) -> MinimumCovariance:
     """Twice the inverse of the observed second derivatives.
 
-    A parameter on its bound is either held (taken as known) or kept among the second derivatives ("full-hessian", as
-    metaSEM does). The latter can make other standard errors too small, so both are put in a note. It is given up
-    when the estimates would be left without a covariance. `subject` names what is on the bound, if not the parameters.
+    A parameter on its bound is either held (taken as known; its own covariance is NaN) or kept among the second
+    derivatives ("full-hessian", as metaSEM does). The latter can make other standard errors too small, so a note gives
+    both; it is given up when it leaves the first `needed` parameters without a proper covariance.
     """
     notes = [] if minimum.converged else [_not_converged(minimum)]
     held = minimum.held
     vcov = _held_covariance(minimum)
     if not held.any():
         return MinimumCovariance(vcov, (*notes, *_improper(vcov, names)))
-    if subject:
-        message = f"{subject} is on the edge of what it can be; standard errors take it as known."
-        return MinimumCovariance(vcov, (*notes, Note("boundary", message)))
-    where = ", ".join(name for name, on in zip(names, held, strict=True) if on)
     full = _inverse(minimum.at.hessian)
-    usable = bool(np.linalg.eigvalsh(full[np.ix_(~held, ~held)])[0] > 0) if np.isfinite(full).all() else False
+    first = full[:needed, :needed]
+    usable = bool(np.isfinite(first).all()) and needed > 0 and float(np.linalg.eigvalsh(first)[0]) > 0
     chosen = full if at_bound == "full-hessian" and usable else vcov
-    notes.append(
-        Note("boundary", f"tau2 of {where} is on its lower bound. {_compare(names, held, full, vcov, chosen)}")
-    )
-    out = chosen.copy()
-    out[held, :] = out[:, held] = np.nan
-    return MinimumCovariance(out, tuple(notes))
+    where = ", ".join(name for name, on in zip(names, held, strict=True) if on)
+    comparison = _compare(names, held, full, vcov, chosen)
+    notes.append(Note("boundary", f"tau2 of {where} is on its lower bound. {comparison}"))
+    return MinimumCovariance(chosen, tuple(notes))
+
+
+def covariance_on_edge(minimum: Minimum, subject: str) -> MinimumCovariance:
+    """The covariance of the estimates with an unrestricted tau2; on the edge, `subject` is taken as known."""
+    notes = [] if minimum.converged else [_not_converged(minimum)]
+    if minimum.held.any():
+        message = f"{subject} is on the edge of what it can be (singular); standard errors take it as known."
+        notes.append(Note("boundary", message))
+    return MinimumCovariance(_held_covariance(minimum), tuple(notes))
 
 
 def _inverse(hessian: Array) -> Array:
@@ -69,8 +73,11 @@ def _held_covariance(minimum: Minimum) -> Array:
 def _compare(names: Sequence[str], held: NDArray[np.bool_], full: Array, vcov: Array, chosen: Array) -> str:
     with np.errstate(invalid="ignore"):
         se_full, se_held = np.sqrt(np.diag(full)), np.sqrt(np.diag(vcov))
-        gap = np.where(held, 0.0, np.abs(se_full / se_held - 1.0))
-    worst = int(np.nanargmax(gap))
+        gap = np.where(held | ~np.isfinite(se_full), 0.0, np.abs(se_full / se_held - 1.0))
+    if not np.isfinite(se_full[~held]).all():
+        lost = ", ".join(name for name, se, on in zip(names, se_full, held, strict=True) if not on and np.isnan(se))
+        return f"It is taken as known, for all second derivatives leave {lost} without a standard error."
+    worst = int(np.argmax(gap))
     if gap[worst] < 5e-3:
         return "Standard errors are the same whether it counts as known or not."
     rule = "all second derivatives (as metaSEM)" if chosen is full else "that variance taken as known"

@@ -21,7 +21,7 @@ from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.effects import Effect, Quantities, find_effect
 from replication.models.masem.expressions import Jet
 from replication.models.masem.identification import require_identified
-from replication.models.masem.information import covariance_of_minimum
+from replication.models.masem.information import covariance_of_minimum, covariance_on_edge
 from replication.models.masem.intervals import likelihood_interval
 from replication.models.masem.likelihood import RandomEffectsLikelihood, tau2_cells
 from replication.models.masem.model_text import PathModel, check_variables, parse_model
@@ -123,8 +123,10 @@ def fit_one_stage(
     likelihood = _likelihood(kept, v, means, tau2)
     minimum = _search(likelihood, kept, v, means, parsed.latent)
     labels = (*names, *_cell_names(kept, likelihood))
-    subject = "the covariance between studies (tau2='symmetric')" if tau2 == "symmetric" else ""
-    covariance = covariance_of_minimum(minimum, labels, subject=subject)
+    if tau2 == "symmetric":
+        covariance = covariance_on_edge(minimum, "tau2 as a whole")
+    else:
+        covariance = covariance_of_minimum(minimum, labels)
     method = {
         "model": "path model on correlations, one stage",
         "estimator": "ML",

@@ -17,7 +17,7 @@ from replication.models.fit import Array, Component, Fit, Heterogeneity, Interva
 from replication.models.literals import BoundRule, SamplingRule, Tau2Structure, check_choice
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, symmetric
-from replication.models.masem.information import covariance_of_minimum
+from replication.models.masem.information import covariance_of_minimum, covariance_on_edge
 from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, Tau2Cells, tau2_cells
 from replication.models.masem.newton import Minimum, minimize
 from replication.models.masem.pooled import PooledCorrelations
@@ -108,13 +108,11 @@ def fit_stage1_random(
     likelihood, few = _likelihood(data, v, tau2)
     start = likelihood_start(data, v)
     minimum = search_likelihood(likelihood, start.mean, start.tau2 if tau2 != "zero" else start.tau2[:0])
-    symmetric_tau2 = tau2 == "symmetric"
-    covariance = covariance_of_minimum(
-        minimum,
-        _parameter_names(data, likelihood.cells),
-        "held" if symmetric_tau2 else at_bound,
-        "the covariance between studies (tau2='symmetric')" if symmetric_tau2 else "",
-    )
+    names = _parameter_names(data, likelihood.cells)
+    if tau2 == "symmetric":
+        covariance = covariance_on_edge(minimum, "tau2 as a whole")
+    else:
+        covariance = covariance_of_minimum(minimum, names, at_bound, len(data.pairs))
     notes = (*notes, *few, *covariance.notes, *_not_definite(minimum.theta[: len(data.pairs)]))
     method = {
         "model": "random effects on correlations, stage 1",
@@ -218,7 +216,7 @@ def _components(
     for i, name in enumerate(_component_names(data, cells)):
         estimate, held = float(minimum.theta[p + i]), bool(minimum.held[p + i])
         variance = vcov[p + i, p + i]
-        se = float(np.sqrt(variance)) if variance > 0 and not held else float("nan")
+        se = float(np.sqrt(variance)) if variance > 0 else float("nan")
         reason = "" if np.isfinite(se) else "no standard error on the bound"
         interval = Interval(estimate - crit * se, estimate + crit * se, level, "wald", reason)
         found.append(Component(name, estimate, se, interval, held))
