@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from replication.report.archive import Archive, Record, anchor
-from replication.report.figures import Drawing, FigureData, draw, read_figure
+from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
 
@@ -44,13 +46,13 @@ def draw_gallery(
     """Draw every figure of the outcomes in one language and write its files."""
     folder = "figures" if words.language == "en" else f"figures/{words.language}"
     view = View(f"{folder}/x.html", words, archive)
-    style = f"<style>{(_ASSETS / 'figures.css').read_text(encoding='utf-8')}</style>"
+    sheet = (_ASSETS / "figures.css").read_text(encoding="utf-8").splitlines()
     pictures: dict[tuple[str, str], Picture] = {}
     for outcome in outcomes:
         for figure in outcome["figures"]:
             picture = _picture(view, outcome["id"], read_figure(figure), folder)
             pictures[outcome["id"], picture.data.id] = picture
-            _write_files(picture, style, write, words)
+            _write_files(picture, sheet, write, words)
     return pictures
 
 
@@ -94,10 +96,26 @@ def _translated(figure: FigureData, words: Words) -> FigureData:
     return FigureData(figure.id, figure.kind, title, note, shown, figure.settings)
 
 
-def _write_files(picture: Picture, style: str, write: Callable[[str, str], None], words: Words) -> None:
+def _write_files(picture: Picture, sheet: Sequence[str], write: Callable[[str, str], None], words: Words) -> None:
     drawing, figure = picture.drawing, picture.data
-    if drawing.wide and drawing.narrow:
-        write(picture.wide, drawing.wide.markup(drawing.alt, style=style))
-        write(picture.narrow, drawing.narrow.markup(drawing.alt, style=style))
+    for path, canvas in ((picture.wide, drawing.wide), (picture.narrow, drawing.narrow)):
+        if canvas:
+            write(path, canvas.markup(drawing.alt, style=_style(canvas, sheet)))
     if words.language == "en":
         write(picture.csv, as_csv(list(figure.columns), [list(row.values()) for row in figure.rows()]))
+
+
+def _style(canvas: Canvas, sheet: Sequence[str]) -> str:
+    """The lines of the style sheet that a drawing needs: those without a class of their own, and those of its classes."""
+    used = set(
+        re.findall(r"[\w-]+", " ".join(re.findall(r'class="([^"]*)"', "".join((*canvas.behind, *canvas.parts)))))
+    )
+    kept = [line for line in sheet if _classes(line) <= used or _classes(line) & used]
+    return "<style>" + "\n".join(kept) + "</style>"
+
+
+@cache
+def _classes(line: str) -> frozenset[str]:
+    """The classes a line of the style sheet is about, besides the figure itself."""
+    selectors = line.partition("{")[0] if not line.startswith("@media") else line
+    return frozenset(re.findall(r"\.([a-z][\w-]*)", selectors)) - {"figure"}

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from markupsafe import Markup, escape
 
 from replication.errors import UserError
-from replication.report.numbers import KINDS, METRIC_KINDS, NARROW_SPACE, Numerals, is_number
+from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
 __all__ = ["LANGUAGES", "Links", "Words", "load_words"]
 
@@ -86,6 +86,10 @@ class Words:
             default = "count" if float(value).is_integer() else "measure"
             return self.numerals.show(value, kind or default)
         return str(value)
+
+    def decimal(self, text: str) -> str:
+        """Digits with a decimal point, written as this language writes numbers."""
+        return text.replace("-", MINUS).replace(".", self.numerals.point)
 
     def metric(self, value: float | None, metric: str) -> str:
         """The value of an estimate in its own unit."""

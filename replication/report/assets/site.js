@@ -65,7 +65,7 @@
   }
 
   // Tables sort by their headers.
-  const value = (cell) => cell.dataset.value || cell.textContent.trim();
+  const value = (cell) => cell.dataset.value || (cell.querySelector(".verdict") || cell).textContent.trim();
   const number = (text) => {
     const plain = text.replace(/−/g, "-").replace(/[\s,%]/g, "").replace(/^(-?)\./, "$10.");
     return /^-?\d/.test(plain) ? parseFloat(plain) : NaN;

@@ -12,7 +12,7 @@ from html import escape
 
 from replication.report.words import Words
 
-__all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Scale", "extent", "linear", "shorten", "text_width"]
+__all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Scale", "extent", "halves", "linear", "shorten", "text_width"]
 
 WIDE, NARROW = 720.0, 340.0
 _CHARACTER = 0.57  # mean width of a character of a sans serif face, in em
@@ -54,11 +54,12 @@ class Scale:
 
 @dataclass(slots=True)
 class Canvas:
-    """Parts of a drawing in order; `height` grows as the figure does."""
+    """Parts of a drawing in order, `behind` before all others; `height` grows as the figure does."""
 
     frame: Frame
     height: float = 0.0
     parts: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
 
     @property
     def width(self) -> float:
@@ -110,7 +111,7 @@ class Canvas:
     def axis(self, scale: Scale, y: float, top: float, label: str) -> None:
         """A horizontal axis below the plot: grid, ticks, numbers and its label."""
         for tick in scale.ticks:
-            self.line(scale(tick), top, scale(tick), y, "grid")
+            self.behind.append(f'<path d="M{_n(scale(tick))} {_n(top)}V{_n(y)}" class="grid"/>')
             self.text(scale(tick), y + 14, self.frame.words.numerals.show(tick, "tick"), "tick", "middle")
         self.line(scale.start, y, scale.end, y, "axis")
         self.text((scale.start + scale.end) / 2, y + 30, label, "label", "middle")
@@ -118,7 +119,7 @@ class Canvas:
     def markup(self, title: str, *, inline: bool = False, style: str = "") -> str:
         """The finished SVG: a part of a page (`inline`), or a file of its own with its style."""
         head = f'viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
-        body = "".join(self.parts)
+        body = "".join((*self.behind, *self.parts))
         if inline:
             return f'<svg class="figure" {head} role="group" aria-label="{escape(title)}">{body}</svg>'
         size = f'width="{_n(self.width)}" height="{_n(self.height)}"'
@@ -151,6 +152,15 @@ def shorten(words: str, width: float, size: float) -> str:
     """Text that fits into `width` pixels at font size `size`, with an ellipsis where it was cut."""
     room = max(3, int(width / (size * _CHARACTER)))
     return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+
+
+def halves(words: str, width: float, size: float) -> list[str]:
+    """The text on one line where it fits, else on two of about equal length."""
+    pieces = words.split(" ")
+    if text_width(words, size) <= width or len(pieces) == 1:
+        return [shorten(words, width, size)]
+    cut = min(range(1, len(pieces)), key=lambda i: abs(len(" ".join(pieces[:i])) - len(words) / 2))
+    return [shorten(" ".join(part), width, size) for part in (pieces[:cut], pieces[cut:])]
 
 
 def text_width(words: str, size: float) -> float:

@@ -1,15 +1,14 @@
-"""Figures of relations: path diagrams, effect directions, the strip of verdicts, predictions against new data."""
+"""Figures of judgements: effect directions, the strip of verdicts, predictions held against new data."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, Scale, linear, shorten, text_width
+from replication.report.figures.canvas import Canvas, Frame, Scale, halves, linear, shorten
 from replication.report.figures.data import FigureData
 
-__all__ = ["VERDICT_MARKS", "calibration", "effect_direction", "path_diagram", "verdict_strip"]
+__all__ = ["VERDICT_MARKS", "calibration", "effect_direction", "verdict_strip"]
 
 VERDICT_MARKS: Mapping[str, tuple[str, str]] = {
     "DIFFERS": ("cross", "v-differs"),
@@ -24,85 +23,32 @@ _DIRECTIONS = {"+": ("triangle", "up"), "-": ("down", "down"), "0": ("square", "
 _NORMAL = 1.959963984540054
 
 
-_Place = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """One line of a path diagram: its row in the figure and the centres it joins, with the size of the boxes."""
-
-    number: int
-    source: _Place
-    target: _Place
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Plot:
-    """What every part of one drawing needs."""
-
-    canvas: Canvas
-    figure: FigureData
-    frame: Frame
-
-
-def path_diagram(figure: FigureData, frame: Frame) -> Canvas:
-    """Variables as boxes in columns from cause to effect, coefficients on the arrows, covariances as curves."""
-    sources, targets, kinds = figure.texts("from"), figure.texts("to"), figure.texts("kind")
-    paths = [(a, b) for a, b, k in zip(sources, targets, kinds, strict=True) if k != "covariance"]
-    names = list(dict.fromkeys([*sources, *targets]))
-    columns = _columns(names, paths)
-    depth = max(columns.values(), default=0) + 1
-    canvas = Canvas(frame)
-    box_w, box_h = (132.0, 44.0) if frame.wide else (92.0, 40.0)
-    tallest = max((list(columns.values()).count(c) for c in set(columns.values())), default=1)
-    height = max(220.0, tallest * 120.0)
-    left, right = (70.0, 10.0) if frame.wide else (38.0, 2.0)
-    step = (frame.width - left - right - box_w) / max(1, depth - 1)
-    centers = _centers(names, columns, left + box_w / 2, step, height)
-    for number in range(len(figure)):
-        covariance = kinds[number] == "covariance"
-        edge = _Edge(number, centers[sources[number]], centers[targets[number]], box_w, box_h)
-        (_arc if covariance else _arrow)(_Plot(canvas, figure, frame), edge)
-    for name, (x, y) in centers.items():
-        canvas.box(x - box_w / 2, y - box_h / 2, box_w, box_h, "node", round_=6)
-        label = frame.words.term("construct", name)
-        canvas.text(x, y + 4, shorten(label, box_w - 8, 12), "strong", "middle")
-    canvas.height = height + 10
-    return canvas
-
-
 def effect_direction(figure: FigureData, frame: Frame) -> Canvas:
-    """Studies by outcome: the direction each one reports, with no size, because none could be read."""
-    studies, outcomes = figure.texts("label"), figure.texts("outcome")
+    """Associations by outcome: the direction each one reports, with no size, because none could be read."""
+    labels, outcomes = figure.texts("label"), figure.texts("outcome")
     directions, rows = figure.texts("direction"), figure.texts("row")
-    lines, columns = list(dict.fromkeys(studies)), list(dict.fromkeys(outcomes))
-    left = 210.0 if frame.wide else 118.0
+    columns = list(dict.fromkeys(outcomes))
+    left = (420.0 if len(columns) < 4 else 340.0) if frame.wide else 0.0
     step = (frame.width - left) / max(1, len(columns))
-    canvas, top, pitch = Canvas(frame), 44.0, 24.0
+    canvas, y, group = Canvas(frame), 40.0, ""
     for number, outcome in enumerate(columns):
-        middle = left + step * (number + 0.5)
-        words = frame.words.term("outcome", outcome)
-        for line, part in enumerate(_halves(words, step)):
-            canvas.text(middle, 14 + 14 * line, shorten(part, step - 4, 12), "label", "middle")
-    seen: dict[tuple[str, str], int] = {}
-    for number, study in enumerate(lines):
-        y = top + pitch * (number + 0.5)
-        canvas.line(0, y + pitch / 2, frame.width, y + pitch / 2, "grid")
-        canvas.text(0, y + 4, shorten(study, left - 12, 12), "row")
+        for line, part in enumerate(halves(frame.words.term("outcome", outcome), step - 6, 11)):
+            canvas.text(left + step * (number + 0.5), 12 + 13 * line, part, "label", "middle")
     for i in range(len(figure)):
-        place = (studies[i], outcomes[i])
-        shift = 15 * seen.get(place, 0)
-        seen[place] = seen.get(place, 0) + 1
+        work, _, association = labels[i].rpartition(": ")
+        if work != group:
+            group = work
+            canvas.text(0, y + 14, shorten(work, frame.width, 12), "strong")
+            y += 24
+        canvas.text(0, y + 12, shorten(association, (left or frame.width) - 14, 12), "row", href=frame.href(rows[i]))
         shape, css = _DIRECTIONS.get(directions[i], _DIRECTIONS["?"])
-        x = left + step * (columns.index(outcomes[i]) + 0.5) - 15 + shift
-        y = top + pitch * (lines.index(studies[i]) + 0.5)
-        tip = f"{studies[i]}: {frame.words.term('direction', directions[i])}"
-        canvas.mark(x, y, 4.6, shape, f"point {css}", href=frame.href(rows[i]), tip=tip)
-    bottom = top + pitch * len(lines) + 24
-    _direction_legend(canvas, frame, bottom)
-    canvas.height = bottom + (14 if frame.wide else 34)
+        tip = f"{labels[i]}: {frame.words.term('direction', directions[i])}"
+        place = (left + step * (columns.index(outcomes[i]) + 0.5), y + (8 if frame.wide else 24))
+        canvas.mark(*place, 4.8, shape, f"point {css}", href=frame.href(rows[i]), tip=tip)
+        y += 22 if frame.wide else 38
+        canvas.line(0, y - 2, frame.width, y - 2, "grid")
+    _direction_legend(canvas, frame, y + 24)
+    canvas.height = y + (36 if frame.wide else 56)
     return canvas
 
 
@@ -159,7 +105,7 @@ def verdict_strip(figure: FigureData, frame: Frame) -> Canvas:
         members = [i for i, w in enumerate(works) if w == work and distance[i] is not None]
         for i, lift in zip(members, _stacked([x(_compressed(distance[i] or 0.0)) for i in members]), strict=True):
             shape, css = VERDICT_MARKS.get(verdicts[i], ("ring", "v-none"))
-            tip = f"{claims[i]}: {frame.words.term('verdict', verdicts[i])}"
+            tip = claims[i]
             place = y + (8 if not frame.wide else 0) + lift
             canvas.mark(
                 x(_compressed(distance[i] or 0.0)),
@@ -202,77 +148,6 @@ def _stacked(places: Sequence[float]) -> list[float]:
         taken[cell] = step + 1
         lifts.append(min(7.0, 2.2 * ((step + 1) // 2)) * (1 if step % 2 else -1))
     return lifts
-
-
-def _columns(names: Sequence[str], paths: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The column of each variable: one further than the furthest variable that points at it."""
-    columns = dict.fromkeys(names, 0)
-    for _ in names:
-        for source, target in paths:
-            columns[target] = max(columns[target], min(columns[source] + 1, len(names) - 1))
-    return columns
-
-
-def _centers(
-    names: Sequence[str], columns: Mapping[str, int], start: float, step: float, height: float
-) -> dict[str, tuple[float, float]]:
-    centers = {}
-    for column in sorted(set(columns.values())):
-        members = [name for name in names if columns[name] == column]
-        for place, name in enumerate(members):
-            centers[name] = (start + step * column, height * (place + 1) / (len(members) + 1) * 1.0)
-    return centers
-
-
-def _arrow(plot: _Plot, edge: _Edge) -> None:
-    (x1, y1), (x2, y2) = edge.source, edge.target
-    if x2 - x1 > edge.width:
-        x1, x2 = x1 + edge.width / 2, x2 - edge.width / 2 - 2
-    else:
-        side = math.copysign(edge.height / 2, y2 - y1)
-        y1, y2 = y1 + side, y2 - side - math.copysign(2, side)
-    bow = -0.9 * edge.height if _passes_over(edge) else 0.0
-    middle = ((x1 + x2) / 2, (y1 + y2) / 2 + bow)
-    value = plot.figure.numbers("value")[edge.number]
-    css = "path strong-path" if value is not None and abs(value) >= 0.2 else "path"
-    turn = middle[1] + bow
-    plot.canvas.curve(f"M{x1:.1f} {y1:.1f}Q{middle[0]:.1f} {turn:.1f} {x2:.1f} {y2:.1f}", css)
-    angle = math.atan2(y2 - turn, x2 - middle[0])
-    head = [(x2 - 9 * math.cos(angle + side), y2 - 9 * math.sin(angle + side)) for side in (0.4, -0.4)]
-    plot.canvas.path([head[0], (x2, y2), head[1]], "head", closed=True)
-    _coefficient(plot, edge.number, *middle)
-
-
-def _passes_over(edge: _Edge) -> bool:
-    """Whether a straight line would run through a box between the two."""
-    return abs(edge.source[1] - edge.target[1]) < 1 and edge.target[0] - edge.source[0] > 3.2 * edge.width
-
-
-def _arc(plot: _Plot, edge: _Edge) -> None:
-    x = min(edge.source[0], edge.target[0]) - edge.width / 2
-    bow = 46 if plot.frame.wide else 34
-    y1, y2 = edge.source[1], edge.target[1]
-    plot.canvas.curve(f"M{x:.1f} {y1:.1f}Q{x - bow:.1f} {(y1 + y2) / 2:.1f} {x:.1f} {y2:.1f}", "path covariance")
-    _coefficient(plot, edge.number, x - bow / 2 + 2, (y1 + y2) / 2)
-
-
-def _coefficient(plot: _Plot, number: int, x: float, y: float) -> None:
-    value, low, high = (plot.figure.numbers(name)[number] for name in ("value", "low", "high"))
-    numerals, href = plot.frame.words.numerals, plot.frame.href(plot.figure.texts("estimate")[number])
-    shown, interval = numerals.show(value, "r"), numerals.between(low, high, "r")
-    width = max(text_width(shown, 13), text_width(interval, 10)) + 8
-    plot.canvas.box(x - width / 2, y - 11, width, 27 if interval else 17, "plate", round_=3)
-    plot.canvas.text(x, y + 2, shown, "strong", "middle", href=href)
-    if interval:
-        plot.canvas.text(x, y + 13, interval, "small", "middle", href=href)
-
-
-def _halves(words: str, room: float) -> list[str]:
-    if text_width(words, 12) <= room - 6 or " " not in words:
-        return [words]
-    pieces = words.split(" ")
-    cut = min(range(1, len(pieces)), key=lambda i: abs(len(" ".join(pieces[:i])) - len(words) / 2))
-    return [" ".join(pieces[:cut]), " ".join(pieces[cut:])]
 
 
 def _direction_legend(canvas: Canvas, frame: Frame, y: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from replication.report.figures import curves, diagrams, intervals, scatter
 from replication.report.figures.canvas import NARROW, WIDE, Canvas, Frame
 from replication.report.figures.data import FigureData
+from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
 
 __all__ = ["KINDS", "Drawing", "describe", "draw"]
@@ -29,7 +30,7 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
     "density": (curves.density, ("curve", "x", "y")),
     "tau2_profile": (curves.tau2_profile, ("x", "y")),
     "p_curve": (curves.p_curve, ("p", "observed")),
-    "path_diagram": (diagrams.path_diagram, ("from", "to", "value")),
+    "path_diagram": (path_diagram, ("from", "to", "value")),
     "effect_direction": (diagrams.effect_direction, ("label", "outcome", "direction")),
     "calibration": (diagrams.calibration, ("label", "distance")),
     "verdict_strip": (diagrams.verdict_strip, ("label", "work", "row", "verdict", "distance")),

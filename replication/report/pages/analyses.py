@@ -13,7 +13,7 @@ from replication.report.words import Words
 
 __all__ = ["pages"]
 
-_MOST_ROWS = 400
+_MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curve
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
@@ -40,13 +40,14 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
 
 def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
     rows = list(picture.data.rows()) if _even(picture) else []
+    most = _MOST_ROWS if _links(picture.data.columns) else _MOST_POINTS
     return {
         "picture": picture,
         "outcome": outcome,
         "table": next((t for t in outcome["tables"] if t["id"] == picture.data.id), None),
         "links": _links(picture.data.columns),
-        "shown": rows[:_MOST_ROWS],
-        "left": max(0, len(rows) - _MOST_ROWS),
+        "shown": rows[:most],
+        "left": max(0, len(rows) - most),
         "current": "",
     }
 

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from replication.claims import Claim
+from replication.errors import UserError
+from replication.printed import parse_printed
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery, Picture
 
-__all__ = ["ORDER", "ClaimRow", "claim_rows", "distance", "pictures_of", "tally", "unexplained"]
+__all__ = [
+    "ORDER",
+    "ClaimRow",
+    "Reasons",
+    "claim_rows",
+    "distance",
+    "pictures_of",
+    "reasons_of",
+    "sorted_rows",
+    "tally",
+    "unexplained",
+]
 
 ORDER = ("DIFFERS", "INCONSISTENT", "DIFFERS_EXPLAINED", "MATCH", "CONSISTENT", "NOT_COMPUTABLE", "PENDING")
 """Verdicts as they are listed: what does not hold first."""
+_SHARED_FROM = 3
 UNEXPLAINED = ("DIFFERS", "INCONSISTENT")
 
 
@@ -29,9 +43,9 @@ class ClaimRow:
 
     @property
     def estimate(self) -> str:
-        """The id of the estimate behind our number, with its analysis."""
+        """The id of the estimate behind our number, or of the analysis where it names none."""
         name = self.check.get("estimate", "")
-        return f"{self.check['analysis']}/{name}" if name else ""
+        return f"{self.check['analysis']}/{name}" if name else f"analysis:{self.check.get('analysis', '')}"
 
     @property
     def ours(self) -> float | None:
@@ -40,14 +54,59 @@ class ClaimRow:
         return float(value) if value is not None else None
 
     @property
+    def ours_shown(self) -> str:
+        """Our number with one decimal more than the printed one has, so that the comparison can be seen."""
+        try:
+            decimals = parse_printed(self.claim.printed.get("value", "")).decimals
+        except UserError:
+            return ""
+        ours = self.ours
+        if ours is None or (decimals <= 0 and ours.is_integer()):
+            return ""
+        return f"{ours:.{min(max(decimals + 1, 1), 12)}f}"
+
+    @property
     def reason(self) -> str:
         """Why the verdict is what it is."""
         return str(self.check.get("reason", ""))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reasons:
+    """Reasons many claims share, said once, and for each claim the number of its shared reason and what is its own."""
+
+    shared: Sequence[str]
+    numbers: Mapping[str, int]
+    own: Mapping[str, str]
+
+
+def reasons_of(archive: Archive, rows: Sequence[ClaimRow]) -> Reasons:
+    """Split the reasons of claims into what they share and what is their own.
+
+    A recorded explanation is always shared; any other reason is once three claims give it word for word.
+    """
+    explained = {claim: e.reason for e in archive.dataset.explanations for claim in e.claims}
+    counts = Counter(row.reason for row in rows)
+    shared: dict[str, int] = {}
+    numbers, own = {}, {}
+    for row in rows:
+        common = explained.get(row.claim.id, "")
+        if not common or not row.reason.startswith(common):
+            common = row.reason if row.reason and counts[row.reason] >= _SHARED_FROM else ""
+        if common:
+            numbers[row.claim.id] = shared.setdefault(common, len(shared) + 1)
+        own[row.claim.id] = row.reason.removeprefix(common).strip()
+    return Reasons(list(shared), numbers, own)
+
+
 def claim_rows(archive: Archive, claims: Iterable[Claim]) -> list[ClaimRow]:
     """The claims with their checks, in order."""
     return [ClaimRow(claim, archive.verdict(claim), archive.checks.get(claim.id, {})) for claim in claims]
+
+
+def sorted_rows(archive: Archive) -> list[ClaimRow]:
+    """All claims, what does not hold and is not explained first."""
+    return sorted(claim_rows(archive, archive.claims), key=lambda row: ORDER.index(row.verdict))
 
 
 def tally(rows: Iterable[ClaimRow]) -> dict[str, int]:

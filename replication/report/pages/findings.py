@@ -14,7 +14,7 @@ from typing import Any
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
 from replication.report.glance import FINDINGS
-from replication.report.pages.common import ClaimRow, claim_rows, pictures_of
+from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -50,6 +50,7 @@ _SIZES = ("r", "d", "g", "z", "beta", "b")
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     """One page a finding in one language."""
+    reasons = reasons_of(archive, sorted_rows(archive))
     prefix = "" if words.language == "en" else f"{words.language}/"
     for name in FINDINGS:
         outcome = archive.outcome(name)
@@ -59,6 +60,7 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
             "name": name,
             "outcome": outcome,
             "sections": sections,
+            "reasons": reasons,
             "questions": _questions(outcome) if outcome else {},
             "claim_rows": partial(_named_rows, archive),
             "published": claim_rows(archive, claims),

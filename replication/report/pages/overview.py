@@ -7,7 +7,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.glance import FINDINGS
-from replication.report.pages.common import ClaimRow, claim_rows, tally, unexplained
+from replication.report.pages.common import ClaimRow, claim_rows, reasons_of, sorted_rows, tally, unexplained
 from replication.report.pages.findings import answers
 from replication.report.view import Page
 from replication.report.words import Words
@@ -23,6 +23,7 @@ def page(archive: Archive, words: Words) -> Page:
         "lead": _lead(archive, rows),
         "counts": tally(rows),
         "total": len(rows),
+        "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
         "findings": [_card(archive, words, name) for name in FINDINGS],
         "cited": [_line(archive, key) for key in archive.dataset.cited()],

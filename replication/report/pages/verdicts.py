@@ -7,7 +7,7 @@ from typing import Any
 from replication.report.archive import Archive
 from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
-from replication.report.pages.common import ORDER, ClaimRow, claim_rows, distance, tally
+from replication.report.pages.common import ClaimRow, distance, reasons_of, sorted_rows, tally
 from replication.report.view import Page, View
 from replication.report.words import Words
 
@@ -16,11 +16,12 @@ __all__ = ["page"]
 
 def page(archive: Archive, words: Words) -> Page:
     """The page of verdicts: what does not hold and is not explained comes first."""
-    rows = sorted(claim_rows(archive, archive.claims), key=lambda row: ORDER.index(row.verdict))
+    rows = sorted_rows(archive)
     figure = strip(archive, rows)
     view = View("claims.html", words, archive)
     values = {
         "rows": rows,
+        "reasons": reasons_of(archive, rows),
         "counts": tally(rows),
         "works": sorted({row.claim.work for row in rows}, key=archive.short),
         "strip": draw(figure, words, view.to),

@@ -7,7 +7,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
-from replication.report.pages.common import claim_rows, pictures_of, tally
+from replication.report.pages.common import claim_rows, pictures_of, reasons_of, tally
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -52,6 +52,7 @@ def _work(archive: Archive, key: str, gallery: Gallery) -> Mapping[str, Any]:
         "reference": dataset.references.get(key),
         "rows": rows,
         "counts": tally(rows),
+        "reasons": reasons_of(archive, rows),
         "second_hand": sum(row.claim.second_hand for row in rows),
         "outcome": outcome,
         "pictures": pictures_of(gallery, outcome) if outcome else [],
