@@ -99,7 +99,7 @@ def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Pro
 
 
 def check_effects(
-    file: str, effects: pd.DataFrame, samples: pd.DataFrame, measures: pd.DataFrame | None, works: set[str]
+    file: str, effects: pd.DataFrame, samples: pd.DataFrame, measures: pd.DataFrame | None, works: Collection[str]
 ) -> list[Problem]:
     """Effects against their samples, their measures, their own intervals and each other."""
     problems: list[Problem] = []
@@ -197,7 +197,7 @@ def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
 
 
 def _effect_row(
-    file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: set[str], hints: _Hints
+    file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: Collection[str], hints: _Hints
 ) -> list[Problem]:
     problems = []
 

@@ -6,8 +6,8 @@ dataset (nothing is loaded around a broken row).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,35 +17,17 @@ from replication.dataset import checking
 from replication.dataset.bibliography import read_bibliography
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed
 from replication.dataset.columns import TABLES
+from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.model import Dataset
-from replication.dataset.problems import Problem, format_problems, in_order, nearest, shown
-from replication.dataset.reading import RawTable, read_bytes, read_table
-from replication.dataset.recipes import Recipe, RecipeFile
-from replication.dataset.records import (
-    Answer,
-    AnswerFile,
-    ArticleFile,
-    Correction,
-    CorrectionFile,
-    Explanation,
-    ExplanationFile,
-    RecordType,
-    TrapFile,
-    Work,
-    parse_record,
-    read_toml,
-)
+from replication.dataset.problems import Problem, format_problems, in_order, shown
+from replication.dataset.reading import read_bytes
+from replication.dataset.records import ArticleFile, Reference, TrapFile, read_toml
 from replication.dataset.vocabulary import Vocabulary
 from replication.digests import folder_digest
 from replication.errors import DataError
 
 __all__ = ["Checked", "check_dataset", "load_dataset"]
 
-_TOP_TABLES = ("screened.csv", "leads.csv")
-_TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
-_WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
-_WORK_FILES = ("work.toml", "corrections.toml", "explanations.toml", "recipes.toml", "answers.toml", "NOTES.md")
-_NOT_WORKS = ("article", "notes")
 _SAMPLE_COLUMNS = [
     "sample_id",
     "unit",
@@ -64,33 +46,20 @@ _SAMPLE_COLUMNS = [
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of a check: every problem, and the dataset when none of them is an error."""
+    """The result of a check: every problem, and the dataset when none of them is an error.
+
+    `readable` is what could be read in spite of errors, without the rows that have one: for further questions to the
+    coder, never for an analysis.
+    """
 
     problems: tuple[Problem, ...]
     dataset: Dataset | None
+    readable: Dataset | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the dataset from loading."""
         return tuple(p for p in self.problems if p.severity == "error")
-
-
-@dataclass(slots=True)
-class _Folder:
-    """What was read while walking the folder; local to one check."""
-
-    root: Path
-    vocabulary: Vocabulary
-    folders: set[str] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
-    works: dict[str, Work] = field(default_factory=dict)
-    raws: dict[str, list[RawTable]] = field(default_factory=dict)
-    frames: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    corrections: list[Correction] = field(default_factory=list)
-    explanations: dict[str, list[Explanation]] = field(default_factory=dict)
-    recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
-    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
 
 
 def load_dataset(root: Path) -> Dataset:
@@ -109,39 +78,58 @@ def load_dataset(root: Path) -> Dataset:
     return checked.dataset
 
 
-def check_dataset(root: Path) -> Checked:
-    """Read and check everything under `root`."""
+def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
+    """Read everything under `root` and check it.
+
+    Parameters
+    ----------
+    root : the dataset's folder.
+    works : check the tables of these works only, against the whole dataset; None checks all. What is not checked is
+        only read, so `dataset` is None then.
+    """
     if not root.is_dir():
         found = Problem(str(root), 0, "", "no-folder", "no such folder", "the dataset's folder", "check the path")
         return Checked((found,), None)
     vocabulary = _vocabulary(root)
     if isinstance(vocabulary, Problem):
         return Checked((vocabulary,), None)
-    folder = _Folder(root, vocabulary)
+    folder = Folder(root, vocabulary, works)
     references, problems = (
         read_bibliography(root / "references.bib", "references.bib")
         if (root / "references.bib").exists()
-        else ({}, [_missing("references.bib")])
+        else ({}, [missing_file("references.bib")])
     )
     folder.problems += problems
-    _walk(folder)
+    walk(folder)
     _check_tables(folder)
     folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
     _cross_check(folder)
-    article = _parsed(folder, ArticleFile, "article/statements.toml")
-    traps = _parsed(folder, TrapFile, "traps.toml")
+    article = parsed_record(folder, ArticleFile, "article/statements.toml")
+    traps = parsed_record(folder, TrapFile, "traps.toml")
     version = _version(folder)
     problems = in_order(folder.problems)
-    if any(p.severity == "error" for p in problems) or article is None or traps is None:
+    if article is None or traps is None:
         return Checked(tuple(problems), None)
-    tables = _join(folder)
-    live, withdrawn = _by_life(tables)
-    dataset = Dataset(
+    readable = _dataset(folder, version, references, (article, traps), problems)
+    whole = works is None and not any(p.severity == "error" for p in problems)
+    return Checked(tuple(problems), readable if whole else None, readable)
+
+
+def _dataset(
+    folder: Folder,
+    version: str,
+    references: Mapping[str, Reference],
+    records: tuple[ArticleFile, TrapFile],
+    problems: Sequence[Problem],
+) -> Dataset:
+    article, traps = records
+    live, withdrawn = _by_life(_join(folder))
+    return Dataset(
         version=version,
-        digest=folder_digest(root),
-        vocabulary=vocabulary,
+        digest=folder_digest(folder.root),
+        vocabulary=folder.vocabulary,
         works=MappingProxyType(folder.works),
-        references=MappingProxyType(references),
+        references=MappingProxyType(dict(references)),
         article=article.article,
         statements=tuple(article.statement),
         corrections=tuple(folder.corrections),
@@ -154,13 +142,12 @@ def check_dataset(root: Path) -> Checked:
         tables=MappingProxyType(live),
         withdrawn=MappingProxyType(withdrawn),
     )
-    return Checked(tuple(problems), dataset)
 
 
 def _vocabulary(root: Path) -> Vocabulary | Problem:
     file = "vocabulary.toml"
     if not (root / file).exists():
-        return _missing(file)
+        return missing_file(file)
     record = read_toml(root / file, file)
     if isinstance(record, Problem):
         return record
@@ -174,159 +161,88 @@ def _vocabulary(root: Path) -> Vocabulary | Problem:
     return vocabulary
 
 
-def _missing(file: str) -> Problem:
-    return Problem(file, 0, "", "missing-file", "no such file", f"the file {file}", "restore it from version control")
+def _check_tables(folder: Folder) -> None:
+    """Check the cells of all files of one kind together; files with a readable header become frames."""
+    for name, raws in folder.raws.items():
+        asked = [raw for raw in raws if _asked(folder, raw.file)]
+        if asked:
+            folder.problems += check_cells(stack(asked, TABLES[name]), folder.vocabulary)
+        folder.every[name] = _frames(stack(raws, TABLES[name]))
+    errors = [p for p in folder.problems if p.severity == "error"]
+    unusable = {p.file for p in errors if p.row <= 1}
+    bad: dict[str, set[int]] = {}
+    for problem in errors:
+        bad.setdefault(problem.file, set()).add(problem.row)
+    for name, frames in folder.every.items():
+        usable = {file: frame for file, frame in frames.items() if file not in unusable}
+        folder.every[name] = usable
+        folder.frames[name] = {file: _without(frame, bad.get(file, set())) for file, frame in usable.items()}
 
 
-def _walk(folder: _Folder) -> None:
-    for path in sorted(folder.root.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_symlink() or not path.is_dir():
-            _top_file(folder, path)
-        elif path.name == "article":
-            _record_file(folder, path / "corrections.toml", "article/corrections.toml")
-        elif path.name not in _NOT_WORKS:
-            _work_folder(folder, path)
+def _asked(folder: Folder, file: str) -> bool:
+    return folder.only is None or file.partition("/")[0] in folder.only
 
 
-def _top_file(folder: _Folder, path: Path) -> None:
-    if path.name in _TOP_TABLES:
-        _table_file(folder, path, path.name)
-    elif path.name not in _TOP_FILES:
-        folder.problems.append(_unknown_file(path.name, path.name, _TOP_FILES))
-    elif path.is_symlink():
-        found = read_bytes(path, path.name)
-        folder.problems += [found] if isinstance(found, Problem) else []
-
-
-def _unknown_file(file: str, name: str, known: tuple[str, ...]) -> Problem:
-    return Problem(file, 0, "", "unknown-file", shown(name), "a file the dataset knows", nearest(name, known))
-
-
-def _work_folder(folder: _Folder, path: Path) -> None:
-    folder.folders.add(path.name)
-    if not (path / "work.toml").exists():
-        folder.problems.append(_missing(f"{path.name}/work.toml"))
-    for item in sorted(path.iterdir()):
-        file = f"{path.name}/{item.name}"
-        if item.name in _WORK_TABLES:
-            _table_file(folder, item, file)
-        elif item.suffix == ".toml" and item.name in _WORK_FILES:
-            _record_file(folder, item, file)
-        elif item.name == "NOTES.md":
-            _notes_file(folder, item, file)
-        elif not (item.name.startswith(".") or (item.is_dir() and item.name == "coders")):
-            folder.problems.append(_unknown_file(file, item.name, (*_WORK_TABLES, *_WORK_FILES)))
-
-
-def _notes_file(folder: _Folder, path: Path, file: str) -> None:
-    content = read_bytes(path, file)
-    if isinstance(content, Problem):
-        folder.problems.append(content)
-        return
-    folder.notes[path.parent.name] = content.decode("utf-8", errors="replace")
-
-
-def _record_file(folder: _Folder, path: Path, file: str) -> None:
-    if path.name == "work.toml":
-        work = _parsed(folder, Work, file)
-        if work is not None:
-            folder.works[path.parent.name] = work
-    elif path.name == "corrections.toml":
-        corrections = _parsed(folder, CorrectionFile, file)
-        folder.corrections += corrections.correction if corrections else []
-    elif path.name == "explanations.toml":
-        explanations = _parsed(folder, ExplanationFile, file)
-        folder.explanations[file] = explanations.explanation if explanations else []
-    elif path.name == "recipes.toml":
-        recipes = _parsed(folder, RecipeFile, file)
-        folder.recipes[path.parent.name] = tuple(recipes.recipe) if recipes else ()
-    elif path.name == "answers.toml":
-        answers = _parsed(folder, AnswerFile, file)
-        folder.answers[path.parent.name] = tuple(answers.answer) if answers else ()
-
-
-def _parsed(folder: _Folder, model: type[RecordType], file: str) -> RecordType | None:
-    """The record in `file`, or None with the problems written down."""
-    path = folder.root / file
-    if not (path.exists() or path.is_symlink()):
-        folder.problems.append(_missing(file))
-        return None
-    record = read_toml(path, file)
-    if isinstance(record, Problem):
-        folder.problems.append(record)
-        return None
-    parsed, problems = parse_record(model, record, file)
-    folder.problems += problems
-    return parsed
-
-
-def _table_file(folder: _Folder, path: Path, file: str) -> None:
-    table = TABLES[path.name]
-    raw, problems = read_table(path, file, table)
-    folder.problems += problems
-    if raw is not None:
-        folder.raws.setdefault(table.name, []).append(raw)
-
-
-def _check_tables(folder: _Folder) -> None:
-    """Check the cells of all files of one kind together; files without an error become frames."""
-    stacks = {name: stack(raws, TABLES[name]) for name, raws in folder.raws.items()}
-    for stacked in stacks.values():
-        folder.problems += check_cells(stacked, folder.vocabulary)
-    broken = {p.file for p in folder.problems if p.severity == "error"}
-    folder.frames = {name: _frames(stacked, broken) for name, stacked in stacks.items()}
-
-
-def _frames(stacked: Stack, broken: set[str]) -> dict[str, pd.DataFrame]:
-    frames = {file: frame for file, frame in typed(stacked).items() if file not in broken}
-    if stacked.table.name in _WORK_TABLES:
+def _frames(stacked: Stack) -> dict[str, pd.DataFrame]:
+    frames = typed(stacked)
+    if stacked.table.name in WORK_TABLES:
         for file, frame in frames.items():
             frame.insert(0, "work", file.partition("/")[0])
     return frames
 
 
-def _cross_check(folder: _Folder) -> None:
-    frames = folder.frames
+def _without(frame: pd.DataFrame, lines: set[int]) -> pd.DataFrame:
+    return frame[~frame["line"].isin(lines)].reset_index(drop=True) if lines else frame
+
+
+def _cross_check(folder: Folder) -> None:
+    frames = {
+        name: {file: frame for file, frame in found.items() if _asked(folder, file)}
+        for name, found in folder.frames.items()
+    }
     for name, column in (("effects.csv", "effect_id"), ("samples.csv", "sample_id"), ("claims.csv", "claim_id")):
-        folder.problems += checking.check_unique(frames.get(name, {}).items(), column)
-    samples = frames.get("samples.csv", {})
-    known = {sample for frame in samples.values() for sample in frame["sample_id"]}
-    for file, frame in samples.items():
+        found = checking.check_unique(folder.every.get(name, {}).items(), column)
+        folder.problems += [problem for problem in found if _asked(folder, problem.file)]
+    known = _ids(folder, "samples.csv", "sample_id")
+    for file, frame in frames.get("samples.csv", {}).items():
         folder.problems += checking.check_samples(file, frame, known)
     for file, frame in frames.get("effects.csv", {}).items():
         _check_effects(folder, file, frame)
     for file, frame in frames.get("descriptives.csv", {}).items():
         folder.problems += checking.check_descriptives(file, frame, known)
-    for work, recipes in folder.recipes.items():
-        measures = frames.get("measures.csv", {}).get(f"{work}/measures.csv")
-        file = f"{work}/recipes.toml"
-        folder.problems += checking.check_recipes(file, recipes, known, measures, folder.vocabulary)
     for file, frame in frames.get("claims.csv", {}).items():
         folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
-    claims = {claim for frame in frames.get("claims.csv", {}).values() for claim in frame["claim_id"]}
+    for work, recipes in folder.recipes.items():
+        if _asked(folder, work):
+            measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
+            file = f"{work}/recipes.toml"
+            folder.problems += checking.check_recipes(file, recipes, known, measures, folder.vocabulary)
+    claims = _ids(folder, "claims.csv", "claim_id")
     for file, explanations in folder.explanations.items():
         folder.problems += checking.check_explanations(file, explanations, claims)
 
 
-def _check_effects(folder: _Folder, file: str, frame: pd.DataFrame) -> None:
+def _ids(folder: Folder, table: str, column: str) -> set[str]:
+    return {row for frame in folder.every.get(table, {}).values() for row in frame[column]}
+
+
+def _check_effects(folder: Folder, file: str, frame: pd.DataFrame) -> None:
     work = file.partition("/")[0]
     sample_file = f"{work}/samples.csv"
     if not (folder.root / sample_file).exists():
-        folder.problems.append(_missing(sample_file))
+        folder.problems.append(missing_file(sample_file))
         return
-    samples = folder.frames.get("samples.csv", {}).get(sample_file)
+    samples = folder.every.get("samples.csv", {}).get(sample_file)
     if samples is None:
-        return  # broken, and said so already
-    measures = folder.frames.get("measures.csv", {}).get(f"{work}/measures.csv")
-    folder.problems += checking.check_effects(file, frame, samples, measures, set(folder.works))
+        return  # not readable, and said so already
+    measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
+    folder.problems += checking.check_effects(file, frame, samples, measures, folder.folders)
 
 
-def _version(folder: _Folder) -> str:
+def _version(folder: Folder) -> str:
     path = folder.root / "VERSION"
     if not (path.exists() or path.is_symlink()):
-        folder.problems.append(_missing("VERSION"))
+        folder.problems.append(missing_file("VERSION"))
         return ""
     content = read_bytes(path, "VERSION")
     if isinstance(content, Problem):
@@ -338,9 +254,9 @@ def _version(folder: _Folder) -> str:
     return version
 
 
-def _join(folder: _Folder) -> Mapping[str, pd.DataFrame]:
+def _join(folder: Folder) -> Mapping[str, pd.DataFrame]:
     tables = {name: _concat(folder.frames.get(name, {}), name) for name in TABLES}
-    samples = tables["samples.csv"][_SAMPLE_COLUMNS]
+    samples = tables["samples.csv"][_SAMPLE_COLUMNS].drop_duplicates("sample_id")
     tables["effects.csv"] = tables["effects.csv"].merge(samples, on="sample_id", how="left", validate="many_to_one")
     return tables
 

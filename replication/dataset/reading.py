@@ -105,13 +105,13 @@ def _decode(content: bytes, file: str) -> str | Problem:
 
 
 def _records(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they start on; a broken quote ends the reading with a problem."""
+    """Rows with the line they start on, without comments (first cell begins with #); a broken quote ends it."""
     csv.field_size_limit(_LARGEST_FILE)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     start = 1
     try:
         for record in reader:
-            if record:
+            if record and not record[0].lstrip().startswith("#"):
                 yield start, record
             start = reader.line_num + 1
     except csv.Error as error:

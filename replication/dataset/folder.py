@@ -1,0 +1,156 @@
+"""Walking the dataset's folder: every file read, none believed yet. Problems are collected, nothing is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from replication.dataset.columns import TABLES
+from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.reading import RawTable, read_bytes, read_table
+from replication.dataset.recipes import Recipe, RecipeFile
+from replication.dataset.records import (
+    Answer,
+    AnswerFile,
+    Correction,
+    CorrectionFile,
+    Explanation,
+    ExplanationFile,
+    RecordType,
+    Work,
+    parse_record,
+    read_toml,
+)
+from replication.dataset.vocabulary import Vocabulary
+
+__all__ = ["WORK_TABLES", "Folder", "missing_file", "parsed_record", "walk"]
+
+_TOP_TABLES = ("screened.csv", "leads.csv")
+_TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
+WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
+_WORK_FILES = ("work.toml", "corrections.toml", "explanations.toml", "recipes.toml", "answers.toml", "NOTES.md")
+_NOT_WORKS = ("article", "notes")
+
+
+@dataclass(slots=True)
+class Folder:
+    """What was read while walking the folder; local to one check.
+
+    `every` holds all rows of each table by file name and file, `frames` those without an error.
+    """
+
+    root: Path
+    vocabulary: Vocabulary
+    only: Collection[str] | None = None
+    folders: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    works: dict[str, Work] = field(default_factory=dict)
+    raws: dict[str, list[RawTable]] = field(default_factory=dict)
+    frames: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
+    every: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    corrections: list[Correction] = field(default_factory=list)
+    explanations: dict[str, list[Explanation]] = field(default_factory=dict)
+    recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+
+
+def missing_file(file: str) -> Problem:
+    """The problem that a file is not there."""
+    return Problem(file, 0, "", "missing-file", "no such file", f"the file {file}", "restore it from version control")
+
+
+def walk(folder: Folder) -> None:
+    """Read every file of the dataset into `folder`; what is no file of it is a problem."""
+    for path in sorted(folder.root.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_symlink() or not path.is_dir():
+            _top_file(folder, path)
+        elif path.name == "article":
+            _record_file(folder, path / "corrections.toml", "article/corrections.toml")
+        elif path.name not in _NOT_WORKS:
+            _work_folder(folder, path)
+
+
+def _top_file(folder: Folder, path: Path) -> None:
+    if path.name in _TOP_TABLES:
+        _table_file(folder, path, path.name)
+    elif path.name not in _TOP_FILES:
+        folder.problems.append(_unknown_file(path.name, path.name, _TOP_FILES))
+    elif path.is_symlink():
+        found = read_bytes(path, path.name)
+        folder.problems += [found] if isinstance(found, Problem) else []
+
+
+def _unknown_file(file: str, name: str, known: tuple[str, ...]) -> Problem:
+    return Problem(file, 0, "", "unknown-file", shown(name), "a file the dataset knows", nearest(name, known))
+
+
+def _work_folder(folder: Folder, path: Path) -> None:
+    folder.folders.add(path.name)
+    if not (path / "work.toml").exists():
+        folder.problems.append(missing_file(f"{path.name}/work.toml"))
+    for item in sorted(path.iterdir()):
+        file = f"{path.name}/{item.name}"
+        if item.name in WORK_TABLES:
+            _table_file(folder, item, file)
+        elif item.suffix == ".toml" and item.name in _WORK_FILES:
+            _record_file(folder, item, file)
+        elif item.name == "NOTES.md":
+            _notes_file(folder, item, file)
+        elif not (item.name.startswith(".") or (item.is_dir() and item.name == "coders")):
+            folder.problems.append(_unknown_file(file, item.name, (*WORK_TABLES, *_WORK_FILES)))
+
+
+def _notes_file(folder: Folder, path: Path, file: str) -> None:
+    content = read_bytes(path, file)
+    if isinstance(content, Problem):
+        folder.problems.append(content)
+        return
+    folder.notes[path.parent.name] = content.decode("utf-8", errors="replace")
+
+
+def _record_file(folder: Folder, path: Path, file: str) -> None:
+    if path.name == "work.toml":
+        work = parsed_record(folder, Work, file)
+        if work is not None:
+            folder.works[path.parent.name] = work
+    elif path.name == "corrections.toml":
+        corrections = parsed_record(folder, CorrectionFile, file)
+        folder.corrections += corrections.correction if corrections else []
+    elif path.name == "explanations.toml":
+        explanations = parsed_record(folder, ExplanationFile, file)
+        folder.explanations[file] = explanations.explanation if explanations else []
+    elif path.name == "recipes.toml":
+        recipes = parsed_record(folder, RecipeFile, file)
+        folder.recipes[path.parent.name] = tuple(recipes.recipe) if recipes else ()
+    elif path.name == "answers.toml":
+        answers = parsed_record(folder, AnswerFile, file)
+        folder.answers[path.parent.name] = tuple(answers.answer) if answers else ()
+
+
+def parsed_record(folder: Folder, model: type[RecordType], file: str) -> RecordType | None:
+    """The record in `file`, or None with the problems written down."""
+    path = folder.root / file
+    if not (path.exists() or path.is_symlink()):
+        folder.problems.append(missing_file(file))
+        return None
+    record = read_toml(path, file)
+    if isinstance(record, Problem):
+        folder.problems.append(record)
+        return None
+    parsed, problems = parse_record(model, record, file)
+    folder.problems += problems
+    return parsed
+
+
+def _table_file(folder: Folder, path: Path, file: str) -> None:
+    table = TABLES[path.name]
+    raw, problems = read_table(path, file, table)
+    folder.problems += problems
+    if raw is not None:
+        folder.raws.setdefault(table.name, []).append(raw)

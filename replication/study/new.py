@@ -1,0 +1,80 @@
+"""A new work: its folder with templates, and its bibliography entry."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.dataset import Dataset
+from replication.dataset.problems import nearest
+from replication.errors import UserError
+from replication.provenance import exclusive, write_atomic
+from replication.study.bibtex import Entry, entry_text
+from replication.study.keys import check_key, check_text
+from replication.study.templates import TEMPLATE_TABLES, record_template, table_template
+
+__all__ = ["NewWork", "create_work", "next_version"]
+
+_WORDS = ("kind", "role", "setting", "quantitative")
+
+
+@dataclass(frozen=True, slots=True)
+class NewWork:
+    """What is known of a new work: key, bibliography entry and the fields of `work.toml`."""
+
+    key: str
+    entry: Entry
+    fields: Mapping[str, str]
+
+
+def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
+    """Write the folder and the entry; either both are there or none.
+
+    Raises
+    ------
+    UserError
+        when the key may not be used or a field holds no word of the vocabulary; nothing is written then.
+    """
+    check_key(work.key, root, set(dataset.works) | set(dataset.references))
+    fields = {name: check_text(name, text) for name, text in work.fields.items()}
+    for name in _WORDS:
+        known = dataset.vocabulary.words(name)
+        if fields.get(name, "") not in known:
+            raise UserError(f'{name} is "{fields.get(name, "")[:60]}": {nearest(fields.get(name, ""), known)}')
+    entry = entry_text(work.key, work.entry)
+    since = next_version(dataset.version)
+    building = Path(tempfile.mkdtemp(dir=root, prefix=f".{work.key}."))
+    try:
+        _fill(building, work.key, fields, since, dataset)
+        building.chmod(0o755)
+        with exclusive(root.parent / ".new-work.lock"):
+            bibliography = root / "references.bib"
+            before = bibliography.read_text(encoding="utf-8")
+            building.rename(root / work.key)
+            write_atomic(bibliography, f"{before.rstrip()}\n\n{entry}")
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return root / work.key
+
+
+def next_version(version: str) -> str:
+    """The dataset version in which new rows enter: the next after the released one.
+
+    >>> next_version("1.0.0")
+    '1.1.0'
+    """
+    major, minor, _ = version.split(".")
+    return f"{major}.{int(minor) + 1}.0"
+
+
+def _fill(folder: Path, key: str, fields: Mapping[str, str], since: str, dataset: Dataset) -> None:
+    record = record_template(key, fields, since, dataset.vocabulary)
+    (folder / "work.toml").write_text(record, encoding="utf-8", newline="\n")
+    for name in TEMPLATE_TABLES:
+        text = table_template(name, key, since, dataset.vocabulary)
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    notes = f"# {key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n"
+    (folder / "NOTES.md").write_text(notes, encoding="utf-8", newline="\n")

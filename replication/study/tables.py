@@ -1,0 +1,69 @@
+"""Reading and writing a work's tables as text, row by row, with the columns in the order of the codebook."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from replication.dataset import format_problems
+from replication.dataset.columns import Table
+from replication.dataset.reading import read_table
+from replication.errors import UserError
+from replication.provenance import write_atomic
+
+__all__ = ["add_rows", "read_rows", "rows_as_csv"]
+
+
+def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
+    """The rows of a table that is there and whole; an absent file or one with a header only has none.
+
+    Raises
+    ------
+    UserError
+        with every problem, when the file cannot be read.
+    """
+    if not path.exists():
+        return []
+    raw, problems = read_table(path, f"{path.parent.name}/{path.name}", table)
+    errors = [problem for problem in problems if problem.severity == "error" and problem.rule != "no-rows"]
+    if raw is None or errors:
+        raise UserError(f"mend this first, then try again:\n{format_problems(errors)}")
+    return [dict(zip(raw.header, row, strict=True)) for row in raw.rows]
+
+
+def rows_as_csv(table: Table, rows: Sequence[Mapping[str, str]], header: Iterable[str] = ()) -> str:
+    """Rows as CSV: required columns, those of `header` and those that are filled, in the order of the codebook."""
+    filled = {name for row in rows for name, cell in row.items() if cell}
+    wanted = filled | set(header) | {column.name for column in table.columns if column.required}
+    names = [name for name in table.by_name if name in wanted]
+    return _lines(names, [dict(zip(names, names, strict=True)), *rows])
+
+
+def add_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> None:
+    """Add rows to a table, which is written whole or not at all.
+
+    What is there stays as it is, comments too, where its header has the columns needed; else the file is written anew
+    with more columns.
+    """
+    present = read_rows(path, table)
+    header = _header(path)
+    if header and {name for row in rows for name, cell in row.items() if cell} <= set(header):
+        text = path.read_text(encoding="utf-8-sig")
+        write_atomic(path, text + ("" if text.endswith("\n") else "\n") + _lines(header, rows))
+    else:
+        write_atomic(path, rows_as_csv(table, [*present, *rows], header))
+
+
+def _header(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return [name.strip() for name in next(csv.reader(stream), [])]
+
+
+def _lines(header: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([row.get(name, "") for name in header] for row in rows)
+    return text.getvalue()

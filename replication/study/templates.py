@@ -1,0 +1,114 @@
+"""The templates of a new work: every field with its meaning and its words beside it, and an example to copy.
+
+In a CSV file a row whose first cell begins with # is a comment: the checker passes over it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from replication.dataset.columns import TABLES, Column, Table
+from replication.dataset.vocabulary import Vocabulary
+
+__all__ = ["TEMPLATE_TABLES", "record_template", "table_template"]
+
+TEMPLATE_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv")
+_SCHEMA = "#:schema ../../schemas/work.schema.json\n"
+_FIELDS = (
+    ("kind", "what sort of publication it is", "kind"),
+    ("role", "its place here: primary for a study, related for a synthesis", "role"),
+    ("setting", "where it took place", "setting"),
+    ("quantitative", "whether it prints numbers", "quantitative"),
+)
+_FREE = (
+    ("design", "one or two sentences: who was studied, when, how"),
+    ("missing", "what could not be read, and where it would be (tables, appendix)"),
+)
+_USUAL = {  # the columns a coder needs most; further ones are listed below them
+    "samples.csv": ("sample_id", "label", "n", "unit", "country", "school_level", "age_mean", "female_pct", "source"),
+    "effects.csv": (
+        "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "n", "ci_low", "ci_high", "test", "p",
+        "measure_a", "measure_b", "informant_a", "informant_b", "design", "as_printed", "source", "locator", "reading",
+        "since", "note",
+    ),
+    "measures.csv": ("variable", "measure", "form", "facet", "items", "since"),
+    "descriptives.csv": (
+        "sample_id", "variable", "measure", "n", "mean", "sd", "scale_low", "scale_high", "items", "reliability",
+        "locator", "reading", "since",
+    ),
+    "claims.csv": (
+        "claim_id", "quantity", "subgroup", "statistic", "printed", "ci_low", "ci_high", "p", "k", "n", "as_printed",
+        "source_url", "locator", "reading", "since", "note",
+    ),
+}  # fmt: skip
+_EXAMPLES: Mapping[str, Mapping[str, str]] = {
+    "samples.csv": {"sample_id": "{key}_s1", "label": "Grade 7", "n": "120", "unit": "student", "country": "Norway",
+                    "school_level": "secondary", "age_mean": "12.4", "female_pct": "51", "source": "doi:10.1234/x",
+                    "since": "{since}"},
+    "effects.csv": {"effect_id": "{key}-001", "sample_id": "{key}_s1", "var_a": "positive", "var_b": "engagement",
+                    "statistic": "r", "value": ".35", "n": "118", "measure_a": "closeness",
+                    "measure_b": "engagement-scale", "informant_a": "student", "informant_b": "teacher",
+                    "design": "cross-sectional", "as_printed": "r = .35***", "source": "doi:10.1234/x",
+                    "locator": "Table 2, p. 14", "reading": "table", "since": "{since}"},
+    "measures.csv": {"variable": "positive", "measure": "closeness", "form": "index", "items": "STRS closeness, 5 items",
+                     "since": "{since}"},
+    "descriptives.csv": {"sample_id": "{key}_s1", "variable": "positive", "measure": "closeness", "n": "118",
+                         "mean": "3.42", "sd": "0.81", "scale_low": "1", "scale_high": "5", "items": "5",
+                         "reliability": ".86", "locator": "Table 1", "reading": "table", "since": "{since}"},
+    "claims.csv": {"claim_id": "{key}-001", "quantity": "pooled correlation: positive relationship with engagement",
+                   "subgroup": "all", "statistic": "r", "printed": ".34", "ci_low": ".28", "ci_high": ".40",
+                   "k": "61", "n": "88417", "source_url": "https://doi.org/10.1234/x", "locator": "abstract",
+                   "reading": "abstract", "since": "{since}"},
+}  # fmt: skip
+
+
+def record_template(key: str, fields: Mapping[str, str], since: str, vocabulary: Vocabulary) -> str:
+    """`work.toml` with what is known filled in, and the words of each field above it."""
+    lines = [
+        _SCHEMA
+        + f'# {key}: fill what is empty. Text stands in quotes; a line that begins with # is a comment.\nkey = "{key}"'
+    ]
+    lines.append(f'since = "{since}"  # the dataset version in which it enters')
+    for name, meaning, words in _FIELDS:
+        lines.append(f"\n# {meaning}:")
+        lines += [f"#   {word}: {text}" for word, text in vocabulary.lists[words].items()]
+        lines.append(f"{name} = {_quoted(fields.get(name, ''))}")
+    for name, meaning in _FREE:
+        lines += [f"\n# {meaning}", f"{name} = {_quoted(fields.get(name, ''))}"]
+    return "\n".join(lines) + "\n"
+
+
+def table_template(name: str, key: str, since: str, vocabulary: Vocabulary, rows: Sequence[str] = ()) -> str:
+    """One CSV template: header, what each column means, an example, and the rows there are already."""
+    table = TABLES[name]
+    header = [c for c in table.by_name if c in _USUAL[name] or table.by_name[c].required]
+    example = [_EXAMPLES[name].get(column, "").format(key=key, since=since) for column in header]
+    lines = [",".join(header)]
+    lines += [f"# {line}" for line in _explained(table, header, vocabulary)]
+    lines.append("# an example row (it does not count; write yours below without the #):")
+    lines.append("# " + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
+    return "\n".join([*lines, *rows]) + "\n"
+
+
+def _words(column: Column, vocabulary: Vocabulary) -> str:
+    """The words a column may hold, in a row."""
+    return "; ".join(
+        f"{word} ({text})" if text != word else word for word, text in vocabulary.lists[column.vocabulary].items()
+    )
+
+
+def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:
+    yield f"{table.meaning} Delete this file if the work has none."
+    for name in header:
+        column = table.by_name[name]
+        must = " (must be filled)" if column.required else ""
+        words = f". One of: {_words(column, vocabulary)}" if column.vocabulary else ""
+        yield from textwrap.wrap(f"{name}{must}: {column.meaning}{words}", 150, subsequent_indent="    ")
+    others = [name for name in table.by_name if name not in header]
+    if others:
+        yield f"further columns you may add: {'; '.join(others)} (README.md of the dataset explains them)"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
