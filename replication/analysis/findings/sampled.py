@@ -1,0 +1,187 @@
+"""Models that need sampling: all cells at once, selection, and the same models exactly and sampled side by side.
+
+A fit that fails its gate (R-hat, effective sample size, divergences) is reported as failed with its reasons and has no
+estimate. Draws are kept by content: data, priors, settings and the code of the Bayesian models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from replication import paths
+from replication.analysis.findings.bayes import RHO, posterior_of
+from replication.analysis.findings.question import Evidence, Question, evidence, sample_means
+from replication.analysis.outcome import Context, Estimate, Table
+from replication.digests import digest_of, folder_digest
+from replication.models.bayes.diagnostics import Failed, SampledPosterior
+from replication.models.bayes.informed import correlation_priors
+from replication.models.bayes.multilevel_data import multilevel_data
+from replication.models.bayes.multivariate import MultilevelPriors, sample_multilevel
+from replication.models.bayes.sampling import Settings
+from replication.models.bayes.selection import SelectionPriors, sample_selection, selection_data
+from replication.models.block_covariance import BlockV
+from replication.models.fit import Array
+
+__all__ = ["Sampled", "agreement_rows", "cells_at_once", "sampled_tables", "selection_on"]
+
+QUANTITIES = ("name", "mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
+CELLS = (
+    ("positive", "engagement"),
+    ("negative", "engagement"),
+    ("positive", "achievement"),
+    ("negative", "achievement"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A sampled fit as plain data: its parameters, or the reasons why there are none."""
+
+    label: str
+    parameters: tuple[dict[str, Any], ...]
+    reasons: tuple[str, ...]
+    seed: int
+
+    def of(self, name: str) -> dict[str, Any]:
+        """One parameter by name."""
+        return next(p for p in self.parameters if p["name"] == name)
+
+
+def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
+    """One table a fit: estimates with their Monte Carlo errors, or the reasons of the failure."""
+    tables = []
+    for number, fit in enumerate(fits):
+        if fit.reasons:
+            rows: tuple[tuple[Any, ...], ...] = tuple((reason,) for reason in fit.reasons)
+            table = Table(id=f"failed-{number}", title=f"FAILED: {fit.label}", columns=("reason",), rows=rows)
+        else:
+            rows = tuple(tuple(p[q] for q in QUANTITIES) for p in fit.parameters)
+            heads = ("parameter", "mean (z)", "sd", "low", "high", "Monte Carlo error", "R-hat", "ESS bulk", "ESS tail")
+            table = Table(id=f"sampled-{number}", title=fit.label, columns=heads, rows=rows, note=f"Seed {fit.seed}.")
+        tables.append(table)
+    return tuple(tables)
+
+
+def agreement_rows(context: Context, found: Evidence) -> tuple[Sampled, list[tuple[str | float, ...]]]:
+    """The same model exactly and sampled: means and sds, and their distance in Monte Carlo errors."""
+    priors = correlation_priors()
+    exact = posterior_of(found, priors)
+    several = len(set(found.samples)) < len(found.samples)
+    V = BlockV.constant_correlation(found.v, found.samples, RHO) if several else found.v
+    data = multilevel_data(found.y, V, sample=found.samples, structure="shared" if several else "none")
+    within = priors.within if several else priors.tau
+    fit = _draw(
+        context,
+        f"{found.question.label}, {'three' if several else 'two'} levels",
+        (found.y, found.v),
+        lambda settings, folder: sample_multilevel(
+            data, MultilevelPriors(priors.mean, priors.between, within), settings, compile_dir=folder
+        ),
+    )
+    if fit.reasons:
+        return fit, []
+    pairs = [("mean", exact.coefficient(), "intercept")] + [(name, exact.sd(name), name) for name in exact.sds]
+    rows: list[tuple[str | float, ...]] = []
+    for name, marginal, sampled in pairs:
+        theirs = fit.of(sampled)
+        gap = (theirs["mean"] - marginal.mean) / theirs["mcse"]
+        rows.append((fit.label, name, marginal.mean, theirs["mean"], theirs["mcse"], gap, marginal.sd, theirs["sd"]))
+    return fit, rows
+
+
+def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
+    """Four cells of relationship and outcome in one model; old against new samples as a moderator."""
+    bodies = [evidence(context.data, Question(f"{a}-{b}", f"{a} with {b}", (a,), b), "together") for a, b in CELLS]
+    y, v = (np.concatenate([getattr(body, name) for body in bodies]) for name in ("y", "v"))
+    samples = np.concatenate([body.samples for body in bodies])
+    works = np.concatenate([body.rows["work"].to_numpy() for body in bodies])
+    cells = np.concatenate([np.full(len(body.y), body.question.id) for body in bodies])
+    new = (works != "roorda2011").astype(float)
+    priors = correlation_priors()
+    data = multilevel_data(
+        y,
+        BlockV.constant_correlation(v, samples, RHO),
+        sample=samples,
+        cell=cells,
+        moderators={"new samples": new - new.mean()},
+    )
+    chosen = MultilevelPriors([priors.mean] * 4 + [priors.slope], priors.between, priors.within)
+    fit = _draw(
+        context,
+        "four cells of relationship and outcome at once",
+        (y, v, new),
+        lambda settings, folder: sample_multilevel(data, chosen, settings, compile_dir=folder),
+    )
+    shown = [p for p in fit.parameters if p["name"] in {f"{a}-{b}" for a, b in CELLS}]
+    estimates = tuple(
+        Estimate(
+            id=f"cells-{p['name']}",
+            label=f"{p['name']}, all cells at once",
+            metric="r",
+            value=float(np.tanh(p["mean"])),
+            low=float(np.tanh(p["low"])),
+            high=float(np.tanh(p["high"])),
+            k=len(y),
+            samples=len(set(samples)),
+            group="bayes",
+            method={"model": "multivariate multilevel, sampled", "seed": str(fit.seed)},
+        )
+        for p in shown
+    )
+    return fit, estimates
+
+
+def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
+    """A random-effects selection model on one value a sample, one-sided step at .025."""
+    means = sample_means(found)
+    priors = correlation_priors()
+    data = selection_data(means.y, means.v, expected_sign=expected)
+    return _draw(
+        context,
+        f"{found.question.label}: selection model",
+        (means.y, means.v),
+        lambda settings, folder: sample_selection(
+            data, SelectionPriors(priors.mean, priors.tau), settings, compile_dir=folder
+        ),
+    )
+
+
+def _draw(
+    context: Context,
+    label: str,
+    arrays: tuple[Array, ...],
+    sample: Callable[[Settings, Path], SampledPosterior | Failed],
+) -> Sampled:
+    settings = Settings(seed=context.seed)
+    code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
+    key = digest_of(code, label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
+
+    def compute() -> dict[str, Any]:
+        posterior = sample(settings, paths.cache_dir() / "compiled")
+        if isinstance(posterior, Failed):
+            return {"parameters": [], "reasons": list(posterior.reasons)}
+        parameters = [
+            {
+                "name": p.name,
+                "mean": p.mean,
+                "sd": p.sd,
+                "low": p.quantile(0.025),
+                "high": p.quantile(0.975),
+                "mcse": p.mcse_mean,
+                "rhat": p.rhat,
+                "ess_bulk": p.ess_bulk,
+                "ess_tail": p.ess_tail,
+            }
+            for p in posterior.parameters
+        ]
+        return {"parameters": parameters, "reasons": []}
+
+    slug = "sampled-" + "".join(c if c.isalnum() else "-" for c in label)
+    kept = context.remember(slug, key, compute)
+    assert isinstance(kept, dict)
+    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed)
