@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method, TestMethod
@@ -62,7 +61,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
     fit = weighted_at(sets, tau2.value[:, None])
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
-    if method == "REML":
+    if method == "REML" and not (sets.counts == 1.0).all():  # else the basis has log determinant 0
         loglik = loglik + 0.5 * weighted_with(sets, np.ones_like(sets.v)).logdet
     df = np.broadcast_to((sets.k - sets.p)[:, 0], tau2.value.shape)
     solved = coefficients(sets, fit)
@@ -75,7 +74,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
         tau2,
         gamma[:, 0],
         cov[:, 0],
-        _scale(np.where(_perfect(sets, fit), 0.0, residual)[:, 0] / df, test),
+        _scale(sets, fit, test),
         np.full(df.shape, np.inf) if test == "z" else df,
         loglik[:, 0],
         q_statistics(sets, tau2.value, method),
@@ -90,18 +89,18 @@ def _with_user_weights(sets: EffectSets, fit: Weighted, weights: Array) -> tuple
     return solved.gamma, solved.inverse @ meat @ solved.inverse.mT
 
 
-def _perfect(sets: EffectSets, fit: Weighted) -> NDArray[np.bool_]:
-    """Whether all effects lie on the fitted model but for rounding `(B, 1)`."""
+def _scale(sets: EffectSets, fit: Weighted, test: TestMethod) -> Array:
+    """Knapp & Hartung's factor on the covariance `(B,)`, the residual mean square; 1 at least for adhoc, 1 for z and t.
+
+    Exactly 0 where all effects lie on the fitted model but for rounding.
+    """
+    if test not in ("knha", "adhoc"):
+        return np.ones(len(fit.w))
     y = raw_effects(sets)
-    largest = np.vecdot(fit.w * y, sets.counts * y)
-    return np.asarray(rss(fit) <= (16.0 * np.finfo(float).eps) ** 2 * largest)
-
-
-def _scale(residual_mean_square: Array, test: TestMethod) -> Array:
-    """Knapp & Hartung's factor on the covariance; at least 1 for adhoc; 1 for z and t."""
-    if test == "knha":
-        return residual_mean_square
-    return np.maximum(residual_mean_square, 1.0) if test == "adhoc" else np.ones_like(residual_mean_square)
+    rounding = (16.0 * np.finfo(float).eps) ** 2 * np.vecdot(fit.w * y, sets.counts * y)
+    residual = rss(fit)
+    scale = (np.where(residual <= rounding, 0.0, residual) / (sets.k - sets.p))[:, 0]
+    return np.asarray(scale if test == "knha" else np.maximum(scale, 1.0))
 
 
 def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatistics:

@@ -50,9 +50,9 @@ def falling_roots(
             above = f > 0
             low, high = np.where(above, t, low), np.where(above, high, t)
             new = t - f / slope
-            outside = ~((slope < 0) & (new >= low) & (new <= high))
-            if outside.any():
-                new = np.where(outside, np.sqrt((low + offset) * (high + offset)) - offset, new)
+            inside = (new >= low) & (new <= high)  # never so where the slope is not negative
+            if not inside.all():
+                new = np.where(inside, new, np.sqrt((low + offset) * (high + offset)) - offset)
             if done.any():
                 new = np.where(done, t, new)
             done |= np.abs(new - t) <= STEP * (new + offset)

@@ -236,7 +236,7 @@ def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
     U = np.stack(fit.U, axis=-2)
     root = np.sqrt(fit.w * sets.counts)
     R = np.triu(U @ (root[..., None, :] * sets.columns[:, None]).mT)
-    inverse = np.asarray(np.linalg.inv(R), dtype=np.float64)
+    inverse = 1.0 / R if sets.p == 1 else np.asarray(np.linalg.inv(R), dtype=np.float64)
     return Coefficients(np.matvec(inverse, np.matvec(U, fit.z)), inverse)
 
 
