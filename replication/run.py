@@ -24,10 +24,18 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Recompute and compare with the stored report; exit 2 on a difference.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report (default: reports/latest, or reports/partial when analyses are named).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the report (default: reports/latest, or reports/partial when analyses are named)."
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
+    sampling: Annotated[
+        bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Recompute the published numbers and write the report.
@@ -42,6 +50,7 @@ def run(
         out=out or paths.reports_dir() / ("partial" if ids and not check else "latest"),
         jobs=jobs,
         seed=seed,
+        sampling=sampling,
         quiet=quiet,
     )
     if listing:

@@ -36,6 +36,7 @@ class Request:
     out: Path
     jobs: int = 0
     seed: int = 2024
+    sampling: bool = True
     quiet: bool = False
 
 
@@ -47,6 +48,7 @@ class _Job:
     path: Path
     key: str
     seed: int
+    slow: bool
 
 
 def print_analyses(request: Request) -> None:
@@ -118,7 +120,7 @@ def _signature(request: Request) -> str:
     package = Path(__file__).parent
     folders = (request.data, paths.analyses_dir(), package / "report")
     digests = [folder_digest(folder) if folder.is_dir() else "" for folder in folders]
-    return digest_of(code_digest(package), *digests, str(request.seed), *request.ids)
+    return digest_of(code_digest(package), *digests, str(request.seed), str(request.sampling), *request.ids)
 
 
 def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:
@@ -134,17 +136,10 @@ def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:
 def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterator[OutcomeData]:
     """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed."""
     from replication import terminal
-    from replication.analysis import analysis_files, choose
 
-    files = choose(analysis_files(paths.analyses_dir()), request.ids)
-    code = code_digest(Path(__file__).parent)
-    shared = [p.read_bytes() for p in sorted(paths.analyses_dir().rglob("_*.py"))]
-    jobs = [
-        _Job(name, path, digest_of(dataset.digest, code, path.read_bytes(), *shared, str(request.seed)), request.seed)
-        for name, path in files.items()
-    ]
+    jobs = _jobs(request, dataset)
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
-    todo = [job for job in jobs if found[job.name] is None]
+    todo = sorted((job for job in jobs if found[job.name] is None), key=lambda job: not job.slow)
     for job, outcome in terminal.progress(_run_all(todo, dataset, request.jobs, cache), len(todo), request.quiet):
         found[job.name] = outcome
         if cache:
@@ -153,6 +148,23 @@ def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterat
         result = found[job.name]
         assert isinstance(result, dict)
         yield result
+
+
+def _jobs(request: Request, dataset: Dataset) -> list[_Job]:
+    """What to run: the analyses asked for, without those that sample when that was asked."""
+    from replication import terminal
+    from replication.analysis import analysis_files, choose, load_analysis
+
+    files = choose(analysis_files(paths.analyses_dir()), request.ids)
+    code = code_digest(Path(__file__).parent)
+    jobs = []
+    for name, path in files.items():
+        key = digest_of(dataset.digest, code, path.read_bytes(), str(request.seed))
+        jobs.append(_Job(name, path, key, request.seed, load_analysis(path).slow))
+    left_out = [job.name for job in jobs if job.slow and not request.sampling]
+    if left_out and not request.quiet:
+        terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
+    return [job for job in jobs if request.sampling or not job.slow]
 
 
 def _run_all(
