@@ -72,11 +72,9 @@ def symmetric(pairs: ArrayLike) -> Array:
 
 def unknown_names(names: Sequence[str], known: Sequence[str], what: str) -> ModelError:
     """The error for names that are not known: it lists those that are, and the nearest to what was written."""
-    near = [
-        f"{name!r} (do you mean {m[0]!r}?)" if (m := get_close_matches(name, known, 1)) else repr(name)
-        for name in names
-    ]
-    return ModelError(f"{what} {', '.join(near)} not known; known are {', '.join(map(repr, known))}.")
+    near = (get_close_matches(name, known, 1, cutoff=0.5) for name in names)
+    asked = (f"{n!r} (do you mean {m[0]!r}?)" if m else repr(n) for n, m in zip(names, near, strict=True))
+    return ModelError(f"{what}: {', '.join(asked)} not known; known are {', '.join(map(repr, known))}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -215,7 +215,7 @@ def _check(model: PathModel, draft: _Draft) -> None:
     for effect in model.effects:
         missing = sorted(effect.names - set(known))
         if missing:
-            raise unknown_names(missing, known, f"'{effect.name} := {effect.text}' uses names that are not labels:")
+            raise unknown_names(missing, known, f"'{effect.name} := {effect.text}' uses what is no label")
         if effect.name in known:
             raise ModelError(
                 f"'{effect.name} := {effect.text}': {effect.name!r} is already the name of something else."
@@ -229,7 +229,7 @@ def check_variables(model: PathModel, variables: Sequence[str]) -> None:
     """Raise a `ModelError` unless the data hold every observed variable of the model and none of its factors."""
     unknown = [name for name in model.observed if name not in variables]
     if unknown:
-        raise unknown_names(unknown, variables, "the model names variables that are")
+        raise unknown_names(unknown, variables, "variables of the model")
     both = [name for name in model.latent if name in variables]
     if both:
         raise ModelError(f"{', '.join(both)} is a factor of the model and a variable of the data; rename the factor.")

@@ -149,7 +149,7 @@ def _shared(model: PathModel, equal: str | Sequence[str]) -> tuple[str, ...]:
     wanted = (equal,) if isinstance(equal, str) else tuple(equal)
     unknown = [name for name in wanted if name not in model.parameters]
     if unknown:
-        raise unknown_names(unknown, (*model.parameters, *sets), "equal names parameters that are")
+        raise unknown_names(unknown, (*model.parameters, *sets), "equal parameters")
     return wanted
 
 

@@ -76,7 +76,7 @@ def moderation(
     for moderator, asked in moderators.items():
         if moderator not in known:
             raise (
-                unknown_names([moderator], known, "the moderators asked for are")
+                unknown_names([moderator], known, "moderators")
                 if known
                 else ModelError(
                     f"the data hold no moderators, so {moderator!r} is not known; add it with data.with_moderators."
@@ -91,9 +91,7 @@ def moderation(
         )
         unknown = [name for name in wanted if name not in model.parameters]
         if unknown:
-            raise unknown_names(
-                unknown, (*model.parameters, *groups), f"moderator {moderator!r} acts on parameters that are"
-            )
+            raise unknown_names(unknown, (*model.parameters, *groups), f"parameters for moderator {moderator!r}")
         found += [Moderation(moderator, name) for name in wanted]
     return tuple(found)
 

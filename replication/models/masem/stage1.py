@@ -19,13 +19,13 @@ from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, symmetric
 from replication.models.masem.information import covariance_of_minimum, covariance_on_edge
 from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, Tau2Cells, tau2_cells
-from replication.models.masem.newton import Minimum, minimize
+from replication.models.masem.newton import Minimum
 from replication.models.masem.pooled import PooledCorrelations
 from replication.models.masem.sampling import sampling_covariances
 from replication.models.masem.search import search_likelihood
 from replication.models.prepare import check_level
 
-__all__ = ["RandomPool", "Start", "fit_stage1_random", "likelihood_start"]
+__all__ = ["RandomPool", "Start", "fit_stage1_random", "heterogeneity", "likelihood_start"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,25 +225,25 @@ def _components(
 
 def _homogeneity(data: CorrelationSet, v: Array) -> Heterogeneity:
     """Multivariate Q: are all studies' correlations equal but for sampling? (Becker 1992)."""
-    p = len(data.pairs)
-    y = np.where(data.used, data.given, 0.0)
-    none = tau2_cells(np.zeros(p, dtype=bool), False)
-    zero = RandomEffectsLikelihood(y, data.used, v, SaturatedMean(len(data.studies), p), none)
-    minimum = minimize(zero, likelihood_start(data, v).mean)
-    df = int(data.used.sum()) - p
-    constant = _constant(data, v)
-    q = minimum.at.value - constant
-    if df == 0 or not np.isfinite(q):
-        return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
-    return Heterogeneity(q, df, float(stats.chi2.sf(q, df)), max(0.0, 100.0 * (q - df) / q), q / df)
-
-
-def _constant(data: CorrelationSet, v: Array) -> float:
-    """The part of -2 log likelihood without residuals, at T = 0."""
     used = data.used
     both = used[:, :, None] & used[:, None, :]
-    padded = np.where(both, v, np.eye(used.shape[1]))
-    return float(np.linalg.slogdet(padded)[1].sum() + used.sum() * np.log(2 * np.pi))
+    y = np.where(used, data.given, 0.0)
+    df = int(used.sum()) - used.shape[1]
+    try:
+        w = np.where(both, np.linalg.inv(np.where(both, v, np.eye(used.shape[1]))), 0.0)
+        mean = np.linalg.solve(w.sum(axis=0), np.einsum("kij,kj->i", w, y))
+    except np.linalg.LinAlgError:
+        return heterogeneity(float("nan"), df)
+    e = np.where(used, y - mean, 0.0)
+    return heterogeneity(float(np.einsum("ki,kij,kj->", e, w, e)), df)
+
+
+def heterogeneity(q: float, df: int) -> Heterogeneity:
+    """Q with its p, the I2 and H2 made of it; NaN where there are no degrees of freedom or no Q."""
+    if df == 0 or not np.isfinite(q):
+        return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
+    i2 = 100.0 * (q - df) / q if q > df else 0.0
+    return Heterogeneity(q, df, float(stats.chi2.sf(q, df)), i2, q / df)
 
 
 def _i_squared(data: CorrelationSet, v: Array, sampling: SamplingRule, tau2: Array) -> Array:

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Fit, Heterogeneity, Note
+from replication.models.fit import Array, Fit, Note
 from replication.models.masem.audit import DEFINITE, Audit, complete_block
 from replication.models.masem.correlations import CorrelationSet, pair_indices, symmetric
 from replication.models.masem.fit_indices import FitIndices, Misfit, Rmsea, fit_indices, srmr
 from replication.models.masem.information import covariance_of_minimum
 from replication.models.masem.newton import Minimum, minimize
 from replication.models.masem.pooled import PooledCorrelations
+from replication.models.masem.stage1 import heterogeneity
 from replication.models.masem.wishart import CommonCorrelation
 from replication.models.prepare import check_level
 
@@ -85,7 +86,7 @@ def fit_stage1_fixed(data: CorrelationSet, *, level: float = 0.95) -> FixedPool:
         k=int(used.sum()),
         clusters=len(data.studies),
         level=level,
-        heterogeneity=_heterogeneity(indices),
+        heterogeneity=heterogeneity(indices.chi2, indices.df),
         notes=(*notes, *covariance.notes, _offset_note(indices.chi2, minimum.at.value), *audit.notes),
         data=data,
     )
@@ -153,11 +154,3 @@ def _indices(data: CorrelationSet, matrices: Array, used: Held, r: Array, chi2: 
     residual = float(np.nansum(weight * np.where(counted, residuals, 0.0)) / weight.sum())
     how = Rmsea(divisor=n - 1, interval_divisor=n - k, groups=k)
     return fit_indices(Misfit(n, chi2, cells - len(r), baseline, cells, residual), how)
-
-
-def _heterogeneity(indices: FitIndices) -> Heterogeneity:
-    """The test that one matrix fits all studies, in the words of heterogeneity: Q is the chi-square."""
-    q, df = indices.chi2, indices.df
-    if df == 0:
-        return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
-    return Heterogeneity(q, df, indices.p, max(0.0, 100.0 * (q - df) / q) if q > 0 else 0.0, q / df)
