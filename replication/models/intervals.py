@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy import special
 
@@ -11,11 +13,21 @@ from replication.models.literals import Tau2IntervalMethod, check_choice
 from replication.models.prepare import check_level, effect_data
 from replication.models.roots import falling_roots
 from replication.models.tau2 import likelihood_score, search_grid, solve_q
-from replication.models.weighted import EffectSets, log_likelihood, orthonormal, rss, single_set, weighted_at
+from replication.models.weighted import EffectSets, log_likelihood, orthonormal, rss, single_set, trace_P, weighted_at
 
-__all__ = ["q_profile", "tau2_interval"]
+__all__ = ["HeterogeneityIntervals", "heterogeneity_intervals", "q_profile", "tau2_interval"]
 
 NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class HeterogeneityIntervals:
+    """One interval on four scales; I2 in per cent."""
+
+    tau2: Interval
+    tau: Interval
+    I2: Interval
+    H2: Interval
 
 
 def tau2_interval(fit: Fit, method: Tau2IntervalMethod = "qprofile", level: float | None = None) -> Interval:
@@ -48,6 +60,34 @@ def tau2_interval(fit: Fit, method: Tau2IntervalMethod = "qprofile", level: floa
             f"a profile-likelihood interval needs an ML or REML fit, not {fit.method['tau2']}; refit, or use qprofile."
         )
     return _profile(sets, component.estimate, level, restricted=fit.method["tau2"] == "REML")
+
+
+def heterogeneity_intervals(
+    fit: Fit, method: Tau2IntervalMethod = "qprofile", level: float | None = None
+) -> HeterogeneityIntervals:
+    """The interval for tau2 carried over to tau, I2 and H2, which rise with it.
+
+    >>> from replication.models.random_effects import fit_random_effects
+    >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
+    >>> round(heterogeneity_intervals(fit).I2.high, 4)
+    96.2398
+    """
+    tau2, data = tau2_interval(fit, method, level), effect_data(fit)
+    sets = single_set(data.y, data.v, orthonormal(data.x))
+    typical = NAN
+    if (data.v > 0).all():
+        typical = float(((sets.k - sets.p) / trace_P(sets, weighted_at(sets, sets.floor)))[0, 0])
+    ends = np.array([tau2.low, tau2.high])
+    return HeterogeneityIntervals(
+        tau2,
+        _carried(tau2, np.sqrt(ends)),
+        _carried(tau2, 100.0 * ends / (ends + typical)),
+        _carried(tau2, 1.0 + ends / typical),
+    )
+
+
+def _carried(tau2: Interval, ends: Array) -> Interval:
+    return replace(tau2, low=float(ends[0]), high=float(ends[1]))
 
 
 def q_profile(sets: EffectSets, level: float) -> Interval:

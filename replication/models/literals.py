@@ -10,6 +10,7 @@ __all__ = [
     "Alternative",
     "BoundRule",
     "Direction",
+    "EffectMetric",
     "EmptyStep",
     "FillEstimator",
     "FillSide",
@@ -18,6 +19,7 @@ __all__ = [
     "LevelStructure",
     "LikelihoodMethod",
     "NormalTest",
+    "PredictionMethod",
     "PriorScale",
     "PriorTarget",
     "PublishedScale",
@@ -28,6 +30,7 @@ __all__ = [
     "SamplingRule",
     "SelectionSides",
     "SelectionTau2",
+    "SmallStudyRegressor",
     "Tau2IntervalMethod",
     "Tau2Method",
     "Tau2Structure",
@@ -50,6 +53,9 @@ LevelStructure = Literal["nested", "crossed"]
 RobustKind = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2"]
 RobustDf = Literal["satterthwaite", "clusters"]
 
+# Degrees of freedom of prediction intervals: those of the fit's test, or k - p - 1 (Riley, Higgins & Deeks 2011).
+PredictionMethod = Literal["test", "riley"]
+
 # Intervals for tau2.
 Tau2IntervalMethod = Literal["qprofile", "profile", "wald"]
 
@@ -61,6 +67,10 @@ SampleStructure = Literal["none", "shared", "by_cell"]
 
 # p values that decide on publication: two-sided, or one-sided towards the expected sign.
 SelectionSides = Literal["one", "two"]
+
+# Model averaging over bias: the metric its default priors are for, and what small-study effects are regressed on.
+EffectMetric = Literal["z", "d"]
+SmallStudyRegressor = Literal["PET", "PEESE"]
 
 # The scale a published estimate is printed on: correlations are moved to Fisher's z, anything else is taken as it is.
 PublishedScale = Literal["r", "identity"]

@@ -10,6 +10,7 @@ from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Interval
+from replication.models.literals import PredictionMethod, check_choice
 from replication.models.prepare import check_level
 
 __all__ = ["Prediction", "predict", "prediction_interval"]
@@ -19,7 +20,7 @@ __all__ = ["Prediction", "predict", "prediction_interval"]
 class Prediction:
     """At the n rows `x (n, p)`: the mean `fit`, its `se (n,)` and `interval (n, 2)`, and the `prediction_interval
 
-    (n, 2)` for a new true effect. `df` belongs to both intervals; `reason` says why an end is NaN.
+    (n, 2)` for a new true effect. `df (n,)` belongs to `interval`; `reason` says why an end is NaN.
     """
 
     x: Array
@@ -32,40 +33,47 @@ class Prediction:
     reason: str = ""
 
 
-def predict(fit: Fit, x_new: ArrayLike, level: float | None = None) -> Prediction:
+def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: PredictionMethod = "test") -> Prediction:
     """Means and prediction intervals at the rows `x_new (n, p)` (whole design rows, in the order of `fit.names`).
 
-    Both intervals use the quantile of the fit's own test: normal for z, t with k - p degrees of freedom for the
-    others; the prediction interval adds tau2 to the variance of the mean (Riley, Higgins & Deeks 2011).
+    Parameters
+    ----------
+    fit : any fit with variance components
+    x_new : (n, p)
+    level : confidence level, the fit's own by default
+    method : degrees of freedom of the prediction interval: those of the fit's test (normal for z), or riley,
+        k - p - 1 whatever the test. It adds the variance components to the variance of the mean
+
+    Source: Riley, Higgins & Deeks (2011); Partlett & Riley (2017) for Knapp-Hartung.
 
     >>> from replication.models.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL", test="z")
     >>> predict(fit, [[1.0]]).prediction_interval.round(6).tolist()
     [[0.012909, 0.452537]]
     """
+    check_choice(method, PredictionMethod, "method")
     x = np.array(x_new, dtype=float)
     if x.ndim != 2 or x.shape[1] != len(fit.names):
         raise ModelError(f"x_new has shape {x.shape}; pass rows (n, {len(fit.names)}) for {', '.join(fit.names)}.")
     level = check_level(fit.level if level is None else level)
     mean = x @ fit.beta
-    variance = np.einsum("ij,jk,ik->i", x, fit.vcov, x)
-    df = np.full(len(x), fit.df.min())
-    critical = stats.t.ppf(0.5 + 0.5 * level, df)
-    spread, reason = _between_variance(fit)
+    variance = np.vecdot(x @ fit.vcov, x)
+    df = float(fit.df.min())
+    spread = _between_variance(fit, df if method == "test" else float(fit.k - len(fit.names) - 1))
     return Prediction(
         x,
         mean,
         np.sqrt(variance),
-        _around(mean, critical * np.sqrt(variance)),
-        _around(mean, critical * np.sqrt(variance + spread)),
-        df,
+        _around(mean, _quantile(level, df) * np.sqrt(variance)),
+        _around(mean, _quantile(level, spread.df) * np.sqrt(variance + spread.variance)),
+        np.full(len(x), df),
         level,
-        reason,
+        spread.reason,
     )
 
 
-def prediction_interval(fit: Fit, level: float | None = None) -> Interval:
-    """Where the true effect of a new study would lie, for a fit without moderators.
+def prediction_interval(fit: Fit, level: float | None = None, *, method: PredictionMethod = "test") -> Interval:
+    """Where the true effect of a new study would lie, for a fit without moderators. Choices as in `predict`.
 
     >>> from replication.models.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL")
@@ -76,16 +84,31 @@ def prediction_interval(fit: Fit, level: float | None = None) -> Interval:
         raise ModelError(
             f"the fit has moderators ({', '.join(fit.names)}); use predict(fit, x_new) and say at which values."
         )
-    prediction = predict(fit, [[1.0]], level)
+    prediction = predict(fit, [[1.0]], level, method=method)
     low, high = prediction.prediction_interval[0]
-    return Interval(float(low), float(high), prediction.level, "prediction", prediction.reason)
+    return Interval(float(low), float(high), prediction.level, f"prediction, {method} df", prediction.reason)
 
 
-def _between_variance(fit: Fit) -> tuple[float, str]:
-    total = float(sum(component.estimate for component in fit.components))
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Variance of true effects and the degrees of freedom to use with it; NaN with a reason where there is none."""
+
+    variance: float
+    df: float
+    reason: str = ""
+
+
+def _between_variance(fit: Fit, df: float) -> _Spread:
+    nan = float("nan")
     if fit.method.get("tau2") == "EE":
-        return float("nan"), "a common-effect model says nothing about how true effects differ"
-    return total, ""
+        return _Spread(nan, df, "a common-effect model says nothing about how true effects differ")
+    if df < 1:
+        return _Spread(nan, nan, f"{fit.k} effects leave no degrees of freedom for a prediction interval")
+    return _Spread(float(sum(component.estimate for component in fit.components)), df)
+
+
+def _quantile(level: float, df: float) -> float:
+    return float(stats.t.ppf(0.5 + 0.5 * level, df))
 
 
 def _around(centre: Array, half: Array) -> Array:

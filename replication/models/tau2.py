@@ -43,6 +43,9 @@ INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
 # Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
 GRID_STEP = 0.5
 
+# Numbers in one temporary array: 32 MB.
+LARGEST = 4_000_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tau2:
@@ -128,7 +131,7 @@ def search_grid(sets: EffectSets) -> Array:
 
 def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
     grid = search_grid(sets)
-    score = likelihood_score(sets, weighted_at(sets, grid), restricted=restricted)
+    score = _score_on_grid(sets, grid, restricted=restricted)
     size = len(score)
     index, cell = np.nonzero((score[:, :-1] > 0) & (score[:, 1:] <= 0))
     ends = np.stack([cell, cell + 1], axis=-1)
@@ -141,6 +144,13 @@ def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
     best = _highest(sets, owner, value, size, restricted=restricted) if (peaks > 1).any() else np.argsort(owner)
     tau2 = value[best][:, None]
     return Tau2(tau2[:, 0], _se_likelihood(sets, tau2, restricted=restricted)[:, 0], converged[best], peaks)
+
+
+def _score_on_grid(sets: EffectSets, grid: Array, *, restricted: bool) -> Array:
+    """The score at all trial values `(B, G)`, some columns at a time where the arrays would be large."""
+    step = max(1, LARGEST // (sets.size * sets.y.shape[-1]))
+    parts = [grid[:, i : i + step] for i in range(0, grid.shape[1], step)]
+    return np.concatenate([likelihood_score(sets, weighted_at(sets, p), restricted=restricted) for p in parts], axis=1)
 
 
 def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, score: Array, *, restricted: bool) -> Roots:

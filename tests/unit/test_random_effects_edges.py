@@ -14,7 +14,7 @@ from replication.models.fit import Fit
 from replication.models.gosh import gosh
 from replication.models.hypotheses import wald_test
 from replication.models.influence import influence
-from replication.models.intervals import tau2_interval
+from replication.models.intervals import heterogeneity_intervals, tau2_interval
 from replication.models.prediction import predict, prediction_interval
 from replication.models.random_effects import fit_random_effects
 from replication.models.shrinkage import blups
@@ -231,6 +231,19 @@ def test_intervals_for_tau2_say_when_there_is_none() -> None:
         tau2_interval(fit_random_effects(Y, V), "score")  # type: ignore[arg-type]
     wald = tau2_interval(fit_random_effects(Y, V), "wald")
     assert wald.low == 0.0 < wald.high
+
+
+def test_heterogeneity_intervals_and_riley_s_prediction_interval() -> None:
+    # metafor 3.8: confint(rma(y, v)) and predict(rma(y, v), pi.type = "riley") run to convergence
+    fit = fit_random_effects(Y, V, test="z")
+    found = heterogeneity_intervals(fit)
+    ends = [found.tau2.high, found.tau.high, found.I2.high, found.H2.high]
+    assert ends == pytest.approx([0.38391381, 0.61960778, 96.23978921, 26.59425377], rel=1e-7)
+    assert [found.tau2.low, found.tau.low, found.I2.low, found.H2.low] == [0, 0, 0, 1]
+    riley = prediction_interval(fit, method="riley")
+    assert [riley.low, riley.high] == pytest.approx([-0.1999287407, 0.6584085713], rel=1e-8)
+    few = prediction_interval(fit_random_effects(Y[:2], V[:2]), method="riley")
+    assert np.isnan(few.low) and "degrees of freedom" in few.reason
 
 
 def test_leave_one_out_refits() -> None:
