@@ -1,0 +1,103 @@
+"""The parts findings are made of, on the real dataset and on tiny bodies of evidence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from replication.analysis.findings.bayes import posterior_of
+from replication.analysis.findings.directions import direction_evidence
+from replication.analysis.findings.published import predict_samples, published_pools
+from replication.analysis.findings.question import Evidence, Question, evidence, sample_means
+from replication.claims import claims_of
+from replication.dataset import Dataset, Selection
+from replication.models.bayes.informed import correlation_priors
+
+VICTIMS = Question("q", "quality with being bullied", ("positive", "negative"), "victimization")
+ENGAGED = Question("p", "positive with engagement", ("positive",), "engagement")
+
+
+def tiny(y: list[float], v: list[float], samples: list[str]) -> Evidence:
+    frame = pd.DataFrame(
+        {
+            "effect_id": [f"e{i}" for i in range(len(y))],
+            "sample_id": samples,
+            "label": samples,
+            "n": [100.0] * len(y),
+            "work": ["w"] * len(y),
+        }
+    )
+    return Evidence(ENGAGED, "new", Selection(frame), frame, np.array(y), np.array(v))
+
+
+def test_no_part_of_a_sample_counts_twice(dataset: Dataset) -> None:
+    found = evidence(dataset, ENGAGED, "new")
+    assert set(found.rows["subgroup_of"]) == {""}
+    assert {e.reason for e in found.selection.excluded} >= {"a part of another sample: it would count twice"}
+
+
+def test_negative_relationships_are_turned_only_where_both_are_asked_for(dataset: Dataset) -> None:
+    both = evidence(dataset, VICTIMS, "new")
+    turned = both.rows["relationship"].to_numpy() == "negative"
+    assert turned.any()
+    assert both.y == pytest.approx(np.where(turned, -1, 1) * np.arctanh(both.rows["value"].to_numpy(float)))
+    negative = Question("n", "negative with engagement", ("negative",), "engagement")
+    alone = evidence(dataset, negative, "samples45")
+    assert alone.y == pytest.approx(np.arctanh(alone.rows["value"].to_numpy(float)))
+
+
+def test_together_is_old_and_new_and_nothing_else(dataset: Dataset) -> None:
+    old, new, both = (set(evidence(dataset, ENGAGED, s).rows["effect_id"]) for s in ("samples45", "new", "together"))
+    assert old | new == both
+    assert not old & new
+
+
+def test_schools_never_enter_a_question_about_students(dataset: Dataset) -> None:
+    for source in ("samples45", "new", "together"):
+        assert set(evidence(dataset, ENGAGED, source).rows["unit"]) == {"student"}
+
+
+def test_bullying_others_has_no_sample_with_a_relationship_measure(dataset: Dataset) -> None:
+    others = Question("o", "quality with bullying others", ("positive", "negative"), "perpetration")
+    assert len(evidence(dataset, others, "together").y) == 0
+
+
+def test_the_variance_of_a_sample_mean() -> None:
+    means = sample_means(tiny([0.1, 0.3, 0.5], [0.04, 0.04, 0.01], ["a", "a", "b"]), rho=0.5)
+    assert means.y == pytest.approx([0.2, 0.5])
+    assert means.v == pytest.approx([(0.04 + 0.04 + 2 * 0.5 * 0.04) / 4, 0.01])
+
+
+def test_one_row_a_sample_is_left_as_it_is() -> None:
+    body = tiny([0.1, 0.3], [0.04, 0.01], ["a", "b"])
+    assert sample_means(body).v == pytest.approx(body.v)
+
+
+def test_a_printed_interval_gives_the_standard_error(dataset: Dataset) -> None:
+    claims = {c.id: c for c in claims_of(dataset)}
+    (pool,) = published_pools(claims, ["tenbokkel2023-004"], tau2=9.0)
+    assert pool.se == pytest.approx((np.arctanh(-0.11) - np.arctanh(-0.17)) / (2 * 1.959964), rel=1e-6)
+    (pool,) = published_pools(claims, ["roorda2011-011"], tau2=0.61)
+    assert pool.se == pytest.approx(np.sqrt(0.61 / 61))
+
+
+def test_a_prediction_counts_samples_inside_and_measures_distance(dataset: Dataset) -> None:
+    claims = {c.id: c for c in claims_of(dataset)}
+    (pool,) = published_pools(claims, ["tenbokkel2023-004"], tau2=0.0)
+    found = predict_samples(pool, 0.0, "none", tiny([pool.z, pool.z + 1.0], [0.01, 0.01], ["a", "b"]))
+    assert (found.inside, found.total) == (1, 2)
+    distance = 1.0 / np.sqrt(pool.se**2 + 0.01)
+    assert found.estimate.value == pytest.approx(distance**2)
+
+
+def test_the_sign_test_counts_works_not_rows(dataset: Dataset) -> None:
+    outcomes = {"bullying_perpetration": -1, "peer_victimization": -1, "bullying_other": -1}
+    table, _, test = direction_evidence(dataset, outcomes, "x")
+    assert len(table.rows) > test.k
+    assert test.p == pytest.approx(2 * 0.5**test.k)
+
+
+def test_one_row_a_sample_gets_two_levels_and_several_get_three() -> None:
+    priors = correlation_priors()
+    assert posterior_of(tiny([0.1, 0.3], [0.04, 0.01], ["a", "b"]), priors).sds == ("tau",)
+    three = posterior_of(tiny([0.1, 0.3, 0.2], [0.04, 0.01, 0.02], ["a", "a", "b"]), priors)
+    assert set(three.sds) == {"within", "between"}
