@@ -17,7 +17,7 @@ from scipy import special
 from replication.models.bayes.quadrature import legendre_rule
 from replication.models.fit import Array
 
-__all__ = ["Marginal", "NormalMixture", "PanelDensity", "Point", "panel_density"]
+__all__ = ["Blend", "Marginal", "NormalMixture", "PanelDensity", "Point", "panel_density"]
 
 # Normals taken at once: arrays that stay in the processor's cache are twice as fast.
 CHUNK = 50_000
@@ -131,6 +131,71 @@ class NormalMixture(Marginal):
         return np.asarray(np.concatenate(parts) if parts else flat).reshape(points.shape)
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Blend(Marginal):
+    """Distributions `parts` mixed with `weights (N,)`, all mirrored where `sign` is -1. Points are jumps of the cdf;
+
+    `pdf` and `slope` are those of the continuous rest.
+    """
+
+    weights: Array
+    parts: tuple[Marginal, ...]
+    sign: float = 1.0
+
+    @property
+    def probability_of_points(self) -> float:
+        """Mass of the parts that are points."""
+        return float(sum(w for w, part in zip(self.weights, self.parts, strict=True) if isinstance(part, Point)))
+
+    def pdf(self, x: ArrayLike) -> Array:
+        """Density of the continuous part at `x`."""
+        return self._sum(lambda part, at: np.zeros_like(at) if isinstance(part, Point) else part.pdf(at), x)
+
+    def slope(self, x: ArrayLike) -> Array:
+        """Derivative of the density of the continuous part at `x`."""
+        return self.sign * self._sum(
+            lambda part, at: np.zeros_like(at) if isinstance(part, Point) else part.slope(at), x
+        )
+
+    def cdf(self, x: ArrayLike) -> Array:
+        """P(X <= `x`)."""
+        return self._sum(lambda part, at: part.cdf(at) if self.sign > 0 else _from(part, at), x)
+
+    def sf(self, x: ArrayLike) -> Array:
+        """P(X > `x`)."""
+        return self._sum(lambda part, at: part.sf(at) if self.sign > 0 else 1.0 - _from(part, at), x)
+
+    def ppf(self, probability: ArrayLike) -> Array:
+        """Quantiles: the smallest x with P(X <= x) at least the probability, by bisection."""
+        p = np.asarray(probability, dtype=float)
+        inner = p if self.sign > 0 else 1.0 - p
+        ends = self.sign * np.stack([part.ppf(inner) for part in self.parts])
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        low = low - 1e-12 * np.maximum(high - low, np.abs(low))
+        for _ in range(60):
+            middle = (low + high) / 2.0
+            reached = self.cdf(middle) >= p
+            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+        return self._at_points(high, p)
+
+    def _at_points(self, x: Array, p: Array) -> Array:
+        """Quantiles that lie on a point, moved onto it."""
+        for place in {self.sign * part.mean for part in self.parts if isinstance(part, Point)}:
+            here = [isinstance(q, Point) and self.sign * q.mean == place for q in self.parts]
+            mass, reached = self.weights[here].sum(), self.cdf(place)
+            x = np.where((p <= reached) & (p > reached - mass), place, x)
+        return np.asarray(x)
+
+    def _sum(self, value: Callable[[Marginal, Array], Array], x: ArrayLike) -> Array:
+        at = self.sign * np.asarray(x, dtype=float)
+        return np.asarray(sum(w * value(part, at) for w, part in zip(self.weights, self.parts, strict=True)))
+
+
+def _from(part: Marginal, x: Array) -> Array:
+    """P(X >= `x`), points included."""
+    return np.where(x <= part.mean, 1.0, 0.0) if isinstance(part, Point) else part.sf(x)
+
+
 def _weighted_median(values: Array, weights: Array) -> Array:
     """Row-wise weighted median of `values (Q, N)`."""
     order = np.argsort(values, axis=1)
@@ -142,11 +207,12 @@ def _weighted_median(values: Array, weights: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PanelDensity(Marginal):
-    """A density of `tau = scale sinh(x)`: on panels `[low, high]` of x, Legendre series `series (P, n)` of x's density.
+    """A density of `tau = shift + scale sinh(x)`: on panels `[low, high]` of x, Legendre `series (P, n)` of its density.
 
     `integral (P, n + 1)` is the series of its integral, `below (P,)` and `above (P,)` the probabilities on either side.
     """
 
+    shift: float
     scale: float
     low: Array
     high: Array
@@ -196,7 +262,7 @@ class PanelDensity(Marginal):
             moved, t = np.abs(new - t), new
             if np.all((moved <= 1e-14) | (high <= low)):
                 break
-        return np.asarray(self.scale * np.sinh(self.low[i] + half * (t + 1.0)))
+        return np.asarray(self.shift + self.scale * np.sinh(self.low[i] + half * (t + 1.0)))
 
     def _area(self, i: NDArray[np.intp], t: Array) -> Array:
         """Probability on panel `i` left of `t` in [-1, 1]."""
@@ -204,7 +270,7 @@ class PanelDensity(Marginal):
 
     def _locate(self, tau: ArrayLike) -> tuple[Array, NDArray[np.intp], Array, NDArray[np.bool_]]:
         """`x` of tau, its panel, its place in [-1, 1] and whether it lies on a panel at all."""
-        at = np.arcsinh(np.asarray(tau, dtype=float) / self.scale)
+        at = np.arcsinh((np.asarray(tau, dtype=float) - self.shift) / self.scale)
         i = np.clip(np.searchsorted(self.low, at, side="right") - 1, 0, len(self.low) - 1)
         t = (2.0 * at - self.low[i] - self.high[i]) / (self.high[i] - self.low[i])
         return at, i, np.clip(t, -1.0, 1.0), np.abs(t) <= 1.0
@@ -217,7 +283,15 @@ def _evaluate(series: Array, i: NDArray[np.intp], t: Array) -> Array:
 
 
 def panel_density(
-    low: Array, high: Array, series: Array, scale: float, *, mean: float, sd: float, reason: str = ""
+    low: Array,
+    high: Array,
+    series: Array,
+    scale: float,
+    *,
+    mean: float,
+    sd: float,
+    reason: str = "",
+    shift: float = 0.0,
 ) -> PanelDensity:
     """Add up densities given on intervals that may overlap: `low, high (C,)` of x, Legendre `series (C, n)`.
 
@@ -233,9 +307,9 @@ def panel_density(
     below = np.concatenate([[0.0], np.cumsum(mass)[:-1]]) / total
     above = np.concatenate([np.cumsum(mass[::-1])[::-1][1:], [0.0]]) / total
     pieces = pieces / total
-    ends = (float(scale * np.sinh(left[0])), float(scale * np.sinh(right[-1])))
+    ends = (float(shift + scale * np.sinh(left[0])), float(shift + scale * np.sinh(right[-1])))
     return PanelDensity(
-        mean=mean, sd=sd, reason=reason, support=ends, scale=scale, low=left, high=right, series=pieces,
+        mean=mean, sd=sd, reason=reason, support=ends, shift=shift, scale=scale, low=left, high=right, series=pieces,
         integral=legendre.legint(pieces, lbnd=-1, axis=1),
         below=below, above=above,
     )  # fmt: skip

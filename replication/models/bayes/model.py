@@ -21,7 +21,7 @@ from replication.models.block_covariance import BlockV
 from replication.models.fit import Array
 from replication.models.grouping import Codes
 
-__all__ = ["Axis", "Conditional", "Model", "Units", "conditional", "log_joint", "make_model"]
+__all__ = ["EDGES", "Axis", "Conditional", "Model", "Units", "conditional", "log_joint", "make_model", "sd_axis"]
 
 # Starting edges in x = asinh(tau / unit); the last one is tau = 1e130 units, whose square can still be computed with.
 EDGES = (0.0, 1.0, 3.0, 8.0, 30.0, 300.0)
@@ -102,7 +102,7 @@ def make_model(
     units = _units(y, V.variances, x, sds)
     xs = x / units.columns
     blocks = make_blocks(y / units.y - xs @ units.center, V.scaled(units.y**-2.0), xs, cluster)
-    axes = [_axis("tau" if cluster is None else "within", sds[0], units.y), _axis("between", sds[1], units.y)]
+    axes = [sd_axis("tau" if cluster is None else "within", sds[0], units.y), sd_axis("between", sds[1], units.y)]
     mean, sd = np.zeros(len(priors)), np.ones(len(priors))
     mixed = np.full(len(priors), -1, dtype=np.intp)
     for j, prior in enumerate(priors):
@@ -117,7 +117,8 @@ def make_model(
     return Model(blocks, tuple(axes), units, flat, mean, sd, mixed)
 
 
-def _axis(name: str, prior: PositivePrior, unit: float) -> Axis:
+def sd_axis(name: str, prior: PositivePrior, unit: float) -> Axis:
+    """The axis of a quantity that cannot be negative, cut where its prior begins, ends and has kinks."""
     low, high = prior.support()
     if isinstance(prior, Fixed):
         return Axis(name, prior, unit, np.array([np.arcsinh(low / unit)]))
@@ -131,7 +132,7 @@ def _mixing_axis(j: int, prior: StudentT | Cauchy, slope: float) -> Axis:
     """The sd of the normal that, mixed, gives a t: its variance is inverse gamma (df / 2, df scale^2 / 2)."""
     df = prior.df if isinstance(prior, StudentT) else 1.0
     scale = prior.scale / slope
-    return _axis(f"coefficient {j}", InverseGamma(df / 2.0, df * scale**2 / 2.0, on="tau2"), scale)
+    return sd_axis(f"coefficient {j}", InverseGamma(df / 2.0, df * scale**2 / 2.0, on="tau2"), scale)
 
 
 def _units(y: Array, v: Array, x: Array, sds: tuple[PositivePrior, ...]) -> Units:

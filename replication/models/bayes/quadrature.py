@@ -128,12 +128,12 @@ def log_sum(logs: Array) -> Array:
         return np.asarray(safe + np.log(np.exp(logs - safe).sum(axis=0)))
 
 
-def adapt(functions: LogFunctions, start: Cells, rtol: float, max_points: int = 4_000_000) -> Grid:
-    """Cut `start` until every function is resolved to `rtol` of its integral on every cell.
+def adapt(functions: LogFunctions, start: Cells, rtol: float, max_points: int = 4_000_000, n: int = NODES) -> Grid:
+    """Cut `start` until every function is resolved to `rtol` of its integral on every cell, with n nodes an axis.
 
     Returns the cells; `complete` is False when `max_points` evaluations did not suffice, with `error` as it then stood.
     """
-    cells, scores, used = start, _score(functions, start), _points(start)
+    cells, scores, used = start, _score(functions, start, n), _points(start, n)
     while True:
         excess, hidden = _excess(scores, rtol)
         axis = np.argmax(np.where(hidden > 0, hidden + 1e9, excess), axis=1)
@@ -142,13 +142,13 @@ def adapt(functions: LogFunctions, start: Cells, rtol: float, max_points: int = 
         if not cut.any() or used > max_points:
             return Grid(*_drop(cells, scores), complete=not cut.any())
         pieces = _halve(cells, cut, axis)
-        used += _points(pieces)
+        used += _points(pieces, n)
         cells = Cells(np.concatenate([cells.low[~cut], pieces.low]), np.concatenate([cells.high[~cut], pieces.high]))
-        scores = _join(scores, ~cut, _score(functions, pieces))
+        scores = _join(scores, ~cut, _score(functions, pieces, n))
 
 
-def _points(cells: Cells) -> int:
-    return int(len(cells.low) * NODES ** sum(cells.free))
+def _points(cells: Cells, n: int) -> int:
+    return int(len(cells.low) * n ** sum(cells.free))
 
 
 def _wide(cells: Cells, axis: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -191,8 +191,8 @@ def _drop(cells: Cells, scores: _Scores) -> tuple[Cells, float]:
     return Cells(cells.low[keep], cells.high[keep]), error
 
 
-def _score(functions: LogFunctions, cells: Cells) -> _Scores:
-    nodes, weights = grid_nodes(cells)
+def _score(functions: LogFunctions, cells: Cells, n: int) -> _Scores:
+    nodes, weights = grid_nodes(cells, n)
     logs = functions(nodes)
     d = len(nodes)
     inner = tuple(range(2, 2 + d))

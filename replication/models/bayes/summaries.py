@@ -93,7 +93,7 @@ def _places(marginal: Marginal, spread: Array) -> _Places:
     if isinstance(marginal, PanelDensity):
         share = np.linspace(0.0, 1.0, 12, endpoint=False)
         inner = (marginal.low[:, None] + (marginal.high - marginal.low)[:, None] * share).ravel()
-        x = marginal.scale * np.sinh(np.append(inner, marginal.high[-1]))
+        x = marginal.shift + marginal.scale * np.sinh(np.append(inner, marginal.high[-1]))
     else:
         x = np.union1d(np.linspace(spread[0], spread[4], 65), np.linspace(spread[1], spread[3], 33))
     return _Places(x, marginal.pdf(x))
