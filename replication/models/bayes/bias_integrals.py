@@ -46,7 +46,7 @@ class BiasSolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Posterior:
-    """A joint density on resolved cells, by cell and axis: `density` is normalised, `amounts` are node probabilities."""
+    """A joint density on resolved cells: `density` is normalised, `amounts` are the probabilities of nodes."""
 
     nodes: tuple[Array, ...]
     rules: tuple[Array, ...]

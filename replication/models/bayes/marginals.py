@@ -207,7 +207,7 @@ def _weighted_median(values: Array, weights: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PanelDensity(Marginal):
-    """A density of `tau = shift + scale sinh(x)`: on panels `[low, high]` of x, Legendre `series (P, n)` of its density.
+    """A density of `tau = shift + scale sinh(x)`: on panels `[low, high]` of x, its Legendre `series (P, n)`.
 
     `integral (P, n + 1)` is the series of its integral, `below (P,)` and `above (P,)` the probabilities on either side.
     """
