@@ -12,7 +12,8 @@ from replication.models.fit import Array, Component, Fit, Interval
 from replication.models.literals import Tau2IntervalMethod, check_choice
 from replication.models.prepare import check_level, effect_data
 from replication.models.roots import falling_roots
-from replication.models.tau2 import likelihood_score, search_grid, solve_q
+from replication.models.tau2 import solve_q
+from replication.models.tau2_likelihood import likelihood_score, search_grid
 from replication.models.weighted import EffectSets, log_likelihood, orthonormal, rss, single_set, trace_P, weighted_at
 
 __all__ = ["HeterogeneityIntervals", "heterogeneity_intervals", "q_profile", "tau2_interval"]

@@ -5,8 +5,7 @@ Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (20
 - closed moments: HE, DL, HS, HSk, SJ;
 - the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM and EB
   (its mean, k - p) and PMM (its median);
-- the likelihood: ML and REML. The profile may have several peaks, so every fall of the score through zero on a fine
-  grid of a proven range, and tau2 = 0, is a candidate; the highest wins.
+- the likelihood, in `tau2_likelihood.py`: ML and REML.
 """
 
 from __future__ import annotations
@@ -20,31 +19,24 @@ from scipy import special
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method
 from replication.models.roots import Roots, falling_roots
+from replication.models.tau2_likelihood import highest_peaks, information
 from replication.models.weighted import (
     EffectSets,
     Weighted,
-    log_likelihood,
     quadratic_PP,
-    quadratic_PPP,
     raw_effects,
     rss,
-    take,
+    sum_of_squares,
     trace_P,
     trace_PP,
     weighted_at,
     weighted_with,
 )
 
-__all__ = ["INVERSE_VARIANCE", "Tau2", "estimate_tau2", "likelihood_score", "search_grid", "solve_q"]
+__all__ = ["INVERSE_VARIANCE", "Tau2", "estimate_tau2", "solve_q"]
 
 # Estimators that weigh by 1 / v and so need every v > 0.
 INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
-
-# Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
-GRID_STEP = 0.5
-
-# Numbers in one temporary array: 32 MB.
-LARGEST = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +71,7 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
     `1 / y'Py` is nearly linear in tau2, so Newton's method is used on that scale.
     """
     low = sets.floor
-    high = np.maximum(_sum_of_squares(sets) / target - sets.offset, low)
+    high = np.maximum(sum_of_squares(sets) / target - sets.offset, low)
 
     def function(tau2: Array) -> tuple[Array, Array]:
         fit = weighted_at(sets, tau2)
@@ -96,95 +88,12 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
     return Roots(np.where(below, 0.0, roots.value), roots.converged | below)
 
 
-def likelihood_score(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
-    """Derivative `(B, G)` of the (restricted) log-likelihood in tau2: `(y'PPy - tr P) / 2`, with `tr W` for ML."""
-    trace = trace_P(sets, fit) if restricted else np.vecdot(fit.w, sets.counts)
-    return np.asarray(0.5 * (quadratic_PP(fit) - trace))
-
-
-def _score_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
-    trace = trace_PP(sets, fit) if restricted else np.vecdot(fit.w * fit.w, sets.counts)
-    return np.asarray(0.5 * trace - quadratic_PPP(fit))
-
-
-def _sum_of_squares(sets: EffectSets) -> Array:
-    """`sum y^2 (B, 1)` after least squares: no less than the residual sum of squares, whatever the counts."""
-    return np.asarray(np.vecdot(sets.counts * sets.y, sets.y))
-
-
-def search_grid(sets: EffectSets) -> Array:
-    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative.
-
-    With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
-    """
-    s2 = _sum_of_squares(sets) / (sets.k - sets.p)
-    spread = sets.v.max(-1) - sets.offset
-    low = sets.offset + sets.floor
-    bound = 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0))))
-    high = np.maximum(1.01 * bound, low)
-    width = np.log(high / low)
-    cells = max(4, int(width.max() / GRID_STEP) + 1)
-    grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - sets.offset, sets.floor)
-    grid[:, 0] = np.broadcast_to(sets.floor, (len(grid), 1))[:, 0]
-    return np.asarray(grid)
-
-
 def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
-    grid = search_grid(sets)
-    score = _score_on_grid(sets, grid, restricted=restricted)
-    size = len(score)
-    index, cell = np.nonzero((score[:, :-1] > 0) & (score[:, 1:] <= 0))
-    ends = np.stack([cell, cell + 1], axis=-1)
-    inner = _climb(sets, index, grid[index[:, None], ends], score[index[:, None], ends], restricted=restricted)
-    at_zero = np.nonzero(score[:, 0] <= 0)[0]
-    owner = np.concatenate([at_zero, index])
-    value = np.concatenate([grid[at_zero, 0], inner.value])
-    converged = np.concatenate([np.ones(len(at_zero), dtype=bool), inner.converged])
-    peaks = np.bincount(owner, minlength=size)
-    best = _highest(sets, owner, value, size, restricted=restricted) if (peaks > 1).any() else np.argsort(owner)
-    tau2 = value[best][:, None]
-    return Tau2(tau2[:, 0], _se_likelihood(sets, tau2, restricted=restricted)[:, 0], converged[best], peaks)
-
-
-def _score_on_grid(sets: EffectSets, grid: Array, *, restricted: bool) -> Array:
-    """The score at all trial values `(B, G)`, some columns at a time where the arrays would be large."""
-    step = max(1, LARGEST // (sets.size * sets.y.shape[-1]))
-    parts = [grid[:, i : i + step] for i in range(0, grid.shape[1], step)]
-    return np.concatenate([likelihood_score(sets, weighted_at(sets, p), restricted=restricted) for p in parts], axis=1)
-
-
-def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, score: Array, *, restricted: bool) -> Roots:
-    """The peak between the two `ends (N, 2)` of the data sets at `index (N,)`, from where a line puts it."""
-    if len(index) == 0:
-        return Roots(np.zeros(0), np.zeros(0, dtype=bool))
-    chosen = take(sets, index)
-
-    def function(tau2: Array) -> tuple[Array, Array]:
-        fit = weighted_at(chosen, tau2)
-        value = likelihood_score(chosen, fit, restricted=restricted)
-        return value, _score_slope(chosen, fit, restricted=restricted)
-
-    low, high = ends[:, :1], ends[:, 1:]
-    start = low + (high - low) * score[:, :1] / (score[:, :1] - score[:, 1:])
-    roots = falling_roots(function, low, high, offset=chosen.offset, start=start)
-    return Roots(roots.value[:, 0], roots.converged[:, 0])
-
-
-def _highest(
-    sets: EffectSets, owner: NDArray[np.intp], value: Array, size: int, *, restricted: bool
-) -> NDArray[np.intp]:
-    """Position of each set's candidate with the greatest likelihood."""
-    chosen = take(sets, owner)
-    height = log_likelihood(chosen, weighted_at(chosen, value[:, None]), restricted=restricted)[:, 0]
-    order = np.lexsort((-height, owner))
-    return order[np.searchsorted(owner[order], np.arange(size))]
-
-
-def _se_likelihood(sets: EffectSets, tau2: Array, *, restricted: bool) -> Array:
-    """From the expected information `tr PP / 2` (REML) or `tr WW / 2` (ML)."""
-    fit = weighted_at(sets, tau2)
-    information = trace_PP(sets, fit) if restricted else np.vecdot(fit.w * fit.w, sets.counts)
-    return np.asarray(np.sqrt(2.0 / information))
+    """The highest peak, with the standard error of the expected information."""
+    peaks = highest_peaks(sets, restricted=restricted)
+    fit = weighted_at(sets, peaks.value[:, None])
+    se = np.sqrt(2.0 / information(sets, fit, restricted=restricted))
+    return Tau2(peaks.value, se[:, 0], peaks.converged, peaks.number)
 
 
 def _se_q(sets: EffectSets, tau2: Array) -> Array:

@@ -38,6 +38,7 @@ __all__ = [
     "single_set",
     "span",
     "stacked_orthonormal",
+    "sum_of_squares",
     "take",
     "trace_P",
     "trace_PP",
@@ -175,6 +176,11 @@ def single_set(y: Array, v: Array, basis: Basis, weights: Array | None = None) -
 def raw_effects(sets: EffectSets) -> Array:
     """`y` as it came `(B, 1, k)`, before least squares."""
     return np.asarray(sets.y + sets.start[:, None] @ sets.columns)
+
+
+def sum_of_squares(sets: EffectSets) -> Array:
+    """`sum y^2 (B, 1)` after least squares: no less than the residual sum of squares, whatever the counts."""
+    return np.asarray(np.vecdot(sets.counts * sets.y, sets.y))
 
 
 def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
