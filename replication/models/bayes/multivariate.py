@@ -84,7 +84,7 @@ def sample_multilevel(
     settings
         Chains, draws, seed.
     compile_dir
-        Where compiled code is kept; the project's `.cache/pytensor` by default.
+        Where compiled code is kept for the next process; a temporary folder by default.
 
     Returns
     -------

@@ -108,24 +108,36 @@ def _quantity(name: str, prior: PositivePrior, n: int, start: float) -> Any:
     options: dict[str, Any] = {"shape": n, "initval": np.full(n, start)}
     match prior:
         case HalfNormal(scale=s):
-            quantity = pm.HalfNormal(name, s, **options)
+            quantity = pm.Deterministic(name, s * _light(pm.HalfNormal, f"{name}_unit", n, start / s, sigma=1.0))
+        case Exponential(scale=s):
+            quantity = pm.Deterministic(name, s * _light(pm.Exponential, f"{name}_unit", n, start / s, lam=1.0))
+        case InverseGamma(shape=a, scale=b):
+            quantity = pm.Deterministic(name, b / _light(pm.Gamma, f"{name}_unit", n, b / start, alpha=a, beta=1.0))
         case HalfT(scale=s, df=df):
             quantity = pm.HalfStudentT(name, nu=df, sigma=s, **options)
         case HalfCauchy(scale=s):
             quantity = pm.HalfCauchy(name, s, **options)
-        case Exponential(scale=s):
-            quantity = pm.Exponential(name, scale=s, **options)
-        case Uniform(low=low, high=high):
-            quantity = pm.Uniform(name, low, high, **options)
-        case InverseGamma(shape=a, scale=b):
-            quantity = pm.InverseGamma(name, a, b, **options)
         case LogNormal(meanlog=m, sdlog=s):
             quantity = pm.LogNormal(name, m, s, **options)
+        case Uniform(low=low, high=high):
+            quantity = pm.Uniform(name, low, high, **options)
         case Table():
             quantity = _tabulated(name, prior, options)
         case _:
             raise ModelError(f"{prior} cannot be sampled; use a proper named distribution, or a Table of its density.")
     return quantity
+
+
+def _light(distribution: Any, name: str, n: int, start: float, **parameters: float) -> Any:
+    """A positive variable of scale 1 with a light right tail, sampled as `log(1 + exp x)`.
+
+    On the log scale such a tail is a wall that the sampler runs into (`exp(-exp(2x))`); here it stays a normal or
+    exponential tail. Heavy tails are sampled on the log scale, where they are exponential.
+    """
+    from pymc.distributions.transforms import log_exp_m1
+
+    middle = np.full(n, np.clip(start, 1e-6, 1e6))
+    return distribution(name, shape=n, initval=middle, default_transform=log_exp_m1, **parameters)
 
 
 def _tabulated(name: str, prior: Table, options: dict[str, Any]) -> Any:

@@ -33,29 +33,34 @@ class SampledModel:
     notes: tuple[Note, ...] = ()
 
 
-def sample_model(spec: SampledModel, settings: Settings, gate: Gate = Gate()) -> SampledPosterior | Failed:  # noqa: B008
-    """Draw until the gate is passed or the attempts are used up."""
-    compiled = compile_model(spec.model)
-    outcome = _attempt(spec, compiled, settings, gate)
-    tried = settings
-    for number in range(2, settings.attempts + 1):
+def sample_model(
+    spec: SampledModel,
+    settings: Settings,
+    gate: Gate = Gate(),  # noqa: B008  (frozen)
+    *,
+    compiled: Any = None,
+) -> SampledPosterior | Failed:
+    """Draw until the gate is passed or the attempts are used up; `compiled` saves compiling the model again."""
+    ready = compile_model(spec.model) if compiled is None else compiled
+    tried, notes = settings, spec.notes
+    outcome = _attempt(spec, ready, tried, gate, notes)
+    for number in range(1, settings.attempts):
         if isinstance(outcome, SampledPosterior):
             break
+        notes = (*notes, Note("retried", f"attempt {number} failed: {'; '.join(outcome.reasons)}"))
         tried = tried.harder()
-        note = Note("retried", f"attempt {number - 1} failed: {'; '.join(outcome.reasons)}")
-        outcome = _attempt(spec, compiled, tried, gate, (*outcome.notes, note))
+        outcome = _attempt(spec, ready, tried, gate, notes)
     return outcome
 
 
 def _attempt(
-    spec: SampledModel, compiled: Any, settings: Settings, gate: Gate, notes: tuple[Note, ...] | None = None
+    spec: SampledModel, compiled: Any, settings: Settings, gate: Gate, notes: tuple[Note, ...]
 ) -> SampledPosterior | Failed:
-    told = spec.notes if notes is None else notes
     try:
         draws = draw(compiled, settings)
     except ModelError as error:
-        return Failed(spec.name, spec.method, (str(error),), None, settings, spec.priors, told)
-    return _judged(spec, draws, settings, gate, told)
+        return Failed(spec.name, spec.method, (str(error),), None, settings, spec.priors, notes)
+    return _judged(spec, draws, settings, gate, notes)
 
 
 def _judged(

@@ -1,12 +1,14 @@
 """PyMC models drawn by nutpie: settings, loading without a C++ compiler, compiling once, drawing.
 
 The same settings and the same model give the same draws on one machine. Nothing is written but compiled code, into a
-folder of the project.
+folder that is passed.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -18,7 +20,6 @@ from typing import Any
 
 from replication.errors import ModelError
 from replication.models.fit import Array
-from replication.paths import cache_dir
 
 __all__ = ["Draws", "Settings", "compile_model", "draw", "load_pymc"]
 
@@ -66,13 +67,14 @@ class Draws:
 
 
 def load_pymc(compile_dir: Path | None = None) -> None:
-    """Import PyMC so that compiled code goes to `compile_dir` (`.cache/pytensor` of the project) and C++ is not used.
+    """Import PyMC so that compiled code goes to `compile_dir` and no C++ compiler is used.
 
-    PyTensor fixes its folder when it is first imported: a process that imported it before keeps the folder it has.
+    Without a folder it goes to a temporary one that ends with the process: every process then compiles anew. PyTensor
+    fixes its folder when it is first imported: a process that imported it before keeps the folder it has.
     """
     if "pytensor" in sys.modules:
         return
-    folder = _writable(compile_dir or cache_dir() / "pytensor")
+    folder = _temporary() if compile_dir is None else _writable(compile_dir)
     flags = f"base_compiledir={folder},cxx="
     with _environment("PYTENSOR_FLAGS", flags), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing a major refactor", category=FutureWarning)
@@ -121,12 +123,19 @@ def draw(compiled: Any, settings: Settings, data: Mapping[str, Array] | None = N
 
 
 def _writable(folder: Path) -> Path:
-    """The folder, made if needed; a temporary one where it cannot be written (a read-only installation)."""
+    """The folder, made if needed; a temporary one where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="pytensor-"))
-    return folder.resolve()
+        return _temporary()
+    usable = os.access(folder, os.W_OK) and "," not in str(folder.resolve())  # a comma would end the flag
+    return folder.resolve() if usable else _temporary()
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="replication-pytensor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""The densities PyMC samples are those of the prior records the exact models integrate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replication.errors import ModelError
+from replication.models.bayes.priors import (
+    Cauchy,
+    CoefficientPrior,
+    Exponential,
+    Fixed,
+    Flat,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    PositivePrior,
+    Power,
+    StudentT,
+    Table,
+    Uniform,
+)
+from replication.models.bayes.pymc_priors import add_coefficient_priors, add_standard_deviations, coefficient_priors
+from replication.models.bayes.sampling import load_pymc
+from replication.models.fit import Array
+from replication.paths import cache_dir
+
+TAUS: list[PositivePrior] = [
+    HalfNormal(0.3),
+    HalfNormal(0.3, on="tau2"),
+    HalfT(0.3, df=4.0),
+    HalfCauchy(0.3),
+    Exponential(0.2),
+    Uniform(0.0, 2.0),
+    Uniform(0.05, 1.0, on="tau2"),
+    InverseGamma(1.0, 0.15, on="tau"),
+    InverseGamma(2.0, 0.1, on="tau2"),
+    LogNormal(-2.0, 1.0, on="tau2"),
+    Table((0.0, 0.2, 0.6, 1.0, 3.0), (1.0, 3.0, 2.0, 0.0, 0.0)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _pymc() -> None:
+    load_pymc(cache_dir() / "pytensor")
+
+
+def log_density(model: Any) -> Callable[[Array], float]:
+    """The log density of a model's only variable, at values of that variable."""
+    (variable,) = model.free_RVs
+    function = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    forward = model.rvs_to_transforms[variable]
+
+    def at(values: Array) -> float:
+        point = values if forward is None else forward.forward(values, *variable.owner.inputs).eval()
+        return float(function({model.rvs_to_values[variable].name: np.asarray(point)}))
+
+    return at
+
+
+@pytest.mark.parametrize("prior", TAUS, ids=str)
+def test_standard_deviations(prior: PositivePrior) -> None:
+    """What is sampled is tau or a function u of it; its density is that of tau times `|d tau / d u|`."""
+    import pymc as pm
+    from pytensor import function
+
+    with pm.Model() as model:
+        tau = add_standard_deviations("tau", prior, 2, 0.3)
+    assert model["tau"] is tau
+    at, tau_of = log_density(model), function([model.free_RVs[0]], tau, mode="FAST_COMPILE")
+    errors = []
+    for u in (np.array([0.3, 0.55]), np.array([0.8, 0.25])):
+        slope = (tau_of(u * (1.0 + 1e-6)) - tau_of(u * (1.0 - 1e-6))) / (2e-6 * u)
+        errors.append(at(u) - float(prior.logpdf(tau_of(u)).sum() + np.log(np.abs(slope)).sum()))
+    assert errors == pytest.approx([0.0, 0.0], abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "priors",
+    [
+        (Normal(0.1, 0.4), Normal(-1.0, 2.0), Normal(0.0, 1.0)),
+        (Normal(0.1, 0.4), Cauchy(0.2, 0.3), StudentT(0.0, 0.5, df=3.0)),
+        (Flat(), Normal(0.0, 1.0), Flat()),
+    ],
+    ids=["normal", "mixed", "partly flat"],
+)
+def test_coefficients(priors: tuple[CoefficientPrior, ...]) -> None:
+    import pymc as pm
+
+    with pm.Model() as model:
+        add_coefficient_priors(pm.Flat("beta", shape=3), priors)
+    at = log_density(model)
+    beta = np.array([0.3, -0.2, 1.1])
+    expected = sum(float(prior.logpdf(b)) for prior, b in zip(priors, beta, strict=True))
+    assert at(beta) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_fixed_sd_is_a_constant() -> None:
+    import pymc as pm
+
+    with pm.Model() as model:
+        tau = add_standard_deviations("tau", Fixed(0.2), 3, 0.3)
+    assert tau.eval().tolist() == [0.2] * 3 and model.free_RVs == []
+
+
+def test_an_improper_prior_is_refused() -> None:
+    import pymc as pm
+
+    with pm.Model(), pytest.raises(ModelError, match="cannot be sampled"):
+        add_standard_deviations("tau", Power(0.0), 1, 0.3)
+
+
+def test_coefficient_priors_are_one_for_all_or_one_each() -> None:
+    assert coefficient_priors(Flat(), 2) == (Flat(), Flat())
+    with pytest.raises(ModelError, match="3 coefficient priors for 2 coefficients"):
+        coefficient_priors([Flat()] * 3, 2)
