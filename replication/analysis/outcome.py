@@ -144,7 +144,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process."""
+    """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process.
+
+    `quick` gives the estimates alone, in a second or two, for the preview of a change.
+    """
 
     id: str
     title: str
@@ -153,6 +156,7 @@ class Analysis:
     kind: Kind = "reproduction"
     claims: tuple[str, ...] = ()
     slow: bool = False
+    quick: Callable[[Context], Findings] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

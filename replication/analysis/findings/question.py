@@ -23,6 +23,7 @@ __all__ = ["Evidence", "Question", "Source", "evidence", "sample_means"]
 
 Source = Literal["samples45", "new", "together"]
 RELATIONSHIPS = ("positive", "negative")
+FROM_AFAR = ("abstract", "second-hand note", "title page")  # not read in the work itself
 ALTERNATIVE = {
     ("victimization", "bullied-item"): "one of the items of the victimization measure in the same sample",
     ("positive", "teachint"): "teacher enthusiasm: not a relationship measure in the strict sense",
@@ -102,16 +103,13 @@ def _mean_variance(v: Array, rho: float) -> float:
 
 
 def _candidates(data: Dataset, relationship: str, outcome: str, source: Source) -> Selection:
-    roles = {key: work.role for key, work in data.works.items()}
     everything = select(data, pair=(relationship, outcome))
-    wanted = {"samples45": ("roorda2011",), "new": ("survey",), "together": ("roorda2011", "survey")}[source]
     selection = everything.keep(
-        lambda r: r["work"].isin(["roorda2011"]) | (r["work"].map(roles) == "survey"),
+        lambda r: ~r["reading"].isin(FROM_AFAR),
         "coded from an abstract: a convenience set, too few and too skewed to pool",
     )
-    in_source = (selection.rows["work"] == "roorda2011") & ("roorda2011" in wanted) | (
-        (selection.rows["work"] != "roorda2011") & ("survey" in wanted)
-    )
+    public = selection.rows["work"] == "roorda2011"
+    in_source = {"samples45": public, "new": ~public, "together": public | ~public}[source]
     selection = Selection(selection.rows[in_source].reset_index(drop=True), selection.excluded)
     selection = selection.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice")
     for (variable, measure), reason in ALTERNATIVE.items():

@@ -9,18 +9,21 @@ import numpy as np
 from replication.analysis.findings.engines import che, in_r
 from replication.analysis.findings.question import Evidence
 from replication.analysis.outcome import Estimate, Figure, Table
+from replication.models.multilevel_results import leave_one_cluster_out
 
 __all__ = ["leave_one_sample_out", "update_table"]
 
 
 def leave_one_sample_out(found: Evidence, whole: Estimate) -> tuple[Table, Figure]:
     """The working model without each sample in turn, and how far that moves the estimate."""
+    labels = dict(zip(found.rows["sample_id"], found.rows["label"], strict=True))
     rows, links = [], []
-    for sample in dict.fromkeys(found.samples):
-        rest = in_r(che(found.take(found.samples != sample)), found, f"without-{sample}", str(sample))
-        label = str(found.rows.loc[found.samples == sample, "label"].iloc[0] or sample)
-        rows.append((label, rest.value, rest.low, rest.high, whole.value - rest.value))
-        links.append(str(sample))
+    for left in leave_one_cluster_out(che(found), found.samples):
+        if left.fit is None:
+            continue  # what remains carries no model; the table's note counts these
+        rest = in_r(left.fit, found, f"without-{left.label}", left.label)
+        rows.append((str(labels[left.label] or left.label), rest.value, rest.low, rest.high, whole.value - rest.value))
+        links.append(left.label)
     order = np.argsort([-abs(row[4]) for row in rows])
     rows, links = [rows[i] for i in order], [links[i] for i in order]
     key = f"{found.question.id}-{found.source}"
@@ -31,6 +34,7 @@ def leave_one_sample_out(found: Evidence, whole: Estimate) -> tuple[Table, Figur
         columns=("without", "r", "low", "high", "this sample moves r by"),
         rows=tuple(rows),
         links=tuple(links),
+        note=f"{len(labels) - len(rows)} samples could not be left out: what remains carries no model.",
     )
     columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
     figure = Figure(
