@@ -1,5 +1,16 @@
-"""Outcomes -> site, figures, PDF. Computes no number: everything shown is in an outcome or in the dataset."""
+"""Outcomes -> site, figures, PDF. Computes no number: everything shown is in an outcome or in the dataset.
 
-from replication.report.site import build_report
+What an analysis gives, and where the report shows it:
 
-__all__ = ["build_report"]
+- figures: the kinds, columns and settings of `replication.report.figures`; any other kind is shown as a table;
+- sentences: a key with a template in `locale/en.toml` and `locale/nb.toml` ([sentences]); numbers lead to the id in the
+  value `ref` (or `<name>_ref`), else to the estimate they are taken from, else to the analysis;
+- a finding's estimates, tables, figures and sentences stand in the section their id, key or `source` names (see
+  `pages/findings.py`); a table with the id of a figure is shown on the figure's page;
+- titles, labels and column names are translated by [titles] and [patterns] of `locale/nb.toml`;
+- an outcome of kind "simulated" is called simulated wherever it is shown.
+"""
+
+from replication.report.site import build_report, write_versions_page
+
+__all__ = ["build_report", "write_versions_page"]

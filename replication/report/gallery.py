@@ -106,7 +106,7 @@ def _write_files(picture: Picture, sheet: Sequence[str], write: Callable[[str, s
 
 
 def _style(canvas: Canvas, sheet: Sequence[str]) -> str:
-    """The lines of the style sheet that a drawing needs: those without a class of their own, and those of its classes."""
+    """The lines of the style sheet a drawing needs: those of no class of their own, and those of its classes."""
     used = set(
         re.findall(r"[\w-]+", " ".join(re.findall(r'class="([^"]*)"', "".join((*canvas.behind, *canvas.parts)))))
     )

@@ -16,7 +16,7 @@ from replication.printed import parse_printed
 
 __all__ = ["FINDINGS", "with_glance"]
 
-FINDINGS = ("engagement", "achievement", "bullying")
+FINDINGS = ("engagement", "achievement", "bullying", "mediation")
 """The findings that have a page, in their order."""
 _COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
 _LONG = 7

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from replication.report.archive import Archive
+from replication.report.glance import FINDINGS
 from replication.report.words import Words
 
 __all__ = ["script_data", "search_index"]
@@ -42,7 +43,7 @@ def script_data(name: str, content: object) -> str:
 def _pages(words: Words) -> Iterator[tuple[str, str, str]]:
     for name in _PAGES:
         yield words.say(f"title.{name}"), words.say("site.page"), f"{name}.html"
-    for name in ("engagement", "achievement", "bullying"):
+    for name in FINDINGS:
         yield words.say(f"title.{name}"), words.say("overview.findings"), f"findings/{name}.html"
 
 

@@ -15,16 +15,21 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
+from replication.provenance import write_atomic
 from replication.report.archive import Archive, anchor, make_archive
+from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import facts, kinds, rest
 from replication.report.contents import all_pages
 from replication.report.gallery import Gallery, draw_gallery
 from replication.report.glance import FINDINGS
+from replication.report.pages import overview
+from replication.report.pdf import make_pdf
+from replication.report.releases import read_releases
 from replication.report.search import search_index
 from replication.report.view import TRANSLATED, Page, View
 from replication.report.words import LANGUAGES, Words, load_words
 
-__all__ = ["build_report"]
+__all__ = ["build_report", "write_versions_page"]
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
@@ -37,7 +42,10 @@ _MAIN = (
     ("dataset", "dataset.html"),
     ("methods", "methods.html"),
 )
-_MORE = (*_MAIN, *((name, f"{name}.html") for name in ("missing", "traps", "screening", "codebook", "provenance")))
+_MORE = (
+    *_MAIN,
+    *((name, f"{name}.html") for name in ("missing", "traps", "screening", "codebook", "changes", "provenance")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +61,21 @@ class _Writer:
 
 
 def build_report(
-    folder: Path, outcomes: Sequence[Mapping[str, Any]], dataset: Dataset, run: Mapping[str, object]
+    folder: Path,
+    outcomes: Sequence[Mapping[str, Any]],
+    dataset: Dataset,
+    run: Mapping[str, object],
+    reports: Path | None = None,
 ) -> None:
-    """Write every page of the report into `folder`.
+    """Write every page of the report into `folder`, its PDF and the editor's bundle.
 
     Parameters
     ----------
-    folder : an empty folder.
+    folder : a folder that holds at most `outcomes/`.
     outcomes : the outcomes as plain data, in the order they are shown.
     dataset : the dataset they were made from.
-    run : the stamp of the run.
+    run : the stamp of the run; `release` in it is the version of a report to be frozen.
+    reports : the folder of released reports to compare with; None for none.
 
     Raises
     ------
@@ -72,12 +85,31 @@ def build_report(
     archive = make_archive(dataset, outcomes, run)
     write = _Writer(folder)
     shutil.copytree(_HERE / "assets", folder / "assets", dirs_exist_ok=True)
-    environment = _environment()
     words = {language: load_words(language) for language in LANGUAGES}
     galleries = _galleries(archive, words, write)
     write("assets/search-index.js", search_index(archive, words["en"]))
-    for page in all_pages(archive, words, galleries, write):
-        write(page.path, _render(environment, archive, page))
+    shared = {
+        "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
+        "beside": reports is not None and folder.parent.resolve() == reports.resolve(),
+        "policy": _POLICY,
+    }
+    environment = _environment()
+    for page in all_pages(archive, words, galleries, write, reports):
+        write(page.path, _render(environment, archive, page, shared))
+    values = {**overview.page(archive, words["en"]).values, **shared}
+    (folder / "report.pdf").write_bytes(make_pdf(archive, words["en"], galleries["en"], values))
+    (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
+
+
+def write_versions_page(reports: Path) -> None:
+    """Write `index.html` beside the reports: every version, and which of them are withdrawn."""
+    words = load_words("en")
+    releases = read_releases(reports)
+    latest = (reports / "latest" / "index.html").exists()
+    page = _environment().get_template("versions.html")
+    newest = "latest" if latest or not releases else releases[-1].folder
+    text = page.render(releases=releases[::-1], latest=latest, newest=newest, say=words.say, policy=_POLICY)
+    write_atomic(reports / "index.html", text)
 
 
 def _environment() -> Environment:
@@ -91,7 +123,7 @@ def _environment() -> Environment:
     environment.filters["anchor"] = anchor
     environment.globals["nav"] = {"main": _MAIN, "more": _MORE}
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds}
-    environment.globals["licence"] = {"code": "MIT", "data": "CC BY 4.0"}
+    environment.globals["licence"] = LICENCE
     return environment
 
 
@@ -104,19 +136,19 @@ def _galleries(archive: Archive, words: Mapping[str, Words], write: Callable[[st
     }
 
 
-def _render(environment: Environment, archive: Archive, page: Page) -> str:
+def _render(environment: Environment, archive: Archive, page: Page, shared: Mapping[str, Any]) -> str:
     view = View(page.path, page.words, archive)
-    return environment.get_template(page.template).render(
+    values = {
+        **shared,
+        "view": view,
+        "say": view.say,
+        "words": page.words,
+        "archive": archive,
+        "title": page.title,
+        "others": list(_other_languages(page)),
         **page.values,
-        view=view,
-        say=view.say,
-        words=page.words,
-        archive=archive,
-        title=page.title,
-        release=page.words.say("site.unreleased"),
-        policy=_POLICY,
-        others=list(_other_languages(page)),
-    )
+    }
+    return environment.get_template(page.template).render(values)
 
 
 def _other_languages(page: Page) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ TRANSLATED = (
     "findings/engagement.html",
     "findings/achievement.html",
     "findings/bullying.html",
+    "findings/mediation.html",
 )
 """Pages that exist in every language, under the language's folder where it is not English."""
 _NUMBERS = ("value", "low", "high", "se", "p", "prediction_low", "prediction_high", "tau2", "I2")

@@ -36,8 +36,8 @@ verdict_strip     label work row verdict distance                    made by the
 A figure of another kind, or without a needed column, is shown as a table that says so.
 """
 
-from replication.report.figures.canvas import Canvas
+from replication.report.figures.canvas import Canvas, Label
 from replication.report.figures.data import FigureData, read_figure
 from replication.report.figures.drawing import KINDS, Drawing, describe, draw
 
-__all__ = ["KINDS", "Canvas", "Drawing", "FigureData", "describe", "draw", "read_figure"]
+__all__ = ["KINDS", "Canvas", "Drawing", "FigureData", "Label", "describe", "draw", "read_figure"]

@@ -12,7 +12,7 @@ from html import escape
 
 from replication.report.words import Words
 
-__all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Scale", "extent", "halves", "linear", "shorten", "text_width"]
+__all__ = ["NARROW", "WIDE", "Canvas", "Frame", "Label", "Scale", "extent", "halves", "linear", "shorten", "text_width"]
 
 WIDE, NARROW = 720.0, 340.0
 _CHARACTER = 0.57  # mean width of a character of a sans serif face, in em
@@ -52,14 +52,35 @@ class Scale:
         return self.low <= value <= self.high
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One line of text of a drawing; `turned` reads upwards."""
+
+    x: float
+    y: float
+    words: str
+    css: str = ""
+    anchor: str = ""
+    href: str = ""
+    turned: bool = False
+
+    def svg(self) -> str:
+        """The text as SVG, linked where it leads somewhere."""
+        anchor = f' text-anchor="{self.anchor}"' if self.anchor else ""
+        turn = f' transform="translate({_n(self.x)} {_n(self.y)}) rotate(-90)"'
+        place = turn if self.turned else f' x="{_n(self.x)}" y="{_n(self.y)}"'
+        return _linked(f"<text{place}{_css(self.css)}{anchor}>{escape(self.words)}</text>", self.href)
+
+
 @dataclass(slots=True)
 class Canvas:
-    """Parts of a drawing in order, `behind` before all others; `height` grows as the figure does."""
+    """A drawing: shapes in order with `behind` before them and labels above; `height` grows as the figure does."""
 
     frame: Frame
     height: float = 0.0
     parts: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
 
     @property
     def width(self) -> float:
@@ -68,9 +89,7 @@ class Canvas:
 
     def text(self, x: float, y: float, words: object, css: str = "", anchor: str = "", *, href: str = "") -> None:
         """One line of text, linked when `href` is given."""
-        place = f' text-anchor="{anchor}"' if anchor else ""
-        shape = f'<text x="{_n(x)}" y="{_n(y)}"{_css(css)}{place}>{escape(str(words))}</text>'
-        self.parts.append(_linked(shape, href))
+        self.labels.append(Label(x, y, str(words), css, anchor, href))
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
         """A straight line."""
@@ -93,7 +112,8 @@ class Canvas:
 
     def dot(self, x: float, y: float, radius: float, css: str, *, href: str = "", tip: str = "") -> None:
         """A point; with `tip` it says what it is when pointed at or focused."""
-        shape = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{_css(css)}>{_tip(tip)}</circle>'
+        shape = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{_css(css)}'
+        shape += f">{_tip(tip)}</circle>" if tip else "/>"
         self.parts.append(_linked(shape, href))
 
     def mark(
@@ -101,7 +121,8 @@ class Canvas:
     ) -> None:
         """A mark told apart by shape as well as colour: dot, diamond, triangle, square, cross or ring."""
         extra = f' data-key="{escape(data)}"' if data else ""
-        drawn = f'<path d="{_outline(shape, x, y, size)}"{_css(css)}{"" if href else extra}>{_tip(tip)}</path>'
+        drawn = f'<path d="{_outline(shape, x, y, size)}"{_css(css)}{"" if href else extra}'
+        drawn += f">{_tip(tip)}</path>" if tip else "/>"
         self.parts.append(_linked(drawn, href, extra))
 
     def diamond(self, low: float, middle: float, high: float, y: float) -> None:
@@ -116,10 +137,11 @@ class Canvas:
         self.line(scale.start, y, scale.end, y, "axis")
         self.text((scale.start + scale.end) / 2, y + 30, label, "label", "middle")
 
-    def markup(self, title: str, *, inline: bool = False, style: str = "") -> str:
-        """The finished SVG: a part of a page (`inline`), or a file of its own with its style."""
+    def markup(self, title: str, *, inline: bool = False, style: str = "", labels: bool = True) -> str:
+        """The finished SVG: a part of a page (`inline`), or a file of its own with its style; with or without text."""
         head = f'viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
-        body = "".join((*self.behind, *self.parts))
+        texts = [label.svg() for label in self.labels] if labels else []
+        body = "".join((*self.behind, *self.parts, *texts))
         if inline:
             return f'<svg class="figure" {head} role="group" aria-label="{escape(title)}">{body}</svg>'
         size = f'width="{_n(self.width)}" height="{_n(self.height)}"'

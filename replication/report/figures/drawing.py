@@ -48,15 +48,22 @@ class Drawing:
     missing: str = ""
 
 
-def draw(figure: FigureData, words: Words, href: Callable[[str], str]) -> Drawing:
-    """Draw a figure; one of an unknown kind, without rows or without a needed column comes back undrawn, with why."""
+def draw(figure: FigureData, words: Words, href: Callable[[str], str], *, linked_narrow: bool = False) -> Drawing:
+    """Draw a figure; one of an unknown kind, without rows or without a needed column comes back undrawn, with why.
+
+    The narrow drawing is shown as an image, so it carries no links unless asked to.
+    """
     alt = describe(figure, words)
     missing = _missing(figure, words)
     if missing:
         return Drawing(None, None, alt, missing)
     drawer = KINDS[figure.kind][0]
-    wide, narrow = (drawer(figure, Frame(width, words, href)) for width in (WIDE, NARROW))
-    return Drawing(wide, narrow, alt)
+    narrow = drawer(figure, Frame(NARROW, words, href if linked_narrow else _nowhere))
+    return Drawing(drawer(figure, Frame(WIDE, words, href)), narrow, alt)
+
+
+def _nowhere(_name: str) -> str:
+    return ""
 
 
 def describe(figure: FigureData, words: Words) -> str:

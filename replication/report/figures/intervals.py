@@ -203,13 +203,13 @@ def _numbers(plot: _Plot, row: _Row, y: float) -> None:
     canvas, layout, text = plot.canvas, plot.layout, row.text
     if plot.frame.wide:
         canvas.text(0, y + 4, shorten(row.label, layout.left - 10, _SIZE), "row", href=row.href)
-        canvas.text(layout.right + _NUMBERS - 4, y + 4, text, "value", "end", href=row.href)
+        canvas.text(layout.right + _NUMBERS - 4, y + 4, text, "value", "end")
         if row.extra:
             canvas.text(plot.frame.width, y + 4, row.extra, "tick", "end")
         return
     room = plot.frame.width - 20 - len(text) * _SIZE * 0.56
     canvas.text(layout.left, y - 10, shorten(row.label, room, _SIZE), "row", href=row.href)
-    canvas.text(layout.right, y - 10, text, "value", "end", href=row.href)
+    canvas.text(layout.right, y - 10, text, "value", "end")
 
 
 def _interval(plot: _Plot, row: _Row, y: float) -> None:

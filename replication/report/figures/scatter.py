@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, Scale, extent, linear, shorten
+from replication.report.figures.canvas import Canvas, Frame, Label, Scale, extent, linear, shorten
 from replication.report.figures.data import FigureData
 
 __all__ = ["baujat", "funnel", "gosh", "orchard"]
@@ -211,9 +211,7 @@ def _left_axis(canvas: Canvas, y: Scale, left: float, label: str, frame: Frame) 
         canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
         canvas.line(left - 3, y(tick), left, y(tick), "axis")
     middle = (y.start + y.end) / 2
-    canvas.parts.append(f'<g transform="translate(12 {middle:.1f}) rotate(-90)">')
-    canvas.text(0, 0, label, "label", "middle")
-    canvas.parts.append("</g>")
+    canvas.labels.append(Label(12, middle, label, "label", "middle", turned=True))
 
 
 def _legend(canvas: Canvas, frame: Frame, y: float, entries: Sequence[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ An item of a finding's outcome stands in the section its id, key or `source` nam
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, r
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["SECTIONS", "answers", "in_section", "pages", "section_of"]
+__all__ = ["SECTIONS", "answers", "in_section", "once", "pages", "section_of"]
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "answer": (),
@@ -27,9 +28,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "new": (),
     "prediction": ("calibration", "difference", "predict"),
     "update": ("together",),
-    "drivers": ("leave", "influence", "baujat", "gosh", "cumulative"),
+    "drivers": ("leave", "influence", "baujat", "gosh", "cumulative", "entering", "audit", "masem"),
     "bias": ("funnel", "pcurve", "egger"),
-    "robustness": ("moderators", "parts", "age", "multiverse", "sensitivity", "prior", "posterior", "bayes"),
+    "robustness": ("moderators", "parts", "age", "multiverse", "sensitivity", "rules", "ses"),
+    "bayes": ("prior", "priors", "posterior", "density", "recipe", "predictive", "updated"),
     "directions": ("sign",),
     "school": ("schools",),
     "sure": ("confidence",),
@@ -44,6 +46,7 @@ _TOPICS: Mapping[str, tuple[str, ...]] = {
     "engagement": ("engagement",),
     "achievement": ("achievement",),
     "bullying": ("bullying", "victimization", "perpetration"),
+    "mediation": ("path:", "indirect"),
 }
 _SIZES = ("r", "d", "g", "z", "beta", "b")
 
@@ -102,7 +105,7 @@ def answers(outcome: Record) -> list[Record]:
     if found:
         return found
     last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
-    return [{"key": "finding.short", "values": sentence["values"]} for sentence in last.values()]
+    return [{"key": "finding.short", "values": s["values"]} for s in last.values()] or outcome["sentences"][:1]
 
 
 def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
@@ -110,7 +113,7 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
     shown = {link for table in outcome["tables"] for link in table["links"]}
     shown |= {str(name) for p in pictures for name in p.data.columns.get("estimate", ())}
     drawn = {p.data.id for p in pictures}
-    tables = [table for table in outcome["tables"] if table["id"] not in drawn]
+    tables = [table for table in once(outcome["tables"]) if table["id"] not in drawn]
     estimates = [e for e in outcome["estimates"] if e["id"] not in shown]
     for section in (*SECTIONS, "more"):
         found: dict[str, Any] = {
@@ -125,6 +128,17 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
             found["sentences"] = found["sentences"] or list(_would_change(outcome))
         if any(found.values()) or section == "published":
             yield {"name": section, **found}
+
+
+def once(tables: Sequence[Record]) -> list[Record]:
+    """The tables without those that only repeat rows of an earlier one of the same section, such as shared caveats."""
+    kept: list[Record] = []
+    for table in tables:
+        rows = {json.dumps(row) for row in table["rows"]}
+        same = [t for t in kept if t["columns"] == table["columns"] and section_of(t) == section_of(table) == "care"]
+        if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
+            kept.append(table)
+    return kept
 
 
 def _would_change(outcome: Record) -> Iterator[Record]:

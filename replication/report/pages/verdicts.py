@@ -24,7 +24,7 @@ def page(archive: Archive, words: Words) -> Page:
         "reasons": reasons_of(archive, rows),
         "counts": tally(rows),
         "works": sorted({row.claim.work for row in rows}, key=archive.short),
-        "strip": draw(figure, words, view.to),
+        "strip": draw(figure, words, view.to, linked_narrow=True),
         "drawn": len(figure),
         "marks": list(VERDICT_MARKS),
         "current": "claims",

@@ -1,0 +1,105 @@
+"""The editor's bundle: everything to check the report, in one zip with a README in the order of the AEA template."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from replication import paths
+from replication.report.archive import Archive, Record
+from replication.report.gallery import as_csv
+from replication.report.words import Words
+
+__all__ = ["LICENCE", "make_bundle"]
+
+LICENCE = {"code": "MIT", "data": "CC BY 4.0"}
+"""The licences of code and compiled data, as pages and bundle name them."""
+
+_HERE = Path(__file__).parent
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date: the same content gives the same zip
+_TAKEN = ("data", "outcomes", "figures")
+_SKIPPED = (".html",)
+_TESTS = {"knha": "knha", "z": "z", "t": "t"}
+
+
+def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
+    """The zip of a finished report folder.
+
+    Parameters
+    ----------
+    folder : the report, with data, outcomes and figures written.
+    archive : what it shows.
+    words : the words of the README's list of tables and figures.
+    """
+    pools = list(_pools(archive))
+    files: dict[str, bytes] = {
+        "README.md": _readme(archive, words, folder).encode(),
+        "check.R": (_HERE / "templates" / "check.R").read_bytes(),
+        "pools.csv": _pools_csv(pools).encode(),
+        "pool_rows.csv": as_csv(("pool", "effect_id"), [(n, r) for n, e, _ in pools for r in e["rows"]]).encode(),
+        "seed.txt": f"{archive.run.get('seed', '')}\n".encode(),
+        **_found(folder),
+    }
+    lock = paths.project_root() / "requirements.lock"
+    if lock.exists():
+        files["requirements.lock"] = lock.read_bytes()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
+        for name in sorted(files):
+            bundle.writestr(_entry(name), files[name])
+    return stream.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(f"replication-bundle/{name}", _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _found(folder: Path) -> dict[str, bytes]:
+    """The report's data, outcomes and figures; narrow drawings are for screens only."""
+    found = {}
+    for name in _TAKEN:
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and path.suffix not in _SKIPPED and not path.stem.endswith("-narrow"):
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
+    """The estimates that are plain random-effects pools of correlations, one row a sample: metafor can check them."""
+    for outcome in archive.outcomes:
+        for estimate in outcome["estimates"]:
+            method = estimate["method"]
+            plain = estimate["metric"] == "r" and "tau2" in method and method.get("test") in _TESTS
+            if plain and estimate["rows"] and estimate["k"] == len(estimate["rows"]) == estimate["samples"]:
+                yield f"{outcome['id']}/{estimate['id']}", estimate, method
+
+
+def _pools_csv(pools: list[tuple[str, Record, Mapping[str, Any]]]) -> str:
+    rows = [(name, m["tau2"], _TESTS[m["test"]], e["value"], e["low"], e["high"]) for name, e, m in pools]
+    return as_csv(("pool", "method", "test", "value", "low", "high"), rows)
+
+
+def _readme(archive: Archive, words: Words, folder: Path) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("bundle.md").render(
+        archive=archive,
+        words=words,
+        licence=LICENCE,
+        say=words.say,
+        files=sorted(path.name for path in (folder / "data").glob("*.csv")),
+        surveys=[work for work in archive.dataset.works.values() if work.role == "survey"],
+    )
