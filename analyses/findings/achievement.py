@@ -3,6 +3,7 @@
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.findings.assemble import Asked, finding
 from replication.analysis.findings.question import Question
+from replication.analysis.findings.quick import quick_finding
 
 ASKED = (
     Asked(
@@ -51,10 +52,15 @@ def run(context: Context) -> Findings:
     return finding(context, ASKED)
 
 
+def quick(context: Context) -> Findings:
+    return quick_finding(context, ASKED)
+
+
 ANALYSIS = Analysis(
     id="achievement",
     title="Relationships and achievement",
     question="Do good relationships go with achievement, and do new samples say the same?",
     run=run,
+    quick=quick,
     kind="finding",
 )

@@ -6,6 +6,7 @@ from replication.analysis import Analysis, Context, Findings, Sentence
 from replication.analysis.findings.assemble import Asked, finding
 from replication.analysis.findings.directions import direction_evidence
 from replication.analysis.findings.question import Question
+from replication.analysis.findings.quick import quick_finding
 from replication.analysis.findings.schools import school_estimates
 
 ASKED = (
@@ -51,10 +52,15 @@ def run(context: Context) -> Findings:
     )
 
 
+def quick(context: Context) -> Findings:
+    return quick_finding(context, ASKED)
+
+
 ANALYSIS = Analysis(
     id="bullying",
     title="Relationships and bullying",
     question="Do good relationships go with less bullying, at the level of students and of schools?",
     run=run,
+    quick=quick,
     kind="finding",
 )

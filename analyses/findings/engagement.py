@@ -3,6 +3,7 @@
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.findings.assemble import Asked, finding
 from replication.analysis.findings.question import Question
+from replication.analysis.findings.quick import quick_finding
 
 ASKED = (
     Asked(
@@ -36,10 +37,15 @@ def run(context: Context) -> Findings:
     return finding(context, ASKED)
 
 
+def quick(context: Context) -> Findings:
+    return quick_finding(context, ASKED)
+
+
 ANALYSIS = Analysis(
     id="engagement",
     title="Relationships and engagement",
     question="Do good relationships go with engagement, and do new samples say the same?",
     run=run,
+    quick=quick,
     kind="finding",
 )

@@ -139,6 +139,15 @@ class Dataset:
         effects = _rows(self.tables["effects.csv"], pd.Series([work in names for names in used], dtype=bool))
         return self._with({**self.tables, "effects.csv": effects}, self.works.keys(), f"as published in {work}")
 
+    def with_effects(self, ids: Collection[str], further: pd.DataFrame | None = None) -> Dataset:
+        """The dataset with some of its effects only, and with further rows of the same form (withdrawn ones)."""
+        effects = self.tables["effects.csv"]
+        kept = _rows(effects, effects["effect_id"].isin(list(ids)))
+        if further is not None and len(further):
+            kept = pd.concat([kept, further], ignore_index=True)
+        name = f"effects {digest_of(*sorted(kept['effect_id']))}"
+        return self._with({**self.tables, "effects.csv": kept}, self.works.keys(), name)
+
     def _with(self, tables: Mapping[str, pd.DataFrame], works: Collection[str], name: str) -> Dataset:
         """This dataset with other rows and only these works; its digest says how it came about."""
         return replace(

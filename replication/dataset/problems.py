@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-__all__ = ["SHOWN", "Problem", "Severity", "format_problems", "in_order", "nearest", "shown"]
+__all__ = ["SHOWN", "Problem", "Severity", "format_problems", "in_order", "nearest", "printable", "shown"]
 
 Severity = Literal["error", "warning"]
 SHOWN = 200
@@ -36,8 +36,8 @@ class Problem:
         """File, row and column, as a reader would look them up."""
         row = f", row {self.row}" if self.row else ""
         word = "field" if self.file.endswith(".toml") else "column"
-        column = f", {word} {_name(self.column)}" if self.column else ""
-        return f"{_name(self.file)}{row}{column}"
+        column = f", {word} {printable(self.column)}" if self.column else ""
+        return f"{printable(self.file)}{row}{column}"
 
     def __str__(self) -> str:
         found = f"found {self.found}; " if self.found else ""
@@ -62,7 +62,7 @@ def shown(value: object) -> str:
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
 
 
-def _name(text: str) -> str:
+def printable(text: str) -> str:
     """A file or column name, safe to print: as it is where it is plain, else as `shown` shows it."""
     return text if len(text) <= 3 * _LONGEST and text.isprintable() else shown(text)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from replication.dataset.columns import TABLES, Column, Table
 from replication.dataset.vocabulary import Vocabulary
+from replication.study.tomltext import quoted
 
 __all__ = ["TEMPLATE_TABLES", "record_template", "table_template"]
 
@@ -51,8 +52,8 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
                     "measure_b": "engagement-scale", "informant_a": "student", "informant_b": "teacher",
                     "design": "cross-sectional", "as_printed": "r = .35***", "source": "doi:10.1234/x",
                     "locator": "Table 2, p. 14", "reading": "table", "since": "{since}"},
-    "measures.csv": {"variable": "positive", "measure": "closeness", "form": "index", "items": "STRS closeness, 5 items",
-                     "since": "{since}"},
+    "measures.csv": {"variable": "positive", "measure": "closeness", "form": "index",
+                     "items": "STRS closeness, 5 items", "since": "{since}"},
     "descriptives.csv": {"sample_id": "{key}_s1", "variable": "positive", "measure": "closeness", "n": "118",
                          "mean": "3.42", "sd": "0.81", "scale_low": "1", "scale_high": "5", "items": "5",
                          "reliability": ".86", "locator": "Table 1", "reading": "table", "since": "{since}"},
@@ -73,14 +74,14 @@ def record_template(key: str, fields: Mapping[str, str], since: str, vocabulary:
     for name, meaning, words in _FIELDS:
         lines.append(f"\n# {meaning}:")
         lines += [f"#   {word}: {text}" for word, text in vocabulary.lists[words].items()]
-        lines.append(f"{name} = {_quoted(fields.get(name, ''))}")
+        lines.append(f"{name} = {quoted(fields.get(name, ''))}")
     for name, meaning in _FREE:
-        lines += [f"\n# {meaning}", f"{name} = {_quoted(fields.get(name, ''))}"]
+        lines += [f"\n# {meaning}", f"{name} = {quoted(fields.get(name, ''))}"]
     return "\n".join(lines) + "\n"
 
 
-def table_template(name: str, key: str, since: str, vocabulary: Vocabulary, rows: Sequence[str] = ()) -> str:
-    """One CSV template: header, what each column means, an example, and the rows there are already."""
+def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> str:
+    """One CSV template: header, what each column means, and an example."""
     table = TABLES[name]
     header = [c for c in table.by_name if c in _USUAL[name] or table.by_name[c].required]
     example = [_EXAMPLES[name].get(column, "").format(key=key, since=since) for column in header]
@@ -88,7 +89,7 @@ def table_template(name: str, key: str, since: str, vocabulary: Vocabulary, rows
     lines += [f"# {line}" for line in _explained(table, header, vocabulary)]
     lines.append("# an example row (it does not count; write yours below without the #):")
     lines.append("# " + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
-    return "\n".join([*lines, *rows]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _words(column: Column, vocabulary: Vocabulary) -> str:
@@ -108,7 +109,3 @@ def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> I
     others = [name for name in table.by_name if name not in header]
     if others:
         yield f"further columns you may add: {'; '.join(others)} (README.md of the dataset explains them)"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -14,7 +14,7 @@ from replication.errors import UserError
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.suspicion import Place, Suspicion
 
-__all__ = ["IntervalCheck", "check_interval"]
+__all__ = ["IntervalCheck", "centred", "check_interval"]
 
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
 _NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
@@ -50,6 +50,12 @@ def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[
         yield Suspicion.about(place, column, "interval-centre", found, expected, "is one of the three mistyped?")
     elif check.statistic == "r" and check.n > 3 and max(abs(low.value), abs(high.value)) < 1:
         yield from _width(place, column, check, low, high, found)
+
+
+def centred(texts: tuple[str, str, str], scale: Scale) -> bool:
+    """Whether a printed value can be in the middle of its printed ends on a scale, after rounding."""
+    value, low, high = map(parse_printed, texts)
+    return _centred(value, low, high, scale)
 
 
 def _width(
