@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replication.effects.covariance import correlation_covariance as effects_covariance
 from replication.models.masem.correlations import symmetric
 from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, tau2_cells
 from replication.models.masem.model_text import parse_model
@@ -144,3 +145,5 @@ def test_sampling_covariance_of_correlations_is_the_inverse_information_of_a_nor
         slopes[p, cells.index((i, j))] = 1.0
         slopes[p, cells.index((i, i))] = slopes[p, cells.index((j, j))] = -r[i, j] / 2
     np.testing.assert_allclose(correlation_covariance(r), slopes @ wishart @ slopes.T, atol=1e-14)
+    pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+    np.testing.assert_allclose(correlation_covariance(r), 30 * effects_covariance(r, 31, pairs), atol=1e-14)

@@ -21,10 +21,13 @@ __all__ = ["Mean", "MeanModel", "RandomEffectsLikelihood", "SaturatedMean", "Tau
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """Expected correlations `mu (k, p)` and their `jacobian (k, p, m)` in the m mean parameters."""
+    """Expected correlations `mu (k, p)` and their `jacobian (k, p, m)` in the m mean parameters.
+
+    None stands for the identity: each correlation is its own parameter.
+    """
 
     mu: Array
-    jacobian: Array
+    jacobian: Array | None
 
 
 class MeanModel(Protocol):
@@ -48,8 +51,7 @@ class SaturatedMean:
     size: int
 
     def mean(self, theta: Array) -> Mean:
-        shape = (self.k, self.size)
-        return Mean(np.broadcast_to(theta, shape), np.broadcast_to(np.eye(self.size), (*shape, self.size)))
+        return Mean(np.broadcast_to(theta, (self.k, self.size)), None)
 
     def curvature(self, theta: Array, weights: Array) -> Array:
         return np.zeros((self.size, self.size))
@@ -124,10 +126,10 @@ class RandomEffectsLikelihood:
         j, a, b = mean.jacobian, self.cells.a, self.cells.b
         half = self.cells.half
         wu = half * (w[:, :, a] * u[:, None, b] + w[:, :, b] * u[:, None, a])
-        by_theta = -2.0 * np.tensordot(j, u, axes=([0, 1], [0, 1]))
+        by_theta = -2.0 * _pull_back(j, u)
         by_tau2 = 2.0 * half * (w[:, a, b] - u[:, a] * u[:, b]).sum(axis=0)
-        theta_theta = 2.0 * _sum_products(j, np.matmul(w, j))
-        theta_tau2 = 2.0 * _sum_products(j, wu)
+        theta_theta = 2.0 * _pull_back(j, w if j is None else np.matmul(w, j))
+        theta_tau2 = 2.0 * _pull_back(j, wu)
         trace, quadratic = _tau2_products(w, u, self.cells)
         curved = theta_theta - 2.0 * self.means.curvature(theta, u)
         return Evaluation(
@@ -138,9 +140,11 @@ class RandomEffectsLikelihood:
         )
 
 
-def _sum_products(left: Array, right: Array) -> Array:
-    """`sum_i left_i' right_i` for `left (k, p, m)`, `right (k, p, q)`."""
-    return np.asarray(np.tensordot(left, right, axes=([0, 1], [0, 1])))
+def _pull_back(jacobian: Array | None, values: Array) -> Array:
+    """`sum_i J_i' values_i` for `jacobian (k, p, m)` and `values (k, p, ...)`."""
+    if jacobian is None:
+        return np.asarray(values.sum(axis=0))
+    return np.asarray(np.tensordot(jacobian, values, axes=([0, 1], [0, 1])))
 
 
 def _tau2_products(w: Array, u: Array, cells: Tau2Cells) -> tuple[Array, Array]:

@@ -195,7 +195,7 @@ def _check_identified(means: PathMeans, data: CorrelationSet, names: Sequence[st
 
     def derivatives(theta: Array) -> Array | None:
         mean = means.mean(theta)
-        return None if mean is None else mean.jacobian[used]
+        return None if mean is None or mean.jacobian is None else mean.jacobian[used]
 
     require_identified(derivatives, names, "correlations of the studies")
 
