@@ -91,7 +91,7 @@ def excess_significance(
 
     >>> result = excess_significance([0.4, 0.5, 0.3], [0.04, 0.04, 0.02], effect=0.2)
     >>> result.observed, round(result.expected, 4), round(result.p_exact, 4)
-    (3, 0.6334, 0.0084)
+    (3, 0.6331, 0.0085)
     """
     check_choice(alternative, Alternative, "alternative")
     data = bias_data(y, v, fewest=1, method="the test of excess significance")

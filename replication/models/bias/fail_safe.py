@@ -79,7 +79,7 @@ def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     `y, v (k,)` effects and sampling variances. Source: Evolution 59:464.
 
     >>> fail_safe_rosenberg([0.2, 0.4, 0.6], [0.01, 0.04, 0.04]).n
-    7
+    8
     """
     data = bias_data(y, v, fewest=1, method="fail-safe N")
     w = 1.0 / data.v

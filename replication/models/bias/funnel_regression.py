@@ -56,18 +56,16 @@ def fit_funnel_regression(
 
     >>> fit = fit_funnel_regression([0.5, 0.3, 0.2, 0.25], [0.09, 0.04, 0.01, 0.0225])
     >>> fit.names, round(float(fit.beta[1]), 4)
-    (('intercept', 'se'), 1.5186)
+    (('intercept', 'se'), 1.3333)
     """
     check_choice(predictor, FunnelPredictor, "predictor")
     check_choice(model, FunnelModel, "model")
-    column = _predictor(predictor, v, n)
-    base = np.ones((len(column), 1)) if x is None else np.asarray(x, dtype=float)
-    if base.ndim != 2 or len(base) != len(column):
-        raise ModelError(f"x has shape {base.shape}; pass the design as ({len(column)}, p), a row an effect.")
-    labels = (*_base_names(names, base.shape[1], intercept_only=x is None), predictor)
-    design = np.column_stack([base, column])
-    data = bias_data(y, v, design, labels, fewest=len(labels) + 1, method="a funnel regression")
-    _refuse_equal(data.effects.x[:, -1], predictor)
+    effects = bias_data(y, v, x, names, fewest=1, method="a funnel regression").effects
+    column = _predictor(predictor, np.asarray(v, dtype=float), n)
+    _refuse_equal(column[list(effects.rows)], predictor)
+    labels = (*effects.names, predictor)
+    design = np.column_stack([np.ones(len(column)) if x is None else x, column])
+    bias_data(y, v, design, labels, fewest=len(labels) + 1, method=f"a regression on {' and '.join(labels)}")
     if model == "wls":  # what EE with the Knapp-Hartung factor is: one dispersion, t tests
         method, test = "EE", "knha"
     fit = fit_random_effects(y, v, design, method=method, test=test, names=labels, level=level)
@@ -75,28 +73,21 @@ def fit_funnel_regression(
     return fit if clusters is None else cluster_robust(fit, clusters)
 
 
-def _predictor(predictor: FunnelPredictor, v: ArrayLike, n: ArrayLike | None) -> Array:
-    variances = np.asarray(v, dtype=float)
+def _predictor(predictor: FunnelPredictor, v: Array, n: ArrayLike | None) -> Array:
     if predictor == "variance":
-        return variances
+        return v
     if predictor == "se":
-        return np.sqrt(np.where(variances < 0, np.nan, variances))
+        return np.sqrt(v)
     if n is None:
         raise ModelError(f"predictor={predictor!r} needs the sample sizes; pass n, one an effect.")
     sizes = np.asarray(n, dtype=float)
-    if sizes.shape != variances.shape or (sizes <= 0).any():
+    if sizes.shape != v.shape or (sizes <= 0).any():
         raise ModelError("n must hold one sample size above 0 an effect; use NaN to leave a row out.")
     return np.asarray({"n": sizes, "inverse_n": 1.0 / sizes, "sqrt_inverse_n": 1.0 / np.sqrt(sizes)}[predictor])
 
 
-def _base_names(names: Sequence[str] | None, p: int, *, intercept_only: bool) -> tuple[str, ...]:
-    if names is not None:
-        return tuple(names)
-    return ("intercept",) if intercept_only else tuple(f"x{j}" for j in range(p))
-
-
 def _refuse_equal(column: Array, predictor: str) -> None:
-    if np.ptp(column) <= SAME * np.abs(column).max():
+    if np.nanmax(column) - np.nanmin(column) <= SAME * np.nanmax(column):
         raise ModelError(
             f"every effect has the same {predictor}: whether effects depend on it cannot be told; "
             "report the test as not possible here."

@@ -63,7 +63,7 @@ def henmi_copas(y: ArrayLike, v: ArrayLike, *, level: float = 0.95) -> HenmiCopa
 
     >>> result = henmi_copas([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> round(result.estimate, 4), [round(end, 3) for end in (result.interval.low, result.interval.high)]
-    (0.2182, [0.0, 0.0])
+    (0.2176, [0.056, 0.379])
     """
     data = bias_data(y, v, fewest=2, method="the Henmi-Copas interval")
     check_level(level)

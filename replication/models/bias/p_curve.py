@@ -85,7 +85,7 @@ def p_curve(
 
     >>> curve = p_curve([0.5, 0.42, 0.62, 0.1], [0.04, 0.01, 0.04, 0.04])
     >>> curve.significant, curve.half, round(curve.right_skew.p, 4), curve.evidential_value
-    (3, 3, 0.0, True)
+    (3, 3, 0.0005, True)
     """
     if direction is not None:
         check_choice(direction, Direction, "direction")

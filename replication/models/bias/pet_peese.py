@@ -55,7 +55,7 @@ def pet(
     Arguments and errors as in `fit_funnel_regression`; `model="wls"` is the authors' own.
 
     >>> round(float(pet([0.5, 0.3, 0.2, 0.25], [0.09, 0.04, 0.01, 0.0225]).beta[0]), 4)
-    0.0307
+    0.06
     """
     return fit_funnel_regression(
         y, v, predictor="se", model=model, method=method, test=test, clusters=clusters, level=level
@@ -77,7 +77,7 @@ def peese(
     Arguments and errors as in `fit_funnel_regression`; `model="wls"` is the authors' own.
 
     >>> round(float(peese([0.5, 0.3, 0.2, 0.25], [0.09, 0.04, 0.01, 0.0225]).beta[0]), 4)
-    0.1628
+    0.1632
     """
     return fit_funnel_regression(
         y, v, predictor="variance", model=model, method=method, test=test, clusters=clusters, level=level
@@ -105,7 +105,7 @@ def pet_peese(
 
     >>> result = pet_peese([0.5, 0.3, 0.2, 0.25, 0.6], [0.09, 0.04, 0.01, 0.0225, 0.08], direction="positive")
     >>> result.chosen, round(result.estimate, 4)
-    ('PET', 0.0152)
+    ('PET', 0.0186)
     """
     if direction is not None:
         check_choice(direction, Direction, "direction")

@@ -58,8 +58,7 @@ class SelectionLikelihood:
 
     def log_normaliser(self, theta: Array) -> Array:
         """`log A (k,)`: the log of each study's chance to be seen, up to the constant in w."""
-        mu, s2, eta = self._unpack(theta)
-        return np.asarray(np.log(self._masses(mu, s2)[0] @ np.exp(self.atoms.features @ eta)))
+        return self._normaliser(*self._unpack(theta))[0]
 
     def derivatives(self, theta: Array) -> Derivatives:
         """Value, gradient and Hessian at `theta`."""

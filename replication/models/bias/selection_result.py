@@ -108,7 +108,7 @@ def selection_fit(model: SelectionModel, peak: Peak, notes: tuple[Note, ...] = (
         data=model.data.effects,
     )
     estimated = int(model.free[p + 1 :].sum())
-    lrt = max(0.0, 2.0 * (loglik - model.unadjusted.loglik)) if estimated else NAN
+    lrt = float(np.maximum(0.0, 2.0 * (loglik - model.unadjusted.loglik))) if estimated else NAN  # NaN stays NaN
     return SelectionFit(
         fit=fit,
         selection=_selection(model, theta[p + 1 :], np.sqrt(np.diag(vcov)[p + 1 :])),
@@ -173,6 +173,10 @@ def _notes(model: SelectionModel, peak: Peak) -> tuple[Note, ...]:
     p = model.likelihood.x.shape[1]
     if model.free[p] and not peak.free[p]:
         notes.append(Note("boundary", "tau2 is estimated as 0, the edge of its range; it has no standard error."))
+    edges = [name for name, held in zip(model.names, (model.free & ~peak.free)[p + 1 :], strict=True) if held]
+    if edges:
+        message = f"{' and '.join(edges)}: at the edge of the range, taken as known, without standard error."
+        notes.append(Note("boundary", message))
     if peak.others:
         notes.append(Note("several-peaks", f"the likelihood has {peak.others + 1} peaks; the highest is reported."))
     if peak.beyond:

@@ -29,12 +29,21 @@ SAME = 1e-8
 NOTABLE = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class EtaRange:
+    """Selection parameters stop at `low`; a search that takes one beyond `far` follows a ridge that has no top."""
+
+    low: float
+    far: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Peak:
     """A maximum over the `free (m,)` parameters of `theta = (beta, tau2, eta)` and the covariance of those.
 
-    `converged` is False if no start ended at a maximum: then `theta` is only the last point. `others` counts lower
-    peaks found; `beyond` is by how much a start that did not settle rose above this peak (0: none did).
+    Parameters at an edge of their range are not free. `converged` is False if no start ended at a maximum: then
+    `theta` is only the last point. `others` counts lower peaks found; `beyond` is by how much a start that did not
+    settle rose above this peak (0: none did).
     """
 
     theta: Array
@@ -47,16 +56,47 @@ class Peak:
     beyond: float = 0.0
 
 
-def highest_peak(
-    likelihood: SelectionLikelihood, starts: Array, free: NDArray[np.bool_], farthest: float = 30.0
-) -> Peak:
-    """The highest maximum reached from `starts (n, m)`, with tau2 at 0 if the likelihood falls from there.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """What is searched: the likelihood over its `free (m,)` parameters."""
 
-    A search that takes an eta beyond `farthest` (by default a weight of e^30) follows a ridge that has no top.
-    """
-    ends = [_climb(likelihood, start, free, farthest) for start in starts]
-    if free[likelihood.x.shape[1]]:
-        ends = _with_edge(likelihood, starts[0], ends, free, farthest)
+    likelihood: SelectionLikelihood
+    free: NDArray[np.bool_]
+    eta: EtaRange
+
+    @property
+    def tau(self) -> int:
+        """Position of tau2 in theta."""
+        return int(self.likelihood.x.shape[1])
+
+    def evaluate(self, theta: Array) -> Derivatives:
+        """The derivatives; not finite where a study has no chance to be seen, which the search steps back from."""
+        with np.errstate(all="ignore"):
+            return self.likelihood.derivatives(theta)
+
+    def creeps(self, theta: Array, gradient: Array) -> bool:
+        """Whether tau2 is tiny and the likelihood still rises towards 0."""
+        return bool(gradient[self.tau] < 0.0 and theta[self.tau] < CREEP * self.likelihood.v.min())
+
+    def lost(self, theta: Array, gradient: Array) -> bool:
+        """Whether this search cannot end at a maximum inside: it creeps to tau2 = 0 or runs away along a ridge."""
+        creeping = bool(self.free[self.tau]) and self.creeps(theta, gradient)
+        return creeping or bool(theta[self.tau + 1 :].max() > self.eta.far)
+
+    def held(self, theta: Array, gradient: Array) -> NDArray[np.bool_]:
+        """Selection parameters at the low end of their range, where the likelihood would rise beyond it."""
+        at_low = np.zeros(len(theta), dtype=bool)
+        eta = slice(self.tau + 1, None)
+        at_low[eta] = (theta[eta] <= self.eta.low) & (gradient[eta] <= 0.0)
+        return at_low
+
+
+def highest_peak(likelihood: SelectionLikelihood, starts: Array, free: NDArray[np.bool_], eta: EtaRange) -> Peak:
+    """The highest maximum reached from `starts (n, m)`, with tau2 at 0 if the likelihood falls from there."""
+    search = _Search(likelihood, free, eta)
+    ends = [_climb(search, start) for start in starts]
+    if free[search.tau]:
+        ends = _with_edge(search, starts[0], ends)
     peaks = sorted((end for end in ends if end.converged), key=lambda end: -end.value)
     if not peaks:
         return max(ends, key=lambda end: end.value)
@@ -66,53 +106,42 @@ def highest_peak(
     return replace(best, others=others, beyond=beyond if beyond > NOTABLE else 0.0)
 
 
-def _with_edge(
-    likelihood: SelectionLikelihood, start: Array, ends: list[Peak], free: NDArray[np.bool_], farthest: float
-) -> list[Peak]:
+def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
     """The ends, with peaks on the edge tau2 = 0 in place of those inside that only crept towards it."""
-    tau = likelihood.x.shape[1]
-    held = free.copy()
+    tau = search.tau
+    held = search.free.copy()
     held[tau] = False
-    found = []
-    for theta in [start, *(end.theta for end in ends if _creeps(likelihood, end.theta, end.gradient))]:
+    found: list[Peak] = []
+    for theta in [start, *(end.theta for end in ends if search.creeps(end.theta, end.gradient))]:
         at_zero = theta.copy()
         at_zero[tau] = 0.0
-        point = _climb(likelihood, at_zero, held, farthest)
+        point = _climb(replace(search, free=held), at_zero)
         if point.converged and point.gradient[tau] <= 0.0:
             found.append(point)
     highest = max((point.value for point in found), default=-np.inf)
     return [end for end in ends if end.value > highest + SAME] + found
 
 
-def _creeps(likelihood: SelectionLikelihood, theta: Array, gradient: Array) -> bool:
-    """Whether tau2 is tiny and the likelihood still rises towards 0."""
-    tau = likelihood.x.shape[1]
-    return bool(gradient[tau] < 0.0 and theta[tau] < CREEP * likelihood.v.min())
-
-
-def _climb(likelihood: SelectionLikelihood, start: Array, free: NDArray[np.bool_], farthest: float) -> Peak:
-    tau = likelihood.x.shape[1]
-    theta, at = start, likelihood.derivatives(start)
-    for _ in range(MAX_STEPS):
-        gradient, hessian, scale = _working(likelihood, theta, at, free)
-        if (free[tau] and _creeps(likelihood, theta, at.gradient)) or np.abs(theta[tau + 1 :]).max() > farthest:
+def _climb(search: _Search, start: Array) -> Peak:
+    theta, at = start, search.evaluate(start)
+    for _ in range(MAX_STEPS if np.isfinite(at.hessian).all() else 0):
+        if search.lost(theta, at.gradient):
             break
+        free = search.free & ~search.held(theta, at.gradient)
+        gradient, hessian, scale = _working(search.tau, theta, at, free)
         if _arrived(gradient, hessian):
             covariance = scale[:, None] * np.linalg.inv(-hessian) * scale
             return Peak(theta, at.value, at.gradient, covariance, free, True)
-        moved = _line_search(likelihood, theta, at, free, _step(gradient, hessian))
+        moved = _line_search(search, theta, at, free, _step(gradient, hessian))
         if moved is None:
             break
         theta, at = moved
-    m = int(free.sum())
-    return Peak(theta, at.value, at.gradient, np.full((m, m), np.nan), free, False)
+    m = int(search.free.sum())
+    return Peak(theta, at.value, at.gradient, np.full((m, m), np.nan), search.free, False)
 
 
-def _working(
-    likelihood: SelectionLikelihood, theta: Array, at: Derivatives, free: NDArray[np.bool_]
-) -> tuple[Array, Array, Array]:
+def _working(tau: int, theta: Array, at: Derivatives, free: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     """Gradient and Hessian over the free parameters with log tau2 for tau2, and the scale `d theta / d working`."""
-    tau = likelihood.x.shape[1]
     scale = np.ones(len(theta))
     hessian = at.hessian
     if free[tau]:
@@ -140,18 +169,17 @@ def _step(gradient: Array, hessian: Array) -> Array:
 
 
 def _line_search(
-    likelihood: SelectionLikelihood, theta: Array, at: Derivatives, free: NDArray[np.bool_], step: Array
+    search: _Search, theta: Array, at: Derivatives, free: NDArray[np.bool_], step: Array
 ) -> tuple[Array, Derivatives] | None:
     """The first of step, step / 2, step / 4, ... that does not lower the likelihood; None when none does."""
-    tau = likelihood.x.shape[1]
     full = np.zeros(len(theta))
     full[free] = step
     for share in 0.5 ** np.arange(30):
         new = theta + share * full
-        if free[tau]:
-            new[tau] = theta[tau] * np.exp(share * full[tau])
-        with np.errstate(all="ignore"):
-            trial = likelihood.derivatives(new)
+        if free[search.tau]:
+            new[search.tau] = theta[search.tau] * np.exp(share * full[search.tau])
+        new[search.tau + 1 :] = np.maximum(new[search.tau + 1 :], search.eta.low)
+        trial = search.evaluate(new)
         if np.isfinite(trial.hessian).all() and trial.value >= at.value - 1e-12 * abs(at.value):
             return new, trial
     return None

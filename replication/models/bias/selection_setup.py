@@ -37,8 +37,10 @@ class SelectionSetup:
     def starts(self, eta: Sequence[Array]) -> Array:
         """One start for each `eta (d,)`: the fit without selection, and more heterogeneity further from it."""
         gamma = np.linalg.solve(self.basis.to_beta, self.sign * self.unadjusted.beta / self.scale)
-        tau2 = self.unadjusted.component("tau2").estimate / self.scale**2
-        return np.array([[*gamma, (tau2 + 0.05) * (1.0 + j), *values] for j, values in enumerate(eta)])
+        tau2 = self.unadjusted.component("tau2").estimate / self.scale**2 + 0.05
+        if self.unadjusted.method["tau2"] == "EE":
+            tau2 = 0.0
+        return np.array([[*gamma, tau2 * (1.0 + j), *values] for j, values in enumerate(eta)])
 
 
 def selection_setup(

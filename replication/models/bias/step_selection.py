@@ -17,12 +17,15 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models.bias.selection_likelihood import Atoms
 from replication.models.bias.selection_result import SelectionFit, SelectionModel, selection_fit
-from replication.models.bias.selection_search import Peak, highest_peak
+from replication.models.bias.selection_search import EtaRange, Peak, highest_peak
 from replication.models.bias.selection_setup import selection_setup
 from replication.models.fit import Array, Note
 from replication.models.literals import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
 
 __all__ = ["fit_step_selection"]
+
+# eta = log weight: any weight is possible, but one of e^30 belongs to a likelihood without a top.
+ETA = EtaRange(low=-np.inf, far=30.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +88,7 @@ def fit_step_selection(
     >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
     >>> result = fit_step_selection(y, v, weights=[1.0, 0.5])
     >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
-    (0.3411, 0.2726)
+    (0.3515, 0.1676)
     """
     check_choice(sides, SelectionSides, "sides")
     check_choice(empty, EmptyStep, "empty")
@@ -121,7 +124,7 @@ def fit_step_selection(
     )
     eta = _etas(weights, d)
     searched = model.free & ~np.append(np.zeros(p + 1, dtype=bool), zero)
-    peak = highest_peak(model.likelihood, setup.starts(eta), searched)
+    peak = highest_peak(model.likelihood, setup.starts(eta), searched, ETA)
     return selection_fit(model, _with_zero_weights(peak, zero), notes)
 
 
@@ -162,7 +165,7 @@ def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_St
     found = f"no {' and '.join(placed.named(missing))} among {len(p_values)} effects"
     several = bool((~missing).sum() > 1)
     if empty == "zero" and not missing[0]:
-        return placed, (Note("boundary", f"{found}: the weight is 0, the edge of its range, without standard error."),)
+        return placed, ()
     if empty == "merge" and several:
         kept = np.flatnonzero(~missing)
         merged = _place(p_values, np.concatenate([[0.0], placed.edges[kept[:-1] + 1], [1.0]]))

@@ -83,7 +83,7 @@ def trim_fill(
 
     >>> result = trim_fill([0.1, 0.12, 0.3, 0.35, 0.8, 1.0], [0.01, 0.01, 0.02, 0.03, 0.08, 0.1], method="DL")
     >>> result.k0, result.side
-    (2, 'left')
+    (1, 'left')
     """
     check_choice(estimator, FillEstimator, "estimator")
     data = bias_data(y, v, fewest=2, method="trim and fill")
