@@ -58,7 +58,7 @@ def fit_beta_selection(
     >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
     >>> result = fit_beta_selection(y, v, shapes=(1.0, 2.0))
     >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
-    (0.3515, 0.2718)
+    (0.3515, 0.1676)
     """
     if shapes is not None and not (len(shapes) == 2 and all(np.isfinite(s) and s > 0 for s in shapes)):
         raise ModelError(f"shapes={shapes!r} must be two numbers above 0; (1, 1) is no selection.")

@@ -88,7 +88,7 @@ def fit_step_selection(
     >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
     >>> result = fit_step_selection(y, v, weights=[1.0, 0.5])
     >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
-    (0.3515, 0.1676)
+    (0.3515, 0.2718)
     """
     check_choice(sides, SelectionSides, "sides")
     check_choice(empty, EmptyStep, "empty")
