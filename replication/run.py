@@ -36,6 +36,13 @@ def run(
     sampling: Annotated[
         bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")
     ] = True,
+    release: Annotated[
+        str | None, typer.Option(metavar="X.Y.Z", help="Freeze the report as reports/vX.Y.Z and list it.")
+    ] = None,
+    withdraw: Annotated[
+        str | None, typer.Option(metavar="X.Y.Z", help="Flag a released report as withdrawn; give a --reason.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why a release is withdrawn.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Recompute the published numbers and write the report.
@@ -57,6 +64,10 @@ def run(
         workflow.print_analyses(request)
     elif check:
         raise typer.Exit(workflow.compare(request))
+    elif withdraw:
+        workflow.withdraw_release(withdraw, reason)
+    elif release:
+        workflow.make_release(request, release)
     else:
         workflow.make_report(request)
 

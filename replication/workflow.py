@@ -19,7 +19,7 @@ from replication.provenance import Cache, code_digest, exclusive, replace_folder
 if TYPE_CHECKING:
     from replication.dataset import Dataset
 
-__all__ = ["OutcomeData", "Request", "compare", "make_report", "print_analyses"]
+__all__ = ["OutcomeData", "Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
 
 OutcomeData = dict[str, Any]
 """An outcome as plain data: what is stored as JSON."""
@@ -71,22 +71,58 @@ def make_report(request: Request) -> None:
             terminal.print_verdicts(stored[1])
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
         return
-    from replication.dataset import load_dataset
-
-    dataset = load_dataset(request.data)
-    outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
-    run = {"signature": signature, **stamp(dataset.version, dataset.digest, request.seed)}
-    run["analyses"] = [outcome["id"] for outcome in outcomes]
-    from replication.report import build_report
-
-    with exclusive(request.out.parent / f".{request.out.name}.lock"), replace_folder(request.out) as folder:
-        for outcome in outcomes:
-            _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
-        build_report(folder, outcomes, dataset, run)
-        _write_json(folder / "run.json", run)
+    outcomes = _write(request, request.out, {"signature": signature})
     if not request.quiet:
         terminal.print_verdicts(outcomes)
         terminal.say(f"The report: {request.out / 'index.html'}")
+
+
+def make_release(request: Request, version: str) -> None:
+    """Freeze a report of everything as `reports/v<version>`, list it, and renew the working report beside it."""
+    from replication import terminal
+    from replication.report.releases import next_release, record_release
+
+    if request.ids:
+        raise UserError("a release holds every analysis: name none with --release")
+    reports = paths.reports_dir()
+    with exclusive(reports / ".release.lock"):
+        folder = next_release(reports, version)
+        _write(request, folder, {"release": version})
+        record_release(reports, version)
+    make_report(request)
+    if not request.quiet:
+        terminal.say(f"Released: {folder / 'index.html'}")
+
+
+def withdraw_release(version: str, reason: str) -> None:
+    """Flag a released report as withdrawn; its folder stays as it is."""
+    from replication.report import write_versions_page
+    from replication.report.releases import withdraw
+
+    reports = paths.reports_dir()
+    with exclusive(reports / ".release.lock"):
+        withdraw(reports, version, reason)
+        write_versions_page(reports)
+
+
+def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[OutcomeData]:
+    """Compute what is not cached and put a whole report in the place of `target`."""
+    from replication.dataset import load_dataset
+    from replication.report import build_report, write_versions_page
+
+    dataset = load_dataset(request.data)
+    outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
+    run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
+    run["analyses"] = [outcome["id"] for outcome in outcomes]
+    reports = paths.reports_dir()
+    with exclusive(target.parent / f".{target.name}.lock"), replace_folder(target) as folder:
+        for outcome in outcomes:
+            _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
+        build_report(folder, outcomes, dataset, run, reports)
+        _write_json(folder / "run.json", run)
+    if target.parent == reports:
+        write_versions_page(reports)
+    return outcomes
 
 
 def compare(request: Request) -> int:
@@ -120,6 +156,8 @@ def _signature(request: Request) -> str:
     package = Path(__file__).parent
     folders = (request.data, paths.analyses_dir(), package / "report")
     digests = [folder_digest(folder) if folder.is_dir() else "" for folder in folders]
+    versions = paths.reports_dir() / "versions.json"
+    digests.append(versions.read_text(encoding="utf-8") if versions.exists() else "")
     return digest_of(code_digest(package), *digests, str(request.seed), str(request.sampling), *request.ids)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,9 @@ def next_release(reports: Path, version: str) -> Path:
     return folder
 
 
-def record_release(reports: Path, version: str, run: Mapping[str, Any]) -> Release:
+def record_release(reports: Path, version: str) -> Release:
     """List a frozen folder in `versions.json`, with its digest."""
+    run = json.loads((reports / f"v{version}" / "run.json").read_text(encoding="utf-8"))
     release = Release(
         version=version,
         date=str(run["time"])[:10],
