@@ -166,7 +166,7 @@ def conditional(model: Model, nodes: tuple[Array, ...]) -> Conditional:
 def _work(model: Model, nodes: tuple[Array, ...]) -> int:
     a, b, k, m, p = nodes[0].shape[1], nodes[1].shape[1], len(model.blocks.y), len(model.blocks.starts), len(model.mean)
     mixing = int(np.prod([n.shape[1] for n in nodes[2:]], dtype=int))
-    return int(a * max(k, b * m, b * mixing * p) * max(1, p))
+    return int(a * max(k * p, b * m, m * p * p, b * mixing * p * p, k))
 
 
 def log_joint(model: Model, nodes: tuple[Array, ...]) -> Array:
