@@ -58,7 +58,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
     the residual mean square with weights `1 / (v + tau2)`, whatever the user's weights.
     """
     tau2 = estimate_tau2(sets, method)
-    fit = weighted_at(sets, tau2.value[:, None])
+    fit = weighted_at(sets, np.maximum(tau2.value[:, None], sets.floor))
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
     if method == "REML" and not (sets.counts == 1.0).all():  # else the basis has log determinant 0

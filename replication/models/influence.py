@@ -30,6 +30,7 @@ class Influence:
     dfbetas    (k, p) change of each coefficient in standard deviations
     tau2_deleted, Q_deleted   tau2 and Cochran's Q without the effect
     weight     share in the pooled estimate, per cent; NaN with moderators
+    Where the effects without one lie on the model exactly, the Knapp-Hartung scale is 0 and its measures are NaN.
     influential   by the rule of Viechtbauer & Cheung: |dffits| > 3 sqrt(p / (k - p)), Cook's distance beyond the
                median of chi-square(p), hat > 3 p / k, or any |dfbetas| > 1
     """
@@ -83,13 +84,14 @@ def influence(fit: Fit) -> Influence:
     d = _delete_each(fit)
     x, refits = d.data.x, d.refits
     change = fit.beta - refits.beta
+    scale = np.where(refits.scale > 0, refits.scale, np.nan)
     spread = refits.tau2 + d.data.v
-    dffits = (d.fitted - d.predicted) / np.sqrt(refits.scale * d.hat * spread)
+    dffits = (d.fitted - d.predicted) / np.sqrt(scale * d.hat * spread)
     cook = np.vecdot(change, np.linalg.solve(fit.vcov, change.T).T)
-    dfbetas = change / np.sqrt(refits.scale[:, None] * _full_data_variances(x, 1.0 / (d.data.v + refits.tau2[:, None])))
+    dfbetas = change / np.sqrt(scale[:, None] * _full_data_variances(x, 1.0 / (d.data.v + refits.tau2[:, None])))
     return Influence(
         rows=d.data.rows,
-        rstudent=(d.data.y - d.predicted) / np.sqrt(refits.scale * spread + d.prediction_variance),
+        rstudent=(d.data.y - d.predicted) / np.sqrt(scale * spread + d.prediction_variance),
         dffits=dffits,
         cook=cook,
         hat=d.hat,
@@ -121,6 +123,10 @@ def _delete_each(fit: Fit) -> _Deletion:
         raise ModelError("deletion diagnostics are defined for weights 1 / (v + tau2); refit without `weights`.")
     if k < p + 2:
         raise ModelError(f"with {k} effects and {p} coefficients no effect can be spared; at least {p + 2} are needed.")
+    if not np.diag(fit.vcov).all():
+        raise ModelError(
+            "every effect lies on the fitted model, so no deletion changes it: there is nothing to diagnose."
+        )
     refits = refit_subsets(fit, 1.0 - np.eye(k))
     tau2 = fit.component("tau2").estimate
     w = 1.0 / (data.v + tau2)

@@ -74,6 +74,8 @@ def heterogeneity_intervals(
     96.2398
     """
     tau2, data = tau2_interval(fit, method, level), effect_data(fit)
+    if fit.method["tau2"] == "EE":
+        return HeterogeneityIntervals(tau2, tau2, tau2, tau2)
     sets = single_set(data.y, data.v, orthonormal(data.x))
     typical = NAN
     if (data.v > 0).all():

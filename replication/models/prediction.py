@@ -57,7 +57,7 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
         raise ModelError(f"x_new has shape {x.shape}; pass rows (n, {len(fit.names)}) for {', '.join(fit.names)}.")
     level = check_level(fit.level if level is None else level)
     mean = x @ fit.beta
-    variance = np.vecdot(x @ fit.vcov, x)
+    variance = np.maximum(np.vecdot(x @ fit.vcov, x), 0.0)
     df = float(fit.df.min())
     spread = _between_variance(fit, df if method == "test" else float(fit.k - len(fit.names) - 1))
     return Prediction(

@@ -98,8 +98,8 @@ def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
 
 def _se_q(sets: EffectSets, tau2: Array) -> Array:
     """Of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
-    df = sets.k - sets.p
-    return np.asarray(sets.k * np.sqrt(2.0 / df) / np.vecdot(1.0 / (sets.v + tau2[..., None]), sets.counts))
+    w = 1.0 / (sets.v + np.maximum(tau2, sets.floor)[..., None])
+    return np.asarray(sets.k * np.sqrt(2.0 / (sets.k - sets.p)) / np.vecdot(w, sets.counts))
 
 
 def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:

@@ -50,6 +50,9 @@ __all__ = [
 # A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
 COLLINEAR = 1e-10
 
+# A sum this small beside its terms has lost too many digits to be taken as a difference.
+CANCELLED = 1e-6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectSets:
@@ -129,6 +132,8 @@ def effect_sets(
     c = np.ones((1, y.shape[-1])) if counts is None else counts
     start = y[:, None, :] @ basis
     centred = y - (start @ basis.mT)[:, 0]
+    if (v == 0).any():
+        v = np.where(c > 0, v, 1.0)  # a row not in use must not weigh infinitely
     floor, offset = _search_start(centred, v, c)
     user = None if weights is None else weights[:, None]
     columns = np.ascontiguousarray(basis.mT)
@@ -264,13 +269,26 @@ def trace_P(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  
 def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
     """`tr PDPD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
     wd = fit.w * d
-    total = np.vecdot(wd * wd, sets.counts - 2.0 * fit.h)
+    top = np.vecdot(wd * wd, sets.counts)
+    total = top - 2.0 * np.vecdot(wd * wd, fit.h)
     for i, u in enumerate(fit.U):
         scaled = u * wd
         total += np.vecdot(scaled, u) ** 2
         for t in fit.U[:i]:
             total += 2.0 * np.vecdot(scaled, t) ** 2
-    return np.asarray(np.maximum(total, 0.0))
+    for b, g in np.argwhere(~(total > CANCELLED * top)):
+        total[b, g] = _trace_PP_by_pairs(sets, fit, wd, int(b), int(g))
+    return np.asarray(total)
+
+
+def _trace_PP_by_pairs(sets: EffectSets, fit: Weighted, wd: Array, b: int, g: int) -> float:  # noqa: N802
+    """The same summed over all pairs of rows, which stays exact where one weight dwarfs the others."""
+    U = np.array([u[b, g] for u in fit.U])
+    counts, weights, h = sets.counts[b % len(sets.counts), 0], wd[b, g], fit.h[b, g]
+    pairs = (U.T @ U) ** 2
+    np.fill_diagonal(pairs, (1.0 - h) ** 2 + np.maximum(counts - 1.0, 0.0))
+    pairs[:, counts == 0] = 0.0
+    return float(weights @ pairs @ weights)
 
 
 def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802

@@ -163,6 +163,25 @@ def test_unequal_weights_and_a_far_moderator_lose_few_digits(ratio: float, centr
     assert all(abs(Fraction(float(b)) / exact - 1) < 1e-10 for b, exact in zip(fit.beta, beta, strict=True))
 
 
+def exact_projection(v: list[float]) -> list[list[Fraction]]:
+    """P at tau2 = 0 for an intercept alone, in rational numbers."""
+    w = [1 / Fraction(a) for a in v]
+    return [[a * (i == j) - a * b / sum(w) for j, b in enumerate(w)] for i, a in enumerate(w)]
+
+
+@pytest.mark.parametrize(("ratio", "digits"), [(1e3, 1e-10), (1e6, 1e-9), (1e9, 1e-6)])
+def test_traces_of_unequal_weights_lose_few_digits(ratio: float, digits: float) -> None:
+    rng = np.random.default_rng(4)
+    v = rng.uniform(0.5, 1.0, 8)
+    v[3] /= ratio
+    fit = fit_random_effects(3.0 * rng.normal(size=8), v, method="DL")
+    P, tau2 = exact_projection(v.tolist()), Fraction(fit.component("tau2").estimate)
+    spread = [Fraction(a) + tau2 for a in v.tolist()]
+    trace = sum(P[i][i] for i in range(8))
+    square = sum(P[i][j] ** 2 * spread[i] * spread[j] for i in range(8) for j in range(8))
+    assert fit.component("tau2").se == pytest.approx(float(2 * square) ** 0.5 / float(trace), rel=digits)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
