@@ -1,6 +1,6 @@
 """Random effects beside metafor, in one run: `python -m benchmarks.random_effects`.
 
-Times are the best of several repeats. Where Rscript or metafor is missing the peer's column says so.
+Every time is the best of several calls. Where Rscript or metafor is missing the peer's column says so.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ K, LARGE, BATCH, SUBSETS = 26, 500, 50_000, 10_000
 PEER = """
 suppressMessages(library(metafor))
 d <- jsonlite::fromJSON(commandArgs(TRUE)[1])
-seconds_of <- function(f, times) system.time(for (i in 1:times) f())[["elapsed"]] / times
-best <- function(f, times, repeats = 5) min(replicate(repeats, seconds_of(f, times)))
+once <- function(f) { start <- Sys.time(); f(); as.numeric(difftime(Sys.time(), start, units = "secs")) }
+best <- function(f, repeats) min(replicate(repeats, once(f)))
 r <- rma(d$y, d$v, test = "knha")
 seconds <- list(
-  fit = best(function() rma(d$y, d$v, test = "knha"), 50),
-  regression = best(function() rma(d$y, d$v, mods = d$x, test = "knha"), 50),
-  large = best(function() rma(d$Y, d$V, test = "knha"), 1, 1),
-  influence = best(function() influence(r), 1, 3),
-  gosh = best(function() gosh(r, subsets = 200, progbar = FALSE), 1, 1) / 200 * %d
+  fit = best(function() rma(d$y, d$v, test = "knha"), 200),
+  regression = best(function() rma(d$y, d$v, mods = d$x, test = "knha"), 200),
+  large = best(function() rma(d$Y, d$V, test = "knha"), 3),
+  influence = best(function() influence(r), 5),
+  gosh = best(function() gosh(r, subsets = 200, progbar = FALSE), 2) / 200 * %d
 )
 seconds$batch <- seconds$fit * %d
 version <- as.character(packageVersion("metafor"))
@@ -41,15 +41,13 @@ cat(jsonlite::toJSON(list(seconds = seconds, version = version), auto_unbox = TR
 """
 
 
-def best(work: Callable[[], object], times: int = 1, repeats: int = 7) -> float:
-    """Seconds of one call: the least over `repeats` of the mean of `times` calls."""
-    work()
+def best(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of the fastest of `repeats` calls, the least disturbed by whatever else the machine does."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        for _ in range(times):
-            work()
-        seconds.append((time.perf_counter() - start) / times)
+        work()
+        seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 
@@ -68,12 +66,12 @@ def ours() -> dict[str, float]:
     many = rng.permuted(np.tile(y, (BATCH, 1)), axis=1)
     fit = fit_random_effects(y, v)
     return {
-        "fit": best(lambda: fit_random_effects(y, v), 100),
-        "regression": best(lambda: fit_random_effects(y, v, x), 100),
-        "large": best(lambda: fit_random_effects(Y, V), 3),
-        "influence": best(lambda: influence(fit), 10),
-        "gosh": best(lambda: gosh(fit, np.random.default_rng(4), subsets=SUBSETS), 1, 3),
-        "batch": best(lambda: fit_batch(many, v), 1, 3),
+        "fit": best(lambda: fit_random_effects(y, v), 1000),
+        "regression": best(lambda: fit_random_effects(y, v, x), 1000),
+        "large": best(lambda: fit_random_effects(Y, V), 100),
+        "influence": best(lambda: influence(fit), 50),
+        "gosh": best(lambda: gosh(fit, np.random.default_rng(4), subsets=SUBSETS), 5),
+        "batch": best(lambda: fit_batch(many, v), 5),
     }
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models import robust
 from replication.models.fit import Fit
+from replication.models.robust import RobustData
 
 __all__ = ["WaldTest", "wald_test"]
 
@@ -34,7 +36,7 @@ def wald_test(fit: Fit, names: Sequence[str] | None = None) -> WaldTest:
     """Test that the coefficients `names` are all 0; by default all but the intercept.
 
     Chi-square for z tests; F, the statistic divided by its number of coefficients, where the fit has t tests
-    (Knapp & Hartung 2003).
+    (Knapp & Hartung 2003); the Hotelling test of `robust.wald_test` for cluster-robust fits.
 
     Raises `ModelError` for a name the fit does not have, and when there is nothing to test.
 
@@ -51,6 +53,9 @@ def wald_test(fit: Fit, names: Sequence[str] | None = None) -> WaldTest:
         raise ModelError(
             f"cannot test {unknown or 'no coefficient'}; the fit has {', '.join(fit.names)}: name some of these."
         )
+    if isinstance(fit.data, RobustData):
+        test = robust.wald_test(fit, chosen)
+        return WaldTest(chosen, test.statistic, test.df_num, test.df_den, test.p)
     index = [fit.names.index(name) for name in chosen]
     beta, vcov = fit.beta[index], fit.vcov[np.ix_(index, index)]
     scale = np.sqrt(np.diag(vcov))

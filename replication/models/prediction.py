@@ -12,6 +12,7 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Interval
 from replication.models.literals import PredictionMethod, check_choice
 from replication.models.prepare import check_level
+from replication.models.robust import contrast_df
 
 __all__ = ["Prediction", "predict", "prediction_interval"]
 

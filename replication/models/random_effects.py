@@ -100,7 +100,7 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         heterogeneity=heterogeneity,
         notes=notes
         + _tau2_notes(estimates.tau2, choices.tau2)
-        + _scale_notes(scale)
+        + _scale_notes(scale, choices)
         + _r2_notes(data, heterogeneity, choices.tau2),
         data=data,
     )
@@ -198,8 +198,13 @@ def _r2_notes(data: EffectData, heterogeneity: Heterogeneity, method: Tau2Method
     return (Note("r2-undefined", f"R2 is not defined: {reason}"),)
 
 
-def _scale_notes(scale: float) -> tuple[Note, ...]:
-    if scale > 0.0:
-        return ()
-    message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
-    return (Note("perfect-fit", message),)
+def _scale_notes(scale: float, choices: _Choices) -> tuple[Note, ...]:
+    if scale == 0.0:
+        message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
+        return (Note("perfect-fit", message),)
+    if choices.tau2 == "EE" and scale != 1.0:
+        message = (
+            f"the {choices.test} test multiplies the common-effect variance by {scale:.3g}; test='z' leaves it alone."
+        )
+        return (Note("scaled-common-effect", message),)
+    return ()

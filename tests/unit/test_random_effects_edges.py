@@ -83,6 +83,11 @@ def test_many_effects_find_the_truth(method: str) -> None:
     assert method == "EE" or fit.component("tau2").estimate == pytest.approx(0.05, abs=0.01)
 
 
+def test_a_scaled_common_effect_says_so() -> None:
+    assert "scaled-common-effect" in codes(fit_random_effects(Y, V, method="EE"))
+    assert codes(fit_random_effects(Y, V, method="EE", test="z")) == set()
+
+
 def test_missing_rows_are_left_out_and_named() -> None:
     fit = fit_random_effects([0.1, np.nan, 0.3, 0.5, 0.2], [0.01, 0.01, 0.02, 0.03, np.nan])
     assert fit.k == 3 and fit.data.rows == (0, 2, 3)
