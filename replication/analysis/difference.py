@@ -114,33 +114,37 @@ def row_changes(before: Dataset, after: Dataset) -> tuple[RowChange, ...]:
 
 
 def steps(
-    before: Dataset, after: Dataset, value: Callable[[Dataset], float], changes: Sequence[RowChange]
-) -> tuple[Step, ...]:
-    """What moved an estimate: works come in one after the other, in the order of the dataset, and the moves add up.
+    before: Dataset,
+    after: Dataset,
+    values: Callable[[Dataset], Mapping[str, float]],
+    changes: Sequence[RowChange],
+) -> dict[str, tuple[Step, ...]]:
+    """What moved each estimate: works come in one after the other, in the order of the dataset; the moves add up.
 
     Parameters
     ----------
     before, after : the two states.
-    value : the estimate on a state; NaN where it cannot be had.
-    changes : what differs, from `row_changes`.
+    values : estimates by id on any state.
+    changes : the rows to bring in (or take out), from `row_changes`. Beyond twelve works the last step is the rest.
     """
     works = list(dict.fromkeys(change.work for change in changes))
-    groups = [[work] for work in works[: _MOST_STEPS - 1]] + (
-        [works[_MOST_STEPS - 1 :]] if works[_MOST_STEPS - 1 :] else []
-    )
-    kept = set(before.effects["effect_id"]) & set(after.effects["effect_id"])
-    gone = before.effects[~before.effects["effect_id"].isin(kept)]
+    first, rest = works[: _MOST_STEPS - 1], works[_MOST_STEPS - 1 :]
+    ids = (set(before.effects["effect_id"]), set(after.effects["effect_id"]))
+    gone = before.effects[~before.effects["effect_id"].isin(ids[1])]
     done: set[str] = set()
-    last, found = value(before), []
-    for group in groups:
+    last = values(before)
+    found: dict[str, list[Step]] = {name: [] for name in last}
+    for group in [*([work] for work in first), *([rest] if rest else [])]:
         done |= set(group)
         came = {c.row for c in changes if c.work in done and c.change != "gone"}
-        stayed = gone[~gone["work"].isin(done)]
-        now = value(after.with_effects(kept | came, stayed))
+        now = values(after.with_effects((ids[0] & ids[1]) | came, gone[~gone["work"].isin(done)]))
         label = group[0] if len(group) == 1 else f"{len(group)} further works"
-        found.append(Step(label, sum(c.work in group for c in changes), now, now - last))
-        last = now
-    return tuple(found)
+        size = sum(change.work in group for change in changes)
+        for name in found.keys() & now.keys():
+            if abs(now[name] - last.get(name, math.nan)) > _SAME:
+                found[name].append(Step(label, size, now[name], now[name] - last[name]))
+        last = {**last, **now}
+    return {name: tuple(taken) for name, taken in found.items()}
 
 
 def _estimates(outcome: Outcome | None) -> Mapping[str, Estimate]:

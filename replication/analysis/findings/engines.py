@@ -12,11 +12,12 @@ from replication.analysis.outcome import Estimate, Figure, Table
 from replication.errors import ModelError
 from replication.models.bias.henmi_copas import henmi_copas
 from replication.models.bias.pet_peese import pet_peese
+from replication.models.bias.step_selection import fit_step_selection
 from replication.models.bias.trim_fill import trim_fill
 from replication.models.bias.waap import waap_wls
 from replication.models.block_covariance import BlockV
 from replication.models.fit import Fit
-from replication.models.literals import Tau2Method, TestMethod
+from replication.models.literals import Direction, Tau2Method, TestMethod
 from replication.models.multilevel import fit_multilevel
 from replication.models.random_effects import fit_random_effects
 from replication.models.robust import robust
@@ -35,13 +36,18 @@ TWO_LEVEL: tuple[tuple[Tau2Method, str], ...] = (
 
 
 def engine_estimates(found: Evidence) -> tuple[Estimate, ...]:
-    """Every engine on one body of evidence; an engine that cannot run says why in its notes."""
+    """Every engine on one body of evidence; an engine that cannot run says why in its notes.
+
+    Adjustments for publication bias are made for published samples only: the new samples were computed from whole
+    files, so no result of theirs was selected for print.
+    """
     means = sample_means(found)
     estimates = [_two_level(means, method, label) for method, label in TWO_LEVEL]
     if len(means.y) < len(found.y):
         estimates += [in_r(che(found, rho), found, f"che-{rho}", f"three levels, CHE rho {rho}, CR2") for rho in RHOS]
         estimates.append(in_r(_three_level(found), found, "three-level", "three levels, independent errors"))
-    estimates += [_tried(found, means, *adjusted) for adjusted in ADJUSTED]
+    if found.source == "samples45":
+        estimates += [_tried(found, means, *adjusted) for adjusted in ADJUSTED]
     return tuple(estimates)
 
 
@@ -183,7 +189,16 @@ def _waap(found: Evidence, means: Evidence) -> Estimate:
     return _bias(result.estimate, result.interval.low, result.interval.high, result.p, means, used=result.used)
 
 
+def _selection(found: Evidence, means: Evidence) -> Estimate:
+    direction: Direction = "positive" if means.y.sum() > 0 else "negative"
+    result = fit_step_selection(means.y, means.v, direction=direction, empty="merge")
+    low, high = result.fit.interval()[0]
+    weights = ", ".join(f"{w.name} {w.estimate:.2f}" for w in result.selection)
+    return _bias(float(result.fit.beta[0]), low, high, float(result.fit.p[0]), means, weights=weights)
+
+
 ADJUSTED: tuple[tuple[str, str, Adjusted], ...] = (
+    ("selection", "selection model, step at one-sided .025", _selection),
     ("pet-peese", "PET-PEESE", _pet_peese),
     ("trim-fill", "trim and fill (L0)", _trim_fill),
     ("henmi-copas", "Henmi–Copas", _henmi_copas),
