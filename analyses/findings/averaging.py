@@ -1,6 +1,6 @@
 """Does the answer survive not knowing which bias is at work? Averages over 36 models, published samples only.
 
-The new samples were computed from whole files; no result of theirs was selected for print, so there is no bias to model.
+The new samples were computed from whole files; no result of theirs was selected for print: there is no bias to model.
 """
 
 from replication.analysis import Analysis, Context, Findings
