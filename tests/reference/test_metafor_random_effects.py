@@ -14,6 +14,7 @@ from replication.models.deletion import cumulative, leave_one_out
 from replication.models.fit import Fit
 from replication.models.hypotheses import wald_test
 from replication.models.influence import baujat, influence
+from replication.models.intervals import tau2_interval
 from replication.models.prediction import predict
 from replication.models.random_effects import fit_random_effects
 from replication.models.shrinkage import blups
@@ -139,3 +140,14 @@ def test_leave_one_out_and_cumulative(name: str, tag: str) -> None:
     for quantity in ("tau2", "I2"):  # one study has no tau2; metafor shows 0
         assert np.isnan(getattr(grown, quantity)[0]) and pin["cumulative"][quantity][0] == 0
         assert_close(getattr(grown, quantity)[1:], pin["cumulative"][quantity][1:], CONVERGED, quantity)
+
+
+@pytest.mark.parametrize(
+    ("method", "low", "high"),
+    [("ML", 0.105077380809, 0.833912476824), ("REML", 0.115266105748, 0.964695326514)],
+)
+def test_profile_likelihood_interval(method: str, low: float, high: float) -> None:
+    # metafor 3.8.1, bcg: confint(rma(yi, vi, method = ..., control = tight), type = "PL", control = tight)
+    pin = pinned()["bcg"]
+    interval = tau2_interval(fit_random_effects(pin["y"], pin["v"], method=method), "profile")
+    assert_close([interval.low, interval.high], [low, high], CONVERGED)
