@@ -106,15 +106,17 @@ def exclusive(lock: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replace_folder(target: Path) -> Iterator[Path]:
+def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
     """A new, empty folder to fill; on success it takes the place of `target` in one step, on failure it vanishes.
+
+    `mark` is the file by which a folder written by this program is known.
 
     Raises
     ------
     UserError
-        when `target` exists and is not a report folder, so that a mistyped `--out` deletes nothing of the user's.
+        when `target` exists and lacks the mark, so that a mistyped `--out` deletes nothing of the user's.
     """
-    _refuse_foreign(target)
+    _refuse_foreign(target, mark)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.building."))
@@ -126,11 +128,12 @@ def replace_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _refuse_foreign(target: Path) -> None:
+def _refuse_foreign(target: Path, mark: str) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UserError(f"{target} is not a folder; choose another --out")
-    if target.is_dir() and any(target.iterdir()) and not (target / "run.json").exists():
-        raise UserError(f"{target} holds files that are not a report; choose an empty or new folder for --out")
+    if target.is_dir() and any(target.iterdir()) and not (target / mark).exists():
+        what = "a report" if mark == "run.json" else "an export"
+        raise UserError(f"{target} holds files that are not {what}; choose an empty or new folder for --out")
 
 
 def _sweep(target: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication import paths
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
 from replication.errors import UserError
@@ -50,7 +51,7 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
     try:
         _fill(building, work.key, fields, since, dataset)
         building.chmod(0o755)
-        with exclusive(root.parent / ".new-work.lock"):
+        with exclusive(paths.cache_dir() / "new-work.lock"):
             bibliography = root / "references.bib"
             before = bibliography.read_text(encoding="utf-8")
             building.rename(root / work.key)

@@ -5,24 +5,15 @@ from __future__ import annotations
 import html
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from replication.dataset import Problem
 from replication.dataset.problems import SHOWN, printable
 from replication.study.checking import CheckReport
+from replication.study.page import page, table
 from replication.study.plausibility import RULES, Asked
 
 __all__ = ["as_html", "as_json", "print_report"]
-
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #8888; }
-td { overflow-wrap: anywhere; } code { font-size: .9em; }
-.error { border-left: 4px solid #c0392b; } .warning { border-left: 4px solid #b9770e; }
-""".strip()
 
 
 def print_report(report: CheckReport) -> None:
@@ -66,41 +57,35 @@ def as_json(report: CheckReport) -> str:
 
 def as_html(report: CheckReport) -> str:
     """The report as one page that needs nothing else."""
-    title = html.escape(f"Check of {report.title}")
-    parts = [f"<h1>{title}</h1>", f"<p>{html.escape(report.summary)}</p>"]
+    parts = [f"<p>{html.escape(report.summary)}</p>"]
     parts += _section("To mend", "error", report.errors)
     parts += _section("To mend or to answer", "warning", report.questions)
     if report.answered:
         rows = [
-            f"<tr><td>{_e(a.problem.place)}</td><td>{_e(a.problem.found)}: expected {_e(a.problem.expected)}</td>"
-            f"<td>{_e(a.answer.reason)} <em>({_e(a.answer.who)})</em></td></tr>"
+            (
+                a.problem.place,
+                f"{a.problem.found}: expected {a.problem.expected}",
+                f"{a.answer.reason} ({a.answer.who})",
+            )
             for a in report.answered
             if a.answer
         ]
-        parts += ["<h2>Answered</h2>", _table(("Where", "Question", "Answer"), rows)]
-    version = f"<p>Dataset version {_e(report.version)}.</p>" if report.version else ""
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style></head>\n'
-        f"<body>\n<main>\n{chr(10).join(parts)}\n{version}\n</main>\n</body>\n</html>\n"
-    )
+        parts += ["<h2>Answered</h2>", table(("Where", "Question", "Answer"), rows)]
+    if report.version:
+        parts.append(f"<p>Dataset version {html.escape(report.version)}.</p>")
+    return page(f"Check of {report.title}", parts)
 
 
 def _section(heading: str, kind: str, problems: Sequence[Problem]) -> list[str]:
     if not problems:
         return []
-    rows = [
-        f'<tr class="{kind}"><td>{_e(p.place)}</td><td>{_e(p.found)}</td><td>{_e(p.expected)}</td>'
-        f"<td>{_e(p.hint)} <code>{_e(p.rule)}</code></td></tr>"
-        for p in problems[:SHOWN]
-    ]
+    rows = [(p.place, p.found, p.expected, f"{p.hint} [{p.rule}]".strip()) for p in problems[:SHOWN]]
     more = [f"<p>… and {len(problems) - SHOWN} more.</p>"] if len(problems) > SHOWN else []
-    return [f"<h2>{heading} ({len(problems)})</h2>", _table(("Where", "Found", "Expected", "What to do"), rows), *more]
-
-
-def _table(header: Iterable[str], rows: Iterable[str]) -> str:
-    cells = "".join(f'<th scope="col">{name}</th>' for name in header)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table>"
+    return [
+        f"<h2>{heading} ({len(problems)})</h2>",
+        table(("Where", "Found", "Expected", "What to do"), rows, kind),
+        *more,
+    ]
 
 
 def _print_table(problems: Sequence[Problem]) -> None:
@@ -110,14 +95,14 @@ def _print_table(problems: Sequence[Problem]) -> None:
 
     if not problems:
         return
-    table = Table(show_lines=True)
+    shown = Table(show_lines=True)
     for name in ("where", "found", "expected", "what to do"):
-        table.add_column(name, overflow="fold")
+        shown.add_column(name, overflow="fold")
     for problem in problems:
         style = "red" if problem.severity == "error" else "yellow"
         cells = (problem.found, problem.expected, f"{problem.hint} [{problem.rule}]".strip())
-        table.add_row(Text(problem.place, style), *(Text(cell) for cell in cells))
-    Console().print(table)
+        shown.add_row(Text(problem.place, style), *(Text(cell) for cell in cells))
+    Console().print(shown)
 
 
 def _plain(problem: Problem) -> dict[str, object]:
@@ -135,7 +120,3 @@ def _plain(problem: Problem) -> dict[str, object]:
 
 def _answer(asked: Asked) -> dict[str, str] | None:
     return None if asked.answer is None else {"reason": asked.answer.reason, "who": asked.answer.who}
-
-
-def _e(text: str) -> str:
-    return html.escape(text)

@@ -1,6 +1,5 @@
 """Double coding: two or more coders read the same work apart; how far they agree, and what was decided where not."""
 
-from replication.study.coding.agreement import FieldAgreement, agreement_of
 from replication.study.coding.comparing import Comparison, Disagreement, compare_coders
 from replication.study.coding.merging import merged_tables
 from replication.study.coding.reading import Coders, read_coders
@@ -10,8 +9,6 @@ __all__ = [
     "Coders",
     "Comparison",
     "Disagreement",
-    "FieldAgreement",
-    "agreement_of",
     "compare_coders",
     "merged_tables",
     "read_coders",

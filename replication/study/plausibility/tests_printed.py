@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 
-from scipy import stats
+from scipy import special
 
 from replication.errors import UserError
 from replication.printed import Printed, parse_printed
@@ -74,7 +74,7 @@ def _p_of(size: float, n: float) -> float:
     """The two-sided p of a correlation of this size."""
     if size >= 1:
         return 0.0
-    return float(2 * stats.t.sf(size * math.sqrt((n - 2) / (1 - size**2)), n - 2))
+    return float(2 * special.stdtr(n - 2, -size * math.sqrt((n - 2) / (1 - size**2))))
 
 
 def _p_printed(p: str, text: str) -> Printed | None:

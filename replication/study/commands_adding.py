@@ -1,0 +1,174 @@
+"""The commands of somebody who adds a study: new, check, answer, convert, preview."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from replication import paths
+
+__all__ = ["answer", "check", "convert", "new", "preview"]
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
+Work = Annotated[str, typer.Argument(help="Key of the work, e.g. smith2024.")]
+
+
+def new(
+    key: Annotated[str, typer.Argument(help="First author and year in small letters, e.g. smith2024.")],
+    bib: Annotated[Path | None, typer.Option(help="A .bib file with the entry of this work.")] = None,
+    author: Annotated[str, typer.Option(help='Authors: "Smith, Ann and Jones, Bo".')] = "",
+    title: Annotated[str, typer.Option(help="Title.")] = "",
+    year: Annotated[str, typer.Option(help="Year.")] = "",
+    journal: Annotated[str, typer.Option(help="Journal, publisher or school.")] = "",
+    doi: Annotated[str, typer.Option(help="DOI, if it has one.")] = "",
+    kind: Annotated[str, typer.Option(help="Kind of publication (a word of the codebook).")] = "primary_study",
+    role: Annotated[str, typer.Option(help="Its role here (a word of the codebook).")] = "primary",
+    setting: Annotated[str, typer.Option(help="Setting (a word of the codebook).")] = "school",
+    design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
+    data: Data = None,
+) -> None:
+    """Make the folder of a new work with templates to fill in; asks for what is missing when run at a terminal."""
+    from replication.dataset import check_dataset, format_problems
+    from replication.errors import DataError
+    from replication.study.bibtex import Entry, read_entry
+    from replication.study.keys import check_key, check_text
+    from replication.study.new import NewWork, create_work
+
+    root = data or paths.data_dir()
+    dataset = check_dataset(root, []).readable
+    if dataset is None:
+        raise DataError(format_problems(check_dataset(root).problems))
+    check_key(key, root, set(dataset.works) | set(dataset.references))
+    entry = read_entry(bib) if bib else Entry("article" if kind != "book" else "book", {})
+    given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi}
+    fields = {**entry.fields, **{name: check_text(name, text) for name, text in given.items() if text}}
+    for name in ("author", "title", "year"):
+        if not fields.get(name) and sys.stdin.isatty():
+            fields[name] = check_text(name, typer.prompt(name.capitalize()))
+    words = {"kind": kind, "role": role, "setting": setting, "quantitative": "yes", "design": design}
+    folder = create_work(root, dataset, NewWork(key, Entry(entry.kind, fields), words))
+    lines = (
+        f"Made {folder} and an entry in references.bib.",
+        "Fill in the tables (each explains its columns; delete those the work does not need), then:",
+        f"  python -m replication.study check {key}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def check(
+    work: Annotated[str, typer.Argument(help="Key of a work; all when none is named.")] = "",
+    style: Annotated[
+        Literal["text", "html", "json"], typer.Option("--format", help="How to show the result.")
+    ] = "text",
+    out: Out = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Unanswered questions count as errors.")] = False,
+    data: Data = None,
+) -> int:
+    """Check one work or all: every problem, every question of plausibility, every disagreement of coders.
+
+    Exit codes: 0 nothing to mend, 1 something to mend.
+    """
+    from replication.study.checking import check_study
+    from replication.study.rendering import as_html, as_json, print_report
+
+    report = check_study(data or paths.data_dir(), work)
+    if style == "text" and out is None:
+        print_report(report)
+    else:
+        text = as_json(report) if style == "json" else as_html(report)
+        _deliver(text, out)
+    return 1 if report.errors or (strict and report.questions) else 0
+
+
+def answer(
+    work: Work,
+    rule: Annotated[str, typer.Argument(help="The question, as the check names it in brackets.")],
+    row: Annotated[str, typer.Argument(help="Id of the row it is about.")],
+    reason: Annotated[str, typer.Option(help="Why the row is right.")] = "",
+    who: Annotated[str, typer.Option(help="Who says so.")] = "",
+    data: Data = None,
+) -> None:
+    """Record why a row that raises a question is right as it stands."""
+    from replication.study.answering import record_answer
+    from replication.study.checking import check_study, work_folder
+
+    root = data or paths.data_dir()
+    record_answer(work_folder(root, work), check_study(root, work), rule, row, reason, who)
+    sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
+
+
+def convert(
+    source: Annotated[
+        str, typer.Option("--from", help="What is printed: r, partial-r, t, F, chi2, p, d, means, or, beta.")
+    ],
+    work: Annotated[str, typer.Argument(help="Key of the work to write the row to.")] = "",
+    value: Annotated[str, typer.Option(help="The statistic as printed (for means and odds ratios see below).")] = "",
+    n: Annotated[str, typer.Option(help="Persons.")] = "",
+    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, in place of n.")] = "",
+    sign: Annotated[int, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p).")] = 1,
+    n1: Annotated[str, typer.Option(help="Persons in group 1.")] = "",
+    n2: Annotated[str, typer.Option(help="Persons in group 2.")] = "",
+    mean1: Annotated[str, typer.Option(help="Mean of group 1.")] = "",
+    sd1: Annotated[str, typer.Option(help="Standard deviation of group 1.")] = "",
+    mean2: Annotated[str, typer.Option(help="Mean of group 2.")] = "",
+    sd2: Annotated[str, typer.Option(help="Standard deviation of group 2.")] = "",
+    ci_low: Annotated[str, typer.Option(help="Lower end of the odds ratio's 95 % interval.")] = "",
+    ci_high: Annotated[str, typer.Option(help="Upper end.")] = "",
+    as_r: Annotated[bool, typer.Option("--as-r", help="Read a beta as r, flagged.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Add the row to effects.csv.")] = False,
+    sample: Annotated[str, typer.Option(help="sample_id of the row.")] = "",
+    a: Annotated[str, typer.Option("--a", help="First construct, e.g. positive.")] = "",
+    b: Annotated[str, typer.Option("--b", help="Second construct, e.g. engagement.")] = "",
+    locator: Annotated[str, typer.Option(help="Page, table or section.")] = "",
+    reading: Annotated[str, typer.Option(help="Grade of reading.")] = "table",
+    data: Data = None,
+) -> None:
+    """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
+    from replication.study.converting import Given
+    from replication.study.converting import convert as converted
+    from replication.study.writing_effects import EffectPlace, write_effect
+
+    name = {"partial-r": "r", "means": ""}.get(source, source)
+    numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
+    numbers |= {"ci_low": ci_low, "ci_high": ci_high, **({name: value} if name else {})}
+    result = converted(source, Given(numbers=numbers, sign=sign, as_r=as_r))
+    lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
+    lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
+    if result.n_effective == result.n_effective:
+        lines.append(f"             as precise as an r of {result.n_effective:.0f} persons (n_effective)")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if write:
+        place = EffectPlace(work=work, sample=sample, a=a, b=b, locator=locator, reading=reading)
+        row = write_effect(data or paths.data_dir(), place, result)
+        sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: python -m replication.study check {work}\n")
+    else:
+        sys.stdout.write("Nothing is written; --write adds the row.\n")
+
+
+def preview(work: Work, out: Out = None, data: Data = None) -> None:
+    """What a work changes: findings and claims with and without it, with forest plots on a page."""
+    from replication.study.previewing import preview_html, preview_lines, preview_work
+
+    def say(line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"computing: {line}\n")
+
+    found = preview_work(data or paths.data_dir(), work, say)
+    sys.stdout.write("\n".join(preview_lines(found)) + "\n")
+    page = out or paths.cache_dir() / "previews" / f"{work}.html"
+    _deliver(preview_html(found), page)
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    """To a file, said in a line, or to standard output."""
+    from replication.provenance import write_atomic
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    write_atomic(out, text)
+    sys.stdout.write(f"The page: {out}\n")
