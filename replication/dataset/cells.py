@@ -243,6 +243,8 @@ def _formula_hint(_: str) -> str:
 def _number_hint(cell: str) -> str:
     if cell.strip().lower() in _EMPTY_WORDS:
         return "leave the cell empty when the number is unknown"
+    if re.fullmatch(r"[+-]?0?,\d+", cell):
+        return f'a decimal comma? write "{cell.replace(",", ".")}"'
     if _COMMA.fullmatch(cell):
         return f'decimal comma or thousands? write "{cell.replace(",", ".")}" or "{cell.replace(",", "")}"'
     return "only the number: no unit, stars or spaces"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -106,19 +107,19 @@ def check_effects(
     sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
     codes = None if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
     hints = _Hints(tuple(sizes))
-    pairs: dict[tuple[str, ...], int] = {}
+    pairs: dict[tuple[str, ...], tuple[int, str]] = {}
     for row in _rows(effects, *_CHECKED):
         problems += _effect_row(file, row, sizes, works, hints)
         if codes is not None:
             problems += _measure_codes(file, row, codes)
         sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
         pair = (row["sample_id"], row["statistic"], *sides[0], *sides[1])
-        if pair in pairs:
+        line, first = pairs.setdefault(pair, (row["line"], row["effect_id"]))
+        if first != row["effect_id"]:
             expected = "each pair of measures once in a sample"
-            hint = f"row {pairs[pair]} has it already; tell them apart by measure or informant, or delete one"
+            hint = f"row {line} has it already; tell them apart by measure or informant, or delete one"
             found = shown(row["effect_id"])
             problems.append(Problem(file, row["line"], "var_b", "duplicate-pair", found, expected, hint))
-        pairs.setdefault(pair, row["line"])
     return problems
 
 
@@ -136,7 +137,7 @@ def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list
     problems = []
     for row in _rows(rows, "sample_id", "scale_low", "scale_high"):
         sample, low, high = row["sample_id"], row["scale_low"], row["scale_high"]
-        if sample not in samples:
+        if sample and sample not in samples:
             found, hint = shown(sample), nearest(sample, samples)
             problems.append(Problem(file, row["line"], "sample_id", "unknown-sample", found, "a sample_id", hint))
         if low >= high:
@@ -205,11 +206,11 @@ def _effect_row(
         problems.append(Problem(file, row["line"], column, rule, shown(found), expected, hint))
 
     sample, value, n = row["sample_id"], row["value"], row["n"]
-    if sample not in sizes:
+    if sample and sample not in sizes:
         say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", hints.nearest(sample))
-    elif n > sizes[sample]:
+    elif sample and n > sizes[sample]:
         say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
-    if row["statistic"] in _BOUNDED and not -1 <= value <= 1:
+    if row["statistic"] in _BOUNDED and not math.isnan(value) and not -1 <= value <= 1:
         say("value", "range", row["value_text"], "a correlation between -1 and 1", "is the decimal point missing?")
     if row["n_effective"] > n:
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")

@@ -44,6 +44,10 @@ _SAMPLE_COLUMNS = [
 ]
 
 
+_SPARED = ("informant_a", "informant_b", "design", "reading", "since", "note", "flags", "source", "locator")
+"""Columns whose errors leave a row readable: nothing is computed from them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The result of a check: every problem, and the dataset when none of them is an error.
@@ -172,7 +176,8 @@ def _check_tables(folder: Folder) -> None:
     unusable = {p.file for p in errors if p.row <= 1}
     bad: dict[str, set[int]] = {}
     for problem in errors:
-        bad.setdefault(problem.file, set()).add(problem.row)
+        if problem.column not in _SPARED:
+            bad.setdefault(problem.file, set()).add(problem.row)
     for name, frames in folder.every.items():
         usable = {file: frame for file, frame in frames.items() if file not in unusable}
         folder.every[name] = usable
@@ -198,7 +203,7 @@ def _without(frame: pd.DataFrame, lines: set[int]) -> pd.DataFrame:
 def _cross_check(folder: Folder) -> None:
     frames = {
         name: {file: frame for file, frame in found.items() if _asked(folder, file)}
-        for name, found in folder.frames.items()
+        for name, found in folder.every.items()
     }
     for name, column in (("effects.csv", "effect_id"), ("samples.csv", "sample_id"), ("claims.csv", "claim_id")):
         found = checking.check_unique(folder.every.get(name, {}).items(), column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def print_report(report: CheckReport) -> None:
         work = first.problem.file.partition("/")[0]
         sys.stdout.write(
             "If the source really says so, record why, for example:\n"
-            f"  python -m replication.study answer {work} {first.problem.rule} {first.suspicion.rows[0]} "
+            f"  python -m replication.study answer {work} {first.problem.rule} {shlex.quote(first.suspicion.rows[0])} "
             '--reason "…" --who "your name"\n'
         )
 

@@ -101,10 +101,14 @@ def _words(column: Column, vocabulary: Vocabulary) -> str:
 
 def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:
     yield f"{table.meaning} Delete this file if the work has none."
+    told: dict[str, str] = {}
     for name in header:
         column = table.by_name[name]
         must = " (must be filled)" if column.required else ""
-        words = f". One of: {_words(column, vocabulary)}" if column.vocabulary else ""
+        words = ""
+        if column.vocabulary:
+            first = told.setdefault(column.vocabulary, name)
+            words = f". One of: {_words(column, vocabulary)}" if first == name else f". The words of {first}"
         yield from textwrap.wrap(f"{name}{must}: {column.meaning}{words}", 150, subsequent_indent="    ")
     others = [name for name in table.by_name if name not in header]
     if others:

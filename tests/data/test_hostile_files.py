@@ -31,7 +31,7 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
     "a decimal comma": (
         changed(",.35,", ',"0,35",'),
         'row 2, column value: found "0,35"; expected a number with a decimal point [number] → '
-        'decimal comma or thousands? write "0.35"',
+        'a decimal comma? write "0.35"',
     ),
     "NaN as a word": (changed(",.35,", ",NaN,"), "leave the cell empty when the number is unknown"),
     "N/A as a word": (changed(",.35,", ",n/a,"), "leave the cell empty when the number is unknown"),

@@ -30,8 +30,8 @@ def descriptive_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[
         mean = parse_printed(row["mean"]) if row["mean"] else None
         sd = parse_printed(row["sd"]) if row["sd"] else None
         if mean is not None:
-            yield from _mean(place, row, mean)
-            yield from _grim(place, row, mean)
+            outside = list(_mean(place, row, mean))
+            yield from outside or _grim(place, row, mean)
         if sd is not None:
             yield from _spread(place, row, mean, sd)
 

@@ -38,7 +38,8 @@ def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
     means = dataset.table("descriptives.csv").groupby("sample_id")
     for sample, rows in effects.groupby("sample_id", sort=False):
         given = {f"n {n:g} in effects.csv": n for n in rows["n"].unique()}
-        given[f"n {sizes[sample]:g} in samples.csv"] = sizes[sample]
+        size = sizes.get(sample, math.nan)  # the sample itself may have an error
+        given[f"n {size:g} in samples.csv"] = size
         if sample in means.groups:
             given |= {f"n {n:g} in descriptives.csv": n for n in means.get_group(sample)["n"].unique()}
         numbers = [n for n in given.values() if not math.isnan(n)]

@@ -49,8 +49,8 @@ def check_p(place: Place, value: str, n: float, p: str, text: str) -> Iterator[S
     if printed.low <= largest and printed.high >= smallest / 2:
         return
     middle = _p_of(abs(parse_printed(value).value), n)
-    shown_p = f"{middle:.3f}" if middle >= 0.0005 else "below .001"
-    expected = f"a p near {shown_p} for a correlation of {value} and n {n:g}"
+    shown_p = f"near {middle:.3f}" if middle >= 0.0005 else "below .001"
+    expected = f"a p {shown_p} for a correlation of {value} and n {n:g}"
     yield Suspicion.about(place, "p", "p", f"p {printed.text}", expected, "is n, the value or p that of another row?")
 
 
