@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONWARNINGS ?=
 
 .PHONY: report test check lint simulation benchmark clean
 
@@ -10,7 +9,7 @@ report: $(VENV)/ready
 	$(BIN)/python -m replication.run
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: lint test
 
@@ -23,7 +22,7 @@ simulation: $(VENV)/ready
 	$(BIN)/python -m pytest -m simulation
 
 benchmark: $(VENV)/ready
-	$(BIN)/python -m benchmarks
+	for topic in random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
