@@ -13,6 +13,8 @@ __all__ = [
     "DELETED",
     "OPENMX",
     "OPENMX_HESSIAN",
+    "OPTIMISED",
+    "PROFILE",
     "SAME",
     "STOPPED_EARLY",
     "TAIL",
@@ -38,6 +40,10 @@ TAIL = Tolerance(1e-8, 1e-300, "p values: a relative error in the statistic grow
 SAME = Tolerance(1e-10, 1e-13, "the same formula along another path of our own code", 7e-13)
 OPENMX = Tolerance(1e-5, 1e-6, "OpenMx ends a search when -2 log likelihood stops moving in its ninth digit", 2e-6)
 OPENMX_HESSIAN = Tolerance(1e-4, 1e-5, "standard errors from OpenMx's numerical second derivatives", 3e-5)
+OPTIMISED = Tolerance(
+    1e-6, 1e-6, "several variances: metafor's optimisers stop where the likelihood is flat, at half its digits", 6.3e-7
+)
+PROFILE = Tolerance(1e-8, 1e-11, "interval ends: a root search around metafor's own search for the other variances", 2.4e-9)
 STOPPED_EARLY = Tolerance(
     5e-3, 1e-3, "metafor's defaults stop an iteration at an absolute change of 1e-5 or 1.2e-4 in tau2", 3.7e-3
 )

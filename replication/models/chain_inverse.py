@@ -70,7 +70,7 @@ def chain_inverse(chain: Chain, row: int | None, theta: Numbers) -> ChainInverse
 def _apply(diagonal: Numbers, factors: Sequence[_Factor], column: Numbers) -> Numbers:
     if not factors:
         return column / diagonal
-    rest = column.astype(np.result_type(column, diagonal, *(factor.q for factor in factors)))
+    rest = column.astype(np.result_type(column, diagonal, *(factor.gain for factor in factors)))
     total = np.zeros_like(rest)
     for factor in reversed(factors):
         term = factor.term

@@ -28,7 +28,14 @@ from replication.models.literals import RobustKind
 from replication.models.weighted import orthonormal
 from replication.models.working_model import WorkingModel
 
-__all__ = ["ClusterMoments", "cluster_moments", "expected_covariance", "satterthwaite_df", "wishart_df"]
+__all__ = [
+    "ClusterMoments",
+    "cluster_moments",
+    "expected_covariance",
+    "satterthwaite_df",
+    "true_covariance",
+    "wishart_df",
+]
 
 # Residual directions with less than this share of a cluster's variance are taken up by the coefficients.
 NO_RESIDUAL = 1e-12
@@ -101,6 +108,12 @@ def expected_covariance(moments: ClusterMoments, C: Array) -> Array:
     T = (C @ moments.to_beta).T
     F = moments.F @ T
     return np.asarray(T.T @ moments.U.sum(0) @ T + np.einsum("mai,ab,mbj->ij", F, moments.Psi, F))
+
+
+def true_covariance(moments: ClusterMoments) -> Array:
+    """The covariance `(p, p)` of the coefficients beta under the working model."""
+    p = len(moments.gamma)
+    return np.asarray(moments.to_beta @ moments.Psi[:p, :p] @ moments.to_beta.T)
 
 
 def satterthwaite_df(moments: ClusterMoments, C: Array) -> Array:

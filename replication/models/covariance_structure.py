@@ -31,6 +31,9 @@ __all__ = ["Chain", "CovarianceStructure", "CrossedColumns", "Term", "covariance
 # Rows in a piece: its few arrays of 8 or 16 bytes a row stay in a cache of a megabyte.
 PIECE = 2**14
 
+# Entries up to which crossed columns are dense: sparse matrices cost more to handle than they save.
+DENSE = 500_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
@@ -61,12 +64,14 @@ class Chain:
 class CrossedColumns:
     """The levels outside the chain: indicator columns `Z (k, r)` and the component `owner (r,)` of each column.
 
-    Columns that share no cluster of the chain stay in separate blocks: `block (r,)` numbers them.
+    Z is dense while small. Columns that share no cluster of the chain stay in separate blocks: `block (r,)` numbers
+    them. `groups` are the indicator matrices `(k, m)` of the chain's terms.
     """
 
-    Z: sparse.csr_array
+    Z: Array | sparse.csr_array
     owner: Codes
     block: Codes
+    groups: tuple[sparse.csr_array, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,8 +208,10 @@ def _crossed_columns(
         clusters = np.arange(k)
     touched = sparse.csr_array(_indicator(clusters, int(clusters.max()) + 1).T @ Z)
     block = sparse.csgraph.connected_components(touched.T @ touched, directed=False)[1]
-    rotated = Z if rotation is None else sparse.csr_array(rotation @ Z)
-    return CrossedColumns(sparse.csr_array(rotated), owner, np.asarray(block, dtype=np.intp))
+    rotated = sparse.csr_array(Z if rotation is None else rotation @ Z)
+    groups = tuple(_indicator(term.codes, term.size) for term in terms)
+    columns = rotated.toarray() if k * len(owner) <= DENSE else rotated
+    return CrossedColumns(columns, owner, np.asarray(block, dtype=np.intp), groups)
 
 
 def _indicator(codes: Codes, size: int) -> sparse.csr_array:

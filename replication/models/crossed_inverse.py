@@ -11,8 +11,10 @@ r counts the levels of the smaller ones. No `k x k` matrix is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from replication.models.chain_inverse import ChainInverse, chain_inverse, group_diagonal, row_diagonal
@@ -28,14 +30,19 @@ __all__ = [
     "component_sums",
     "component_trace",
     "invert",
+    "multiply",
 ]
+
+
+# Dense while small, sparse beyond.
+Matrix = NDArray[Any] | sparse.csr_array | sparse.csc_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Woodbury:
-    NZ: sparse.csr_array
-    C: sparse.csr_array
-    R: sparse.csr_array
+    NZ: Matrix
+    C: Matrix
+    R: Matrix
     log_determinant: float
 
 
@@ -44,6 +51,7 @@ class Inverse:
     """`M^-1` at given variances: a chain a piece and, with crossed factors, the Woodbury part of the only piece."""
 
     structure: CovarianceStructure
+    dtype: np.dtype[Any]
     chains: tuple[ChainInverse, ...]
     woodbury: _Woodbury | None
 
@@ -56,7 +64,7 @@ class Inverse:
 
     def apply(self, columns: Numbers) -> Numbers:
         """`M^-1` times each row of `columns (c, k)`."""
-        plain = np.empty(columns.shape, dtype=np.result_type(columns, self.chains[0].diagonal))
+        plain = np.empty(columns.shape, dtype=np.result_type(columns, self.dtype))
         for inverse in self.chains:
             start, stop = inverse.chain.start, inverse.chain.stop
             plain[:, start:stop] = inverse.apply(columns[:, start:stop])
@@ -70,7 +78,24 @@ def invert(structure: CovarianceStructure, theta: Numbers) -> Inverse:
     """The inverse of `M` at the variances `theta (q,)`."""
     chains = tuple(chain_inverse(chain, structure.row, theta) for chain in structure.chains)
     crossed = structure.crossed
-    return Inverse(structure, chains, None if crossed is None else _woodbury(chains[0], crossed, theta[crossed.owner]))
+    woodbury = None if crossed is None else _woodbury(chains[0], crossed, theta[crossed.owner])
+    return Inverse(structure, theta.dtype, chains, woodbury)
+
+
+def multiply(structure: CovarianceStructure, theta: Numbers, column: Numbers) -> Numbers:
+    """`M a (k,)` at the variances `theta (q,)`: what the inverse must undo."""
+    parts = []
+    for chain in structure.chains:
+        part = column[chain.start : chain.stop]
+        total = chain.base * part
+        for term in (term for term in chain.terms if term.component is None):
+            total = total + term.weight * term.vector * group_sum(term.vector * part, term.codes, term.size)[term.codes]
+        parts.append(total)
+    product = np.concatenate(parts)
+    for component in range(structure.components):
+        sums = component_sums(structure, component, column)
+        product = product + theta[component] * component_spread(structure, component, sums)
+    return product
 
 
 def component_groups(structure: CovarianceStructure, level: Level) -> Codes:
@@ -110,7 +135,7 @@ def component_trace(inverse: Inverse, component: int) -> Numbers:
     if inverse.woodbury is None:
         return np.asarray(total)
     F = _coupling(inverse, component)
-    return np.asarray(total - inverse.woodbury.R.multiply(F.T @ F).sum())
+    return np.asarray(total - _entry_products(inverse.woodbury.R, F.T @ F).sum())
 
 
 def component_diagonal(inverse: Inverse, component: int) -> Numbers:
@@ -119,7 +144,7 @@ def component_diagonal(inverse: Inverse, component: int) -> Numbers:
     if inverse.woodbury is None:
         return plain
     F = _coupling(inverse, component)
-    return np.asarray(plain - np.asarray((F @ inverse.woodbury.R).multiply(F).sum(axis=1)).ravel())
+    return np.asarray(plain - np.asarray(_entry_products(F @ inverse.woodbury.R, F).sum(axis=1)).ravel())
 
 
 def _term(chain: Chain, component: int) -> Term:
@@ -130,10 +155,11 @@ def _in_chain(structure: CovarianceStructure, component: int) -> bool:
     return any(term.component == component for term in structure.chains[0].terms)
 
 
-def _own_columns(structure: CovarianceStructure, component: int) -> sparse.csr_array:
+def _own_columns(structure: CovarianceStructure, component: int) -> Matrix:
     crossed = structure.crossed
     assert crossed is not None
-    return sparse.csr_array(crossed.Z[:, np.flatnonzero(crossed.owner == component)])
+    own: Matrix = crossed.Z[:, np.flatnonzero(crossed.owner == component)]
+    return own
 
 
 def _chain_diagonal(inverse: Inverse, component: int) -> Numbers:
@@ -147,36 +173,49 @@ def _chain_diagonal(inverse: Inverse, component: int) -> Numbers:
     return np.asarray(inverse.woodbury.C.diagonal()[own])
 
 
-def _coupling(inverse: Inverse, component: int) -> sparse.csr_array:
-    """`Z_l' N^-1 Z (m, r)`, sparse."""
+def _coupling(inverse: Inverse, component: int) -> Matrix:
+    """`Z_l' N^-1 Z (m, r)`."""
     structure, woodbury = inverse.structure, inverse.woodbury
     assert woodbury is not None and structure.crossed is not None
     if component in (structure.row, -1):
         return woodbury.NZ
+    coupling: Matrix
     if _in_chain(structure, component):
-        term = _term(structure.chains[0], component)
-        return sparse.csr_array(_spreading(term.vector, term.codes, term.size).T @ woodbury.NZ)
-    return sparse.csr_array(woodbury.C[np.flatnonzero(structure.crossed.owner == component)])
+        terms = structure.chains[0].terms
+        at = next(i for i, term in enumerate(terms) if term.component == component)
+        coupling = structure.crossed.groups[at].T @ _scaled(terms[at].vector, woodbury.NZ)
+    else:
+        coupling = woodbury.C[np.flatnonzero(structure.crossed.owner == component)]
+    return coupling
 
 
-def _spreading(vector: Numbers, codes: Codes, size: int) -> sparse.csr_array:
-    k = len(codes)
-    return sparse.csr_array((vector, codes, np.arange(k + 1)), shape=(k, size))
+def _scaled(factors: Numbers, rows: Matrix) -> Matrix:
+    """Each row times its factor."""
+    if isinstance(rows, np.ndarray):
+        return np.asarray(factors[:, None] * rows)
+    return sparse.csr_array(sparse.diags_array(factors) @ rows)
+
+
+def _entry_products(a: Matrix, b: Matrix) -> Matrix:
+    return a * b if isinstance(a, np.ndarray) else sparse.csr_array(a.multiply(b))
 
 
 def _woodbury(chain: ChainInverse, crossed: CrossedColumns, variances: Numbers) -> _Woodbury:
     Z = crossed.Z
-    NZ = sparse.diags_array(1.0 / chain.diagonal) @ Z
-    for factor in chain.factors:
-        Q = _spreading(factor.q, factor.term.codes, factor.term.size)
-        NZ = NZ - Q @ (sparse.diags_array(factor.kappa) @ (Q.T @ Z))
-    NZ = sparse.csr_array(NZ)
-    C = sparse.csr_array(Z.T @ NZ)
-    R, log_determinant = _core(C, crossed.block, variances)
-    return _Woodbury(NZ, C, R, log_determinant)
+    NZ = _scaled(1.0 / chain.diagonal, Z)
+    for factor, groups in zip(chain.factors, crossed.groups, strict=True):
+        sums = groups.T @ _scaled(factor.q, Z)
+        NZ = NZ - _scaled(factor.q, groups @ _scaled(factor.kappa, sums))
+    C = Z.T @ NZ
+    if isinstance(C, np.ndarray):
+        middle = np.eye(len(variances)) + C * variances
+        R = variances[:, None] * np.linalg.inv(middle)
+        return _Woodbury(NZ, C, R, float(np.linalg.slogdet(middle)[1]))
+    R, log_determinant = _sparse_core(sparse.csr_array(C), crossed.block, variances)
+    return _Woodbury(NZ, sparse.csr_array(C), R, log_determinant)
 
 
-def _core(C: sparse.csr_array, block: Codes, variances: Numbers) -> tuple[sparse.csr_array, float]:
+def _sparse_core(C: sparse.csr_array, block: Codes, variances: Numbers) -> tuple[sparse.csr_array, float]:
     """`R = T (I + C T)^-1` block by block, and the log determinant of `I + C T`."""
     r = len(block)
     log_determinant = 0.0

@@ -31,6 +31,9 @@ __all__ = ["MultilevelData", "MultilevelOptions", "fit_multilevel", "likelihood_
 # Below this many rows times levels every corner of the variance space is tried as a start, not only the middle.
 MANY = 20_000
 
+# Relative error of the inverse covariance above which a fit carries a note.
+UNSAFE = 1e-7
+
 
 @dataclass(frozen=True, slots=True)
 class MultilevelOptions:
@@ -65,6 +68,7 @@ class _Estimate:
     solution: Solution
     defined: NDArray[np.bool_]
     se: Array
+    inversion_error: float
 
 
 def fit_multilevel(
@@ -163,7 +167,13 @@ def _fit(
     k, p = effects.x.shape
     levels, confounded = merge_confounded(build_levels(factors, k, options.structure, options.rows), options.rows)
     data = MultilevelData(effects, V, factors, levels, np.zeros(len(levels)), options)
-    estimate = _estimate(data)
+    try:
+        estimate = _estimate(data)
+    except np.linalg.LinAlgError:
+        raise ModelError(
+            "the covariance matrix cannot be inverted: effects differ far more than their sampling variances allow; "
+            "check the units of V, or include the level of single rows (rows='effect')."
+        ) from None
     theta = estimate.peak.slope.theta * estimate.likelihood.scale**2
     data = MultilevelData(effects, V, factors, levels, theta, options)
     T, scale = estimate.likelihood.basis.to_beta, estimate.likelihood.scale
@@ -203,7 +213,8 @@ def _estimate(data: MultilevelData) -> _Estimate:
         information = likelihood.observed_information(theta, free)
         if np.linalg.eigvalsh(information)[0] > 1e-10 * np.trace(information):
             se[free] = np.sqrt(np.diag(np.linalg.inv(information))) * likelihood.scale**2
-    return _Estimate(likelihood, peak, likelihood.solve(theta), defined, se)
+    solution = likelihood.solve(theta)
+    return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
 
 
 def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int) -> Peak:
@@ -259,6 +270,12 @@ def _notes(levels: tuple[Level, ...], theta: Array, estimate: _Estimate) -> tupl
         elif np.isnan(estimate.se[i]):
             message = f"the likelihood is flat around the variance of {level.name}: other values fit as well."
             notes.append(Note("flat", message))
+    if estimate.inversion_error > UNSAFE:
+        message = (
+            "the variances dwarf the sampling variances so much that few digits are right; check the units of V, or "
+            "include the level of single rows (rows='effect')."
+        )
+        notes.append(Note("ill-conditioned", message))
     if not estimate.peak.converged:
         message = f"the search for the variances did not settle in {estimate.peak.steps} steps; compare ML and REML."
         notes.append(Note("not-converged", message))

@@ -22,6 +22,7 @@ from replication.models.crossed_inverse import (
     component_sums,
     component_trace,
     invert,
+    multiply,
 )
 from replication.models.fit import Array
 from replication.models.grouping import Numbers, inner
@@ -81,6 +82,11 @@ class MultilevelLikelihood:
         gamma = M @ inner(self.x, Wy[None])[:, 0]
         Py = Wy - np.einsum("p,pk->k", gamma, Wx)
         return Solution(inverse, gamma, M, Wx, Py, float(_square(self.y, Py).real))
+
+    def inversion_error(self, theta: Array, solution: Solution) -> float:
+        """How far `M M^-1 x` is from the design x, relative to it: a check on everything that rests on `M^-1`."""
+        back = np.stack([multiply(self.structure, theta, row) for row in solution.Wx])
+        return float(np.abs(back - self.x).max() / np.abs(self.x).max())
 
     def value(self, solution: Solution) -> float:
         """The log-likelihood on the scale of the data."""

@@ -42,8 +42,9 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
     fit : any fit with variance components
     x_new : (n, p)
     level : confidence level, the fit's own by default
-    method : degrees of freedom of the prediction interval: those of the fit's test (normal for z), or riley,
-        k - p - 1 whatever the test. It adds the variance components to the variance of the mean
+    method : degrees of freedom of the prediction interval: those of the fit's test (normal for z, Satterthwaite's
+        of the row for cluster-robust fits), or riley, k - p - 1 whatever the test. It adds the variance components to
+        the variance of the mean
 
     Source: Riley, Higgins & Deeks (2011); Partlett & Riley (2017) for Knapp-Hartung.
 
@@ -59,15 +60,15 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
     level = check_level(fit.level if level is None else level)
     mean = x @ fit.beta
     variance = np.maximum(np.vecdot(x @ fit.vcov, x), 0.0)
-    df = float(fit.df.min())
-    spread = _between_variance(fit, df if method == "test" else float(fit.k - len(fit.names) - 1))
+    df = contrast_df(fit, x)
+    spread = _between_variance(fit, df if method == "test" else np.full(len(x), float(fit.k - len(fit.names) - 1)))
     return Prediction(
         x,
         mean,
         np.sqrt(variance),
         _around(mean, _quantile(level, df) * np.sqrt(variance)),
         _around(mean, _quantile(level, spread.df) * np.sqrt(variance + spread.variance)),
-        np.full(len(x), df),
+        df,
         level,
         spread.reason,
     )
@@ -95,21 +96,25 @@ class _Spread:
     """Variance of true effects and the degrees of freedom to use with it; NaN with a reason where there is none."""
 
     variance: float
-    df: float
+    df: Array
     reason: str = ""
 
 
-def _between_variance(fit: Fit, df: float) -> _Spread:
+def _between_variance(fit: Fit, df: Array) -> _Spread:
     nan = float("nan")
     if fit.method.get("tau2") == "EE":
         return _Spread(nan, df, "a common-effect model says nothing about how true effects differ")
-    if df < 1:
-        return _Spread(nan, nan, f"{fit.k} effects leave no degrees of freedom for a prediction interval")
-    return _Spread(float(sum(component.estimate for component in fit.components)), df)
+    total = float(sum(component.estimate for component in fit.components))
+    if np.isnan(total):
+        return _Spread(nan, df, "a variance component is not defined; see the notes of the fit")
+    if (df < 1).any():
+        reason = f"{fit.k} effects leave no degrees of freedom for a prediction interval"
+        return _Spread(total, np.where(df < 1, nan, df), reason)
+    return _Spread(total, df)
 
 
-def _quantile(level: float, df: float) -> float:
-    return float(stats.t.ppf(0.5 + 0.5 * level, df))
+def _quantile(level: float, df: Array) -> Array:
+    return np.asarray(stats.t.ppf(0.5 + 0.5 * level, df))
 
 
 def _around(centre: Array, half: Array) -> Array:

@@ -15,6 +15,7 @@ from replication.models.cluster_moments import (
     cluster_moments,
     expected_covariance,
     satterthwaite_df,
+    true_covariance,
     wishart_df,
 )
 from replication.models.fit import Array, Fit, Note
@@ -24,8 +25,12 @@ from replication.models.working_model import cluster_codes, working_model
 
 __all__ = ["RobustData", "WaldTest", "contrast_df", "robust", "wald_test"]
 
-# A robust variance this small beside the model's own is none: the coefficient rests on a single cluster.
-NO_VARIANCE = 1e-10
+# Expected share of the true variance below which a robust variance is none (NONE; LITTLE for CR2, which should reach
+# all of it), and below which a CR2 variance gets a note.
+NONE, LITTLE, ENOUGH = 1e-10, 0.1, 0.99
+
+# A correlation matrix of constraints with a smaller eigenvalue has lost rank.
+LOW_RANK = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +93,7 @@ def robust(
     model = working_model(fit, weights)
     codes = cluster_codes(model, clusters)
     moments = cluster_moments(model, codes, kind)
-    vcov, notes = _without_empty(fit, moments)
+    vcov, notes = _without_empty(fit, moments, kind)
     m, p = int(codes.max()) + 1, len(fit.names)
     reweighted = {} if weights is None else {"weights": "as given"}
     return replace(
@@ -140,12 +145,17 @@ def wald_test(
         raise ModelError(f"values must be {len(C)} numbers, one a constraint.")
     V = C @ fit.vcov @ C.T
     if not np.isfinite(V).all():
-        reason = "the covariance of these coefficients is not defined; see the notes of the fit"
-        return WaldTest(float("nan"), len(C), float("nan"), float("nan"), "none", reason)
-    if np.linalg.matrix_rank(V, hermitian=True) < len(C):
-        reason = f"{len(C)} constraints, but their covariance has a lower rank: too few clusters; test fewer at a time"
-        return WaldTest(float("nan"), len(C), float("nan"), float("nan"), "none", reason)
-    return _wald(fit, C, float(gap @ np.linalg.solve(V, gap)))
+        return _undefined(len(C), "the covariance of these coefficients is not defined; see the notes of the fit")
+    scale = np.sqrt(np.diag(V))
+    if not scale.all() or np.linalg.eigvalsh(V / np.outer(scale, scale))[0] < LOW_RANK:
+        return _undefined(len(C), "the covariance of the constraints has too low a rank (few clusters); test fewer")
+    z = gap / scale
+    return _wald(fit, C / scale[:, None], float(z @ np.linalg.solve(V / np.outer(scale, scale), z)))
+
+
+def _undefined(q: int, reason: str) -> WaldTest:
+    nan = float("nan")
+    return WaldTest(nan, q, nan, nan, "none", reason)
 
 
 def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
@@ -196,16 +206,30 @@ def _degrees_of_freedom(moments: ClusterMoments, vcov: Array, df: RobustDf) -> A
     return np.where(np.isnan(np.diag(vcov)) | (values <= 0), np.nan, values)
 
 
-def _without_empty(fit: Fit, moments: ClusterMoments) -> tuple[Array, tuple[Note, ...]]:
-    """The robust covariance, NaN for coefficients without any, with a note."""
+def _without_empty(fit: Fit, moments: ClusterMoments, kind: RobustKind) -> tuple[Array, tuple[Note, ...]]:
+    """The robust covariance, NaN for coefficients that single clusters determine, with notes.
+
+    What clusters can say about a coefficient is the expected robust variance beside the true one, under the working
+    model. CR2 makes them equal unless the coefficients take up whole directions of a cluster.
+    """
     vcov = moments.vcov
-    empty = np.diag(expected_covariance(moments, np.eye(len(vcov)))) <= NO_VARIANCE * np.diag(fit.vcov)
-    if not empty.any():
-        return vcov, ()
+    every = np.eye(len(vcov))
+    share = np.diag(expected_covariance(moments, every)) / np.diag(true_covariance(moments))
+    empty = share < (LITTLE if kind == "CR2" else NONE)
+    short = (share < ENOUGH) & ~empty if kind == "CR2" else np.zeros_like(empty)
     vcov[empty] = vcov[:, empty] = np.nan
-    names = ", ".join(name for name, none in zip(fit.names, empty, strict=True) if none)
-    message = f"{names}: rests on a single cluster, so clusters say nothing about its error; no standard error."
-    return vcov, (Note("single-cluster", message),)
+    notes = []
+    if empty.any():
+        names = ", ".join(name for name, none in zip(fit.names, empty, strict=True) if none)
+        message = f"{names}: determined by single clusters, so clusters say nothing about the error; no standard error."
+        notes.append(Note("single-cluster", message))
+    for name, part in zip(np.array(fit.names)[short], share[short], strict=True):
+        message = (
+            f"{name}: single clusters determine it in part; the CR2 variance is expected to be {100 * part:.0f} % of "
+            "the true one."
+        )
+        notes.append(Note("single-cluster", message))
+    return vcov, tuple(notes)
 
 
 def _few_clusters(m: int, p: int) -> tuple[Note, ...]:

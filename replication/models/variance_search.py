@@ -12,6 +12,7 @@ Two ideas:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -99,14 +100,36 @@ def _lacking(likelihood: Likelihood, here: Slope, free: NDArray[np.intp]) -> Arr
 
 
 def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
-    """The step along the variances `free`, by the corrected information where that has a peak ahead."""
-    block = np.ix_(free, free)
-    values, vectors = np.linalg.eigh((here.information + lacking)[block])
-    if values[0] <= 0:
-        values, vectors = np.linalg.eigh(here.information[block])
+    """The step along the variances `free` to the top of the quadratic model, no variance going below 0.
+
+    The corrected information is used where it has a peak ahead. If the top lies past an edge, every choice of
+    variances to put at 0 is tried: there are few.
+    """
+    information = here.information + lacking
+    if np.linalg.eigvalsh(information[np.ix_(free, free)])[0] <= 0:
+        information = here.information
+    best, height = np.zeros_like(here.theta), 0.0
+    for size in range(len(free) + 1):
+        for held in combinations(free.tolist(), size):
+            moving = np.array([i for i in free if i not in held], dtype=np.intp)
+            step = _face_step(here, information, moving, np.array(held, dtype=np.intp))
+            gain = float(here.gradient @ step - 0.5 * step @ information @ step)
+            if (here.theta + step >= 0.0).all() and gain > height:
+                best, height = step, gain
+        if height > 0.0:
+            break
+    return best
+
+
+def _face_step(here: Slope, information: Array, moving: NDArray[np.intp], held: NDArray[np.intp]) -> Array:
+    """To the top of the quadratic model over `moving`, with the variances `held` put at 0."""
     step = np.zeros_like(here.theta)
-    if values[-1] > 0:
-        step[free] = vectors @ ((vectors.T @ here.gradient[free]) / np.maximum(values, 1e-12 * values[-1]))
+    step[held] = -here.theta[held]
+    if len(moving):
+        values, vectors = np.linalg.eigh(information[np.ix_(moving, moving)])
+        slope = here.gradient[moving] - information[np.ix_(moving, held)] @ step[held]
+        if values[-1] > 0:
+            step[moving] = vectors @ ((vectors.T @ slope) / np.maximum(values, 1e-12 * values[-1]))
     return step
 
 
@@ -117,7 +140,10 @@ def _try_step(likelihood: Likelihood, here: Slope, step: Array) -> Slope | None:
         theta = np.maximum(here.theta + step * 0.5**halving, 0.0)
         if np.array_equal(theta, here.theta):
             return here if halving == 0 else None
-        ahead = likelihood.slope(theta)
+        try:
+            ahead = likelihood.slope(theta)
+        except np.linalg.LinAlgError:
+            continue
         if ahead.value >= here.value - slack:
             return ahead
     return None
