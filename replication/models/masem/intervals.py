@@ -4,7 +4,8 @@ chi-square cutoff when everything else is chosen best (Neale & Miller 1997). The
 smooth function of parameters, such as an indirect effect. Unlike Wald intervals they need not be symmetric and do not
 depend on how the model is parameterized.
 
-Each end solves `grad F = lambda grad g, F = F_min + cutoff` by Newton steps; where these fail, by SLSQP.
+Each end solves `grad F = lambda grad g, F = F_min + cutoff` by Newton steps; where these fail, by SLSQP. Where the
+quantity has a peak of its own inside the region (a residual variance cannot exceed 1), that peak is the end.
 """
 
 from __future__ import annotations
@@ -74,11 +75,25 @@ def _end(problem: _Problem, here: Jet, free: Free, sign: float) -> float:
     theta = problem.minimum.theta.copy()
     theta[free] += length * direction
     found = _newton(problem, theta, free, sign, float(length))
-    if found is None:
-        found = _slsqp(problem, theta, free, sign)
-    if found is None or sign * (found - here.value) < 0:
-        return float("nan")
-    return found
+    if found is not None and sign * (found - here.value) >= 0:
+        return found
+    others = [_slsqp(problem, start, free, sign) for start in _starts(problem, here, theta, free, sign)]
+    reached = [value for value in others if value is not None and sign * (value - here.value) >= 0]
+    return sign * max(sign * value for value in reached) if reached else float("nan")
+
+
+def _starts(problem: _Problem, here: Jet, theta: Array, free: Free, sign: float) -> list[Array]:
+    """The point Newton started from, the estimates, and both ways along which the quantity curves most."""
+    root = np.linalg.inv(np.linalg.cholesky(problem.metric)).T
+    curved = sign * root.T @ here.hessian[np.ix_(free, free)] @ root
+    steepest = root @ np.linalg.eigh(curved)[1][:, -1]
+    reach = np.sqrt(2.0 * (problem.cutoff - problem.minimum.at.value))
+    starts = [theta, problem.minimum.theta]
+    for way in (-reach, reach):
+        start = problem.minimum.theta.copy()
+        start[free] += way * steepest
+        starts.append(start)
+    return starts
 
 
 def _newton(problem: _Problem, theta: Array, free: Free, sign: float, multiplier: float) -> float | None:
@@ -146,5 +161,17 @@ def _slsqp(problem: _Problem, start: Array, free: Free, sign: float) -> float | 
         method="SLSQP",
         options={"ftol": 1e-13, "maxiter": 500},
     )
-    on_cutoff = abs(room(result.x)[0]) < 1e-5
-    return float(problem.target(full(result.x)).value) if result.success and on_cutoff else None
+    found = float(problem.target(full(result.x)).value)
+    if result.success and abs(room(result.x)[0]) < 1e-5:
+        return found
+    return found if room(result.x)[0] > 0 and _flat(problem, full(result.x), free) else None
+
+
+def _flat(problem: _Problem, theta: Array, free: Free) -> bool:
+    """Whether the quantity has its own peak at `theta`: no slope left against the one at the estimates."""
+
+    def steepness(at: Array) -> float:
+        slope = problem.target(at).gradient[free]
+        return float(slope @ np.linalg.solve(problem.metric, slope))
+
+    return steepness(theta) < 1e-8 * steepness(problem.minimum.theta)

@@ -250,7 +250,8 @@ def _components(names: Sequence[str], minimum: Minimum, vcov: Array, m: int, lev
         if "," in name:
             interval = Interval(estimate - crit * se, estimate + crit * se, level, "wald")
         else:
-            reach = np.exp(crit * se / estimate)
+            with np.errstate(over="ignore"):
+                reach = np.exp(crit * se / estimate)
             reason = "" if np.isfinite(se) else "no standard error on the bound"
             interval = Interval(estimate / reach, estimate * reach, level, "wald, log scale", reason)
         found.append(Component(name, estimate, se, interval, held))
