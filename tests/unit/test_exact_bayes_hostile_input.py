@@ -71,6 +71,7 @@ def three(**options: object) -> ExactPosterior:
         (lambda: two(x=np.eye(4)).average([1.0]), ("`at` needs 4 numbers",)),
         (lambda: two().effect(9), ("row 9",)),
         (lambda: two(coefficients=StudentT(0.0, 1.0, df=3.0)).log_density(0.1), ("Normal",)),
+        (lambda: two(x=np.eye(4), coefficients=StudentT(0.0, 1.0, df=3.0)), ("5 sds", "Normal")),
     ],
 )
 def test_errors_say_what_was_found_and_what_to_do(make: Callable[[], object], words: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ from replication.models.bayes.priors import (
     InverseGamma,
     Normal,
     PositivePrior,
+    StudentT,
     Table,
     Uniform,
 )
@@ -114,6 +115,16 @@ def test_three_levels_collapse_to_two() -> None:
     own = exact_three_level(Y, V, range(4), between=HalfNormal(0.3), within=Fixed(0.0), coefficients=Normal(0.0, 1.0))
     assert own.log_marginal == pytest.approx(two.log_marginal, abs=1e-8)
     assert own.sd("between").mean == pytest.approx(two.sd().mean, rel=1e-8)
+
+
+def test_a_t_prior_with_many_degrees_of_freedom_is_the_normal() -> None:
+    sds = {"between": HalfNormal(0.3), "within": HalfNormal(0.2)}
+    wide_t = exact_three_level(Y, V, ["a", "a", "b", "c"], **sds, coefficients=StudentT(0.1, 0.5, df=1e7))
+    normal = exact_three_level(Y, V, ["a", "a", "b", "c"], **sds, coefficients=Normal(0.1, 0.5))
+    assert wide_t.accuracy.reached
+    assert wide_t.log_marginal == pytest.approx(normal.log_marginal, abs=1e-6)
+    assert wide_t.coefficient().sd == pytest.approx(normal.coefficient().sd, rel=1e-6)
+    assert wide_t.sd("between").mean == pytest.approx(normal.sd("between").mean, rel=1e-6)
 
 
 def test_shortest_interval_of_a_falling_density_starts_at_its_end() -> None:
