@@ -1,8 +1,8 @@
 """The standard deviations integrated out: cells resolved, nodes weighted, and the numerical error measured.
 
-Cells are found with 10 nodes an axis and used with 13 (fewer in three and four dimensions); the difference between
-both rules in every reported moment and probability is the stated error. It is that of the coarser rule, so the result is
-better than it says. While it exceeds what was asked, cells are cut further.
+Cells are found with 10 nodes an axis and used with 13 (fewer in three and four dimensions). The difference between both
+rules in every reported moment and probability is the stated error: that of the coarser one, so the result is better
+than it says. While it exceeds what was asked, cells are cut further.
 """
 
 from __future__ import annotations
