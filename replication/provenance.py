@@ -30,8 +30,8 @@ _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 _AT_FDCWD = -100
 
 
-def code_digest(package: Path, skip: Sequence[str] = ("report",)) -> str:
-    """The digest of the package's Python files that results depend on: all but the report's."""
+def code_digest(package: Path, skip: Sequence[str] = ("report", "study")) -> str:
+    """The digest of the package's Python files that results depend on: not those that show results or add studies."""
     files = sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in skip)
     parts = [part for p in files for part in (p.relative_to(package).as_posix().encode(), p.read_bytes())]
     return digest_of(*parts, *(_version(name) for name in _PACKAGES), platform.python_version())

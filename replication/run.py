@@ -36,6 +36,9 @@ def run(
     sampling: Annotated[
         bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")
     ] = True,
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="X.Y.Z", help="Use the dataset as it stood at that version.")
+    ] = "",
     release: Annotated[
         str | None, typer.Option(metavar="X.Y.Z", help="Freeze the report as reports/vX.Y.Z and list it.")
     ] = None,
@@ -54,10 +57,11 @@ def run(
     request = workflow.Request(
         ids=tuple(ids or ()),
         data=data or paths.data_dir(),
-        out=out or paths.reports_dir() / ("partial" if ids and not check else "latest"),
+        out=out or paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
         jobs=jobs,
         seed=seed,
         sampling=sampling,
+        as_of=as_of,
         quiet=quiet,
     )
     if listing:
@@ -70,6 +74,12 @@ def run(
         workflow.make_release(request, release)
     else:
         workflow.make_report(request)
+
+
+def _folder(as_of: str, *, partial: bool) -> str:
+    if as_of:
+        return f"as-of-{as_of}"
+    return "partial" if partial else "latest"
 
 
 def main() -> None:

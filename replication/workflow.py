@@ -37,6 +37,7 @@ class Request:
     jobs: int = 0
     seed: int = 2024
     sampling: bool = True
+    as_of: str = ""
     quiet: bool = False
 
 
@@ -82,8 +83,8 @@ def make_release(request: Request, version: str) -> None:
     from replication import terminal
     from replication.report.releases import next_release, record_release
 
-    if request.ids:
-        raise UserError("a release holds every analysis: name none with --release")
+    if request.ids or request.as_of:
+        raise UserError("a release holds every analysis of today's dataset: no ids and no --as-of with --release")
     reports = paths.reports_dir()
     with exclusive(reports / ".release.lock"):
         folder = next_release(reports, version)
@@ -107,10 +108,9 @@ def withdraw_release(version: str, reason: str) -> None:
 
 def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[OutcomeData]:
     """Compute what is not cached and put a whole report in the place of `target`."""
-    from replication.dataset import load_dataset
     from replication.report import build_report, write_versions_page
 
-    dataset = load_dataset(request.data)
+    dataset = _dataset(request)
     outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
     run["analyses"] = [outcome["id"] for outcome in outcomes]
@@ -125,17 +125,24 @@ def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[
     return outcomes
 
 
+def _dataset(request: Request) -> Dataset:
+    """The dataset of today, or as it stood at a version."""
+    from replication.dataset import load_dataset
+
+    dataset = load_dataset(request.data)
+    return dataset.as_of(request.as_of) if request.as_of else dataset
+
+
 def compare(request: Request) -> int:
     """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not."""
     from replication import terminal
-    from replication.dataset import load_dataset
 
     stored = _stored(request.out)
     if stored is None:
         raise UserError(f"no report in {request.out} to compare with; run without --check first")
     old = {outcome["id"]: outcome for outcome in stored[1]}
     differences = []
-    for outcome in _outcomes(request, load_dataset(request.data), None):
+    for outcome in _outcomes(request, _dataset(request), None):
         before = old.pop(outcome["id"], None)
         if before is None:
             differences.append(f"{outcome['id']}: not in the stored report")
@@ -158,7 +165,9 @@ def _signature(request: Request) -> str:
     digests = [folder_digest(folder) if folder.is_dir() else "" for folder in folders]
     versions = paths.reports_dir() / "versions.json"
     digests.append(versions.read_text(encoding="utf-8") if versions.exists() else "")
-    return digest_of(code_digest(package), *digests, str(request.seed), str(request.sampling), *request.ids)
+    return digest_of(
+        code_digest(package), *digests, str(request.seed), str(request.sampling), request.as_of, *request.ids
+    )
 
 
 def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:

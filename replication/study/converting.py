@@ -68,7 +68,7 @@ class Converted:
         """The cells of the row."""
         known = {"statistic": self.statistic, "value": self.text, "n": str(self.n), "flags": ";".join(self.flags)}
         if math.isfinite(self.n_effective):
-            known["n_effective"] = f"{min(self.n_effective, self.n):.1f}"
+            known["n_effective"] = f"{self.n_effective:.1f}"
         return {**known, "conversion": self.conversion}
 
 
@@ -214,7 +214,7 @@ def _beta(given: Given) -> Converted:
 def _made(effect: EffectSize, n: int, formula: str, printed: str, assumptions: str) -> Converted:
     r, variance = float(effect.estimate), float(effect.variance)
     n_effective = (1 - r * r) ** 2 / variance + 1 if variance > 0 else math.nan
-    plain = abs(n_effective - n) < 0.5
+    plain = n_effective > n - 0.5  # at most n, by the dataset's rule
     return Converted(
         statistic="r",
         value=r,

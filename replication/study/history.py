@@ -19,7 +19,7 @@ __all__ = ["History", "compare_states", "history_html", "history_lines"]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Two states of the dataset under one analysis. `steps` are by estimate id."""
+    """Two states of the dataset under one analysis: the rows it uses that differ. `steps` are by estimate id."""
 
     before: str
     after: str
@@ -51,7 +51,7 @@ def compare_states(analysis: Analysis, states: tuple[tuple[str, Dataset], tuple[
     rows = set().union(*used)
     own = [change for change in changes if change.row in rows]
     moved = steps(before, after, partial(_values, analysis), own)
-    return History(old_name, new_name, difference, changes, moved)
+    return History(old_name, new_name, difference, tuple(own), moved)
 
 
 def _values(analysis: Analysis, dataset: Dataset) -> dict[str, float]:
