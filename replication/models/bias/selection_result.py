@@ -178,7 +178,7 @@ def _notes(model: SelectionModel, peak: Peak) -> tuple[Note, ...]:
         message = f"{' and '.join(edges)}: at the edge of the range, taken as known, without standard error."
         notes.append(Note("boundary", message))
     if peak.others:
-        notes.append(Note("several-peaks", f"the likelihood has {peak.others + 1} peaks; the highest is reported."))
+        notes.append(_peaks_note(model, peak))
     if peak.beyond:
         message = (
             f"from another start the likelihood rose {peak.beyond:.2g} above the peak reported without settling: "
@@ -186,3 +186,16 @@ def _notes(model: SelectionModel, peak: Peak) -> tuple[Note, ...]:
         )
         notes.append(Note("ridge", message))
     return tuple(notes)
+
+
+def _peaks_note(model: SelectionModel, peak: Peak) -> Note:
+    """Names the next peak, which another program may report."""
+    following = peak.others[0]
+    theta = _natural(model, following)[0]
+    p = len(model.data.effects.names)
+    values = ", ".join(f"{name} = {value:.4g}" for name, value in zip(model.data.effects.names, theta[:p], strict=True))
+    message = (
+        f"the likelihood has {len(peak.others) + 1} peaks; the highest is reported. The next, lower by "
+        f"{peak.value - following.value:.3g}, is at {values}, tau2 = {theta[p]:.4g}."
+    )
+    return Note("several-peaks", message)

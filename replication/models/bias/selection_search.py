@@ -42,7 +42,7 @@ class Peak:
     """A maximum over the `free (m,)` parameters of `theta = (beta, tau2, eta)` and the covariance of those.
 
     Parameters at an edge of their range are not free. `converged` is False if no start ended at a maximum: then
-    `theta` is only the last point. `others` counts lower peaks found; `beyond` is by how much a start that did not
+    `theta` is only the last point. `others` are lower peaks; `beyond` is by how much a start that did not
     settle rose above this peak (0: none did).
     """
 
@@ -52,7 +52,7 @@ class Peak:
     covariance: Array
     free: NDArray[np.bool_]
     converged: bool
-    others: int = 0
+    others: tuple[Peak, ...] = ()
     beyond: float = 0.0
 
 
@@ -97,17 +97,25 @@ def highest_peak(likelihood: SelectionLikelihood, starts: Array, free: NDArray[n
     ends = [_climb(search, start) for start in starts]
     if free[search.tau]:
         ends = _with_edge(search, starts[0], ends)
-    peaks = sorted((end for end in ends if end.converged), key=lambda end: -end.value)
+    peaks = _distinct([end for end in ends if end.converged])
     if not peaks:
         return max(ends, key=lambda end: end.value)
     best = peaks[0]
-    others = len({round((best.value - peak.value) / SAME) for peak in peaks}) - 1
     beyond = max((end.value - best.value for end in ends if not end.converged), default=0.0)
-    return replace(best, others=others, beyond=beyond if beyond > NOTABLE else 0.0)
+    return replace(best, others=tuple(peaks[1:]), beyond=beyond if beyond > NOTABLE else 0.0)
+
+
+def _distinct(peaks: list[Peak]) -> list[Peak]:
+    """The peaks from the highest down, each once."""
+    kept: list[Peak] = []
+    for peak in sorted(peaks, key=lambda one: -one.value):
+        if not kept or peak.value < kept[-1].value - SAME:
+            kept.append(peak)
+    return kept
 
 
 def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
-    """The ends, with peaks on the edge tau2 = 0 in place of those inside that only crept towards it."""
+    """The ends, with peaks on the edge tau2 = 0 in place of searches inside that only crept towards it."""
     tau = search.tau
     held = search.free.copy()
     held[tau] = False
@@ -119,7 +127,7 @@ def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
         if point.converged and point.gradient[tau] <= 0.0:
             found.append(point)
     highest = max((point.value for point in found), default=-np.inf)
-    return [end for end in ends if end.value > highest + SAME] + found
+    return [end for end in ends if end.converged or end.value > highest + SAME] + found
 
 
 def _climb(search: _Search, start: Array) -> Peak:

@@ -28,6 +28,8 @@ MAX_STEPS = 100
 class TrimFill:
     """The estimated number missing `k0` on `side`, with standard error and (R0 only) p for "none is missing".
 
+    The standard error is NaN where its formula turns negative.
+
     `filled_y, filled_v (k0,)` are the mirror images put in, `mirrored` the rows they mirror; `fit` has them in,
     `observed` has not.
     """
@@ -166,7 +168,10 @@ def _se(estimator: FillEstimator, k: int, k0: float) -> float:
     if estimator == "R0":
         return float(np.sqrt(2.0 * max(0.0, k0) + 2.0))
     cubic = 10.0 * k0**3 + 27.0 * k0**2 + 17.0 * k0 - 18.0 * k * k0**2 - 18.0 * k * k0 + 6.0 * k**2 * k0
-    rank_sum_sd = np.sqrt(max(0.0, k * (k + 1) * (2 * k + 1) + cubic) / 24.0)
+    variance = (k * (k + 1) * (2 * k + 1) + cubic) / 24.0
+    if variance < 0.0:
+        return float("nan")
+    rank_sum_sd = np.sqrt(variance)
     if estimator == "L0":
         return float(4.0 * rank_sum_sd / (2.0 * k - 1.0))
     return float(2.0 * rank_sum_sd / np.sqrt((k - 0.5) ** 2 - k0 * (2.0 * k - k0 - 1.0)))
