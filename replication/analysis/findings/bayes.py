@@ -122,15 +122,16 @@ def _informed(pool: Published) -> InformedPrior:
 
 
 def _predictive_check(found: Evidence, pool: Published, sd: float, key: str) -> Table:
-    """Each new sample's place in the predictive distribution of the printed pool, with tau from the new samples."""
-    tau = posterior_of(sample_means(found), correlation_priors()).sd("tau")
+    """Each new sample's place in the predictive distribution of the printed pool, averaged over the posterior of tau."""
     means = sample_means(found)
-    spread = np.sqrt(sd**2 + tau.mean**2 + means.v)
-    place = np.asarray(stats.norm.cdf(means.y, pool.z, spread))
+    tau = posterior_of(means, correlation_priors()).sd("tau")
+    taus = np.asarray(tau.ppf((np.arange(200) + 0.5) / 200))
+    spread = np.sqrt(sd**2 + taus[:, None] ** 2 + means.v)
+    place = np.asarray(stats.norm.cdf(means.y, pool.z, spread)).mean(axis=0)
     labels = [str(label or s) for label, s in zip(means.rows["label"], means.samples, strict=True)]
     rows = tuple((label, float(np.tanh(y)), float(p)) for label, y, p in zip(labels, means.y, place, strict=True))
     title = f"{found.question.label}: where each new sample lies in the prediction of {pool.claim.work}"
-    note = f"Share of the predictive distribution below the sample; sd of true effects {tau.mean:.3f} (posterior mean)."
+    note = f"Share of the predictive distribution below the sample; averaged over tau (posterior mean {tau.mean:.3f})."
     return Table(id=f"predictive-{key}", title=title, columns=("sample", "r", "place"), rows=rows, note=note,
                  links=tuple(str(s) for s in means.samples))  # fmt: skip
 

@@ -125,7 +125,7 @@ def bias_priors(metric: EffectMetric = "z") -> BiasPriors:
     check_choice(metric, EffectMetric, "metric")
     unit = 1.0 if metric == "d" else 0.5
     why = "default of RoBMA-PSMA on d" + ("" if metric == "d" else ", moved to z by d = 2 z")
-    source = "Bartoš et al. (2023)"
+    source = "RoBMA 3.5.0, reference manual, set_default_priors; Bartoš et al. (2023)"
     return BiasPriors(
         name=f"RoBMA-PSMA on {metric}",
         effect=Normal(0.0, unit, reason=f"{why}: effects of any usual size, centred at none", source=source),
