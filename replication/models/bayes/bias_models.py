@@ -125,13 +125,14 @@ def bias_priors(metric: EffectMetric = "z") -> BiasPriors:
     check_choice(metric, EffectMetric, "metric")
     unit = 1.0 if metric == "d" else 0.5
     why = "default of RoBMA-PSMA on d" + ("" if metric == "d" else ", moved to z by d = 2 z")
-    source = "RoBMA 3.5.0, reference manual, set_default_priors; Bartoš et al. (2023)"
+    source = "RoBMA 3.5.0 and 3.3.0, reference manuals (set_default_priors, check_setup); Bartoš et al. (2023)"
+    unread = "in the spirit of Bartoš et al. (2023); this scale could not be read off a source"
     return BiasPriors(
         name=f"RoBMA-PSMA on {metric}",
         effect=Normal(0.0, unit, reason=f"{why}: effects of any usual size, centred at none", source=source),
         tau=InverseGamma(1.0, 0.15 * unit, on="tau", reason=f"{why}: heterogeneity is not 0", source=source),
         pet=HalfCauchy(1.0, reason=f"{why}: small studies exaggerate, never the reverse", source=source),
-        peese=HalfCauchy(5.0 / unit, reason=f"{why}: small studies exaggerate, never the reverse", source=source),
+        peese=HalfCauchy(5.0 / unit, reason="small studies exaggerate, never the reverse", source=unread),
         weights=CumulativeDirichlet(1.0, "weights fall with p, otherwise nothing is known", source),
     )
 
