@@ -42,7 +42,8 @@ class Small:
         small.write("alpha2020/claims.csv", CLAIMS)
         small.write("beta2021/work.toml", WORK.format("beta2021"))
         small.write("beta2021/samples.csv", SAMPLES.replace("alpha2020", "beta2021"))
-        small.write("beta2021/effects.csv", EFFECTS.replace("alpha2020", "beta2021").replace("118", "110"))
+        other = EFFECTS.replace(".35", ".31").replace(".20", ".25").replace("118", "110")
+        small.write("beta2021/effects.csv", other.replace("alpha2020", "beta2021"))
         return small
 
     def write(self, file: str, content: str | bytes) -> None:
