@@ -14,17 +14,17 @@ from scipy import special
 
 from replication.errors import ModelError
 from replication.models.bias.selection_likelihood import Atoms
-from replication.models.bias.selection_result import SelectionFit, SelectionModel, selection_fit
-from replication.models.bias.selection_search import EtaRange, highest_peak
-from replication.models.bias.selection_setup import SelectionSetup, selection_setup
+from replication.models.bias.selection_result import SelectionFit, fit_selection
+from replication.models.bias.selection_search import EtaRange
+from replication.models.bias.selection_setup import Selection, SelectionSetup, selection_setup
 from replication.models.fit import Array, Note
 from replication.models.literals import Direction, SelectionTau2
 
 __all__ = ["fit_beta_selection"]
 
 SMALLEST_P = 1e-5
-# eta = shape - 1: shapes must be above 0, and those beyond 100 let no p value but the very ends pass.
-ETA = EtaRange(low=1e-5 - 1.0, far=99.0)
+# Shapes are above 0; a search that takes one beyond 100 follows a ridge without a top.
+SMALLEST_SHAPE, LARGEST_SHAPE = 1e-5, 100.0
 # Gauss-Legendre nodes over z in [-4.27, 4.27]: for shapes up to 50 log A is off by less than 1e-12 (600 nodes beside).
 NODES = 160
 
@@ -63,33 +63,26 @@ def fit_beta_selection(
     if shapes is not None and not (len(shapes) == 2 and all(np.isfinite(s) and s > 0 for s in shapes)):
         raise ModelError(f"shapes={shapes!r} must be two numbers above 0; (1, 1) is no selection.")
     setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    return fit_selection(setup, _selection(setup, shapes))
+
+
+def _selection(setup: SelectionSetup, shapes: tuple[float, float] | None) -> Selection:
     edge = float(-special.ndtri(SMALLEST_P))
     clipped = np.clip(setup.z, -edge, edge)
-    notes = _clip_notes(setup, clipped)
-    p = setup.data.effects.x.shape[1]
-    model = SelectionModel(
-        data=setup.data,
-        unadjusted=setup.unadjusted,
-        likelihood=setup.likelihood(_features(clipped), _atoms(edge)),
-        basis=setup.basis,
-        scale=setup.scale,
-        sign=setup.sign,
+    guesses = [(1.0, 1.0), (0.6, 1.5), (1.0, 3.0)] if shapes is None else [shapes]
+    return Selection(
+        choices={"selection": "beta", "sides": "one", "shapes": "estimated" if shapes is None else "fixed"},
         names=("delta1", "delta2"),
         counts=(None, None),
+        observed=_features(clipped),
+        atoms=_atoms(edge),
+        starts=[np.asarray(guess) - 1.0 for guess in guesses],
+        eta_range=EtaRange(SMALLEST_SHAPE - 1.0, LARGEST_SHAPE - 1.0),
         log_link=False,
-        free=np.array([True] * p + [tau2 == "ML"] + [shapes is None] * 2),
-        choices={
-            "tau2": tau2,
-            "test": "z",
-            "selection": "beta",
-            "sides": "one",
-            "direction": direction,
-            "weights": "estimated" if shapes is None else "fixed",
-        },
+        estimated=np.full(2, shapes is None),
+        zero=np.zeros(2, dtype=bool),
+        notes=_clip_notes(setup, clipped),
     )
-    guesses = [(1.0, 1.0), (0.6, 1.5), (1.0, 3.0)] if shapes is None else [shapes]
-    starts = setup.starts([np.asarray(guess) - 1.0 for guess in guesses])
-    return selection_fit(model, highest_peak(model.likelihood, starts, model.free, ETA), notes)
 
 
 def _features(z: Array) -> Array:

@@ -1,21 +1,48 @@
-"""What step and beta selection models share before the search: checked effects on a common scale, and the starts."""
+"""What a selection model starts from: effects on a common scale (`SelectionSetup`) and a weight function (`Selection`).
+
+`SelectionSetup` is the same for every weight function; `Selection` is all that step and beta models differ in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from replication.errors import ModelError
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.bias.selection_likelihood import Atoms, SelectionLikelihood
-from replication.models.fit import Array, Fit
+from replication.models.bias.selection_search import EtaRange
+from replication.models.fit import Array, Fit, Note
 from replication.models.literals import Direction, SelectionTau2, check_choice
 from replication.models.random_effects import fit_random_effects
 from replication.models.weighted import Basis, orthonormal
 
-__all__ = ["SelectionSetup", "selection_setup"]
+__all__ = ["Selection", "SelectionSetup", "selection_setup"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """A weight function with d parameters eta, for k effects.
+
+    `observed (k, d)` and `atoms` are what the likelihood needs, `starts` the eta to search from within `eta_range`.
+    A parameter named in `names` is `exp(eta)` if `log_link` (weights of steps, with `counts` of p values), else
+    `1 + eta` (shapes). Those marked in `estimated (d,)` are estimated, among them those in `zero (d,)` as exactly 0.
+    """
+
+    choices: Mapping[str, str]
+    names: tuple[str, ...]
+    counts: tuple[int | None, ...]
+    observed: Array
+    atoms: Atoms
+    starts: Sequence[Array]
+    eta_range: EtaRange
+    log_link: bool
+    estimated: NDArray[np.bool_]
+    zero: NDArray[np.bool_]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,19 +55,36 @@ class SelectionSetup:
     scale: float
     sign: float
     z: Array
+    choices: Mapping[str, str]
 
-    def likelihood(self, observed: Array, atoms: Atoms) -> SelectionLikelihood:
-        """The likelihood of these effects under the selection that `observed` and `atoms` describe."""
+    @property
+    def heterogeneous(self) -> bool:
+        """Whether tau2 is estimated."""
+        return self.choices["tau2"] == "ML"
+
+    def likelihood(self, selection: Selection) -> SelectionLikelihood:
+        """The likelihood of these effects under a selection."""
         y, v = self.sign * self.data.y / self.scale, self.data.v / self.scale**2
-        return SelectionLikelihood(y, v, self.basis.columns, observed, atoms)
+        return SelectionLikelihood(y, v, self.basis.columns, selection.observed, selection.atoms)
 
-    def starts(self, eta: Sequence[Array]) -> Array:
-        """One start for each `eta (d,)`: the fit without selection, and more heterogeneity further from it."""
+    def free(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of `(beta, tau2, eta)` are estimated when `chosen (d,)` of the selection parameters are."""
+        return np.array([True] * len(self.data.effects.names) + [self.heterogeneous, *chosen])
+
+    def starts(self, selection: Selection) -> Array:
+        """One start for each eta: the fit without selection, and more heterogeneity further from it."""
         gamma = np.linalg.solve(self.basis.to_beta, self.sign * self.unadjusted.beta / self.scale)
-        tau2 = self.unadjusted.component("tau2").estimate / self.scale**2 + 0.05
-        if self.unadjusted.method["tau2"] == "EE":
-            tau2 = 0.0
-        return np.array([[*gamma, tau2 * (1.0 + j), *values] for j, values in enumerate(eta)])
+        tau2 = self.unadjusted.component("tau2").estimate / self.scale**2 + 0.05 if self.heterogeneous else 0.0
+        return np.array([[*gamma, tau2 * (1.0 + j), *eta] for j, eta in enumerate(selection.starts)])
+
+    def require_enough(self, selection: Selection) -> None:
+        """Refuse fewer effects than parameters."""
+        parameters = int(self.free(selection.estimated).sum())
+        if self.data.k < parameters:
+            raise ModelError(
+                f"{self.data.k} effects for {parameters} parameters; use fewer selection parameters, fix them, or "
+                "take tau2='EE'."
+            )
 
 
 def selection_setup(
@@ -64,7 +108,8 @@ def selection_setup(
     )
     sign = 1.0 if direction == "positive" else -1.0
     scale = float(np.sqrt(np.median(data.v)))
-    return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, sign * data.y / data.se)
+    choices = {"tau2": tau2, "test": "z", "direction": direction}
+    return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, sign * data.y / data.se, choices)
 
 
 def _basis(x: Array) -> Basis:

@@ -8,7 +8,7 @@ selection model (McShane et al. 2016).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,16 +16,16 @@ from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.bias.selection_likelihood import Atoms
-from replication.models.bias.selection_result import SelectionFit, SelectionModel, selection_fit
-from replication.models.bias.selection_search import EtaRange, Peak, highest_peak
-from replication.models.bias.selection_setup import selection_setup
+from replication.models.bias.selection_result import SelectionFit, fit_selection
+from replication.models.bias.selection_search import EtaRange
+from replication.models.bias.selection_setup import Selection, selection_setup
 from replication.models.fit import Array, Note
 from replication.models.literals import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
 
 __all__ = ["fit_step_selection"]
 
-# eta = log weight: any weight is possible, but one of e^30 belongs to a likelihood without a top.
-ETA = EtaRange(low=-np.inf, far=30.0)
+# A weight of e^30 belongs to a likelihood without a top.
+LARGEST_LOG_WEIGHT = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,47 +98,41 @@ def fit_step_selection(
     notes: tuple[Note, ...] = ()
     if weights is None and not placed.counts.all():
         placed, notes = _treat_empty(placed, p_values, empty)
+    return fit_selection(setup, _selection(placed, sides, weights, notes))
+
+
+def _selection(
+    placed: _Steps, sides: SelectionSides, weights: Sequence[float] | None, notes: tuple[Note, ...]
+) -> Selection:
     d = len(placed.counts)
-    zero = placed.counts == (0 if weights is None else -1)
-    p = setup.data.effects.x.shape[1]
-    model = SelectionModel(
-        data=setup.data,
-        unadjusted=setup.unadjusted,
-        likelihood=setup.likelihood(np.eye(d)[placed.cell], _atoms(placed.edges, sides, ~zero)),
-        basis=setup.basis,
-        scale=setup.scale,
-        sign=setup.sign,
-        names=placed.names,
-        counts=tuple(int(count) for count in placed.counts),
-        log_link=True,
-        free=np.array([True] * p + [tau2 == "ML", False] + [weights is None] * (d - 1)),
+    estimated = np.full(d, weights is None)
+    estimated[0] = False
+    zero = estimated & (placed.counts == 0)
+    return Selection(
         choices={
-            "tau2": tau2,
-            "test": "z",
             "selection": "step",
             "steps": ", ".join(f"{edge:g}" for edge in placed.edges[1:]),
             "sides": sides,
-            "direction": direction,
             "weights": "estimated" if weights is None else "fixed",
         },
+        names=placed.names,
+        counts=tuple(int(count) for count in placed.counts),
+        observed=np.eye(d)[placed.cell],
+        atoms=_atoms(placed.edges, sides, ~zero),
+        starts=_starts(weights, d),
+        eta_range=EtaRange(-np.inf, LARGEST_LOG_WEIGHT),
+        log_link=True,
+        estimated=estimated,
+        zero=zero,
+        notes=notes,
     )
-    eta = _etas(weights, d)
-    searched = model.free & ~np.append(np.zeros(p + 1, dtype=bool), zero)
-    peak = highest_peak(model.likelihood, setup.starts(eta), searched, ETA)
-    return selection_fit(model, _with_zero_weights(peak, zero), notes)
 
 
-def _etas(weights: Sequence[float] | None, d: int) -> list[Array]:
+def _starts(weights: Sequence[float] | None, d: int) -> list[Array]:
     """Log weights to start from: no selection, weights falling or rising after the first; or the fixed ones."""
     if weights is not None:
         return [np.log(_check_weights(weights, d))]
     return [np.asarray(shift * (np.arange(d) > 0)) for shift in (0.0, -1.5, 1.0)]
-
-
-def _with_zero_weights(peak: Peak, zero: NDArray[np.bool_]) -> Peak:
-    theta = peak.theta.copy()
-    theta[len(theta) - len(zero) :][zero] = -np.inf
-    return replace(peak, theta=theta)
 
 
 def _check_steps(steps: Sequence[float]) -> Array:
