@@ -22,7 +22,9 @@ from replication.models.masem import (
     likelihood_intervals,
     likelihood_ratio_test,
     one_stage_intervals,
+    pool_intervals,
     pooled_correlations,
+    tau2_intervals,
 )
 from replication.models.random_effects import fit_random_effects
 from tests.masem_data import FULL, SATURATED, chi_square_at, roorda, simulated, standardized_ses
@@ -218,3 +220,31 @@ def test_a_slope_of_zero_lies_in_its_likelihood_interval_just_when_the_ratio_tes
     p = likelihood_ratio_test(without, moderated).p
     interval = one_stage_intervals(moderated, ["b43:ses"], level=1.0 - p)["b43:ses"]
     assert min(abs(interval.low), abs(interval.high)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_likelihood_intervals_of_one_variance_are_those_of_the_profile() -> None:
+    """Brute force: maximize over the mean at each tau2; the interval is where twice the drop stays below 3.84."""
+    data = roorda().subset(["pos", "achiev"])
+    pool = fit_stage1_random(data)
+    used = data.used[:, 0]
+    y, v = data.given[used, 0], pool.likelihood.v[used, 0, 0]
+
+    def drop(tau2: float) -> float:
+        w = 1.0 / (v + tau2)
+        mean = (w @ y) / w.sum()
+        value = np.log(v + tau2).sum() + w @ (y - mean) ** 2 + len(y) * np.log(2 * np.pi)
+        return float(value - pool.minus2loglik - stats.chi2.ppf(0.95, 1))
+
+    estimate = pool.fit.components[0].estimate
+    interval = tau2_intervals(pool)["pos~~achiev"]
+    assert interval.low == pytest.approx(optimize.brentq(drop, 1e-9, estimate), abs=1e-9)
+    assert interval.high == pytest.approx(optimize.brentq(drop, estimate, 1.0), abs=1e-9)
+    of_the_mean = pool_intervals(pool)["pos~~achiev"]
+    assert of_the_mean.low < pool.fit.interval()[0, 0] < pool.fit.interval()[0, 1] < of_the_mean.high
+
+
+def test_a_variance_whose_interval_reaches_zero_says_so() -> None:
+    intervals = tau2_intervals(fit_stage1_random(simulated("bounds")))
+    reasons = {name: interval.reason for name, interval in intervals.items()}
+    assert "bound" in reasons["ability~~sample"]
+    assert all(np.isnan(i.low) or i.low >= 0 for i in intervals.values())

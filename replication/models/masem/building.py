@@ -1,13 +1,12 @@
-"""From long rows or labelled matrices to a `CorrelationSet`. Names decide; what conflicts is refused."""
+"""From long rows to a `CorrelationSet`. Names decide; what conflicts is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
 from replication.models.fit import Array
@@ -15,34 +14,13 @@ from replication.models.literals import SampleSizeRule, check_choice
 from replication.models.masem.audit import AuditEntry
 from replication.models.masem.correlations import CorrelationSet, check_moderators, pair_indices
 
-__all__ = ["LabelledMatrix", "correlations_from_matrices", "correlations_from_rows"]
-
-# How far two entries for one correlation may lie apart and still count as the same number.
-SAME = 1e-8
-
-
-class Table(Protocol):
-    """What is needed of a labelled table, such as a pandas DataFrame."""
-
-    @property
-    def index(self) -> Sequence[object]: ...
-
-    @property
-    def columns(self) -> Sequence[object]: ...
-
-    def to_numpy(self) -> NDArray[np.float64]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledMatrix:
-    """A correlation matrix `(v, v)` with the names of its variables; NaN where nothing is given."""
-
-    variables: tuple[str, ...]
-    values: Array
+__all__ = ["GivenCorrelation", "Studies", "assemble", "correlations_from_rows", "variable_order"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class GivenCorrelation:
+    """One correlation as given: its study, its two variables, its input row (-1: none)."""
+
     study: str
     a: str
     b: str
@@ -51,7 +29,9 @@ class _Cell:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Studies:
+class Studies:
+    """What is known of the studies as such."""
+
     names: tuple[str, ...]
     n: Array
     moderators: Mapping[str, ArrayLike]
@@ -100,15 +80,17 @@ def correlations_from_rows(
     cells = [_cell(i, study[i], var_a[i], var_b[i], r[i]) for i in range(count)]
     if not cells:
         raise ModelError("no rows are given; at least one correlation is needed.")
-    names = _variable_order(cells, variables)
+    names = variable_order(cells, variables)
     studies = tuple(dict.fromkeys(cell.study for cell in cells))
     absent = _absent(cells, absent_a, absent_b)
     sizes, remarks = _sample_sizes(cells, n, studies, sample_size)
     values = {key: _constant(cells, column, studies, key) for key, column in (moderators or {}).items()}
-    return _assemble(cells, names, absent, _Studies(studies, sizes, values, tuple(remarks)))
+    return assemble(cells, names, absent, Studies(studies, sizes, values, tuple(remarks)))
 
 
-def _cell(row: int, study: object, a: str, b: str, r: float) -> _Cell:
+def _cell(row: int, study: object, a: str, b: str, r: float) -> GivenCorrelation:
+    if study is None or str(study).strip() in {"", "nan"}:
+        raise ModelError(f"row {row}: the study has no name ({study!r}); give every study one.")
     for name in (a, b):
         if not isinstance(name, str) or not name.strip():
             raise ModelError(f"row {row}: a variable has no name ({name!r}); give every variable its name.")
@@ -117,11 +99,16 @@ def _cell(row: int, study: object, a: str, b: str, r: float) -> _Cell:
     value = float(r)
     if (np.isfinite(value) and not -1.0 < value < 1.0) or np.isinf(value):
         raise ModelError(f"row {row}: r = {value:g} of {a} with {b} (study {study}) is not between -1 and 1.")
-    return _Cell(str(study), a, b, value, row)
+    return GivenCorrelation(str(study), a, b, value, row)
 
 
-def _variable_order(cells: Sequence[_Cell], variables: Sequence[str] | None) -> tuple[str, ...]:
+def variable_order(cells: Sequence[GivenCorrelation], variables: Sequence[str] | None) -> tuple[str, ...]:
     seen = tuple(dict.fromkeys(name for cell in cells for name in (cell.a, cell.b)))
+    plain: dict[str, str] = {}
+    for name in (*seen, *(variables or ())):
+        other = plain.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise ModelError(f"{other!r} and {name!r} differ only in case or blanks; call one variable by one name.")
     if variables is None:
         return seen
     if sorted(set(variables)) != sorted(variables) or set(seen) - set(variables):
@@ -133,7 +120,7 @@ def _variable_order(cells: Sequence[_Cell], variables: Sequence[str] | None) -> 
 
 
 def _absent(
-    cells: Sequence[_Cell], absent_a: Sequence[bool] | None, absent_b: Sequence[bool] | None
+    cells: Sequence[GivenCorrelation], absent_a: Sequence[bool] | None, absent_b: Sequence[bool] | None
 ) -> set[tuple[str, str]]:
     declared: dict[tuple[str, str], tuple[bool, int]] = {}
     for cell in cells:
@@ -149,7 +136,7 @@ def _absent(
 
 
 def _sample_sizes(
-    cells: Sequence[_Cell], n: Sequence[float], studies: Sequence[str], rule: SampleSizeRule
+    cells: Sequence[GivenCorrelation], n: Sequence[float], studies: Sequence[str], rule: SampleSizeRule
 ) -> tuple[Array, list[AuditEntry]]:
     sizes: dict[str, list[float]] = {name: [] for name in studies}
     for cell in cells:
@@ -172,7 +159,7 @@ def _sample_sizes(
     return np.array([min(values) for values in sizes.values()]), remarks
 
 
-def _constant(cells: Sequence[_Cell], column: Sequence[float], studies: Sequence[str], name: str) -> Array:
+def _constant(cells: Sequence[GivenCorrelation], column: Sequence[float], studies: Sequence[str], name: str) -> Array:
     values: dict[str, float] = {}
     for cell in cells:
         value = float(column[cell.row])
@@ -185,8 +172,8 @@ def _constant(cells: Sequence[_Cell], column: Sequence[float], studies: Sequence
     return np.array([values[study] for study in studies])
 
 
-def _assemble(
-    cells: Sequence[_Cell], names: tuple[str, ...], absent: set[tuple[str, str]], frame: _Studies
+def assemble(
+    cells: Sequence[GivenCorrelation], names: tuple[str, ...], absent: set[tuple[str, str]], frame: Studies
 ) -> CorrelationSet:
     studies = frame.names
     place = {name: i for i, name in enumerate(names)}
@@ -213,121 +200,3 @@ def _assemble(
     moderators = check_moderators(frame.moderators, len(studies))
     position = np.arange(len(studies))
     return CorrelationSet(studies, names, frame.n, given, present, rows, position, moderators, frame.remarks + lost)
-
-
-def correlations_from_matrices(
-    matrices: Mapping[str, LabelledMatrix | Table] | Sequence[LabelledMatrix | Table],
-    n: Mapping[str, float] | Sequence[float],
-    *,
-    variables: Sequence[str] | None = None,
-    moderators: Mapping[str, Sequence[float]] | None = None,
-) -> CorrelationSet:
-    """Build a set of correlations from one labelled matrix a study.
-
-    Variables are matched by name, so matrices may hold any of them in any order; NaN on the diagonal declares a
-    variable absent from the study, NaN elsewhere a correlation that is not given.
-
-    Parameters
-    ----------
-    matrices : a `LabelledMatrix` or pandas DataFrame a study; keys are the names of the studies (else 1, 2, ...)
-    n : sample size of each study, by the same keys or in the same order
-    variables : names in the order wanted (by default the order in which they first appear)
-    moderators : study-level values in the order of the matrices
-
-    Raises
-    ------
-    ModelError
-        a matrix without names, whose rows and columns are named differently or in another order, that is not
-        symmetric, has a diagonal other than 1 or NaN, or a correlation outside (-1, 1).
-
-    >>> one = LabelledMatrix(("x", "y"), np.array([[1, 0.3], [0.3, 1]]))
-    >>> two = LabelledMatrix(("y", "x"), np.array([[1, 0.4], [0.4, 1]]))
-    >>> correlations_from_matrices([one, two], [50, 80]).given.tolist()
-    [[0.3], [0.4]]
-    """
-    named = matrices if isinstance(matrices, Mapping) else {str(i + 1): m for i, m in enumerate(matrices)}
-    if not named:
-        raise ModelError("no matrices are given; at least one study is needed.")
-    sizes = _matching_sizes(named, n)
-    cells: list[_Cell] = []
-    absent: set[tuple[str, str]] = set()
-    order: dict[str, None] = {}
-    for study, matrix in named.items():
-        labelled = _labelled(matrix, study)
-        order.update(dict.fromkeys(labelled.variables))
-        cells += _matrix_cells(labelled, study, len(cells))
-        absent |= {
-            (study, name) for name, d in zip(labelled.variables, np.diag(labelled.values), strict=True) if np.isnan(d)
-        }
-    names = _variable_order(cells, variables if variables is not None else tuple(order))
-    return _assemble(cells, names, absent, _Studies(tuple(named), sizes, moderators or {}))
-
-
-def _matching_sizes(matrices: Mapping[str, object], n: Mapping[str, float] | Sequence[float]) -> Array:
-    if isinstance(n, Mapping):
-        lacking = [study for study in matrices if study not in n]
-        if lacking:
-            raise ModelError(f"no sample size is given for {', '.join(lacking)}.")
-        sizes = np.array([float(n[study]) for study in matrices])
-    else:
-        sizes = np.array([float(value) for value in n])
-        if len(sizes) != len(matrices):
-            raise ModelError(f"there are {len(matrices)} matrices, but {len(sizes)} sample sizes.")
-    for study, value in zip(matrices, sizes, strict=True):
-        if not (np.isfinite(value) and value > 1):
-            raise ModelError(f"study {study}: n = {value:g} is not a sample size above 1.")
-    return sizes
-
-
-def _labelled(matrix: object, study: str) -> LabelledMatrix:
-    if isinstance(matrix, LabelledMatrix):
-        labels, values = tuple(matrix.variables), np.asarray(matrix.values, dtype=float)
-    elif hasattr(matrix, "index") and hasattr(matrix, "columns") and hasattr(matrix, "to_numpy"):
-        labels, values = tuple(matrix.columns), np.asarray(matrix.to_numpy(), dtype=float)
-        if tuple(matrix.index) != labels:
-            raise ModelError(
-                f"study {study}: rows are named {list(matrix.index)!r}, columns {list(labels)!r}; give both the same "
-                "names in the same order."
-            )
-    else:
-        raise ModelError(
-            f"study {study}: a {type(matrix).__name__} has no names of variables; pass a LabelledMatrix or a DataFrame."
-        )
-    if not all(isinstance(name, str) and name.strip() for name in labels) or len(set(labels)) != len(labels):
-        raise ModelError(f"study {study}: the variables are named {list(labels)!r}; give each a name of its own.")
-    if values.shape != (len(labels), len(labels)):
-        raise ModelError(f"study {study}: the matrix has shape {values.shape} for {len(labels)} variables.")
-    _check_matrix(LabelledMatrix(labels, values), study)
-    return LabelledMatrix(labels, values)
-
-
-def _check_matrix(matrix: LabelledMatrix, study: str) -> None:
-    values, names = matrix.values, matrix.variables
-    diagonal = np.diag(values)
-    odd = np.flatnonzero(~np.isnan(diagonal) & (np.abs(diagonal - 1.0) > SAME))
-    if len(odd):
-        raise ModelError(
-            f"study {study}: the diagonal entry of {names[odd[0]]} is {diagonal[odd[0]]:g}; a correlation matrix has 1 "
-            "there, or NaN for a variable the study did not measure."
-        )
-    first, second = np.nonzero(np.abs(values - values.T) > SAME)
-    if len(first):
-        a, b = first[0], second[0]
-        raise ModelError(
-            f"study {study}: {names[a]} with {names[b]} is {values[a, b]:g} above and {values[b, a]:g} below the "
-            "diagonal; correct the matrix."
-        )
-
-
-def _matrix_cells(matrix: LabelledMatrix, study: str, start: int) -> list[_Cell]:
-    cells: list[_Cell] = []
-    first, second = pair_indices(len(matrix.variables))
-    for i, j in zip(first, second, strict=True):
-        value = matrix.values[i, j] if np.isfinite(matrix.values[i, j]) else matrix.values[j, i]
-        if np.isnan(value):
-            continue
-        name = (matrix.variables[i], matrix.variables[j])
-        if not -1.0 < value < 1.0:
-            raise ModelError(f"study {study}: r = {value:g} of {name[0]} with {name[1]} is not between -1 and 1.")
-        cells.append(_Cell(study, *name, float(value), start + len(cells)))
-    return cells

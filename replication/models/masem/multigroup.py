@@ -93,25 +93,42 @@ def fit_groups(
     objective = WeightedLeastSquares(groups)
     starts = [_start(groups, parsed.latent, values, len(names)) for values in STARTS]
     minimum = best_minimum(objective, starts, parsed.latent)
-    covariance = covariance_of_minimum(minimum, names)
-    states = [_implied(one, minimum.theta) for one in groups]
     quantities = {
-        name: Quantities(parsed, one.structure, names, one.structure.fixed, one.chain)
+        name: _aliases(parsed, Quantities(parsed, one.structure, names, one.structure.fixed, one.chain), selects[name])
         for name, one in zip(pools, groups, strict=True)
     }
-    renamed = {name: _aliases(parsed, quantity, selects[name], names) for name, quantity in quantities.items()}
+    return _describe(_GroupModel(parsed, tuple(pools), shared, names, quantities), objective, minimum, level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _GroupModel:
+    """A model in groups: which parameters are equal, the names of all, and the quantities of each group."""
+
+    model: PathModel
+    groups: tuple[str, ...]
+    equal: tuple[str, ...]
+    names: tuple[str, ...]
+    quantities: Mapping[str, Quantities]
+
+
+def _describe(grouped: _GroupModel, objective: WeightedLeastSquares, minimum: Minimum, level: float) -> GroupFit:
+    """Everything said of a minimum."""
+    groups, names = objective.groups, grouped.names
+    covariance = covariance_of_minimum(minimum, names)
+    states = [_implied(one, minimum.theta) for one in groups]
     notes = [note for one in groups for note in one.pooled.notes]
     notes += covariance.notes
-    notes += [
-        note for one, at in zip(groups, states, strict=True) for note in improper_notes(parsed, one.structure, at)
-    ]
+    for one, at in zip(groups, states, strict=True):
+        notes += improper_notes(grouped.model, one.structure, at)
+    equal = ", ".join(grouped.equal) or "none"
+    text = grouped.model.text
     fit = Fit(
         method={
             "model": "path model in groups, stage 2",
             "estimator": "WLS",
             "test": "z",
-            "equal": ", ".join(shared) or "none",
-            "text": parsed.text,
+            "equal": equal,
+            "text": text,
         },
         names=names,
         beta=minimum.theta,
@@ -123,18 +140,19 @@ def fit_groups(
         clusters=len(groups),
         level=level,
         notes=tuple(notes),
-        data=dict(pools),
+        data=dict(zip(grouped.groups, (one.pooled for one in groups), strict=True)),
     )
+    theta, vcov = minimum.theta, covariance.vcov
     return GroupFit(
-        fit,
-        tuple(pools),
-        shared,
-        objective,
-        minimum,
-        renamed,
-        _indices(groups, states, minimum),
-        _by_group({n: q.effects(minimum.theta, covariance.vcov, level) for n, q in renamed.items()}),
-        _by_group({n: q.residual_variances(minimum.theta, covariance.vcov, level) for n, q in renamed.items()}),
+        fit=fit,
+        groups=grouped.groups,
+        equal=grouped.equal,
+        objective=objective,
+        minimum=minimum,
+        quantities=grouped.quantities,
+        indices=_indices(groups, states, minimum),
+        effects=_by_group({n: q.effects(theta, vcov, level) for n, q in grouped.quantities.items()}),
+        residuals=_by_group({n: q.residual_variances(theta, vcov, level) for n, q in grouped.quantities.items()}),
     )
 
 
@@ -190,11 +208,10 @@ def _start(groups: Sequence[Group], latent: Sequence[str], values: tuple[float, 
     return start
 
 
-def _aliases(model: PathModel, quantities: Quantities, select: Array, names: tuple[str, ...]) -> Quantities:
+def _aliases(model: PathModel, quantities: Quantities, select: Array) -> Quantities:
     """The quantities of one group under the names the text gives: parameter "a" stands for "a" or "a[group]"."""
-    own = dict(zip(model.parameters, (names[int(np.argmax(row))] for row in select), strict=True))
-    back = {full: short for short, full in own.items()}
-    return replace(quantities, names=tuple(back.get(name, name) for name in names))
+    own = {quantities.names[int(np.argmax(row))]: name for name, row in zip(model.parameters, select, strict=True)}
+    return replace(quantities, names=tuple(own.get(name, name) for name in quantities.names))
 
 
 def _by_group(effects: Mapping[str, Sequence[Effect]]) -> tuple[Effect, ...]:

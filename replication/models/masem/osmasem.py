@@ -8,20 +8,18 @@ with any subset of the variables take part, and a pair no study holds does no ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Component, Fit, Interval, Note
+from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.literals import SamplingRule, Tau2Structure, check_choice
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.effects import Effect, Quantities, find_effect
 from replication.models.masem.expressions import Jet
 from replication.models.masem.identification import require_identified
-from replication.models.masem.information import covariance_of_minimum, covariance_on_edge
 from replication.models.masem.intervals import likelihood_interval
 from replication.models.masem.likelihood import RandomEffectsLikelihood, tau2_cells
 from replication.models.masem.model_text import PathModel, check_variables, parse_model
@@ -32,6 +30,12 @@ from replication.models.masem.sampling import sampling_covariances
 from replication.models.masem.search import search_likelihood
 from replication.models.masem.stage1 import likelihood_start
 from replication.models.masem.stage2 import improper_notes
+from replication.models.masem.variance_components import (
+    cell_names,
+    estimate_covariance,
+    log_tau2,
+    variance_components,
+)
 from replication.models.masem.wls import STARTS, start_values
 from replication.models.prepare import check_level
 
@@ -112,66 +116,97 @@ def fit_one_stage(
     check_level(level)
     parsed = parse_model(model) if isinstance(model, str) else model
     check_variables(parsed, data.variables)
-    chosen = moderation(parsed, moderators or {}, tuple(data.moderators))
+    setup = _set_up(data, parsed, moderation(parsed, moderators or {}, tuple(data.moderators)))
+    v, filled = sampling_covariances(setup.data, sampling)
+    likelihood = _likelihood(setup.data, v, setup.means, tau2)
+    minimum = _search(likelihood, setup.data, v, setup.means, parsed.latent)
+    described = _describe(setup, likelihood, minimum, tau2, level)
+    audit = data.audit
+    fit = replace(
+        described.fit,
+        method={**described.fit.method, "tau2": tau2, "sampling": sampling},
+        notes=(*filled, *described.fit.notes, *audit.notes),
+    )
+    return replace(described, fit=fit, audit=audit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setup:
+    """What is fitted: the studies and variables that take part, the model, its moderators and parameter names."""
+
+    data: CorrelationSet
+    model: PathModel
+    moderated: tuple[Moderation, ...]
+    means: PathMeans
+    names: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def _set_up(data: CorrelationSet, model: PathModel, chosen: tuple[Moderation, ...]) -> _Setup:
     kept, notes = _with_moderators(data, chosen)
-    kept = kept.subset([name for name in kept.variables if name in parsed.observed])
-    places = structure(parsed, kept.variables)
+    kept = kept.subset([name for name in kept.variables if name in model.observed])
+    places = structure(model, kept.variables)
     means = path_means(places, chosen, kept.moderators, len(kept.studies))
     names = (*places.parameters, *(one.name for one in chosen))
     _check_identified(means, kept, names)
-    v, filled = sampling_covariances(kept, sampling)
-    likelihood = _likelihood(kept, v, means, tau2)
-    minimum = _search(likelihood, kept, v, means, parsed.latent)
-    labels = (*names, *_cell_names(kept, likelihood))
-    if tau2 == "symmetric":
-        covariance = covariance_on_edge(minimum, "tau2 as a whole")
-    else:
-        covariance = covariance_of_minimum(minimum, labels)
-    method = {
+    return _Setup(kept, model, chosen, means, names, (*notes, *_empty_pairs(kept)))
+
+
+def _describe(
+    setup: _Setup, likelihood: RandomEffectsLikelihood, minimum: Minimum, tau2: Tau2Structure, level: float
+) -> OneStageFit:
+    """Everything said of a minimum."""
+    data, places, m = setup.data, setup.means.structure, setup.means.size
+    labels = cell_names(data.pairs, likelihood.cells)
+    covariance = estimate_covariance(minimum, (*setup.names, *labels), tau2)
+    theta, vcov = minimum.theta[:m], covariance.vcov[:m, :m]
+    fit = Fit(
+        method=_method(setup),
+        names=setup.names,
+        beta=theta,
+        vcov=vcov,
+        df=np.full(m, np.inf),
+        components=variance_components(labels, minimum, covariance.vcov, level, log_scale=True),
+        loglik=-0.5 * minimum.at.value,
+        k=int(data.used.sum()),
+        clusters=len(data.studies),
+        level=level,
+        notes=(*setup.notes, *covariance.notes, *improper_notes(setup.model, places, _at_zero(places, theta))),
+        data=data,
+    )
+    logs = log_tau2(likelihood.cells, minimum, covariance.vcov, len(data.pairs))
+    quantities = Quantities(setup.model, places, setup.names, places.fixed, _chain_at_zero(places, m))
+    return OneStageFit(
+        fit=fit,
+        data=data,
+        quantities=quantities,
+        moderated=setup.moderated,
+        likelihood=likelihood,
+        minimum=minimum,
+        tau2=likelihood.cells.matrix(minimum.theta[m:], len(data.pairs)),
+        log_tau2=logs.estimate,
+        log_tau2_se=logs.se,
+        effects=quantities.effects(theta, vcov, level),
+        residuals=quantities.residual_variances(theta, vcov, level),
+        audit=Audit(),
+    )
+
+
+def _method(setup: _Setup) -> dict[str, str]:
+    return {
         "model": "path model on correlations, one stage",
         "estimator": "ML",
-        "tau2": tau2,
-        "sampling": sampling,
         "test": "z",
-        "moderators": ", ".join(one.name for one in chosen) or "none",
-        "text": parsed.text,
+        "moderators": ", ".join(one.name for one in setup.moderated) or "none",
+        "text": setup.model.text,
     }
-    m = means.size
-    theta = minimum.theta[:m]
-    audit = data.audit
-    improper = improper_notes(parsed, places, _at_zero(places, theta))
-    fit = Fit(
-        method=method,
-        names=names,
-        beta=theta,
-        vcov=covariance.vcov[:m, :m],
-        df=np.full(m, np.inf),
-        components=_components(labels[m:], minimum, covariance.vcov, m, level),
-        loglik=-0.5 * minimum.at.value,
-        k=int(kept.used.sum()),
-        clusters=len(kept.studies),
-        level=level,
-        notes=(*notes, *filled, *_empty_pairs(kept), *covariance.notes, *improper, *audit.notes),
-        data=kept,
-    )
-    chain = np.concatenate([places.parameter, np.zeros((len(places.fixed), len(chosen)))], axis=1)
-    quantities = Quantities(parsed, places, names, places.fixed, chain)
-    t = likelihood.cells.matrix(minimum.theta[m:], len(kept.pairs))
-    logs = _log_scale(likelihood, minimum, covariance.vcov, m)
-    return OneStageFit(
-        fit,
-        kept,
-        quantities,
-        chosen,
-        likelihood,
-        minimum,
-        t,
-        logs[0],
-        logs[1],
-        quantities.effects(theta, fit.vcov, level),
-        quantities.residual_variances(theta, fit.vcov, level),
-        audit,
-    )
+
+
+def _chain_at_zero(places: Structure, size: int) -> Array:
+    """How cells move with all parameters `(cells, m)` at moderators of 0: slopes move nothing."""
+    chain = np.zeros((len(places.fixed), size))
+    chain[:, : len(places.parameters)] = places.parameter
+    return chain
 
 
 def _with_moderators(data: CorrelationSet, chosen: Sequence[Moderation]) -> tuple[CorrelationSet, tuple[Note, ...]]:
@@ -232,41 +267,6 @@ def _search(
             "the model implies no correlations at any start value (a loop of paths that feeds on itself?)."
         )
     return min(found, key=lambda one: (not one.converged, one.at.value))
-
-
-def _cell_names(data: CorrelationSet, likelihood: RandomEffectsLikelihood) -> tuple[str, ...]:
-    pairs, cells = data.pairs, likelihood.cells
-    return tuple(pairs[a] if a == b else f"{pairs[b]}, {pairs[a]}" for a, b in zip(cells.a, cells.b, strict=True))
-
-
-def _components(names: Sequence[str], minimum: Minimum, vcov: Array, m: int, level: float) -> tuple[Component, ...]:
-    """Variances with intervals made on the log scale, so that they stay positive; covariances with Wald intervals."""
-    crit = float(special.ndtri(0.5 + level / 2.0))
-    found = []
-    for i, name in enumerate(names):
-        estimate, held = float(minimum.theta[m + i]), bool(minimum.held[m + i])
-        variance = vcov[m + i, m + i]
-        se = float(np.sqrt(variance)) if variance > 0 and not held else float("nan")
-        if "," in name:
-            interval = Interval(estimate - crit * se, estimate + crit * se, level, "wald")
-        else:
-            with np.errstate(over="ignore"):
-                reach = np.exp(crit * se / estimate)
-            reason = "" if np.isfinite(se) else "no standard error on the bound"
-            interval = Interval(estimate / reach, estimate * reach, level, "wald, log scale", reason)
-        found.append(Component(name, estimate, se, interval, held))
-    return tuple(found)
-
-
-def _log_scale(likelihood: RandomEffectsLikelihood, minimum: Minimum, vcov: Array, m: int) -> tuple[Array, Array]:
-    """log tau2 `(p,)` and its standard error by the delta method; NaN for pairs without a variance of their own."""
-    p = likelihood.used.shape[1]
-    logs, ses = np.full(p, np.nan), np.full(p, np.nan)
-    for i, (a, b) in enumerate(zip(likelihood.cells.a, likelihood.cells.b, strict=True)):
-        if a == b:
-            logs[a] = np.log(minimum.theta[m + i])
-            ses[a] = np.sqrt(vcov[m + i, m + i]) / minimum.theta[m + i] if vcov[m + i, m + i] > 0 else np.nan
-    return logs, ses
 
 
 def _empty_pairs(data: CorrelationSet) -> tuple[Note, ...]:

@@ -62,14 +62,23 @@ def sampling_covariances(data: CorrelationSet, rule: SamplingRule) -> tuple[Arra
     """
     check_choice(rule, SamplingRule, "sampling")
     mean = average_correlations(data, rule)
+    notes = _unknown_pairs(data, mean)
     mean = np.where(np.isfinite(mean), mean, 0.0)
     if rule != "individual":
-        return correlation_covariance(symmetric(mean)) / data.n[:, None, None], ()
-    used = data.used
-    own = np.where(used, data.given, mean)
+        return correlation_covariance(symmetric(mean)) / data.n[:, None, None], notes
+    own = np.where(data.used, data.given, mean)
     filled = _filled_gaps(data)
-    notes = (Note("sampling-filled", _fill_message(filled), ()),) if filled else ()
+    if filled:
+        notes = (*notes, Note("sampling-filled", _fill_message(filled)))
     return correlation_covariance(symmetric(own)) / data.n[:, None, None], notes
+
+
+def _unknown_pairs(data: CorrelationSet, mean: Array) -> tuple[Note, ...]:
+    unknown = [pair for pair, value in zip(data.pairs, mean, strict=True) if not np.isfinite(value)]
+    if not unknown:
+        return ()
+    message = f"no study gives {', '.join(unknown)}; where sampling covariances of other pairs need it, it counts as 0."
+    return (Note("sampling-filled", message),)
 
 
 def _filled_gaps(data: CorrelationSet) -> list[str]:

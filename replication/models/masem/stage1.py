@@ -13,16 +13,16 @@ import numpy as np
 from scipy import stats
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Component, Fit, Heterogeneity, Interval, Note
+from replication.models.fit import Array, Fit, Heterogeneity, Note
 from replication.models.literals import BoundRule, SamplingRule, Tau2Structure, check_choice
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, symmetric
-from replication.models.masem.information import covariance_of_minimum, covariance_on_edge
-from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, Tau2Cells, tau2_cells
+from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, tau2_cells
 from replication.models.masem.newton import Minimum
 from replication.models.masem.pooled import PooledCorrelations
 from replication.models.masem.sampling import sampling_covariances
 from replication.models.masem.search import search_likelihood
+from replication.models.masem.variance_components import cell_names, estimate_covariance, variance_components
 from replication.models.prepare import check_level
 
 __all__ = ["RandomPool", "Start", "fit_stage1_random", "heterogeneity", "likelihood_start"]
@@ -108,13 +108,31 @@ def fit_stage1_random(
     likelihood, few = _likelihood(data, v, tau2)
     start = likelihood_start(data, v)
     minimum = search_likelihood(likelihood, start.mean, start.tau2 if tau2 != "zero" else start.tau2[:0])
-    names = _parameter_names(data, likelihood.cells)
-    if tau2 == "symmetric":
-        covariance = covariance_on_edge(minimum, "tau2 as a whole")
-    else:
-        covariance = covariance_of_minimum(minimum, names, at_bound, len(data.pairs))
-    notes = (*notes, *few, *covariance.notes, *_not_definite(minimum.theta[: len(data.pairs)]))
-    method = {
+    labels = cell_names(data.pairs, likelihood.cells)
+    p = len(data.pairs)
+    covariance = estimate_covariance(minimum, (*data.pairs, *labels), tau2, at_bound, p)
+    audit = data.audit
+    fit = Fit(
+        method=_method(tau2, sampling, at_bound),
+        names=data.pairs,
+        beta=minimum.theta[:p],
+        vcov=covariance.vcov[:p, :p],
+        df=np.full(p, np.inf),
+        components=variance_components(labels, minimum, covariance.vcov, level),
+        loglik=-0.5 * minimum.at.value,
+        k=int(data.used.sum()),
+        clusters=len(data.studies),
+        level=level,
+        heterogeneity=_homogeneity(data, v),
+        notes=(*notes, *few, *covariance.notes, *_not_definite(minimum.theta[:p]), *audit.notes),
+        data=data,
+    )
+    t = likelihood.cells.matrix(minimum.theta[p:], p)
+    return RandomPool(fit, data, likelihood, minimum, t, _i_squared(data, v, sampling, np.diag(t)), audit)
+
+
+def _method(tau2: Tau2Structure, sampling: SamplingRule, at_bound: BoundRule) -> dict[str, str]:
+    return {
         "model": "random effects on correlations, stage 1",
         "estimator": "ML",
         "tau2": tau2,
@@ -122,25 +140,6 @@ def fit_stage1_random(
         "at_bound": at_bound,
         "test": "z",
     }
-    audit = data.audit
-    p = len(data.pairs)
-    fit = Fit(
-        method=method,
-        names=data.pairs,
-        beta=minimum.theta[:p],
-        vcov=covariance.vcov[:p, :p],
-        df=np.full(p, np.inf),
-        components=_components(data, likelihood.cells, minimum, covariance.vcov, level),
-        loglik=-0.5 * minimum.at.value,
-        k=int(data.used.sum()),
-        clusters=len(data.studies),
-        level=level,
-        heterogeneity=_homogeneity(data, v),
-        notes=(*notes, *audit.notes),
-        data=data,
-    )
-    t = likelihood.cells.matrix(minimum.theta[p:], p)
-    return RandomPool(fit, data, likelihood, minimum, t, _i_squared(data, v, sampling, np.diag(t)), audit)
 
 
 def _require_every_pair(data: CorrelationSet) -> None:
@@ -196,31 +195,6 @@ def _few_studies(data: CorrelationSet) -> tuple[Note, ...]:
         f"too few studies to say how correlations vary between studies: {', '.join(few)}; lean on neither tau2 nor I2."
     )
     return (Note("few-studies", message),)
-
-
-def _parameter_names(data: CorrelationSet, cells: Tau2Cells) -> tuple[str, ...]:
-    return data.pairs + _component_names(data, cells)
-
-
-def _component_names(data: CorrelationSet, cells: Tau2Cells) -> tuple[str, ...]:
-    pairs = data.pairs
-    return tuple(pairs[a] if a == b else f"{pairs[b]}, {pairs[a]}" for a, b in zip(cells.a, cells.b, strict=True))
-
-
-def _components(
-    data: CorrelationSet, cells: Tau2Cells, minimum: Minimum, vcov: Array, level: float
-) -> tuple[Component, ...]:
-    p = len(data.pairs)
-    crit = float(stats.norm.ppf(0.5 + level / 2))
-    found = []
-    for i, name in enumerate(_component_names(data, cells)):
-        estimate, held = float(minimum.theta[p + i]), bool(minimum.held[p + i])
-        variance = vcov[p + i, p + i]
-        se = float(np.sqrt(variance)) if variance > 0 else float("nan")
-        reason = "" if np.isfinite(se) else "no standard error on the bound"
-        interval = Interval(estimate - crit * se, estimate + crit * se, level, "wald", reason)
-        found.append(Component(name, estimate, se, interval, held))
-    return tuple(found)
 
 
 def _homogeneity(data: CorrelationSet, v: Array) -> Heterogeneity:

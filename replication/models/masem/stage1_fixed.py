@@ -70,11 +70,18 @@ def fit_stage1_fixed(data: CorrelationSet, *, level: float = 0.95) -> FixedPool:
         )
     matrices = symmetric(np.where(used, data.given, 0.0))
     _require_definite(data, matrices)
-    objective = CommonCorrelation(matrices, held, data.n)
-    minimum = minimize(objective, _start(data, used))
+    minimum = minimize(CommonCorrelation(matrices, held, data.n), _start(data, used))
+    indices = _indices(data, matrices, used, minimum.theta, minimum.at.value + _offset(data.n, held))
+    notes = [*notes, _offset_note(indices.chi2, minimum.at.value)]
+    return _describe(data, minimum, indices, tuple(notes), level)
+
+
+def _describe(
+    data: CorrelationSet, minimum: Minimum, indices: FitIndices, notes: tuple[Note, ...], level: float
+) -> FixedPool:
+    """Everything said of a minimum."""
     covariance = covariance_of_minimum(minimum, data.pairs)
     audit = data.audit
-    indices = _indices(data, matrices, used, minimum.theta, minimum.at.value + _offset(data.n, held))
     fit = Fit(
         method={"model": "fixed effects on correlation matrices, stage 1", "estimator": "ML", "test": "z"},
         names=data.pairs,
@@ -83,11 +90,11 @@ def fit_stage1_fixed(data: CorrelationSet, *, level: float = 0.95) -> FixedPool:
         df=np.full(len(minimum.theta), np.inf),
         components=(),
         loglik=float("nan"),
-        k=int(used.sum()),
+        k=indices.baseline_df,
         clusters=len(data.studies),
         level=level,
         heterogeneity=heterogeneity(indices.chi2, indices.df),
-        notes=(*notes, *covariance.notes, _offset_note(indices.chi2, minimum.at.value), *audit.notes),
+        notes=(*notes, *covariance.notes, *audit.notes),
         data=data,
     )
     return FixedPool(fit, data, minimum, indices, audit)

@@ -89,16 +89,23 @@ def fit_stage2(pool: Pool, model: str | PathModel, *, level: float = 0.95) -> Pa
     require_identified(lambda theta: _jacobian(places, theta), names)
     objective = WeightedLeastSquares((group(pooled, places, np.eye(len(names))),))
     minimum = best_minimum(objective, [start_values(places, parsed.latent, values) for values in STARTS], parsed.latent)
+    return _describe(parsed, objective, minimum, level)
+
+
+def _describe(model: PathModel, objective: WeightedLeastSquares, minimum: Minimum, level: float) -> PathFit:
+    """Everything said of a minimum."""
+    only = objective.groups[0]
+    places, pooled, names = only.structure, only.pooled, model.parameters
     covariance = covariance_of_minimum(minimum, names)
-    at = places.implied(places.cells_at(minimum.theta))
+    at = only.implied(minimum.theta)
     assert at is not None, "the minimum lies where the model is defined"
-    quantities = Quantities(parsed, places, names, places.fixed, places.parameter)
+    quantities = Quantities(model, places, names, places.fixed, places.parameter)
     fit = Fit(
         method={
             "model": "path model on pooled correlations, stage 2",
             "estimator": "WLS",
             "test": "z",
-            "text": parsed.text,
+            "text": model.text,
         },
         names=names,
         beta=minimum.theta,
@@ -108,19 +115,19 @@ def fit_stage2(pool: Pool, model: str | PathModel, *, level: float = 0.95) -> Pa
         loglik=float("nan"),
         k=len(pooled.r),
         level=level,
-        notes=(*pooled.notes, *covariance.notes, *improper_notes(parsed, places, at)),
+        notes=(*pooled.notes, *covariance.notes, *improper_notes(model, places, at)),
         data=pooled,
     )
     return PathFit(
-        fit,
-        quantities,
-        pooled,
-        objective,
-        minimum,
-        _indices(pooled, minimum, at, objective.groups[0].u),
-        quantities.effects(minimum.theta, covariance.vcov, level),
-        quantities.residual_variances(minimum.theta, covariance.vcov, level),
-        symmetric(at.r[0]),
+        fit=fit,
+        quantities=quantities,
+        pooled=pooled,
+        objective=objective,
+        minimum=minimum,
+        indices=_indices(pooled, minimum, at, only.u),
+        effects=quantities.effects(minimum.theta, covariance.vcov, level),
+        residuals=quantities.residual_variances(minimum.theta, covariance.vcov, level),
+        implied=symmetric(at.r[0]),
     )
 
 
