@@ -122,7 +122,7 @@ def _informed(pool: Published) -> InformedPrior:
 
 
 def _predictive_check(found: Evidence, pool: Published, sd: float, key: str) -> Table:
-    """Each new sample's place in the predictive distribution of the printed pool, averaged over the posterior of tau."""
+    """Each new sample's place in the prediction of the printed pool, averaged over the posterior of tau."""
     means = sample_means(found)
     tau = posterior_of(means, correlation_priors()).sd("tau")
     taus = np.asarray(tau.ppf((np.arange(200) + 0.5) / 200))
