@@ -2,7 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.masem import FULL_MEDIATION, LOW_SES, index_answers, path_answers, samples45, stage1_answers
-from replication.analysis.masem_results import audit_table, path_results
+from replication.analysis.masem_results import audit_table, boundary_table, path_results
 from replication.claims import Recomputed, claims_of
 from replication.models.masem.multigroup import equality_test, fit_groups
 from replication.models.masem.stage1 import fit_stage1_random
@@ -39,7 +39,8 @@ def run(context: Context) -> Findings:
     }
     answers = {c.id: found[c.subgroup][c.quantity] for c in claims_of(context.data, "jakcheung2018")}
     estimates, diagram = path_results(paths["all 45 samples"], "full-mediation", "Full mediation, 45 samples")
-    return Findings(answers=answers, estimates=estimates, tables=(audit_table(data),), figures=(diagram,))
+    high = boundary_table(data.select(ses <= LOW_SES), RULE, "high SES")
+    return Findings(answers=answers, estimates=estimates, tables=(audit_table(data), high), figures=(diagram,))
 
 
 ANALYSIS = Analysis(

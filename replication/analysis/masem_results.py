@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.claims import Claim, Recomputed
 from replication.models.fit import Interval
+from replication.models.literals import SamplingRule
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.osmasem import OneStageFit
+from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import PathFit
 
-__all__ = ["audit_table", "label_table", "path_results"]
+__all__ = ["audit_table", "boundary_table", "label_table", "path_results"]
 
 WORDS = {"pos": "positive", "neg": "negative", "enga": "engagement", "achiev": "achievement"}
 ARROWS = {
@@ -33,6 +35,20 @@ def audit_table(data: CorrelationSet) -> Table:
     columns = ("sample", "pair", "r", "what", "used", "why")
     links = tuple(e.study for e in entries)
     return Table(id="masem-audit", title="Audit of the correlations", columns=columns, rows=rows, links=links)
+
+
+def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Table:
+    """Standard errors that rest on a variance at its bound: as metaSEM takes them, and with that variance held."""
+    as_printed = fit_stage1_random(data, sampling=rule)
+    held = fit_stage1_random(data, sampling=rule, at_bound="held")
+    rows = tuple(
+        (name, float(as_printed.fit.beta[j]), float(as_printed.fit.se[j]), float(held.fit.se[j]))
+        for j, name in enumerate(as_printed.fit.names)
+        if not np.isclose(as_printed.fit.se[j], held.fit.se[j], rtol=1e-3)
+    )
+    columns = ("pair", "r", "standard error as printed", "standard error with the variance held")
+    note = "; ".join(note.message for note in as_printed.fit.notes if not note.code.startswith("audit"))
+    return Table(id="boundary", title=f"A variance on its bound: {group}", columns=columns, rows=rows, note=note)
 
 
 def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> Table:
