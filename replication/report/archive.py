@@ -124,6 +124,8 @@ def plain_cell(value: object) -> Any:
 def _by_work(dataset: Dataset, name: str) -> dict[str, list[Record]]:
     """The rows of a table by work, in order; a table without works stands under one empty name."""
     frame = dataset.table(name)
+    if frame.empty:
+        return {}
     columns = [str(column) for column in frame.columns]
     found: dict[str, list[Record]] = {}
     for cells in zip(*(frame[column].tolist() for column in columns), strict=True):
@@ -183,7 +185,7 @@ def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:
     yield f"analysis:{name}", page
     for group in ("estimates", "tables", "figures"):
         for item in outcome[group]:
-            target = f"{page}#{anchor(item['id'])}"
+            target = f"{page}#{group[0]}-{anchor(item['id'])}"
             if group == "figures":
                 target = f"figures/{anchor(name)}--{anchor(item['id'])}.html"
             yield f"{name}/{item['id']}", target

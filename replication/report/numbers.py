@@ -75,11 +75,11 @@ class Numerals:
 
     def _written(self, digits: str) -> str:
         sign = MINUS if digits.startswith("-") else "+" if digits.startswith("+") else ""
-        whole, point, rest = digits.lstrip("+-").partition(".")
-        mantissa, exponent, power = rest.partition("e")
+        mantissa, exponent, power = digits.lstrip("+-").partition("e")
+        whole, point, rest = mantissa.partition(".")
         if len(whole) > 4 or (len(whole) == 4 and not point):
             whole = f"{int(whole):,}".replace(",", self.group)
-        return sign + whole + (self.point + mantissa if mantissa else "") + exponent + power
+        return sign + whole + (self.point + rest if rest else "") + exponent + power.replace("-", MINUS)
 
 
 def is_number(value: object) -> bool:

@@ -181,9 +181,10 @@ _SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "titl
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern such as "{x} of {y}" as an expression."""
+    """A pattern such as "{x} of {y}" as an expression; {n} stands for a whole number."""
     parts = re.split(r"\{(\w+)\}", pattern)
-    named = [f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
+    shapes = {"n": r"\d+"}
+    named = [f"(?P<{part}>{shapes.get(part, '.+?')})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
     return re.compile("".join(named))
 
 

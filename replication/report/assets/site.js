@@ -17,6 +17,8 @@
       document.head.append(script);
     });
 
+  document.querySelectorAll("[data-noscript]").forEach((note) => note.remove());
+
   // Search over works, claims, estimates and pages; the index is read when it is first needed.
   const input = document.getElementById("search");
   const found = document.getElementById("found");

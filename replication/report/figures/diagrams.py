@@ -72,10 +72,10 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
         shown = frame.words.numerals.show(value, "r")
         line = y + (4 if frame.wide else -10)
         canvas.text(0 if frame.wide else left, line, shorten(labels[i], room, 12), "row", href=href)
-        canvas.text(frame.width if frame.wide else right, line, shown, "value", "end", href=href)
+        canvas.text(frame.width if frame.wide else right, line, shown, "value", "end")
         if value is not None:
             shape, css = ("diamond", "mark new") if abs(value) > _NORMAL else ("dot", "mark effect")
-            canvas.mark(x(value), y, 4.2, shape, css, href=href)
+            canvas.mark(x(value), y, 4.2, shape, css)
     canvas.axis(x, bottom, top, frame.words.say("figure.distance"))
     canvas.height = bottom + 40
     return canvas

@@ -193,7 +193,7 @@ def _draw_rows(plot: _Plot, rows: Sequence[_Row], top: float) -> None:
         _numbers(plot, row, y)
         _interval(plot, row, y)
         if row.value is not None:
-            plot.canvas.mark(plot.scale(row.value), y, row.size, row.shape, row.css, href=row.href)
+            plot.canvas.mark(plot.scale(row.value), y, row.size, row.shape, row.css)
 
 
 def _numbers(plot: _Plot, row: _Row, y: float) -> None:

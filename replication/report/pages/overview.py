@@ -27,7 +27,7 @@ def page(archive: Archive, words: Words) -> Page:
         "unexplained": unexplained(rows),
         "findings": [_card(archive, words, name) for name in FINDINGS],
         "cited": [_line(archive, key) for key in archive.dataset.cited()],
-        "questions": list(words.table["questions"].values()),
+        "questions": [q for q in words.table["questions"].values() if _leads_somewhere(archive, q["page"])],
         "most": 12,
         "current": "index",
     }
@@ -67,3 +67,9 @@ def _line(archive: Archive, key: str) -> Mapping[str, Any]:
     work = archive.dataset.works[key]
     rows = claim_rows(archive, archive.claims_of(key))
     return {"key": key, "work": work, "counts": tally(rows), "total": len(rows)}
+
+
+def _leads_somewhere(archive: Archive, page: str) -> bool:
+    """Whether a page of the questions exists; that of a work does when the dataset has the work."""
+    folder, _, rest = page.partition("#")[0].rpartition("/")
+    return folder != "works" or rest.removesuffix(".html") in archive.dataset.works

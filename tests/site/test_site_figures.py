@@ -1,0 +1,117 @@
+"""Every figure is drawn for wide and narrow pages, survives what outcomes may hold, and says in words what it shows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from replication.analysis import Figure, plain
+from replication.report.figures import KINDS, draw, read_figure
+from replication.report.words import load_words
+
+WORDS = load_words("en")
+
+
+def drawn(figure: Figure) -> Any:
+    data = plain(figure)
+    assert isinstance(data, dict)
+    return draw(read_figure(data), WORDS, lambda name: f"#{name}")
+
+
+def numbers(canvas: Any) -> list[float]:
+    """All coordinates of a drawing."""
+    text = "".join((*canvas.behind, *canvas.parts))
+    places = re.findall(r'(?:d|cx|cy|x|y|width|height|r)="([^"]*)"', text)
+    return [float(n) for place in places for n in re.findall(r"-?\d+\.?\d*", place)]
+
+
+def test_there_is_a_figure_of_every_kind(figures: Sequence[Figure]) -> None:
+    assert {figure.kind for figure in figures} - {"sculpture"} == set(KINDS)
+
+
+def test_every_kind_is_drawn_twice_as_good_xml(figures: Sequence[Figure]) -> None:
+    for figure in figures[:-1]:
+        drawing = drawn(figure)
+        assert not drawing.missing, figure.kind
+        for canvas in (drawing.wide, drawing.narrow):
+            root = ET.fromstring(canvas.markup("title", style="<style></style>"))
+            assert root.get("role") == "img" and root[0].tag.endswith("title")
+            ET.fromstring(canvas.markup("title", inline=True))
+            assert canvas.height > 60, figure.kind
+            assert all(math.isfinite(n) for n in numbers(canvas)), figure.kind
+            for label in canvas.labels:
+                assert -2 <= label.x <= canvas.width + 2 and 0 <= label.y <= canvas.height, (figure.kind, label)
+
+
+def test_text_stays_legible_on_a_phone(figures: Sequence[Figure]) -> None:
+    for figure in figures[:-1]:
+        assert drawn(figure).narrow.width <= 340, figure.kind  # drawn at its own size: nothing is scaled down
+
+
+def test_an_unknown_kind_becomes_a_table_that_says_so(figures: Sequence[Figure], small: Any) -> None:
+    drawing = drawn(figures[-1])
+    assert drawing.wide is None and "sculpture" in drawing.missing
+    page = small.text("figures/engagement--new-sculpture.html")
+    assert "cannot draw a figure of the kind" in page and "<table" in page
+
+
+@pytest.mark.parametrize(
+    "change", ["no rows", "a column too few", "ragged columns", "nothing defined", "one row", "huge", "tiny"]
+)
+def test_odd_data_is_drawn_or_explained_never_an_error(figures: Sequence[Figure], change: str) -> None:
+    for figure in figures[:-1]:
+        drawing = drawn(odd(figure, change))
+        if change in ("no rows", "a column too few", "ragged columns"):
+            assert drawing.missing and drawing.wide is None, figure.kind
+        else:
+            assert drawing.wide is not None and all(math.isfinite(n) for n in numbers(drawing.wide)), figure.kind
+        assert drawing.alt
+
+
+def odd(figure: Figure, change: str) -> Figure:
+    columns = {name: list(column) for name, column in figure.columns.items()}
+    needed = KINDS[figure.kind][1]
+    if change == "no rows":
+        columns = {name: [] for name in columns}
+    elif change == "a column too few":
+        del columns[needed[-1]]
+    elif change == "ragged columns":
+        columns[needed[0]] = columns[needed[0]][:-1] if len(columns) > 1 else columns[needed[0]]
+    elif change == "nothing defined":
+        columns = {n: [None if isinstance(c, float) else c for c in column] for n, column in columns.items()}
+    elif change == "one row":
+        columns = {name: column[:1] for name, column in columns.items()}
+    else:
+        factor = 1e6 if change == "huge" else 1e-9
+        columns = {n: [c * factor if isinstance(c, float) else c for c in column] for n, column in columns.items()}
+    return replace(figure, columns=columns)
+
+
+def test_the_text_alternative_holds_the_summary(figures: Sequence[Figure]) -> None:
+    alt = drawn(figures[0]).alt
+    assert "Forest plot" in alt and "0.220 [0.100, 0.350]" in alt and "[−0.300, 0.700]" in alt
+
+
+def test_marks_of_verdicts_and_rows_are_links(figures: Sequence[Figure]) -> None:
+    by_kind = {figure.kind: figure for figure in figures}
+    for kind in ("forest", "funnel", "verdict_strip", "effect_direction", "calibration"):
+        assert "<a href=" in drawn(by_kind[kind]).wide.markup("", inline=True), kind
+
+
+def test_colour_is_never_the_only_sign(figures: Sequence[Figure]) -> None:
+    strip = next(figure for figure in figures if figure.kind == "verdict_strip")
+    shapes = re.findall(r'<path d="([^"]*)" class="point v-', "".join(drawn(strip).wide.parts))
+    assert len({re.sub(r"[\d.\- ]", "", shape) for shape in shapes}) == len(shapes) == 3
+
+
+def test_every_figure_has_its_data_as_a_file(small: Any) -> None:
+    for outcome in small.outcomes:
+        for figure in outcome["figures"]:
+            lines = small.text(f"figures/{outcome['id']}--{figure['id']}.csv").splitlines()
+            assert lines[0] == ",".join(figure["columns"]) and len(lines) > 1

@@ -1,0 +1,235 @@
+"""The pages as files: whole, linked, escaped, small, the same twice, the same numbers in both languages."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication.errors import UserError
+from replication.report.words import load_words
+
+PACKAGE = Path(__import__("replication").__file__).parent / "report"
+ABSENT = ("drivers", "change", "prediction")  # sections a finding has only once its analysis is run
+NUMBER = re.compile(r"[−-]?\d*\.?\d+")
+
+
+@pytest.fixture(params=["small", "real"])
+def report(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_link_leads_to_a_page_and_a_place_on_it(report: Any) -> None:
+    parsed = {path: report.markup(path) for path in report.pages}
+    broken = []
+    for path, page in parsed.items():
+        for address in [*page.addresses, *page.loaded]:
+            if re.match(r"[a-z]+:", address):
+                continue
+            file, _, fragment = address.partition("#")
+            target = (
+                (report.folder / path).parent.joinpath(file).resolve() if file else (report.folder / path).resolve()
+            )
+            inside = target.relative_to(report.folder.resolve()).as_posix()
+            places = parsed[inside].ids if inside in parsed else []
+            verdict = (
+                fragment in ("DIFFERS", "MATCH")
+                or fragment.isupper()
+                or fragment in ("drivers", "change", "prediction")
+            )
+            if not target.exists() or (fragment and inside in parsed and fragment not in places and not verdict):
+                broken.append(f"{path} -> {address}")
+    assert not broken, broken[:10]
+
+
+def test_ids_are_unique_on_every_page(report: Any) -> None:
+    for path in report.pages:
+        ids = report.markup(path).ids
+        twice = {name for name in ids if ids.count(name) > 1}
+        assert not twice, (path, twice)
+
+
+def test_no_page_loads_from_the_network_or_holds_inline_code(report: Any) -> None:
+    for path in report.pages:
+        text, page = report.text(path), report.markup(path)
+        assert "Content-Security-Policy" in text and "default-src 'none'" in html.unescape(text), path
+        assert not [address for address in page.loaded if re.match(r"(https?:)?//", address)], path
+        assert not [name for name in page.attributes if name.startswith("on") or name == "style"], path
+        assert "style" not in page.tags, path
+        assert re.findall(r"<script(?! defer src=)", text) == [], path
+        assert page.tags.count("h1") == 1, path
+
+
+def test_hostile_text_is_shown_as_text(small: Any) -> None:
+    for path in [*small.pages, *(p.relative_to(small.folder).as_posix() for p in small.folder.rglob("*.svg"))]:
+        text = small.text(path)
+        assert "<script>document" not in text and "<img src=x" not in text, path
+        assert 'href="javascript:' not in text, path
+    assert "&lt;script&gt;document.title=" in small.text("works/beta2021.html")
+    for script in ("assets/search-index.js", "assets/rows.js"):
+        assert "</script" not in small.text(script) and "<script" not in small.text(script)
+
+
+def test_pages_are_small_and_so_is_the_whole(real: Any) -> None:
+    for path in real.pages:
+        assert (real.folder / path).stat().st_size < 300_000, path
+    assert sum(p.stat().st_size for p in real.folder.rglob("*") if p.is_file()) < 15_000_000
+
+
+def test_the_same_input_gives_the_same_bytes_but_for_the_stamp(
+    small: Any, builder: Callable[..., Any], tmp_path: Path
+) -> None:
+    again = builder(tmp_path / "again", small.outcomes, small.dataset, run={"time": "2031-05-05T05:05:05Z"})
+    names = [
+        sorted(p.relative_to(r.folder) for r_ in [r] for p in r_.folder.rglob("*") if p.is_file())
+        for r in (small, again)
+    ]
+    assert names[0] == names[1]
+    differing = [str(n) for n in names[0] if (small.folder / n).read_bytes() != (again.folder / n).read_bytes()]
+    assert differing == ["provenance.html", "run.json"]
+
+
+@pytest.mark.parametrize("page", ["index.html", "article.html", "findings/engagement.html", "findings/mediation.html"])
+def test_both_languages_hold_the_same_numbers(report: Any, page: str) -> None:
+    english, norwegian = linked(report.text(page)), linked(report.text(f"nb/{page}"))
+    assert len(english) == len(norwegian)
+    for one, other in zip(english, norwegian, strict=True):
+        assert one == other or normal(one, "en") == normal(other, "nb")
+    if page == "index.html":
+        assert len(english) > 3
+
+
+def test_both_languages_draw_the_same_numbers(small: Any) -> None:
+    drawn = list((small.folder / "figures" / "nb").glob("*.svg"))
+    assert drawn
+    for path in drawn:
+        texts = [
+            re.findall(r"<text[^>]*>([^<]*)</text>", p.read_text(encoding="utf-8"))
+            for p in (path, path.parents[1] / path.name)
+        ]
+        assert normal(" ; ".join(texts[0]), "nb") == normal(" ; ".join(texts[1]), "en"), path.name
+
+
+def test_norwegian_numbers_have_a_decimal_comma(small: Any) -> None:
+    page = small.text("nb/findings/engagement.html")
+    assert "0,31" in page and "−0,10" in page
+    assert not re.search(r'class="n">[^<]*\d\.\d', page.replace(">.34<", "><"))
+
+
+def linked(text: str) -> list[str]:
+    """What is shown as the link of a number, in order."""
+    shown = re.findall(r'class="n"[^>]*>(.*?)</a>', text, re.DOTALL)
+    return [html.unescape(re.sub("<[^>]*>", " ", cell)) for cell in shown]
+
+
+def normal(text: str, language: str) -> list[str]:
+    text = html.unescape(text)
+    if language == "nb":
+        text = re.sub(r"(?<=\d),(?=\d)", ".", re.sub(r"(?<=\d)\u00a0(?=\d{3})", "", text))
+    else:
+        text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    return [number.replace("−", "-").lstrip("0") or "0" for number in NUMBER.findall(text)]
+
+
+def test_every_number_of_a_sentence_is_a_link(real: Any, small: Any) -> None:
+    sentences = re.findall(r'<p class="lede">(.*?)</p>', real.text("index.html"), re.DOTALL)
+    sentences += re.findall(r'<ul class="findings">(.*?)</ul>', small.text("findings/engagement.html"), re.DOTALL)
+    assert len(sentences) >= 2
+    for sentence in sentences:
+        left = re.sub(r"<a .*?</a>", "", sentence, flags=re.DOTALL)
+        assert not re.search(r"\d", left), left
+
+
+def test_a_number_leads_to_its_estimate_its_rows_and_where_they_were_read(small: Any) -> None:
+    page = small.text("findings/engagement.html")
+    assert '<a href="../analyses/engagement.html#e-main" class="n">0.31</a>' in page
+    ledger = small.text("analyses/engagement.html")
+    assert 'href="../rows/alpha2020.html#alpha2020-e1"' in ledger
+    rows = small.text("rows/alpha2020.html")
+    assert 'id="alpha2020-e1"' in rows and "https://example.org/a" in rows and "Table 2" in rows
+    assert "it is turned" in ledger  # a row that is not used stands there with its reason
+
+
+def test_templates_and_words_hold_no_digit() -> None:
+    for path in sorted((PACKAGE / "templates").glob("*.html")):
+        text = re.sub(
+            r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>|&#?\w+;", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL
+        )
+        assert not re.search(r"\d", text), (path.name, re.search(r".*\d.*", text))
+    for language in ("en", "nb"):
+        table = load_words(language).table
+        for key, text in leaves({k: v for k, v in table.items() if k != "questions"}):
+            assert not re.search(r"\d", text), (language, key, text)
+
+
+def leaves(table: Any, key: str = "") -> list[tuple[str, str]]:
+    if isinstance(table, dict):
+        return [leaf for name, value in table.items() for leaf in leaves(value, f"{key}.{name}")]
+    return [(key, table)]
+
+
+def test_both_languages_have_every_sentence_with_the_same_values() -> None:
+    english, norwegian = (dict(leaves(load_words(language).table["sentences"])) for language in ("en", "nb"))
+    assert english.keys() == norwegian.keys()
+    for key, template in english.items():
+        names = [sorted(set(re.findall(r"\{(\w+)", text))) for text in (template, norwegian[key])]
+        assert names[0] == names[1], key
+
+
+def test_an_unknown_sentence_names_its_key_and_the_file(
+    small: Any, builder: Callable[..., Any], tmp_path: Path
+) -> None:
+    outcome = {**small.outcomes[1], "sentences": [{"key": "finding.nonsense", "values": {}}]}
+    with pytest.raises(UserError, match=r'"finding.nonsense" in replication/report/locale/en.toml'):
+        builder(tmp_path / "r", [outcome], small.dataset)
+
+
+def test_a_missing_value_and_a_reference_to_nowhere_are_named(
+    small: Any, builder: Callable[..., Any], tmp_path: Path
+) -> None:
+    outcome = {**small.outcomes[1], "sentences": [{"key": "finding.update", "values": {"question": "x"}}]}
+    with pytest.raises(UserError, match=r'"finding\.update" needs the value "before"'):
+        builder(tmp_path / "a", [outcome], small.dataset)
+    values = {"question": "x", "before": 0.1, "after": 0.2, "moved": 0.1, "ref": "no-such-id"}
+    outcome = {**small.outcomes[1], "sentences": [{"key": "finding.update", "values": values}]}
+    with pytest.raises(UserError, match='names "no-such-id"'):
+        builder(tmp_path / "b", [outcome], small.dataset)
+
+
+def test_works_without_numbers_are_full_members(small: Any, real: Any) -> None:
+    book = small.text("works/gamma2019.html")
+    assert "No quantitative claim" in book and "That relationships matter." in book
+    assert len([p for p in real.pages if p.startswith("works/")]) == len(real.dataset.works)
+    for key in real.dataset.cited():
+        assert f'href="works/{key}.html"' in real.text("index.html")
+
+
+def test_every_trap_is_a_line_and_every_lead_has_a_place(real: Any) -> None:
+    traps, missing = real.text("traps.html"), real.text("missing.html")
+    for trap in real.dataset.traps:
+        assert f'id="{trap.id}"' in traps and str(html.escape(trap.title, quote=False)) in html.unescape(traps)
+    for name in ("directions.csv", "leads.csv"):
+        for identifier in real.dataset.table(name).iloc[:, [0, 2]].to_numpy().ravel():
+            if str(identifier).startswith(("lead-",)):
+                assert f'id="{identifier}"' in missing
+    for identifier in real.dataset.table("screened.csv")["effect_id"]:
+        assert f'id="{identifier}"' in real.text("screening.html")
+
+
+def test_second_hand_school_level_and_simulated_are_called_so(small: Any, real: Any) -> None:
+    assert 'class="reading second"' in small.text("works/alpha2020.html")
+    assert "the school, not the student" in real.text("rows/oecdpisa-2003.html")
+    assert "Simulated data" in small.text("analyses/made-up.html")
+    assert "Simulated data" in small.text("figures/made-up--new-forest.html")
+
+
+def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:
+    pages = {p: real.markup(p).ids for p in real.pages if p.startswith("rows/")}
+    shown = [name for ids in pages.values() for name in ids]
+    assert set(real.dataset.effects["effect_id"]) <= set(shown)
+    for claim in real.dataset.claims.to_dict("records"):
+        assert f'id="{claim["claim_id"]}"' in real.text(f"works/{claim['work']}.html")

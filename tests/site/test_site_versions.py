@@ -1,0 +1,154 @@
+"""Releases: frozen, listed, guarded by their digest, withdrawn with a reason, compared with what came after."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication import paths
+from replication.dataset import Dataset
+from replication.errors import UserError
+from replication.report import write_versions_page
+from replication.report.releases import damaged, next_release, read_releases, record_release, withdraw
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory, small: Any, builder: Callable[..., Any]) -> Path:
+    folder = tmp_path_factory.mktemp("released") / "reports"
+    builder(folder / "v1.0.0", small.outcomes, small.dataset, run={"release": "1.0.0"})
+    record_release(folder, "1.0.0")
+    return folder
+
+
+@pytest.fixture
+def reports(tmp_path: Path, released: Path) -> Path:
+    """A folder with one released report."""
+    return Path(shutil.copytree(released, tmp_path / "reports"))
+
+
+def test_frozen_reports_of_this_project_are_untouched() -> None:
+    assert damaged(paths.reports_dir()) == []
+
+
+def test_a_release_is_listed_with_its_digest(reports: Path) -> None:
+    (release,) = read_releases(reports)
+    assert (release.version, release.date, release.withdrawn) == ("1.0.0", "2024-01-01", "")
+    assert damaged(reports) == []
+    assert "Report 1.0.0" in (reports / "v1.0.0" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_changed_or_missing_folder_is_noticed(reports: Path) -> None:
+    page = reports / "v1.0.0" / "index.html"
+    page.write_text(page.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert damaged(reports) == ["v1.0.0 has been changed since it was released"]
+    (reports / "v1.0.0").rename(reports / "gone")
+    assert damaged(reports) == ["v1.0.0 is listed but its folder is not there"]
+
+
+@pytest.mark.parametrize("version", ["1.0", "v1.0.1", "1.0.0-beta", "01.0.1", "", "1.0.0", "0.9.9"])
+def test_a_version_must_be_new_above_and_well_formed(reports: Path, version: str) -> None:
+    with pytest.raises(UserError):
+        next_release(reports, version)
+
+
+def test_versions_count_by_number_not_by_letter(reports: Path) -> None:
+    assert next_release(reports, "1.0.10").name == "v1.0.10"
+    assert next_release(reports, "10.0.0").name == "v10.0.0"
+
+
+def test_a_damaged_list_is_said_plainly(reports: Path) -> None:
+    (reports / "versions.json").write_text("{half", encoding="utf-8")
+    with pytest.raises(UserError, match=r"versions\.json cannot be read"):
+        read_releases(reports)
+
+
+def test_withdrawing_keeps_the_folder_and_shows_the_reason(reports: Path) -> None:
+    withdraw(reports, "1.0.0", "a row was read wrongly <b>")
+    assert damaged(reports) == []
+    write_versions_page(reports)
+    index = (reports / "index.html").read_text(encoding="utf-8")
+    assert "a row was read wrongly &lt;b&gt;" in index and 'href="v1.0.0/index.html"' in index
+    for version, reason in (("2.0.0", "x"), ("1.0.0", "  ")):
+        with pytest.raises(UserError):
+            withdraw(reports, version, reason)
+
+
+def changed(outcomes: Any) -> tuple[Any, dict[str, Any]]:
+    found = copy.deepcopy(outcomes)
+    return found, found[1]["estimates"][0]
+
+
+def compared(reports: Path, outcomes: Any, dataset: Dataset, builder: Callable[..., Any]) -> dict[str, list[str]]:
+    report = builder(reports / "latest", outcomes, dataset, reports=reports)
+    lines = report.text("data/changes.csv").splitlines()
+    cells = [line.split(",") for line in lines[1:]]
+    return {row[1]: row for row in cells if "unchanged" not in row}
+
+
+def test_nothing_changed_says_so(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
+    assert compared(reports, small.outcomes, small.dataset, builder) == {}
+    page = (reports / "latest" / "changes.html").read_text(encoding="utf-8")
+    assert "Compared with version 1.0.0" in page and 'href="../v1.0.0/index.html"' in page
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"rows": ["alpha2020-e1"]}, "rows"),
+        ({"method": {"tau2": "DL", "test": "knha"}}, "method"),
+        ({}, "code"),
+    ],
+)
+def test_an_estimate_that_moved_says_why(
+    reports: Path, small: Any, builder: Callable[..., Any], change: dict[str, Any], reason: str
+) -> None:
+    outcomes, estimate = changed(small.outcomes)
+    estimate |= {"value": 0.5, **change}
+    row = compared(reports, outcomes, small.dataset, builder)["engagement/main"]
+    assert "0.3123" in row and "0.5" in row and reason in row
+
+
+def test_a_corrected_row_is_the_reason_where_one_is(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
+    tables = dict(small.dataset.tables)
+    tables["effects.csv"] = tables["effects.csv"].assign(value=[0.36, -0.2])
+    outcomes, estimate = changed(small.outcomes)
+    estimate["value"] = 0.32
+    row = compared(reports, outcomes, replace(small.dataset, tables=tables), builder)["engagement/main"]
+    assert "corrected" in row and "alpha2020-e1" in row
+
+
+def test_new_and_removed_estimates_and_moved_verdicts_are_told(
+    reports: Path, small: Any, builder: Callable[..., Any]
+) -> None:
+    outcomes, estimate = changed(small.outcomes)
+    estimate["id"] = "other"
+    outcomes[0]["checks"][1] |= {"verdict": "MATCH", "ours": -0.301}
+    outcomes[0]["checks"][2]["claim"]["printed"] = {"value": ".12"}
+    outcomes[0]["checks"][2]["verdict"] = "DIFFERS"
+    found = compared(reports, outcomes, small.dataset, builder)
+    assert "added" in found["engagement/other"] and "removed" in found["engagement/main"]
+    assert "ours" in found["alpha2020-002"] and "DIFFERS" in found["alpha2020-002"]
+    assert "transcribed" in found["alpha2020-003"]
+
+
+def test_a_withdrawn_version_is_not_compared_with_while_another_stands(
+    reports: Path, small: Any, builder: Callable[..., Any]
+) -> None:
+    builder(reports / "v1.1.0", small.outcomes, small.dataset, run={"release": "1.1.0"}, reports=reports)
+    record_release(reports, "1.1.0")
+    withdraw(reports, "1.1.0", "wrong")
+    builder(reports / "latest", small.outcomes, small.dataset, reports=reports)
+    page = (reports / "latest" / "changes.html").read_text(encoding="utf-8")
+    assert "Compared with version 1.0.0" in page and "Withdrawn:" in page
+
+
+def test_the_list_is_plain_json(reports: Path) -> None:
+    entry = json.loads((reports / "versions.json").read_text(encoding="utf-8"))["versions"][0]
+    assert set(entry) == {"version", "date", "dataset_version", "dataset_digest", "digest", "withdrawn"}

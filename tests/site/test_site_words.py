@@ -1,0 +1,111 @@
+"""Numbers and words: one rule a kind, in both languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from replication.report.addresses import web_address
+from replication.report.cells import column_kind
+from replication.report.numbers import Numerals
+from replication.report.prose import plain_prose, prose
+from replication.report.words import load_words
+
+EN, NB = Numerals(".", ","), Numerals(",", "\u00a0", "\u00a0%")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "english", "norwegian"),
+    [
+        (-0.3251, "r", "−0.33", "−0,33"),
+        (0.30, "r", "0.30", "0,30"),
+        (-0.0001, "fine", "−0.000100", "−0,000100"),
+        (0.0, "r", "0.00", "0,00"),
+        (-1e-20, "measure", "−1.00e−20", "−1,00e−20"),
+        (88417, "count", "88,417", "88\u00a0417"),
+        (1234.0, "count", "1,234", "1\u00a0234"),
+        (2011, "year", "2011", "2011"),
+        (93.48, "percent", "93%", "93\u00a0%"),
+        (0.95, "share", "95%", "95\u00a0%"),
+        (4.4e-7, "p", "<\u00a00.001", "<\u00a00,001"),
+        (0.0432, "p", "0.043", "0,043"),
+        (0.4, "p", "0.40", "0,40"),
+        (0.0389, "measure", "0.0389", "0,0389"),
+        (12345.678, "measure", "12,346", "12\u00a0346"),
+        (0.041, "signed", "+0.041", "+0,041"),
+        (None, "r", "–", "–"),
+        (float("nan"), "r", "–", "–"),
+        (float("inf"), "count", "–", "–"),
+    ],
+)
+def test_numbers_are_written_as_each_language_does(
+    value: float | None, kind: str, english: str, norwegian: str
+) -> None:
+    assert EN.show(value, kind) == english
+    assert NB.show(value, kind) == norwegian
+
+
+def test_intervals_use_a_separator_that_is_no_decimal_sign() -> None:
+    assert EN.between(-0.1, 0.25, "r") == "[−0.10, 0.25]"
+    assert NB.between(-0.1, 0.25, "r") == "[−0,10; 0,25]"
+    assert EN.between(None, 0.25, "r") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind"),
+    [
+        ("r", [0.3, -0.21, None], "fine"),
+        ("n", [12, 88417.0], "count"),
+        ("p of equality", [0.2, 0.0001], "p"),
+        ("tau2", [0.0001, 0.02], "measure"),
+        ("chi-square", [1042.7, 0.5], "measure"),
+        ("label", ["a", "b"], ""),
+        ("mixed", ["a", 0.1], ""),
+        ("none", [None], ""),
+    ],
+)
+def test_a_column_is_written_by_one_rule(name: str, cells: list[object], kind: str) -> None:
+    assert column_kind(name, cells) == kind
+
+
+def test_counted_words_agree_with_their_number() -> None:
+    words = load_words("en")
+    values = {"works": 1, "favour": 1.0, "p": 0.5}
+    assert "Of 1\u00a0work whose" in words.sentence("bullying.directions", values)
+    assert "Of 4\u00a0works whose" in words.sentence("bullying.directions", {**values, "works": 4})
+
+
+def test_titles_are_translated_whole_by_pattern_and_by_part() -> None:
+    nb = load_words("nb")
+    assert nb.title("positive relationship with engagement: the 45 public samples") == (
+        "positiv relasjon og engasjement: de 45 offentlige utvalgene"
+    )
+    assert nb.title(".34 of roorda2011 against samples it never saw") == ",34 hos roorda2011 mot utvalg den aldri så"
+    assert nb.title("A title nobody translated") == "A title nobody translated"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://example.org/a?b=c", "https://example.org/a?b=c"),
+        ("10.1037/spq0000249", "https://doi.org/10.1037/spq0000249"),
+        ("onlinelibrary.wiley.com/doi/10.1111/bjep.12037", "https://onlinelibrary.wiley.com/doi/10.1111/bjep.12037"),
+        ("javascript:alert(1)", ""),
+        ("data:text/html,x", ""),
+        ("https://a b", ""),
+        ("metaSEM 1.5.5, data set Roorda11", ""),
+        ("", ""),
+    ],
+)
+def test_only_real_addresses_become_links(text: str, address: str) -> None:
+    assert web_address(text) == address
+
+
+def test_notes_are_escaped_before_they_are_marked_up() -> None:
+    shown = prose(
+        "# A *note*\n\n- see `code` and alpha2020-001\n- <script>x</script> https://example.org/a.",
+        lambda n: f"#{n}" if "-" in n else "",
+    )
+    assert "<h3>A <em>note</em></h3>" in shown and "<code>code</code>" in shown
+    assert '<a href="#alpha2020-001">alpha2020-001</a>' in shown
+    assert "&lt;script&gt;" in shown and 'href="https://example.org/a"' in shown
+    assert plain_prose("a*b*c & <i>", lambda n: "") == "a<em>b</em>c &amp; &lt;i&gt;"
