@@ -103,6 +103,8 @@ def _with_kappa(field: FieldPairs, base: tuple[str, str, int, int, float, float]
     ordered = bool(order) and set(words) <= set(order)
     levels = [word for word in order if word in words] if ordered else words
     table = _cross_table(field, levels)
+    if table.sum() == np.trace(table):  # statsmodels' variance of a perfect kappa can fall below 0 by rounding
+        return FieldAgreement(*base, kappa=1.0, kappa_low=1.0, kappa_high=1.0)
     result = cohens_kappa(table)
     spread = _NORMAL * float(result.std_kappa)
     weighted = (
