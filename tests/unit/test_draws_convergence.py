@@ -20,7 +20,7 @@ def autoregressive(phi: float, draws: int, seed: int) -> Array:
 @pytest.mark.parametrize("phi", [-0.7, 0.0, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("draws", [12, 100, 1000])
 def test_as_arviz_has_them(phi: float, draws: int) -> None:
-    load_pymc(cache_dir() / "pytensor")
+    load_pymc(cache_dir() / "compiled")
     import arviz as az
 
     x = autoregressive(phi, draws, seed=7)

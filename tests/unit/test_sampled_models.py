@@ -37,7 +37,7 @@ from replication.paths import cache_dir
 Y = np.array([0.12, 0.30, 0.45, -0.05, 0.22, 0.31, 0.60, 0.10])
 V = np.array([0.010, 0.020, 0.015, 0.030, 0.010, 0.005, 0.040, 0.020])
 SAMPLE = np.array([0, 0, 1, 2, 2, 2, 3, 4])
-COMPILED = cache_dir() / "pytensor"
+COMPILED = cache_dir() / "compiled"
 QUICK = Settings(draws=1000, tune=500, attempts=1)
 TAU = HalfNormal(0.3)
 YEARS = np.column_stack([np.ones(8), 2000.0 + np.arange(8.0)])
@@ -175,7 +175,12 @@ def test_selection_agrees_with_a_grid() -> None:
     y, v = np.array([0.35, 0.30, 0.45, 0.10, 0.52, 0.25]), np.array([0.010, 0.020, 0.015, 0.030, 0.040, 0.012])
     data = selection_data(y, v, steps=(0.025,))
     fit = passed(
-        sample_selection(data, SelectionPriors(Normal(0.0, 0.5), TAU), replace(QUICK, draws=2000), compile_dir=COMPILED)
+        sample_selection(
+            data,
+            SelectionPriors(Normal(0.0, 0.5), TAU),
+            replace(QUICK, draws=2000),
+            compile_dir=COMPILED,
+        )
     )
 
     mu, tau, w = np.meshgrid(

@@ -49,7 +49,7 @@ TAUS: list[PositivePrior] = [
 
 @pytest.fixture(autouse=True)
 def _pymc() -> None:
-    load_pymc(cache_dir() / "pytensor")
+    load_pymc(cache_dir() / "compiled")
 
 
 def log_density(model: Any) -> Callable[[Array], float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -75,6 +78,14 @@ def test_a_probability_of_one_is_not_known_to_be_one() -> None:
 def test_thinned_draws_are_few_and_plain() -> None:
     kept = posterior(good(7)).thinned("mean", most=500)
     assert len(kept) == 500 and isinstance(kept[0], float)
+
+
+def test_a_summary_and_a_failure_are_plain_data() -> None:
+    fit = posterior(good(8))
+    failed = Failed("test", {}, ("why",), None, Settings(), {}, ())
+    for record in (fit.summary(most=10), failed):
+        assert isinstance(json.dumps(asdict(record)), str)
+    assert len(fit.summary(most=10).thinned["mean"]) == 10
 
 
 def test_an_unknown_parameter_is_named_with_those_there_are() -> None:

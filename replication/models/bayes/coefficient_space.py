@@ -32,7 +32,11 @@ class CoefficientSpace:
         import pytensor.tensor as pt
 
         raw = pm.Flat("raw", shape=len(self.centre))
-        beta = pt.as_tensor(self.centre) + (pt.as_tensor(self.root) * raw).sum(axis=1)
+        scale = np.diag(self.root)
+        if np.array_equal(self.root, np.diag(scale)):  # one mean a cell: no product of matrices to compile
+            beta = self.centre + scale * raw
+        else:
+            beta = self.centre + (pt.as_tensor(self.root) * raw).sum(axis=1)
         add_coefficient_priors(beta, priors)
         return beta
 

@@ -17,7 +17,17 @@ from replication.models.bayes.prior_record import PriorRecord
 from replication.models.bayes.sampling import Draws, Settings
 from replication.models.fit import Array, Note
 
-__all__ = ["Diagnostics", "Failed", "Gate", "Parameter", "Probability", "SampledPosterior", "diagnose", "judge"]
+__all__ = [
+    "Diagnostics",
+    "Failed",
+    "Gate",
+    "Parameter",
+    "Probability",
+    "SampledPosterior",
+    "SampledSummary",
+    "diagnose",
+    "judge",
+]
 
 PROBABILITIES = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)
 
@@ -79,6 +89,20 @@ class Probability:
     mcse: float
 
 
+@dataclass(frozen=True, slots=True)
+class SampledSummary:
+    """A sampled posterior as plain data for a report: everything but the draws, of which `thinned` keeps some."""
+
+    model: str
+    method: Mapping[str, str]
+    parameters: tuple[Parameter, ...]
+    diagnostics: Diagnostics
+    settings: Settings
+    priors: Mapping[str, PriorRecord]
+    notes: tuple[Note, ...]
+    thinned: Mapping[str, tuple[float, ...]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledPosterior:
     """A posterior that passed its gate.
@@ -107,6 +131,19 @@ class SampledPosterior:
         """Evenly spaced draws of one parameter, at most `most`: what a density plot needs."""
         values = self.draws_of(name)
         return tuple(values[:: -(-len(values) // most)].tolist())
+
+    def summary(self, most: int = 500) -> SampledSummary:
+        """This posterior as plain data, with at most `most` draws of each parameter."""
+        return SampledSummary(
+            self.model,
+            dict(self.method),
+            self.parameters,
+            self.diagnostics,
+            self.settings,
+            dict(self.priors),
+            self.notes,
+            {p.name: self.thinned(p.name, most) for p in self.parameters},
+        )
 
     def probability(self, name: str, above: float) -> Probability:
         """P(parameter > `above`) with its Monte Carlo error."""

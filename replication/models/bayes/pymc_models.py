@@ -9,7 +9,15 @@ Each returns a `SampledPosterior`, or `Failed` with the reasons and no estimates
 """
 
 from replication.models.bayes.agreement import AgreementRow, compare_with_exact
-from replication.models.bayes.diagnostics import Diagnostics, Failed, Gate, Parameter, Probability, SampledPosterior
+from replication.models.bayes.diagnostics import (
+    Diagnostics,
+    Failed,
+    Gate,
+    Parameter,
+    Probability,
+    SampledPosterior,
+    SampledSummary,
+)
 from replication.models.bayes.multilevel_data import MultilevelData, multilevel_data
 from replication.models.bayes.multivariate import MultilevelPriors, sample_multilevel
 from replication.models.bayes.roles import RolesPriors, roles_priors, sample_roles
@@ -22,7 +30,6 @@ from replication.models.bayes.roles_simulated import (
 )
 from replication.models.bayes.sampling import Settings
 from replication.models.bayes.selection import (
-    FallingWeights,
     SelectionData,
     SelectionPriors,
     sample_selection,
@@ -33,7 +40,6 @@ __all__ = [
     "AgreementRow",
     "Diagnostics",
     "Failed",
-    "FallingWeights",
     "Gate",
     "MultilevelData",
     "MultilevelPriors",
@@ -42,6 +48,7 @@ __all__ = [
     "RolesData",
     "RolesPriors",
     "SampledPosterior",
+    "SampledSummary",
     "SelectionData",
     "SelectionPriors",
     "Settings",

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models.bayes.bias_models import CumulativeDirichlet
 from replication.models.bayes.coefficient_priors import CoefficientPrior
 from replication.models.bayes.coefficient_space import CoefficientSpace, coefficient_space, spread_beyond_error
 from replication.models.bayes.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.likelihood_op import add_likelihood
 from replication.models.bayes.positive_priors import Fixed, PositivePrior
-from replication.models.bayes.prior_record import PriorRecord
 from replication.models.bayes.pymc_priors import add_standard_deviations, coefficient_priors
 from replication.models.bayes.sampled_model import SampledModel, sample_model
 from replication.models.bayes.sampling import Settings, load_pymc
@@ -32,43 +32,31 @@ from replication.models.literals import SelectionSides, check_choice
 from replication.models.prepare import prepare_effects
 
 __all__ = [
-    "FallingWeights",
     "SelectionData",
     "SelectionPriors",
+    "falling_weights",
     "sample_selection",
     "selection_data",
     "selection_model",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class FallingWeights:
-    """Weights that never rise with p: the drops from step to step, and the last weight, are Dirichlet.
-
-    `alpha` is one number for all of them. With one cut the weight is beta(alpha, alpha): uniform for 1.
-    Source: Maier, Bartoš & Wagenmakers (2023), cumulative Dirichlet.
-    """
-
-    alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.alpha) and self.alpha > 0):
-            raise ModelError(f"alpha={self.alpha!r} of the weights must be above 0; 1 is uniform.")
-
-    def record(self) -> PriorRecord:
-        """This prior as plain data."""
-        reason = "significant results are at least as likely to be published as others; otherwise no preference"
-        source = "Maier, Bartoš & Wagenmakers (2023)"
-        return PriorRecord("cumulative Dirichlet", {"alpha": self.alpha}, "weight", True, reason, source)
+def falling_weights() -> CumulativeDirichlet:
+    """The default prior of publication weights: they never rise with p; with one step, uniform."""
+    reason = "significant results are at least as likely to be published as others; otherwise nothing is known"
+    return CumulativeDirichlet(1.0, reason, "Maier, Bartoš & Wagenmakers (2023)")
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionPriors:
-    """Priors of the coefficients (one for all, or one each), of tau, and of the weights: falling, or any positive."""
+    """Priors of the coefficients (one for all, or one each), of tau, and of the weights.
+
+    Weights fall with p (the default), or each has the same positive prior, relative to the most significant step.
+    """
 
     coefficients: CoefficientPrior | Sequence[CoefficientPrior]
     tau: PositivePrior
-    weights: FallingWeights | PositivePrior = field(default_factory=FallingWeights)
+    weights: CumulativeDirichlet | PositivePrior = field(default_factory=falling_weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +164,7 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
     method = {
         "steps": ", ".join(f"{step:g}" for step in data.steps),
         "sides": data.sides,
-        "weights": "never rise with p" if isinstance(priors.weights, FallingWeights) else "free of each other",
+        "weights": "never rise with p" if isinstance(priors.weights, CumulativeDirichlet) else "free of each other",
         "sampler": "NUTS (nutpie)",
     }
     return SampledModel("selection", model, _Report(data, priors, space).quantities, method, used, data.notes)
@@ -199,7 +187,7 @@ def _cuts(steps: Array, sides: SelectionSides, expected_sign: int) -> tuple[Arra
     return (z[::-1], index[::-1].copy()) if expected_sign == 1 else (-z, index)
 
 
-def _add_weights(prior: FallingWeights | PositivePrior, n: int) -> Any:
+def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
