@@ -23,7 +23,7 @@ from replication.printed import parse_printed
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed"]
+__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"\d{1,15}")
@@ -121,6 +121,13 @@ def typed(stacked: Stack) -> dict[str, pd.DataFrame]:
 
     Cells that are no numbers become NaN; the caller has the problem that says so.
     """
+    frame = typed_rows(stacked)
+    parts = zip(stacked.files, stacked.bounds, strict=True)
+    return {file: frame.iloc[start:end].reset_index(drop=True) for file, (start, end) in parts}
+
+
+def typed_rows(stacked: Stack) -> pd.DataFrame:
+    """All rows with their line, in the columns of the table; with no file, an empty table of the right columns."""
     columns: dict[str, object] = {"line": list(stacked.lines)}
     for column in stacked.table.columns:
         cells = stacked.frame[column.name].fillna("")
@@ -128,9 +135,7 @@ def typed(stacked: Stack) -> dict[str, pd.DataFrame]:
         columns[column.name] = pd.to_numeric(cells, errors="coerce").astype(float) if numeric else cells
         if column.name == "value":
             columns["value_text"] = cells
-    frame = pd.DataFrame(columns)
-    parts = zip(stacked.files, stacked.bounds, strict=True)
-    return {file: frame.iloc[start:end].reset_index(drop=True) for file, (start, end) in parts}
+    return pd.DataFrame(columns)
 
 
 def _duplicates(stacked: Stack) -> list[Problem]:

@@ -37,6 +37,7 @@ _CHECKED = (
     "ci_low",
     "ci_high",
     "used_in",
+    "until",
     *_SIDES,
 )
 
@@ -112,6 +113,8 @@ def check_effects(
         problems += _effect_row(file, row, sizes, works, hints)
         if codes is not None:
             problems += _measure_codes(file, row, codes)
+        if row["until"]:
+            continue  # its successor has the same pair
         sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
         pair = (row["sample_id"], row["statistic"], *sides[0], *sides[1])
         line, first = pairs.setdefault(pair, (row["line"], row["effect_id"]))

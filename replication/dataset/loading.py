@@ -15,7 +15,7 @@ import pandas as pd
 
 from replication.dataset import checking
 from replication.dataset.bibliography import read_bibliography
-from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed
+from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
 from replication.dataset.columns import TABLES
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.model import Dataset
@@ -279,4 +279,7 @@ def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame
 def _concat(frames: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     if frames:
         return pd.concat(list(frames.values()), ignore_index=True)
-    return pd.DataFrame(columns=["work", "line", *TABLES[name].by_name])
+    empty = typed_rows(stack([], TABLES[name]))
+    if "work" not in empty:
+        empty.insert(0, "work", pd.Series(dtype=object))
+    return empty

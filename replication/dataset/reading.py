@@ -166,7 +166,11 @@ def _ragged(file: str, line: int, row: list[str], width: int, last_and_cut: bool
             f"{width} cells",
             "the file was cut off: save it again",
         )
-    hint = "put text with commas in double quotes" if len(row) > width else "fill the row up with empty cells"
+    hint = (
+        "put text with commas in double quotes, and write numbers with a decimal point"
+        if len(row) > width
+        else "fill the row up with empty cells"
+    )
     return Problem(file, line, "", "cells", found, f"{width} cells, as in the header", hint)
 
 

@@ -114,7 +114,7 @@ def test_scale_does_not_matter() -> None:
 
 
 def test_the_effective_n_holds_in_simulation() -> None:
-    """Simulated schools: intervals from n_effective hold the true r nearly as often as they say, those from n do not."""
+    """Simulated schools: intervals from n_effective hold the true r nearly as often as they say; those from n fail."""
     rng = np.random.default_rng(11)
     draws = []
     for _ in range(400):
