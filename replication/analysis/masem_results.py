@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from replication.analysis.outcome import Estimate, Figure, Table
@@ -44,7 +45,7 @@ def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Tabl
     rows = tuple(
         (name, float(as_printed.fit.beta[j]), float(as_printed.fit.se[j]), float(held.fit.se[j]))
         for j, name in enumerate(as_printed.fit.names)
-        if not np.isclose(as_printed.fit.se[j], held.fit.se[j], rtol=1e-3)
+        if not math.isclose(as_printed.fit.se[j], held.fit.se[j], rel_tol=1e-3)
     )
     columns = ("pair", "r", "standard error as printed", "standard error with the variance held")
     note = "; ".join(note.message for note in as_printed.fit.notes if not note.code.startswith("audit"))
