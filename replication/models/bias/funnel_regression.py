@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
 from replication.models.bias.inputs import bias_data, cluster_robust
+from replication.models.bias.least_squares import fit_weighted_least_squares
 from replication.models.fit import Array, Fit
 from replication.models.literals import FunnelModel, FunnelPredictor, Tau2Method, TestMethod, check_choice
 from replication.models.random_effects import fit_random_effects
@@ -66,9 +67,10 @@ def fit_funnel_regression(
     labels = (*effects.names, predictor)
     design = np.column_stack([np.ones(len(column)) if x is None else x, column])
     bias_data(y, v, design, labels, fewest=len(labels) + 1, method=f"a regression on {' and '.join(labels)}")
-    if model == "wls":  # what EE with the Knapp-Hartung factor is: one dispersion, t tests
-        method, test = "EE", "knha"
-    fit = fit_random_effects(y, v, design, method=method, test=test, names=labels, level=level)
+    if model == "wls":
+        fit = fit_weighted_least_squares(y, v, design, names=labels, level=level)
+    else:
+        fit = fit_random_effects(y, v, design, method=method, test=test, names=labels, level=level)
     fit = replace(fit, method={**fit.method, "model": model, "predictor": predictor})
     return fit if clusters is None else cluster_robust(fit, clusters)
 

@@ -159,7 +159,10 @@ def _count(deviations: Array, estimator: FillEstimator) -> _Missing:
     elif estimator == "L0":
         value = (4.0 * above - k * (k + 1)) / (2.0 * k - 1.0)
     else:
-        value = k - 0.5 - float(np.sqrt(2.0 * k**2 - 4.0 * above + 0.25))
+        square = 2.0 * k**2 - 4.0 * above + 0.25
+        if square < 0.0:
+            raise ModelError("Q0 is the root of a negative number here: nearly all ranks lie above; use L0 or R0.")
+        value = k - 0.5 - float(np.sqrt(square))
     return _Missing(value, _se(estimator, k, value))
 
 

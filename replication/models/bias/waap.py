@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.models.bias.inputs import BiasData, bias_data, cluster_robust
+from replication.models.bias.least_squares import fit_weighted_least_squares
 from replication.models.fit import Fit, Interval, Note
 from replication.models.prepare import list_rows
-from replication.models.random_effects import fit_random_effects
 
 __all__ = ["Waap", "waap_wls"]
 
@@ -97,9 +97,8 @@ def _average(
     y, v = np.full(passed, np.nan), np.full(passed, np.nan)
     rows = list(_rows(data, used))
     y[rows], v[rows] = data.y[used], data.v[used]
-    fit = fit_random_effects(y, v, method="EE", test="knha", level=level)
-    notes = tuple(note for note in fit.notes if note.code != "excluded-rows")
-    fit = replace(fit, method={**fit.method, "model": "wls"}, notes=notes)
+    fit = fit_weighted_least_squares(y, v, level=level)
+    fit = replace(fit, notes=tuple(note for note in fit.notes if note.code != "excluded-rows"))
     return fit if clusters is None else cluster_robust(fit, clusters)
 
 
