@@ -19,6 +19,7 @@ __all__ = ["IntervalCheck", "centred", "check_interval"]
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
 _NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
 _BOUNDED = ("r", "partial_r")
+_MAYBE_RATIO = ("b", "effect size")  # statistics under which sources print odds ratios, too
 
 Scale = Callable[[float], float]
 
@@ -75,7 +76,7 @@ def _scales(check: IntervalCheck, low: Printed) -> list[Scale]:
     scales: list[Scale] = [lambda x: x]
     if check.statistic in (*_BOUNDED, "z"):
         scales.append(lambda x: math.atanh(max(-0.9999999, min(0.9999999, x))))
-    elif low.low > 0:
+    elif check.statistic in _MAYBE_RATIO and low.low > 0:
         scales.append(math.log)
     return scales
 
