@@ -12,6 +12,8 @@ import pytest
 from replication.dataset.problems import Problem
 from replication.dataset.roles import check_roles, load_roles
 from replication.errors import DataError
+from replication.models.bayes.roles_data import roles_data
+from replication.models.bayes.roles_simulated import simulated_students
 
 Students = list[dict[str, str]]
 WORDS = ("uninvolved", "bully", "victim", "bully/victim")
@@ -152,6 +154,27 @@ def test_files_that_are_no_tables(tmp_path: Path, content: bytes, rule: str) -> 
     path.write_bytes(content)
     table, found = check_roles(path)
     assert table is None and rule in [p.rule for p in found]
+
+
+def test_a_checked_file_is_what_the_model_takes(tmp_path: Path) -> None:
+    """Columns go from file to design by name; SIMULATED students, written and read again."""
+    made = simulated_students(40, 4, np.random.default_rng(1))
+    rows = [
+        {
+            "class_id": f"c{made['class_id'][i]:.0f}",
+            "role": WORDS[i % 4],
+            "gender": "girl" if made["girl"][i] else "boy",
+            "immigrant": "yes" if made["immigrant"][i] else "no",
+            **{name: repr(float(made[name][i])) for name in ("relationship", "age", "ses", "peer_climate")},
+        }
+        for i in range(40)
+    ]
+    table = load_roles(write(tmp_path, rows))
+    read = roles_data(**{name: getattr(table, name) for name in ("role", *made)})
+    direct = roles_data(role=np.array(WORDS, dtype=object)[np.arange(40) % 4], **made)
+    np.testing.assert_array_equal(read.X, direct.X)
+    np.testing.assert_array_equal(read.role, direct.role)
+    assert read.classes == ("c0", "c1", "c2", "c3")
 
 
 def test_no_file(tmp_path: Path) -> None:

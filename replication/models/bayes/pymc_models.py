@@ -6,6 +6,18 @@
 
 Each returns a `SampledPosterior`, or `Failed` with the reasons and no estimates. Given equal data, priors and settings
 (with their seed) the draws are equal on one machine, so results may be kept by content.
+
+Layout, imports run from top to bottom:
+
+- `sampling.py`            settings; PyMC loaded without a C++ compiler; compile once, draw
+- `convergence.py`         R-hat, effective sizes, Monte Carlo errors
+- `diagnostics.py`         the gate; `SampledPosterior` and `Failed`
+- `sampled_model.py`       from a PyMC model to one of the two
+- `likelihood_op.py`       a log-likelihood with its own gradient as one step of a PyMC model
+- `pymc_priors.py`         prior records as PyMC variables; `coefficient_space.py` the units they are sampled in
+- `*_kernel.py`            the log-likelihoods; `correlation_root.py` correlation matrices in them
+- `multilevel_data.py`, `multivariate.py`, `selection.py`, `roles_data.py`, `roles.py`, `roles_simulated.py`
+- `agreement.py`           exact and sampled posteriors of one model side by side
 """
 
 from replication.models.bayes.agreement import AgreementRow, compare_with_exact
