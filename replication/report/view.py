@@ -116,9 +116,19 @@ class View:
         links = _SentenceLinks(self, outcome, sentence["key"], _behind(self.archive.outcome(outcome), sentence))
         return self.words.sentence(sentence["key"], sentence["values"], links)
 
+    def answer(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
+        """The correlation of a short answer, linked to its estimate."""
+        name = _behind(self.archive.outcome(outcome), sentence) or f"analysis:{outcome}"
+        return self.number(sentence["values"]["r"], name, "r", outcome)
+
     def href_exact(self, target: str) -> str:
         """The relative address of a file, in whatever language it is."""
         return self.up + target
+
+    @property
+    def foreign(self) -> Markup:
+        """The mark of text that stays English on a page of another language."""
+        return Markup("" if self.words.language == "en" else ' lang="en"')
 
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language."""

@@ -134,7 +134,7 @@ class Words:
         """
         parts: list[Markup] = []
         for text, name, spec, _ in _FORMATTER.parse(self._find("sentences", key)):
-            parts.append(Markup(escape(text)))
+            parts.append(Markup(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"))))
             if name is None:
                 continue
             if name not in values:

@@ -158,6 +158,39 @@
     apply();
   });
 
+  // Marks of a figure say what they are when pointed at or focused, and can be found by name.
+  document.querySelectorAll("figure[data-tips]").forEach((figure) => {
+    const marks = [...figure.querySelectorAll("svg title")].map((title) => [title.closest("a") || title.parentNode, title.textContent]);
+    const tip = make("div", "", { class: "tip" });
+    tip.hidden = true;
+    figure.append(tip);
+    marks.forEach(([mark, name]) => {
+      mark.setAttribute("aria-label", name);
+      mark.querySelectorAll("title").forEach((title) => title.remove());
+      const show = () => {
+        const [here, box] = [mark.getBoundingClientRect(), figure.getBoundingClientRect()];
+        tip.textContent = name;
+        tip.hidden = false;
+        const left = Math.min(here.left - box.left + 10, box.width - tip.offsetWidth - 4);
+        Object.assign(tip.style, { left: `${Math.max(0, left)}px`, top: `${here.bottom - box.top + 6}px` });
+      };
+      const hide = () => { tip.hidden = true; };
+      mark.addEventListener("mouseenter", show);
+      mark.addEventListener("mouseleave", hide);
+      mark.addEventListener("focus", show);
+      mark.addEventListener("blur", hide);
+    });
+    if (!figure.dataset.text) return;
+    const find = make("input", undefined, { type: "search" });
+    const bar = make("div", undefined, { class: "filters" });
+    bar.append(labelled(figure.dataset.text, find));
+    figure.prepend(bar);
+    find.addEventListener("input", () => {
+      const wanted = fold(find.value);
+      marks.forEach(([mark, name]) => mark.classList.toggle("faint", !fold(name).includes(wanted)));
+    });
+  });
+
   // The explorer: all correlations, filtered and sorted here, a hundred at a time.
   const explorer = document.querySelector("[data-explorer]");
   if (explorer) explore(explorer);

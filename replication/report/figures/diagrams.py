@@ -56,7 +56,7 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     """How far each new sample lies from what was predicted, in standard deviations of the prediction."""
     distance, labels, rows = figure.numbers("distance"), figure.texts("label"), figure.texts("row")
     canvas, top = Canvas(frame), 10.0
-    left, right = (220.0, frame.width - 60) if frame.wide else (8.0, frame.width - 8)
+    left, right = (300.0, frame.width - 60) if frame.wide else (8.0, frame.width - 8)
     pitch = 20.0 if frame.wide else 34.0
     order = sorted(range(len(figure)), key=lambda i: (distance[i] is None, distance[i] or 0.0))
     bottom = top + pitch * len(order) + 4
@@ -64,7 +64,7 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     x = linear(-min(reach, 8.0), min(reach, 8.0), left, right)
     canvas.box(x(-_NORMAL), top, x(_NORMAL) - x(-_NORMAL), bottom - top, "band")
     canvas.line(x(0.0), top, x(0.0), bottom, "zero")
-    room = 206.0 if frame.wide else right - left - 50
+    room = 288.0 if frame.wide else right - left - 50
     for number, i in enumerate(order):
         offset = 10.0 if frame.wide else 24.0
         y = top + pitch * number + offset

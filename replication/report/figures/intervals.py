@@ -52,7 +52,7 @@ class _Layout:
             return cls(8, frame.width - 8, 34, 24)
         longest = max((text_width(row.label, _SIZE) for row in rows if not row.heading), default=0.0)
         weights = any(row.extra for row in rows)
-        return cls(min(max(longest + 16, 152.0), 270.0), frame.width - (_NUMBERS + 48 if weights else _NUMBERS), 20, 10)
+        return cls(min(max(longest + 16, 152.0), 300.0), frame.width - (_NUMBERS + 48 if weights else _NUMBERS), 20, 10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from replication.report.words import Words
 
 __all__ = ["pages"]
 
+_POINTED = ("funnel", "baujat", "orchard", "caterpillar", "effect_direction")  # marks that say what they are
 _MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curve
 
 
@@ -48,6 +49,7 @@ def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
         "links": _links(picture.data.columns),
         "shown": rows[:most],
         "left": max(0, len(rows) - most),
+        "pointed": _POINTED,
         "current": "",
     }
 
