@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from replication.models.block_covariance import BlockV
 from replication.models.fit import Fit
-from replication.models.levels import factor_arrays
+from replication.models.grouping import Codes, group_codes
+from replication.models.levels import build_levels, factor_arrays
 from replication.models.literals import LikelihoodMethod
 from replication.models.multilevel import fit_multilevel
 from replication.models.robust import robust
@@ -45,7 +46,13 @@ def fit_che(
     >>> round(float(fit.beta[0]), 6), round(float(fit.se[0]), 6)
     (0.409056, 0.16808)
     """
-    factors = factor_arrays(clusters, len(np.atleast_1d(np.asarray(y, dtype=object))))
-    innermost = list(factors.values())[-1]
-    V = BlockV.constant_correlation(v, innermost, rho)
+    V = BlockV.constant_correlation(v, _samples(clusters, len(np.atleast_1d(np.asarray(y, dtype=object)))), rho)
     return robust(fit_multilevel(y, V, clusters, x, method=method, level=level, names=names), "CR2")
+
+
+def _samples(clusters: Mapping[str, ArrayLike] | ArrayLike, k: int) -> Codes:
+    """Numbers of the innermost groups within their parents; a row without a label, left out later, is on its own."""
+    codes = {name: group_codes(labels, k, name) for name, labels in factor_arrays(clusters, k).items()}
+    missing = np.any([part < 0 for part in codes.values()], axis=0)
+    innermost = build_levels(codes, k, "nested", None)[-1].codes
+    return np.where(missing, k + np.arange(k), innermost)

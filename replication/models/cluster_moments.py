@@ -132,6 +132,8 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
     """
     T = (C @ moments.to_beta).T
     values, vectors = np.linalg.eigh(expected_covariance(moments, C))
+    if values[0] <= 0:
+        return float("nan")
     T = T @ (vectors / np.sqrt(values)) @ vectors.T
     q = T.shape[1]
     U, F = T.T @ moments.U @ T, moments.F @ T
@@ -142,7 +144,8 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
     trace_squared += np.einsum("iajb,jbia->", PF, PF)
     squared_trace = np.einsum("mij,mji->", U, U) + 2.0 * np.einsum("mij,mji->", U, own)
     squared_trace += np.einsum("iajb,iajb->", PF, PF.transpose(0, 3, 2, 1))
-    return float(q * (q + 1) / (trace_squared + squared_trace))
+    total = float(trace_squared + squared_trace)
+    return q * (q + 1) / total if total > 0 else float("nan")
 
 
 def _one_df(moments: ClusterMoments, t: Array) -> float:

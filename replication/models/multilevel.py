@@ -250,9 +250,11 @@ def _heterogeneity(estimate: _Estimate, theta: Array, df: int) -> Heterogeneity:
 
 
 def typical_variance(likelihood: MultilevelLikelihood) -> float:
-    """The typical sampling variance `(k - p) / tr P` at variances 0, on the scale of the data."""
-    at_zero = likelihood.solve(np.zeros(likelihood.structure.components))
+    """The typical sampling variance `(k - p) / tr P` at variances 0, on the scale of the data; NaN if k = p."""
     k, p = len(likelihood.y), len(likelihood.x)
+    if k == p:
+        return float("nan")
+    at_zero = likelihood.solve(np.zeros(likelihood.structure.components))
     return float((k - p) * likelihood.scale**2 / likelihood.residual_trace(at_zero, -1).real)
 
 

@@ -160,7 +160,8 @@ def _without(fit: Fit, data: MultilevelData, rows: NDArray[np.intp], label: str)
         rest = refit(data, rows)
         made = fit.data
         if isinstance(made, RobustData):
-            rest = robust(rest, made.kind, made.codes[rows], df=made.df)
+            weights = None if made.weights is None else made.weights[rows]
+            rest = robust(rest, made.kind, made.codes[rows], df=made.df, weights=weights)
     except ModelError as error:
         return LeftOut(label, None, str(error))
     return LeftOut(label, rest)

@@ -27,7 +27,7 @@ __all__ = ["RobustData", "WaldTest", "contrast_df", "robust", "wald_test"]
 
 # Expected share of the true variance below which a robust variance is none (NONE; LITTLE for CR2, which should reach
 # all of it), and below which a CR2 variance gets a note.
-NONE, LITTLE, ENOUGH = 1e-10, 0.1, 0.99
+NONE, LITTLE, ENOUGH = 0.01, 0.1, 0.99
 
 # A correlation matrix of constraints with a smaller eigenvalue has lost rank.
 LOW_RANK = 1e-12
@@ -35,12 +35,13 @@ LOW_RANK = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RobustData:
-    """What a robust fit was made from: the fit before, cluster numbers `codes (k,)`, choices and moments."""
+    """What a robust fit was made from: the fit before, cluster numbers `codes (k,)`, choices, weights, moments."""
 
     before: Fit
     codes: Codes
     kind: RobustKind
     df: RobustDf
+    weights: Array | None
     moments: ClusterMoments
 
 
@@ -95,7 +96,8 @@ def robust(
     moments = cluster_moments(model, codes, kind)
     vcov, notes = _without_empty(fit, moments, kind)
     m, p = int(codes.max()) + 1, len(fit.names)
-    reweighted = {} if weights is None else {"weights": "as given"}
+    given = None if weights is None else model.weights
+    reweighted = {} if given is None else {"weights": "as given"}
     return replace(
         fit,
         method={**fit.method, **reweighted, "vcov": kind, "test": "t", "df": df},
@@ -104,7 +106,7 @@ def robust(
         df=_degrees_of_freedom(moments, vcov, df),
         clusters=m,
         notes=fit.notes + notes + _few_clusters(m, p),
-        data=RobustData(fit, codes, kind, df, moments),
+        data=RobustData(fit, codes, kind, df, given, moments),
     )
 
 
@@ -164,7 +166,7 @@ def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
     if isinstance(data, RobustData) and data.df == "satterthwaite":
         eta = wishart_df(data.moments, C)
         df = eta - q + 1.0
-        if df <= 0:
+        if not df > 0:
             reason = f"only {eta:.3g} Wishart degrees of freedom for {q} constraints; test fewer at a time"
             return WaldTest(float("nan"), q, df, float("nan"), "HTZ", reason)
         F = Q * df / (eta * q)

@@ -88,6 +88,14 @@ def test_independent_error_che_with_equal_studies_is_the_t_test_of_means() -> No
     assert fit.method["vcov"] == "CR2" and fit.method["V"] == "constant correlation 0.6"
 
 
+def test_che_reads_samples_within_their_countries() -> None:
+    country, again = np.array(["x"] * 4 + ["y"] * 4), np.tile([1, 1, 2, 2], 2).astype(object)
+    unique = fit_che(Y, V, {"country": country, "study": STUDY}, rho=0.4)
+    assert_close(fit_che(Y, V, {"country": country, "study": again}, rho=0.4).se, unique.se, SAME)
+    again[0] = None
+    assert fit_che(Y, V, {"country": country, "study": again}, rho=0.4).k == 7
+
+
 # -- few effects ----------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +200,14 @@ def test_leaving_a_study_out_is_fitting_the_others() -> None:
     assert_close([*found.beta, *found.se, *found.df], [*alone.beta, *alone.se, *alone.df], SAME)
 
 
+def test_leaving_a_study_out_keeps_given_weights() -> None:
+    weights = 1.0 + np.arange(8.0)
+    fit = fit_multilevel(Y, V, {"study": STUDY})
+    left = leave_one_cluster_out(robust(fit, weights=weights))[0].fit
+    assert left is not None and left.method["weights"] == "as given"
+    assert_close(left.beta[0], (weights * Y)[2:].sum() / weights[2:].sum(), SAME)
+
+
 def test_leaving_out_the_only_study_with_a_moderator_says_why_not() -> None:
     x = np.column_stack([np.ones(8), STUDY == "c"])
     left = leave_one_cluster_out(fit_multilevel(Y, V, {"study": STUDY}, x, names=["intercept", "c"]))
@@ -215,6 +231,31 @@ def test_predictions_of_a_robust_fit_have_their_own_degrees_of_freedom() -> None
     assert_close(at.df[0], fit.df[0], SAME)
     assert abs(at.df[1] - fit.df[0]) > 0.01
     assert_close(at.interval[0], fit.interval()[0], SAME)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_small_data_of_any_kind_give_numbers_or_a_reason(seed: int) -> None:
+    """One to eight effects, any scale, any grouping: finite results or a `ModelError`; what is undefined has a note."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(1, 9))
+    y = rng.normal(size=k) * 10.0 ** rng.integers(-5, 6)
+    v = 10.0 ** (rng.uniform(-6, 3, k) if seed % 3 else np.full(k, rng.integers(-6, 4)))
+    study = rng.integers(0, rng.integers(1, 6), k)
+    errors = BlockV.constant_correlation(v, study, float(rng.uniform(0, 0.99)))
+    x = np.column_stack([np.ones(k), rng.integers(0, 3, k)]) if seed % 4 == 0 else None
+    factors = {"study": study, "lab": rng.integers(0, 3, k)}
+    structure = ("nested", "crossed")[seed % 2]
+    try:
+        fit = fit_multilevel(y, errors, factors, x, structure=structure)  # type: ignore[arg-type]
+    except ModelError:
+        return
+    assert np.isfinite([*fit.beta, *fit.se, fit.loglik]).all() and (fit.se > 0).all()
+    undefined = [c for c in fit.components if np.isnan(c.estimate)]
+    assert bool(undefined) == ("not-identified" in codes(fit))
+    for component in profile_intervals(fit).components:
+        interval = component.interval
+        assert interval is not None
+        assert interval.reason or interval.low <= component.estimate <= interval.high
 
 
 # -- input ----------------------------------------------------------------------------------------------------------
