@@ -216,3 +216,11 @@ def test_a_variance_of_zero_names_its_row() -> None:
     v[5] = 0.0
     with pytest.raises(ModelError, match="row 5 with sampling variance 0"):
         fit_step_selection(Y, v)
+
+
+def test_heterogeneity_a_thousand_times_the_standard_errors_is_found() -> None:
+    v = np.array([2.4e-4, 0.028, 1.0, 9.3, 46.7])
+    y = np.array([66.0, -859.0, 374.0, 467.0, 1127.0])
+    result = fit_step_selection(y, v, empty="merge")
+    assert "not-converged" not in [note.code for note in result.notes]
+    assert np.sqrt(result.fit.component("tau2").estimate) > 100.0

@@ -18,7 +18,7 @@ from replication.models.fit import Array
 __all__ = ["Peak", "highest_peak"]
 
 MAX_STEPS = 200
-# The longest step of one coordinate; effects are measured in typical standard errors, the rest on log scales.
+# The longest step of one coordinate; effects are measured in about one sd around their mean, the rest on log scales.
 LONGEST = 2.0
 # A Newton step that would raise the log-likelihood by less than this has arrived.
 GAIN = 1e-18

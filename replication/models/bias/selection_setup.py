@@ -47,7 +47,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SelectionSetup:
-    """Effects ready for a selection likelihood: `z (k,)` in the favoured direction; y and v divided by `scale`."""
+    """Effects ready for a selection likelihood, in units of `scale`, about the sd of an effect around the mean.
+
+    `z (k,)` are the studies' own test statistics, positive in the favoured direction.
+    """
 
     data: BiasData
     unadjusted: Fit
@@ -74,7 +77,8 @@ class SelectionSetup:
     def starts(self, selection: Selection) -> Array:
         """One start for each eta: the fit without selection, and more heterogeneity further from it."""
         gamma = np.linalg.solve(self.basis.to_beta, self.sign * self.unadjusted.beta / self.scale)
-        tau2 = self.unadjusted.component("tau2").estimate / self.scale**2 + 0.05 if self.heterogeneous else 0.0
+        tau2 = self.unadjusted.component("tau2").estimate + 0.05 * float(np.median(self.data.v))
+        tau2 *= self.heterogeneous / self.scale**2
         return np.array([[*gamma, tau2 * (1.0 + j), *eta] for j, eta in enumerate(selection.starts)])
 
     def require_enough(self, selection: Selection) -> None:
@@ -107,7 +111,7 @@ def selection_setup(
         effects.y, effects.v, effects.x, method=tau2, test="z", level=level, names=effects.names
     )
     sign = 1.0 if direction == "positive" else -1.0
-    scale = float(np.sqrt(np.median(data.v)))
+    scale = float(np.sqrt(np.median(data.v) + unadjusted.component("tau2").estimate))
     choices = {"tau2": tau2, "test": "z", "direction": direction}
     return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, sign * data.y / data.se, choices)
 
