@@ -169,6 +169,9 @@ def check_recipes(
                 found = shown(f"{measure.variable} {measure.measure}")
                 expected = "a row of measures.csv with this variable and measure"
                 problems.append(Problem(file, 0, recipe.sample, "unknown-measure", found, expected, "add the row"))
+            if measure.informant and measure.informant not in vocabulary.words("informant"):
+                found, hint = shown(measure.informant), nearest(measure.informant, vocabulary.words("informant"))
+                problems.append(Problem(file, 0, recipe.sample, "word", found, "an informant", hint))
     return problems
 
 

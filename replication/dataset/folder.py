@@ -13,12 +13,12 @@ from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
 from replication.dataset.recipes import Recipe, RecipeFile
 from replication.dataset.records import (
-    Answer,
     AnswerFile,
     Correction,
     CorrectionFile,
     Explanation,
     ExplanationFile,
+    RecordedAnswer,
     RecordType,
     Work,
     parse_record,
@@ -55,7 +55,7 @@ class Folder:
     corrections: list[Correction] = field(default_factory=list)
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
     recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
-    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    answers: dict[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
 
 
 def missing_file(file: str) -> Problem:

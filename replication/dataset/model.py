@@ -11,7 +11,16 @@ import pandas as pd
 
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
-from replication.dataset.records import Answer, Article, Correction, Explanation, Reference, Statement, Trap, Work
+from replication.dataset.records import (
+    Article,
+    Correction,
+    Explanation,
+    RecordedAnswer,
+    Reference,
+    Statement,
+    Trap,
+    Work,
+)
 from replication.dataset.vocabulary import Vocabulary
 from replication.digests import digest_of
 from replication.errors import DataError
@@ -43,7 +52,7 @@ class Dataset:
     notes: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
     recipes: Mapping[str, tuple[Recipe, ...]] = field(default_factory=dict)
-    answers: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
+    answers: Mapping[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
     withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 

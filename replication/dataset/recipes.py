@@ -55,6 +55,7 @@ class Measure(_Record):
 
     variable: Filled
     measure: Filled
+    informant: str = ""
     items: list[Filled] = Field(default_factory=list)
     plausible: list[Filled] = Field(default_factory=list)
     reversed: bool | list[Filled] = False

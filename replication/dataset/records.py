@@ -14,7 +14,6 @@ from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import read_bytes
 
 __all__ = [
-    "Answer",
     "AnswerFile",
     "Article",
     "ArticleFile",
@@ -24,6 +23,7 @@ __all__ = [
     "Explanation",
     "ExplanationFile",
     "RecordType",
+    "RecordedAnswer",
     "Reference",
     "Statement",
     "Trap",
@@ -116,7 +116,7 @@ class ExplanationFile(_Record):
     explanation: list[Explanation]
 
 
-class Answer(_Record):
+class RecordedAnswer(_Record):
     """Why something that looks wrong is right: the answer to a plausibility question of `study check`."""
 
     rule: Filled
@@ -128,7 +128,7 @@ class Answer(_Record):
 class AnswerFile(_Record):
     """`answers.toml`."""
 
-    answer: list[Answer]
+    answer: list[RecordedAnswer]
 
 
 class Statement(_Record):

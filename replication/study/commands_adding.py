@@ -25,9 +25,9 @@ def new(
     year: Annotated[str, typer.Option(help="Year.")] = "",
     journal: Annotated[str, typer.Option(help="Journal, publisher or school.")] = "",
     doi: Annotated[str, typer.Option(help="DOI, if it has one.")] = "",
-    kind: Annotated[str, typer.Option(help="Kind of publication (a word of the codebook).")] = "primary_study",
-    role: Annotated[str, typer.Option(help="Its role here (a word of the codebook).")] = "primary",
-    setting: Annotated[str, typer.Option(help="Setting (a word of the codebook).")] = "school",
+    kind: Annotated[str, typer.Option(help="Kind of publication, e.g. primary_study (the usual).")] = "",
+    role: Annotated[str, typer.Option(help="Its role here, e.g. primary (the usual) or related.")] = "",
+    setting: Annotated[str, typer.Option(help="Setting, e.g. school (the usual).")] = "",
     design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
     data: Data = None,
 ) -> None:
@@ -43,13 +43,16 @@ def new(
     if dataset is None:
         raise DataError(format_problems(check_dataset(root).problems))
     check_key(key, root, set(dataset.works) | set(dataset.references))
-    entry = read_entry(bib) if bib else Entry("article" if kind != "book" else "book", {})
+    entry = read_entry(bib) if bib else Entry("book" if kind == "book" else "article", {})
     given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi}
     fields = {**entry.fields, **{name: check_text(name, text) for name, text in given.items() if text}}
     for name in ("author", "title", "year"):
-        if not fields.get(name) and sys.stdin.isatty():
-            fields[name] = check_text(name, typer.prompt(name.capitalize()))
-    words = {"kind": kind, "role": role, "setting": setting, "quantitative": "yes", "design": design}
+        fields[name] = fields.get(name) or check_text(name, _asked(name.capitalize()))
+    words = {"kind": kind, "role": role, "setting": setting}
+    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", "school")):
+        known = dataset.vocabulary.words(name)
+        words[name] = words[name] or _asked(f"{name.capitalize()} ({', '.join(known)})", usual)
+    words |= {"quantitative": "yes", "design": design or _asked("Who was studied, when and how (may stay empty)")}
     folder = create_work(root, dataset, NewWork(key, Entry(entry.kind, fields), words))
     lines = (
         f"Made {folder} and an entry in references.bib.",
@@ -57,6 +60,11 @@ def new(
         f"  python -m replication.study check {key}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _asked(question: str, usual: str = "") -> str:
+    """The answer typed at a terminal; elsewhere the usual one."""
+    return str(typer.prompt(question, default=usual)) if sys.stdin.isatty() else usual
 
 
 def check(

@@ -89,6 +89,8 @@ def effect_rows(compared: Sequence[Compared], recipe: Recipe, version: str, take
                 "value_weighted": _rounded(row.r_weighted, _DECIMALS),
                 "measure_a": row.measure_a,
                 "measure_b": row.measure_b,
+                "informant_a": row.informant_a,
+                "informant_b": row.informant_b,
                 "source": f"{recipe.source} {'; '.join(recipe.file)}",
                 "reading": "computed",
                 "since": next_version(version),

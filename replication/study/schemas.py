@@ -40,7 +40,9 @@ def _schema(name: str, model: type[BaseModel], vocabulary: Vocabulary) -> str:
         for field, words in _WORDS.items():
             schema["properties"][field] |= {"enum": list(vocabulary.words(words))}
     if name == "answers":
-        schema["$defs"]["Answer"]["properties"]["rule"] |= {"enum": list(RULES)}
+        schema["$defs"]["RecordedAnswer"]["properties"]["rule"] |= {"enum": list(RULES)}
     if name == "recipes":
-        schema["$defs"]["Measure"]["properties"]["variable"] |= {"enum": list(vocabulary.constructs)}
+        measure = schema["$defs"]["Measure"]["properties"]
+        measure["variable"] |= {"enum": list(vocabulary.constructs)}
+        measure["informant"] |= {"enum": ["", *vocabulary.words("informant")]}
     return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"

@@ -133,3 +133,20 @@ def test_braces_that_do_not_balance_do_not_break_the_bibliography(study: Command
     said = study("new", "smith2024", "--data", small.root, "--author", "A, B", "--title", "x } y", "--year", "2024")
     assert said.code == 1 and "do not balance" in said.err
     assert len(load_dataset(small.root).references) == 2
+
+
+def test_at_a_terminal_it_asks_for_what_is_missing(
+    study: Command, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def prompt(question: str, default: str) -> str:
+        asked.append(question)
+        return {"Author": "Smith, Ann", "Title": "An invented title", "Year": "2024"}.get(question, default)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.prompt", prompt)
+    assert study("new", "smith2024", "--year", "2024", "--data", small.root).code == 0
+    assert asked[:2] == ["Author", "Title"]
+    assert any(question.startswith("Setting (school, higher_education,") for question in asked)
+    assert 'setting = "school"' in (small.root / "smith2024/work.toml").read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ class Coded:
     variable: str
     measure: str
     values: Array
+    informant: str = ""
     only_with: tuple[str, ...] = ()
 
     @property
@@ -70,7 +71,7 @@ def _code(frame: pd.DataFrame, measure: Measure, recipe: Recipe, keep: Mask) -> 
     columns = [_numbers(frame[name], recipe.codes.get(name, measure.codes), missing) for name in measure.columns]
     columns = [_unfilled(column, measure)[keep] for column in columns]
     values = np.column_stack(columns) if measure.plausible else _combined(_turned(columns, measure), measure)[:, None]
-    return Coded(measure.variable, measure.measure, values, tuple(measure.only_with))
+    return Coded(measure.variable, measure.measure, values, measure.informant, tuple(measure.only_with))
 
 
 def _numbers(cells: pd.Series, codes: dict[str, float | int], missing: Sequence[str | float]) -> Array:

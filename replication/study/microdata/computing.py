@@ -34,6 +34,8 @@ class ComputedRow:
     r_weighted: float
     n: int
     n_effective: float
+    informant_a: str = ""
+    informant_b: str = ""
 
 
 def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
@@ -108,8 +110,9 @@ def _pairs(
         x, y = a.values[keep], b.values[keep]
         found = correlate(x, y, weights, clusters)
         effective = _effective(found, x, y, weights, recipe)
+        sides = (sample, a.variable, a.measure, b.variable, b.measure)
         yield ComputedRow(
-            sample, a.variable, a.measure, b.variable, b.measure, found.r, found.r_weighted, found.n, effective
+            *sides, found.r, found.r_weighted, found.n, effective, informant_a=a.informant, informant_b=b.informant
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from replication.dataset import Dataset, Problem
 from replication.dataset.problems import nearest, shown
-from replication.dataset.records import Answer
+from replication.dataset.records import RecordedAnswer
 from replication.study.plausibility.claims import claim_suspicions
 from replication.study.plausibility.descriptives import descriptive_suspicions
 from replication.study.plausibility.effects import effect_suspicions
@@ -23,7 +23,7 @@ class Asked:
     """A question with its recorded answer, if there is one."""
 
     suspicion: Suspicion
-    answer: Answer | None = None
+    answer: RecordedAnswer | None = None
 
     @property
     def problem(self) -> Problem:
@@ -49,7 +49,7 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Suspicion] = (
     return (*(Asked(s, _answer(s, answers)) for s in ordered), *_unneeded(ordered, answers))
 
 
-def _answer(suspicion: Suspicion, answers: Mapping[str, tuple[Answer, ...]]) -> Answer | None:
+def _answer(suspicion: Suspicion, answers: Mapping[str, tuple[RecordedAnswer, ...]]) -> RecordedAnswer | None:
     work = suspicion.problem.file.partition("/")[0]
     for answer in answers.get(work, ()):
         if answer.rule == suspicion.problem.rule and set(suspicion.rows) & set(answer.rows):
@@ -57,7 +57,7 @@ def _answer(suspicion: Suspicion, answers: Mapping[str, tuple[Answer, ...]]) -> 
     return None
 
 
-def _unneeded(asked: list[Suspicion], answers: Mapping[str, tuple[Answer, ...]]) -> Iterator[Asked]:
+def _unneeded(asked: list[Suspicion], answers: Mapping[str, tuple[RecordedAnswer, ...]]) -> Iterator[Asked]:
     """Answers that answer nothing: a rule nobody knows, or a row that raises no such question."""
     open_rows = {(s.problem.file.partition("/")[0], s.problem.rule, row) for s in asked for row in s.rows}
     for work, recorded in answers.items():

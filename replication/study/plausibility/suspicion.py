@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from replication.dataset import Problem
 from replication.dataset.problems import Severity, shown
@@ -19,29 +21,28 @@ class Rule:
     meaning: str
 
 
-RULES = {
-    rule.name: rule
-    for rule in (
-        Rule("sign", "warning", "the sign is the opposite of what the two constructs lead one to expect"),
-        Rule("very-large", "warning", "a correlation beyond .9: the two measures are nearly the same thing"),
-        Rule("exact-zero", "warning", "a correlation of exactly 0 often stands for an empty cell"),
-        Rule("se", "warning", "the standard error does not fit n: it may be a standard deviation"),
-        Rule("interval-centre", "warning", "the value is not in the middle of its interval, on any usual scale"),
-        Rule("interval-width", "warning", "the interval is much wider or narrower than n allows"),
-        Rule("test", "warning", "the printed t, F or chi-square gives another correlation"),
-        Rule("p", "warning", "the printed p does not follow from the correlation and n"),
-        Rule("triple", "error", "three correlations of one sample that cannot all be true"),
-        Rule("n-differs", "warning", "the sizes given for one sample are more than a tenth apart"),
-        Rule("same-sample", "warning", "another sample has the same n and the same correlation: is it the same study?"),
-        Rule("mean-outside", "error", "the mean lies outside its scale"),
-        Rule("sd-too-large", "error", "the standard deviation is larger than the scale allows"),
-        Rule("sd-is-se", "warning", "the standard deviation is so small that it may be a standard error"),
-        Rule("grim", "warning", "no n whole-number answers have this mean"),
-        Rule("coders-differ", "warning", "two coders disagree and nobody has settled it"),
-        Rule("not-as-coded", "warning", "the table holds another value than the coders agreed on or settled"),
-        Rule("answer-unneeded", "warning", "answers.toml answers a question that nobody asks any more"),
-    )
-}
+_RULES = (
+    Rule("sign", "warning", "the sign is the opposite of what the two constructs lead one to expect"),
+    Rule("very-large", "warning", "a correlation beyond .9: the two measures are nearly the same thing"),
+    Rule("exact-zero", "warning", "a correlation of exactly 0 often stands for an empty cell"),
+    Rule("se", "warning", "the standard error does not fit n: it may be a standard deviation"),
+    Rule("interval-centre", "warning", "the value is not in the middle of its interval, on any usual scale"),
+    Rule("interval-width", "warning", "the interval is much wider or narrower than n allows"),
+    Rule("test", "warning", "the printed t, F or chi-square gives another correlation"),
+    Rule("p", "warning", "the printed p does not follow from the correlation and n"),
+    Rule("triple", "error", "three correlations of one sample that cannot all be true"),
+    Rule("n-differs", "warning", "the sizes given for one sample are more than a tenth apart"),
+    Rule("same-sample", "warning", "another sample has the same n and the same correlation: is it the same study?"),
+    Rule("mean-outside", "error", "the mean lies outside its scale"),
+    Rule("sd-too-large", "error", "the standard deviation is larger than the scale allows"),
+    Rule("sd-is-se", "warning", "the standard deviation is so small that it may be a standard error"),
+    Rule("grim", "warning", "no n whole-number answers have this mean"),
+    Rule("coders-differ", "warning", "two coders disagree and nobody has settled it"),
+    Rule("not-as-coded", "warning", "the table holds another value than the coders agreed on or settled"),
+    Rule("answer-unneeded", "warning", "answers.toml answers a question that nobody asks any more"),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _RULES})
 """Every rule by name."""
 
 
