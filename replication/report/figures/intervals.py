@@ -14,6 +14,7 @@ from replication.report.figures.data import FigureData
 __all__ = ["caterpillar", "comparison", "cumulative", "forest", "leave_one_out"]
 
 _SIZE = 12.0
+_CLOSE = 7.0  # rows closer than this are drawn thin
 _NUMBERS = 168.0  # room for an estimate with its interval
 _SUMMARY = ("summary", "summary_low", "summary_high", "prediction_low", "prediction_high")
 
@@ -95,7 +96,7 @@ def caterpillar(figure: FigureData, frame: Frame) -> Canvas:
     _band(plot, top, bottom)
     for number, row in enumerate(rows):
         y = top + pitch * (number + 0.5)
-        _interval(plot, row, y)
+        _interval(plot, row, y, "interval thin" if pitch < _CLOSE else "interval")
         if row.value is not None:
             tip = f"{row.label}: {frame.words.metric(row.value, plot.metric)}"
             plot.canvas.dot(plot.scale(row.value), y, min(3.0, pitch * 0.45), row.css, href=row.href, tip=tip)
@@ -212,12 +213,12 @@ def _numbers(plot: _Plot, row: _Row, y: float) -> None:
     canvas.text(layout.right, y - 10, text, "value", "end")
 
 
-def _interval(plot: _Plot, row: _Row, y: float) -> None:
+def _interval(plot: _Plot, row: _Row, y: float, css: str = "interval") -> None:
     """The interval as a line; an arrow head where it runs off the scale."""
     if row.low is None or row.high is None:
         return
     scale = plot.scale
-    plot.canvas.line(scale(row.low), y, scale(row.high), y, "interval")
+    plot.canvas.line(scale(row.low), y, scale(row.high), y, css)
     for end, beyond, step in ((row.low, row.low < scale.low, 5), (row.high, row.high > scale.high, -5)):
         if beyond:
             x = scale(end)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, Label, Scale, extent, linear, shorten
+from replication.report.figures.canvas import Canvas, Frame, Label, Scale, extent, linear, shorten, text_width
 from replication.report.figures.data import FigureData
 
 __all__ = ["baujat", "funnel", "gosh", "orchard"]
 
 _CONTOURS = ((2.575829303548901, "contour-a"), (1.959963984540054, "contour-b"), (1.6448536269514722, "contour-c"))
+_P_RANGES: Mapping[str, tuple[float, float | None]] = {
+    "contour-a": (0.01, 0.05),
+    "contour-b": (0.05, 0.1),
+    "contour-c": (0.1, None),
+}
 _DENSITY_STEPS = 6
 _Point = tuple[float | None, float | None]
 
@@ -40,7 +45,7 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     x = linear(low - reach, high + reach, left, right, ticks=7 if frame.wide else 5)
     y = linear(0.0, largest, top, bottom, ticks=5)
     canvas.box(left, top, right - left, bottom - top, "field")
-    _contours(canvas, x, y, reference, largest)
+    _contours(canvas, x, y, reference)
     if center is not None:
         canvas.line(x(center), top, x(center), bottom, "middle")
         _ray(_Plot(canvas, figure, frame, x, y), center, 1.959963984540054, largest)
@@ -48,8 +53,8 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     _points(_Plot(canvas, figure, frame, x, y), list(zip(value, se, strict=True)))
     _left_axis(canvas, y, left, frame.words.say("figure.se"), frame)
     canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "z")))
-    _legend(canvas, frame, bottom + 48, [(css, frame.words.say(f"figure.{css}")) for _, css in _CONTOURS])
-    canvas.height = bottom + 62
+    entries = [(css, _p_range(frame, *ends)) for css, ends in _P_RANGES.items()]
+    canvas.height = _legend(canvas, frame, bottom + 48, entries)
     return canvas
 
 
@@ -77,7 +82,7 @@ def gosh(figure: FigureData, frame: Frame) -> Canvas:
     canvas, top, left, right = Canvas(frame), 12.0, 58.0, frame.width - 16
     bottom = top + 320
     x = linear(*extent(xs), left, right)
-    y = linear(*extent(ys, include=[0.0]), bottom, top, ticks=5)
+    y = linear(*extent(ys), bottom, top, ticks=5)
     canvas.box(left, top, right - left, bottom - top, "field")
     inside = figure.flags("includes") if "includes" in figure.columns else [False] * len(figure)
     for group, css in ((False, "density"), (True, "density-new")):
@@ -88,8 +93,8 @@ def gosh(figure: FigureData, frame: Frame) -> Canvas:
     canvas.height = bottom + 40
     if figure.text("focus"):
         names = [("density-new-3", frame.words.say("figure.with")), ("density-3", frame.words.say("figure.without"))]
-        _legend(canvas, frame, bottom + 52, [(css, f"{name} {figure.text('focus')}") for css, name in names])
-        canvas.height += 24
+        entries = [(css, f"{name} {figure.text('focus')}") for css, name in names]
+        canvas.height = _legend(canvas, frame, bottom + 48, entries)
     return canvas
 
 
@@ -114,9 +119,9 @@ def orchard(figure: FigureData, frame: Frame) -> Canvas:
             radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
             tip = f"{figure.texts('label')[i]}: {frame.words.metric(values[i], figure.text('metric'))}"
             href = frame.href(figure.texts("row")[i])
-            canvas.dot(x(values[i] or 0.0), y + 46 + lift, radius, "point effect", href=href, tip=tip)
+            canvas.dot(x(values[i] or 0.0), y + 48 + lift, radius, "point effect", href=href, tip=tip)
         for i in (i for i, g in enumerate(groups) if g == name and roles[i] == "summary"):
-            _orchard_summary(canvas, x, y + 46, values[i], [end[i] for end in ends])
+            _orchard_summary(canvas, x, y + 62, values[i], [end[i] for end in ends])
     canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "r")))
     canvas.height = bottom + 40
     return canvas
@@ -133,14 +138,14 @@ def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, en
 
 
 def _swarm(places: Sequence[float]) -> list[float]:
-    """A height for each point so that points at nearly the same place do not hide each other."""
+    """A height above the line for each point, so that points at nearly the same place do not hide each other."""
     taken: Counter[int] = Counter()
     lifts = []
     for place in places:
         cell = round(place / 7)
         step = taken[cell]
         taken[cell] += 1
-        lifts.append(min(24.0, 4.5 * ((step + 1) // 2)) * (1 if step % 2 else -1))
+        lifts.append(-min(28.0, 5.0 * step))
     return lifts
 
 
@@ -168,8 +173,9 @@ def _name_the_far_ones(plot: _Plot, points: Sequence[_Point]) -> None:
         if any(abs(py - qy) < 13 and abs(px - qx) < 110 for qx, qy in placed):
             continue
         placed.append((px, py))
-        beyond = px > plot.frame.width * 0.7
-        plot.canvas.text(px + (-8 if beyond else 8), py + 4, shorten(label, 130, 12), "row", "end" if beyond else "")
+        name = shorten(label, 130, 12)
+        beyond = px + 10 + text_width(name, 12) > x.end
+        plot.canvas.text(px + (-8 if beyond else 8), py + 4, name, "row", "end" if beyond else "")
 
 
 def _cells(canvas: Canvas, points: Sequence[tuple[float | None, float | None]], x: Scale, y: Scale, css: str) -> None:
@@ -181,7 +187,8 @@ def _cells(canvas: Canvas, points: Sequence[tuple[float | None, float | None]], 
         canvas.box(column * side, row * side, side, side, f"{css}-{step}")
 
 
-def _contours(canvas: Canvas, x: Scale, y: Scale, at: float, largest: float) -> None:
+def _contours(canvas: Canvas, x: Scale, y: Scale, at: float) -> None:
+    largest = y.high
     for width, css in _CONTOURS:
         reach = width * largest
         points = [(x(at), y(0.0))]
@@ -191,6 +198,12 @@ def _contours(canvas: Canvas, x: Scale, y: Scale, at: float, largest: float) -> 
             points += [(x(edge), y(crossing)), (x(edge), y(largest))]
         right_edge, right_corner, left_edge, left_corner = points[1:]
         canvas.path([points[0], right_edge, right_corner, left_corner, left_edge], css, closed=True)
+
+
+def _p_range(frame: Frame, low: float, high: float | None) -> str:
+    """The range of p a contour stands for, as numbers of the language."""
+    show = frame.words.numerals.show
+    return f"p > {show(low, 'tick')}" if high is None else f"{show(low, 'tick')} < p < {show(high, 'tick')}"
 
 
 def _ray(plot: _Plot, at: float, width: float, largest: float) -> None:
@@ -214,8 +227,11 @@ def _left_axis(canvas: Canvas, y: Scale, left: float, label: str, frame: Frame) 
     canvas.labels.append(Label(12, middle, label, "label", "middle", turned=True))
 
 
-def _legend(canvas: Canvas, frame: Frame, y: float, entries: Sequence[tuple[str, str]]) -> None:
-    step = (frame.width - 60) / len(entries)
+def _legend(canvas: Canvas, frame: Frame, y: float, entries: Sequence[tuple[str, str]]) -> float:
+    """Swatches with their names, beside each other where there is room; returns the height below them."""
+    step = (frame.width - 60) / len(entries) if frame.wide else 0.0
     for number, (css, name) in enumerate(entries):
-        canvas.box(52 + step * number, y - 9, 12, 10, f"{css} swatch")
-        canvas.text(70 + step * number, y, shorten(name, step - 22, 11), "tick")
+        line = y if frame.wide else y + 18 * number
+        canvas.box(52 + step * number, line - 9, 12, 10, f"{css} swatch")
+        canvas.text(70 + step * number, line, shorten(name, (step or frame.width - 60) - 22, 11), "tick")
+    return y + 14 + (0 if frame.wide else 18 * (len(entries) - 1))
