@@ -46,7 +46,7 @@ def fit_che(
     >>> round(float(fit.beta[0]), 6), round(float(fit.se[0]), 6)
     (0.409056, 0.16808)
     """
-    V = BlockV.constant_correlation(v, _samples(clusters, len(np.atleast_1d(np.asarray(y, dtype=object)))), rho)
+    V = BlockV.constant_correlation(v, _samples(clusters, len(np.atleast_1d(np.asarray(y)))), rho)
     return robust(fit_multilevel(y, V, clusters, x, method=method, level=level, names=names), "CR2")
 
 

@@ -31,6 +31,9 @@ __all__ = ["MultilevelData", "MultilevelOptions", "fit_multilevel", "likelihood_
 # Below this many rows times levels every corner of the variance space is tried as a start, not only the middle.
 MANY = 20_000
 
+# Smallest eigenvalue of the information, scaled to a diagonal of 1, at which variances still have standard errors.
+FLAT = 1e-8
+
 # Relative error of the inverse covariance above which a fit carries a note.
 UNSAFE = 1e-7
 
@@ -115,7 +118,7 @@ def fit_multilevel(
     check_choice(structure, LevelStructure, "structure")
     options = MultilevelOptions(method, test, structure, rows, check_level(level))
     covariance = as_block_v(V)
-    k = len(np.atleast_1d(np.asarray(y, dtype=object)))
+    k = len(np.atleast_1d(np.asarray(y)))
     factors = factor_arrays(clusters, k)
     usable = np.where(_unusable(covariance, factors, k), np.nan, covariance.variances)
     effects, notes = prepare_effects(y, usable, x, names)
@@ -210,11 +213,17 @@ def _estimate(data: MultilevelData) -> _Estimate:
     free = np.flatnonzero(defined & (theta > 0))
     se = np.full(len(theta), np.nan)
     if len(free):
-        information = likelihood.observed_information(theta, free)
-        if np.linalg.eigvalsh(information)[0] > 1e-10 * np.trace(information):
-            se[free] = np.sqrt(np.diag(np.linalg.inv(information))) * likelihood.scale**2
+        se[free] = _standard_errors(likelihood.observed_information(theta, free)) * likelihood.scale**2
     solution = likelihood.solve(theta)
     return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
+
+
+def _standard_errors(information: Array) -> Array:
+    """From the observed information `(q, q)`; NaN where the likelihood has no peak or is flat in some direction."""
+    diagonal = np.diag(information)
+    if (diagonal <= 0).any() or np.linalg.eigvalsh(information / np.sqrt(np.outer(diagonal, diagonal)))[0] < FLAT:
+        return np.full(len(information), np.nan)
+    return np.sqrt(np.diag(np.linalg.inv(information)))
 
 
 def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int) -> Peak:
