@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from replication.report.archive import Archive, Record
+from replication.report.archive import Archive, Record, anchor
 from replication.report.gallery import Gallery
 from replication.report.glance import FINDINGS
 from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["SECTIONS", "answers", "in_section", "once", "pages", "section_of"]
+__all__ = ["SECTIONS", "answers", "further", "in_section", "once", "pages", "section_of"]
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "answer": (),
@@ -52,26 +52,38 @@ _SIZES = ("r", "d", "g", "z", "beta", "b")
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """One page a finding in one language."""
-    reasons = reasons_of(archive, sorted_rows(archive))
+    """One page a finding in one language; findings without a place in the menu have an English page only."""
     prefix = "" if words.language == "en" else f"{words.language}/"
+    reasons = reasons_of(archive, sorted_rows(archive))
     for name in FINDINGS:
-        outcome = archive.outcome(name)
-        sections = list(_sections(outcome, gallery)) if outcome else []
-        claims = [c for c in archive.claims if any(t in c.quantity for t in _TOPICS[name]) and c.statistic in _SIZES]
-        values = {
-            "name": name,
-            "outcome": outcome,
-            "sections": sections,
-            "reasons": reasons,
-            "questions": _questions(outcome) if outcome else {},
-            "claim_rows": partial(_named_rows, archive),
-            "published": claim_rows(archive, claims),
-            "statement": next((s for s in archive.dataset.statements if s.finding == name), None),
-            "folded_from": 4,
-            "current": name,
-        }
+        values = {**_values(archive, name, gallery), "reasons": reasons}
         yield Page(f"{prefix}findings/{name}.html", "finding.html", words.say(f"title.{name}"), values, words)
+    for outcome in further(archive) if words.language == "en" else ():
+        values = {**_values(archive, outcome["id"], gallery), "reasons": reasons}
+        yield Page(f"findings/{anchor(outcome['id'])}.html", "finding.html", outcome["title"], values, words)
+
+
+def further(archive: Archive) -> list[Record]:
+    """The findings without a place in the menu."""
+    return [o for o in archive.outcomes if o["kind"] == "finding" and o["id"] not in (*FINDINGS, "validation")]
+
+
+def _values(archive: Archive, name: str, gallery: Gallery) -> Mapping[str, Any]:
+    outcome = archive.outcome(name)
+    topics = _TOPICS.get(name, ())
+    claims = [c for c in archive.claims if any(t in c.quantity for t in topics) and c.statistic in _SIZES]
+    sections = list(_sections(outcome, gallery)) if outcome else []
+    return {
+        "name": name,
+        "outcome": outcome,
+        "sections": [s for s in sections if claims or s["name"] != "published"],
+        "questions": _questions(outcome) if outcome else {},
+        "claim_rows": partial(_named_rows, archive),
+        "published": claim_rows(archive, claims),
+        "statement": next((s for s in archive.dataset.statements if s.finding == name), None),
+        "folded_from": 4,
+        "current": name,
+    }
 
 
 def _questions(outcome: Record) -> Mapping[str, str]:

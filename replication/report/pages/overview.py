@@ -8,7 +8,7 @@ from typing import Any
 from replication.report.archive import Archive, Record
 from replication.report.glance import FINDINGS
 from replication.report.pages.common import ClaimRow, claim_rows, reasons_of, sorted_rows, tally, unexplained
-from replication.report.pages.findings import answers
+from replication.report.pages.findings import answers, further
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -26,6 +26,7 @@ def page(archive: Archive, words: Words) -> Page:
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
         "findings": [_card(archive, words, name) for name in FINDINGS],
+        "further": [*further(archive), *(o for o in archive.outcomes if o["kind"] == "simulated")],
         "cited": [_line(archive, key) for key in archive.dataset.cited()],
         "questions": [q for q in words.table["questions"].values() if _leads_somewhere(archive, q["page"])],
         "most": 12,
