@@ -155,6 +155,16 @@ def test_two_effects_have_a_result(side: str) -> None:
     assert trim_fill(Y[:2], V[:2], side=side).k0 in (0, 1)  # type: ignore[arg-type]
 
 
+def test_steps_that_go_in_a_circle_give_no_number() -> None:
+    """Random-effects weights can move the mean back when an effect is trimmed; metafor 3.8 stops here too."""
+    y = [0.43, -0.2, -0.13, 0.1, -0.35, -0.13, 0.14, 0.39, 0.01, 0.24, -1.33, 0.4, -0.51, -1.11, 0.24, 0.19, -0.26,
+         -0.68, 0.01, 0.0, 1.23, 0.21, 0.06, 0.89, -0.11]  # fmt: skip
+    v = [0.0497, 0.5239, 0.2799, 0.0098, 0.1574, 0.1914, 0.0242, 0.4416, 0.0134, 0.1293, 0.2218, 0.1557, 0.2843, 0.4455,
+         0.7425, 0.0701, 0.3458, 0.3974, 0.0742, 0.0011, 0.769, 0.0769, 0.0848, 0.6468, 0.2827]  # fmt: skip
+    with pytest.raises(ModelError, match=r"goes in a circle \(k0 = 1, 0, 1, 0"):
+        trim_fill(y, v, side="right", method="DL")
+
+
 # Fail-safe N
 
 

@@ -144,7 +144,7 @@ def _trim(y: Array, v: Array, estimator: FillEstimator, options: _Options) -> tu
         seen.append(k0 := new)
     raise ModelError(
         f"trim and fill by {estimator} goes in a circle (k0 = {', '.join(map(str, seen[-4:]))}, ...): "
-        "no estimate; try another estimator or pass the side."
+        "no estimate; try another estimator or method."
     )
 
 
