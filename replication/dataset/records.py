@@ -37,6 +37,7 @@ _LARGEST_TOML = 2_000_000
 _EXPECTED = {  # pydantic's kinds of failure, in words
     "string_type": "text in quotes",
     "string_too_short": "some text",
+    "string_too_long": "shorter text: a few sentences at most",
     "string_pattern_mismatch": "small letters and digits, starting with a letter (a version: 1.0.0)",
     "list_type": 'a list in square brackets, e.g. ["a", "b"]',
     "too_short": "at least one entry",

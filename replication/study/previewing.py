@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replication import paths
-from replication.analysis import Analysis, Context, Outcome, analysis_files, load_analysis, run_analysis
+from replication.analysis import Analysis, Context, Findings, Outcome, analysis_files, load_analysis, run_analysis
 from replication.analysis.difference import Difference, EstimateChange, RowChange, compare, row_changes
 from replication.analysis.outcome import Estimate
 from replication.dataset import Dataset, check_dataset, format_problems
@@ -70,11 +70,16 @@ def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
 
 
 def _affected(work: str) -> Iterator[Analysis]:
-    """Findings, and reproductions that answer the work's claims or name it."""
+    """Findings, reproductions that answer the work's claims or name it, and its claims where no analysis does."""
+    answered = False
     for path in analysis_files(paths.analyses_dir()).values():
         analysis = load_analysis(path)
+        answered |= work in analysis.claims
         if analysis.kind == "finding" or work in analysis.claims or f'"{work}"' in path.read_text(encoding="utf-8"):
             yield analysis
+    if not answered:
+        title = f"Claims of {work}, which no analysis answers yet"
+        yield Analysis(id=work, title=title, question="", run=lambda _context: Findings(), claims=(work,))
 
 
 def _note_use(unused: dict[str, str], outcome: Outcome | None) -> None:

@@ -260,3 +260,30 @@ def test_a_cut_r_file_is_said_in_a_line(tmp_path: Path, length: int) -> None:
     path.write_bytes(saved_by_r(b"a")[:length])
     with pytest.raises(UserError):
         read_saved_tables(path)
+
+
+def test_a_number_the_codes_do_not_know_is_named(tmp_path: Path) -> None:
+    frame = simulated()
+    frame["LIKE"] = np.where(frame["LIKE"] > 0, 2.0, 1.0)
+    frame.loc[3, "LIKE"] = 7.0
+    frame.to_csv(tmp_path / "simulated.csv", index=False)
+    record = recipe_record() | {"codes": {"LIKE": {"1": 0, "2": 1}}}
+    with pytest.raises(UserError, match="column LIKE holds 7"):
+        compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])
+    frame.loc[3, "LIKE"] = 9.0  # the recipe's code for no answer
+    frame.to_csv(tmp_path / "simulated.csv", index=False)
+    assert compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])[0].n == 499
+
+
+def test_a_composite_of_standardised_items(tmp_path: Path) -> None:
+    """By hand: the mean of z-scores over the items; a constant item counts as not answered."""
+    frame = simulated().assign(CONSTANT=3.0)
+    frame.to_csv(tmp_path / "simulated.csv", index=False)
+    measures = [
+        {"variable": "positive", "measure": "a", "items": ["PV1", "PV2", "CONSTANT"], "standardize": True},
+        {"variable": "engagement", "measure": "b", "items": ["LIKE"]},
+    ]
+    record = recipe_record() | {"measure": measures, "subsample": [], "missing": []}
+    (row,) = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])
+    z = frame[["PV1", "PV2"]].apply(lambda x: (x - x.mean()) / x.std())
+    assert row.r == pytest.approx(np.corrcoef(z.mean(axis=1), frame["LIKE"])[0, 1], abs=1e-12)

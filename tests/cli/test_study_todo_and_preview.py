@@ -13,7 +13,7 @@ from replication import paths
 from replication.analysis.reading_list import reading_list
 from replication.dataset import Dataset
 from tests.cli.conftest import Command
-from tests.data.small import BIB, WORK, Small
+from tests.data.small import BIB, CLAIMS, WORK, Small
 
 SAMPLES = "sample_id,n,unit,since\nsmith2024_s1,420,student,1.1.0\n"
 EFFECTS = """\
@@ -65,6 +65,7 @@ def real(tmp_path: Path) -> Small:
     small.write("smith2024/work.toml", WORK.format("smith2024") + 'since = "1.1.0"\n')
     small.write("smith2024/samples.csv", SAMPLES)
     small.write("smith2024/effects.csv", EFFECTS)
+    small.write("smith2024/claims.csv", CLAIMS.replace("alpha2020", "smith2024"))
     return small
 
 
@@ -76,6 +77,8 @@ def test_the_preview_shows_what_moves_and_marks_the_new_rows(study: Command, rea
     assert "Relationships and engagement" in said.out and "(moved by +0.0" in said.out
     assert "smith2024-002: no finding asks for this pair" in said.out
     assert "smith2024-003: coded from an abstract" in said.out
+    assert "Claims of smith2024, which no analysis answers yet" in said.out
+    assert "smith2024-001: (not there) → NOT_COMPUTABLE" in said.out
     text = page.read_text(encoding="utf-8")
     marked = text.count(' new"') + text.count('"new"')
     assert "<svg" in text and marked >= 2

@@ -37,11 +37,6 @@ class Coded:
     informant: str = ""
     only_with: tuple[str, ...] = ()
 
-    @property
-    def plausible(self) -> bool:
-        """Whether it is a set of plausible values."""
-        return bool(self.values.shape[1] > 1)
-
 
 def code_sample(frame: pd.DataFrame, recipe: Recipe, keep: Mask) -> tuple[Coded, ...]:
     """Every measure of a recipe, from the columns of its file, for the rows to keep; standardised among them."""
@@ -76,26 +71,29 @@ def _code(frame: pd.DataFrame, measure: Measure, recipe: Recipe, keep: Mask) -> 
 
 def _numbers(cells: pd.Series, codes: dict[str, float | int], missing: Sequence[str | float]) -> Array:
     """A column as numbers: words by `codes`, "(3) …" by the number in brackets, missing codes as NaN."""
-    absent = {str(code).casefold() for code in missing if isinstance(code, str)}
     if pd.api.types.is_numeric_dtype(cells):
         numbers = cells.to_numpy(dtype=float, na_value=np.nan)
-        numbers = (
-            pd.Series(numbers).map({float(k): v for k, v in _numeric(codes).items()}).to_numpy(float)
-            if codes
-            else numbers
-        )
-    else:
-        found = {cell: _number(cell, codes, absent, str(cells.name)) for cell in cells.dropna().unique()}
-        numbers = cells.astype(object).map(found).to_numpy(dtype=float)
-    coded = [float(code) for code in missing if not isinstance(code, str)]
-    return np.where(np.isin(numbers, coded), np.nan, numbers)
+        absent = [float(code) for code in missing if not isinstance(code, str)]
+        numbers = np.where(np.isin(numbers, absent), np.nan, numbers)
+        return _recoded(numbers, codes, str(cells.name)) if codes else numbers
+    words = {str(code).casefold() for code in missing}
+    found = {cell: _number(cell, codes, words, str(cells.name)) for cell in cells.dropna().unique()}
+    return cells.astype(object).map(found).to_numpy(dtype=float)
 
 
-def _numeric(codes: dict[str, float | int]) -> dict[float, float]:
+def _recoded(numbers: Array, codes: dict[str, float | int], column: str) -> Array:
+    """The file's numbers by the recipe's; one the recipe does not know is no silent gap."""
     try:
-        return {float(word): float(number) for word, number in codes.items()}
+        known = {float(word): float(number) for word, number in codes.items()}
     except ValueError:
-        raise UserError("the column holds numbers, but the recipe's codes give words; take the codes out") from None
+        raise UserError(f"column {column} holds numbers, but the recipe's codes give words; take them out") from None
+    stray = set(numbers[np.isfinite(numbers)]) - set(known)
+    if stray:
+        raise UserError(
+            f"column {column} holds {min(stray):g}, and the recipe has no number for it; "
+            f"add it under codes, or under missing if it stands for no answer"
+        )
+    return np.array([known.get(number, np.nan) for number in numbers])
 
 
 def _number(cell: object, codes: dict[str, float | int], absent: set[str], column: str) -> float:
@@ -116,7 +114,7 @@ def _number(cell: object, codes: dict[str, float | int], absent: set[str], colum
 
 def _unfilled(column: Array, measure: Measure) -> Array:
     """Without the values the file's maker filled in, where they can be told."""
-    if measure.unfilled == "median":
+    if measure.unfilled == "median" and np.isfinite(column).any():
         return np.where(column == np.nanmedian(column), np.nan, column)
     if measure.unfilled == "decimals":
         return np.where(np.abs(column - np.round(column, _FILE_DECIMALS)) > 1e-9, np.nan, column)
@@ -136,8 +134,17 @@ def _turned(columns: Sequence[Array], measure: Measure) -> list[Array]:
             valid = np.where((column >= low) & (column <= high), column, np.nan)
         if name in turn:
             valid = (low + high if measure.scale else 0.0) - valid
-        turned.append((valid - np.nanmean(valid)) / np.nanstd(valid, ddof=1) if measure.standardize else valid)
+        turned.append(_standardised(valid) if measure.standardize else valid)
     return turned
+
+
+def _standardised(column: Array) -> Array:
+    """Mean 0 and standard deviation 1 over the answers; without any spread there is nothing to standardise: NaN."""
+    answers = column[np.isfinite(column)]
+    if len(answers) < 2 or np.ptp(answers) == 0:
+        return np.full_like(column, np.nan)
+    scaled: Array = (column - answers.mean()) / answers.std(ddof=1)
+    return scaled
 
 
 def _combined(columns: Sequence[Array], measure: Measure) -> Array:
