@@ -25,7 +25,9 @@ def todo_lines(entries: Sequence[ToRead], dataset: Dataset, *, leads: bool) -> I
     shown = [entry for entry in entries if leads or entry.kind != "lead"]
     for number, entry in enumerate(shown, 1):
         title = dataset.references[entry.work].short + f" [{entry.work}]" if entry.work else entry.what
-        tells = f"; would weigh {100 * entry.tells:.0f} % in {entry.question}" if math.isfinite(entry.tells) else ""
+        unknown = "" if entry.n_known else ", n taken as the median"
+        weight = f"; would weigh {100 * entry.tells:.0f} % in {entry.question}{unknown}"
+        tells = weight if math.isfinite(entry.tells) else ""
         yield f"{number}. {title}: {_KINDS[entry.kind]}{tells}"
         if entry.work:
             yield f"   what: {_cut(entry.what)}"
