@@ -34,6 +34,7 @@ METRIC_KINDS = {
 
 _DECIMALS = {"r": 2, "fine": 3, "signed": 3}
 _SMALLEST_P = 0.001
+_FINEST = 0.0005  # below this three decimals would show nothing
 MINUS, NARROW_SPACE, DASH = "−", "\u00a0", "–"
 
 
@@ -89,7 +90,7 @@ def is_number(value: object) -> bool:
 
 def _digits(value: float, kind: str) -> str:
     if kind in _DECIMALS:
-        if 0 < abs(value) < 0.5 * 10 ** -_DECIMALS[kind] or abs(value) >= 1e4:
+        if (0 < abs(value) < _FINEST and kind != "r") or abs(value) >= 1e4:
             return _significant(value, 3)
         digits = f"{value:{'+' if kind == 'signed' else ''}.{_DECIMALS[kind]}f}"
         return digits.lstrip("-") if float(digits) == 0 else digits

@@ -134,13 +134,17 @@ class View:
         """A title, label or column name of an analysis in this language."""
         return self.words.title(text)
 
+    def _of_data(self, name: str) -> str:
+        """The address of a work or of a numbered row; ordinary words that are ids of analyses lead nowhere."""
+        return self.to(name) if "-" in name or name in self.archive.dataset.works else ""
+
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
-        return plain_prose(text, self.to)
+        return plain_prose(text, self._of_data)
 
     def note(self, text: str, level: int = 3) -> Markup:
         """A note with headings and lists."""
-        return prose(text, self.to, level)
+        return prose(text, self._of_data, level)
 
     def bar(self, counts: Mapping[str, int]) -> Markup:
         """Counts of verdicts as one bar with a text alternative."""

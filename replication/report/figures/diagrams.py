@@ -56,7 +56,7 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     """How far each new sample lies from what was predicted, in standard deviations of the prediction."""
     distance, labels, rows = figure.numbers("distance"), figure.texts("label"), figure.texts("row")
     canvas, top = Canvas(frame), 10.0
-    left, right = (300.0, frame.width - 60) if frame.wide else (8.0, frame.width - 8)
+    left, right = (300.0, frame.width - 60) if frame.wide else (18.0, frame.width - 18)
     pitch = 20.0 if frame.wide else 34.0
     order = sorted(range(len(figure)), key=lambda i: (distance[i] is None, distance[i] or 0.0))
     bottom = top + pitch * len(order) + 4
@@ -71,8 +71,8 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
         href, value = frame.href(rows[i]), distance[i]
         shown = frame.words.numerals.show(value, "r")
         line = y + (4 if frame.wide else -10)
-        canvas.text(0 if frame.wide else left, line, shorten(labels[i], room, 12), "row", href=href)
-        canvas.text(frame.width if frame.wide else right, line, shown, "value", "end")
+        canvas.text(0, line, shorten(labels[i], room, 12), "row", href=href)
+        canvas.text(frame.width, line, shown, "value", "end")
         if value is not None:
             shape, css = ("diamond", "mark new") if abs(value) > _NORMAL else ("dot", "mark effect")
             canvas.mark(x(value), y, 4.2, shape, css)
@@ -90,7 +90,7 @@ def verdict_strip(figure: FigureData, frame: Frame) -> Canvas:
     claims, keys = figure.texts("row"), figure.texts("work")
     lines = list(dict.fromkeys(works))
     canvas, top = Canvas(frame), 30.0
-    left, right = (176.0, frame.width - 14) if frame.wide else (10.0, frame.width - 10)
+    left, right = (176.0, frame.width - 14) if frame.wide else (18.0, frame.width - 18)
     pitch = 22.0 if frame.wide else 36.0
     bottom = top + pitch * len(lines) + 4
     reach = max([2.0, *(abs(_compressed(d)) for d in distance if d is not None)])
@@ -100,7 +100,7 @@ def verdict_strip(figure: FigureData, frame: Frame) -> Canvas:
     canvas.text(x(0.0), 20, frame.words.say("figure.within"), "tick", "middle")
     for number, work in enumerate(lines):
         y = top + pitch * number + pitch / 2
-        canvas.text(0 if frame.wide else left, y + (4 if frame.wide else -7), shorten(work, 168, 12), "row")
+        canvas.text(0, y + (4 if frame.wide else -7), shorten(work, 168, 12), "row")
         canvas.line(left, top + pitch * (number + 1), right, top + pitch * (number + 1), "grid")
         members = [i for i, w in enumerate(works) if w == work and distance[i] is not None]
         for i, lift in zip(members, _stacked([x(_compressed(distance[i] or 0.0)) for i in members]), strict=True):

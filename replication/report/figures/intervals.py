@@ -50,7 +50,7 @@ class _Layout:
     def of(cls, frame: Frame, rows: Sequence[_Row]) -> _Layout:
         """Labels left, numbers right on wide pages; both above the plot on narrow ones."""
         if not frame.wide:
-            return cls(8, frame.width - 8, 34, 24)
+            return cls(18, frame.width - 18, 34, 24)
         longest = max((text_width(row.label, _SIZE) for row in rows if not row.heading), default=0.0)
         weights = any(row.extra for row in rows)
         return cls(min(max(longest + 16, 152.0), 300.0), frame.width - (_NUMBERS + 48 if weights else _NUMBERS), 20, 10)
@@ -90,7 +90,7 @@ def caterpillar(figure: FigureData, frame: Frame) -> Canvas:
     """The effects in order of size, close together, with the summary below."""
     rows = sorted(_effect_rows(figure, frame), key=lambda row: (row.value is None, row.value or 0.0))
     pitch = min(14.0, max(2.2, 520 / max(1, len(rows))))
-    plot = _plot(figure, frame, rows, _Layout(12, frame.width - 12, 34, 24, numbers=False))
+    plot = _plot(figure, frame, rows, _Layout(18, frame.width - 18, 34, 24, numbers=False))
     top, bottom = 10.0, 18.0 + pitch * len(rows)
     _reference(plot, top, bottom)
     _band(plot, top, bottom)
@@ -188,8 +188,7 @@ def _draw_rows(plot: _Plot, rows: Sequence[_Row], top: float) -> None:
     for number, row in enumerate(rows):
         y = top + layout.row * number + layout.offset
         if row.heading:
-            left = 0.0 if frame.wide else layout.left
-            plot.canvas.text(left, y + 4, shorten(row.label, frame.width, _SIZE), "strong")
+            plot.canvas.text(0, y + 4, shorten(row.label, frame.width, _SIZE), "strong")
             continue
         _numbers(plot, row, y)
         _interval(plot, row, y)
@@ -208,9 +207,9 @@ def _numbers(plot: _Plot, row: _Row, y: float) -> None:
         if row.extra:
             canvas.text(plot.frame.width, y + 4, row.extra, "tick", "end")
         return
-    room = plot.frame.width - 20 - len(text) * _SIZE * 0.56
-    canvas.text(layout.left, y - 10, shorten(row.label, room, _SIZE), "row", href=row.href)
-    canvas.text(layout.right, y - 10, text, "value", "end")
+    room = plot.frame.width - 10 - len(text) * _SIZE * 0.56
+    canvas.text(0, y - 10, shorten(row.label, room, _SIZE), "row", href=row.href)
+    canvas.text(plot.frame.width, y - 10, text, "value", "end")
 
 
 def _interval(plot: _Plot, row: _Row, y: float, css: str = "interval") -> None:

@@ -46,7 +46,7 @@ def path_diagram(figure: FigureData, frame: Frame) -> Canvas:
     paths = [(a, b) for a, b, kind in zip(sources, targets, kinds, strict=True) if kind != "covariance"]
     names = list(dict.fromkeys([*sources, *targets]))
     columns = _columns(names, paths)
-    plan = _plan(figure, frame, names, columns)
+    plan = _plan(figure, frame, columns)
     for number in range(len(figure)):
         ends = sources[number], targets[number]
         if kinds[number] == "covariance":
@@ -67,13 +67,15 @@ def _columns(names: Sequence[str], paths: Sequence[tuple[str, str]]) -> dict[str
     return columns
 
 
-def _plan(figure: FigureData, frame: Frame, names: Sequence[str], columns: Mapping[str, int]) -> _Plan:
+def _plan(figure: FigureData, frame: Frame, columns: Mapping[str, int]) -> _Plan:
+    names = list(columns)
     box = (136.0, 46.0) if frame.wide else (104.0, 44.0)
     depth = max(columns.values(), default=0) + 1
     most = max((list(columns.values()).count(c) for c in set(columns.values())), default=1)
     canvas = Canvas(frame)
     if frame.wide:
-        first, step = 150.0, (frame.width - 300.0) / max(1, depth - 1)
+        first = 150.0
+        step = (frame.width - first - (first if _joins_last(figure, columns) else 76.0)) / max(1, depth - 1)
         spread = max(250.0, 160.0 * most)
         canvas.height = spread
     else:
@@ -87,12 +89,21 @@ def _plan(figure: FigureData, frame: Frame, names: Sequence[str], columns: Mappi
     return _Plan(canvas, figure, frame, centers, columns, box)
 
 
+def _joins_last(figure: FigureData, columns: Mapping[str, int]) -> bool:
+    """Whether a covariance joins variables of the last column, so that its curve needs room there."""
+    last = max(columns.values(), default=0)
+    pairs = zip(figure.texts("from"), figure.texts("kind"), strict=True)
+    return last > 0 and any(kind == "covariance" and columns[source] == last for source, kind in pairs)
+
+
 def _arrow(plan: _Plan, number: int, source: str, target: str) -> None:
     (a1, c1), (a2, c2) = plan.centers[source], plan.centers[target]
     start, end = (a1 + plan.half[0], c1), (a2 - plan.half[0] - 2, c2)
     control = ((start[0] + end[0]) / 2, (c1 + c2) / 2)
     if plan.columns[target] - plan.columns[source] > 1:
-        control = (control[0], control[1] + _detour(plan, source, target))
+        detour = _detour(plan, source, target)
+        control = (control[0], control[1] + detour)
+        end = (end[0], c2 + math.copysign(0.45 * plan.half[1], detour or c1 - c2))
     p1, p2, turn = plan.pixel(*start), plan.pixel(*end), plan.pixel(*control)
     value = plan.figure.numbers("value")[number]
     css = "path strong-path" if value is not None and abs(value) >= 0.2 else "path"
