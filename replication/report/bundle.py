@@ -73,8 +73,11 @@ def _found(folder: Path) -> dict[str, bytes]:
 
 
 def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
-    """The estimates that are plain random-effects pools of correlations, one row a sample: metafor can check them."""
-    for outcome in archive.outcomes:
+    """The plain random-effects pools of reproductions, one row a sample as it stands: metafor can check them.
+
+    Pools of findings may rest on means of rows, or on rows with their sign turned; the rows alone do not say so.
+    """
+    for outcome in (o for o in archive.outcomes if o["kind"] == "reproduction"):
         for estimate in outcome["estimates"]:
             method = estimate["method"]
             plain = estimate["metric"] == "r" and "tau2" in method and method.get("test") in _TESTS
