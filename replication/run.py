@@ -11,7 +11,7 @@ import typer
 from replication import paths
 from replication.errors import UserError
 
-__all__ = ["main"]
+__all__ = ["main", "run_command"]
 
 _app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -84,13 +84,16 @@ def _folder(as_of: str, *, partial: bool) -> str:
 
 def main() -> None:
     """Run the command; a user's error is one plain message and exit code 1, never a traceback."""
+    run_command(_app)
+
+
+def run_command(app: typer.Typer) -> None:
+    """Run a command and exit: its code, or one plain message and 1."""
     try:
-        sys.exit(_app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False))
     except UserError as error:
         sys.exit(_say(str(error)))
-    except typer.Abort:
-        sys.exit(_say("stopped; the previous report is whole"))
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(_say("stopped; the previous report is whole"))
     except Exception as error:
         if not hasattr(error, "format_message"):

@@ -22,8 +22,8 @@ ORDER = (
     "terminal",
     "workflow",
     "study",
-    "studies",
     "run",
+    "roles",
 )
 APART = {"effects": {"dataset", "paths"}, "models": {"dataset", "paths"}, "dataset": {"effects", "models"}}
 

@@ -132,5 +132,8 @@ def test_the_summary_is_plain_data() -> None:
         "tau, if there is any",
     ]
     assert plain["priors"]["weights"]["parameters"] == {"alpha": 1.0}
-    assert plain["priors"]["effect"]["source"] == "RoBMA 3.5.0 and 3.3.0, reference manuals (set_default_priors, check_setup); Bartoš et al. (2023)"
+    assert (
+        plain["priors"]["effect"]["source"]
+        == "RoBMA 3.5.0 and 3.3.0, reference manuals (set_default_priors, check_setup); Bartoš et al. (2023)"
+    )
     assert len(plain["models"]) == 4

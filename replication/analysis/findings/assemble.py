@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from replication.analysis.findings.bayes import Bayesian, bayesian_answer, prior_update
 from replication.analysis.findings.engines import agreement, engine_estimates
 from replication.analysis.findings.moderators import age_table, moderator_table
@@ -76,6 +78,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
         if source in bodies:
             main = _engines(bodies[source], label, parts)
             steps.append((label, main))
+    parts.sentences.append(_how_sure(question, steps))
     new = bodies.get("new")
     if new is None:
         return
@@ -94,6 +97,17 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
     parts.figures.append(figure)
     _update_sentence(question, steps, parts)
     parts.tables.append(_caveats(context.data, widest))
+
+
+def _how_sure(question: Question, steps: list[tuple[str, Estimate]]) -> Sentence:
+    """A rule, not a mood: do old and new samples each exclude zero on one side, and would a further sample too?"""
+    signs = {np.sign(e.low) if e.low * e.high > 0 else 0.0 for _, e in steps}
+    agree = len(steps) > 1 and len(signs) == 1 and signs != {0.0}
+    last = steps[-1][1]
+    how = "low"
+    if agree:
+        how = "high" if last.prediction_low * last.prediction_high > 0 else "moderate"
+    return Sentence("finding.sure", {"question": question.id, "how": how, "bodies": len(steps)})
 
 
 def _expected(data: Dataset, question: Question) -> int:

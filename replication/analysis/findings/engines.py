@@ -48,7 +48,8 @@ def engine_estimates(found: Evidence) -> tuple[Estimate, ...]:
         estimates.append(in_r(_three_level(found), found, "three-level", "three levels, independent errors"))
     if found.source == "samples45":
         estimates += [_tried(found, means, *adjusted) for adjusted in ADJUSTED]
-    return tuple(estimates)
+    every_row = tuple(found.rows["effect_id"])  # a sample's value rests on all its rows
+    return tuple(replace(estimate, rows=every_row) for estimate in estimates)
 
 
 def che(found: Evidence, rho: float = MAIN_RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:

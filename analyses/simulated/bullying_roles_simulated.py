@@ -1,0 +1,19 @@
+"""SIMULATED: does the model of bullying roles find values it was told? No micro-data of Thornberg et al. are public."""
+
+from replication import paths
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.roles_simulated import simulated_recovery
+
+
+def run(context: Context) -> Findings:
+    return simulated_recovery(context, paths.cache_dir() / "compiled")
+
+
+ANALYSIS = Analysis(
+    id="bullying_roles_simulated",
+    title="Bullying roles, on simulated students",
+    question="Does the model of bullying roles find stated values again? (simulated)",
+    run=run,
+    kind="simulated",
+    slow=True,
+)
