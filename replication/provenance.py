@@ -26,11 +26,12 @@ from replication.errors import UserError
 __all__ = ["Cache", "code_digest", "exclusive", "replace_folder", "stamp", "write_atomic"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
+_SHOWING = ("report", "study", "terminal.py", "run.py", "roles.py", "workflow.py", "provenance.py", "paths.py")
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 _AT_FDCWD = -100
 
 
-def code_digest(package: Path, skip: Sequence[str] = ("report", "study")) -> str:
+def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
     """The digest of the package's Python files that results depend on: not those that show results or add studies."""
     files = sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in skip)
     parts = [part for p in files for part in (p.relative_to(package).as_posix().encode(), p.read_bytes())]

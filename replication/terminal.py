@@ -51,10 +51,10 @@ def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
 
     console = Console(soft_wrap=False)
     table = Table(title="Verdicts on published numbers", title_justify="left")
-    table.add_column("analysis")
+    table.add_column("analysis", no_wrap=True)
     columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
     for verdict in columns:
-        table.add_column(verdict.lower().replace("_", " "), justify="right")
+        table.add_column(verdict.lower().replace("_", "\n"), justify="right")
     for outcome in outcomes:
         counts = Counter(check["verdict"] for check in outcome["checks"])
         if counts:
