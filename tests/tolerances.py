@@ -43,7 +43,9 @@ OPENMX_HESSIAN = Tolerance(1e-4, 1e-5, "standard errors from OpenMx's numerical 
 OPTIMISED = Tolerance(
     1e-6, 1e-6, "several variances: metafor's optimisers stop where the likelihood is flat, at half its digits", 6.3e-7
 )
-PROFILE = Tolerance(1e-8, 1e-11, "interval ends: a root search around metafor's own search for the other variances", 2.4e-9)
+PROFILE = Tolerance(
+    1e-8, 1e-11, "interval ends: a root search around metafor's own search for the other variances", 2.4e-9
+)
 STOPPED_EARLY = Tolerance(
     5e-3, 1e-3, "metafor's defaults stop an iteration at an absolute change of 1e-5 or 1.2e-4 in tau2", 3.7e-3
 )
