@@ -1,6 +1,6 @@
 """SIMULATED students: the model of bullying roles on data drawn from stated values.
 
-A quarter of the published size keeps the run short; the long study is in the simulation tests.
+A quarter of the published size keeps the run short; the simulation tests recover larger studies.
 """
 
 from __future__ import annotations
