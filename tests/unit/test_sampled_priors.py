@@ -54,32 +54,37 @@ def _pymc() -> None:
 
 def log_density(model: Any) -> Callable[[Array], float]:
     """The log density of a model's only variable, at values of that variable."""
+    from pytensor.tensor import as_tensor
+
     (variable,) = model.free_RVs
     function = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     forward = model.rvs_to_transforms[variable]
 
     def at(values: Array) -> float:
-        point = values if forward is None else forward.forward(values, *variable.owner.inputs).eval()
+        point = values if forward is None else as_tensor(forward.forward(values, *variable.owner.inputs)).eval()
         return float(function({model.rvs_to_values[variable].name: np.asarray(point)}))
 
     return at
 
 
+@pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
 @pytest.mark.parametrize("prior", TAUS, ids=str)
-def test_standard_deviations(prior: PositivePrior) -> None:
-    """What is sampled is tau or a function u of it; its density is that of tau times `|d tau / d u|`."""
+def test_standard_deviations(prior: PositivePrior, near: bool) -> None:
+    """Sampled is tau, tau with a sign (half the density on each side), or a function u of it (`|d tau / d u|`)."""
     import pymc as pm
     from pytensor import function
 
     with pm.Model() as model:
-        tau = add_standard_deviations("tau", prior, 2, 0.3)
+        tau = add_standard_deviations("tau", prior, 2, 0.3, zero_is_near=near)
     assert model["tau"] is tau
     at, tau_of = log_density(model), function([model.free_RVs[0]], tau, mode="FAST_COMPILE")
-    errors = []
+    whole = {"NormalRV", "StudentTRV", "CauchyRV"}
+    signs = (1.0, -1.0) if type(model.free_RVs[0].owner.op).__name__ in whole else (1.0,)
     for u in (np.array([0.3, 0.55]), np.array([0.8, 0.25])):
-        slope = (tau_of(u * (1.0 + 1e-6)) - tau_of(u * (1.0 - 1e-6))) / (2e-6 * u)
-        errors.append(at(u) - float(prior.logpdf(tau_of(u)).sum() + np.log(np.abs(slope)).sum()))
-    assert errors == pytest.approx([0.0, 0.0], abs=1e-8)
+        for sign in signs:
+            slope = (tau_of(sign * u * (1.0 + 1e-6)) - tau_of(sign * u * (1.0 - 1e-6))) / (2e-6 * u)
+            half = prior.logpdf(np.abs(tau_of(sign * u))) - np.log(len(signs)) + np.log(np.abs(slope))
+            assert at(sign * u) == pytest.approx(float(half.sum()), abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +107,26 @@ def test_coefficients(priors: tuple[CoefficientPrior, ...]) -> None:
     assert at(beta) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("prior", [HalfNormal(0.3), HalfNormal(30.0), HalfCauchy(0.3), HalfT(30.0, df=4.0)], ids=str)
+@pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
+def test_the_units_the_sampler_sees_leave_the_density_as_it_is(prior: PositivePrior, near: bool) -> None:
+    """The transformed density integrates to 1, in straight units and under the hyperbolic sine."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        add_standard_deviations("tau", prior, 1, 0.1, zero_is_near=near)
+    function = model.compile_logp(mode="FAST_COMPILE")
+    (value,) = model.value_vars
+    grid = np.linspace(-60.0, 60.0, 24001)
+    density = np.exp([float(function({value.name: np.array([x])})) for x in grid])
+    assert density.sum() * (grid[1] - grid[0]) == pytest.approx(1.0, rel=1e-6)
+
+
 def test_a_fixed_sd_is_a_constant() -> None:
     import pymc as pm
 
     with pm.Model() as model:
-        tau = add_standard_deviations("tau", Fixed(0.2), 3, 0.3)
+        tau = add_standard_deviations("tau", Fixed(0.2), 3, 0.3, zero_is_near=True)
     assert tau.eval().tolist() == [0.2] * 3 and model.free_RVs == []
 
 
@@ -114,7 +134,7 @@ def test_an_improper_prior_is_refused() -> None:
     import pymc as pm
 
     with pm.Model(), pytest.raises(ModelError, match="cannot be sampled"):
-        add_standard_deviations("tau", Power(0.0), 1, 0.3)
+        add_standard_deviations("tau", Power(0.0), 1, 0.3, zero_is_near=True)
 
 
 def test_coefficient_priors_are_one_for_all_or_one_each() -> None:

@@ -16,7 +16,7 @@ from replication.models.bayes.coefficient_priors import CoefficientPrior, Normal
 from replication.models.bayes.pymc_priors import add_coefficient_priors
 from replication.models.fit import Array
 
-__all__ = ["CoefficientSpace", "coefficient_space", "spread_beyond_error"]
+__all__ = ["CoefficientSpace", "Spread", "coefficient_space", "spread_beyond_error"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +58,22 @@ def coefficient_space(y: Array, variance: Array, X: Array, priors: Sequence[Coef
     return CoefficientSpace(covariance @ target, np.asarray(np.linalg.cholesky((covariance + covariance.T) / 2.0)))
 
 
-def spread_beyond_error(y: Array, v: Array, X: Array) -> float:
-    """A rough sd of true effects (method of moments on least-squares residuals), never below a tenth of the errors."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A rough sd of true effects, and whether a model without any is anywhere near possible."""
+
+    sd: float
+    zero_is_near: bool
+
+
+def spread_beyond_error(y: Array, v: Array, X: Array) -> Spread:
+    """Method of moments on least-squares residuals; `sd` is never below half of the sampling errors.
+
+    Zero is near unless the sd is over ten times the sampling error of all but as many effects as there are
+    coefficients: there the log density at sd 0 is lower by hundreds, a wall that a sampler must not run into.
+    """
+    k, p = X.shape
     residual = y - X @ np.linalg.lstsq(X, y)[0]
-    free = max(len(y) - X.shape[1], 1)
-    excess = float(residual @ residual) / free - float(v.mean())
-    return float(np.sqrt(max(excess, 0.01 * float(v.mean()))))
+    excess = float(residual @ residual) / max(k - p, 1) - float(v.mean())
+    sd = float(np.sqrt(max(excess, 0.25 * float(v.mean()), np.finfo(float).tiny)))
+    return Spread(sd, bool(sd**2 <= 100.0 * np.sort(v)[min(p, k - 1)]))

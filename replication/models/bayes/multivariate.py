@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from replication.models.bayes.pymc_priors import (
     coefficient_priors,
     correlation_partials,
     lkj_record,
+    unsigned_correlations,
 )
 from replication.models.bayes.sampled_model import SampledModel, sample_model
 from replication.models.bayes.sampling import Settings, load_pymc
@@ -107,14 +109,15 @@ def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledM
 
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
     spread = spread_beyond_error(data.y, data.v, data.X)
-    space = coefficient_space(data.y, data.v + spread**2, data.X, coefficients)
+    space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
     c = len(data.slots)
     with pm.Model(check_bounds=False) as model:
         beta = space.add(coefficients)
-        between = add_standard_deviations("between", priors.between if c else Fixed(0.0), max(c, 1), spread)
-        within = add_standard_deviations("within", priors.within, 1, spread)
-        partial = correlation_partials("partial", lkj_shapes(c, priors.eta))
-        pm.Potential("loglik", add_likelihood(multilevel_loglik, [beta, between, partial, within], _inputs(data)))
+        sds = partial(add_standard_deviations, start=spread.sd, zero_is_near=spread.zero_is_near)
+        between = sds("between", priors.between if c else Fixed(0.0), max(c, 1))
+        within = sds("within", priors.within, 1)
+        partials = correlation_partials("partial", lkj_shapes(c, priors.eta))
+        pm.Potential("loglik", add_likelihood(multilevel_loglik, [beta, between, partials, within], _inputs(data)))
     report = _Report(data, priors, space)
     return SampledModel(
         "multilevel" if c else "two-level",
@@ -154,39 +157,40 @@ class _Report:
     space: CoefficientSpace
 
     def quantities(self, values: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+        """Coefficients, sds, correlations, and the effect in a new sample."""
         beta = self.space.read(values)
-        shape = beta.shape[:2]
+        shape, slots = beta.shape[:2], self.data.slots
         shown = {name: beta[..., j] for j, name in enumerate(self.data.names)}
-        within = _sds(values, "within", self.priors.within, 1, shape)
-        if not self.data.slots:
-            total = within
-            shown |= _free("tau", within, self.priors.within, ("",))
-        else:
-            between = _sds(values, "between", self.priors.between, len(self.data.slots), shape)
+        total = within = _sds(values, "within", self.priors.within, 1, shape)
+        if slots:
+            between = _sds(values, "between", self.priors.between, len(slots), shape)
             total = np.sqrt(between**2 + within**2)
-            shown |= _free("between", between, self.priors.between, self.data.slots)
-            shown |= _free("within", within, self.priors.within, ("",))
-            shown |= _free("total", total, None, self.data.slots)
-            shown |= _correlations(values, self.data.slots)
+            shown |= _named("between", between, slots, self.priors.between)
+            shown |= _named("within", within, ("",), self.priors.within)
+            shown |= _named("total", total, slots)
+            shown |= _correlations(values, between, slots)
+        else:
+            shown |= _named("tau", within, ("",), self.priors.within)
         for j, slot in enumerate(self.data.slot_of_mean):
-            shown[f"new[{self.data.names[j]}]"] = rng.normal(beta[..., j], total[..., slot])
+            shown[f"new[{self.data.names[j]}]"] = rng.normal(beta[..., j], np.abs(total[..., slot]))
         return shown
 
 
 def _sds(values: Mapping[str, Array], name: str, prior: PositivePrior, n: int, shape: tuple[int, ...]) -> Array:
+    """Draws of sds, up to their sign `(chains, draws, n)`."""
     return np.full((*shape, n), prior.value) if isinstance(prior, Fixed) else values[name]
 
 
-def _free(name: str, values: Array, prior: PositivePrior | None, slots: tuple[str, ...]) -> dict[str, Array]:
-    """Sds by name, without those that are known."""
+def _named(name: str, sds: Array, slots: tuple[str, ...], prior: PositivePrior | None = None) -> dict[str, Array]:
+    """Sds by name; nothing where they are known."""
     if isinstance(prior, Fixed):
         return {}
     single = len(slots) == 1
-    return {name if single else f"{name}[{slot}]": values[..., j] for j, slot in enumerate(slots)}
+    return {name if single else f"{name}[{slot}]": np.abs(sds[..., j]) for j, slot in enumerate(slots)}
 
 
-def _correlations(values: Mapping[str, Array], slots: tuple[str, ...]) -> dict[str, Array]:
+def _correlations(values: Mapping[str, Array], between: Array, slots: tuple[str, ...]) -> dict[str, Array]:
     if "partial" not in values:
         return {}
-    matrices = correlation_draws(2.0 * values["partial"] - 1.0, len(slots))
-    return {f"rho[{slots[j]}, {slots[i]}]": matrices[..., i, j] for i, j in lower_pairs(len(slots))}
+    rho = unsigned_correlations(between, correlation_draws(2.0 * values["partial"] - 1.0, len(slots)))
+    return {f"rho[{slots[j]}, {slots[i]}]": rho[..., i, j] for i, j in lower_pairs(len(slots))}

@@ -1,8 +1,18 @@
-"""Prior records as PyMC variables: the same density the exact models integrate."""
+"""Prior records as PyMC variables: the same densities the exact models integrate, in units that sample well.
+
+A standard deviation is a hard thing to sample. On the log scale 0 is infinitely far off, and a light right tail is a
+wall (`exp(-exp(2x))`). Two ways around, both exact changes of variable:
+
+1. Where 0 is possible, half-normal, half-t and half-Cauchy are sampled with a sign, as the whole normal, t or Cauchy: 0
+   is then a point like any other. The likelihoods here hold for either sign; reports take the absolute value. Measured
+   on the main model: three times the effective draws of the log scale.
+2. Other light tails are sampled as `log(1 + exp x)`: logarithmic near 0, straight far out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +41,7 @@ __all__ = [
     "coefficient_priors",
     "correlation_partials",
     "lkj_record",
+    "unsigned_correlations",
 ]
 
 
@@ -43,10 +54,10 @@ def coefficient_priors(priors: CoefficientPrior | Sequence[CoefficientPrior], p:
     return tuple(priors)
 
 
-def add_standard_deviations(name: str, prior: PositivePrior, size: int, start: float) -> Any:
+def add_standard_deviations(name: str, prior: PositivePrior, size: int, start: float, *, zero_is_near: bool) -> Any:
     """`size` standard deviations with one prior, started near `start`; a `Fixed` prior gives constants.
 
-    The variable `name` is the sd also where the prior is stated on its square.
+    The variable `name` is the sd, up to its sign, also where the prior is stated on its square.
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -54,6 +65,8 @@ def add_standard_deviations(name: str, prior: PositivePrior, size: int, start: f
     if isinstance(prior, Fixed):
         return pt.as_tensor(np.full(size, prior.value))
     if prior.on == "tau":
+        if zero_is_near and isinstance(prior, HalfNormal | HalfT | HalfCauchy):
+            return _signed(name, prior, size, start)
         return _quantity(name, prior, size, _inside(prior, start))
     squared = _quantity(f"{name}_squared", prior, size, _inside(prior, start) ** 2)
     return pm.Deterministic(name, pt.sqrt(squared))
@@ -93,6 +106,18 @@ def lkj_record(eta: float) -> PriorRecord:
     return PriorRecord("LKJ", {"eta": eta}, "correlation", True, reason, "Lewandowski, Kurowicka & Joe (2009)")
 
 
+def unsigned_correlations(sds: Array, rho: Array) -> Array:
+    """The correlations `(..., c, c)` that go with the absolute values of `sds (..., c)`.
+
+    The covariance `sd_i sd_j rho_ij` is the same when a sign moves from an sd to its correlations.
+
+    >>> unsigned_correlations(np.array([-1.0, 2.0]), np.array([[1.0, 0.5], [0.5, 1.0]])).tolist()
+    [[1.0, -0.5], [-0.5, 1.0]]
+    """
+    sign = np.where(sds < 0.0, -1.0, 1.0)
+    return np.asarray(rho * sign[..., :, None] * sign[..., None, :])
+
+
 def _inside(prior: PositivePrior, start: float) -> float:
     """A start for tau inside the support, away from its ends."""
     low, high = prior.support()
@@ -128,16 +153,77 @@ def _quantity(name: str, prior: PositivePrior, n: int, start: float) -> Any:
     return quantity
 
 
-def _light(distribution: Any, name: str, n: int, start: float, **parameters: float) -> Any:
-    """A positive variable of scale 1 with a light right tail, sampled as `log(1 + exp x)`.
+def _signed(name: str, prior: HalfNormal | HalfT | HalfCauchy, n: int, start: float) -> Any:
+    """The whole distribution whose half the prior is.
 
-    On the log scale such a tail is a wall that the sampler runs into (`exp(-exp(2x))`); here it stays a normal or
-    exponential tail. Heavy tails are sampled on the log scale, where they are exponential.
+    In straight units for a normal whose scale is not far beyond the data's; else as `unit sinh x`: straight within the
+    unit, logarithmic beyond it, where a heavy tail becomes an exponential one.
     """
+    import pymc as pm
+
+    s = prior.scale
+    straight = isinstance(prior, HalfNormal) and s <= 20.0 * start
+    transform = _stretched(s) if straight else _hyperbolic(min(s, start))
+    options: dict[str, Any] = {"shape": n, "initval": np.full(n, start), "default_transform": transform}
+    match prior:
+        case HalfNormal():
+            return pm.Normal(name, 0.0, s, **options)
+        case HalfT(df=df):
+            return pm.StudentT(name, nu=df, mu=0.0, sigma=s, **options)
+        case HalfCauchy():
+            return pm.Cauchy(name, 0.0, s, **options)
+
+
+def _light(distribution: Any, name: str, n: int, start: float, **parameters: float) -> Any:
+    """A positive variable of scale 1 with a light right tail, sampled as `log(1 + exp x)`."""
     from pymc.distributions.transforms import log_exp_m1
 
     middle = np.full(n, np.clip(start, 1e-6, 1e6))
     return distribution(name, shape=n, initval=middle, default_transform=log_exp_m1, **parameters)
+
+
+@lru_cache(maxsize=1)
+def _transforms() -> tuple[Any, Any]:
+    """The two changes of variable as PyMC wants them: classes whose base cannot be imported before PyMC is."""
+    import pytensor.tensor as pt
+    from pymc.logprob.transforms import Transform
+
+    class Stretched(Transform):  # type: ignore[misc]
+        name = "stretched"
+
+        def __init__(self, unit: float) -> None:
+            self.unit = unit
+
+        def forward(self, value: Any, *inputs: Any) -> Any:
+            return value / self.unit
+
+        def backward(self, value: Any, *inputs: Any) -> Any:
+            return self.unit * value
+
+        def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+            return pt.zeros_like(value) + np.log(self.unit)
+
+    class Hyperbolic(Stretched):
+        name = "hyperbolic"
+
+        def forward(self, value: Any, *inputs: Any) -> Any:
+            return pt.arcsinh(value / self.unit)
+
+        def backward(self, value: Any, *inputs: Any) -> Any:
+            return self.unit * pt.sinh(value)
+
+        def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+            return value + pt.softplus(-2.0 * value) + np.log(self.unit / 2.0)
+
+    return Stretched, Hyperbolic
+
+
+def _stretched(unit: float) -> Any:
+    return _transforms()[0](unit)
+
+
+def _hyperbolic(unit: float) -> Any:
+    return _transforms()[1](unit)
 
 
 def _tabulated(name: str, prior: Table, options: dict[str, Any]) -> Any:

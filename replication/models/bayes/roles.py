@@ -20,7 +20,13 @@ from replication.models.bayes.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.likelihood_op import add_likelihood
 from replication.models.bayes.positive_priors import Fixed, HalfNormal, PositivePrior
 from replication.models.bayes.prior_record import PriorRecord
-from replication.models.bayes.pymc_priors import add_standard_deviations, check_eta, correlation_partials, lkj_record
+from replication.models.bayes.pymc_priors import (
+    add_standard_deviations,
+    check_eta,
+    correlation_partials,
+    lkj_record,
+    unsigned_correlations,
+)
 from replication.models.bayes.roles_data import CONTRASTS, REFERENCE, RolesData
 from replication.models.bayes.roles_kernel import roles_loglik
 from replication.models.bayes.sampled_model import SampledModel, sample_model
@@ -108,7 +114,7 @@ def roles_model(data: RolesData, priors: RolesPriors) -> SampledModel:
     role = shared(data.role, name="role", shape=data.role.shape)
     with pm.Model(check_bounds=False) as model:
         slopes = space.add(every)
-        sd = add_standard_deviations("class_sd", priors.class_sd, c, 0.5)
+        sd = add_standard_deviations("class_sd", priors.class_sd, c, 0.5, zero_is_near=True)
         partial = correlation_partials("partial", lkj_shapes(c, priors.eta))
         raw = pm.Normal("class_raw", shape=c * m)
         inputs = [as_tensor(data.X), as_tensor(data.group), role]
@@ -162,8 +168,9 @@ class _Report:
             for a, role in enumerate(CONTRASTS)
             for j, name in enumerate(self.data.names)
         }
-        shown |= {f"class sd[{role}]": values["class_sd"][..., a] for a, role in enumerate(CONTRASTS)}
+        shown |= {f"class sd[{role}]": np.abs(values["class_sd"][..., a]) for a, role in enumerate(CONTRASTS)}
         rho = correlation_draws(2.0 * values["partial"] - 1.0, len(CONTRASTS))
+        rho = unsigned_correlations(values["class_sd"], rho)
         shown |= {f"rho[{CONTRASTS[j]}, {CONTRASTS[i]}]": rho[..., i, j] for i, j in lower_pairs(len(CONTRASTS))}
         for j, name in enumerate(self.data.names[1:], start=1):
             change = probabilities(slopes[..., 0] + slopes[..., j]) - probabilities(slopes[..., 0])

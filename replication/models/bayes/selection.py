@@ -153,10 +153,10 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
 
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
     spread = spread_beyond_error(data.y, data.v, data.X)
-    space = coefficient_space(data.y, data.v + spread**2, data.X, coefficients)
+    space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
     with pm.Model(check_bounds=False) as model:
         beta = space.add(coefficients)
-        tau = add_standard_deviations("tau", priors.tau, 1, spread)
+        tau = add_standard_deviations("tau", priors.tau, 1, spread.sd, zero_is_near=spread.zero_is_near)
         weight = _add_weights(priors.weights, len(data.steps))
         pm.Potential("loglik", add_likelihood(selection_loglik, [beta, tau, weight], _inputs(data)))
     used = {name: prior.record() for name, prior in zip(data.names, coefficients, strict=True)}
@@ -192,7 +192,7 @@ def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
     import pytensor.tensor as pt
 
     if isinstance(prior, PositivePrior):
-        return add_standard_deviations("weight", prior, n, 0.5)
+        return add_standard_deviations("weight", prior, n, 0.5, zero_is_near=False)
     left = prior.alpha * np.arange(n, 0, -1.0)
     ratio = pm.Beta("ratio", left, np.full(n, prior.alpha), shape=n)
     return pt.cumprod(ratio)
@@ -222,7 +222,7 @@ class _Report:
         if isinstance(self.priors.tau, Fixed):
             tau += self.priors.tau.value
         else:
-            tau = shown["tau"] = values["tau"][..., 0]
+            tau = shown["tau"] = np.abs(values["tau"][..., 0])
         weight = values["weight"] if "weight" in values else np.asarray(np.cumprod(values["ratio"], axis=-1))
         shown |= {name: weight[..., j] for j, name in enumerate(self.data.weight_names)}
         if self.data.names == ("intercept",):
