@@ -6,8 +6,9 @@ Two ideas:
    `y ~ N(X beta, M)` with `M = V + G[slot, slot]` (same sample) `+ tau_e^2 I` and `G = diag(tau) L L' diag(tau)`.
 2. The gradient is written out: `dl/dM = (a a' - M^-1) / 2`, `a = M^-1 (y - X beta)`. One pass gives both.
 
-Functions here are written for numba, as plain loops over vectors. Measured on 85 effects in 45 samples: 30 times as
-many effective draws a second as with sampled (non-centred) effects, see `benchmarks/pymc.py`.
+Functions here are written for numba, as plain loops over vectors. Measured on 85 effects in 45 samples with one and the
+same sampler: 12 times as many effective draws a second as with sampled (non-centred) effects. Time grows with the cube
+of the effects in a block.
 """
 
 from __future__ import annotations
