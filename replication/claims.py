@@ -37,11 +37,17 @@ NOT_COMPUTABLE: the data are not public; the record says what is missing. PENDIN
 
 PARTS = ("value", "ci_low", "ci_high", "se", "p")
 SECOND_HAND = ("second-hand note", "title page")
+DIRECTION = "direction"
+DIRECTIONS = {"+": "positive", "-": "negative", "0": "named as null", "?": "not stated"}
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A published number: id, work, what it is, and every printed figure of its row as a string."""
+    """A published result: id, work, what it is, and every printed figure of its row as a string.
+
+    Of a result known by its direction alone, `waits_for` says where its size would be found; its statistic is
+    "direction" and its printed value the direction in words.
+    """
 
     id: str
     work: str
@@ -58,6 +64,7 @@ class Claim:
     reading: str
     note: str
     line: int
+    waits_for: str = ""
 
     @property
     def second_hand(self) -> bool:
@@ -139,11 +146,12 @@ class Check:
 
 
 def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
-    """The claims of one work, or of all, in the order of the dataset."""
-    rows = dataset.claims
-    if work is not None:
-        rows = rows[rows["work"] == work]
-    return tuple(_claim({str(name): cell for name, cell in row.items()}) for row in rows.to_dict("records"))
+    """The claims of one work, or of all, in the order of the dataset: printed numbers, then bare directions."""
+    made = ((dataset.claims, _claim), (dataset.directions, _direction))
+    own = ((rows if work is None else rows[rows["work"] == work], make) for rows, make in made)
+    return tuple(
+        make({str(name): cell for name, cell in row.items()}) for rows, make in own for row in rows.to_dict("records")
+    )
 
 
 def judge(claim: Claim, answer: Answer | None, reasons: Mapping[str, Reason] | None = None) -> Check:
@@ -152,9 +160,12 @@ def judge(claim: Claim, answer: Answer | None, reasons: Mapping[str, Reason] | N
     Parameters
     ----------
     claim : what is printed.
-    answer : what an analysis says of it; None means nobody has looked yet.
+    answer : what an analysis says of it; None means nobody has looked yet. A bare direction waits for its size.
     reasons : recorded reasons by claim id; one turns DIFFERS into DIFFERS_EXPLAINED, as far as it reaches.
     """
+    if claim.statistic == DIRECTION:
+        where = f" It would be found in: {claim.waits_for}." if claim.waits_for else ""
+        return Check(claim, "PENDING", f"Only the direction could be read; its size is not transcribed.{where}")
     printed = _parse(claim)
     if isinstance(printed, str):
         return Check(claim, "PENDING", printed)
@@ -188,6 +199,27 @@ def _claim(row: Mapping[str, object]) -> Claim:
         reading=str(row["reading"]),
         note=str(row["note"]),
         line=int(str(row["line"])),
+    )
+
+
+def _direction(row: Mapping[str, object]) -> Claim:
+    return Claim(
+        id=str(row["direction_id"]),
+        work=str(row["work"]),
+        quantity=str(row["association"]),
+        subgroup=str(row["level"]),
+        statistic=DIRECTION,
+        printed={"value": DIRECTIONS[str(row["direction"])]},
+        printed_df="",
+        k=math.nan,
+        n=math.nan,
+        as_printed="",
+        source="",
+        locator="",
+        reading=str(row["reading"]),
+        note=str(row["note"]),
+        line=int(str(row["line"])),
+        waits_for=str(row["where_to_find"]),
     )
 
 

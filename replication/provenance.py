@@ -26,7 +26,17 @@ from replication.errors import UserError
 __all__ = ["Cache", "code_digest", "exclusive", "replace_folder", "stamp", "write_atomic"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
-_SHOWING = ("report", "study", "terminal.py", "run.py", "roles.py", "workflow.py", "provenance.py", "paths.py")
+_SHOWING = (
+    "report",
+    "study",
+    "terminal.py",
+    "run.py",
+    "roles.py",
+    "workflow.py",
+    "workers.py",
+    "provenance.py",
+    "paths.py",
+)
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 _AT_FDCWD = -100
 

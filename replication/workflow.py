@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,9 @@ from replication.provenance import Cache, code_digest, exclusive, replace_folder
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
+    from replication.workers import Job, OutcomeData
 
-__all__ = ["OutcomeData", "Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
-
-OutcomeData = dict[str, Any]
-"""An outcome as plain data: what is stored as JSON."""
+__all__ = ["Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
 
 _RELATIVE = 1e-8  # stored against recomputed: the last digits of linear algebra differ between machines
 
@@ -39,17 +37,6 @@ class Request:
     sampling: bool = True
     as_of: str = ""
     quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under."""
-
-    name: str
-    path: Path
-    key: str
-    seed: int
-    slow: bool
 
 
 def print_analyses(request: Request) -> None:
@@ -108,12 +95,15 @@ def withdraw_release(version: str, reason: str) -> None:
 
 def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[OutcomeData]:
     """Compute what is not cached and put a whole report in the place of `target`."""
+    from replication.analysis import analysis_files
     from replication.report import build_report, write_versions_page
 
     dataset = _dataset(request)
     outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
-    run["analyses"] = [outcome["id"] for outcome in outcomes]
+    done = [outcome["id"] for outcome in outcomes]
+    left_out = [name for name in analysis_files(paths.analyses_dir()) if name not in done]
+    run |= {"analyses": done, "left_out": left_out}
     reports = paths.reports_dir()
     with exclusive(target.parent / f".{target.name}.lock"), replace_folder(target) as folder:
         for outcome in outcomes:
@@ -183,11 +173,13 @@ def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:
 def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterator[OutcomeData]:
     """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed."""
     from replication import terminal
+    from replication.workers import run_jobs
 
     jobs = _jobs(request, dataset)
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
-    todo = sorted((job for job in jobs if found[job.name] is None), key=lambda job: not job.slow)
-    for job, outcome in terminal.progress(_run_all(todo, dataset, request.jobs, cache), len(todo), request.quiet):
+    todo = sorted((job for job in reversed(jobs) if found[job.name] is None), key=lambda job: not job.slow)
+    running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
+    for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
         if cache:
             cache.put(job.name, job.key, outcome)
@@ -197,49 +189,22 @@ def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterat
         yield result
 
 
-def _jobs(request: Request, dataset: Dataset) -> list[_Job]:
+def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     """What to run: the analyses asked for, without those that sample when that was asked."""
     from replication import terminal
     from replication.analysis import analysis_files, choose, load_analysis
+    from replication.workers import Job
 
     files = choose(analysis_files(paths.analyses_dir()), request.ids)
     code = code_digest(Path(__file__).parent)
     jobs = []
     for name, path in files.items():
         key = digest_of(dataset.digest, code, path.read_bytes(), str(request.seed))
-        jobs.append(_Job(name, path, key, request.seed, load_analysis(path).slow))
+        jobs.append(Job(name, path, key, request.seed, load_analysis(path).slow))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
     return [job for job in jobs if request.sampling or not job.slow]
-
-
-def _run_all(
-    jobs: Sequence[_Job], dataset: Dataset, processes: int, cache: Cache | None
-) -> Iterator[tuple[_Job, OutcomeData]]:
-    """Run the jobs, in this process when there is one core or little to do."""
-    workers = min(processes or os.cpu_count() or 1, len(jobs))
-    if workers <= 1 or len(jobs) < 4:
-        for job in jobs:
-            yield job, _run_one(job, dataset, cache)
-        return
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from parallel(delayed(_run_named)(job, dataset, cache) for job in jobs)
-
-
-def _run_named(job: _Job, dataset: Dataset, cache: Cache | None) -> tuple[_Job, OutcomeData]:
-    return job, _run_one(job, dataset, cache)
-
-
-def _run_one(job: _Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
-    from replication.analysis import Context, load_analysis, plain, run_analysis
-
-    outcome = run_analysis(load_analysis(job.path), Context(dataset, job.seed, cache), job.key)
-    result = plain(outcome)
-    assert isinstance(result, dict)
-    return result
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -131,12 +131,15 @@ def fit_multilevel(
 
 
 def refit(data: MultilevelData, rows: NDArray[np.intp]) -> Fit:
-    """The same model on the effects at `rows` only (positions among the effects that were used)."""
+    """The same model on the effects at `rows` only (positions among the effects that were used).
+
+    The search begins at the variances of the whole fit; see `_highest`.
+    """
     e = data.effects
     checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
     effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
     factors = {name: labels[rows] for name, labels in data.factors.items()}
-    return _fit(effects, data.V.take(rows), factors, data.options, ())
+    return _fit(effects, data.V.take(rows), factors, data.options, (), near=data.theta)
 
 
 def likelihood_of(data: MultilevelData) -> MultilevelLikelihood:
@@ -165,13 +168,18 @@ def _refuse_zero_variances(effects: EffectData) -> None:
 
 
 def _fit(
-    effects: EffectData, V: BlockV, factors: Mapping[str, Labels], options: MultilevelOptions, notes: tuple[Note, ...]
+    effects: EffectData,
+    V: BlockV,
+    factors: Mapping[str, Labels],
+    options: MultilevelOptions,
+    notes: tuple[Note, ...],
+    near: Array | None = None,
 ) -> Fit:
     k, p = effects.x.shape
     levels, confounded = merge_confounded(build_levels(factors, k, options.structure, options.rows), options.rows)
     data = MultilevelData(effects, V, factors, levels, np.zeros(len(levels)), options)
     try:
-        estimate = _estimate(data)
+        estimate = _estimate(data, near)
     except np.linalg.LinAlgError:
         raise ModelError(
             "the covariance matrix cannot be inverted: effects differ far more than their sampling variances allow; "
@@ -205,10 +213,11 @@ def _fit(
     )
 
 
-def _estimate(data: MultilevelData) -> _Estimate:
+def _estimate(data: MultilevelData, near: Array | None) -> _Estimate:
     likelihood = likelihood_of(data)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
-    peak = _highest(likelihood, defined, len(data.effects.y))
+    guess = near / likelihood.scale**2 if near is not None and len(near) == len(defined) else None
+    peak = _highest(likelihood, defined, len(data.effects.y), guess)
     theta = peak.slope.theta
     free = np.flatnonzero(defined & (theta > 0))
     se = np.full(len(theta), np.nan)
@@ -226,18 +235,33 @@ def _standard_errors(information: Array) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(information)))
 
 
-def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int) -> Peak:
-    """The highest peak from several starts: all levels alike, then each level alone, where that is cheap."""
-    q = len(defined)
-    best = climb(likelihood, np.where(defined, likelihood.excess / q, 0.0), defined)
+def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int, guess: Array | None) -> Peak:
+    """The highest peak from several starts: all levels alike, then each level alone, where that is cheap.
+
+    With a `guess (q,)` that search is spared, if it leads to a peak within the range of all variances that is higher
+    than every start.
+    """
+    starts = _starts(likelihood, defined)
+    if guess is not None:
+        near = climb(likelihood, np.where(defined, guess, 0.0), defined)
+        within = near.converged and bool((near.slope.theta[defined] > 0).all())
+        if within and all(likelihood.value(likelihood.solve(start)) <= near.slope.value for start in starts):
+            return near
+    best = climb(likelihood, starts[0], defined)
     on_edge = bool((best.slope.theta[defined] == 0).any())
-    if defined.sum() > 1 and (k * q <= MANY or on_edge or not best.converged):
-        for component in np.flatnonzero(defined):
-            start = np.where(np.arange(q) == component, likelihood.excess, 0.0)
+    if defined.sum() > 1 and (k * len(defined) <= MANY or on_edge or not best.converged):
+        for start in starts[1:]:
             other = climb(likelihood, start, defined)
             if other.slope.value > best.slope.value + 1e-9 * (abs(best.slope.value) + 1.0):
                 best = other
     return best
+
+
+def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:
+    """Variances `(q,)` to start from: all levels alike, then each level alone."""
+    q = len(defined)
+    alone = [np.where(np.arange(q) == level, likelihood.excess, 0.0) for level in np.flatnonzero(defined)]
+    return [np.where(defined, likelihood.excess / q, 0.0), *alone]
 
 
 def _component(level: Level, index: int, theta: Array, estimate: _Estimate) -> Component:

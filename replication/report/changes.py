@@ -55,6 +55,8 @@ def compare_with(release: Release, reports: Path, archive: Archive) -> Compariso
     corrected = _corrected_rows(reports / release.folder / "data" / "effects.csv", archive)
     old, new = _estimates(before), _estimates(archive.outcomes)
     checks = _checks(before), _checks(archive.outcomes)
+    left_out = archive.run.get("left_out", ())
+    old = {name: estimate for name, estimate in old.items() if name.partition("/")[0] not in left_out}
     return Comparison(
         release,
         [_estimate_change(name, old.get(name), new.get(name), corrected) for name in sorted(old.keys() | new.keys())],

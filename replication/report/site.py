@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,12 @@ def build_report(
         "policy": _POLICY,
     }
     environment = _environment()
-    for page in all_pages(archive, words, galleries, write, reports):
-        write(page.path, _render(environment, archive, page, shared))
     values = {**overview.page(archive, words["en"]).values, **shared}
-    (folder / "report.pdf").write_bytes(make_pdf(archive, words["en"], galleries["en"], values))
+    with ThreadPoolExecutor(1) as beside:  # the typesetter needs no Python, so pages are made meanwhile
+        paper = beside.submit(make_pdf, archive, words["en"], galleries["en"], values)
+        for page in all_pages(archive, words, galleries, write, reports):
+            write(page.path, _render(environment, archive, page, shared))
+    (folder / "report.pdf").write_bytes(paper.result())
     (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
 
 

@@ -30,7 +30,7 @@ def checks(outcomes: dict[str, Outcome]) -> dict[str, Check]:
 
 
 def test_every_work_that_prints_a_number_has_a_reproduction(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
-    assert set(dataset.claims["work"]) == set(outcomes)
+    assert set(dataset.claims["work"]) | set(dataset.directions["work"]) == set(outcomes)
 
 
 def test_every_claim_has_exactly_one_verdict(dataset: Dataset, outcomes: dict[str, Outcome]) -> None:
@@ -56,6 +56,16 @@ def test_what_cannot_be_computed_says_what_is_missing(checks: dict[str, Check]) 
     for check in checks.values():
         if check.verdict in ("NOT_COMPUTABLE", "PENDING"):
             assert len(check.reason) > 20, check.claim.id
+
+
+def test_a_direction_waits_for_its_size_and_says_where(dataset: Dataset, checks: dict[str, Check]) -> None:
+    for row in dataset.directions.to_dict("records"):
+        check = checks[row["direction_id"]]
+        assert (check.verdict, check.claim.statistic) == ("PENDING", "direction")
+        assert row["where_to_find"] in check.reason
+    bully = checks["thornberg2022-d01"].claim
+    assert bully.quantity == "student-teacher relationship quality with role bully"
+    assert bully.printed["value"] == "negative"
 
 
 def test_the_path_model_of_2017_agrees_with_its_correlations(outcomes: dict[str, Outcome]) -> None:

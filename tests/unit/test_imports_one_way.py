@@ -20,6 +20,7 @@ ORDER = (
     "provenance",
     "report",
     "terminal",
+    "workers",
     "workflow",
     "study",
     "run",

@@ -9,6 +9,7 @@ import numpy as np
 
 from replication.analysis.findings.bayes import Bayesian, bayesian_answer, prior_update
 from replication.analysis.findings.engines import agreement, engine_estimates
+from replication.analysis.findings.entering import entering
 from replication.analysis.findings.moderators import age_table, moderator_table
 from replication.analysis.findings.published import (
     Prediction,
@@ -93,7 +94,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
     for pool in published_pools(claims, asked.predict_from[:1], heterogeneity):
         _add_bayes(prior_update(new, pool, expected), parts)
     table, figure = leave_one_sample_out(widest, steps[-1][1])
-    parts.tables += [table, update_table(question.id, question.label, steps)]
+    parts.tables += [table, update_table(question.id, question.label, steps), *entering(widest, steps[-1][1])]
     parts.figures.append(figure)
     _update_sentence(question, steps, parts)
     parts.tables.append(_caveats(context.data, widest))

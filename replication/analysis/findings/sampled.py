@@ -7,7 +7,7 @@ estimate. Draws are kept by content: data, priors, settings and the code of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,18 @@ from replication.analysis.findings.bayes import RHO, posterior_of
 from replication.analysis.findings.question import Evidence, Question, evidence, sample_means
 from replication.analysis.outcome import Context, Estimate, Table
 from replication.digests import digest_of, folder_digest
+from replication.models.bayes.agreement import LIMIT, AgreementRow, compare_with_exact
 from replication.models.bayes.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.informed import correlation_priors
 from replication.models.bayes.multilevel_data import multilevel_data
 from replication.models.bayes.multivariate import MultilevelPriors, sample_multilevel
+from replication.models.bayes.posterior import ExactPosterior
 from replication.models.bayes.sampling import Settings
 from replication.models.bayes.selection import SelectionPriors, sample_selection, selection_data
 from replication.models.block_covariance import BlockV
 from replication.models.fit import Array
 
-__all__ = ["Sampled", "agreement_rows", "cells_at_once", "sampled_tables", "selection_on"]
+__all__ = ["Sampled", "agreement_table", "cells_at_once", "sampled_tables", "selection_on", "with_exact"]
 
 QUANTITIES = ("name", "mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
 CELLS = (
@@ -40,16 +42,16 @@ CELLS = (
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A sampled fit as plain data: its parameters, or the reasons why there are none."""
+    """A sampled fit as plain data: its parameters, or the reasons why there are none.
+
+    `agreement` sets it beside the exact posterior of the same model, where there is one.
+    """
 
     label: str
     parameters: tuple[dict[str, Any], ...]
     reasons: tuple[str, ...]
     seed: int
-
-    def of(self, name: str) -> dict[str, Any]:
-        """One parameter by name."""
-        return next(p for p in self.parameters if p["name"] == name)
+    agreement: tuple[AgreementRow, ...] = ()
 
 
 def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
@@ -67,31 +69,41 @@ def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def agreement_rows(context: Context, found: Evidence) -> tuple[Sampled, list[tuple[str | float, ...]]]:
-    """The same model exactly and sampled: means and sds, and their distance in Monte Carlo errors."""
+def agreement_table(fits: tuple[Sampled, ...]) -> Table:
+    """Exact and sampled posteriors of the same models, number by number."""
+    rows = tuple(
+        (fit.label, row.parameter, row.quantity, row.exact, row.sampled, row.mcse, row.z, "yes" if row.agrees else "NO")
+        for fit in fits
+        for row in fit.agreement
+    )
+    agreeing = sum(row[-1] == "yes" for row in rows)
+    return Table(
+        id="agreement",
+        title="Exact and sampled, the same models",
+        columns=("model", "parameter", "quantity", "exact", "sampled", "Monte Carlo error", "distance in errors",
+                 "agrees"),
+        rows=rows,
+        note=f"{agreeing} of {len(rows)} numbers lie within {LIMIT:g} Monte Carlo errors of the exact ones.",
+    )  # fmt: skip
+
+
+def with_exact(context: Context, found: Evidence) -> Sampled:
+    """The same model sampled and exactly."""
     priors = correlation_priors()
     exact = posterior_of(found, priors)
     several = len(set(found.samples)) < len(found.samples)
     V = BlockV.constant_correlation(found.v, found.samples, RHO) if several else found.v
     data = multilevel_data(found.y, V, sample=found.samples, structure="shared" if several else "none")
     within = priors.within if several else priors.tau
-    fit = _draw(
+    return _draw(
         context,
         f"{found.question.label}, {'three' if several else 'two'} levels",
         (found.y, found.v),
         lambda settings, folder: sample_multilevel(
             data, MultilevelPriors(priors.mean, priors.between, within), settings, compile_dir=folder
         ),
+        exact,
     )
-    if fit.reasons:
-        return fit, []
-    pairs = [("mean", exact.coefficient(), "intercept")] + [(name, exact.sd(name), name) for name in exact.sds]
-    rows: list[tuple[str | float, ...]] = []
-    for name, marginal, sampled in pairs:
-        theirs = fit.of(sampled)
-        gap = (theirs["mean"] - marginal.mean) / theirs["mcse"]
-        rows.append((fit.label, name, marginal.mean, theirs["mean"], theirs["mcse"], gap, marginal.sd, theirs["sd"]))
-    return fit, rows
 
 
 def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
@@ -156,6 +168,7 @@ def _draw(
     label: str,
     arrays: tuple[Array, ...],
     sample: Callable[[Settings, Path], SampledPosterior | Failed],
+    exact: ExactPosterior | None = None,
 ) -> Sampled:
     settings = Settings(seed=context.seed)
     code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
@@ -164,7 +177,7 @@ def _draw(
     def compute() -> dict[str, Any]:
         posterior = sample(settings, paths.cache_dir() / "compiled")
         if isinstance(posterior, Failed):
-            return {"parameters": [], "reasons": list(posterior.reasons)}
+            return {"parameters": [], "reasons": list(posterior.reasons), "agreement": []}
         parameters = [
             {
                 "name": p.name,
@@ -179,9 +192,11 @@ def _draw(
             }
             for p in posterior.parameters
         ]
-        return {"parameters": parameters, "reasons": []}
+        agreement = [asdict(row) for row in compare_with_exact(exact, posterior)] if exact else []
+        return {"parameters": parameters, "reasons": [], "agreement": agreement}
 
     slug = "sampled-" + "".join(c if c.isalnum() else "-" for c in label)
     kept = context.remember(slug, key, compute)
     assert isinstance(kept, dict)
-    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed)
+    agreement = tuple(AgreementRow(**row) for row in kept["agreement"])
+    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed, agreement)

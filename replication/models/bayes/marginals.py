@@ -103,22 +103,43 @@ class NormalMixture(Marginal):
         return self._sum(x, lambda z: special.ndtr(-z), self.weights)
 
     def ppf(self, probability: ArrayLike) -> Array:
-        """Quantiles, by Newton steps kept inside the range of the components' own quantiles."""
+        """Quantiles, by Halley steps kept inside the range of the components' own quantiles.
+
+        The smaller tail is matched, so a quantile far out keeps its digits.
+        """
         p = np.atleast_1d(np.asarray(probability, dtype=float))
+        tail, side = np.minimum(p, 1.0 - p), np.where(p > 0.5, -1.0, 1.0)
         own = self.centers + special.ndtri(p)[:, None] * self.sds
         low, high, x = own.min(axis=1), own.max(axis=1), _weighted_median(own, self.weights)
+        todo = np.arange(len(p))
         for _ in range(200):
-            upper = p > 0.5
-            gap = np.where(upper, (1.0 - p) - self.sf(x), self.cdf(x) - p)
-            low, high = np.where(gap <= 0, x, low), np.where(gap >= 0, x, high)
+            here = x[todo]
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                new = x - gap / self.pdf(x)
-            new = np.where((new > low) & (new < high), new, (low + high) / 2.0)
-            done = (np.abs(gap) <= 1e-12 * np.minimum(p, 1.0 - p)) | (high <= low)
-            x = np.where(done, x, new)
-            if done.all():
+                mass, density, slope = self._tail(here, side[todo])
+                gap = side[todo] * (mass - tail[todo])
+                low[todo], high[todo] = np.where(gap <= 0, here, low[todo]), np.where(gap >= 0, here, high[todo])
+                step = gap / density
+                step /= np.maximum(1.0 - 0.5 * step * slope / density, 0.5)
+            open_ = (np.abs(gap) > 1e-12 * tail[todo]) & (high[todo] > low[todo])
+            new = here - step
+            within = (new > low[todo]) & (new < high[todo])
+            x[todo] = np.where(open_, np.where(within, new, (low[todo] + high[todo]) / 2.0), here)
+            todo = todo[open_]
+            if not len(todo):
                 break
         return x.reshape(np.shape(probability))
+
+    def _tail(self, x: Array, side: Array) -> tuple[Array, Array, Array]:
+        """At each `x (Q,)`: the mass below it (side 1) or above it (side -1), the density and its slope."""
+        mass, density, slope = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+        rates = 1.0 / self.sds
+        heights = self.weights * rates / np.sqrt(2.0 * np.pi)
+        for i, at in enumerate(x):
+            z = (at - self.centers) / self.sds
+            curve = np.exp(-0.5 * z * z) * heights
+            mass[i] = np.einsum("n,n->", special.ndtr(side[i] * z), self.weights)
+            density[i], slope[i] = curve.sum(), -np.einsum("n,n,n->", curve, z, rates)
+        return mass, density, slope
 
     def _sum(self, x: ArrayLike, shape: Callable[[Array], Array], amounts: Array) -> Array:
         points = np.asarray(x, dtype=float)

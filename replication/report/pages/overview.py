@@ -42,8 +42,10 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     return {
         "key": "overview.lead",
         "values": {
-            "claims": len(rows),
+            "claims": sum(row.claim.statistic != "direction" for row in rows),
             "claims_ref": "page:claims",
+            "directions": sum(row.claim.statistic == "direction" for row in rows),
+            "directions_ref": "page:missing",
             "works": len(archive.dataset.works),
             "works_ref": "page:works",
             "cited": len(archive.dataset.cited()),

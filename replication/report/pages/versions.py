@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from replication.report.archive import Archive
 from replication.report.changes import Change, Comparison, compare_with
@@ -25,7 +26,8 @@ def pages(archive: Archive, words: Words, reports: Path | None, write: Callable[
     comparison = compare_with(standing[-1], reports, archive) if reports and standing else None
     if comparison:
         write("data/changes.csv", _file([*comparison.estimates, *comparison.verdicts]))
-    yield Page("changes.html", "changes.html", words.say("title.changes"), _values(releases, comparison), words)
+    values = {**_values(releases, comparison), "entering": list(_entering(archive))}
+    yield Page("changes.html", "changes.html", words.say("title.changes"), values, words)
 
 
 def _values(releases: Sequence[Release], comparison: Comparison | None) -> dict[str, object]:
@@ -41,6 +43,15 @@ def _values(releases: Sequence[Release], comparison: Comparison | None) -> dict[
         "left": {name: max(0, len(found) - _MOST) for name, found in changed.items()},
         "current": "changes",
     }
+
+
+def _entering(archive: Archive) -> Iterator[Mapping[str, Any]]:
+    """Each question of a finding with rows of a published analysis: its first and last step, and where all stand."""
+    for outcome in archive.outcomes:
+        for table in outcome["tables"]:
+            if table["columns"][:1] == ["rows of"]:
+                rows = table["rows"]
+                yield {"outcome": outcome, "table": table, "published": rows[0], "today": rows[-1]}
 
 
 def _file(changes: Sequence[Change]) -> str:

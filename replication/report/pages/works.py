@@ -59,7 +59,6 @@ def _work(archive: Archive, key: str, gallery: Gallery) -> Mapping[str, Any]:
         "samples": archive.table("samples.csv", key),
         "row_pages": [page for page in archive.row_pages if page.work == key],
         "measures": archive.table("measures.csv", key),
-        "directions": archive.table("directions.csv", key),
         "screened": archive.table("screened.csv", key),
         "corrections": [c for c in dataset.corrections if key in c.works],
         "explanations": [e for e in dataset.explanations if any(row.claim.id in e.claims for row in rows)],

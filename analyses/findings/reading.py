@@ -1,0 +1,18 @@
+"""What should be read next, where does it stand, and how much would it tell?"""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.reading import reading_findings
+from replication.analysis.reading_list import reading_list
+
+
+def run(context: Context) -> Findings:
+    return reading_findings(reading_list(context.data))
+
+
+ANALYSIS = Analysis(
+    id="reading",
+    title="What to read next",
+    question="Which results that nobody could read yet would tell most, and where do they stand?",
+    run=run,
+    kind="finding",
+)

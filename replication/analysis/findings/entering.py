@@ -1,0 +1,107 @@
+"""As published and as of today: which rows a published analysis did not have, and what each work's rows moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.analysis.findings.engines import che
+from replication.analysis.findings.question import Evidence, sample_means
+from replication.analysis.outcome import Cell, Estimate, Table
+from replication.models.multilevel import refit
+from replication.models.multilevel_results import multilevel_data
+from replication.models.random_effects import fit_random_effects
+
+__all__ = ["entering"]
+
+Rows = NDArray[np.bool_]
+
+
+def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
+    """From the rows of a published analysis to all there are, work by work; empty where none used any of these rows.
+
+    Parameters
+    ----------
+    found : all evidence on a question.
+    whole : the main estimate on it; the steps use its model, and the last one ends there.
+    """
+    tables: list[Table] = []
+    for names, published in _published(found):
+        steps, rows = _steps(found, published), np.flatnonzero(~published).tolist()
+        key = found.question.id if not tables else f"{found.question.id}-{names[0]}"
+        last = ("today", len(published), whole.value, whole.value - steps[0][2])
+        tables += [
+            Table(
+                id=f"entering-{key}",
+                title=f"{found.question.label}: as published and as of today",
+                columns=("rows of", "rows", "r then", "moved by"),
+                rows=(("as published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
+                links=(names[0], *(str(work) for work, *_ in steps[1:]), whole.id),
+                note=f"As published: the rows used in {' and '.join(names)}. The others enter by dataset version, "
+                "those of the same works first.",
+            ),
+            Table(
+                id=f"entering-rows-{key}",
+                title=f"{found.question.label}: rows that the published analysis did not have",
+                columns=("row", "work", "r", "n", "since version"),
+                rows=tuple(_row(found, i) for i in rows),
+                links=tuple(str(found.rows["effect_id"].iloc[i]) for i in rows),
+            ),
+        ]
+    return tuple(tables)
+
+
+def _published(found: Evidence) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    """Published analyses and the rows `(k,)` they used; those that used the same rows together, most rows first."""
+    used = [set(filter(None, cell.split(";"))) for cell in found.rows["used_in"]]
+    sets: dict[bytes, tuple[str, ...]] = {}
+    for name in sorted(set().union(*used)):
+        mask = np.array([name in names for names in used]).tobytes()
+        sets[mask] = (*sets.get(mask, ()), name)
+    masks = ((names, np.frombuffer(mask, dtype=bool)) for mask, names in sets.items())
+    yield from sorted(masks, key=lambda pair: -int(pair[1].sum()))
+
+
+def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, float]]:
+    """What came in, how many rows, r with them, and by how much r moved."""
+    estimate = _Estimator(found)
+    rows = found.rows
+    later = rows.loc[~published, ["since", "work"]].drop_duplicates()
+    known = set(rows.loc[published, "work"])
+    order = sorted(
+        zip(later["since"], later["work"], strict=True), key=lambda pair: (_version(pair[0]), pair[1] not in known)
+    )
+    present = published.copy()
+    steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), estimate(present), 0.0)]
+    for since, work in order:
+        new = ~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy()
+        present = present | new
+        value = estimate(present)
+        steps.append((work, int(new.sum()), value, value - steps[-1][2]))
+    return steps
+
+
+class _Estimator:
+    """r on some of the rows, by the working model (CHE) where samples have several rows, else by REML."""
+
+    def __init__(self, found: Evidence) -> None:
+        self._found = found
+        self._several = len(set(found.samples)) < len(found.samples)
+        self._whole = multilevel_data(che(found)) if self._several else None
+
+    def __call__(self, present: Rows) -> float:
+        if self._whole is not None:
+            return float(np.tanh(refit(self._whole, np.flatnonzero(present)).beta[0]))
+        means = sample_means(self._found.take(present))
+        return float(np.tanh(fit_random_effects(means.y, means.v).beta[0]))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _row(found: Evidence, i: int) -> tuple[Cell, ...]:
+    row = found.rows.iloc[i]
+    return (str(row["effect_id"]), str(row["work"]), float(np.tanh(found.y[i])), float(row["n"]), str(row["since"]))

@@ -1,0 +1,118 @@
+"""Analyses side by side, a process a core.
+
+On Linux a worker process is a fork: it begins with the dataset and every library that the first process has loaded.
+Elsewhere it starts anew and is sent the dataset's folder, so that it loads the same rows itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from replication.analysis import Context, load_analysis, plain, run_analysis
+from replication.dataset import Dataset
+from replication.errors import UserError
+from replication.provenance import Cache
+
+__all__ = ["Job", "OutcomeData", "run_jobs"]
+
+OutcomeData = dict[str, Any]
+"""An outcome as plain data: what is stored as JSON."""
+
+_FORKS = sys.platform == "linux"
+_FEW = 4  # below this many analyses, starting processes costs more than it gives
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under."""
+
+    name: str
+    path: Path
+    key: str
+    seed: int
+    slow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a worker is given when it begins: how to come by the dataset, and the store of slow results."""
+
+    load: Callable[[], Dataset]
+    cache: Cache | None
+
+
+class _Worker:
+    """What this process, a worker, was given."""
+
+    dataset: ClassVar[Dataset]
+    cache: ClassVar[Cache | None]
+
+
+def run_jobs(
+    jobs: Sequence[Job], dataset: Dataset, load: Callable[[], Dataset], processes: int, cache: Cache | None
+) -> Iterator[tuple[Job, OutcomeData]]:
+    """Run the jobs and give their outcomes as they come.
+
+    Parameters
+    ----------
+    jobs : what to run, longest first.
+    dataset : what they run on; `load` gives the same dataset in a process that has not got it.
+    processes : how many; 0 means one a core. With one, or little to do, everything runs in this process.
+    cache : store of slow results; None to compute everything.
+
+    Raises
+    ------
+    UserError
+        when the system ends a worker, as it does where memory is short.
+    """
+    workers = min(processes or os.cpu_count() or 1, len(jobs))
+    if workers <= 1 or len(jobs) < _FEW:
+        return ((job, _outcome(job, dataset, cache)) for job in jobs)
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("fork" if _FORKS else "spawn"),
+        initializer=_begin,
+        initargs=(_Given((lambda: dataset) if _FORKS else load, cache),),
+    )
+    # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
+    return _as_they_come(pool, {pool.submit(_run, job): job for job in jobs})
+
+
+def _as_they_come(
+    pool: ProcessPoolExecutor, running: dict[Future[OutcomeData], Job]
+) -> Iterator[tuple[Job, OutcomeData]]:
+    try:
+        for done in as_completed(running):
+            yield running[done], done.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "the system ended one of the processes (memory?); nothing is lost: run again, with --jobs 1 if it recurs"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(given: _Given) -> None:
+    """Interrupted at the terminal, a worker ends without a word: the first process says what there is to say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _Worker.dataset, _Worker.cache = given.load(), given.cache
+
+
+def _run(job: Job) -> OutcomeData:
+    return _outcome(job, _Worker.dataset, _Worker.cache)
+
+
+def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
+    outcome = run_analysis(load_analysis(job.path), Context(dataset, job.seed, cache), job.key)
+    result = plain(outcome)
+    assert isinstance(result, dict)
+    return result
