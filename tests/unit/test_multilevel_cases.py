@@ -200,6 +200,23 @@ def test_leaving_a_study_out_is_fitting_the_others() -> None:
     assert_close([*found.beta, *found.se, *found.df], [*alone.beta, *alone.se, *alone.df], SAME)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_refit_near_the_whole_fit_finds_the_peak_of_a_fresh_search(seed: int) -> None:
+    """Three to thirty clusters, small and huge heterogeneity, variances on the edge among them."""
+    rng = np.random.default_rng(seed)
+    study = np.sort(rng.integers(0, int(rng.integers(3, 30)), size=60))
+    v = rng.uniform(0.005, 0.1, size=60)
+    between, within = rng.choice([0.0, 0.003, 0.1, 10.0], size=2)
+    y = rng.normal(0, between, 60)[study] + rng.normal(0, within, 60) + rng.normal(0, np.sqrt(v))
+    fit = fit_multilevel(y, v, {"study": study})
+    for one in leave_one_cluster_out(fit):
+        rest = study != study[0] if one.label == str(study[0]) else study != int(one.label)
+        fresh = fit_multilevel(y[rest], v[rest], {"study": study[rest]})
+        assert one.fit is not None
+        assert_close(one.fit.loglik, fresh.loglik, SAME)
+        assert_close(one.fit.beta, fresh.beta, SAME)
+
+
 def test_leaving_a_study_out_keeps_given_weights() -> None:
     weights = 1.0 + np.arange(8.0)
     fit = fit_multilevel(Y, V, {"study": STUDY})

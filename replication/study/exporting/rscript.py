@@ -46,8 +46,20 @@ if (requireNamespace("metaSEM", quietly = TRUE)) {
   })
   n <- stacked$n[!duplicated(stacked$sample_id)]
   stage1 <- metaSEM::tssem1(matrices, n, method = "REM", RE.type = "Diag")
-  fixed <- coef(stage1, select = "fixed")
-  for (i in seq_along(fixed)) note(paste0("tssem1-", i), fixed[i], NA, NA, NA, length(n))
+  pair_of <- apply(combn(names4, 2), 2, paste, collapse = "-")
+  pooled <- coef(stage1, select = "fixed")
+  tau2 <- coef(stage1, select = "random")
+  for (i in seq_along(pooled)) note(paste0("stage1-", pair_of[i]), pooled[i], NA, NA, tau2[i], length(n))
+  model <- "engagement ~ b31*positive + b32*negative
+            achievement ~ b43*engagement
+            positive ~~ p21*negative
+            positive ~~ 1*positive
+            negative ~~ 1*negative"
+  stage2 <- metaSEM::tssem2(stage1, RAM = metaSEM::lavaan2RAM(model, obs.variables = names4))
+  paths <- summary(stage2)$coefficients
+  for (name in rownames(paths)) {
+    note(paste0("stage2-", name), paths[name, "Estimate"], paths[name, "lbound"], paths[name, "ubound"], NA, length(n))
+  }
 }
 write.csv(results, "results.csv", row.names = FALSE)
 print(results, digits = 5)

@@ -1,0 +1,67 @@
+"""As published and as of today, and what to read next: the tables rest on the rows, and their steps add up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from replication.analysis.findings.engines import che, in_r
+from replication.analysis.findings.entering import entering
+from replication.analysis.findings.question import Question, evidence
+from replication.analysis.findings.reading import reading_findings
+from replication.analysis.reading_list import ToRead, reading_list
+from replication.dataset import Dataset
+from replication.models.random_effects import fit_random_effects
+
+QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
+NEGATIVE = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
+
+
+def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) -> None:
+    found = evidence(dataset, QUALITY, "together")
+    whole = in_r(che(found), found, "che-0.6", "all rows")
+    steps, came = entering(found, whole)
+    published = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
+    alone = found.take(published)
+    assert steps.rows[0][:2] == ("as published", published.sum())
+    assert steps.rows[0][2] == pytest.approx(np.tanh(che(alone).beta[0]), rel=1e-9)
+    moves = [float(str(row[3])) for row in steps.rows[1:-1]]
+    assert sum(moves) == pytest.approx(float(str(steps.rows[-1][3])), abs=1e-9)
+    assert steps.rows[-2][2] == pytest.approx(whole.value, rel=1e-9)
+    assert steps.rows[1][0] == "roorda2011", "what the published analysis dropped comes before what is new"
+    assert set(came.links) == set(found.rows.loc[~published, "effect_id"])
+    assert sum(int(str(row[1])) for row in steps.rows[:-1]) == len(published)
+
+
+def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:
+    """Where every sample has one row, the first step is the two-level model on the published rows."""
+    found = evidence(dataset, NEGATIVE, "samples45")
+    whole = in_r(fit_random_effects(found.y, found.v), found, "reml", "all rows")
+    steps, _ = entering(found, whole)
+    used = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
+    expected = np.tanh(fit_random_effects(found.y[used], found.v[used]).beta[0])
+    assert steps.rows[0][2] == pytest.approx(expected, rel=1e-12)
+
+
+def test_rows_that_nobody_published_have_no_steps(dataset: Dataset) -> None:
+    found = evidence(dataset, QUALITY, "new")
+    whole = in_r(che(found), found, "che-0.6", "new rows")
+    assert entering(found, whole) == ()
+
+
+def test_the_reading_list_ranks_by_what_it_would_tell(dataset: Dataset) -> None:
+    entries = reading_list(dataset)
+    (table,) = reading_findings(entries).tables
+    assert len(table.rows) + sum(entry.kind == "lead" for entry in entries) == len(entries)
+    weights = [float(str(row[3]).split(" %")[0]) if row[3] else 0.0 for row in table.rows]
+    assert weights == sorted(weights, reverse=True)
+    assert table.links[0] == table.rows[0][0] == "marengo2021"
+
+
+def test_a_guessed_n_stands_in_brackets() -> None:
+    entry = ToRead("work1999", True, "coefficient", "a with b", "table 2", "a with b", 250.0, False, 0.25, ("d01",))
+    (row,) = reading_findings([entry]).tables[0].rows
+    assert row == ("work1999", "only its direction is known: a with b", "table 2", "25 % of a with b, (n 250)", 1)
+    assert math.isfinite(entry.tells)

@@ -1,0 +1,47 @@
+"""Analyses in processes of their own: the same outcomes as in one, and one line when a process is ended."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from replication import paths
+from replication.analysis import analysis_files
+from replication.dataset import Dataset
+from replication.errors import UserError
+from replication.workers import Job, run_jobs
+
+FEW = ("magro2024", "roorda2017", "lei2016", "lei2018", "marengo2021")
+BROKEN = """
+import os, signal
+from replication.analysis import Analysis
+
+def run(context):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ANALYSIS = Analysis(id="broken", title="", question="", run=run)
+"""
+
+
+def jobs_of(names: tuple[str, ...]) -> list[Job]:
+    files = analysis_files(paths.analyses_dir())
+    return [Job(name, files[name], f"key of {name}", 1, slow=False) for name in names]
+
+
+def test_processes_and_one_process_give_the_same(dataset: Dataset) -> None:
+    jobs = jobs_of(FEW)
+    one = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 1, None)}
+    two = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
+    assert one == two
+    assert set(one) == set(FEW)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_a_process_ended_by_the_system_is_one_line(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(BROKEN, encoding="utf-8")
+    jobs = [*jobs_of(FEW), Job("broken", path, "key", 1, slow=False)]
+    with pytest.raises(UserError, match="--jobs 1"):
+        list(run_jobs(jobs, dataset, lambda: dataset, 2, None))
