@@ -89,11 +89,14 @@ def estimate_r(
     group: str = "",
     extra: Mapping[str, str] | None = None,
 ) -> Estimate:
-    """The intercept of a fit on Fisher z as an `Estimate` in r; tau2, its interval and the se stay on the z scale."""
+    """The intercept of a fit on Fisher z as an `Estimate` in r; tau2, its interval and the se stay on the z scale.
+
+    With several levels tau2 is the sum of their variances, and has no interval.
+    """
     low, high = np.tanh(fit.interval()[0])
     prediction = prediction_interval(fit)
-    tau2 = next((c for c in fit.components if c.name == "tau2"), None)
-    interval = tau2.interval if tau2 else None
+    tau2 = [component.estimate for component in fit.components if np.isfinite(component.estimate)]
+    interval = fit.components[0].interval if len(fit.components) == 1 else None
     rows = selection.rows
     per_sample = rows.groupby("sample_id")["n"].max()
     return Estimate(
@@ -107,7 +110,7 @@ def estimate_r(
         p=float(fit.p[0]),
         prediction_low=float(np.tanh(prediction.low)),
         prediction_high=float(np.tanh(prediction.high)),
-        tau2=tau2.estimate if tau2 else float("nan"),
+        tau2=float(sum(tau2)) if tau2 else float("nan"),
         tau2_low=interval.low if interval else float("nan"),
         tau2_high=interval.high if interval else float("nan"),
         I2=fit.heterogeneity.I2 if fit.heterogeneity else float("nan"),

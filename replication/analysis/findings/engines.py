@@ -9,6 +9,7 @@ import numpy as np
 
 from replication.analysis.findings.question import Evidence, sample_means
 from replication.analysis.outcome import Estimate, Figure, Table
+from replication.analysis.pooling import estimate_r
 from replication.errors import ModelError
 from replication.models.bias.henmi_copas import henmi_copas
 from replication.models.bias.pet_peese import pet_peese
@@ -60,33 +61,8 @@ def che(found: Evidence, rho: float = MAIN_RHO, x: np.ndarray | None = None, nam
 
 
 def in_r(fit: Fit, found: Evidence, engine: str, label: str, group: str = "heterogeneity") -> Estimate:
-    """The intercept of a fit on Fisher z as an estimate in r, with the prediction interval of a new sample's mean."""
-    low, high = fit.interval()[0]
-    tau2 = sum(c.estimate for c in fit.components if np.isfinite(c.estimate))
-    half = (high - low) / 2 / fit.se[0] * np.sqrt(fit.se[0] ** 2 + tau2) if fit.se[0] > 0 else np.nan
-    predicted = fit.method.get("method") != "EE"
-    return Estimate(
-        id=f"{found.question.id}-{found.source}-{engine}",
-        label=label,
-        metric="r",
-        value=float(np.tanh(fit.beta[0])),
-        low=float(np.tanh(low)),
-        high=float(np.tanh(high)),
-        se=float(fit.se[0]),
-        p=float(fit.p[0]),
-        prediction_low=float(np.tanh(fit.beta[0] - half)) if predicted else float("nan"),
-        prediction_high=float(np.tanh(fit.beta[0] + half)) if predicted else float("nan"),
-        tau2=float(tau2),
-        I2=fit.heterogeneity.I2 if fit.heterogeneity else float("nan"),
-        k=fit.k,
-        samples=found.rows["sample_id"].nunique(),
-        n=_persons(found),
-        level=fit.level,
-        group=group,
-        method={**fit.method, "scale": "Fisher z, shown as r; se and tau2 on z"},
-        notes=tuple(note.message for note in fit.notes),
-        rows=tuple(found.rows["effect_id"]),
-    )
+    """The intercept of a fit on the evidence, as an estimate in r."""
+    return estimate_r(fit, found.selection, id=f"{found.question.id}-{found.source}-{engine}", label=label, group=group)
 
 
 def agreement(found: Evidence, estimates: Sequence[Estimate], title: str) -> tuple[Table, Figure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from replication.analysis.outcome import Estimate, Figure, Table
-from replication.analysis.pooling import effect_sizes
+from replication.analysis.pooling import effect_sizes, estimate_r
 from replication.dataset import Dataset, Selection, select
 from replication.errors import ModelError
 from replication.models.bayes.exact import exact_three_level
@@ -62,29 +62,8 @@ def _fit(selection: Selection, x: Array | None = None, names: list[str] | None =
 
 
 def _pooled(selection: Selection, key: str, label: str) -> Estimate:
-    fit = _fit(selection)
-    tau2 = sum(c.estimate for c in fit.components if np.isfinite(c.estimate))
-    low, high = fit.interval()[0]
-    half = (high - low) / 2 / fit.se[0] * np.sqrt(fit.se[0] ** 2 + tau2)
-    return Estimate(
-        id=f"schools-{key}",
-        label=label,
-        metric="r",
-        value=float(np.tanh(fit.beta[0])),
-        low=float(np.tanh(low)),
-        high=float(np.tanh(high)),
-        se=float(fit.se[0]),
-        p=float(fit.p[0]),
-        prediction_low=float(np.tanh(fit.beta[0] - half)),
-        prediction_high=float(np.tanh(fit.beta[0] + half)),
-        tau2=float(tau2),
-        k=fit.k,
-        samples=fit.k,
-        n=float(selection.rows["n"].sum()),
-        group="school level",
-        method={**fit.method, "unit": "school", "scale": "Fisher z, shown as r; se and tau2 on z"},
-        notes=tuple(note.message for note in fit.notes),
-        rows=tuple(selection.rows["effect_id"]),
+    return estimate_r(
+        _fit(selection), selection, id=f"schools-{key}", label=label, group="school level", extra={"unit": "school"}
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from replication.analysis.findings.engines import che, in_r
+from replication.analysis.findings.engines import che
 from replication.analysis.findings.question import Evidence
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.models.multilevel_results import leave_one_cluster_out
@@ -21,8 +21,8 @@ def leave_one_sample_out(found: Evidence, whole: Estimate) -> tuple[Table, Figur
     for left in leave_one_cluster_out(che(found), found.samples):
         if left.fit is None:
             continue  # what remains carries no model; the table's note counts these
-        rest = in_r(left.fit, found, f"without-{left.label}", left.label)
-        rows.append((str(labels[left.label] or left.label), rest.value, rest.low, rest.high, whole.value - rest.value))
+        value, low, high = np.tanh([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
+        rows.append((str(labels[left.label] or left.label), value, low, high, whole.value - value))
         links.append(left.label)
     order = np.argsort([-abs(row[4]) for row in rows])
     rows, links = [rows[i] for i in order], [links[i] for i in order]
