@@ -14,6 +14,7 @@ from scipy import stats
 from replication.analysis.findings.published import Published
 from replication.analysis.findings.question import Evidence, sample_means
 from replication.analysis.outcome import Estimate, Figure, Table
+from replication.dataset import Selection
 from replication.models.bayes.coefficient_priors import CoefficientPrior, Flat
 from replication.models.bayes.exact import exact_three_level, exact_two_level
 from replication.models.bayes.informed import (
@@ -29,7 +30,7 @@ from replication.models.bayes.summaries import density_curve
 from replication.models.block_covariance import BlockV
 from replication.printed import parse_printed
 
-__all__ = ["Bayesian", "bayesian_answer", "posterior_of", "prior_update"]
+__all__ = ["Bayesian", "bayesian_answer", "posterior_estimate", "posterior_of", "prior_update"]
 
 RHO = 0.6
 THRESHOLDS = (0.0, 0.1, 0.2)
@@ -64,7 +65,9 @@ def bayesian_answer(found: Evidence, expected: int) -> Bayesian:
     grid = {priors.name: posterior_of(found, priors) for priors in sensitivity_priors()}
     default = correlation_priors()
     main = grid.get(default.name) or posterior_of(found, default)
-    estimates = [_estimate(found, main, f"{key}-bayes", f"exact posterior, {default.name} priors")]
+    estimates = [
+        posterior_estimate(main, found.selection, id=f"{key}-bayes", label=f"exact posterior, {default.name} priors")
+    ]
     summaries = {name: (_in_r(one.coefficient()), _in_r(one.predict())) for name, one in grid.items()}
     rows: tuple[tuple[str | float, ...], ...] = tuple(
         (name, *summaries[name][0], *summaries[name][1][1:], *_above(posterior, expected))
@@ -93,7 +96,7 @@ def prior_update(found: Evidence, pool: Published, expected: int) -> Bayesian:
     posterior = posterior_of(found, priors, informed.prior)
     alone = posterior_of(found, priors, Flat())
     label = f"{pool.claim.printed['value']} of {pool.claim.work} updated by the new samples"
-    estimate = _estimate(found, posterior, f"{key}-updated", label)
+    estimate = posterior_estimate(posterior, found.selection, id=f"{key}-updated", label=label)
     steps = Table(id=f"recipe-{key}", title=f"How {pool.claim.work} became a prior", columns=("step",),
                   rows=tuple((step,) for step in informed.steps))  # fmt: skip
     body = Table(
@@ -136,10 +139,19 @@ def _predictive_check(found: Evidence, pool: Published, sd: float, key: str) -> 
                  links=tuple(str(s) for s in means.samples))  # fmt: skip
 
 
-def _estimate(found: Evidence, posterior: ExactPosterior, id: str, label: str) -> Estimate:  # noqa: A002
+def posterior_estimate(
+    posterior: ExactPosterior,
+    selection: Selection,
+    *,
+    id: str,  # noqa: A002
+    label: str,
+    group: str = "bayes",
+) -> Estimate:
+    """The average of an exact posterior on Fisher z as an `Estimate` in r: median and central 95 % intervals."""
     value, low, high = _in_r(posterior.coefficient())
     _, new_low, new_high = _in_r(posterior.predict())
-    tau2 = float(sum(posterior.sd(name).mean ** 2 for name in posterior.sds))
+    per_sample = selection.rows.groupby("sample_id")["n"].max()
+    sds = [posterior.sd(name) for name in posterior.sds]
     return Estimate(
         id=id,
         label=label,
@@ -149,17 +161,18 @@ def _estimate(found: Evidence, posterior: ExactPosterior, id: str, label: str) -
         high=high,
         prediction_low=new_low,
         prediction_high=new_high,
-        tau2=tau2,
-        k=len(found.y),
-        samples=found.rows["sample_id"].nunique(),
-        group="bayes",
+        tau2=float(sum(sd.mean**2 + sd.sd**2 for sd in sds)),
+        k=len(selection.rows),
+        samples=len(per_sample),
+        n=float(per_sample.sum()),
+        group=group,
         method={
             "model": "normal hierarchical, exact posterior by quadrature",
-            "value": "posterior median; central 95 % interval",
+            "value": "posterior median; central 95 % interval; tau2 is its posterior mean",
             "priors": "; ".join(map(str, (*posterior.data.priors, posterior.data.within, posterior.data.between))),
             "numerical error": f"{posterior.accuracy.error:.1g} relative",
         },
-        rows=tuple(found.rows["effect_id"]),
+        rows=tuple(selection.rows["effect_id"]),
     )
 
 

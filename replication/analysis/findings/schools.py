@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from replication.analysis.findings.bayes import posterior_estimate
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.analysis.pooling import effect_sizes, estimate_r
 from replication.dataset import Dataset, Selection, select
@@ -73,23 +74,8 @@ def _posterior(selection: Selection, key: str, label: str) -> Estimate:
     priors = correlation_priors()
     country = selection.rows["country"].to_numpy()
     posterior = exact_three_level(y, v, country, between=priors.between, within=priors.within, coefficients=priors.mean)
-    low, median, high = np.tanh(posterior.coefficient().ppf([0.025, 0.5, 0.975]))
-    new_low, new_high = np.tanh(posterior.predict().ppf([0.025, 0.975]))
-    return Estimate(
-        id=f"schools-{key}-bayes",
-        label=f"{label}, exact posterior",
-        metric="r",
-        value=float(median),
-        low=float(low),
-        high=float(high),
-        prediction_low=float(new_low),
-        prediction_high=float(new_high),
-        k=len(y),
-        samples=len(y),
-        n=float(selection.rows["n"].sum()),
-        group="school level",
-        method={"model": "three levels, exact posterior", "unit": "school", "value": "posterior median"},
-        rows=tuple(selection.rows["effect_id"]),
+    return posterior_estimate(
+        posterior, selection, id=f"schools-{key}-bayes", label=f"{label}, exact posterior", group="school level"
     )
 
 
