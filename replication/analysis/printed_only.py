@@ -20,8 +20,9 @@ def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysi
     """
 
     def run(context: Context) -> Findings:
-        claims = {claim.id: claim for claim in claims_of(context.data)}
-        return Findings(answers=checks(claims) if checks else {})
+        if checks is None:
+            return Findings()
+        return Findings(answers=checks({claim.id: claim for claim in claims_of(context.data)}))
 
     question = "Do the printed numbers agree with each other, and what is missing to compute them?"
     return Analysis(id=work, title=title, question=question, run=run, claims=(work,))

@@ -25,6 +25,8 @@ funnel            label value se [row new imputed]                   center = po
 baujat            label x y [row]                                    x = share of Q, y = influence on the pooled value
 gosh              value heterogeneity [includes]                     includes: subset holds the row named in `focus`;
                                                                      y_metric = "I2" or "tau2"
+specification_curve value low high, and a column a choice      sorted by value; the choices stand below the curve,
+                                                                     summary = the median
 p_curve           p observed [flat low_power]                        p = upper end of each range; shares of results
 density           curve x y                                          low, high = the interval to shade
 tau2_profile      x y                                                estimate_value, low, high, cutoff

@@ -1,0 +1,25 @@
+"""Does the answer hang on choices nobody argued about? Every combination of them, on relationship quality."""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.findings.question import Question
+from replication.multiverse import multiverse_findings, multiverse_of
+
+BOTH = ("positive", "negative")
+QUESTIONS = (
+    (Question("quality-engagement", "relationship quality with engagement", BOTH, "engagement"), 1),
+    (Question("quality-achievement", "relationship quality with achievement", BOTH, "achievement"), 1),
+    (Question("quality-victimization", "relationship quality with being bullied", BOTH, "victimization"), -1),
+)
+
+
+def run(context: Context) -> Findings:
+    return multiverse_findings([multiverse_of(context.data, question, sign) for question, sign in QUESTIONS])
+
+
+ANALYSIS = Analysis(
+    id="multiverse",
+    title="Every reasonable choice",
+    question="Does the answer hang on choices nobody argued about, and which choice moves it most?",
+    run=run,
+    kind="finding",
+)

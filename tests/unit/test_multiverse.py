@@ -1,0 +1,75 @@
+"""The multiverse: every combination once, each the same as the single fit on the same rows."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from replication.analysis.findings.question import Question, evidence, sample_means
+from replication.dataset import Dataset
+from replication.models.random_effects import fit_random_effects
+from replication.multiverse import CHOICES, Multiverse, multiverse_findings, multiverse_of
+
+QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
+BULLIED = Question("quality-victimization", "quality with being bullied", ("positive", "negative"), "victimization")
+
+
+@pytest.fixture(scope="module")
+def engagement(dataset: Dataset) -> Multiverse:
+    return multiverse_of(dataset, QUALITY, 1)
+
+
+def test_every_combination_is_there_once(engagement: Multiverse) -> None:
+    options = [list(dict.fromkeys(names)) for names in zip(*engagement.chosen, strict=True)]
+    assert [len(names) for names in options] == [4, 3, 2, 2, 3, 6, 2]
+    assert sorted(engagement.chosen) == sorted(product(*options))
+
+
+def test_a_specification_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
+    chosen = ("old and new", "rho .6", "Fisher z", "effective n", "nothing", "REML", "Knapp–Hartung")
+    at = engagement.chosen.index(chosen)
+    means = sample_means(evidence(dataset, QUALITY, "together"))
+    fit = fit_random_effects(means.y, means.v)
+    ours = (engagement.value[at], engagement.low[at], engagement.high[at])
+    assert ours == pytest.approx(np.tanh([fit.beta[0], *fit.interval()[0]]), rel=1e-9)
+    assert engagement.k[at] == len(means.y)
+
+
+def test_on_plain_r_the_large_sample_variance_of_r(engagement: Multiverse, dataset: Dataset) -> None:
+    """A row a sample: r with variance (1 - r^2)^2 / (n - 1), the sample of least variance left out."""
+    question = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
+    found = evidence(dataset, question, "samples45")
+    made = multiverse_of(dataset, question, -1)
+    chosen = ("public samples", "rho .4", "plain r", "plain n", "the largest", "DL", "normal")
+    r, n = np.tanh(found.y), found.rows["n"].to_numpy(float)
+    v = (1 - r**2) ** 2 / (n - 1)
+    rest = np.arange(len(r)) != np.argmin(v)
+    fit = fit_random_effects(r[rest], v[rest], method="DL", test="z")
+    at = made.chosen.index(chosen)
+    assert made.value[at] == pytest.approx(fit.beta[0], rel=1e-9)
+    assert made.high[at] == pytest.approx(fit.interval()[0, 1], rel=1e-9)
+    assert (made.value < 0).all() and np.array_equal(made.holds, made.high < 0)
+
+
+def test_without_public_samples_the_new_ones_stand_alone(dataset: Dataset) -> None:
+    made = multiverse_of(dataset, BULLIED, -1)
+    assert {chosen[0] for chosen in made.chosen} == {"new samples"}
+    assert len(made.chosen) == 3 * 2 * 2 * 3 * 6 * 2
+
+
+def test_the_choice_that_moves_most_comes_first(engagement: Multiverse) -> None:
+    options = engagement.options()
+    spread = {name: [o.median for o in options if o.choice == name] for name in CHOICES}
+    widths = [max(spread[name]) - min(spread[name]) for name in dict.fromkeys(o.choice for o in options)]
+    assert widths == sorted(widths, reverse=True)
+    assert all(o.lowest <= o.median <= o.highest and 0 <= o.holds <= 1 for o in options)
+
+
+def test_figure_table_and_sentence_say_the_same(engagement: Multiverse) -> None:
+    found = multiverse_findings([engagement])
+    values = [float(str(value)) for value in found.figures[0].columns["value"]]
+    assert values == sorted(values) and len(values) == len(engagement.chosen)
+    assert found.sentences[0].values["low"] == values[0]
+    assert found.sentences[0].values["choice"] == found.tables[0].rows[0][0]
