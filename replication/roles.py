@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.errors import UserError
+from replication.errors import ModelError, UserError
 
 __all__ = ["main"]
 
@@ -56,7 +56,10 @@ def _print_posterior(data: Path, seed: int) -> None:
 
     table = load_roles(data)
     columns = {f.name: getattr(table, f.name) for f in fields(table) if f.name not in ("file", "lines")}
-    students = roles_data(**columns)
+    try:
+        students = roles_data(**columns)
+    except ModelError as error:
+        raise UserError(f"{data}: {error}") from None
     posterior = sample_roles(students, settings=Settings(seed=seed), compile_dir=paths.cache_dir() / "compiled")
     if isinstance(posterior, Failed):
         raise UserError("the fit failed its checks and has no estimate: " + "; ".join(posterior.reasons))

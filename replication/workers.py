@@ -33,13 +33,17 @@ _FEW = 4  # below this many analyses, starting processes costs more than it give
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under."""
+    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
+
+    `slow` ones sample; `long` ones, those with a quick way beside the whole one, take seconds.
+    """
 
     name: str
     path: Path
     key: str
     seed: int
     slow: bool
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True)

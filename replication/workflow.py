@@ -177,7 +177,8 @@ def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterat
 
     jobs = _jobs(request, dataset)
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
-    todo = sorted((job for job in reversed(jobs) if found[job.name] is None), key=lambda job: not job.slow)
+    todo = [job for job in reversed(jobs) if found[job.name] is None]
+    todo.sort(key=lambda job: (not job.slow, not job.long))
     running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
     for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
@@ -200,7 +201,8 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     jobs = []
     for name, path in files.items():
         key = digest_of(dataset.digest, code, path.read_bytes(), str(request.seed))
-        jobs.append(Job(name, path, key, request.seed, load_analysis(path).slow))
+        analysis = load_analysis(path)
+        jobs.append(Job(name, path, key, request.seed, analysis.slow, analysis.quick is not None))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")

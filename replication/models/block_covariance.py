@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.fit import Array
 from replication.models.grouping import Codes, group_codes, rows_by_size
 from replication.models.prepare import list_rows
@@ -186,19 +187,21 @@ def as_block_v(V: BlockV | ArrayLike) -> BlockV:
     """A `BlockV` from itself, from variances `(k,)` or from a full matrix `(k, k)`."""
     if isinstance(V, BlockV):
         return V
-    array = np.asarray(V, dtype=float)
+    array = as_numbers(V, "V")
     return BlockV.diagonal(array) if array.ndim <= 1 else BlockV.from_matrix(array)
 
 
 def _vector(values: ArrayLike) -> Array:
-    array = np.atleast_1d(np.array(values, dtype=float))
+    array = np.atleast_1d(as_numbers(values, "V"))
     if array.ndim != 1:
         raise ModelError(f"variances must be one number a row; found an array of shape {array.shape}.")
     return array
 
 
 def _symmetric(block: ArrayLike, name: str) -> Array:
-    array = np.atleast_2d(np.array(block, dtype=float))
+    array = np.atleast_2d(as_numbers(block, name))
+    if np.isinf(array).any():
+        raise ModelError(f"{name} holds an infinite covariance; correct it, or make it NaN to leave its rows out.")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise ModelError(f"{name} must be square; found shape {array.shape}.")
     gap = np.nan_to_num(np.abs(array - array.T))

@@ -30,6 +30,8 @@ __all__ = ["Averaged", "AveragedEstimate", "AveragedModel", "AveragedSummary", "
 
 # How finely cells are resolved at first, and how often tenfold finer where a model's error still counts.
 FIRST, ATTEMPTS = 1e-3, 3
+# A numerical error of probabilities above which averages are refused, not noted.
+USELESS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ def average_models(
     Raises
     ------
     ModelError
-        When the numbers cannot carry the models; the message names the rows.
+        When the numbers cannot carry the models (the message names the rows), or are too many to integrate over:
+        time grows with the effects, 3 s for 26, about a minute for 400.
 
     Notes
     -----
@@ -196,6 +199,11 @@ def average_models(
         raise ModelError("average_models needs at least one model, each with a prior probability above 0.")
     weighed = _refined(data, priors, chosen, direction=direction, rtol=rtol)
     error = float(sum(p * s.error for p, s in zip(weighed.posterior, weighed.solutions, strict=True)))
+    if error > USELESS:
+        raise ModelError(
+            f"with {len(data.y)} effects the averages could not be computed (numerical error {error:.1g}); use "
+            "fit_step_selection, or fewer models."
+        )
     if error > rtol:
         notes = (*notes, Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for."))
     sign = 1.0 if direction == "positive" else -1.0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError, list_rows
+from replication.models.arrays import as_numbers, is_number
 from replication.models.fit import Array, Fit, Note
 from replication.models.weighted import COLLINEAR
 
@@ -72,16 +73,13 @@ def effect_data(fit: Fit) -> EffectData:
 
 def check_level(level: float) -> float:
     """The confidence level itself, or a `ModelError` unless it lies between 0 and 1."""
-    if not 0.0 < level < 1.0:
+    if not is_number(level) or not 0.0 < level < 1.0:
         raise ModelError(f"level={level!r} is not between 0 and 1; write 0.95 for a 95 % interval.")
     return float(level)
 
 
 def _vector(values: ArrayLike, name: str, length: int | None) -> Array:
-    try:
-        vector = np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} holds something that is not a number ({error}); pass one number an effect.") from None
+    vector = as_numbers(values, name)
     if vector.ndim != 1:
         raise ModelError(f"{name} has shape {vector.shape}; pass a vector with one number an effect.")
     if length is not None and len(vector) != length:
@@ -90,7 +88,7 @@ def _vector(values: ArrayLike, name: str, length: int | None) -> Array:
 
 
 def _matrix(x: ArrayLike, k: int) -> Array:
-    matrix = np.array(x, dtype=float)
+    matrix = as_numbers(x, "x")
     if matrix.ndim != 2 or len(matrix) != k or matrix.shape[1] == 0:
         raise ModelError(
             f"x has shape {matrix.shape}; pass the whole design as ({k}, p), a row an effect, "
@@ -127,8 +125,8 @@ def _complete_rows(y: Array, v: Array, x: Array, weights: Array | None) -> tuple
 
 def _check_values(data: EffectData) -> None:
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
-    _refuse(data, ~finite, "hold an infinite value; correct it, or make it NaN to leave the row out")
-    _refuse(data, data.v < 0, "have a negative sampling variance; pass variances (squared standard errors)")
+    _refuse(data, ~finite, "with an infinite value; correct it, or make it NaN to leave the row out")
+    _refuse(data, data.v < 0, "with a negative sampling variance; pass variances (squared standard errors)")
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:
@@ -140,7 +138,7 @@ def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:
 def _check_weights(data: EffectData) -> None:
     weights = data.weights if data.weights is not None else np.ones(len(data.y))
     bad = ~np.isfinite(weights) | (weights < 0)
-    _refuse(data, bad, "have a negative or infinite weight; pass weights of 0 or more")
+    _refuse(data, bad, "with a negative or infinite weight; pass weights of 0 or more")
     try:
         check_rank(data.x[weights > 0], data.names)
     except ModelError as error:

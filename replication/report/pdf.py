@@ -6,8 +6,11 @@ Fonts are those the compiler brings, and no date goes in, so the same input give
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,11 +28,15 @@ from replication.report.pages.common import claim_rows, pictures_of, sorted_rows
 from replication.report.pages.findings import SECTIONS, answers, in_section, once, section_of
 from replication.report.words import Words
 
-__all__ = ["make_pdf"]
+__all__ = ["typeset"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
 _LONGEST_TABLE, _WIDEST_TABLE = 26, 10
+_COMPILE = """
+import sys, typst
+typst.compile(sys.argv[1], output=sys.argv[2], ignore_system_fonts=True, pdf_standards=["ua-1"])
+"""
 _SIZES = {"small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
 
@@ -55,8 +62,11 @@ class _PlainLinks:
         return self.work(claim.work) if claim else Markup(escape(name))
 
 
-def make_pdf(archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> bytes:
-    """The PDF of a report.
+@contextmanager
+def typeset(
+    archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any], target: Path
+) -> Iterator[None]:
+    """Typeset a report to the PDF `target` while the block runs, in a process whose memory ends with it.
 
     Parameters
     ----------
@@ -64,20 +74,22 @@ def make_pdf(archive: Archive, words: Words, gallery: Gallery, values: Mapping[s
     words : its language.
     gallery : its figures.
     values : the values of the overview page, so that both say the same.
+    target : the file to write.
     """
-    import typst
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = {picture.wide: picture for picture in gallery.values() if picture.drawing.wide}
         for number, picture in enumerate(pictures.values()):
             (folder / f"{number}.svg").write_text(_flattened(picture), encoding="utf-8")
         files = {path: f"{number}.svg" for number, path in enumerate(pictures)}
-        source = _source(archive, words, gallery, {**values, "files": files})
-        (folder / "report.typ").write_text(source, encoding="utf-8")
-        made = typst.compile(str(folder / "report.typ"), ignore_system_fonts=True, pdf_standards=["ua-1"])
-    assert isinstance(made, bytes)
-    return made
+        source = folder / "report.typ"
+        source.write_text(_source(archive, words, gallery, {**values, "files": files}), encoding="utf-8")
+        command = [sys.executable, "-I", "-c", _COMPILE, str(source), str(target)]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            yield
+            errors = process.communicate()[1]
+        if process.returncode:
+            raise RuntimeError(f"the PDF could not be typeset (exit code {process.returncode}): {errors.strip()}")
 
 
 def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from replication.report.contents import all_pages
 from replication.report.gallery import Gallery, draw_gallery
 from replication.report.glance import FINDINGS
 from replication.report.pages import overview
-from replication.report.pdf import make_pdf
+from replication.report.pdf import typeset
 from replication.report.releases import read_releases
 from replication.report.search import search_index
 from replication.report.view import TRANSLATED, Page, View
@@ -96,11 +95,9 @@ def build_report(
     }
     environment = _environment()
     values = {**overview.page(archive, words["en"]).values, **shared}
-    with ThreadPoolExecutor(1) as beside:  # the typesetter needs no Python, so pages are made meanwhile
-        paper = beside.submit(make_pdf, archive, words["en"], galleries["en"], values)
+    with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf"):
         for page in all_pages(archive, words, galleries, write, reports):
             write(page.path, _render(environment, archive, page, shared))
-    (folder / "report.pdf").write_bytes(paper.result())
     (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
 
 

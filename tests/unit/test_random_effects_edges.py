@@ -190,8 +190,8 @@ def test_traces_of_unequal_weights_lose_few_digits(ratio: float, digits: float) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"y": [0.1, np.inf, 0.5, 0.2]}, "row 1 hold"),
-        ({"v": [0.01, -0.02, 0.03, -0.01]}, "rows 1 and 3 have a negative sampling variance"),
+        ({"y": [0.1, np.inf, 0.5, 0.2]}, "row 1 with an infinite"),
+        ({"v": [0.01, -0.02, 0.03, -0.01]}, "rows 1 and 3 with a negative sampling variance"),
         ({"v": [0.01, 0.02]}, "v has 2 values but y has 4"),
         ({"y": [[0.1, 0.2]]}, "shape"),
         ({"y": ["a", "b", "c", "d"]}, "not a number"),
@@ -201,7 +201,7 @@ def test_traces_of_unequal_weights_lose_few_digits(ratio: float, digits: float) 
         ({"method": "REMl"}, "'REML'"),
         ({"test": "KH"}, "'knha'"),
         ({"level": 95}, "between 0 and 1"),
-        ({"weights": [1, 1, -1, 1]}, "row 2 have a negative or infinite weight"),
+        ({"weights": [1, 1, -1, 1]}, "row 2 with a negative or infinite weight"),
         ({"weights": [0, 0, 0, 0]}, "positive weight alone"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_the_model_cannot_use_is_refused(change: dict[str, object], message
 
 
 def test_few_cases_are_said() -> None:
-    assert [note.code for note in design().notes] == ["few-cases"]
+    assert [note.code for note in design().notes] == ["few-classes", "few-cases"]
 
 
 def test_simulated_roles_follow_their_stated_values() -> None:

@@ -27,8 +27,8 @@ __all__ = ["BiasSolution", "solve_linear", "solve_selection"]
 
 # Nodes an axis where cells are found, and how many more where they are used: fewer in more dimensions.
 NODES = {0: (10, 2), 1: (10, 2), 2: (10, 2), 3: (7, 2), 4: (8, 2), 5: (5, 1)}
-# Evaluations of the joint density after which cells are no longer cut.
-MOST_POINTS = 20_000_000
+# Evaluations of the joint density times effects after which cells are no longer cut; the stated error says so.
+MOST_TERMS = 400_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,8 @@ class _Posterior:
 
 def solve_linear(model: Linear, rtol: float) -> BiasSolution:
     """Integrate tau and slope out of a model without bias, with PET or with PEESE; cells resolved to `rtol`."""
-    coarse, fine = _resolve(lambda x: linear_given(model, x).log, (model.tau.edges, model.slope.edges), rtol)
+    edges, most = (model.tau.edges, model.slope.edges), MOST_TERMS // len(model.y)
+    coarse, fine = _resolve(lambda x: linear_given(model, x).log, edges, rtol, most)
     return _with_error(_linear_solution(model, coarse), _linear_solution(model, fine))
 
 
@@ -83,18 +84,18 @@ def solve_selection(model: Selection, rtol: float) -> BiasSolution:
     """Integrate effect, tau and publication weights out of a step selection model; cells resolved to `rtol`."""
     effect = np.array([*(-e for e in reversed(EDGES[1:])), *EDGES]) if model.effect is not None else np.zeros(1)
     edges = (effect, model.tau.edges, *[np.array([0.0, 1.0])] * model.critical.shape[1])
-    coarse, fine = _resolve(lambda x: selection_log(model, x), edges, rtol)
+    coarse, fine = _resolve(lambda x: selection_log(model, x), edges, rtol, MOST_TERMS // len(model.y))
     return _with_error(_selection_solution(model, coarse), _selection_solution(model, fine))
 
 
 def _resolve(
-    log_joint: Callable[[tuple[Array, ...]], Array], edges: tuple[Array, ...], rtol: float
+    log_joint: Callable[[tuple[Array, ...]], Array], edges: tuple[Array, ...], rtol: float, most: int
 ) -> tuple[_Posterior, _Posterior]:
-    """The joint posterior by a coarse and by a fine rule on the same cells."""
+    """The joint posterior by a coarse and by a fine rule on the same cells; about `most` evaluations find them."""
     cells = box_cells(edges)
     n, more = NODES[sum(cells.free)]
     if any(cells.free):
-        cells = adapt(lambda x: log_joint(x)[:, None], cells, rtol, MOST_POINTS, n).cells
+        cells = adapt(lambda x: log_joint(x)[:, None], cells, rtol, most, n).cells
     return _posterior(log_joint, cells, n), _posterior(log_joint, cells, n + more)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.bayes.coefficient_priors import CoefficientPrior
 from replication.models.bayes.exact_data import ExactData, solve
 from replication.models.bayes.integration import Solution
@@ -36,10 +37,20 @@ class _Priors:
     between: PositivePrior
     coefficients: CoefficientPrior | Sequence[CoefficientPrior]
 
+    def __post_init__(self) -> None:
+        for prior in (self.within, self.between):
+            if not isinstance(prior, PositivePrior):
+                raise ModelError(
+                    f"a prior of a standard deviation is a HalfNormal, HalfCauchy, ... or Fixed; found {prior!r}."
+                )
+
     def of_each(self, names: tuple[str, ...]) -> tuple[CoefficientPrior, ...]:
         """One prior for each coefficient."""
         given = self.coefficients
-        each = (given,) * len(names) if isinstance(given, CoefficientPrior) else tuple(given)
+        each = (given,) * len(names) if not isinstance(given, Sequence) else tuple(given)
+        wrong = [prior for prior in each if not isinstance(prior, CoefficientPrior)]
+        if wrong:
+            raise ModelError(f"a prior of a coefficient is a Normal, StudentT, Cauchy or Flat; found {wrong[0]!r}.")
         if len(each) != len(names):
             raise ModelError(f"{len(each)} priors for the {len(names)} coefficients {', '.join(names)}; pass one each.")
         return each
@@ -186,11 +197,11 @@ def _prepare(
     names: Sequence[str] | None,
 ) -> tuple[ExactData, tuple[Note, ...]]:
     """Leave out rows with a missing value anywhere, with a note; check the rest."""
-    values = np.atleast_1d(np.array(y, dtype=float))
+    values = np.atleast_1d(as_numbers(y, "y"))
     covariance, k = as_block_v(V), len(values)
     if covariance.k != k:
         raise ModelError(f"y has {k} effects, V has {covariance.k}; pass as many.")
-    design = np.ones((k, 1)) if x is None else np.array(x, dtype=float)
+    design = np.ones((k, 1)) if x is None else as_numbers(x, "x")
     if design.ndim != 2 or len(design) != k or not design.shape[1]:
         raise ModelError(f"x has shape {design.shape}; pass the whole design as ({k}, p), a row an effect.")
     codes = None if cluster is None else group_codes(cluster, k, "cluster")

@@ -23,7 +23,16 @@ from replication.models.fit import Array
 from replication.models.grouping import Codes, rows_by_size
 from replication.models.prepare import list_rows
 
-__all__ = ["Blocks", "Effects", "Likelihood", "effect_moments", "full_rank", "likelihood", "make_blocks"]
+__all__ = [
+    "Blocks",
+    "Effects",
+    "Likelihood",
+    "effect_moments",
+    "equilibrated",
+    "full_rank",
+    "likelihood",
+    "make_blocks",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +221,18 @@ def _solve(A: Array, b: Array, *, full: bool) -> Array:
         return np.asarray((np.linalg.pinv(A, rcond=1e-10, hermitian=True) @ b[..., None])[..., 0])
     if A.shape[-1] == 1:
         return np.asarray(b / A[..., 0])
-    return np.asarray(np.linalg.solve(A, b[..., None])[..., 0])
+    even, root = equilibrated(A)
+    return np.asarray(np.linalg.solve(even, (b / root)[..., None])[..., 0] / root)
+
+
+def equilibrated(A: Array) -> tuple[Array, Array]:
+    """`A (..., p, p)` scaled to a diagonal of 1, and the roots `(..., p)` it was divided by on both sides.
+
+    Coefficients of very different precision (calendar years beside an intercept, far out along tau) keep their digits.
+    """
+    diagonal = np.diagonal(A, axis1=-2, axis2=-1)
+    root = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    return A / root[..., :, None] / root[..., None, :], root
 
 
 def effect_moments(blocks: Blocks, tau_w: Array, tau_b: Array, beta: Array, covariance: Array) -> Effects:

@@ -89,7 +89,7 @@ def integrate(model: Model, tails: Tails, rtol: float) -> Solution:
     for tightness in (1e1, 1e-1, 1e-3):
         grid = adapt(partial(_functions, model, tails, tightness < 1.0), cells, tightness * rtol, n=few)
         if not len(grid.cells.low):
-            raise ModelError("the prior gives no mass to any standard deviation the data allow; use a wider prior.")
+            raise ModelError(_nothing_left(model, tails, cells, few))
         fine, coarse = _solve(model, tails, grid.cells, more), _solve(model, tails, grid.cells, few)
         error, worst = max(_differences(fine, coarse))
         error = max(error, _machine(fine.log_mass), _beyond(model, tails))
@@ -99,6 +99,14 @@ def integrate(model: Model, tails: Tails, rtol: float) -> Solution:
             break
         cells = narrow(grid.cells, WIDEST) if free <= 2 else grid.cells
     return replace(fine, accuracy=accuracy)
+
+
+def _nothing_left(model: Model, tails: Tails, cells: Cells, n: int) -> str:
+    """Why no cell carries anything: numbers that cannot be computed with, or a prior without mass."""
+    logs = _functions(model, tails, False, grid_nodes(cells, n)[0])
+    if np.isnan(logs).any():
+        return "the numbers span too many orders of magnitude; check units of y and V, and scale moderators."
+    return "the prior gives no mass to any standard deviation the data allow; use a wider prior."
 
 
 def _machine(log_mass: float) -> float:
@@ -129,7 +137,8 @@ def _functions(model: Model, tails: Tails, sharp: bool, nodes: tuple[Array, ...]
 def _sizes(model: Model, tails: Tails, nodes: tuple[Array, ...], given: Conditional) -> list[tuple[float, Array]]:
     out: list[tuple[float, Array]] = []
     for i, index in enumerate((tails.within, tails.between)):
-        if 1.0 < index < np.inf:
+        heavy = np.isfinite(model.axes[i].prior.tail_index)  # also where the data end the tail: it may be far out
+        if index > 1.0 and (heavy or index < np.inf) and len(model.axes[i].edges) > 1:
             shape = [len(nodes[i]), *([1] * len(nodes))]
             shape[1 + i] = nodes[i].shape[1]
             out.append((_order(index), (model.axes[i].sd(nodes[i]) / model.units.y).reshape(shape)))
@@ -166,14 +175,14 @@ def _solve(model: Model, tails: Tails, cells: Cells, n: int) -> Solution:
 
 
 def _prune(nodes: Nodes) -> Nodes:
-    """Leave out nodes that carry nothing of the probability, nor of first and second moments."""
-    scale = np.sqrt(np.finfo(float).tiny)
-    size = np.maximum(nodes.within, nodes.between) + scale
-    for j in range(nodes.mean.shape[1]):
-        size = np.maximum(size, np.hypot(nodes.mean[:, j], np.sqrt(nodes.covariance[:, j, j])))
+    """Leave out nodes that carry nothing of the probability, nor of any quantity's first and second moment."""
+    coefficients = range(nodes.mean.shape[1])
+    sizes = [nodes.within, nodes.between]
+    sizes += [np.hypot(nodes.mean[:, j], np.sqrt(nodes.covariance[:, j, j])) for j in coefficients]
     keep = nodes.weights > PRUNE
-    for carried in (nodes.weights * size, nodes.weights * size * size):
-        keep |= carried > 1e3 * PRUNE * carried.sum()
+    for size in sizes:
+        for carried in (nodes.weights * size, nodes.weights * size * size):
+            keep |= carried > 1e3 * PRUNE * carried.sum()
     return Nodes(*(getattr(nodes, f.name)[keep] for f in fields(nodes)))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.bayes.integration import Solution
 from replication.models.bayes.model import conditional
 from replication.models.bayes.prior_record import LOG_2PI
@@ -35,8 +36,11 @@ def joint_log_density(
     if coefficients is None:
         return np.asarray(log)
     p, slope = len(model.mean), model.units.slope
+    beta = as_numbers(coefficients, "coefficients")
+    if beta.ndim == 0 or beta.shape[-1] != p:
+        raise ModelError(f"coefficients have shape {beta.shape}; pass {p} numbers, one for each, along the last axis.")
     mean = (given.mean.reshape(*sds[0].shape, p) + model.units.center) * slope
     covariance = given.covariance.reshape(*sds[0].shape, p, p) * np.outer(slope, slope)
-    gap = (np.asarray(coefficients, dtype=float) - mean)[..., None]
+    gap = (beta - mean)[..., None]
     quad = (gap.swapaxes(-1, -2) @ np.linalg.solve(covariance, gap))[..., 0, 0]
     return np.asarray(log - 0.5 * (p * LOG_2PI + np.linalg.slogdet(covariance)[1] + quad))

@@ -259,8 +259,8 @@ class PanelDensity(Marginal):
 
     def cdf(self, x: ArrayLike) -> Array:
         """P(tau <= `x`)."""
-        _, i, t, _ = self._locate(x)
-        return np.clip(self.below[i] + self._area(i, t), 0.0, 1.0)
+        at, i, t, _ = self._locate(x)
+        return np.where(at <= self.low[0], 0.0, np.clip(self.below[i] + self._area(i, t), 0.0, 1.0))
 
     def sf(self, x: ArrayLike) -> Array:
         """P(tau > `x`), accurate far out."""
@@ -283,7 +283,8 @@ class PanelDensity(Marginal):
             moved, t = np.abs(new - t), new
             if np.all((moved <= 1e-14) | (high <= low)):
                 break
-        return np.asarray(self.shift + self.scale * np.sinh(self.low[i] + half * (t + 1.0)))
+        found = self.shift + self.scale * np.sinh(self.low[i] + half * (t + 1.0))
+        return np.where((p >= 0.0) & (p <= 1.0), found, np.nan)
 
     def _area(self, i: NDArray[np.intp], t: Array) -> Array:
         """Probability on panel `i` left of `t` in [-1, 1]."""

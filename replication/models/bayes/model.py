@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.errors import ModelError
 from replication.models.bayes.coefficient_priors import Cauchy, CoefficientPrior, Normal, StudentT
-from replication.models.bayes.gaussian import Blocks, Likelihood, likelihood, make_blocks
+from replication.models.bayes.gaussian import Blocks, Likelihood, equilibrated, likelihood, make_blocks
 from replication.models.bayes.positive_priors import Fixed, InverseGamma, PositivePrior
 from replication.models.bayes.prior_record import LOG_2PI
 from replication.models.block_covariance import BlockV
@@ -25,6 +26,10 @@ __all__ = ["EDGES", "Axis", "Conditional", "Model", "Units", "conditional", "log
 
 # Starting edges in x = asinh(tau / unit); the last one is tau = 1e130 units, whose square can still be computed with.
 EDGES = (0.0, 1.0, 3.0, 8.0, 30.0, 300.0)
+# Probabilities whose quantiles cut an axis around a narrow prior.
+AROUND = np.array([1e-13, 1e-4, 0.5, 1.0 - 1e-4, 1.0 - 1e-13])
+# Ratios of numbers beyond which squares and products leave the range of floating point.
+LARGEST = 1e100
 # Elements (cells x nodes x clusters) worked on at once: arrays that stay in the processor's cache.
 CHUNK = 50_000
 
@@ -124,8 +129,16 @@ def sd_axis(name: str, prior: PositivePrior, unit: float) -> Axis:
         return Axis(name, prior, unit, np.array([np.arcsinh(low / unit)]))
     inside = [float(np.arcsinh(k / unit)) for k in prior.knots()]
     ends = [float(np.arcsinh(low / unit)), min(float(np.arcsinh(high / unit)), EDGES[-1])]
-    between = [e for e in (*EDGES, *inside) if ends[0] < e < ends[1]]
+    between = [e for e in (*EDGES, *inside, *_narrow_mass(prior, unit)) if ends[0] < e < ends[1]]
     return Axis(name, prior, unit, np.unique([*ends, *between]))
+
+
+def _narrow_mass(prior: PositivePrior, unit: float) -> list[float]:
+    """Edges around a prior's mass where it is so narrow that no node of the usual cells might see it."""
+    if not prior.proper:
+        return []
+    places = np.arcsinh(prior.ppf(AROUND) / unit)
+    return places.tolist() if places[-2] - places[1] < 1.0 else []
 
 
 def _mixing_axis(j: int, prior: StudentT | Cauchy, slope: float) -> Axis:
@@ -139,6 +152,11 @@ def _units(y: Array, v: Array, x: Array, sds: tuple[PositivePrior, ...]) -> Unit
     columns = np.sqrt(np.mean(x**2, axis=0))
     columns = np.where(columns > 0, columns, 1.0)
     unit = _unit(y, v, x, sds)
+    if not 1.0 / LARGEST < unit < LARGEST or np.max(np.abs(y), initial=0.0) > LARGEST * unit:
+        raise ModelError(
+            f"effects up to {np.max(np.abs(y), initial=0.0):.1e} with a typical sampling sd of {unit:.1e} cannot be "
+            "computed with; check the units of y and V."
+        )
     root = 1.0 / np.sqrt(v / unit**2 + 1.0)
     center = np.linalg.lstsq(x / columns * root[:, None], y / unit * root, rcond=None)[0] if x.size else np.zeros(0)
     return Units(unit, columns, np.asarray(center, dtype=float))
@@ -222,4 +240,6 @@ def _inverse(A: Array) -> tuple[Array, Array]:
     """Inverse and log determinant of `(..., p, p)`."""
     if A.shape[-1] == 1:
         return 1.0 / A, np.log(A[..., 0, 0])
-    return np.asarray(np.linalg.inv(A)), np.asarray(np.linalg.slogdet(A)[1])
+    even, root = equilibrated(A)
+    inverse = np.linalg.inv(even) / root[..., :, None] / root[..., None, :]
+    return np.asarray(inverse), np.asarray(np.linalg.slogdet(even)[1] + 2.0 * np.log(root).sum(-1))

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.block_covariance import BlockV, as_block_v
 from replication.models.fit import Array, Note
 from replication.models.grouping import Codes, first_rows, group_codes
@@ -80,7 +81,7 @@ def multilevel_data(
     (('a', 'b'), ('a', 'b'))
     """
     check_choice(structure, SampleStructure, "structure")
-    effects = np.array(y, dtype=float)
+    effects = np.atleast_1d(as_numbers(y, "y"))
     k = len(effects)
     covariance = as_block_v(V)
     _need(k, structure, covariance, sample, cell)
@@ -136,8 +137,8 @@ def _design(
     if x is not None:
         if moderators:
             raise ModelError("pass either a whole design x, or moderators beside the cell means, not both.")
-        return np.array(x, dtype=float), None if names is None else tuple(names)
-    columns = {name: np.asarray(values, dtype=float) for name, values in (moderators or {}).items()}
+        return as_numbers(x, "x"), None if names is None else tuple(names)
+    columns = {name: as_numbers(values, f"moderator {name!r}") for name, values in (moderators or {}).items()}
     for name, values in columns.items():
         if values.shape != cells.shape:
             raise ModelError(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.bayes.prior_record import LOG_2PI, Prior, check_parameters, log_cauchy_kernel, log_t
 from replication.models.fit import Array
 from replication.models.literals import PriorScale
@@ -339,12 +340,13 @@ class Table(PositivePrior):
     density: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        x, d = np.asarray(self.x, dtype=float), np.asarray(self.density, dtype=float)
+        x, d = as_numbers(self.x, "the table's x"), as_numbers(self.density, "the table's density")
         if x.ndim != 1 or x.shape != d.shape or len(x) < 2 or not np.all(np.isfinite(x) & np.isfinite(d)):
             raise ModelError("Table needs two or more finite points x and as many finite densities.")
         if x[0] < 0 or np.any(np.diff(x) <= 0) or np.any(d < 0) or not np.any(d > 0):
             raise ModelError("Table needs points x that rise from 0 or above, and densities >= 0 that are not all 0.")
         object.__setattr__(self, "x", tuple(x.tolist()))
+        d = d / d.max()
         object.__setattr__(self, "density", tuple((d / np.trapezoid(d, x)).tolist()))
 
     def _log(self, q: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.bayes.exact_data import ExactData, intercept_only, solve, without_coefficient, without_sd
 from replication.models.bayes.gaussian import effect_moments
 from replication.models.bayes.integration import (
@@ -41,7 +42,8 @@ class BayesFactor:
     @property
     def against(self) -> float:
         """How many times likelier the data are without the restriction."""
-        return float(10.0**self.log10)
+        with np.errstate(over="ignore"):
+            return float(np.power(10.0, self.log10))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +109,7 @@ class ExactPosterior:
 
     def sd(self, name: str | None = None) -> Marginal:
         """Posterior of a standard deviation of true effects: `tau`, or `within` and `between` with three levels."""
-        return sd_marginal(self.solution, self._axis(name or self.sds[0]))
+        return sd_marginal(self.solution, self._axis(name))
 
     def coefficient(self, name: str | None = None) -> Marginal:
         """Posterior of a coefficient (the first by default)."""
@@ -128,19 +130,22 @@ class ExactPosterior:
 
         Without `at` the design must be an intercept alone.
         """
+        if not (np.isfinite(v) and v >= 0.0):
+            raise ModelError(f"v={v!r} must be a sampling variance, a finite number of 0 or more.")
         row, nodes, tails = self._row(at), self.solution.nodes, self.solution.tails
         variances = np.einsum("p,npq,q->n", row, nodes.covariance, row) + nodes.within**2 + nodes.between**2 + v
         return mixture(self.solution, nodes.mean @ row, variances, min(self._order(row), tails.within, tails.between))
 
     def effects(self) -> ShrunkenEffects:
         """True effects of the k rows: posterior means and sds, shrunken towards what the model expects."""
-        weights = self.solution.nodes.weights
-        first, second = np.zeros(self.k), np.zeros(self.k)
-        for at, mean, variance in self._effect_parts():
-            gap = mean - self.data.y
-            first += np.einsum("n,nk->k", weights[at], gap)
-            second += np.einsum("n,nk->k", weights[at], variance + gap**2)
-        return ShrunkenEffects(self.data.y + first, np.sqrt(np.maximum(second - first**2, 0.0)), self.data.rows)
+        weights, parts = self.solution.nodes.weights, self._effect_parts()
+        moved, spread = np.zeros(self.k), np.zeros(self.k)
+        for at, mean, _ in parts:
+            moved += np.einsum("n,nk->k", weights[at], mean - self.data.y)
+        center = self.data.y + moved
+        for at, mean, variance in parts:
+            spread += np.einsum("n,nk->k", weights[at], variance + (mean - center) ** 2)
+        return ShrunkenEffects(center, np.sqrt(spread), self.data.rows)
 
     def effect(self, row: int) -> Marginal:
         """Posterior of the true effect of one row, counted as in the arrays passed."""
@@ -160,16 +165,19 @@ class ExactPosterior:
 
     def bayes_factor(self, name: str | None = None, value: float = 0.0) -> BayesFactor:
         """Evidence against `coefficient == value`."""
-        label = f"{name or self.names[0]} = {value:g}"
+        if not np.isfinite(value):
+            raise ModelError(f"value={value!r} must be a finite number: the one the coefficient is held at.")
         j = self._position(name)
+        label = f"{name or self.names[0]} = {value:g}"
         if not self.data.priors[j].proper:
             return BayesFactor(label, float("nan"), f"the prior of {self.names[j]} is improper")
         return self._compare(label, solve(without_coefficient(self.data, j, value), self.accuracy.asked))
 
     def bayes_factor_sd(self, name: str | None = None) -> BayesFactor:
         """Evidence against a standard deviation of 0."""
+        axis = self._axis(name)
         which = name or self.sds[0]
-        label, axis = f"{which} = 0", self._axis(which)
+        label = f"{which} = 0"
         if not (self.data.within, self.data.between)[axis].proper:
             return BayesFactor(label, float("nan"), f"the prior of {which} is improper")
         try:
@@ -200,7 +208,10 @@ class ExactPosterior:
             raise ModelError(f"no coefficient {name!r}; this model has {', '.join(self.names)}.")
         return self.names.index(name)
 
-    def _axis(self, name: str) -> int:
+    def _axis(self, name: str | None) -> int:
+        if not self.sds:
+            raise ModelError("this model has no standard deviation to ask for: all are fixed.")
+        name = name or self.sds[0]
         if name not in self.sds:
             raise ModelError(f"no standard deviation {name!r}; this model has {', '.join(self.sds)}.")
         return 1 if name == "between" else 0
@@ -213,7 +224,9 @@ class ExactPosterior:
                     f"say for which moderators: `at` needs {p} numbers, one for each of {', '.join(self.names)}."
                 )
             return np.ones(1)
-        row = np.asarray(at, dtype=float)
+        row = as_numbers(at, "`at`")
+        if not np.isfinite(row).all():
+            raise ModelError("`at` holds a missing or infinite value; pass finite numbers.")
         if row.shape != (p,):
             raise ModelError(
                 f"`at` needs {p} numbers, one for each of {', '.join(self.names)}; found shape {row.shape}."

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models.arrays import is_number
 from replication.models.fit import Array
 from replication.models.literals import PriorScale, check_choice
 
@@ -57,7 +58,7 @@ def check_parameters(prior: Prior, positive: tuple[str, ...] = (), finite: tuple
     """Parameters must be numbers; those named positive must be above 0."""
     for name in (*positive, *finite):
         value = getattr(prior, name)
-        if not np.isfinite(value) or (name in positive and value <= 0):
+        if not is_number(value) or not np.isfinite(value) or (name in positive and value <= 0):
             need = "a finite number above 0" if name in positive else "a finite number"
             raise ModelError(f"{prior.word} prior: {name} must be {need}; found {value!r}.")
     if hasattr(prior, "on"):

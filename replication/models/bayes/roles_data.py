@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.fit import Array, Note
 from replication.models.grouping import Codes, group_codes, group_sum
 from replication.models.prepare import list_rows
@@ -39,6 +40,10 @@ PREDICTORS = (
     "peer climate (class)",
     "ses (class)",
 )
+
+
+# Below this many classes the class-level part rests mostly on its priors.
+FEW_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,14 +97,22 @@ def roles_data(
     """
     group = group_codes(class_id, len(role), "class_id")
     codes = _role_codes(role)
-    own = {name: np.asarray(values, dtype=float) for name, values in _named(relationship, ses, peer_climate).items()}
-    flags = {"girl": np.asarray(girl, dtype=float), "immigrant": np.asarray(immigrant, dtype=float)}
+    given = {
+        "relationship": relationship,
+        "ses": ses,
+        "peer_climate": peer_climate,
+        "girl": girl,
+        "immigrant": immigrant,
+        "age": age,
+    }
+    own = {name: _column(values, name, len(role)) for name, values in given.items()}
+    flags = {name: own[name] for name in ("girl", "immigrant")}
     _check_flags(flags)
-    means = {name: class_mean(values, group) for name, values in own.items()}
+    means = {name: class_mean(own[name], group) for name in ("relationship", "ses", "peer_climate")}
     columns = {
         "relationship (student)": own["relationship"] - means["relationship"],
         **flags,
-        "age": np.asarray(age, dtype=float),
+        "age": own["age"],
         "ses (student)": own["ses"] - means["ses"],
         "relationship (class)": means["relationship"],
         "peer climate (class)": means["peer_climate"],
@@ -137,8 +150,11 @@ def class_mean(values: Array, group: Codes) -> Array:
     return np.where(group >= 0, mean[group], np.nan)
 
 
-def _named(relationship: ArrayLike, ses: ArrayLike, peer_climate: ArrayLike) -> dict[str, ArrayLike]:
-    return {"relationship": relationship, "ses": ses, "peer_climate": peer_climate}
+def _column(values: ArrayLike, name: str, n: int) -> Array:
+    column = as_numbers(values, name)
+    if column.shape != (n,):
+        raise ModelError(f"{name} has shape {column.shape}; pass one number for each of the {n} students.")
+    return column
 
 
 def _role_codes(role: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
@@ -163,7 +179,10 @@ def _check_kept(kept: NDArray[np.bool_], codes: NDArray[np.int64]) -> None:
     counts = np.bincount(codes[kept], minlength=4)
     for name, count in zip((REFERENCE, *CONTRASTS), counts.tolist(), strict=True):
         if count == 0:
-            raise ModelError(f"no student with all values has the role {name!r}: its contrast cannot be estimated.")
+            raise ModelError(
+                f"no student with all values has the role {name!r}: its contrast cannot be estimated; add students of "
+                "that role, or fill in what is missing of them."
+            )
 
 
 def _standardised(raw: Array, group: Codes) -> tuple[Array, Array]:
@@ -185,6 +204,12 @@ def _notes(kept: NDArray[np.bool_], codes: NDArray[np.int64], group: Codes) -> t
     if left_out:
         message = f"{len(left_out)} of {len(kept)} students left out, a value is missing: {list_rows(left_out)}."
         notes.append(Note("excluded-rows", message, left_out))
+    classes = len(np.unique(group))
+    if classes < FEW_CLASSES:
+        message = (
+            f"{classes} classes are few for three predictors of classes: what is said of them leans on the priors."
+        )
+        notes.append(Note("few-classes", message))
     few = [n for n, count in zip((REFERENCE, *CONTRASTS), np.bincount(codes, minlength=4), strict=True) if count < 20]
     if few:
         message = f"fewer than 20 students have the role {', '.join(few)}: what is said of it leans on the priors."

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("chains", 2), ("draws", 4), ("tune", 1), ("attempts", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, Integral) or value < least:
                 raise ModelError(f"{name}={value!r}: expected a whole number of at least {least}.")
         if not 0.0 < self.target_accept < 1.0:
             raise ModelError(f"target_accept={self.target_accept!r} is not between 0 and 1; 0.9 is usual.")

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
+from replication.models.arrays import as_numbers
 from replication.models.bayes.bias_models import CumulativeDirichlet
 from replication.models.bayes.coefficient_priors import CoefficientPrior
 from replication.models.bayes.coefficient_space import CoefficientSpace, coefficient_space, spread_beyond_error
@@ -171,7 +172,7 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
 
 
 def _check_steps(steps: Sequence[float], expected_sign: int) -> None:
-    values = np.array(steps, dtype=float)
+    values = as_numbers(steps, "steps")
     if values.ndim != 1 or len(values) == 0 or np.any(np.diff([0.0, *values, 1.0]) <= 0):
         raise ModelError(f"steps={tuple(steps)!r}: expected p values that rise between 0 and 1, such as (0.025, 0.5).")
     if expected_sign not in (-1, 1):

@@ -9,6 +9,7 @@ from scipy import optimize
 
 from replication.models.bayes.marginals import Marginal, PanelDensity, Point
 from replication.models.fit import Array, Interval
+from replication.models.prepare import check_level
 
 # Probabilities whose quantiles span a distribution.
 SPREAD = (0.001, 0.25, 0.5, 0.75, 0.999)
@@ -40,6 +41,7 @@ class Curve:
 
 def summarize(marginal: Marginal, name: str, level: float = 0.95) -> Summary:
     """Every number of one marginal."""
+    check_level(level)
     tails = (0.5 - level / 2.0, 0.5 + level / 2.0)
     q = marginal.ppf([*SPREAD, *tails])
     places = _places(marginal, q[:5])
