@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 __all__ = ["digest_of", "folder_digest"]
@@ -25,7 +26,7 @@ def digest_of(*parts: str | bytes) -> str:
 def folder_digest(root: Path, pattern: str = "*") -> str:
     """SHA-256 over the names and bytes of every file below `root`, hidden and compiled ones left out."""
     files = sorted(p for p in root.rglob(pattern) if p.is_file() and not p.is_symlink() and _counts(p))
-    return digest_of(*(part for p in files for part in (p.relative_to(root).as_posix().encode(), p.read_bytes())))
+    return digest_of(*(part for p in files for part in (os.fsencode(p.relative_to(root).as_posix()), p.read_bytes())))
 
 
 def _counts(path: Path) -> bool:

@@ -27,9 +27,11 @@ def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list
         return {}, [Problem(file, row, "", "encoding", "bytes that are not UTF-8", "UTF-8 text", "save as UTF-8")]
     except PybtexError as error:
         row = int(getattr(error, "lineno", 0) or 0)
-        return {}, [
-            Problem(file, row, "", "bibtex", shown(error), "BibTeX entries", "look for a missing brace or comma")
-        ]
+        twice = "repeated" in str(error).lower()
+        hint = "delete one of the two" if twice else "look for a missing brace or comma"
+        return {}, [Problem(file, row, "", "bibtex", shown(error), "BibTeX entries", hint)]
+    if not bibliography.entries:
+        return {}, [Problem(file, 0, "", "bibtex", "no entry", "BibTeX entries", "restore it from version control")]
     return {key: _reference(key, entry) for key, entry in bibliography.entries.items()}, []
 
 

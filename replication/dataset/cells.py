@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-_INTEGER = re.compile(r"\d{1,15}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
-VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
-_COMMA = re.compile(r"[+-]?\d*,\d+")
-_EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf"}
+VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
+_EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf", "unknown", "n.r.", "nr"}
 _LONGEST_CELL = 20_000
 
 
@@ -73,7 +75,8 @@ def stack(raws: Sequence[RawTable], table: Table) -> Stack:
         lines += raw.lines
         bounds.append((start, len(lines)))
         cells = list(zip(*raw.rows, strict=True)) if raw.rows else [()] * len(raw.header)
-        single = {name: cells[i] for i, name in enumerate(raw.header) if raw.header.count(name) == 1}
+        times = Counter(raw.header)
+        single = {name: cells[i] for i, name in enumerate(raw.header) if times[name] == 1}
         for name, column in columns.items():
             column.extend(single.get(name, (None,) * len(raw.lines)))
     frame = pd.DataFrame(columns, dtype=object)
@@ -171,14 +174,17 @@ def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:
         rules.append(_Rule("printed", "a number as printed, e.g. -.32 or 15%", _optional(_is_printed), _number_hint))
     elif column.kind == "key":
         rules.append(
-            _Rule("key", "an id of letters, digits, _ - or ., starting with a letter", _optional(_full(_KEY)), _nothing)
+            _Rule(
+                "key", "an id of letters, digits, _ - or ., starting with a letter", _optional(_full(_KEY)), _key_hint
+            )
         )
     elif column.kind == "version":
-        rules.append(_Rule("version", "a version such as 1.0.0", _optional(_full(VERSION)), _nothing))
+        rules.append(_Rule("version", "a version such as 1.0.0", _optional(_full(VERSION)), _version_hint))
     elif column.kind in ("word", "words"):
         rules.append(_word_rule(column, vocabulary))
     else:
         rules.append(_Rule("formula", "text, not a spreadsheet formula", _no_formula, _formula_hint))
+        rules.append(_Rule("control", "text without hidden characters", _is_plain, _hidden_hint))
     return rules
 
 
@@ -186,11 +192,11 @@ def _number_rules(column: Column) -> list[_Rule]:
     whole = column.kind == "integer"
     form = _INTEGER if whole else _NUMBER
     kind = "a whole number without separators" if whole else "a number with a decimal point"
-    rules = [_Rule(column.kind, kind, _optional(_full(form)), _number_hint)]
+    rules = [_Rule(column.kind, kind, _optional(_full(form)), _integer_hint if whole else _number_hint)]
     low, high = column.low, column.high
     if low is not None or high is not None:
         expected = f"between {low:g} and {high:g}" if low is not None and high is not None else f"at least {low:g}"
-        rules.append(_Rule("range", expected, _optional(partial(_in_range, form, low, high)), _nothing))
+        rules.append(_Rule("range", expected, _optional(partial(_in_range, form, low, high)), _range_hint))
     return rules
 
 
@@ -245,9 +251,40 @@ def _formula_hint(_: str) -> str:
     return "a spreadsheet would run this cell; begin it with another character"
 
 
+def _is_plain(cell: str) -> bool:
+    return cell.isprintable() or all(unicodedata.category(c)[0] != "C" for c in cell)
+
+
+def _hidden_hint(_: str) -> str:
+    return "delete the hidden character (it is shown as <U+…>), or type the text again"
+
+
+def _key_hint(_: str) -> str:
+    return "such as smith2024_s1; no spaces"
+
+
+def _version_hint(_: str) -> str:
+    return "write three numbers with dots, 1.1.0"
+
+
+def _range_hint(_: str) -> str:
+    return "look the number up again: is the decimal point in its place?"
+
+
+def _integer_hint(cell: str) -> str:
+    digits = re.sub(r"[,.\s\u00a0\u202f'’]", "", cell)
+    grouped = re.fullmatch(r"\d{1,3}([,.\s\u00a0\u202f'’]\d{3})+", cell, re.ASCII)
+    return f'write "{digits}"' if grouped else _number_hint(cell)
+
+
 def _number_hint(cell: str) -> str:
     if cell.strip().lower() in _EMPTY_WORDS:
         return "leave the cell empty when the number is unknown"
+    if cell.strip().lower() in ("ns", "n.s.", "n. s."):
+        return "not significant is no number: leave the cell empty and write it into note"
+    if _MINUS.search(cell):
+        plain = _MINUS.sub("-", cell)
+        return f'the minus sign is a typographic one; write "{plain}" with the hyphen of the keyboard'
     if re.fullmatch(r"[+-]?0?,\d+", cell):
         return f'a decimal comma? write "{cell.replace(",", ".")}"'
     if _COMMA.fullmatch(cell):

@@ -1,4 +1,4 @@
-"""Checks across cells, tables and folders: what no single cell can show."""
+"""Checks across cells and tables: what no single cell can show."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from typing import Any
 import pandas as pd
 
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
-from replication.dataset.recipes import Recipe
-from replication.dataset.records import Explanation, Reference, Work
-from replication.dataset.vocabulary import Vocabulary
+from replication.errors import UserError
+from replication.printed import parse_printed
 
 __all__ = [
     "check_claims",
     "check_descriptives",
     "check_effects",
-    "check_explanations",
-    "check_recipes",
     "check_samples",
     "check_unique",
-    "check_works",
+    "check_units",
 ]
 
 _BOUNDED = ("r", "partial_r")
+_MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
 _SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
 _CHECKED = (
     "effect_id",
@@ -40,36 +38,6 @@ _CHECKED = (
     "until",
     *_SIDES,
 )
-
-
-def check_works(
-    works: Mapping[str, Work],
-    references: Mapping[str, Reference],
-    vocabulary: Vocabulary,
-    bib: str,
-    folders: Collection[str],
-) -> list[Problem]:
-    """Folder, record and bibliography name the same works, in words of the vocabulary.
-
-    `references` are empty where the bibliography cannot be read, which is said elsewhere.
-    """
-    problems = []
-    for folder, work in works.items():
-        file = f"{folder}/work.toml"
-        if work.key != folder:
-            problems.append(Problem(file, 0, "key", "key", shown(work.key), f'the folder\'s name, "{folder}"'))
-        for name in ("kind", "role", "setting", "quantitative"):
-            known, value = vocabulary.words(name), str(getattr(work, name))
-            if value not in known:
-                hint = nearest(value, known)
-                problems.append(Problem(file, 0, name, "word", shown(value), f"a word of [{name}]", hint))
-        if references and folder not in references:
-            hint = f"add an entry @article{{{folder}, …}} to {bib}"
-            problems.append(Problem(file, 0, "key", "no-reference", shown(folder), f"a key of {bib}", hint))
-    lost = [key for key in references if key not in folders]
-    return problems + [
-        Problem(bib, 0, key, "no-folder", shown(key), f"a folder {key}/ with a work.toml", "add it") for key in lost
-    ]
 
 
 def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> list[Problem]:
@@ -90,29 +58,65 @@ def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> lis
 
 
 def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Problem]:
-    """Samples refer to samples that exist."""
+    """Samples refer to other samples that exist, and are no part of a part of themselves."""
     problems: list[Problem] = []
-    for row in _rows(samples, "subgroup_of", "overlaps"):
+    hints = _Hints(known)
+    wholes = dict(zip(samples["sample_id"], samples["subgroup_of"], strict=True))
+    for row in _rows(samples, "sample_id", "subgroup_of", "overlaps"):
         for column in ("subgroup_of", "overlaps"):
+            found = shown(row[column])
             if row[column] and row[column] not in known:
-                found, hint = shown(row[column]), nearest(row[column], known)
+                hint = hints.nearest(row[column])
                 problems.append(Problem(file, row["line"], column, "unknown-sample", found, "a sample_id", hint))
+            elif row[column] and row[column] == row["sample_id"]:
+                problems.append(Problem(file, row["line"], column, "itself", found, "another sample", "leave it empty"))
+        if _in_circle(row["sample_id"], wholes):
+            found, expected = shown(row["subgroup_of"]), "a whole that is no part of this sample"
+            problems.append(Problem(file, row["line"], "subgroup_of", "circle", found, expected, "which is the whole?"))
     return problems
 
 
+def _in_circle(sample: str, wholes: Mapping[str, str]) -> bool:
+    """Whether wholes of wholes lead back to the sample, by way of others."""
+    at, steps = wholes.get(sample, ""), 0
+    while at and at != sample and steps < len(wholes):
+        at, steps = wholes.get(at, ""), steps + 1
+    return at == sample and steps > 0
+
+
+def check_units(file: str, samples: pd.DataFrame) -> list[Problem]:
+    """The samples of one work are of one unit: students and schools are different quantities."""
+    units = samples["unit"].value_counts()
+    if len(units) < 2:
+        return []
+    usual = str(units.index[0])
+    odd = samples[samples["unit"] != usual]
+    hint = "units are never pooled; is it a slip? Rows of another unit belong to a work of their own"
+    return [
+        Problem(file, line, "unit", "mixed-units", shown(unit), f'"{usual}", as the other samples of this work', hint)
+        for line, unit in zip(odd["line"], odd["unit"], strict=True)
+        if unit
+    ]
+
+
 def check_effects(
-    file: str, effects: pd.DataFrame, samples: pd.DataFrame, measures: pd.DataFrame | None, works: Collection[str]
+    file: str,
+    effects: pd.DataFrame,
+    samples: pd.DataFrame,
+    measures: pd.DataFrame | None,
+    works: Collection[str],
+    constructs: Collection[str],
 ) -> list[Problem]:
     """Effects against their samples, their measures, their own intervals and each other."""
     problems: list[Problem] = []
     sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
-    codes = None if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
-    hints = _Hints(tuple(sizes))
+    codes = None if measures is None else _codes(measures, constructs)
+    hints = _Hints((*sizes, *works))
     pairs: dict[tuple[str, ...], tuple[int, str]] = {}
     for row in _rows(effects, *_CHECKED):
         problems += _effect_row(file, row, sizes, works, hints)
         if codes is not None:
-            problems += _measure_codes(file, row, codes)
+            problems += _measure_codes(file, row, codes, hints)
         if row["until"]:
             continue  # its successor has the same pair
         sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
@@ -127,21 +131,41 @@ def check_effects(
 
 
 def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
-    """Claim ids begin with their work's key."""
-    wrong = claims[~claims["claim_id"].str.startswith(f"{work}-")]
-    return [
-        Problem(file, line, "claim_id", "claim-id", shown(claim), f"{work}-001, {work}-002, …")
-        for line, claim in zip(wrong["line"], wrong["claim_id"], strict=True)
-    ]
+    """Claim ids begin with their work's key; correlations and their intervals are possible ones."""
+    problems = []
+    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high"):
+        if not row["claim_id"].startswith(f"{work}-"):
+            found, expected = shown(row["claim_id"]), f"{work}-001, {work}-002, …"
+            problems.append(
+                Problem(file, row["line"], "claim_id", "claim-id", found, expected, "begin it with the key")
+            )
+        value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
+        if row["statistic"] == "r" and abs(value) > 1:
+            found, expected = shown(row["printed"]), "a correlation between -1 and 1"
+            hint = "is the decimal point missing?"
+            problems.append(Problem(file, row["line"], "printed", "range", found, expected, hint))
+        if low > high:
+            found, expected = f"{row['ci_low']} and {row['ci_high']}", "the lower end first"
+            problems.append(Problem(file, row["line"], "ci_low", "interval", found, expected, "are the ends swapped?"))
+    return problems
+
+
+def _printed(text: str) -> float:
+    """A printed number's value; NaN where there is none, or none that can be read (said elsewhere)."""
+    try:
+        return parse_printed(text).value if text else math.nan
+    except UserError:
+        return math.nan
 
 
 def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list[Problem]:
     """Means belong to samples that exist, and lie on their scale's two ends."""
     problems = []
+    hints = _Hints(samples)
     for row in _rows(rows, "sample_id", "scale_low", "scale_high"):
         sample, low, high = row["sample_id"], row["scale_low"], row["scale_high"]
         if sample and sample not in samples:
-            found, hint = shown(sample), nearest(sample, samples)
+            found, hint = shown(sample), hints.nearest(sample)
             problems.append(Problem(file, row["line"], "sample_id", "unknown-sample", found, "a sample_id", hint))
         if low >= high:
             found, expected = f"{low:g} and {high:g}", "the lowest score below the highest"
@@ -149,53 +173,21 @@ def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list
     return problems
 
 
-def check_recipes(
-    file: str, recipes: Iterable[Recipe], samples: set[str], measures: pd.DataFrame | None, vocabulary: Vocabulary
-) -> list[Problem]:
-    """Recipes make samples and measures that exist."""
-    codes = set() if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
-    problems = []
-    for recipe in recipes:
-        made = [recipe.sample, *(part.sample for part in recipe.subsample)]
-        for sample in made if not recipe.each else ():
-            if sample not in samples:
-                found, hint = shown(sample), nearest(sample, samples)
-                problems.append(Problem(file, 0, recipe.sample, "unknown-sample", found, "a sample_id", hint))
-        for measure in recipe.measure:
-            if measure.variable not in vocabulary.constructs:
-                found, hint = shown(measure.variable), nearest(measure.variable, vocabulary.constructs)
-                problems.append(Problem(file, 0, recipe.sample, "word", found, "a construct", hint))
-            elif (measure.variable, measure.measure) not in codes:
-                found = shown(f"{measure.variable} {measure.measure}")
-                expected = "a row of measures.csv with this variable and measure"
-                problems.append(Problem(file, 0, recipe.sample, "unknown-measure", found, expected, "add the row"))
-            if measure.informant and measure.informant not in vocabulary.words("informant"):
-                found, hint = shown(measure.informant), nearest(measure.informant, vocabulary.words("informant"))
-                problems.append(Problem(file, 0, recipe.sample, "word", found, "an informant", hint))
-    return problems
-
-
-def check_explanations(file: str, explanations: Iterable[Explanation], claims: set[str]) -> list[Problem]:
-    """Explanations name claims that exist."""
-    return [
-        Problem(file, 0, explanation.id, "unknown-claim", shown(claim), "a claim_id", nearest(claim, claims))
-        for explanation in explanations
-        for claim in explanation.claims
-        if claim not in claims
-    ]
-
-
 class _Hints:
     """The nearest known word, looked up once a word and only for as many as are shown."""
 
-    def __init__(self, known: tuple[str, ...]) -> None:
-        self._known = known
-        self._found: dict[str, str] = {}
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = tuple(known)
+        self._found: dict[tuple[str, int], str] = {}
+        self._most = SHOWN if len(self._known) < _MANY else SHOWN * _MANY // (10 * len(self._known))
 
-    def nearest(self, word: str) -> str:
-        if word not in self._found and len(self._found) < SHOWN:
-            self._found[word] = nearest(word, self._known)
-        return self._found.get(word, "")
+    def nearest(self, word: str, known: tuple[str, ...] | None = None) -> str:
+        """The hint for a word, among the words given or all there are; empty once enough have been looked up."""
+        words = self._known if known is None else known
+        key = (word, id(words))
+        if key not in self._found and len(self._found) < self._most:
+            self._found[key] = nearest(word, words)
+        return self._found.get(key, "")
 
 
 def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
@@ -216,27 +208,41 @@ def _effect_row(
         say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", hints.nearest(sample))
     elif sample and n > sizes[sample]:
         say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
-    if row["statistic"] in _BOUNDED and not math.isnan(value) and not -1 <= value <= 1:
-        say("value", "range", row["value_text"], "a correlation between -1 and 1", "is the decimal point missing?")
+    possible = row["statistic"] not in _BOUNDED or math.isnan(value) or -1 < value < 1
+    if not possible:
+        hint = "is the decimal point missing?" if abs(value) > 1 else "is it a measure with itself? Delete the row"
+        say("value", "range", row["value_text"], "a correlation between -1 and 1, not its ends", hint)
+    if row["var_a"] and row["var_a"] == row["var_b"] and row["measure_a"] == row["measure_b"]:
+        say("var_b", "itself", row["var_b"], "another variable than var_a, or another measure of it", "is it a slip?")
     if row["n_effective"] > n:
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
-    if row["ci_low"] > value or row["ci_high"] < value:
-        interval = f"{row['ci_low']:g} to {row['ci_high']:g}"
-        say("ci_low", "interval", interval, f"an interval around {value:g}", "are the ends swapped?")
+    if possible and (row["ci_low"] > value or row["ci_high"] < value):
+        ends = [f"{end:g}" for end in (row["ci_low"], row["ci_high"]) if not math.isnan(end)]
+        hint = "are the ends swapped?" if row["ci_low"] > row["ci_high"] else "which of the three is mistyped, or has lost its minus?"
+        say("ci_low", "interval", " to ".join(ends), f"an interval around {value:g}", hint)
     for key in filter(None, row["used_in"].split(";")):
         if key not in works:
-            say("used_in", "unknown-work", key, "a work key", nearest(key, works))
+            say("used_in", "unknown-work", key, "a work key", hints.nearest(key))
     return problems
 
 
-def _measure_codes(file: str, row: Mapping[str, Any], codes: set[tuple[str, str]]) -> list[Problem]:
+def _codes(measures: pd.DataFrame, constructs: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The measures of each construct; one that is no construct is said elsewhere and has no entry."""
+    known: dict[str, list[str]] = {name: [] for name in constructs}
+    for variable, measure in zip(measures["variable"], measures["measure"], strict=True):
+        known.setdefault(variable, []).append(measure)
+    return {name: tuple(codes) for name, codes in known.items()}
+
+
+def _measure_codes(
+    file: str, row: Mapping[str, Any], codes: Mapping[str, tuple[str, ...]], hints: _Hints
+) -> list[Problem]:
     problems = []
     for side in ("a", "b"):
         variable, measure = row[f"var_{side}"], row[f"measure_{side}"]
-        if measure and (variable, measure) not in codes:
-            known = [code for name, code in codes if name == variable]
+        if measure and variable in codes and measure not in codes[variable]:
             expected = f"a measure of {variable} in measures.csv"
-            hint = nearest(measure, known) if known else "add it to measures.csv"
+            hint = hints.nearest(measure, codes[variable]) if codes[variable] else "add it to measures.csv"
             problems.append(
                 Problem(file, row["line"], f"measure_{side}", "unknown-measure", shown(measure), expected, hint)
             )

@@ -33,6 +33,11 @@ _TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabular
 WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
 _WORK_FILES = ("work.toml", "corrections.toml", "explanations.toml", "recipes.toml", "answers.toml", "NOTES.md")
 _NOT_WORKS = ("article", "notes")
+_TO_ADD = {
+    "work.toml": "a new work? `python -m replication.study new KEY` writes one; else restore it from version control",
+    "samples.csv": "add it, a row for each group of persons; was there one, restore it from version control",
+    "effects.csv": "add the rows of its samples; was there one, restore it from version control",
+}
 
 
 @dataclass(slots=True)
@@ -52,15 +57,21 @@ class Folder:
     frames: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     every: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    corrections: list[Correction] = field(default_factory=list)
+    corrections_by_file: dict[str, list[Correction]] = field(default_factory=dict)
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
     recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
     answers: dict[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
 
+    @property
+    def corrections(self) -> list[Correction]:
+        """All corrections."""
+        return [correction for found in self.corrections_by_file.values() for correction in found]
+
 
 def missing_file(file: str) -> Problem:
     """The problem that a file is not there."""
-    return Problem(file, 0, "", "missing-file", "no such file", f"the file {file}", "restore it from version control")
+    hint = _TO_ADD.get(file.rpartition("/")[2], "restore it from version control")
+    return Problem(file, 0, "", "missing-file", "no such file", f"the file {file}", hint)
 
 
 def walk(folder: Folder) -> None:
@@ -121,7 +132,7 @@ def _record_file(folder: Folder, path: Path, file: str) -> None:
             folder.works[path.parent.name] = work
     elif path.name == "corrections.toml":
         corrections = parsed_record(folder, CorrectionFile, file)
-        folder.corrections += corrections.correction if corrections else []
+        folder.corrections_by_file[file] = corrections.correction if corrections else []
     elif path.name == "explanations.toml":
         explanations = parsed_record(folder, ExplanationFile, file)
         folder.explanations[file] = explanations.explanation if explanations else []

@@ -13,10 +13,11 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from replication.dataset import checking
+from replication.dataset import checking_records
 from replication.dataset.bibliography import read_bibliography
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
 from replication.dataset.columns import TABLES
+from replication.dataset.crossing import asked, check_across, check_records, check_rows_in_time
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, shown
@@ -95,8 +96,8 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
         found = Problem(str(root), 0, "", "no-folder", "no such folder", "the dataset's folder", "check the path")
         return Checked((found,), None)
     vocabulary = _vocabulary(root)
-    if isinstance(vocabulary, Problem):
-        return Checked((vocabulary,), None)
+    if not isinstance(vocabulary, Vocabulary):
+        return Checked(vocabulary, None)
     folder = Folder(root, vocabulary, works)
     references, problems = (
         read_bibliography(root / "references.bib", "references.bib")
@@ -106,11 +107,15 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     folder.problems += problems
     walk(folder)
     _check_tables(folder)
-    folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
-    _cross_check(folder)
+    folder.problems += checking_records.check_works(
+        folder.works, references, vocabulary, "references.bib", folder.folders
+    )
+    check_across(folder)
     article = parsed_record(folder, ArticleFile, "article/statements.toml")
     traps = parsed_record(folder, TrapFile, "traps.toml")
     version = _version(folder)
+    check_rows_in_time(folder, version)
+    check_records(folder, article, traps)
     problems = in_order(folder.problems)
     if article is None or traps is None:
         return Checked(tuple(problems), None)
@@ -148,32 +153,39 @@ def _dataset(
     )
 
 
-def _vocabulary(root: Path) -> Vocabulary | Problem:
+def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:
     file = "vocabulary.toml"
     if not (root / file).exists():
-        return missing_file(file)
+        return (missing_file(file),)
     record = read_toml(root / file, file)
     if isinstance(record, Problem):
-        return record
+        return (record,)
     try:
         vocabulary = Vocabulary.from_toml(record)
     except (KeyError, TypeError) as error:
-        return Problem(file, 0, "", "vocabulary", shown(error), "tables of words and constructs", "see its header")
-    needed = {c.vocabulary for t in TABLES.values() for c in t.columns if c.vocabulary}
-    for name in sorted(needed - set(vocabulary.lists)):
-        return Problem(file, 0, name, "vocabulary", "no such list", f"the list [{name}]", "add it")
-    return vocabulary
+        found = Problem(file, 0, "", "vocabulary", shown(error), "tables of words and constructs", "see its header")
+        return (found,)
+    needed = {c.vocabulary for t in TABLES.values() for c in t.columns if c.vocabulary} | set(
+        checking_records.RECORD_LISTS
+    )
+    missing = tuple(
+        Problem(
+            file, 0, name, "vocabulary", "no such list", f"the list [{name}]", "add it, or restore its last version"
+        )
+        for name in sorted(needed - set(vocabulary.lists))
+    )
+    return missing or vocabulary
 
 
 def _check_tables(folder: Folder) -> None:
     """Check the cells of all files of one kind together; files with a readable header become frames."""
     for name, raws in folder.raws.items():
-        asked = [raw for raw in raws if _asked(folder, raw.file)]
-        if asked:
-            folder.problems += check_cells(stack(asked, TABLES[name]), folder.vocabulary)
+        wanted = [raw for raw in raws if asked(folder, raw.file)]
+        if wanted:
+            folder.problems += check_cells(stack(wanted, TABLES[name]), folder.vocabulary)
         folder.every[name] = _frames(stack(raws, TABLES[name]))
     errors = [p for p in folder.problems if p.severity == "error"]
-    unusable = {p.file for p in errors if p.row <= 1}
+    unusable = {p.file for p in errors if p.row <= 1 and p.rule != "unknown-column"}
     bad: dict[str, set[int]] = {}
     for problem in errors:
         if problem.column not in _SPARED:
@@ -182,10 +194,6 @@ def _check_tables(folder: Folder) -> None:
         usable = {file: frame for file, frame in frames.items() if file not in unusable}
         folder.every[name] = usable
         folder.frames[name] = {file: _without(frame, bad.get(file, set())) for file, frame in usable.items()}
-
-
-def _asked(folder: Folder, file: str) -> bool:
-    return folder.only is None or file.partition("/")[0] in folder.only
 
 
 def _frames(stacked: Stack) -> dict[str, pd.DataFrame]:
@@ -198,50 +206,6 @@ def _frames(stacked: Stack) -> dict[str, pd.DataFrame]:
 
 def _without(frame: pd.DataFrame, lines: set[int]) -> pd.DataFrame:
     return frame[~frame["line"].isin(lines)].reset_index(drop=True) if lines else frame
-
-
-def _cross_check(folder: Folder) -> None:
-    frames = {
-        name: {file: frame for file, frame in found.items() if _asked(folder, file)}
-        for name, found in folder.every.items()
-    }
-    for name, column in (("effects.csv", "effect_id"), ("samples.csv", "sample_id"), ("claims.csv", "claim_id")):
-        found = checking.check_unique(folder.every.get(name, {}).items(), column)
-        folder.problems += [problem for problem in found if _asked(folder, problem.file)]
-    known = _ids(folder, "samples.csv", "sample_id")
-    for file, frame in frames.get("samples.csv", {}).items():
-        folder.problems += checking.check_samples(file, frame, known)
-    for file, frame in frames.get("effects.csv", {}).items():
-        _check_effects(folder, file, frame)
-    for file, frame in frames.get("descriptives.csv", {}).items():
-        folder.problems += checking.check_descriptives(file, frame, known)
-    for file, frame in frames.get("claims.csv", {}).items():
-        folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
-    for work, recipes in folder.recipes.items():
-        if _asked(folder, work):
-            measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
-            file = f"{work}/recipes.toml"
-            folder.problems += checking.check_recipes(file, recipes, known, measures, folder.vocabulary)
-    claims = _ids(folder, "claims.csv", "claim_id")
-    for file, explanations in folder.explanations.items():
-        folder.problems += checking.check_explanations(file, explanations, claims)
-
-
-def _ids(folder: Folder, table: str, column: str) -> set[str]:
-    return {row for frame in folder.every.get(table, {}).values() for row in frame[column]}
-
-
-def _check_effects(folder: Folder, file: str, frame: pd.DataFrame) -> None:
-    work = file.partition("/")[0]
-    sample_file = f"{work}/samples.csv"
-    if not (folder.root / sample_file).exists():
-        folder.problems.append(missing_file(sample_file))
-        return
-    samples = folder.every.get("samples.csv", {}).get(sample_file)
-    if samples is None:
-        return  # not readable, and said so already
-    measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
-    folder.problems += checking.check_effects(file, frame, samples, measures, folder.folders)
 
 
 def _version(folder: Folder) -> str:

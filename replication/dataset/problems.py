@@ -35,7 +35,7 @@ class Problem:
     def place(self) -> str:
         """File, row and column, as a reader would look them up."""
         row = f", row {self.row}" if self.row else ""
-        word = "field" if self.file.endswith(".toml") else "column"
+        word = {".toml": "field", ".bib": "entry"}.get(self.file[self.file.rfind(".") :], "column")
         column = f", {word} {printable(self.column)}" if self.column else ""
         return f"{printable(self.file)}{row}{column}"
 
@@ -81,6 +81,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
     'did you mean "engagement"?'
     """
     known = list(words)
+    if not known:
+        return "remove it"
     close = difflib.get_close_matches(word[:_LONGEST], known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,8 @@ def read_bytes(path: Path, file: str) -> bytes | Problem:
         reason = error.strerror or "unreadable"
         return Problem(file, 0, "", "unreadable", reason, "a readable file", "check the file's rights")
     if not content.strip():
-        return Problem(file, 0, "", "empty-file", "an empty file", "a header and rows", "delete the file or fill it")
+        expected = "a header and rows" if file.endswith(".csv") else "what belongs in it"
+        return Problem(file, 0, "", "empty-file", "an empty file", expected, "fill it, or restore its last version")
     return content
 
 
@@ -70,10 +72,10 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     if not records:
         problems = problems or [Problem(file, 0, "", "empty-file", "no header", "a header and rows")]
         return None, problems
-    (_, header), body = records[0], records[1:]
+    (_, header), body = records[0], _filled(records[1:], file, problems)
     header = [name.strip() for name in header]
     problems += _header_problems(file, header, table)
-    if not body:
+    if not body and not any(problem.rule in ("quotes", "half-written") for problem in problems):
         problems.append(Problem(file, 0, "", "no-rows", "a header only", "at least one row", "fill or delete the file"))
     kept = [(line, row) for line, row in body if len(row) == len(header)]
     cut = not decoded.endswith(("\n", "\r"))
@@ -86,6 +88,15 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
         problems.append(_no_newline(file, body[-1][0]))
     rows = tuple(tuple(cell.strip() for cell in row) for _, row in kept)
     return RawTable(file, tuple(header), rows, tuple(line for line, _ in kept)), problems
+
+
+def _filled(records: list[tuple[int, list[str]]], file: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
+    """The rows that hold something; one of empty cells alone, as spreadsheets leave them behind, is said once."""
+    empty = [line for line, row in records if not any(cell.strip() for cell in row)]
+    if empty:
+        found = "a row of empty cells" if len(empty) == 1 else f"{len(empty)} rows of empty cells, this the first"
+        problems.append(Problem(file, empty[0], "", "empty-row", found, "rows that say something", "delete them"))
+    return [record for record in records if any(cell.strip() for cell in record[1])]
 
 
 def _decode(content: bytes, file: str) -> str | Problem:
@@ -129,15 +140,24 @@ def _header_problems(file: str, header: list[str], table: Table) -> list[Problem
                 return [Problem(file, 1, "", "separator", f"columns separated by {name}", "commas", hint)]
     known = table.by_name
     problems = []
-    for name in dict.fromkeys(header):
-        if header.count(name) > 1:
-            problems.append(Problem(file, 1, name, "duplicate-column", "the column twice", "once", "delete one"))
+    for name, times in Counter(header).items():
+        if not name:
+            found = "a column without a name" if times == 1 else f"{times} columns without a name"
+            problems.append(
+                Problem(
+                    file, 1, "", "unknown-column", found, "named columns", "delete them (a spreadsheet's leftovers)"
+                )
+            )
+            continue
+        if times > 1:
+            found = f"the column {times} times"
+            problems.append(Problem(file, 1, name, "duplicate-column", found, "once", "delete the others"))
         if name not in known:
             problems.append(
                 Problem(
                     file,
                     1,
-                    name or "(no name)",
+                    name,
                     "unknown-column",
                     shown(name),
                     f"a column of {table.name}",
@@ -182,6 +202,5 @@ def _no_newline(file: str, line: int) -> Problem:
         "no-line-end",
         "no line end after the last row",
         "a line end",
-        "check that the last row is whole, then save again",
-        "warning",
+        "check that the last row is whole and that none is missing below it; then end it with a line break",
     )

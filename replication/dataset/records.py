@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -46,6 +46,7 @@ _EXPECTED = {  # pydantic's kinds of failure, in words
     "float_type": "a number without quotes",
     "dict_type": "a table of names and values",
     "model_type": "a table of fields",
+    "finite_number": "a finite number",
 }
 Filled = Annotated[str, StringConstraints(min_length=1, max_length=5000, strip_whitespace=True)]
 Short = Annotated[str, StringConstraints(max_length=5000)]
@@ -106,7 +107,7 @@ class Explanation(_Record):
 
     id: Filled
     claims: list[Filled] = Field(min_length=1)
-    at_most: float = Field(gt=0)
+    at_most: float = Field(gt=0, allow_inf_nan=False)
     reason: Filled
     evidence: Filled
 
@@ -140,7 +141,7 @@ class Statement(_Record):
     says_nb: Filled
     needs: Filled
     needs_nb: Filled
-    finding: Short = ""
+    finding: Literal["", "engagement", "achievement", "bullying", "mediation"] = ""
     works: list[str]
     limits: Filled
     limits_nb: Filled
@@ -221,8 +222,9 @@ def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
     except tomllib.TOMLDecodeError as error:
         row = getattr(error, "lineno", 0) or _line_of(str(error))
         return Problem(file, row, "", "toml", shown(error), "TOML", 'text values stand in quotes: title = "…"')
-    except RecursionError:
-        return Problem(file, 0, "", "toml", "values nested too deeply", "flat records", "remove the nesting")
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or tables in tables in tables
+        found = "values nested too deeply" if isinstance(error, RecursionError) else shown(error)
+        return Problem(file, 0, "", "toml", found, "flat records and short numbers", "look for what is out of shape")
 
 
 RecordType = TypeVar("RecordType", bound=BaseModel)

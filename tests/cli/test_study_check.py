@@ -27,7 +27,7 @@ FOUND = (
     ('row 2, column value: found "0,35"', 'a decimal comma? write "0.35"'),
     ("row 3, column value: warning: found .41", "[sign]"),
     ("row 4, column se: warning: found 1.1", "[se]"),
-    ('row 5, column ci_low: found "-0.12 to 0.4"', "are the ends swapped?"),
+    ('row 5, column ci_low: found "-0.12 to 0.4"', "lost its minus?"),
     ("row 6, column value: warning: found -.95", "[very-large]"),
     ('row 7, column sample_id: found "alpha2020_s2"', 'did you mean "alpha2020_s1"?'),
     ("row 8, column ci_low: warning: found 0.1 to 0.6 around .30", "[interval-centre]"),

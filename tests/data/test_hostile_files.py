@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +38,94 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
     "N/A as a word": (changed(",.35,", ",n/a,"), "leave the cell empty when the number is unknown"),
     "infinity": (changed(",.35,", ",inf,"), 'column value: found "inf"'),
     "an overflowing number": (changed(",.35,", ",1e999,"), "found "),
-    "r above 1": (changed(",.35,", ",35,"), "expected a correlation between -1 and 1 [range] → is the decimal point"),
+    "r exactly 1": (changed(",.35,", ",1,"), "is it a measure with itself?"),
+    "digits of another script": (changed(",.35,", ",٠.٥,"), 'found "٠.٥"; expected a number'),
+    "a typographic minus": (changed(",-.20,", ",−.20,"), 'write "-.20" with the hyphen'),
+    "an n with separators": (changed(",.35,120,", ',.35,"1,200",'), 'write "1200"'),
+    "not significant as a number": (changed(",.35,", ",n.s.,"), "write it into note"),
+    "a hidden character": (changed("Table 2", "Tab\u202ele 2"), "text without hidden characters"),
+    "a variable with itself": (changed("positive,engagement", "engagement,engagement"), "another variable than var_a"),
+    "since a version far ahead": (changed("1.0.0", "9.9.9"), "the version after it: 1.0.1, 1.1.0, 2.0.0"),
+    "rows of empty cells": (lambda s: s.write(E, EFFECTS + "," * 13 + "\n" + "," * 13 + "\n"), "2 rows of empty cells"),
+    "columns without a name": (
+        lambda s: s.write(E, EFFECTS.replace(",note\n", ",note,,\n").replace("1.0.0,\n", "1.0.0,,,\n")),
+        "2 columns without a name",
+    ),
+    "a sample that is part of itself": (
+        lambda s: s.write(
+            "alpha2020/samples.csv",
+            SAMPLES.replace("since\n", "since,subgroup_of\n").replace("1.0.0\n", "1.0.0,alpha2020_s1\n"),
+        ),
+        "expected another sample [itself]",
+    ),
+    "wholes in a circle": (
+        lambda s: s.write(
+            "alpha2020/samples.csv",
+            "sample_id,label,n,unit,country,since,subgroup_of\n"
+            "alpha2020_s1,A,120,student,Norway,1.0.0,alpha2020_s2\n"
+            "alpha2020_s2,B,120,student,Norway,1.0.0,alpha2020_s1\n",
+        ),
+        "which is the whole?",
+    ),
+    "students and schools in one work": (
+        lambda s: s.write("alpha2020/samples.csv", SAMPLES + "alpha2020_s2,B,80,school,Norway,1.0.0\n"),
+        "units are never pooled",
+    ),
+    "samples without effects": (lambda s: (s.root / E).unlink(), "expected the file alpha2020/effects.csv"),
+    "a row withdrawn before it came": (
+        lambda s: s.write(E, EFFECTS.replace("since,note", "since,until,note").replace("1.0.0,", "1.0.0,1.0.0,")),
+        "the row would be in no version",
+    ),
+    "a row older than its work": (
+        lambda s: s.replace("alpha2020/work.toml", "setting =", 'since = "1.1.0"\nsetting ='),
+        "released versions do not change",
+    ),
+    "a claim that is no correlation": (
+        lambda s: s.replace("alpha2020/claims.csv", ",.34,", ",5.3,"),
+        "alpha2020/claims.csv, row 2, column printed",
+    ),
+    "a correction of an unknown work": (
+        lambda s: s.write(
+            "alpha2020/corrections.toml", '[[correction]]\nid = "x"\nworks = ["nosuch"]\nstatus = "error"\n'
+        ),
+        "expected a work key",
+    ),
+    "a correction of an unknown status": (
+        lambda s: s.write(
+            "alpha2020/corrections.toml", '[[correction]]\nid = "x"\nworks = ["alpha2020"]\nstatus = "bad"\n'
+        ),
+        "a word of [correction_status]",
+    ),
+    "two corrections of one id": (
+        lambda s: s.write(
+            "alpha2020/corrections.toml", 2 * '[[correction]]\nid = "x"\nworks = ["alpha2020"]\nstatus = "form"\n'
+        ),
+        "expected each id once",
+    ),
+    "a bibliography without entries": (lambda s: s.write("references.bib", "hello\n"), "found no entry"),
+    "an entry twice": (
+        lambda s: s.write("references.bib", 2 * (s.root / "references.bib").read_text()),
+        "delete one of the two",
+    ),
+    "a vocabulary without lists": (
+        lambda s: s.replace("vocabulary.toml", "[kind]", "[kinds]"),
+        "expected the list [kind]",
+    ),
+    "a number of five thousand digits": (
+        lambda s: s.replace("alpha2020/work.toml", "setting =", f"peer_reviewed = {'9' * 5000}\nsetting ="),
+        "alpha2020/work.toml",
+    ),
+    "an explanation without end": (
+        lambda s: s.write(
+            "alpha2020/explanations.toml",
+            '[[explanation]]\nid = "x"\nclaims = ["alpha2020-001"]\nat_most = inf\nreason = "r"\nevidence = "e"\n',
+        ),
+        "expected a finite number",
+    ),
+    "r above 1": (
+        changed(",.35,", ",35,"),
+        "expected a correlation between -1 and 1, not its ends [range] → is the decimal point",
+    ),
     "r below -1": (changed(",-.20,", ",-20,"), "row 3, column value"),
     "n below 4": (changed(",.35,120,", ",.35,3,"), 'column n: found "3"; expected at least 4'),
     "n with a thousands separator": (changed(",.35,120,", ',.35,"1,200",'), "column n"),
@@ -51,7 +139,7 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
     "an id with odd characters": (changed("alpha2020-e1", "alpha 2020/e1"), "an id of letters, digits"),
     "an unknown column": (changed("locator", "locater"), 'did you mean "locator"?'),
     "a missing column": (changed(",value,", ",size,"), "column value: found no such column"),
-    "a column twice": (changed("informant_b", "informant_a"), "found the column twice; expected once"),
+    "a column twice": (changed("informant_b", "informant_a"), "found the column 2 times; expected once"),
     "a row too long": (changed("doi:10/x,Table 2,table,1.0.0,\n", "doi:10/x,a, b,Table 2,table,1.0.0,\n"), "in double"),
     "a row too short": (changed(",-.20,118,teacher", ",-.20"), "expected 14 cells, as in the header"),
     "a bad version": (changed("1.0.0", "first"), "expected a version such as 1.0.0"),
@@ -177,7 +265,7 @@ def test_a_bad_file_gets_a_line_that_helps(small: Small, kind: str) -> None:
     assert checked.errors and checked.dataset is None
     for problem, line in zip(checked.problems, lines, strict=True):
         assert problem.file and problem.found and problem.expected, line
-        assert re.match(r"[^,:]+(, row \d+)?(, (column|field) [^:]+)?: ", line)
+        assert re.match(r"[^,:]+(, row \d+)?(, (column|field|entry) [^:]+)?: ", line)
         assert line.isprintable()
 
 
@@ -211,11 +299,39 @@ def test_all_problems_of_all_files_come_at_once(small: Small) -> None:
     assert files == {E, "beta2021/effects.csv", "alpha2020/claims.csv"}
 
 
-def test_a_file_without_a_last_line_end_is_a_warning(small: Small) -> None:
+def test_a_file_without_a_last_line_end_may_have_been_cut(small: Small) -> None:
     small.write(E, EFFECTS.rstrip("\n"))
     checked = small.check()
-    assert checked.dataset is not None
+    assert checked.dataset is None
     assert [problem.rule for problem in checked.problems] == ["no-line-end"]
+    assert "end it with a line break" in str(checked.problems[0])
+
+
+def test_an_unknown_column_hides_nothing_in_the_other_columns(small: Small) -> None:
+    header, *rows = EFFECTS.splitlines()
+    small.write(E, "\n".join([f"{header},colour", *(f"{row},red" for row in rows)]).replace(",.35,", ",35,") + "\n")
+    assert {problem.rule for problem in small.check().problems} == {"unknown-column", "range"}
+
+
+def test_what_follows_from_a_problem_is_not_said_again(small: Small) -> None:
+    """A misspelt construct is one problem, not also an unknown measure; so is a file of samples that is not there."""
+    small.write("alpha2020/measures.csv", "variable,measure,meaning,since\npositive,strs,closeness,1.0.0\n")
+    header, first, _ = EFFECTS.splitlines()
+    row = first.replace("positive,", "postive,") + "strs"
+    small.write(E, f"{header},measure_a\n{row.rsplit('strs', 1)[0]},strs\n")
+    rules = [problem.rule for problem in small.check().problems if problem.file == E]
+    assert rules == ["word"]
+
+
+def test_hints_for_many_unknown_samples_take_no_time(small: Small) -> None:
+    """Five thousand samples that name a whole nobody knows: all reported, the nearest looked up for some."""
+    names = [f"alpha2020_s{i}" for i in range(1, 5001)]
+    rows = "".join(f"{name},A,120,student,Norway,1.0.0,alpha2020_x{i}\n" for i, name in enumerate(names))
+    small.write("alpha2020/samples.csv", SAMPLES.splitlines()[0] + ",subgroup_of\n" + rows)
+    start = time.process_time()
+    problems = small.check().problems
+    assert sum(problem.rule == "unknown-sample" for problem in problems) == 5000
+    assert time.process_time() - start < 20, "quadratic search took minutes"
 
 
 def test_many_repeated_rows_are_all_counted(small: Small) -> None:

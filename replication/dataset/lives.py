@@ -1,0 +1,58 @@
+"""Since when a row is in the dataset, and until when: versions in order, and only such as there are or will be next."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from replication.dataset.problems import Problem, shown
+
+__all__ = ["check_lives", "version_numbers"]
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """A version as numbers that compare.
+
+    >>> version_numbers("1.10.0") > version_numbers("1.9.3")
+    True
+    """
+    return tuple(int(part) for part in version.split("."))
+
+
+def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> list[Problem]:
+    """Rows come in at a version that is or comes next, no earlier than their work, and go later than they came.
+
+    Parameters
+    ----------
+    file : its name in messages.
+    rows : a table with `since` and `until`, whose words are versions.
+    today : the dataset's version.
+    work_since : the version that brought the work; empty where it is not known.
+    """
+    known = {name: dict.fromkeys(rows[name]) for name in ("since", "until")}
+    if not any(known["until"]) and all(_fits(since, today, work_since) for since in known["since"]):
+        return []  # the usual case, told without going through the rows
+    problems = []
+    for line, since, until in zip(rows["line"], rows["since"], rows["until"], strict=True):
+        for column, version in (("since", since), ("until", until)):
+            if version and version_numbers(version) > version_numbers(today) and version not in _coming(today):
+                expected = f"at most {today}, or the version after it: {', '.join(_coming(today))}"
+                problems.append(Problem(file, line, column, "version", shown(version), expected, "is it a slip?"))
+        if since and work_since and version_numbers(since) < version_numbers(work_since):
+            expected = f"{work_since} or later, the version that brought the work"
+            hint = f"write {work_since}: released versions do not change"
+            problems.append(Problem(file, line, "since", "version", shown(since), expected, hint))
+        if since and until and version_numbers(until) <= version_numbers(since):
+            found, expected = f"{until}, since {since}", "a version after the one in since"
+            problems.append(Problem(file, line, "until", "version", found, expected, "the row would be in no version"))
+    return problems
+
+
+def _fits(since: str, today: str, work_since: str) -> bool:
+    early = bool(since and work_since) and version_numbers(since) < version_numbers(work_since)
+    return not early and (not since or version_numbers(since) <= version_numbers(today) or since in _coming(today))
+
+
+def _coming(today: str) -> tuple[str, ...]:
+    """The versions that may follow."""
+    major, minor, patch = version_numbers(today)
+    return f"{major}.{minor}.{patch + 1}", f"{major}.{minor + 1}.0", f"{major + 1}.0.0"
