@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 __all__ = ["digest_of", "folder_digest"]
@@ -23,9 +24,13 @@ def digest_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(root: Path, pattern: str = "*") -> str:
-    """SHA-256 over the names and bytes of every file below `root`, hidden and compiled ones left out."""
-    files = sorted(p for p in root.rglob(pattern) if p.is_file() and not p.is_symlink() and _counts(p))
+def folder_digest(root: Path, pattern: str = "*", skip: Collection[str] = ()) -> str:
+    """SHA-256 over the names and bytes of every file below `root`, hidden and compiled ones left out.
+
+    `skip` names files directly below `root` that do not count.
+    """
+    found = (p for p in root.rglob(pattern) if p.is_file() and not p.is_symlink() and _counts(p))
+    files = sorted(p for p in found if p.relative_to(root).as_posix() not in skip)
     return digest_of(*(part for p in files for part in (os.fsencode(p.relative_to(root).as_posix()), p.read_bytes())))
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from replication.digests import digest_of
 from replication.errors import UserError
 
-__all__ = ["Cache", "code_digest", "exclusive", "replace_folder", "stamp", "write_atomic"]
+__all__ = ["Cache", "check_target", "code_digest", "exclusive", "replace_folder", "stamp", "write_atomic"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
 _SHOWING = (
@@ -77,12 +77,13 @@ class Cache:
         return entry.get("result") if isinstance(entry, dict) and entry.get("key") == key else None
 
     def put(self, name: str, key: str, result: object) -> None:
-        """Store a result, and forget older results of the same name."""
+        """Store a result, and forget older results of the same name; where nothing can be stored, nothing is."""
         path = self._path(name, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob(f"{name}.*.json"):
-            old.unlink(missing_ok=True)
-        write_atomic(path, json.dumps({"key": key, "result": result}, ensure_ascii=False))
+        with contextlib.suppress(OSError):  # a checkout nobody may write to: everything is computed each time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for old in path.parent.glob(f"{name}.*.json"):
+                old.unlink(missing_ok=True)
+            write_atomic(path, json.dumps({"key": key, "result": result}, ensure_ascii=False))
 
     def _path(self, name: str, key: str) -> Path:
         return self._folder / "outcomes" / f"{name}.{key[:16]}.json"
@@ -105,9 +106,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(lock: Path) -> Iterator[None]:
-    """Hold a lock file while writing, so that two runs write one after the other."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
+def exclusive(target: Path) -> Iterator[None]:
+    """Hold the lock of a folder while writing to it, so that two runs write one after the other.
+
+    The lock file lies among the system's temporary files, so none is left beside reports.
+    """
+    lock = Path(tempfile.gettempdir()) / f"tsr-replication-{digest_of(os.fspath(target.resolve()))[:16]}.lock"
     with lock.open("w") as stream:
         if sys.platform != "win32":
             import fcntl
@@ -127,7 +131,7 @@ def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
     UserError
         when `target` exists and lacks the mark, so that a mistyped `--out` deletes nothing of the user's.
     """
-    _refuse_foreign(target, mark)
+    check_target(target, mark)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.building."))
@@ -137,6 +141,22 @@ def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
         _swap(building, target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def check_target(target: Path, mark: str = "run.json") -> None:
+    """Whether a folder can be written to `target`: said before anything is computed.
+
+    Raises
+    ------
+    UserError
+        when it is no folder, holds what this program did not write, or its place cannot be written to.
+    """
+    above = next((parent for parent in target.parents if parent.exists()), target)
+    if not above.is_dir():
+        raise UserError(f"{above} is not a folder, so {target} cannot be made in it; choose another --out")
+    if not os.access(above, os.W_OK):
+        raise UserError(f"{above} cannot be written to; choose another --out")
+    _refuse_foreign(target, mark)
 
 
 def _refuse_foreign(target: Path, mark: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +58,7 @@ def run(
     request = workflow.Request(
         ids=tuple(ids or ()),
         data=data or paths.data_dir(),
-        out=out or paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
+        out=out.absolute() if out else paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
         jobs=jobs,
         seed=seed,
         sampling=sampling,
@@ -68,9 +69,9 @@ def run(
         workflow.print_analyses(request)
     elif check:
         raise typer.Exit(workflow.compare(request))
-    elif withdraw:
+    elif withdraw is not None:
         workflow.withdraw_release(withdraw, reason)
-    elif release:
+    elif release is not None:
         workflow.make_release(request, release)
     else:
         workflow.make_report(request)
@@ -95,6 +96,12 @@ def run_command(app: typer.Typer) -> None:
         sys.exit(_say(str(error)))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(_say("stopped; the previous report is whole"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
+        sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(_say(f"{place}{error.strerror or error}; check that it exists and may be written to"))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -18,6 +18,15 @@ VERDICTS = (
     "NOT_COMPUTABLE",
     "PENDING",
 )
+_HEADS = {
+    "MATCH": "match",
+    "DIFFERS": "differs",
+    "DIFFERS_EXPLAINED": "explained",
+    "CONSISTENT": "consistent",
+    "INCONSISTENT": "in-\nconsistent",
+    "NOT_COMPUTABLE": "not\ncomputable",
+    "PENDING": "pending",
+}
 _LOOK = ("DIFFERS", "INCONSISTENT")
 _SHOWN = 40
 
@@ -50,17 +59,19 @@ def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=False)
-    table = Table(title="Verdicts on published numbers", title_justify="left")
+    table = Table(
+        title="Verdicts on published numbers", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("analysis", no_wrap=True)
     columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
     for verdict in columns:
-        table.add_column(verdict.lower().replace("_", "\n"), justify="right")
+        table.add_column(_HEADS[verdict], justify="right", no_wrap=True)
     for outcome in outcomes:
         counts = Counter(check["verdict"] for check in outcome["checks"])
         if counts:
             table.add_row(outcome["id"], *(str(counts[v] or "") for v in columns))
     total = Counter(check["verdict"] for outcome in outcomes for check in outcome["checks"])
-    table.add_section()
+    table.add_row()
     table.add_row("all", *(str(total[v]) for v in columns))
     console.print(table)
     _print_disagreements(console, outcomes)

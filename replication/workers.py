@@ -6,6 +6,7 @@ Elsewhere it starts anew and is sent the dataset's folder, so that it loads the 
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ OutcomeData = dict[str, Any]
 """An outcome as plain data: what is stored as JSON."""
 
 _FORKS = sys.platform == "linux"
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG
 _FEW = 4  # below this many analyses, starting processes costs more than it gives
 
 
@@ -106,8 +108,10 @@ def _as_they_come(
 
 
 def _begin(given: _Given) -> None:
-    """Interrupted at the terminal, a worker ends without a word: the first process says what there is to say."""
+    """Interrupted at the terminal, or when the first process is gone, a worker ends without a word."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if _FORKS:
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
     _Worker.dataset, _Worker.cache = given.load(), given.cache
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
-from replication.provenance import Cache, code_digest, exclusive, replace_folder, stamp
+from replication.provenance import Cache, check_target, code_digest, exclusive, replace_folder, stamp
+from replication.stored import differences, files_digest, read_stored, stored_or_none
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
     from replication.workers import Job, OutcomeData
 
 __all__ = ["Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
-
-_RELATIVE = 1e-8  # stored against recomputed: the last digits of linear algebra differ between machines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +50,12 @@ def make_report(request: Request) -> None:
     """Run what was asked, write the report and print its verdicts."""
     from replication import terminal
 
+    check_target(request.out)
     signature = _signature(request)
-    stored = _stored(request.out)
-    if stored is not None and stored[0].get("signature") == signature:
+    stored = stored_or_none(request.out)
+    if stored is not None and stored.whole and stored.run.get("signature") == signature:
         if not request.quiet:
-            terminal.print_verdicts(stored[1])
+            terminal.print_verdicts(stored.outcomes)
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
         return
     outcomes = _write(request, request.out, {"signature": signature})
@@ -73,7 +72,7 @@ def make_release(request: Request, version: str) -> None:
     if request.ids or request.as_of:
         raise UserError("a release holds every analysis of today's dataset: no ids and no --as-of with --release")
     reports = paths.reports_dir()
-    with exclusive(reports / ".release.lock"):
+    with exclusive(reports):
         folder = next_release(reports, version)
         _write(request, folder, {"release": version})
         record_release(reports, version)
@@ -88,7 +87,7 @@ def withdraw_release(version: str, reason: str) -> None:
     from replication.report.releases import withdraw
 
     reports = paths.reports_dir()
-    with exclusive(reports / ".release.lock"):
+    with exclusive(reports):
         withdraw(reports, version, reason)
         write_versions_page(reports)
 
@@ -105,11 +104,11 @@ def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[
     left_out = [name for name in analysis_files(paths.analyses_dir()) if name not in done]
     run |= {"analyses": done, "left_out": left_out}
     reports = paths.reports_dir()
-    with exclusive(target.parent / f".{target.name}.lock"), replace_folder(target) as folder:
+    with exclusive(target), replace_folder(target) as folder:
         for outcome in outcomes:
             _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
         build_report(folder, outcomes, dataset, run, reports)
-        _write_json(folder / "run.json", run)
+        _write_json(folder / "run.json", {**run, "files": files_digest(folder)})
     if target.parent == reports:
         write_versions_page(reports)
     return outcomes
@@ -124,28 +123,28 @@ def _dataset(request: Request) -> Dataset:
 
 
 def compare(request: Request) -> int:
-    """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not."""
-    from replication import terminal
+    """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not.
 
-    stored = _stored(request.out)
+    What the stored report left out, or is left out now, is not compared; that is said.
+    """
+    from replication import terminal
+    from replication.analysis import analysis_files
+
+    stored = read_stored(request.out)
     if stored is None:
         raise UserError(f"no report in {request.out} to compare with; run without --check first")
-    old = {outcome["id"]: outcome for outcome in stored[1]}
-    differences = []
-    for outcome in _outcomes(request, _dataset(request), None):
-        before = old.pop(outcome["id"], None)
-        if before is None:
-            differences.append(f"{outcome['id']}: not in the stored report")
-        else:
-            differences += list(_differences(_comparable(before), _comparable(outcome), outcome["id"]))
+    missing = frozenset() if request.ids else stored.left_out
+    if missing and not request.quiet:
+        terminal.say(f"Not compared, because the stored report left them out: {', '.join(sorted(missing))}")
+    old = {outcome["id"]: outcome for outcome in stored.outcomes}
+    found = [] if stored.whole else [f"{request.out}: files were changed, added or removed; run again to renew them"]
+    for outcome in _outcomes(request, _dataset(request), None, missing):
+        found += differences(old.pop(outcome["id"], None), outcome)
     if not request.ids:
-        differences += [f"{name}: in the stored report, but no such analysis any more" for name in old]
-    terminal.print_differences(differences, request.quiet)
-    return 2 if differences else 0
-
-
-def _comparable(outcome: OutcomeData) -> OutcomeData:
-    return {name: value for name, value in outcome.items() if name != "digest"}
+        gone = old.keys() - analysis_files(paths.analyses_dir()).keys()
+        found += [f"{name}: in the stored report, but no such analysis any more" for name in sorted(gone)]
+    terminal.print_differences(found, request.quiet)
+    return 2 if found else 0
 
 
 def _signature(request: Request) -> str:
@@ -160,22 +159,14 @@ def _signature(request: Request) -> str:
     )
 
 
-def _stored(out: Path) -> tuple[dict[str, Any], list[OutcomeData]] | None:
-    """The run record and the outcomes of the report in `out`, or None when there is no whole report."""
-    try:
-        run = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        names = run["analyses"]
-        return run, [json.loads((out / "outcomes" / f"{n}.json").read_text(encoding="utf-8")) for n in names]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _outcomes(request: Request, dataset: Dataset, cache: Cache | None) -> Iterator[OutcomeData]:
+def _outcomes(
+    request: Request, dataset: Dataset, cache: Cache | None, skip: Collection[str] = ()
+) -> Iterator[OutcomeData]:
     """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed."""
     from replication import terminal
     from replication.workers import run_jobs
 
-    jobs = _jobs(request, dataset)
+    jobs = [job for job in _jobs(request, dataset) if job.name not in skip]
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
     todo = [job for job in reversed(jobs) if found[job.name] is None]
     todo.sort(key=lambda job: (not job.slow, not job.long))
@@ -213,18 +204,3 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def _differences(before: object, after: object, place: str) -> Iterator[str]:
-    """Every place where two plain values differ, numbers beyond a relative 1e-8."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in sorted(before.keys() | after.keys()):
-            yield from _differences(before.get(key), after.get(key), f"{place}.{key}")
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, (a, b) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(a, b, f"{place}[{number}]")
-    elif isinstance(before, int | float) and isinstance(after, int | float):
-        if not math.isclose(before, after, rel_tol=_RELATIVE, abs_tol=1e-12):
-            yield f"{place}: stored {before!r}, now {after!r}"
-    elif before != after:
-        yield f"{place}: stored {str(before)[:80]!r}, now {str(after)[:80]!r}"

@@ -62,7 +62,7 @@ def load_analysis(path: Path) -> Analysis:
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
     """Run one analysis and judge every claim of the works it answers for."""
     dataset = context.data
-    findings = analysis.run(context)
+    findings = _found(analysis, context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
     stray = set(findings.answers) - {claim.id for claim in claims}
     if stray:
@@ -82,6 +82,19 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
         sentences=findings.sentences,
         exclusions=findings.exclusions,
     )
+
+
+def _found(analysis: Analysis, context: Context) -> Findings:
+    """What the analysis finds; a row or claim it names and the dataset has not is an error of the data."""
+    try:
+        return analysis.run(context)
+    except KeyError as error:
+        name = str(error.args[0]) if error.args else ""
+        if name.partition("-")[0].partition("_")[0] not in context.data.works:
+            raise
+        raise DataError(
+            f"{analysis.id} needs {name}, which the dataset does not have; restore the row, or mend the analysis"
+        ) from None
 
 
 def _check(claim: Claim, findings: Findings, dataset: Dataset, reasons: Mapping[str, Reason]) -> Check:

@@ -218,7 +218,11 @@ def _effect_row(
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
     if possible and (row["ci_low"] > value or row["ci_high"] < value):
         ends = [f"{end:g}" for end in (row["ci_low"], row["ci_high"]) if not math.isnan(end)]
-        hint = "are the ends swapped?" if row["ci_low"] > row["ci_high"] else "which of the three is mistyped, or has lost its minus?"
+        hint = (
+            "are the ends swapped?"
+            if row["ci_low"] > row["ci_high"]
+            else "which of the three is mistyped, or has lost its minus?"
+        )
         say("ci_low", "interval", " to ".join(ends), f"an interval around {value:g}", hint)
     for key in filter(None, row["used_in"].split(";")):
         if key not in works:

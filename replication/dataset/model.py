@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import pandas as pd
 
+from replication.dataset.cells import VERSION
+from replication.dataset.lives import version_numbers
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import (
@@ -120,9 +122,11 @@ class Dataset:
         Raises
         ------
         DataError
-            when no row had entered by then.
+            when no row had entered by then, or the version is still to come.
         """
         at = _numbers(version)
+        if at > _numbers(self.version):
+            raise DataError(f"there is no version {version} yet; today the dataset is {self.version}")
         tables = {}
         for name, live in self.tables.items():
             gone = self.withdrawn.get(name)
@@ -189,7 +193,6 @@ def _counts_at(rows: pd.DataFrame, at: tuple[int, ...]) -> pd.Series[bool]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in version.split("."))
-    except ValueError:
-        raise DataError(f'"{version[:40]}" is not a version; write it as 1.0.0') from None
+    if not VERSION.fullmatch(version):
+        raise DataError(f'"{version[:40]}" is not a version; write it as 1.0.0')
+    return version_numbers(version)

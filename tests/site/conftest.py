@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     root, real = tmp_path_factory.mktemp("data") / "references", paths.data_dir()
     (root / "article").mkdir(parents=True)
     for name in ("vocabulary.toml", "traps.toml", "article/statements.toml", "article/corrections.toml", "VERSION"):
-        shutil.copy(real / name, root / name)
+        text = (real / name).read_text(encoding="utf-8")
+        (root / name).write_text(re.sub(r"works = \[[^\]]*\]", "works = []", text), encoding="utf-8")
     works = {
         "alpha2020": ("meta_analysis", "cited", "yes", ""),
         "beta2021": ("primary_study", "primary", "unknown", f"missing = {json.dumps(HOSTILE)}"),

@@ -20,6 +20,7 @@ ORDER = (
     "provenance",
     "report",
     "terminal",
+    "stored",
     "workers",
     "workflow",
     "study",

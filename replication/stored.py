@@ -1,0 +1,115 @@
+"""A report on disk: read back, found whole or damaged, and compared with what is computed now."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from replication.digests import folder_digest
+from replication.errors import UserError
+
+__all__ = ["Stored", "differences", "files_digest", "read_stored", "stored_or_none"]
+
+_RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
+_NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
+
+Outcome = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The run record and the outcomes of a report; `whole` says whether its files are those that were written."""
+
+    run: Mapping[str, Any]
+    outcomes: tuple[Outcome, ...]
+    whole: bool
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The analyses the report was made without."""
+        return frozenset(self.run.get("left_out", ()))
+
+
+def read_stored(out: Path) -> Stored | None:
+    """The report in `out`, or None when there is none.
+
+    Raises
+    ------
+    UserError
+        when it is damaged; the message names the file.
+    """
+    if not (out / "run.json").exists():
+        return None
+    run = _read(out / "run.json")
+    names = run.get("analyses")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _damaged(out / "run.json", "it names no analyses")
+    outcomes = []
+    for name in names:
+        path = out / "outcomes" / f"{name}.json"
+        outcome = _read(path)
+        missing = [field for field in _NEEDED if field not in outcome]
+        if missing:
+            raise _damaged(path, f"it lacks {', '.join(missing)}")
+        outcomes.append(outcome)
+    return Stored(run, tuple(outcomes), run.get("files") == files_digest(out))
+
+
+def stored_or_none(out: Path) -> Stored | None:
+    """The report in `out`; None when there is none, or a damaged one."""
+    try:
+        return read_stored(out)
+    except UserError:
+        return None
+
+
+def files_digest(folder: Path) -> str:
+    """The digest of every file of a report but its run record."""
+    return folder_digest(folder, skip=("run.json",))
+
+
+def differences(before: Outcome | None, after: Outcome) -> Iterator[str]:
+    """Every place where a stored outcome differs from the one computed now, numbers beyond a relative 1e-8."""
+    name = str(after["id"])
+    if before is None:
+        yield f"{name}: not in the stored report"
+    else:
+        yield from _differences(_comparable(before), _comparable(after), name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"it cannot be read ({error})") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, "it is no record of fields")
+    return content
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is damaged: {why}; run without --check to make the report anew")
+
+
+def _comparable(outcome: Outcome) -> dict[str, Any]:
+    return {name: value for name, value in outcome.items() if name != "digest"}
+
+
+def _differences(before: object, after: object, place: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _differences(before.get(key), after.get(key), f"{place}.{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (a, b) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(a, b, f"{place}[{number}]")
+    elif isinstance(before, int | float) and isinstance(after, int | float):
+        if not math.isclose(before, after, rel_tol=_RELATIVE, abs_tol=1e-12):
+            yield f"{place}: stored {before!r}, now {after!r}"
+    elif before != after:
+        yield f"{place}: stored {str(before)[:80]!r}, now {str(after)[:80]!r}"
