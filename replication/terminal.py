@@ -59,7 +59,7 @@ def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=False)
-    table = Table(title="Verdicts on published numbers", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Verdicts on published numbers", title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("analysis", no_wrap=True)
     columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
     for verdict in columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,15 +86,17 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
 
 
 def _found(analysis: Analysis, context: Context) -> Findings:
-    """What the analysis finds; a row or claim it names and the dataset has not is an error of the data."""
+    """What the analysis finds; a row or claim that it names and the dataset lacks is an error of the data."""
     try:
         return analysis.run(context)
     except KeyError as error:
-        name = str(error.args[0]) if error.args else ""
-        if name.partition("-")[0].partition("_")[0] not in context.data.works:
+        frames = traceback.extract_tb(error.__traceback__)
+        asked = Path(frames[-1].filename)
+        if asked.stem != analysis.id and asked.parent != Path(__file__).parent:
             raise
+        name = error.args[0] if error.args else ""
         raise DataError(
-            f"{analysis.id} needs {name}, which the dataset does not have; restore the row, or mend the analysis"
+            f'{analysis.id} needs "{name}", which the dataset does not have; restore the row, or mend the analysis'
         ) from None
 
 

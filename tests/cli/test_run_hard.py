@@ -1,0 +1,113 @@
+"""`python -m replication.run` in bad conditions: damaged reports, places that cannot be written, a killed parent."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_run import project, run, start
+
+__all__ = ["project"]
+
+
+def test_a_report_that_lost_a_page_is_made_anew(project: Path) -> None:
+    run(project, "--quiet")
+    page = project / "reports" / "latest" / "works.html"
+    page.unlink()
+    checked = run(project, "--check")
+    assert checked.returncode == 2 and "changed, added or removed" in checked.stdout
+    assert "Nothing has changed" not in run(project).stdout
+    assert page.exists()
+    assert run(project, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "null", '{"id": 3', "\x00"])
+def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(project: Path, content: str) -> None:
+    run(project, "--quiet")
+    path = project / "reports" / "latest" / "outcomes" / "magro2024.json"
+    path.write_text(content, encoding="utf-8")
+    checked = run(project, "--check")
+    assert checked.returncode == 1 and "magro2024.json is damaged" in checked.stderr
+    assert "Traceback" not in checked.stderr
+    assert run(project, "--quiet").returncode == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["id"] == "magro2024"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "README/x"], "is not a folder"),
+        (["--out", "/proc/nowhere"], "/proc"),
+        (["--release", ""], "is not a version"),
+        (["--as-of", "9.9.9"], "no version 9.9.9 yet"),
+        (["--as-of", "1.0"], "write it as 1.0.0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_a_line(project: Path, arguments: list[str], message: str) -> None:
+    (project / "README").write_text("here", encoding="utf-8")
+    done = run(project, *arguments)
+    assert done.returncode == 1 and message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_claim_that_is_gone_is_said_without_a_traceback(project: Path) -> None:
+    claims = project / "data" / "references" / "roorda2017" / "claims.csv"
+    claims.write_text(claims.read_text(encoding="utf-8").replace("roorda2017-007", "roorda2017-907"), encoding="utf-8")
+    done = run(project)
+    assert done.returncode == 1 and "roorda2017 needs" in done.stderr
+
+
+def test_output_that_nobody_reads_is_no_error_of_ours(project: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start(project, "--list")
+        process.communicate()
+        again = subprocess.run(process.args, cwd=project, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert again.returncode == 1 and "Traceback" not in again.stderr
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_the_run_that_is_killed(project: Path) -> None:
+    for name in ("slow_a", "slow_b", "slow_c", "slow_d"):
+        text = (
+            "import time\nfrom replication.analysis import Analysis, Findings\n\n\ndef run(context):\n"
+            "    time.sleep(30)\n    return Findings()\n\n\n"
+            f'ANALYSIS = Analysis(id="{name}", title="t", question="q", run=run)\n'
+        )
+        (project / "analyses" / "reproductions" / f"{name}.py").write_text(text, encoding="utf-8")
+    process = start(project, "--jobs", "2")
+    children = waited(lambda: running(process.pid), 15)
+    assert len(children) == 2
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert waited(lambda: [1] if not any(Path(f"/proc/{pid}").exists() for pid in children) else [], 10)
+
+
+def running(parent: int) -> list[int]:
+    """The processes that the run has started, once both are there."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                found.append(int(entry.name))
+    return found if len(found) >= 2 else []
+
+
+def waited(look: Callable[[], list[int]], seconds: float) -> list[int]:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    return []
