@@ -22,7 +22,7 @@ simulation: $(VENV)/ready
 	$(BIN)/python -m pytest -m simulation
 
 benchmark: $(VENV)/ready
-	for topic in random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
+	for topic in whole_run random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

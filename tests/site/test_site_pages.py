@@ -46,6 +46,13 @@ def test_every_link_leads_to_a_page_and_a_place_on_it(report: Any) -> None:
     assert not broken, broken[:10]
 
 
+def test_no_page_shows_a_template_that_nobody_filled(report: Any) -> None:
+    """A word in braces, with or without a kind, is what sentences are made from, never what a reader sees."""
+    unfilled = re.compile(r"\{[a-z_]+(?::[a-z_|]+)?\}")
+    plain = {path: re.sub(r"<(code|script)\b.*?</\1>", "", report.text(path), flags=re.DOTALL) for path in report.pages}
+    assert {path: unfilled.findall(text) for path, text in plain.items() if unfilled.search(text)} == {}
+
+
 def test_ids_are_unique_on_every_page(report: Any) -> None:
     for path in report.pages:
         ids = report.markup(path).ids

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from replication.report.addresses import web_address
@@ -109,3 +111,13 @@ def test_notes_are_escaped_before_they_are_marked_up() -> None:
     assert '<a href="#alpha2020-001">alpha2020-001</a>' in shown
     assert "&lt;script&gt;" in shown and 'href="https://example.org/a"' in shown
     assert plain_prose("a*b*c & <i>", lambda n: "") == "a<em>b</em>c &amp; &lt;i&gt;"
+
+
+@pytest.mark.parametrize("language", ["en", "nb"])
+def test_headings_and_labels_wait_for_no_values_they_are_never_given(language: str) -> None:
+    """`say` fills names in braces only; a kind (`{question:terms}`) belongs to sentences and would be printed as it is."""
+    unfilled = re.compile(r"\{[a-z_]+:[a-z_|]+\}")
+    pages = load_words(language).table["pages"]
+    found = {f"{group}.{name}": text for group, texts in pages.items() for name, text in texts.items()
+             if isinstance(text, str) and (unfilled.search(text) or (group == "section" and "{" in text))}  # fmt: skip
+    assert found == {}
