@@ -10,7 +10,7 @@ import typer
 
 from replication import paths
 
-__all__ = ["answer", "check", "convert", "new", "preview"]
+__all__ = ["answer", "check", "convert", "deliver", "new", "preview"]
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
@@ -88,7 +88,7 @@ def check(
         print_report(report)
     else:
         text = as_json(report) if style == "json" else as_html(report)
-        _deliver(text, out)
+        deliver(text, out)
     return 1 if report.errors or (strict and report.questions) else 0
 
 
@@ -168,15 +168,28 @@ def preview(work: Work, out: Out = None, data: Data = None) -> None:
     found = preview_work(data or paths.data_dir(), work, say)
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
-    _deliver(preview_html(found), page)
+    deliver(preview_html(found), page)
 
 
-def _deliver(text: str, out: Path | None) -> None:
-    """To a file, said in a line, or to standard output."""
+def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
+    """To a file, said in a line, or to standard output.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be written.
+    """
+    from replication.errors import UserError
     from replication.provenance import write_atomic
 
     if out is None:
         sys.stdout.write(text)
         return
-    write_atomic(out, text)
-    sys.stdout.write(f"The page: {out}\n")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file to write to, e.g. --out {out / 'page.html'}")
+    try:
+        write_atomic(out, text)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be written").lower()
+        raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
+    sys.stdout.write(f"{said} {out}\n")
