@@ -116,8 +116,10 @@ def convert(
     work: Annotated[str, typer.Argument(help="Key of the work to write the row to.")] = "",
     value: Annotated[str, typer.Option(help="The statistic as printed (for means and odds ratios see below).")] = "",
     n: Annotated[str, typer.Option(help="Persons.")] = "",
-    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, in place of n.")] = "",
-    sign: Annotated[int, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p).")] = 1,
+    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, n - 2, in place of n.")] = "",
+    sign: Annotated[
+        int | None, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p); 1 where not given.")
+    ] = None,
     n1: Annotated[str, typer.Option(help="Persons in group 1.")] = "",
     n2: Annotated[str, typer.Option(help="Persons in group 2.")] = "",
     mean1: Annotated[str, typer.Option(help="Mean of group 1.")] = "",
@@ -136,13 +138,13 @@ def convert(
     data: Data = None,
 ) -> None:
     """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
-    from replication.study.converting import Given
     from replication.study.converting import convert as converted
+    from replication.study.given import Given
     from replication.study.writing_effects import EffectPlace, write_effect
 
-    name = {"partial-r": "r", "means": ""}.get(source, source)
+    name = {"partial-r": "r", "means": "value"}.get(source, source)
     numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
-    numbers |= {"ci_low": ci_low, "ci_high": ci_high, **({name: value} if name else {})}
+    numbers |= {"ci_low": ci_low, "ci_high": ci_high, name: value}
     result = converted(source, Given(numbers=numbers, sign=sign, as_r=as_r))
     lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
     lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
