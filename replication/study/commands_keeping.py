@@ -90,7 +90,7 @@ def compute(
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
 
-    Exit codes: 0 as stored (or new), 1 something comes out otherwise.
+    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise or not at all.
     """
     from replication.dataset.columns import TABLES
     from replication.study import computing
@@ -99,14 +99,14 @@ def compute(
     root = data or paths.data_dir()
     dataset = _readable(root)
     work, recipe = computing.recipe_of(dataset, sample)
-    compared = computing.compare_with_stored(dataset, work, recipe, file, sample)
-    sys.stdout.write("\n".join(computing.computed_lines(compared)) + "\n")
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample)
+    sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
     if write:
         taken = set(dataset.effects["effect_id"])
-        rows = computing.effect_rows(compared, recipe, dataset.version, taken)
+        rows = computing.effect_rows(found.rows, recipe, dataset.version, taken)
         add_rows(root / work / "effects.csv", TABLES["effects.csv"], rows)
         sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
-    return 1 if any(entry.differs for entry in compared) else 0
+    return 0 if found.reproduced else 1
 
 
 def todo(
