@@ -171,7 +171,8 @@ def _direction(given: Given) -> str:
 def _d(given: Given) -> Converted:
     n1, n2 = given.sizes()
     assumed = "; d is in pooled standard deviations, without small-sample correction (g is d (1 - 3 / (4N - 9)))"
-    return _from_groups(given.number("d"), n1, n2, _OF_D, f"d = {given.text('d')}, n1 = {n1:g}, n2 = {n2:g}", assumed)
+    printed = f"d = {given.text('d')}, n1 = {n1:g}, n2 = {n2:g}"
+    return _from_groups(given.number("d"), (n1, n2), _OF_D, printed, f"{_groups(given)}{assumed}")
 
 
 def _means(given: Given) -> Converted:
@@ -181,15 +182,22 @@ def _means(given: Given) -> Converted:
     effect = standardized_mean_difference(mean1=mean1, sd1=sd1, n1=n1, mean2=mean2, sd2=sd2, n2=n2, correction="none")
     printed = ", ".join(f"{name} = {given.text(name)}" for name in names)
     formula = f"d = (mean1 - mean2) / pooled sd, then {_OF_D}"
-    return _from_groups(float(effect.estimate), n1, n2, formula, printed, "; equal spread within")
+    return _from_groups(float(effect.estimate), (n1, n2), formula, printed, f"{_groups(given)}; equal spread within")
 
 
-def _from_groups(d: float, n1: float, n2: float, formula: str, printed: str, assumed: str) -> Converted:
+def _groups(given: Given) -> str:
+    n1, n2 = given.sizes()
+    equal = "two groups of equal size, as only n is given"
+    return f"two groups of {n1:g} and {n2:g}" if "n1" in given.names else equal
+
+
+def _from_groups(d: float, sizes: tuple[float, float], formula: str, printed: str, assumed: str) -> Converted:
     """By the t of the two groups, `d sqrt(n1 n2 / N)`; r = t / sqrt(t^2 + N - 2) is then the formula shown."""
+    n1, n2 = sizes
     n = round(n1 + n2)
     made = r_from_t(d * math.sqrt(n1 * n2 / n), n)
-    groups = f"two groups of {n1:g} and {n2:g}; the point-biserial correlation with being in group 1, as by their t"
-    return _made(made, n, formula, printed, groups + assumed)
+    meant = "the point-biserial correlation with being in group 1, as by the t of the groups"
+    return _made(made, n, formula, printed, f"{meant}; {assumed}")
 
 
 def _odds(given: Given) -> Converted:
@@ -205,7 +213,7 @@ def _odds(given: Given) -> Converted:
     se = math.log(high / low) / (2 * _NORMAL)
     made = log_odds_to_r(EffectSize(np.array(math.log(ratio)), np.array(se**2), "log odds ratio"), n1, n2)
     assumed = (
-        f"a logistic variable cut in two; a 95 % interval; groups of {n1:g} and {n2:g}; the textbook formula for large "
+        f"a logistic variable cut in two; a 95 % interval; {_groups(given)}; the textbook formula for large "
         f"samples (Borenstein et al. 2009, eqs. 7.1 and 7.7), where that from d or means has N(N - 2) for (n1 + n2)^2"
     )
     formula = "d = log(OR) sqrt(3) / pi, then r = d / sqrt(d^2 + (n1 + n2)^2 / (n1 n2))"
