@@ -10,7 +10,7 @@ import typer
 
 from replication import paths
 
-__all__ = ["answer", "check", "convert", "new", "preview"]
+__all__ = ["answer", "check", "convert", "deliver", "new", "preview"]
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
@@ -88,7 +88,7 @@ def check(
         print_report(report)
     else:
         text = as_json(report) if style == "json" else as_html(report)
-        _deliver(text, out)
+        deliver(text, out)
     return 1 if report.errors or (strict and report.questions) else 0
 
 
@@ -116,8 +116,10 @@ def convert(
     work: Annotated[str, typer.Argument(help="Key of the work to write the row to.")] = "",
     value: Annotated[str, typer.Option(help="The statistic as printed (for means and odds ratios see below).")] = "",
     n: Annotated[str, typer.Option(help="Persons.")] = "",
-    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, in place of n.")] = "",
-    sign: Annotated[int, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p).")] = 1,
+    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, n - 2, in place of n.")] = "",
+    sign: Annotated[
+        int | None, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p); 1 where not given.")
+    ] = None,
     n1: Annotated[str, typer.Option(help="Persons in group 1.")] = "",
     n2: Annotated[str, typer.Option(help="Persons in group 2.")] = "",
     mean1: Annotated[str, typer.Option(help="Mean of group 1.")] = "",
@@ -136,13 +138,13 @@ def convert(
     data: Data = None,
 ) -> None:
     """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
-    from replication.study.converting import Given
     from replication.study.converting import convert as converted
+    from replication.study.given import Given
     from replication.study.writing_effects import EffectPlace, write_effect
 
-    name = {"partial-r": "r", "means": ""}.get(source, source)
+    name = {"partial-r": "r", "means": "value"}.get(source, source)
     numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
-    numbers |= {"ci_low": ci_low, "ci_high": ci_high, **({name: value} if name else {})}
+    numbers |= {"ci_low": ci_low, "ci_high": ci_high, name: value}
     result = converted(source, Given(numbers=numbers, sign=sign, as_r=as_r))
     lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
     lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
@@ -168,15 +170,28 @@ def preview(work: Work, out: Out = None, data: Data = None) -> None:
     found = preview_work(data or paths.data_dir(), work, say)
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
-    _deliver(preview_html(found), page)
+    deliver(preview_html(found), page)
 
 
-def _deliver(text: str, out: Path | None) -> None:
-    """To a file, said in a line, or to standard output."""
+def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
+    """To a file, said in a line, or to standard output.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be written.
+    """
+    from replication.errors import UserError
     from replication.provenance import write_atomic
 
     if out is None:
         sys.stdout.write(text)
         return
-    write_atomic(out, text)
-    sys.stdout.write(f"The page: {out}\n")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file to write to, e.g. --out {out / 'page.html'}")
+    try:
+        write_atomic(out, text)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be written").lower()
+        raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
+    sys.stdout.write(f"{said} {out}\n")

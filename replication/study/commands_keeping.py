@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from replication import paths
-from replication.study.commands_adding import Data, Out, Work
+from replication.study.commands_adding import Data, Out, Work, deliver
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
@@ -30,38 +30,45 @@ def agree(
 
     Exit codes: 0 everything is settled, 1 something is open.
     """
-    from replication.dataset.columns import TABLES
     from replication.provenance import write_atomic
     from replication.study.checking import work_folder
     from replication.study.coding import merged_tables
     from replication.study.coding.agreement import agreement_of
-    from replication.study.coding.showing import agreement_html, agreement_lines
+    from replication.study.coding.showing import agreement_html, agreement_lines, merged_line
 
     root = data or paths.data_dir()
     coders, comparison = _coders(root, work)
     fields = agreement_of(comparison)
     sys.stdout.write("\n".join(agreement_lines(comparison, fields)) + "\n")
     if out is not None:
-        write_atomic(out, agreement_html(comparison, fields))
-        sys.stdout.write(f"The page: {out}\n")
+        deliver(agreement_html(comparison, fields), out)
     if write:
-        for table, text in merged_tables(coders, comparison).items():
-            write_atomic(work_folder(root, work) / TABLES[table].name, text)
-            sys.stdout.write(f"Wrote {work}/{table}.\n")
-    return 1 if comparison.open or comparison.alone else 0
+        folder = work_folder(root, work)
+        for merged in merged_tables(folder, coders, comparison):
+            write_atomic(folder / merged.table, merged.text)
+            sys.stdout.write(f"{merged_line(work, merged)}\n")
+    return 1 if comparison.open or comparison.undecided else 0
 
 
 def settle(
     work: Work,
     row: Annotated[str, typer.Argument(help="Id of the row.")],
-    column: Annotated[str, typer.Argument(help="The column on which the coders differ.")],
-    value: Annotated[str, typer.Argument(help='What it should be; "" for an empty cell.')],
+    column: Annotated[
+        str, typer.Argument(help="The column on which the coders differ; row, where only some have the row.")
+    ],
+    value: Annotated[
+        str,
+        typer.Argument(
+            help='What it should be, "" for an empty cell, after -- where it begins with a minus; '
+            "keep or drop for a row."
+        ),
+    ],
     who: Annotated[str, typer.Option(help="Who decided.")] = "",
     why: Annotated[str, typer.Option(help="Why.")] = "",
     table: Annotated[str, typer.Option(help="The table.")] = "effects.csv",
     data: Data = None,
 ) -> None:
-    """Record what was decided where two coders differ."""
+    """Record what was decided where coders differ: a cell, or whether a row belongs that only some of them have."""
     from replication.study.checking import work_folder
     from replication.study.coding import record_settled
     from replication.study.coding.reading import Settled
@@ -83,7 +90,7 @@ def compute(
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
 
-    Exit codes: 0 as stored (or new), 1 something comes out otherwise.
+    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise or not at all.
     """
     from replication.dataset.columns import TABLES
     from replication.study import computing
@@ -92,14 +99,14 @@ def compute(
     root = data or paths.data_dir()
     dataset = _readable(root)
     work, recipe = computing.recipe_of(dataset, sample)
-    compared = computing.compare_with_stored(dataset, work, recipe, file, sample)
-    sys.stdout.write("\n".join(computing.computed_lines(compared)) + "\n")
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample)
+    sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
     if write:
         taken = set(dataset.effects["effect_id"])
-        rows = computing.effect_rows(compared, recipe, dataset.version, taken)
+        rows = computing.effect_rows(found.rows, recipe, dataset.version, taken)
         add_rows(root / work / "effects.csv", TABLES["effects.csv"], rows)
         sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
-    return 1 if any(entry.differs for entry in compared) else 0
+    return 0 if found.reproduced else 1
 
 
 def todo(
@@ -111,17 +118,12 @@ def todo(
     """What is still to be read, where it stands, and how much it would tell; or one work's coding sheet."""
     from replication.analysis.reading_list import reading_list
     from replication.dataset import load_dataset
-    from replication.provenance import write_atomic
     from replication.study.todo import coding_sheet, todo_lines
 
     dataset = load_dataset(data or paths.data_dir())
     entries = reading_list(dataset)
     text = coding_sheet(entries, dataset, work) if work else "\n".join(todo_lines(entries, dataset, leads=leads)) + "\n"
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        write_atomic(out, text)
-        sys.stdout.write(f"Wrote {out}.\n")
+    deliver(text, out, "Wrote")
 
 
 def versions(
@@ -135,7 +137,6 @@ def versions(
     from replication.analysis import analysis_files, choose, load_analysis
     from replication.dataset import load_dataset
     from replication.errors import UserError
-    from replication.provenance import write_atomic
     from replication.study.history import compare_states, history_html, history_lines
 
     if bool(as_of) == bool(published):
@@ -147,8 +148,7 @@ def versions(
     history = compare_states(load_analysis(path), ((name, before), ("today", today)))
     sys.stdout.write("\n".join(history_lines(history)) + "\n")
     if out is not None:
-        write_atomic(out, history_html(history))
-        sys.stdout.write(f"The page: {out}\n")
+        deliver(history_html(history), out)
 
 
 def export(

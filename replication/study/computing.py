@@ -12,9 +12,10 @@ from replication.dataset.recipes import Recipe
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
 from replication.study.new import next_version
 
-__all__ = ["Compared", "compare_with_stored", "computed_lines", "effect_rows", "recipe_of"]
+__all__ = ["Compared", "Lacking", "Recomputed", "compare_with_stored", "computed_lines", "effect_rows", "recipe_of"]
 
 _DECIMALS = 4
+_Key = tuple[str, frozenset[tuple[str, str]]]
 _FIELDS = ("value", "value_weighted", "n", "n_effective")
 
 
@@ -27,6 +28,28 @@ class Compared:
     differs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A pair without any r: which, the id it is stored under ("" where it is not), and why it has none."""
+
+    pair: str
+    stored: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A sample recomputed: the pairs with an r beside what is stored, and the pairs without."""
+
+    rows: tuple[Compared, ...]
+    lacking: tuple[Lacking, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether everything stored comes out, and as it is stored."""
+        return not any(entry.differs for entry in self.rows) and not any(entry.stored for entry in self.lacking)
+
+
 def recipe_of(dataset: Dataset, sample: str) -> tuple[str, Recipe]:
     """The work and the recipe that make a sample; UserError names the nearest when there is none."""
     recipe = find_recipe([r for recipes in dataset.recipes.values() for r in recipes], sample)
@@ -34,36 +57,51 @@ def recipe_of(dataset: Dataset, sample: str) -> tuple[str, Recipe]:
     return work, recipe
 
 
-def compare_with_stored(
-    dataset: Dataset, work: str, recipe: Recipe, paths: Sequence[Path], sample: str
-) -> tuple[Compared, ...]:
-    """Compute, round as the dataset does, and compare with the stored rows; pairs without any r are left out."""
-    effects = dataset.effects
-    stored = {_pair(row): row for row in effects[effects["work"] == work].to_dict("records")}
-    compared = []
-    for row in compute_recipe(recipe, paths, sample):
+def compare_with_stored(dataset: Dataset, work: str, recipe: Recipe, paths: Sequence[Path], sample: str) -> Recomputed:
+    """Compute, round as the dataset does, and compare with the stored rows.
+
+    Raises
+    ------
+    UserError
+        when the files do not fit the recipe or give no correlation at all.
+    """
+    computed = compute_recipe(recipe, paths, sample)
+    stored = _stored(dataset, work, {row.sample for row in computed})
+    compared, lacking = [], []
+    for row in computed:
+        held = stored.pop(_key(row), None)
+        name = "" if held is None else str(held["effect_id"])
         if not math.isfinite(row.r):
+            lacking.append(Lacking(_words(row), name, row.note))
             continue
-        key = (row.sample, frozenset(((row.var_a, row.measure_a), (row.var_b, row.measure_b))))
-        held = stored.get(key)
         differs = () if held is None else tuple(_differing(row, held, recipe))
-        compared.append(Compared(row, "" if held is None else str(held["effect_id"]), differs))
-    return tuple(compared)
+        compared.append(Compared(row, name, differs))
+    for held in stored.values():
+        if held["reading"] == "computed":
+            pair = (
+                f"{held['sample_id']}: {held['var_a']} ({held['measure_a']}) with {held['var_b']} ({held['measure_b']})"
+            )
+            lacking.append(Lacking(pair, str(held["effect_id"]), "the recipe makes no such pair"))
+    return Recomputed(tuple(compared), tuple(lacking))
 
 
-def computed_lines(compared: Sequence[Compared]) -> Iterator[str]:
-    """A line a correlation, and the result in a sentence."""
-    for entry in compared:
+def computed_lines(found: Recomputed) -> Iterator[str]:
+    """A line a correlation, a line a pair without one, and the result in a sentence."""
+    for entry in found.rows:
         row = entry.row
         mark = "new" if not entry.stored else ("differs: " + ", ".join(entry.differs) if entry.differs else "as stored")
         weighted = f", weighted {row.r_weighted:.4f}" if math.isfinite(row.r_weighted) else ""
         effective = f", n_effective {row.n_effective:.0f}" if math.isfinite(row.n_effective) else ""
-        pair = f"{row.var_a} ({row.measure_a}) with {row.var_b} ({row.measure_b})"
-        yield f"{row.sample}: {pair}: r {row.r:.4f}{weighted}, n {row.n}{effective} [{mark}]"
-    same = sum(bool(entry.stored) and not entry.differs for entry in compared)
-    differ = sum(bool(entry.differs) for entry in compared)
-    new = sum(not entry.stored for entry in compared)
-    yield f"{same} as stored to the printed digits, {differ} otherwise, {new} not in the dataset."
+        note = f" ({row.note})" if row.note else ""
+        yield f"{_words(row)}: r {row.r:.4f}{weighted}, n {row.n}{effective} [{mark}]{note}"
+    for lack in found.lacking:
+        yield f"{lack.pair}: no r, {lack.reason} [{f'stored as {lack.stored}' if lack.stored else 'not stored'}]"
+    same = sum(bool(entry.stored) and not entry.differs for entry in found.rows)
+    differ = sum(bool(entry.differs) for entry in found.rows)
+    new = sum(not entry.stored for entry in found.rows)
+    lost = sum(bool(lack.stored) for lack in found.lacking)
+    not_out = f" {lost} stored pairs do not come out at all." if lost else ""
+    yield f"{same} as stored to the printed digits, {differ} otherwise, {new} not in the dataset.{not_out}"
 
 
 def effect_rows(compared: Sequence[Compared], recipe: Recipe, version: str, taken: set[str]) -> list[dict[str, str]]:
@@ -99,9 +137,24 @@ def effect_rows(compared: Sequence[Compared], recipe: Recipe, version: str, take
     return rows
 
 
-def _pair(row: Mapping[Hashable, object]) -> tuple[str, frozenset[tuple[str, str]]]:
+def _stored(dataset: Dataset, work: str, samples: set[str]) -> dict[_Key, Mapping[Hashable, object]]:
+    """The stored rows of the samples that count today, by pair."""
+    effects = dataset.effects
+    rows = effects[(effects["work"] == work) & effects["sample_id"].isin(samples) & (effects["until"] == "")]
+    return {_pair(row): row for row in rows.to_dict("records")}
+
+
+def _pair(row: Mapping[Hashable, object]) -> _Key:
     sides = ((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"])))
     return str(row["sample_id"]), frozenset(sides)
+
+
+def _key(row: ComputedRow) -> _Key:
+    return row.sample, frozenset(((row.var_a, row.measure_a), (row.var_b, row.measure_b)))
+
+
+def _words(row: ComputedRow) -> str:
+    return f"{row.sample}: {row.var_a} ({row.measure_a}) with {row.var_b} ({row.measure_b})"
 
 
 def _differing(row: ComputedRow, held: Mapping[Hashable, object], recipe: Recipe) -> Iterator[str]:

@@ -1,53 +1,34 @@
 """What papers print -> a correlation, with formula, assumptions and the way it came about.
 
-The formulas are those of `replication.effects`; here they get words. The precision of a converted correlation is kept
-as `n_effective`, the n whose large-sample variance (1 - r^2)^2 / (n - 1) is the variance of the conversion.
+The formulas are those of `replication.effects`; here they get words. Means, d and t of two groups are one and the same
+here: d without small-sample correction becomes the t of the two groups, and t the point-biserial correlation, so that
+one data set gives one r however it is printed. The precision of a converted correlation is kept as `n_effective`, the
+n whose large-sample variance (1 - r^2)^2 / (n - 1) is the variance of the conversion.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from replication.effects.conversions import beta_to_r, d_to_r, log_odds_to_r
+from replication.effects.conversions import beta_to_r, log_odds_to_r
 from replication.effects.effect_size import EffectSize
 from replication.effects.from_tests import r_from_chi2, r_from_f, r_from_p, r_from_t
 from replication.effects.mean_difference import standardized_mean_difference
 from replication.errors import UserError
-from replication.printed import parse_printed
+from replication.study.given import Given, option
 from replication.study.plausibility.intervals import centred
 
-__all__ = ["KINDS", "Converted", "Given", "convert"]
+__all__ = ["KINDS", "Converted", "Kind", "convert"]
 
 _NORMAL = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What is printed: numbers as strings by name, and the direction where the statistic has none."""
-
-    numbers: Mapping[str, str]
-    sign: int = 1
-    as_r: bool = False
-
-    def number(self, name: str) -> float:
-        """One number; UserError when it was not given or is only a bound."""
-        text = self.numbers.get(name, "")
-        if not text:
-            raise UserError(f"--{name.replace('_', '-')} is needed for this; it was not given")
-        printed = parse_printed(text)
-        if printed.bound:
-            raise UserError(f'{name} "{text}" is only a bound; a bound gives no correlation, so leave the row out')
-        return printed.value
-
-    def sizes(self) -> tuple[float, float]:
-        """The sizes of the two groups; equal halves of n where only n is given."""
-        if self.numbers.get("n1") or self.numbers.get("n2"):
-            return self.number("n1"), self.number("n2")
-        return self.number("n") / 2, self.number("n") / 2
+_ONE = 0.99995  # from here on an r is printed as 1.0000
+_SIZES = frozenset(("n", "n1", "n2"))
+_TESTED = _SIZES | {"df"}
+_OF_D = "r = d / sqrt(d^2 + N(N - 2) / (n1 n2)), N = n1 + n2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +53,15 @@ class Converted:
         return {**known, "conversion": self.conversion}
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of print: how it is converted, which numbers it takes, and whether its direction must be told."""
+
+    convert: Callable[[Given], Converted]
+    takes: frozenset[str]
+    directed: bool = False
+
+
 def convert(kind: str, given: Given) -> Converted:
     """A correlation from what is printed.
 
@@ -83,16 +73,43 @@ def convert(kind: str, given: Given) -> Converted:
     Raises
     ------
     UserError
-        when a number is missing, is only a bound, or cannot be; the message says which.
+        when a number is missing, is only a bound, cannot be, contradicts another or is not used; the message says
+        which.
 
     >>> convert("t", Given(numbers={"t": "2.31", "n": "120"})).text
     '0.2080'
     """
     if kind not in KINDS:
         raise UserError(f'cannot convert from "{kind}"; one of {", ".join(KINDS)}')
-    if given.sign not in (-1, 1):
+    _refuse_unused(kind, given)
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            return KINDS[kind].convert(given)
+    except ArithmeticError:
+        raise UserError(
+            "these numbers are too large or too small for a correlation; is a decimal point missing or an exponent "
+            "mistyped?"
+        ) from None
+    except UserError as error:
+        raise UserError(str(error).removeprefix("row 0: ")) from None  # one print has no rows
+
+
+def _refuse_unused(kind: str, given: Given) -> None:
+    """What was given and would be ignored is refused: whoever typed it expects it to count."""
+    known = KINDS[kind]
+    stray = sorted(given.names - known.takes)
+    if stray:
+        takes = ", ".join(dict.fromkeys(option(name) for name in sorted(known.takes)))
+        raise UserError(f"{option(stray[0])} is not used by --from {kind}, which takes {takes}; leave it out")
+    if given.sign is not None and not known.directed:
+        raise UserError(
+            f"found sign {given.sign:+d}, but --from {kind} has its direction in its numbers; expected no --sign; "
+            f"a minus before the value, the smaller mean first or an odds ratio below 1 says it"
+        )
+    if given.sign not in (None, -1, 1):
         raise UserError("the sign is 1 where more goes with more, -1 where more goes with less")
-    return KINDS[kind](given)
+    if given.as_r and kind != "beta":
+        raise UserError(f"--as-r reads a beta as r and is not used by --from {kind}; leave it out")
 
 
 def _r(given: Given) -> Converted:
@@ -104,121 +121,129 @@ def _partial(given: Given) -> Converted:
 
 
 def _as_printed(statistic: str, given: Given, words: str) -> Converted:
-    text = given.numbers.get("r", "")
-    value = given.number("r")
+    text, value = given.text("r"), given.number("r")
     if not -1 <= value <= 1:
         raise UserError(f'a correlation lies between -1 and 1, but "{text}" is given; is the decimal point missing?')
-    return Converted(statistic=statistic, value=value, text=text, n=_n(given), formula=words, assumptions="none")
+    n = given.persons()
+    return Converted(statistic=statistic, value=value, text=text, n=n, formula=words, assumptions="none")
 
 
 def _t(given: Given) -> Converted:
-    n = _n(given)
-    effect = r_from_t(given.number("t"), n)
-    return _made(
-        effect,
-        n,
-        "r = t / sqrt(t^2 + n - 2)",
-        f"t = {given.numbers['t']}, n = {n}",
-        "the t test of this very correlation, or of two groups",
-    )
+    n = given.persons()
+    assumed = "the t test of this very correlation, or of two groups"
+    if "df" in given.names and given.number("df") != n - 2:
+        assumed += f"; Welch's df {given.text('df')} is read as n - 2, as of equal spread in both groups"
+    made = r_from_t(given.number("t"), n)
+    return _made(made, n, "r = t / sqrt(t^2 + n - 2)", f"t = {given.text('t')}, n = {n}", assumed)
 
 
 def _f(given: Given) -> Converted:
-    n = _n(given)
-    if given.numbers.get("df1", "1") != "1":
+    n = given.persons()
+    if given.text("df1") not in ("", "1"):
         raise UserError("F gives a correlation only with 1 degree of freedom in front, as in F(1, 118)")
-    effect = r_from_f(given.number("F"), n, given.sign)
-    assumed = "F has 1 and n - 2 degrees of freedom; the direction is the one given"
-    return _made(
-        effect, n, "r = sign sqrt(F / (F + n - 2))", f"F = {given.numbers['F']}, n = {n}, sign {given.sign:+d}", assumed
-    )
+    made = r_from_f(given.number("F"), n, given.direction())
+    assumed = f"F has 1 and n - 2 degrees of freedom; {_direction(given)}"
+    return _made(made, n, "r = sign sqrt(F / (F + n - 2))", _with_sign("F", given, n), assumed)
 
 
 def _chi2(given: Given) -> Converted:
-    n = _n(given)
-    effect = r_from_chi2(given.number("chi2"), n, given.sign)
-    assumed = "a table of two by two without continuity correction; phi is taken as the correlation"
-    return _made(
-        effect, n, "r = sign sqrt(chi2 / n)", f"chi2 = {given.numbers['chi2']}, n = {n}, sign {given.sign:+d}", assumed
-    )
+    n = given.persons()
+    made = r_from_chi2(given.number("chi2"), n, given.direction())
+    assumed = "a table of two by two without continuity correction; phi is taken as the correlation; "
+    return _made(made, n, "r = sign sqrt(chi2 / n)", _with_sign("chi2", given, n), assumed + _direction(given))
 
 
 def _p(given: Given) -> Converted:
-    n = _n(given)
-    effect = r_from_p(given.number("p"), n, given.sign)
-    assumed = "an exact two-sided p of the t test of the correlation; the direction is the one given"
-    return _made(
-        effect,
-        n,
-        "t from p, then r = t / sqrt(t^2 + n - 2)",
-        f"p = {given.numbers['p']}, n = {n}, sign {given.sign:+d}",
-        assumed,
-    )
+    n = given.persons()
+    made = r_from_p(given.number("p"), n, given.direction())
+    assumed = f"an exact two-sided p of the t test of the correlation; {_direction(given)}"
+    return _made(made, n, "t from p, then r = t / sqrt(t^2 + n - 2)", _with_sign("p", given, n), assumed)
+
+
+def _with_sign(name: str, given: Given, n: int) -> str:
+    return f"{name} = {given.text(name)}, n = {n}, sign {given.direction():+d}"
+
+
+def _direction(given: Given) -> str:
+    return "no direction was given, taken as positive" if given.sign is None else "the direction is the one given"
 
 
 def _d(given: Given) -> Converted:
     n1, n2 = given.sizes()
-    d = given.number("d")
-    variance = 1 / n1 + 1 / n2 + d**2 / (2 * (n1 + n2))
-    return _from_groups(EffectSize(np.array(d), np.array(variance), "d"), n1, n2, f"d or g = {given.numbers['d']}")
+    assumed = "; d is in pooled standard deviations, without small-sample correction (g is d (1 - 3 / (4N - 9)))"
+    printed = f"d = {given.text('d')}, n1 = {n1:g}, n2 = {n2:g}"
+    return _from_groups(given.number("d"), (n1, n2), _OF_D, printed, f"{_groups(given)}{assumed}")
 
 
 def _means(given: Given) -> Converted:
     names = ("mean1", "sd1", "n1", "mean2", "sd2", "n2")
     mean1, sd1, n1, mean2, sd2, n2 = (given.number(name) for name in names)
-    effect = standardized_mean_difference(mean1=mean1, sd1=sd1, n1=n1, mean2=mean2, sd2=sd2, n2=n2)
-    printed = ", ".join(f"{name} = {given.numbers[name]}" for name in names)
-    return _from_groups(effect, n1, n2, printed)
+    given.persons()  # says where the sizes cannot be
+    effect = standardized_mean_difference(mean1=mean1, sd1=sd1, n1=n1, mean2=mean2, sd2=sd2, n2=n2, correction="none")
+    printed = ", ".join(f"{name} = {given.text(name)}" for name in names)
+    formula = f"d = (mean1 - mean2) / pooled sd, then {_OF_D}"
+    return _from_groups(float(effect.estimate), (n1, n2), formula, printed, f"{_groups(given)}; equal spread within")
 
 
-def _from_groups(effect: EffectSize, n1: float, n2: float, printed: str) -> Converted:
-    r = d_to_r(effect, n1, n2)
-    assumed = f"two groups of {n1:g} and {n2:g}, normal within; the point-biserial correlation with being in group 1"
-    return _made(r, round(n1 + n2), "r = d / sqrt(d^2 + (n1 + n2)^2 / (n1 n2))", printed, assumed)
+def _groups(given: Given) -> str:
+    n1, n2 = given.sizes()
+    equal = "two groups of equal size, as only n is given"
+    return f"two groups of {n1:g} and {n2:g}" if "n1" in given.names else equal
+
+
+def _from_groups(d: float, sizes: tuple[float, float], formula: str, printed: str, assumed: str) -> Converted:
+    """By the t of the two groups, `d sqrt(n1 n2 / N)`; r = t / sqrt(t^2 + N - 2) is then the formula shown."""
+    n1, n2 = sizes
+    n = round(n1 + n2)
+    made = r_from_t(d * math.sqrt(n1 * n2 / n), n)
+    meant = "the point-biserial correlation with being in group 1, as by the t of the groups"
+    return _made(made, n, formula, printed, f"{meant}; {assumed}")
 
 
 def _odds(given: Given) -> Converted:
     ratio, low, high = (given.number(name) for name in ("or", "ci_low", "ci_high"))
     if not 0 < low < ratio < high:
         raise UserError(f"an odds ratio lies inside its interval and above 0; found {ratio:g} and {low:g} to {high:g}")
-    texts = (given.numbers["or"], given.numbers["ci_low"], given.numbers["ci_high"])
+    texts = (given.text("or"), given.text("ci_low"), given.text("ci_high"))
     if not centred(texts, math.log):
         raise UserError(
             f"{texts[0]} is not in the middle of {texts[1]} to {texts[2]} on the log scale; one is mistyped"
         )
+    n, (n1, n2) = given.persons(), given.sizes()
     se = math.log(high / low) / (2 * _NORMAL)
-    effect = log_odds_to_r(EffectSize(np.array(math.log(ratio)), np.array(se**2), "log odds ratio"), *given.sizes())
-    assumed = "a logistic variable cut in two; a 95 % interval; group sizes as given, or equal"
+    made = log_odds_to_r(EffectSize(np.array(math.log(ratio)), np.array(se**2), "log odds ratio"), n1, n2)
+    assumed = (
+        f"a logistic variable cut in two; a 95 % interval; {_groups(given)}; the textbook formula for large "
+        f"samples (Borenstein et al. 2009, eqs. 7.1 and 7.7), where that from d or means has N(N - 2) for (n1 + n2)^2"
+    )
     formula = "d = log(OR) sqrt(3) / pi, then r = d / sqrt(d^2 + (n1 + n2)^2 / (n1 n2))"
-    return _made(effect, _n(given), formula, f"OR = {texts[0]} [{texts[1]}, {texts[2]}]", assumed)
+    return _made(made, n, formula, f"OR = {texts[0]} [{texts[1]}, {texts[2]}]", assumed)
 
 
 def _beta(given: Given) -> Converted:
-    n, beta = _n(given), given.number("beta")
+    n, beta, text = given.persons(), given.number("beta"), given.text("beta")
     if not given.as_r:
         words = (
             "kept as beta: it depends on the other predictors and is never pooled with r (--as-r converts it, flagged)"
         )
-        return Converted(
-            statistic="beta", value=beta, text=given.numbers["beta"], n=n, formula="beta as printed", assumptions=words
-        )
-    effect = beta_to_r(beta, n)
+        return Converted(statistic="beta", value=beta, text=text, n=n, formula="beta as printed", assumptions=words)
     assumed = "a stop-gap (Peterson & Brown 2005), not a conversion: flagged, so that analyses can leave it out"
-    made = _made(effect, n, "r = .98 beta + .05 (where beta is 0 or more)", f"beta = {given.numbers['beta']}", assumed)
-    return Converted(
-        statistic="r", value=made.value, text=made.text, n=n, formula=made.formula, assumptions=assumed,
-        conversion=made.conversion, flags=("beta_converted",),
-    )  # fmt: skip
+    made = _made(
+        beta_to_r(beta, n), n, "r = .98 beta + .05 (.98 beta where beta is below 0)", f"beta = {text}", assumed
+    )
+    return replace(made, n_effective=math.nan, flags=("beta_converted",))
 
 
 def _made(effect: EffectSize, n: int, formula: str, printed: str, assumptions: str) -> Converted:
     r, variance = float(effect.estimate), float(effect.variance)
-    n_effective = (1 - r * r) ** 2 / variance + 1 if variance > 0 else math.nan
+    if not abs(r) < _ONE:
+        raise UserError(f"{printed} gives a correlation of {r:.4f}; expected one inside -1 to 1; is a number mistyped?")
+    n_effective = (1 - r * r) ** 2 / variance + 1
     plain = n_effective > n - 0.5  # at most n, by the dataset's rule
     return Converted(
         statistic="r",
         value=r,
-        text=f"{r:.4f}",
+        text=f"{r:z.4f}",
         n=n,
         n_effective=math.nan if plain else n_effective,
         formula=formula,
@@ -228,27 +253,16 @@ def _made(effect: EffectSize, n: int, formula: str, printed: str, assumptions: s
     )
 
 
-def _n(given: Given) -> int:
-    if not given.numbers.get("n") and given.numbers.get("n1"):
-        return round(sum(given.sizes()))
-    if not given.numbers.get("n") and given.numbers.get("df"):
-        return round(given.number("df")) + 2
-    n = given.number("n")
-    if n < 4 or n != round(n):
-        raise UserError(f"n is a whole number of 4 or more; found {given.numbers['n']}")
-    return int(n)
-
-
-KINDS: Mapping[str, Callable[[Given], Converted]] = {
-    "r": _r,
-    "partial-r": _partial,
-    "t": _t,
-    "F": _f,
-    "chi2": _chi2,
-    "p": _p,
-    "d": _d,
-    "means": _means,
-    "or": _odds,
-    "beta": _beta,
+KINDS: Mapping[str, Kind] = {
+    "r": Kind(_r, _TESTED | {"r"}),
+    "partial-r": Kind(_partial, frozenset(("r", "n"))),
+    "t": Kind(_t, _TESTED | {"t"}),
+    "F": Kind(_f, _TESTED | {"F", "df1"}, directed=True),
+    "chi2": Kind(_chi2, _SIZES | {"chi2"}, directed=True),
+    "p": Kind(_p, _TESTED | {"p"}, directed=True),
+    "d": Kind(_d, _SIZES | {"d"}),
+    "means": Kind(_means, _SIZES | {"mean1", "sd1", "mean2", "sd2"}),
+    "or": Kind(_odds, _SIZES | {"or", "ci_low", "ci_high"}),
+    "beta": Kind(_beta, frozenset(("beta", "n"))),
 }
 """What can be converted, by the word of `--from`."""

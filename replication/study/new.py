@@ -10,7 +10,8 @@ from pathlib import Path
 
 from replication import paths
 from replication.dataset import Dataset
-from replication.dataset.problems import nearest
+from replication.dataset.cells import VERSION
+from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
 from replication.provenance import exclusive, write_atomic
 from replication.study.bibtex import Entry, entry_text
@@ -64,9 +65,16 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
 def next_version(version: str) -> str:
     """The dataset version in which new rows enter: the next after the released one.
 
+    Raises
+    ------
+    UserError
+        when the dataset's VERSION is no version.
+
     >>> next_version("1.0.0")
     '1.1.0'
     """
+    if not VERSION.fullmatch(version):
+        raise UserError(f"the dataset's VERSION: found {shown(version)}; expected three numbers such as 1.0.0; mend it")
     major, minor, _ = version.split(".")
     return f"{major}.{int(minor) + 1}.0"
 

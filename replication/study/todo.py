@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from replication.analysis.reading_list import ToRead
 from replication.dataset import Dataset
+from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
 
 __all__ = ["coding_sheet", "todo_lines"]
@@ -45,8 +46,10 @@ def coding_sheet(entries: Sequence[ToRead], dataset: Dataset, work: str) -> str:
     Raises
     ------
     UserError
-        when nothing is left to read in that work.
+        when there is no such work, or nothing is left to read in it.
     """
+    if work not in dataset.works:
+        raise UserError(f"no work {shown(work)} in the dataset: {nearest(work, sorted(dataset.works))}")
     own = [entry for entry in entries if entry.work == work]
     if not own:
         raise UserError(f"nothing of {work} is waiting to be read")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.dataset import Dataset, check_dataset
+from replication.dataset.cells import check_cells, stack
 from replication.dataset.columns import TABLES
 from replication.dataset.problems import nearest
+from replication.dataset.reading import RawTable
 from replication.errors import DataError, UserError
 from replication.study.checking import work_folder
 from replication.study.converting import Converted
@@ -35,7 +37,7 @@ def write_effect(root: Path, place: EffectPlace, converted: Converted) -> str:
     Raises
     ------
     UserError
-        when the work or sample does not exist or a word is not known; nothing is written then.
+        when the work or sample does not exist, a word is not known or a cell cannot be; nothing is written then.
     """
     folder = work_folder(root, place.work)
     dataset = check_dataset(root, [place.work]).readable
@@ -59,8 +61,17 @@ def write_effect(root: Path, place: EffectPlace, converted: Converted) -> str:
         "reading": place.reading,
         "since": next_version(dataset.version),
     }
+    _check_cells(dataset, row)
     add_rows(path, TABLES["effects.csv"], [row])
     return name
+
+
+def _check_cells(dataset: Dataset, row: dict[str, str]) -> None:
+    """The row by the rules of the dataset's own check: what it would refuse is never written."""
+    raw = RawTable("effects.csv", tuple(row), (tuple(row.values()),), (1,))
+    for problem in check_cells(stack([raw], TABLES["effects.csv"]), dataset.vocabulary):
+        hint = f" → {problem.hint}" if problem.hint else ""
+        raise UserError(f"found {problem.found} for {problem.column}; expected {problem.expected}{hint}")
 
 
 def _check_words(dataset: Dataset, place: EffectPlace) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from replication.dataset import load_dataset
-from replication.study.converting import KINDS, Given, convert
+from replication.study.converting import KINDS, convert
+from replication.study.given import Given
 from tests.cli.conftest import Command
 from tests.data.small import Small
 
 ROW = ("--write", "--sample", "alpha2020_s1", "--a", "positive", "--b", "achievement", "--locator", "Table 4")
 
 
-def r_of(kind: str, sign: int = 1, **numbers: str) -> float:
+def r_of(kind: str, sign: int | None = None, **numbers: str) -> float:
     return convert(kind, Given(numbers=numbers, sign=sign)).value
 
 
@@ -52,15 +54,40 @@ def test_t_f_and_p_of_one_correlation_agree() -> None:
     assert r_of("p", p=f"{p:.12f}", n=str(n)) == pytest.approx(r, abs=1e-6)
 
 
-def test_means_and_their_d_agree() -> None:
-    """Equal groups, difference of half a standard deviation, corrected for small samples as g."""
-    from_means = convert(
-        "means",
-        Given(numbers={"mean1": "10.5", "sd1": "1", "n1": "40", "mean2": "10", "sd2": "1", "n2": "40"}),
-    )
-    j = 1 - 3 / (4 * 78 - 1)
-    assert from_means.value == pytest.approx(0.5 * j / math.sqrt((0.5 * j) ** 2 + 4), abs=1e-5)
-    assert r_of("d", d=str(0.5 * j), n1="40", n2="40") == pytest.approx(from_means.value, abs=1e-5)
+GROUPS = ((5.0, 4.0, 3.0, 6.0, 2.0), (3.0, 1.0, 4.0, 2.0, 5.0, 3.0, 2.5, 0.5))
+"""Two invented groups of unequal size."""
+
+
+def test_one_data_set_gives_one_r_however_it_is_printed() -> None:
+    """Means, d and t of two groups against numpy's r of the same persons with their group."""
+    one, two = (np.array(group) for group in GROUPS)
+    n1, n2 = len(one), len(two)
+    truth = float(np.corrcoef(np.r_[one, two], np.r_[np.ones(n1), np.zeros(n2)])[0, 1])
+    pooled = math.sqrt(((n1 - 1) * one.var(ddof=1) + (n2 - 1) * two.var(ddof=1)) / (n1 + n2 - 2))
+    sizes = {"n1": str(n1), "n2": str(n2)}
+    means = {"mean1": one.mean(), "sd1": one.std(ddof=1), "mean2": two.mean(), "sd2": two.std(ddof=1)}
+    t = stats.ttest_ind(one, two)
+    assert r_of("means", **sizes, **{name: f"{value:.15f}" for name, value in means.items()}) == pytest.approx(truth)
+    assert r_of("d", d=f"{(one.mean() - two.mean()) / pooled:.15f}", **sizes) == pytest.approx(truth)
+    assert r_of("t", t=f"{t.statistic:.15f}", **sizes) == pytest.approx(truth)
+    assert r_of("t", t=f"{t.statistic:.15f}", df=str(n1 + n2 - 2)) == pytest.approx(truth)
+    assert r_of("p", p=f"{t.pvalue:.15f}", **sizes) == pytest.approx(truth)
+
+
+def test_the_formula_shown_is_the_one_used(study: Command) -> None:
+    """Means 4 and 3, sd 1, five persons each: d = 1, and 1 / sqrt(1 + 10 * 8 / 25) by hand."""
+    r = 1 / math.sqrt(1 + 10 * 8 / 25)
+    for options in (
+        ("means", "--mean1", "4", "--sd1", "1", "--n1", "5", "--mean2", "3", "--sd2", "1", "--n2", "5"),
+        ("d", "--value", "1", "--n1", "5", "--n2", "5"),
+    ):
+        said = study("convert", "--from", *options)
+        assert f"result:      r = {r:.4f}, n 10\n" in said.out
+        assert "r = d / sqrt(d^2 + N(N - 2) / (n1 n2)), N = n1 + n2" in said.out
+    d = math.log(1.8) * math.sqrt(3) / math.pi
+    odds = study("convert", "--from", "or", "--value", "1.8", "--ci-low", "1.2", "--ci-high", "2.7", "--n", "300")
+    assert f"r = {d / math.sqrt(d * d + 4):.4f}" in odds.out and "(n1 + n2)^2 / (n1 n2)" in odds.out
+    assert "the textbook formula for large samples" in odds.out
 
 
 def test_an_odds_ratio_of_one_is_no_correlation() -> None:
@@ -130,3 +157,79 @@ def test_a_row_that_fits_nowhere_is_not_written(
     said = study(*arguments, option, value)
     assert said.code == 1 and reason in said.err
     assert (small.root / "alpha2020/effects.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("t", "--value", "2.31", "--df", "118", "--sign", "-1"), "found sign -1"),
+        (("d", "--value", ".5", "--n", "80", "--sign", "1"), "found sign +1"),
+        (("F", "--value", "4", "--n", "80", "--sign", "0"), "the sign is 1 where"),
+        (("t", "--value", "2.31", "--n", "120", "--df", "50"), "expected df 118, n - 2"),
+        (("t", "--value", "2.31", "--n", "120", "--df", "118.5"), "expected df 118, n - 2"),
+        (
+            ("t", "--value", "2.31", "--df", "117.4"),
+            "Welch's test, whose df does not tell n: give the persons with --n",
+        ),
+        (("d", "--value", ".5", "--n", "100", "--n1", "60", "--n2", "60"), "groups of 60 and 60, together 120"),
+        (("d", "--value", ".5", "--n1", "60"), "--n2 is needed"),
+        (("d", "--value", ".5", "--n1", "0", "--n2", "60"), "n1 is a whole number of 1 or more; found 0"),
+        (("d", "--value", ".5", "--n", "0"), "n is a whole number of 4 or more; found 0"),
+        (("d", "--value", ".5", "--df", "78"), "--df is not used by --from d"),
+        (("chi2", "--value", "4", "--n", "80", "--df", "1"), "--df is not used by --from chi2"),
+        (("r", "--value", ".3", "--n", "80", "--mean1", "2"), "--mean1 is not used by --from r"),
+        (("means", "--value", ".3", "--n1", "5", "--n2", "5"), "--value is not used by --from means"),
+        (("t", "--value", "2", "--n", "80", "--as-r"), "--as-r reads a beta"),
+        (("t", "--value", "1e400", "--n", "120"), 'found "1e400" for --value'),
+        (("r", "--value", "1e400", "--n", "120"), 'found "1e400" for --value'),
+        (("d", "--value", "1e300", "--n", "120"), 'found "1e300" for --value'),
+        (("t", "--value", "2", "--n", "1e400"), 'found "1e400" for --n'),
+        (("t", "--value", "2", "--df", "1e400"), 'found "1e400" for --df'),
+        (("t", "--value", "100000", "--n", "120"), "gives a correlation of 1.0000"),
+        (("p", "--value", "1e-300", "--df", "3"), "too large or too small"),
+        (("r", "--value", "15%", "--n", "120"), "expected a number without %"),
+        (("t", "--n", "120"), "--value is needed"),
+        (("chi2", "--value", "60", "--n", "50"), "error: chi-square above n"),
+    ],
+)
+def test_what_would_be_ignored_or_cannot_be_is_refused_in_a_line(
+    study: Command, small: Small, options: tuple[str, ...], reason: str
+) -> None:
+    before = (small.root / "alpha2020/effects.csv").read_bytes()
+    said = study("convert", "alpha2020", "--from", *options, *ROW, "--data", small.root)
+    assert said.code == 1 and reason in said.err and said.err.count("\n") == 1, said
+    assert (small.root / "alpha2020/effects.csv").read_bytes() == before
+
+
+def test_welchs_df_with_n_is_used_and_said() -> None:
+    made = convert("t", Given(numbers={"t": "2.31", "n": "120", "df": "117.4"}))
+    assert made.value == pytest.approx(2.31 / math.sqrt(2.31**2 + 118))
+    assert "Welch's df 117.4 is read as n - 2" in made.assumptions
+
+
+def test_a_direction_nobody_gave_is_said() -> None:
+    assert "taken as positive" in convert("F", Given(numbers={"F": "4", "n": "80"})).conversion
+    assert "the one given" in convert("F", Given(numbers={"F": "4", "n": "80"}, sign=-1)).conversion
+
+
+@pytest.mark.parametrize(("printed", "stored"), [("−.35", "-.35"), ("–.35", "-.35"), (" .35 ", ".35")])
+def test_a_typographic_minus_is_stored_as_a_plain_one(study: Command, small: Small, printed: str, stored: str) -> None:
+    options = ("--from", "r", "--value", printed, "--n", "120", *ROW, "--data", small.root)
+    assert study("convert", "alpha2020", *options).code == 0
+    assert load_dataset(small.root).effects.set_index("effect_id").loc["alpha2020-001", "value_text"] == stored
+
+
+def test_a_cell_the_check_would_refuse_is_not_written(study: Command, small: Small) -> None:
+    before = (small.root / "alpha2020/effects.csv").read_bytes()
+    options = ("--from", "t", "--value", "2.3", "--n", "120", *ROW, "--data", small.root)
+    said = study("convert", "alpha2020", *options, "--locator", "=Table 4")
+    assert said.code == 1 and 'found "=Table 4" for locator' in said.err
+    assert (small.root / "alpha2020/effects.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("version", ["1.0", "soon"])
+def test_a_version_that_is_none_is_said(study: Command, small: Small, version: str) -> None:
+    small.write("VERSION", version)
+    options = ("--from", "t", "--value", "2.3", "--n", "120", *ROW, "--data", small.root)
+    said = study("convert", "alpha2020", *options)
+    assert said.code == 1 and f'found "{version}"; expected three numbers such as 1.0.0' in said.err

@@ -84,6 +84,15 @@ def test_the_example_rows_become_a_sound_study_when_uncommented(study: Command, 
     assert "smith2024-001" in set(load_dataset(small.root).effects["effect_id"])
 
 
+def test_a_dataset_whose_version_is_none_gets_no_work(study: Command, small: Small) -> None:
+    small.write("VERSION", "1.0")
+    before = files(small.root)
+    said = study("new", "smith2024", "--data", small.root, *FIELDS)
+    assert said.code == 1 and said.err.count("\n") == 1
+    assert 'found "1.0"; expected three numbers such as 1.0.0' in said.err
+    assert files(small.root) == before
+
+
 def test_a_bibtex_entry_without_a_doi_fills_the_entry(study: Command, small: Small, tmp_path: Path) -> None:
     bib = tmp_path / "entry.bib"
     bib.write_text(

@@ -56,6 +56,12 @@ def test_the_list_and_a_sheet(study: Command, tmp_path: Path) -> None:
     assert "nothing of ayub is waiting" in study("todo", "ayub").err
 
 
+def test_a_work_that_is_not_there_gets_the_nearest(study: Command) -> None:
+    said = study("todo", "marengo2012")
+    assert said.code == 1 and 'no work "marengo2012" in the dataset: did you mean "marengo2021"?' in said.err
+    assert 'no work "nope"' in study("todo", "nope").err
+
+
 @pytest.fixture
 def real(tmp_path: Path) -> Small:
     """A copy of the real dataset with one invented study added."""

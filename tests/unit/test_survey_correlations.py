@@ -67,6 +67,29 @@ def test_the_effective_n_is_never_above_n() -> None:
     assert all(correlate(a, b, None, school).n_effective <= 300 for a, b in ((x, y), (x, x + 1e-3 * y)))
 
 
+def test_one_cluster_has_no_effective_n_and_says_why() -> None:
+    x, y, w, school = simulated(300)
+    found = correlate(x, y, w, np.zeros_like(school))
+    assert np.isfinite(found.r_weighted) and np.isnan(found.n_effective)
+    assert found.note == "everybody is in one cluster"
+
+
+@pytest.mark.parametrize("weight", [np.nan, -1.0, 0.0])
+def test_without_any_weight_there_is_neither_weighted_r_nor_effective_n(weight: float) -> None:
+    x, y, w, school = simulated(300)
+    found = correlate(x, y, np.full_like(w, weight), school)
+    assert np.isfinite(found.r) and np.isnan(found.r_weighted) and np.isnan(found.n_effective)
+    assert "weight above 0" in found.note and found.unweighted == 300
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_correlation_has_no_effective_n(sign: int) -> None:
+    x = np.array([[1.0], [2.0], [3.0], [4.0]])
+    found = correlate(x, sign * x)
+    assert found.r == pytest.approx(sign) and np.isnan(found.n_effective)
+    assert "no standard error" in found.note
+
+
 def test_equal_weights_are_no_weights() -> None:
     x, y, _, school = simulated()
     with_ones = correlate(x, y, np.full(len(x), 2.5), school)

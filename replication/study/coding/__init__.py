@@ -1,16 +1,19 @@
 """Double coding: two or more coders read the same work apart; how far they agree, and what was decided where not."""
 
-from replication.study.coding.comparing import Comparison, Disagreement, compare_coders
-from replication.study.coding.merging import merged_tables
+from replication.study.coding.comparing import Alone, Comparison, Disagreement, compare_coders
+from replication.study.coding.merging import Merged, merged_tables
 from replication.study.coding.reading import Coders, read_coders
-from replication.study.coding.settling import record_settled
+from replication.study.coding.settling import record_settled, settle_command
 
 __all__ = [
+    "Alone",
     "Coders",
     "Comparison",
     "Disagreement",
+    "Merged",
     "compare_coders",
     "merged_tables",
     "read_coders",
     "record_settled",
+    "settle_command",
 ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from replication.dataset.columns import TABLES, Column
 from replication.errors import UserError
 from replication.printed import parse_printed
-from replication.study.coding.reading import CODED_TABLES, Coders, Rows, Settled
+from replication.study.coding.reading import CODED_TABLES, DROP, KEEP, PRESENCE, Coders, Rows, Settled
 
-__all__ = ["Comparison", "Disagreement", "FieldPairs", "compare_coders", "same_value"]
+__all__ = ["Alone", "Comparison", "Disagreement", "FieldPairs", "compare_coders", "same_value"]
 
 _NOT_CODED = ("since", "until")
 
@@ -27,6 +27,26 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """A row that not every coder has: who has it, and whether it belongs (`settled` is None while undecided)."""
+
+    table: str
+    row: str
+    having: tuple[str, ...]
+    settled: Settled | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was decided that the row belongs."""
+        return self.settled is not None and self.settled.value == KEEP
+
+    @property
+    def dropped(self) -> bool:
+        """Whether it was decided that the row does not belong."""
+        return self.settled is not None and self.settled.value == DROP
+
+
+@dataclass(frozen=True, slots=True)
 class FieldPairs:
     """One column of one table, for the rows all coders have: each coder's cells, in the same order of rows."""
 
@@ -38,17 +58,22 @@ class FieldPairs:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The coders of a work side by side. `alone` are rows that not every coder has: table, row, who has it."""
+    """The coders of a work side by side; `alone` are rows that not every coder has."""
 
     work: str
     fields: tuple[FieldPairs, ...]
     disagreements: tuple[Disagreement, ...]
-    alone: tuple[tuple[str, str, tuple[str, ...]], ...]
+    alone: tuple[Alone, ...]
 
     @property
     def open(self) -> tuple[Disagreement, ...]:
         """The disagreements nobody has settled."""
         return tuple(d for d in self.disagreements if d.settled is None)
+
+    @property
+    def undecided(self) -> tuple[Alone, ...]:
+        """The rows not every coder has, of which nobody has said whether they belong."""
+        return tuple(entry for entry in self.alone if entry.settled is None)
 
 
 def compare_coders(coders: Coders) -> Comparison:
@@ -66,7 +91,8 @@ def compare_coders(coders: Coders) -> Comparison:
         )
     fields = [field for table in tables for field in _fields(coders, table)]
     alone = [entry for table in tables for entry in _alone(coders, table)]
-    differing = [entry for table in tables for entry in _disagreements(coders, table)]
+    kept = {(entry.table, entry.row): entry.having for entry in alone if entry.kept}
+    differing = [entry for table in tables for entry in _disagreements(coders, table, kept)]
     return Comparison(coders.work, tuple(fields), tuple(differing), tuple(alone))
 
 
@@ -111,10 +137,15 @@ def _fields(coders: Coders, table: str) -> Iterator[FieldPairs]:
             yield FieldPairs(table, column, names, cells)
 
 
-def _disagreements(coders: Coders, table: str) -> Iterator[Disagreement]:
-    names = coders.names(table)
+def _disagreements(
+    coders: Coders, table: str, kept: Mapping[tuple[str, str], tuple[str, ...]]
+) -> Iterator[Disagreement]:
+    """Cells that differ: in rows all coders have, and in rows to keep among those who have them."""
+    everybody = coders.names(table)
     columns = list(_columns(coders, table))
-    for row in _shared(coders, table):
+    rows = dict.fromkeys(_shared(coders, table), everybody)
+    rows |= {row: having for (name, row), having in kept.items() if name == table}
+    for row, names in rows.items():
         for column in columns:
             values = {name: _cell(coders.tables[table][name], row, column) for name in names}
             if not same_value(column, list(values.values())):
@@ -122,12 +153,12 @@ def _disagreements(coders: Coders, table: str) -> Iterator[Disagreement]:
                 yield Disagreement(table, row, column.name, values, settled)
 
 
-def _alone(coders: Coders, table: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _alone(coders: Coders, table: str) -> Iterator[Alone]:
     written = coders.tables[table]
     for row in dict.fromkeys(row for rows in written.values() for row in rows):
         having = tuple(name for name in coders.names(table) if row in written[name])
         if len(having) < len(written):
-            yield table, row, having
+            yield Alone(table, row, having, coders.settled.get((table, row, PRESENCE)))
 
 
 def _cell(rows: Rows, row: str, column: Column) -> str:

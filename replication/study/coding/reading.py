@@ -16,9 +16,11 @@ from replication.dataset.problems import nearest, shown
 from replication.dataset.reading import RawTable, read_table
 from replication.dataset.vocabulary import Vocabulary
 
-__all__ = ["CODED_TABLES", "Coders", "Rows", "Settled", "read_coders"]
+__all__ = ["CODED_TABLES", "DROP", "KEEP", "PRESENCE", "Coders", "Rows", "Settled", "read_coders"]
 
 CODED_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
+PRESENCE, KEEP, DROP = "row", "keep", "drop"
+"""How `settled.csv` says whether a row belongs that not every coder has: the column `row`, as `keep` or `drop`."""
 Rows = Mapping[str, Mapping[str, str]]
 """Rows of one table by id; cells as text by column."""
 
@@ -103,8 +105,14 @@ def _settled(
     path = root / SETTLED.name
     if not (path.exists() or path.is_symlink()):
         return {}
-    raw = _checked(path, f"{work}/coders/{SETTLED.name}", SETTLED, vocabulary, problems)
+    file = f"{work}/coders/{SETTLED.name}"
+    raw = _checked(path, file, SETTLED, vocabulary, problems)
     rows = _by_id(raw, SETTLED).values() if raw else ()
+    for line, row in zip(raw.lines if raw else (), rows, strict=False):
+        decided = row.get("settled", "")
+        if row["column"] == PRESENCE and decided not in (KEEP, DROP):
+            hint = nearest(decided, (KEEP, DROP))
+            problems.append(Problem(file, line, "settled", "word", shown(decided), f"{KEEP} or {DROP}", hint))
     return {
         (row["table"], row["row"], row["column"]): Settled(row.get("settled", ""), row["who"], row["why"])
         for row in rows

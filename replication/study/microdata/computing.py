@@ -17,13 +17,14 @@ from replication.models.fit import Array
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows
 from replication.study.microdata.correlations import Correlated, Groups, correlate, kish_size
 from replication.study.microdata.files import read_columns
+from replication.study.microdata.weights import survey_weights
 
 __all__ = ["ComputedRow", "compute_recipe", "find_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
 class ComputedRow:
-    """One correlation of one sample."""
+    """One correlation of one sample; `note` says what is not defined and who does not count."""
 
     sample: str
     var_a: str
@@ -36,6 +37,7 @@ class ComputedRow:
     n_effective: float
     informant_a: str = ""
     informant_b: str = ""
+    note: str = ""
 
 
 def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
@@ -60,24 +62,46 @@ def compute_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> t
     Raises
     ------
     UserError
-        when the files do not fit the recipe; the message says what is missing.
+        when the files do not fit the recipe or give no correlation at all; the message says what is missing.
     """
     if len(paths) != len(recipe.file):
         listed = "; ".join(recipe.file)
         raise UserError(f"the recipe of {recipe.sample} needs {len(recipe.file)} file(s), in this order: {listed}")
     frame = read_columns(paths, recipe.columns, recipe.join)
-    keep = keep_rows(frame, recipe.where)
+    keep = _kept(frame, recipe, _names(paths))
     measures = code_sample(frame, recipe, keep)
     frame = frame[keep].reset_index(drop=True)
+    weights = survey_weights(frame, recipe, _names(paths))
     rows = [
         row
         for name, keep in _samples(frame, recipe)
         if sample in ("", name, recipe.sample)
-        for row in _pairs(name, keep, measures, frame, recipe)
+        for row in _pairs(name, keep, measures, frame, weights, recipe)
     ]
     if not rows:
         raise UserError(f"the file has no rows for {sample or recipe.sample}; is it the right file?")
+    if not any(np.isfinite(row.r) for row in rows):
+        raise UserError(
+            f"{_names(paths)} gives no correlation of {sample or recipe.sample}: of {rows[0].measure_a} with "
+            f"{rows[0].measure_b}, {rows[0].note}; is it the whole file the recipe names ({'; '.join(recipe.file)})?"
+        )
     return tuple(rows)
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return " and ".join(path.name for path in paths)
+
+
+def _kept(frame: pd.DataFrame, recipe: Recipe, files: str) -> Mask:
+    """The rows the recipe's conditions keep; a UserError where there are none."""
+    asked = f"is it the whole file the recipe names ({'; '.join(recipe.file)})?"
+    if len(frame) == 0:
+        raise UserError(f"{files}: found a header and no rows; expected a row a person; {asked}")
+    keep = keep_rows(frame, recipe.where)
+    if not keep.any():
+        columns = ", ".join(condition.column for condition in recipe.where)
+        raise UserError(f"{files}: none of {len(frame)} rows fulfils the recipe's where (column {columns}); {asked}")
+    return keep
 
 
 def _samples(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]]:
@@ -100,9 +124,9 @@ def _value_of(recipe: Recipe, sample: str) -> str | None:
 
 
 def _pairs(
-    sample: str, keep: Mask, measures: Sequence[Coded], frame: pd.DataFrame, recipe: Recipe
+    sample: str, keep: Mask, measures: Sequence[Coded], frame: pd.DataFrame, survey: Array | None, recipe: Recipe
 ) -> Iterator[ComputedRow]:
-    weights = frame.loc[keep, recipe.weight].to_numpy(float) if recipe.weight else None
+    weights = None if survey is None else survey[keep]
     clusters = _clusters(frame.loc[keep], recipe.cluster) if recipe.cluster else None
     for a, b in itertools.combinations(measures, 2):
         if a.variable == b.variable or not _asked(a, b):
@@ -111,9 +135,22 @@ def _pairs(
         found = correlate(x, y, weights, clusters)
         effective = _effective(found, x, y, weights, recipe)
         sides = (sample, a.variable, a.measure, b.variable, b.measure)
-        yield ComputedRow(
-            *sides, found.r, found.r_weighted, found.n, effective, informant_a=a.informant, informant_b=b.informant
-        )
+        numbers = (found.r, found.r_weighted, found.n, effective)
+        yield ComputedRow(*sides, *numbers, a.informant, b.informant, _note(found, recipe))
+
+
+def _note(found: Correlated, recipe: Recipe) -> str:
+    """What a reader must know: why r, weighted r or n_effective is empty, and who has no weight."""
+    if not np.isfinite(found.r):
+        return found.note
+    parts = []
+    unweighable = bool(recipe.weight) and not np.isfinite(found.r_weighted)
+    if found.note and (unweighable or recipe.effective == "clusters"):
+        empty = "weighted r and n_effective" if unweighable else "n_effective"
+        parts.append(f"no {empty}: {found.note}")
+    if found.unweighted:
+        parts.append(f"{found.unweighted} persons without a weight count for r only")
+    return "; ".join(parts)
 
 
 def _asked(a: Coded, b: Coded) -> bool:

@@ -22,17 +22,23 @@ Groups = NDArray[np.intp]
 """Cluster numbers `(n,)`."""
 
 _SMALLEST_N = 4
+_PERFECT = 1e-12  # what is left of 1 - r^2 by rounding alone
 
 
 @dataclass(frozen=True, slots=True)
 class Correlated:
-    """r, weighted r (NaN without weights), its standard error, n and n_effective (NaN where not defined)."""
+    """r, weighted r (NaN without weights), its standard error, n and n_effective (NaN where not defined).
+
+    `note` says why r or n_effective is not defined; `unweighted` persons count for n and r, but have no weight above 0.
+    """
 
     r: float
     r_weighted: float
     se: float
     n: int
     n_effective: float
+    note: str = ""
+    unweighted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ def correlate(x: Array, y: Array, weights: Array | None = None, clusters: Groups
     weights : (n,) survey weights; None: none.
     clusters : (n,) cluster numbers, -1 is missing; None: every person for himself.
 
-    Returns NaN for r with fewer than four complete rows or where a measure does not vary.
+    Returns NaN for r with fewer than four complete rows or where a measure does not vary, and for n_effective where
+    the standard error is not defined: one cluster, r of 1 or -1, no weights above 0.
 
     Source: Wolter (2007), Introduction to Variance Estimation, ch. 6; Rubin (1987), ch. 3.
 
@@ -60,13 +67,19 @@ def correlate(x: Array, y: Array, weights: Array | None = None, clusters: Groups
     """
     complete = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     n = int(complete.sum())
-    if n < _SMALLEST_N or not (_varies(x[complete]) and _varies(y[complete])):
-        return Correlated(np.nan, np.nan, np.nan, n, np.nan)
+    if n < _SMALLEST_N:
+        return Correlated(
+            np.nan, np.nan, np.nan, n, np.nan, f"{n} persons have both answers, and {_SMALLEST_N} are needed"
+        )
+    if not (_varies(x[complete]) and _varies(y[complete])):
+        return Correlated(np.nan, np.nan, np.nan, n, np.nan, f"all {n} persons have the same answer to one of the two")
     plain = _design(x, y, complete.astype(float), clusters)
     designed = plain if weights is None else _design(x, y, np.where(complete, np.nan_to_num(weights), 0.0), clusters)
-    n_effective = min(float(n), (1.0 - designed.r**2) ** 2 / designed.variance + 1.0)
+    note = _undefined(designed, clusters)
+    n_effective = np.nan if note else min(float(n), (1.0 - designed.r**2) ** 2 / designed.variance + 1.0)
     r_weighted = np.nan if weights is None else designed.r
-    return Correlated(plain.r, r_weighted, float(np.sqrt(designed.variance)), n, n_effective)
+    unweighted = 0 if weights is None else n - int((weights[complete] > 0).sum())
+    return Correlated(plain.r, r_weighted, float(np.sqrt(designed.variance)), n, n_effective, note, unweighted)
 
 
 def kish_size(weights: Array) -> float:
@@ -76,6 +89,17 @@ def kish_size(weights: Array) -> float:
     2.6666666666666665
     """
     return float(weights.sum() ** 2 / (weights**2).sum()) if (weights > 0).any() else float("nan")
+
+
+def _undefined(designed: _Estimate, clusters: Groups | None) -> str:
+    """Why the standard error, and with it n_effective, is not defined; "" where it is."""
+    if not np.isfinite(designed.r):
+        return f"fewer than {_SMALLEST_N} different persons with a weight above 0"
+    if 1.0 - designed.r**2 < _PERFECT:
+        return "a correlation of 1 or -1 has no standard error"
+    if not designed.variance > 0:
+        return "everybody is in one cluster" if clusters is not None else "the standard error is not defined"
+    return ""
 
 
 def _design(x: Array, y: Array, weights: Array, clusters: Groups | None) -> _Estimate:

@@ -15,6 +15,7 @@ from replication.study.microdata.rdata import read_saved_tables
 __all__ = ["read_columns"]
 
 _CLOSEST = 6
+_SEPARATORS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}
 
 
 def read_columns(paths: Sequence[Path], columns: Sequence[str], join: Literal["rows", "columns"]) -> pd.DataFrame:
@@ -109,9 +110,9 @@ def _read_stata(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _present(names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """The file's own names of the wanted columns; all of them when none is there, so that the message can help."""
+    """The file's own names of the wanted columns; the first ones when none is there, so that the message can help."""
     wanted = {column.casefold() for column in columns}
-    return [name for name in names if name.casefold() in wanted] or list(names)[:1]
+    return [name for name in names if name.casefold() in wanted] or list(names)[:_CLOSEST]
 
 
 def _read_r(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -130,6 +131,18 @@ def _read_r(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _read_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    wanted = {column.casefold() for column in columns}
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    return pd.read_csv(path, sep=separator, usecols=lambda name: name.casefold() in wanted, low_memory=False)
+    names = [str(name) for name in pd.read_csv(path, sep=separator, nrows=0).columns]
+    if len(names) == 1:
+        _refuse_separator(path, names[0], separator)
+    return pd.read_csv(path, sep=separator, usecols=_present(names, columns), low_memory=False)
+
+
+def _refuse_separator(path: Path, first: str, separator: str) -> None:
+    """A first line that is one cell with another mark in it is separated by that mark."""
+    for mark, name in _SEPARATORS.items():
+        if mark != separator and mark in first:
+            raise UserError(
+                f"{path.name} looks {name}-separated: found {shown(first)} as its only column; expected "
+                f"{_SEPARATORS[separator]}-separated columns; save it so (in a spreadsheet: CSV UTF-8, comma delimited)"
+            )

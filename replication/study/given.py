@@ -1,0 +1,120 @@
+"""What a paper prints, as it was given: strings that become numbers once they are sound and do not contradict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from replication.errors import UserError
+from replication.printed import parse_printed
+
+__all__ = ["Given", "option"]
+
+_MINUS = str.maketrans("−–‐‑", "----")
+_SEPARATORS = re.compile(r"[,\s]")
+_LARGEST = 1e12
+_SMALLEST_N = 4
+_STATISTICS = ("r", "t", "F", "chi2", "p", "d", "or", "beta")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is printed: numbers as strings by name (empty: not given), and the direction where the statistic has none.
+
+    `sign` is None where nobody gave a direction; `as_r` reads a beta as r.
+    """
+
+    numbers: Mapping[str, str]
+    sign: int | None = None
+    as_r: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the numbers that were given."""
+        return frozenset(name for name, text in self.numbers.items() if text)
+
+    def text(self, name: str) -> str:
+        """The digits as printed, in letters every program reads: a plain minus, no separators of thousands."""
+        return _SEPARATORS.sub("", self.numbers.get(name, "").strip().translate(_MINUS))
+
+    def number(self, name: str) -> float:
+        """One number; UserError when it was not given, is only a bound, or is no number a study prints."""
+        text = self.numbers.get(name, "")
+        if not text:
+            raise UserError(f"{option(name)} is needed for this; it was not given")
+        printed = parse_printed(text)
+        if printed.bound:
+            raise UserError(f'{name} "{text}" is only a bound; a bound gives no correlation, so leave the row out')
+        if printed.percent:
+            raise UserError(f'found "{text}" for {option(name)}; expected a number without %; write it as a decimal')
+        if not abs(printed.value) <= _LARGEST:
+            found = f'found "{text[:60]}" for {option(name)}'
+            raise UserError(f"{found}; expected a number a study can print; is the exponent mistyped?")
+        return printed.value
+
+    def direction(self) -> int:
+        """1 or -1; 1 where none was given."""
+        return 1 if self.sign is None else self.sign
+
+    def persons(self) -> int:
+        """All persons: n, both groups together, or the degrees of freedom and 2; UserError where they contradict."""
+        groups = self._groups()
+        total = self._whole("n", _SMALLEST_N) if "n" in self.names else None
+        if groups is not None:
+            if total not in (None, sum(groups)):
+                raise UserError(
+                    f"found n {total}, but groups of {groups[0]} and {groups[1]}, together {sum(groups)}; "
+                    f"give either --n or --n1 and --n2, of the persons in this very test"
+                )
+            total = sum(groups)
+        if "df" in self.names:
+            total = self._by_df(total)
+        if total is None:
+            self.number("n")  # says that it is needed
+        if total is None or total < _SMALLEST_N:
+            raise UserError(f"n is a whole number of {_SMALLEST_N} or more; found {total}")
+        return total
+
+    def sizes(self) -> tuple[float, float]:
+        """The sizes of the two groups; equal halves of n where only n is given."""
+        total, groups = self.persons(), self._groups()
+        return (total / 2, total / 2) if groups is None else groups
+
+    def _groups(self) -> tuple[int, int] | None:
+        if not self.names & {"n1", "n2"}:
+            return None
+        return self._whole("n1", 1), self._whole("n2", 1)
+
+    def _by_df(self, total: int | None) -> int:
+        """The persons by the degrees of freedom of a test of two groups or of a correlation; agrees with `total`."""
+        df = self.number("df")
+        whole = df == round(df)
+        if total is None and not whole:
+            raise UserError(
+                f"found df {self.text('df')}; expected a whole number, n - 2; a fraction is Welch's test, whose df "
+                f"does not tell n: give the persons with --n"
+            )
+        if total is None:
+            return round(df) + 2
+        if (whole and df != total - 2) or not 0 < df <= total - 2:
+            raise UserError(
+                f"found n {total} and df {self.text('df')}; expected df {total - 2}, n - 2; give the n of this very "
+                f"test, and where the test has further predictors it gives no plain correlation"
+            )
+        return total
+
+    def _whole(self, name: str, low: int) -> int:
+        value = self.number(name)
+        if value < low or value != round(value):
+            raise UserError(f"{name} is a whole number of {low} or more; found {self.text(name)}")
+        return round(value)
+
+
+def option(name: str) -> str:
+    """The option of the command that gives a number.
+
+    >>> option("t"), option("ci_low")
+    ('--value', '--ci-low')
+    """
+    return "--value" if name in _STATISTICS else f"--{name.replace('_', '-')}"
