@@ -31,6 +31,7 @@ _SHOWING = (
     "study",
     "terminal.py",
     "run.py",
+    "command_line.py",
     "roles.py",
     "workflow.py",
     "workers.py",

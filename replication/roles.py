@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
+from replication.command_line import run_command
 from replication.errors import ModelError, UserError
 
 __all__ = ["main"]
@@ -72,10 +73,8 @@ def _print_posterior(data: Path, seed: int) -> None:
 
 
 def main() -> None:
-    """Run the command; a user's error is one plain message and exit code 1."""
-    from replication.run import run_command
-
-    run_command(_app)
+    """Run the command."""
+    run_command(_app, stopped="stopped; nothing was kept")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from replication import paths
-from replication.errors import UserError
+from replication.command_line import run_command
 
-__all__ = ["main", "run_command"]
+__all__ = ["main"]
 
 _app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -84,33 +82,8 @@ def _folder(as_of: str, *, partial: bool) -> str:
 
 
 def main() -> None:
-    """Run the command; a user's error is one plain message and exit code 1, never a traceback."""
-    run_command(_app)
-
-
-def run_command(app: typer.Typer) -> None:
-    """Run a command and exit: its code, or one plain message and 1."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except UserError as error:
-        sys.exit(_say(str(error)))
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_say("stopped; the previous report is whole"))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
-        sys.exit(1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sys.exit(_say(f"{place}{error.strerror or error}; check that it exists and may be written to"))
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        sys.exit(_say(f"{error.format_message()} (see --help)"))
-
-
-def _say(message: str) -> int:
-    sys.stderr.write(f"error: {message}\n")
-    return 1
+    """Run the command."""
+    run_command(_app, stopped="stopped; the previous report is whole")
 
 
 if __name__ == "__main__":

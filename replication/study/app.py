@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from replication.errors import UserError
+from replication.command_line import run_command
 from replication.study import commands_adding as adding
 from replication.study import commands_keeping as keeping
 
@@ -25,7 +23,6 @@ for _name, _command in (
     ("convert", adding.convert),
     ("preview", adding.preview),
     ("agree", keeping.agree),
-    ("settle", keeping.settle),
     ("compute", keeping.compute),
     ("todo", keeping.todo),
     ("versions", keeping.versions),
@@ -33,27 +30,10 @@ for _name, _command in (
     ("codebook", keeping.codebook),
 ):
     _app.command(_name)(_command)
+# A value to settle may be a negative number, which is no option.
+_app.command("settle", context_settings={"ignore_unknown_options": True})(keeping.settle)
 
 
 def main() -> None:
-    """Run a command; a user's error is one plain message and exit code 1, never a traceback."""
-    try:
-        code = _app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except UserError as error:
-        sys.exit(_say(str(error)))
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_say("stopped; nothing was written"))
-    except BrokenPipeError:
-        sys.exit(1)
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        sys.exit(_say(f"{error.format_message()} (see --help)"))
-
-
-def _say(message: str) -> int:
-    sys.stderr.write(f"error: {message}\n")
-    return 1
+    """Run a command."""
+    run_command(_app, stopped="stopped; nothing was written")

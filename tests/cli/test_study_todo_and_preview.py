@@ -69,9 +69,12 @@ def real(tmp_path: Path) -> Small:
     small = Small(tmp_path / "references")
     small.write("references.bib", (small.root / "references.bib").read_text(encoding="utf-8") + BIB.format("smith2024"))
     small.write("smith2024/work.toml", WORK.format("smith2024") + 'since = "1.1.0"\n')
-    small.write("smith2024/samples.csv", SAMPLES)
-    small.write("smith2024/effects.csv", EFFECTS)
-    small.write("smith2024/claims.csv", CLAIMS.replace("alpha2020", "smith2024"))
+    for name, rows in (
+        ("samples", SAMPLES),
+        ("effects", EFFECTS),
+        ("claims", CLAIMS.replace("alpha2020", "smith2024")),
+    ):
+        small.write(f"smith2024/{name}.csv", rows.replace("1.0.0", "1.1.0"))
     return small
 
 
