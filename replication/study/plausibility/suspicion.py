@@ -11,6 +11,8 @@ from replication.dataset.problems import Severity, shown
 
 __all__ = ["RULES", "Place", "Rule", "Suspicion"]
 
+_LONGEST = 2000  # letters of a question that an answer repeats
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -39,7 +41,7 @@ _RULES = (
     Rule("grim", "warning", "no n whole-number answers have this mean"),
     Rule("coders-differ", "warning", "two coders disagree and nobody has settled it"),
     Rule("not-as-coded", "warning", "the table holds another value than the coders agreed on or settled"),
-    Rule("answer-unneeded", "warning", "answers.toml answers a question that nobody asks any more"),
+    Rule("answer-unneeded", "warning", "answers.toml answers a question that nobody asks, or asks about other numbers"),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _RULES})
@@ -61,6 +63,11 @@ class Suspicion:
 
     problem: Problem
     rows: tuple[str, ...]
+
+    @property
+    def asked(self) -> str:
+        """What is asked, with the numbers it rests on: an answer holds for this question and for no other."""
+        return f"{self.problem.found}; expected {self.problem.expected}"[:_LONGEST].strip()
 
     @classmethod
     def about(
