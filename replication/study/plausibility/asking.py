@@ -13,8 +13,10 @@ from replication.dataset.records import RecordedAnswer
 from replication.study.plausibility.claims import claim_suspicions
 from replication.study.plausibility.descriptives import descriptive_suspicions
 from replication.study.plausibility.effects import effect_suspicions
+from replication.study.plausibility.people import people_suspicions
 from replication.study.plausibility.samples import sample_suspicions
 from replication.study.plausibility.suspicion import RULES, Suspicion
+from replication.study.plausibility.twins import twin_suspicions
 
 __all__ = ["Asked", "ask"]
 
@@ -46,6 +48,8 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Suspicion] = (
     asked = itertools.chain(
         effect_suspicions(dataset, keys),
         sample_suspicions(dataset, keys),
+        twin_suspicions(dataset, keys),
+        people_suspicions(dataset, keys),
         descriptive_suspicions(dataset, keys),
         claim_suspicions(dataset, keys),
         further,

@@ -1,10 +1,9 @@
-"""Plausibility across rows: sizes of one sample, twin samples, correlations that cannot stand together."""
+"""Plausibility across rows of one sample: its sizes, and correlations that cannot stand together."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -16,6 +15,7 @@ from replication.study.plausibility.suspicion import Place, Suspicion
 __all__ = ["sample_suspicions"]
 
 _SIZE_RATIO = 0.9
+_LISTED = 8  # sizes named in a message
 _MOST_VARIABLES = 40  # triples grow with the third power; no printed table is larger
 
 Variable = tuple[str, str, str]
@@ -27,8 +27,7 @@ def sample_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
     own = effects[effects["work"].isin(works)]
     printed = own[own["reading"] != "computed"]
     yield from _sizes(printed, dataset)
-    yield from _triples(printed[printed["statistic"] == "r"])
-    yield from _twins(effects, works, _related(dataset.samples))
+    yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
 
 
 def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
@@ -46,7 +45,8 @@ def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
         if numbers and min(numbers) < _SIZE_RATIO * max(numbers):
             first = rows.iloc[0]
             place = Place(f"{first['work']}/effects.csv", int(first["line"]), first["effect_id"])
-            found = "; ".join(name for name, n in given.items() if not math.isnan(n))
+            names = [name for name, n in given.items() if not math.isnan(n)]
+            found = "; ".join(names[:_LISTED]) + (f"; … ({len(names)} sizes)" if len(names) > _LISTED else "")
             expected = f"sizes of {sample} within a tenth of each other"
             hint = "missing answers explain small differences; is one a slip, or another group?"
             yield Suspicion.about(place, "n", "n-differs", found, expected, hint)
@@ -92,32 +92,3 @@ def _possible(a: Printed, b: Printed, c: Printed) -> bool:
 
 def _determinant(a: float, b: float, c: float) -> float:
     return 1 + 2 * a * b * c - a**2 - b**2 - c**2
-
-
-def _related(samples: pd.DataFrame) -> set[frozenset[str]]:
-    """Pairs of samples that are known to share persons or schools."""
-    pairs = [(row, other) for row, other in zip(samples["sample_id"], samples["subgroup_of"], strict=True) if other]
-    pairs += [(row, other) for row, other in zip(samples["sample_id"], samples["overlaps"], strict=True) if other]
-    return {frozenset(pair) for pair in pairs}
-
-
-def _twins(effects: pd.DataFrame, works: frozenset[str], related: set[frozenset[str]]) -> Iterator[Suspicion]:
-    """Another sample with the same n and the same correlation (not 0), once for each pair of samples."""
-    rows = effects[(effects["statistic"] == "r") & (effects["value"] != 0)]
-    columns = ("work", "line", "effect_id", "sample_id", "var_a", "var_b", "value", "n")
-    seen: defaultdict[tuple[object, ...], list[tuple[str, str, str]]] = defaultdict(list)
-    said: set[frozenset[str]] = set()
-    ordered = sorted(zip(*(rows[name].tolist() for name in columns), strict=True), key=lambda row: row[0] in works)
-    for work, line, row, sample, a, b, value, n in ordered:
-        key = (frozenset((a, b)), value, n)
-        for other_row, other_sample, other_work in seen[key][:1]:
-            pair = frozenset((sample, other_sample))
-            if work in works and len(pair) == 2 and pair not in related and pair not in said:
-                said.add(pair)
-                place = Place(f"{work}/effects.csv", line, row)
-                expected = f"a sample of its own, but {other_row} of {other_work} has the same n and value"
-                hint = "if it is the same study, enter it once; if it is part of it, fill subgroup_of"
-                yield Suspicion.about(
-                    place, "sample_id", "same-sample", f"r {value:g}, n {n:g}", expected, hint, other_row
-                )
-        seen[key].append((row, sample, work))
