@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
 from typing import Any
 
 import pandas as pd
 
 from replication.dataset import Dataset
-from replication.dataset.vocabulary import Construct
 from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
-from replication.study.plausibility.suspicion import NOWHERE, Place, Suspicion
+from replication.study.plausibility.suspicion import Place, Suspicion
 from replication.study.plausibility.tests_printed import Correlation, check_p, check_tests
 from replication.study.plausibility.wording import check_wording
 
@@ -21,7 +19,6 @@ __all__ = ["effect_suspicions"]
 _CORRELATIONS = ("r", "partial_r")
 _CLEAR_SIGN = 0.05
 _VERY_LARGE = 0.9
-_REMEMBERED = 4096  # rows of different cells: long tables say the same again and again
 _SE_TOO_LARGE, _SE_TOO_SMALL = 3.0, 0.5
 _COLUMNS = (
     "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective", "se",
@@ -33,14 +30,16 @@ def effect_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
     """Every question about a single effect row of these works."""
     effects = dataset.effects
     effects = effects[effects["work"].isin(works)]
-    questions = lru_cache(_REMEMBERED)(partial(_questions, dataset.vocabulary.constructs))
     places = zip(*(effects[name].tolist() for name in ("work", "line", "effect_id")), strict=True)
     rows = zip(*(_cells(effects[name]) for name in _COLUMNS), strict=True)
+    judged: dict[tuple[object, ...], tuple[Suspicion, ...]] = {}  # long tables say the same again and again
     for (work, line, row), cells in zip(places, rows, strict=True):
-        found = questions(cells)
-        if found:
-            place = Place(f"{work}/effects.csv", line, row)
-            yield from (question.at(place) for question in found)
+        place = Place(f"{work}/effects.csv", line, row)
+        if cells in judged:
+            yield from (question.at(place) for question in judged[cells])
+        else:
+            judged[cells] = tuple(_questions(place, dict(zip(_COLUMNS, cells, strict=True)), dataset))
+            yield from judged[cells]
 
 
 def _cells(column: pd.Series[Any]) -> list[object]:
@@ -49,30 +48,29 @@ def _cells(column: pd.Series[Any]) -> list[object]:
     return [math.nan if math.isnan(cell) else cell for cell in cells] if column.dtype.kind == "f" else cells
 
 
-def _questions(constructs: Mapping[str, Construct], cells: tuple[object, ...]) -> tuple[Suspicion, ...]:
-    """The questions about a row with these cells, wherever it stands.
+def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
+    """The questions about one row, which depend on its cells alone.
 
     A row without a value, or with an impossible one, is the dataset checker's: what follows from it says nothing.
     """
-    row: dict[str, Any] = dict(zip(_COLUMNS, cells, strict=True))
     correlation = row["statistic"] in _CORRELATIONS
     if math.isnan(row["value"]) or (correlation and abs(row["value"]) > 1):
-        return ()
-    found = [*_interval(NOWHERE, row)]
+        return
+    yield from _interval(place, row)
     if row["as_printed"] and not row["conversion"]:
-        found += check_wording(NOWHERE, row["statistic"], row["value_text"], row["as_printed"])
+        yield from check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
     if correlation:
-        found += _sign(NOWHERE, row, constructs)
-        found += _size(NOWHERE, row)
-        found += _tests(NOWHERE, row)
+        yield from _sign(place, row, dataset)
+        yield from _size(place, row)
+        yield from _tests(place, row)
     if row["statistic"] == "r":
-        found += _standard_error(NOWHERE, row)
-    return tuple(found)
+        yield from _standard_error(place, row)
 
 
-def _sign(place: Place, row: Mapping[str, Any], constructs: Mapping[str, Construct]) -> Iterator[Suspicion]:
+def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
     """A clear sign against the constructs: at least .05, and beyond twice its standard error."""
     value, n = row["value"], row["n_effective"] if row["n_effective"] > 3 else row["n"]
+    constructs = dataset.vocabulary.constructs
     a, b = constructs[row["var_a"]], constructs[row["var_b"]]
     expected = a.valence * b.valence
     if value * expected >= 0 or abs(value) < _CLEAR_SIGN:

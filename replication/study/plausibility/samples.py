@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -32,38 +33,47 @@ def sample_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
 
 def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
     """Sizes given for one sample in different tables."""
-    samples = dataset.samples
-    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
-    means = dataset.table("descriptives.csv").groupby("sample_id")
-    for sample, rows in effects.groupby("sample_id", sort=False):
-        given = {f"n {n:g} in effects.csv": n for n in rows["n"].unique()}
-        size = sizes.get(sample, math.nan)  # the sample itself may have an error
-        given[f"n {size:g} in samples.csv"] = size
-        if sample in means.groups:
-            given |= {f"n {n:g} in descriptives.csv": n for n in means.get_group(sample)["n"].unique()}
-        numbers = [n for n in given.values() if not math.isnan(n)]
-        if numbers and min(numbers) < _SIZE_RATIO * max(numbers):
-            first = rows.iloc[0]
-            place = Place(f"{first['work']}/effects.csv", int(first["line"]), first["effect_id"])
-            names = [name for name, n in given.items() if not math.isnan(n)]
-            found = "; ".join(names[:_LISTED]) + (f"; … ({len(names)} sizes)" if len(names) > _LISTED else "")
+    own = _sizes_by_sample(effects)
+    in_samples = _sizes_by_sample(dataset.samples)  # the sample itself may be missing there
+    in_means = _sizes_by_sample(dataset.table("descriptives.csv"))
+    columns = (effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id"))
+    first: dict[str, Place] = {}
+    for sample, work, line, row in zip(*columns, strict=True):
+        if sample not in first:
+            first[sample] = Place(f"{work}/effects.csv", line, row)
+    for sample, place in first.items():
+        tables = {"effects.csv": own, "samples.csv": in_samples, "descriptives.csv": in_means}
+        given = [(n, name) for name, sizes in tables.items() for n in sizes.get(sample, ())]
+        if given and min(given)[0] < _SIZE_RATIO * max(given)[0]:
+            more = f"; … ({len(given)} sizes)" if len(given) > _LISTED else ""
+            found = "; ".join(f"n {n:g} in {name}" for n, name in given[:_LISTED]) + more
             expected = f"sizes of {sample} within a tenth of each other"
             hint = "missing answers explain small differences; is one a slip, or another group?"
             yield Suspicion.about(place, "n", "n-differs", found, expected, hint)
 
 
+def _sizes_by_sample(rows: pd.DataFrame) -> Mapping[str, Mapping[float, None]]:
+    """The different sizes each sample is given in a table, in the order of its rows."""
+    sizes: defaultdict[str, dict[float, None]] = defaultdict(dict)
+    for sample, n in zip(rows["sample_id"].tolist(), rows["n"].tolist(), strict=True):
+        if not math.isnan(n):
+            sizes[sample][n] = None
+    return sizes
+
+
 def _triples(effects: pd.DataFrame) -> Iterator[Suspicion]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
-    names = ["var_a", "measure_a", "informant_a", "var_b", "measure_b", "informant_b"]
-    for _, rows in effects.groupby("sample_id", sort=False):
-        cells: dict[frozenset[Variable], tuple[Printed, Place]] = {}
-        columns = (rows[name].tolist() for name in ("work", "line", "effect_id", "value_text", *names))
-        for work, line, row, text, *sides in zip(*columns, strict=True):
-            pair = frozenset((tuple(sides[:3]), tuple(sides[3:])))
-            cells[pair] = (parse_printed(text), Place(f"{work}/effects.csv", line, row))
-        variables = sorted(set().union(*cells)) if cells else []
+    sides = [f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant")]
+    columns = [effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id", "value_text", *sides)]
+    samples: defaultdict[str, dict[frozenset[Variable], tuple[str, Place]]] = defaultdict(dict)
+    for sample, work, line, row, text, *names in zip(*columns, strict=True):
+        pair = frozenset((tuple(names[:3]), tuple(names[3:])))
+        samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
+    for cells in samples.values():
+        variables = sorted(set().union(*cells)) if len(cells) >= 3 else []
         if len(variables) <= _MOST_VARIABLES:
-            yield from _impossible(cells, variables)
+            printed = {pair: (parse_printed(text), place) for pair, (text, place) in cells.items()}
+            yield from _impossible(printed, variables)
 
 
 def _impossible(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from replication.dataset import Problem
 from replication.dataset.problems import Severity, shown
 
-__all__ = ["NOWHERE", "RULES", "Place", "Rule", "Suspicion"]
+__all__ = ["RULES", "Place", "Rule", "Suspicion"]
 
 _LONGEST = 2000  # letters of a question that an answer repeats
 
@@ -75,10 +75,6 @@ class Place:
     file: str
     line: int
     row: str
-
-
-NOWHERE = Place("", 0, "")
-"""The place of a question that is asked of some cells before it is known in which rows they stand."""
 
 
 @dataclass(frozen=True, slots=True)
