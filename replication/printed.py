@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from replication.errors import UserError
 
@@ -22,6 +23,7 @@ _NUMBER = re.compile(
     re.ASCII,
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d{1,2}(?!\d)|[+-]?0?,\d+")
+_LONGEST_KEPT = 40  # letters: longer texts are read anew each time, so that what is remembered stays small
 _MINUS = str.maketrans({"−": "-", "–": "-", "‐": "-", "‑": "-"})
 
 
@@ -68,6 +70,10 @@ def parse_printed(text: str) -> Printed:
     >>> parse_printed("29,438").value, parse_printed("15%").high
     (29438.0, 15.5)
     """
+    return _remembered(text) if len(text) <= _LONGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Printed:
     cleaned = text.strip().translate(_MINUS)
     match = _NUMBER.fullmatch(cleaned)
     if match is None:
@@ -81,6 +87,10 @@ def parse_printed(text: str) -> Printed:
     half = Decimal(5).scaleb(exponent - decimals - 1)
     low, high = _ends(match["bound"], value, half)
     return Printed(text, float(value), low, high, decimals - exponent, bool(match["percent"]), match["bound"] or "")
+
+
+_remembered = lru_cache(maxsize=16_384)(_read)
+"""The same numbers come again and again: a check reads each of them several times."""
 
 
 def _ends(bound: str | None, value: Decimal, half: Decimal) -> tuple[float, float]:

@@ -119,10 +119,15 @@ class ExplanationFile(_Record):
 
 
 class RecordedAnswer(_Record):
-    """Why something that looks wrong is right: the answer to a plausibility question of `study check`."""
+    """Why something that looks wrong is right: the answer to one plausibility question of `study check`.
+
+    `rows` are all rows the question is about, and `found` is what the check said when it was answered: once the numbers
+    change, the question is asked again.
+    """
 
     rule: Filled
     rows: list[Filled] = Field(min_length=1)
+    found: Filled
     reason: Filled
     who: Filled
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from replication.dataset.problems import nearest
+from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
 from replication.provenance import write_atomic
 from replication.study.checking import CheckReport
 from replication.study.keys import check_text
-from replication.study.plausibility import RULES
+from replication.study.plausibility import RULES, Suspicion
 from replication.study.tomltext import quoted
 
 __all__ = ["record_answer"]
@@ -18,27 +18,61 @@ _HEAD = (
     "#:schema ../../schemas/answers.schema.json\n"
     "# Why rows that raise a question of `study check` are right as they stand.\n"
 )
+_LISTED = 3  # questions named in a message
 
 
 def record_answer(folder: Path, report: CheckReport, rule: str, row: str, reason: str, who: str) -> None:
     """Add an answer; the question must be one the check asks.
 
+    Parameters
+    ----------
+    folder : the work's folder.
+    report : the check in which the question was asked.
+    rule : the question, as the check names it.
+    row : the id of the row it is about. Where several questions are about it and further rows, all ids of one of them,
+        with commas between.
+    reason, who : why the row is right, and who says so.
+
     Raises
     ------
     UserError
-        when nobody asks that question about that row, or reason or name is missing.
+        when nobody asks that question about that row, when it is not clear which question is meant, or reason or name
+        is missing.
     """
-    if rule not in RULES:
-        raise UserError(f'no rule "{rule[:60]}": {nearest(rule, RULES)}')
-    asked = {name for a in report.asked if a.problem.rule == rule and a.answer is None for name in a.suspicion.rows}
-    if row not in asked:
-        raise UserError(
-            f'nobody asks "{rule}" about "{row[:60]}": {nearest(row, asked) if asked else "no such question"}'
-        )
+    questions = _meant(report, rule, row)
     reason, who = check_text("the reason", reason), check_text("the name", who)
     if not reason or not who:
         raise UserError("say why it is right (--reason) and who says so (--who); a later reader needs both")
     path = folder / "answers.toml"
     before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
-    entry = f"rule = {quoted(rule)}\nrows = [{quoted(row)}]\nreason = {quoted(reason)}\nwho = {quoted(who)}\n"
-    write_atomic(path, f"{before.rstrip()}\n\n[[answer]]\n{entry}")
+    entries = "".join(f"\n{_entry(question, reason, who)}" for question in questions)
+    write_atomic(path, f"{before.rstrip()}\n{entries}")
+
+
+def _meant(report: CheckReport, rule: str, row: str) -> list[Suspicion]:
+    """The open questions meant: one, or several by the same rule about the same rows."""
+    if rule not in RULES:
+        raise UserError(f'no rule "{rule[:60]}": {nearest(rule, RULES)}')
+    asked = [a.suspicion for a in report.asked if a.problem.rule == rule and a.answer is None]
+    about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
+    if not about:
+        ids = {name for s in asked for name in s.rows}
+        raise UserError(f'nobody asks "{rule}" about "{row[:60]}": {nearest(row, ids) if ids else "no such question"}')
+    different = list(dict.fromkeys(",".join(s.rows) for s in about))
+    if len(different) > 1:
+        listed = " or ".join(f'"{rows}"' for rows in different[:_LISTED])
+        raise UserError(f'{len(different)} questions "{rule}" are about {shown(row)}; name all rows of one: {listed}')
+    return about
+
+
+def _same_rows(named: str, rows: tuple[str, ...]) -> bool:
+    return {name.strip() for name in named.split(",")} == set(rows)
+
+
+def _entry(question: Suspicion, reason: str, who: str) -> str:
+    """One question with its answer, as TOML."""
+    rows = ", ".join(quoted(name) for name in question.rows)
+    return (
+        f"[[answer]]\nrule = {quoted(question.problem.rule)}\nrows = [{rows}]\nfound = {quoted(question.asked)}\n"
+        f"reason = {quoted(reason)}\nwho = {quoted(who)}\n"
+    )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.dataset import Dataset, Problem, check_dataset
+from replication.dataset import Problem, check_dataset
 from replication.dataset.problems import in_order, nearest, shown
 from replication.errors import UserError
-from replication.study.coding.comparing import Comparison, compare_coders
-from replication.study.coding.reading import Coders, read_coders
+from replication.study.coding.reading import read_coders
 from replication.study.plausibility import Asked, Suspicion, ask
-from replication.study.plausibility.suspicion import Place
+from replication.study.plausibility.coded import coding_suspicions
 
 __all__ = ["CheckReport", "check_study", "work_folder"]
 
@@ -65,6 +66,11 @@ def check_study(root: Path, work: str = "") -> CheckReport:
     """
     if work:
         work_folder(root, work)
+    with _collector_resting():
+        return _checked(root, work)
+
+
+def _checked(root: Path, work: str) -> CheckReport:
     checked = check_dataset(root, [work] if work else None)
     problems = [p for p in checked.problems if not work or _concerns(p, work)]
     readable = checked.readable
@@ -72,12 +78,14 @@ def check_study(root: Path, work: str = "") -> CheckReport:
         return CheckReport(work or "the dataset", "", 0, tuple(problems), ())
     works = [work] if work else sorted(readable.works)
     further: list[Suspicion] = []
+    in_coding: list[Problem] = []
     for key in works:
         coders, found = read_coders(root / key, readable.vocabulary)
-        problems += found
-        further += _coded(coders, readable)
+        in_coding += found
+        further += coding_suspicions(root / key, coders)
+    ordered = in_order([*problems, *in_coding]) if in_coding else problems  # the dataset's are in order already
     asked = ask(readable, works, further)
-    return CheckReport(work or "the dataset", readable.version, len(works), tuple(in_order(problems)), asked)
+    return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked)
 
 
 def work_folder(root: Path, work: str) -> Path:
@@ -96,51 +104,24 @@ def work_folder(root: Path, work: str) -> Path:
     return path
 
 
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """A check makes many small objects without a cycle; Python's collector would walk them again and again."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def _concerns(problem: Problem, work: str) -> bool:
     return (
         problem.file.startswith(f"{work}/")
         or (problem.file == "references.bib" and problem.column in ("", work))
         or problem.file in ("vocabulary.toml", "VERSION")
     )
-
-
-def _coded(coders: Coders, dataset: Dataset) -> Iterator[Suspicion]:
-    """Questions from double coding: cells nobody has settled, and cells of the work's table that say otherwise."""
-    if not any(len(coders.names(table)) > 1 for table in coders.tables):
-        return
-    comparison = compare_coders(coders)
-    for entry in comparison.open:
-        first = coders.names(entry.table)[0]
-        line = coders.lines.get((entry.table, first, entry.row), 0)
-        place = Place(f"{coders.work}/coders/{first}/{entry.table}", line, entry.row)
-        found = "; ".join(f"{name} {shown(value)}" for name, value in entry.values.items())
-        command = f"python -m replication.study settle {coders.work} {entry.row} {entry.column} VALUE"
-        expected, hint = "one value, or a decision with its reason", f"look it up together, then: {command}"
-        yield Suspicion.about(place, entry.column, "coders-differ", found, expected, hint)
-    yield from _not_as_coded(coders, comparison, dataset)
-
-
-def _not_as_coded(coders: Coders, comparison: Comparison, dataset: Dataset) -> Iterator[Suspicion]:
-    settled = {
-        (d.row, d.column): d.settled.value
-        for d in comparison.disagreements
-        if d.settled is not None and d.table == "effects.csv"
-    }
-    rows = dataset.effects[dataset.effects["work"] == coders.work]
-    held = {str(row["effect_id"]): row for row in rows.to_dict("records")}
-    for (row, column), value in settled.items():
-        cell = str(held.get(row, {}).get(column, value))
-        if not _same(cell, value):
-            place = Place(f"{coders.work}/effects.csv", int(held[row]["line"]), row)
-            hint = f"python -m replication.study agree {coders.work} --write takes over what was settled"
-            yield Suspicion.about(place, column, "not-as-coded", shown(cell), f"{shown(value)}, as settled", hint)
-
-
-def _same(held: str, value: str) -> bool:
-    try:
-        return float(held) == float(value)
-    except ValueError:
-        return held == value
 
 
 def _count(number: int, noun: str) -> str:

@@ -179,7 +179,8 @@ def test_a_printed_result_off_the_middle_of_its_interval_is_asked_about(study: C
     header = CLAIMS.splitlines()[0].replace("locator", "ci_low,ci_high,locator")
     row = "alpha2020-001,pooled correlation,r,{},.28,.40,abstract,abstract,1.0.0\n"
     small.write("alpha2020/claims.csv", header + "\n" + row.format(".43"))
-    assert "expected an interval" not in study("check", "alpha2020", "--data", small.root).out
+    outside = study("check", "alpha2020", "--data", small.root)
+    assert outside.code == 1 and "expected an interval that holds .43 [interval-outside]" in outside.out
     small.write("alpha2020/claims.csv", header + "\n" + row.format(".39"))
     assert "[interval-centre]" in study("check", "alpha2020", "--data", small.root).out
     small.write("alpha2020/claims.csv", header + "\n" + row.format(".34"))

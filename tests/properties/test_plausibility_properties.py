@@ -14,7 +14,8 @@ from replication.study.plausibility.descriptives import _grim
 from replication.study.plausibility.intervals import IntervalCheck, check_interval
 from replication.study.plausibility.samples import _possible
 from replication.study.plausibility.suspicion import Place
-from replication.study.plausibility.tests_printed import check_p, check_tests
+from replication.study.plausibility.tests_printed import Correlation, check_p, check_tests
+from replication.study.plausibility.wording import check_wording
 
 HERE = Place("x/effects.csv", 2, "x-1")
 R = st.floats(-0.95, 0.95)
@@ -57,24 +58,64 @@ def test_a_value_off_the_middle_is_seen(value: float, short: float, factor: floa
     assert list(check_interval(HERE, "ci_low", IntervalCheck(texts, "d")))
 
 
-@given(R, N, DECIMALS)
-def test_the_t_f_and_p_of_a_correlation_are_never_doubted(r: float, n: int, decimals: int) -> None:
+@given(R, N, DECIMALS, st.booleans())
+def test_the_t_f_and_p_of_a_correlation_are_never_doubted(r: float, n: int, decimals: int, partial: bool) -> None:
     t = r * math.sqrt((n - 2) / (1 - r * r))
-    text = f"t({n - 2}) = {t:.2f}, F(1, {n - 2}) = {t * t:.2f}"
-    assert list(check_tests(HERE, printed(r, decimals), text)) == []
+    tests = f"t({n - 2}) = {t:.2f}, F(1, {n - 2}) = {t * t:.2f}, χ²(1, N = {n}) = {n * r * r:.2f}"
+    row = Correlation(printed(r, decimals), float(n), partial)
+    assert list(check_tests(HERE, row, tests, f"r({n - 2}) = {printed(r, decimals)}, {tests}")) == []
     p = 2 * stats.t.sf(abs(t), n - 2)
     p_text = f"{p:.3f}" if p >= 0.0005 else "<.001"
-    assert list(check_p(HERE, printed(r, decimals), n, p_text, "")) == []
-    assert (
-        list(check_p(HERE, printed(r, decimals), n, "", f"r = {r:.2f}, p < {math.ceil(p * 100 + 1e-9) / 100:.2f}"))
-        == []
-    )
+    assert list(check_p(HERE, row, p_text)) == []
+    assert list(check_p(HERE, row, "", f"r = {r:.2f}, p < {math.ceil(p * 100 + 1e-9) / 100:.2f}")) == []
 
 
-@given(st.floats(0.2, 0.9), st.integers(50, 2000))
-def test_a_t_of_another_correlation_is_seen(r: float, n: int) -> None:
+@given(R, st.integers(20, 5000), st.integers(1, 8), DECIMALS)
+def test_the_t_and_p_of_a_partial_correlation_are_never_doubted(r: float, n: int, held: int, decimals: int) -> None:
+    df = n - 2 - held
+    t = r * math.sqrt(df / (1 - r * r))
+    row = Correlation(printed(r, decimals), float(n), partial=True)
+    assert list(check_tests(HERE, row, f"t({df}) = {t:.2f}")) == []
+    p = 2 * stats.t.sf(abs(t), df)
+    assert list(check_p(HERE, row, f"{p:.3f}" if p >= 0.0005 else "<.001")) == []
+
+
+@given(st.floats(0.2, 0.9), st.integers(50, 2000), st.booleans())
+def test_a_t_of_another_correlation_is_seen(r: float, n: int, partial: bool) -> None:
     t = (r - 0.15) * math.sqrt((n - 2) / (1 - (r - 0.15) ** 2))
-    assert list(check_tests(HERE, printed(r, 2), f"t({n - 2}) = {t:.2f}"))
+    row = Correlation(printed(r, 2), float(n), partial)
+    assert [s.problem.rule for s in check_tests(HERE, row, f"t({n - 2}) = {t:.2f}")] == ["test"]
+
+
+@given(st.floats(0.1, 0.9), st.integers(20, 2000), st.floats(1.02, 5))
+def test_a_t_of_more_cases_than_the_row_is_seen(r: float, n: int, times: float) -> None:
+    other = math.ceil(n * times) + 1
+    t = r * math.sqrt((other - 2) / (1 - r * r))
+    asked = check_tests(HERE, Correlation(printed(r, 3), float(n)), f"t({other - 2}) = {t:.2f}")
+    assert [s.problem.rule for s in asked] == ["test-n"]
+
+
+@given(st.text(max_size=60) | st.from_regex(r"\A(t|F|chi2|χ2)\((1, )?-?[0-9]{1,30}\) [=<] -?[0-9.,]{1,30}\Z"), R, N)
+def test_no_cell_breaks_the_check_of_tests(cell: str, r: float, n: int) -> None:
+    """Whatever stands in the column is compared or asked about; nothing is passed over."""
+    row = Correlation(printed(r, 2), float(n))
+    asked = [s.problem.rule for s in check_tests(HERE, row, cell, cell)]
+    assert all(rule.startswith("test") for rule in asked)
+    assert list(check_wording(HERE, "r", printed(r, 2), cell)) is not None
+
+
+@given(R, DECIMALS, st.sampled_from(["r = {}", "r({n}) = {}, p < .05", "rxy = {} (r-table 0.254)", "r={}; R2 = 0,04"]))
+def test_a_wording_with_its_value_is_never_doubted(r: float, decimals: int, form: str) -> None:
+    text = printed(r, decimals)
+    for same in (text, text.replace("-", "−"), text.replace(".", ","), f"{float(text):.{decimals}f}"):
+        assert list(check_wording(HERE, "r", text, form.format(same, n=118))) == []
+
+
+@given(st.floats(0.1, 0.9), st.floats(0.02, 0.09))
+def test_a_wording_with_another_value_is_seen(r: float, off: float) -> None:
+    wording = f"r = {printed(r + off, 2)}, n = 120, p < .001"
+    assume(printed(r, 2) != printed(r + off, 2))
+    assert list(check_wording(HERE, "r", printed(r, 2), wording))
 
 
 @given(st.integers(5, 90), st.integers(1, 4), st.data())

@@ -1,24 +1,45 @@
-"""Plausibility of printed results: is the value in the middle of its interval?"""
+"""Plausibility of printed results: possible, inside their interval, and in the middle of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from replication.dataset import Dataset
-from replication.study.plausibility.intervals import IntervalCheck, check_interval
+from replication.printed import parse_printed
+from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end, outside
 from replication.study.plausibility.suspicion import Place, Suspicion
 
 __all__ = ["claim_suspicions"]
 
 _SYMMETRIC = ("r", "beta", "b", "d", "g", "z")
+_BOUNDED = ("r", "r_s")
+_COLUMNS = ("work", "line", "claim_id", "statistic", "printed", "ci_low", "ci_high")
 
 
 def claim_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
     """Every question about the printed results of these works."""
     claims = dataset.claims
-    claims = claims[claims["work"].isin(works) & claims["statistic"].isin(_SYMMETRIC)]
-    claims = claims[(claims["printed"] != "") & (claims["ci_low"] != "") & (claims["ci_high"] != "")]
-    columns = ("work", "line", "claim_id", "statistic", "printed", "ci_low", "ci_high")
-    for work, line, claim, statistic, *texts in zip(*(claims[name].tolist() for name in columns), strict=True):
+    claims = claims[claims["work"].isin(works)]
+    for work, line, claim, statistic, *texts in zip(*(claims[name].tolist() for name in _COLUMNS), strict=True):
         place = Place(f"{work}/claims.csv", line, claim)
-        yield from check_interval(place, "ci_low", IntervalCheck((texts[0], texts[1], texts[2]), statistic))
+        impossible = list(_range(place, statistic, texts[0])) if texts[0] else []
+        yield from impossible or _interval(place, statistic, texts)
+
+
+def _range(place: Place, statistic: str, text: str) -> Iterator[Suspicion]:
+    value = parse_printed(text)
+    if statistic in _BOUNDED and (value.low > 1 or value.high < -1):
+        expected, hint = "a correlation between -1 and 1", "is the decimal point missing?"
+        yield Suspicion.about(place, "printed", "claim-range", text, expected, hint)
+
+
+def _interval(place: Place, statistic: str, texts: list[str]) -> Iterator[Suspicion]:
+    value, low, high = texts
+    if bool(low) != bool(high):
+        yield one_end(place, low, high)
+    if not (value and low and high):
+        return
+    excluded = list(outside(place, value, low, high))
+    yield from excluded
+    if not excluded and statistic in _SYMMETRIC:
+        yield from check_interval(place, "ci_low", IntervalCheck((value, low, high), statistic))

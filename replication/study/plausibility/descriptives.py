@@ -6,10 +6,13 @@ Sources: Brown & Heathers (2017), the GRIM test; Bhatia & Davis (2000), the larg
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from replication.dataset import Dataset
+from replication.dataset.problems import nearest, shown
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.suspicion import Place, Suspicion
 
@@ -19,21 +22,71 @@ _COLUMNS = ("work", "line", "sample_id", "variable", "measure", "n", "mean", "sd
 _TINY = 0.04  # of the scale's range: smaller than any spread of answers seen in practice
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What else is known: the measures of the works (only where their table is whole), and the sizes of samples."""
+
+    measures: Mapping[str, frozenset[tuple[str, str]]]
+    sizes: Mapping[str, float]
+
+
 def descriptive_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
     """Every question about the means of these works."""
     rows = dataset.table("descriptives.csv")
     rows = rows[rows["work"].isin(works)]
+    known = _known(dataset)
     for cells in zip(*(rows[name].tolist() for name in _COLUMNS), strict=True):
         row = dict(zip(_COLUMNS, cells, strict=True))
         row_id = f"{row['sample_id']} {row['variable']} {row['measure']}"
         place = Place(f"{row['work']}/descriptives.csv", row["line"], row_id)
+        yield from _measure(place, row, known)
         mean = parse_printed(row["mean"]) if row["mean"] else None
         sd = parse_printed(row["sd"]) if row["sd"] else None
-        if mean is not None:
-            outside = list(_mean(place, row, mean))
-            yield from outside or _grim(place, row, mean)
-        if sd is not None:
-            yield from _spread(place, row, mean, sd)
+        unclear = list(_form(place, row, mean, sd))
+        yield from unclear or _numbers(place, row, mean, sd)
+
+
+def _known(dataset: Dataset) -> _Known:
+    measures = dataset.measures
+    damaged = {problem.file for problem in dataset.warnings if problem.severity == "error"}
+    codes: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for work, variable, measure in zip(measures["work"], measures["variable"], measures["measure"], strict=True):
+        if f"{work}/measures.csv" not in damaged:
+            codes[work].add((variable, measure))
+    samples = dataset.samples
+    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
+    return _Known({work: frozenset(found) for work, found in codes.items()}, sizes)
+
+
+def _measure(place: Place, row: Mapping[str, Any], known: _Known) -> Iterator[Suspicion]:
+    """A measure that measures.csv does not have, and an n that the sample does not have."""
+    codes, size = known.measures.get(row["work"]), known.sizes.get(row["sample_id"], math.nan)
+    if codes is not None and (row["variable"], row["measure"]) not in codes:
+        expected = f"a measure of {row['variable']} in measures.csv"
+        hint = nearest(row["measure"], [code for name, code in codes if name == row["variable"]] or ["add it there"])
+        yield Suspicion.about(place, "measure", "measure-unknown", shown(row["measure"]), expected, hint)
+    if row["n"] > size:
+        expected = f"at most the sample's n, {size:g}"
+        yield Suspicion.about(place, "n", "n-above-sample", f"{row['n']:g}", expected, "check both numbers")
+
+
+def _form(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Suspicion]:
+    """A bound is no mean; a value in per cent is one only on a scale of per cent."""
+    for column, number in (("mean", mean), ("sd", sd)):
+        if number is not None and (number.bound or (number.percent and row["scale_high"] != 100)):
+            expected = f"the {column} itself, on the scale of the answers"
+            hint = "a bound or a per cent value belongs in the note"
+            yield Suspicion.about(place, column, "mean-form", number.text, expected, hint)
+
+
+def _numbers(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Suspicion]:
+    if mean is not None:
+        yield from list(_mean(place, row, mean)) or _grim(place, row, mean)
+    if sd is not None and sd.value <= 0:
+        hint = "is it a dash or an empty cell, or a standard error rounded to 0?"
+        yield Suspicion.about(place, "sd", "sd-not-positive", sd.text, "a standard deviation above 0", hint)
+    elif sd is not None:
+        yield from _spread(place, row, mean, sd)
 
 
 def _mean(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspicion]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from replication.dataset import Dataset
-from replication.study.plausibility.intervals import IntervalCheck, check_interval
+from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.suspicion import Place, Suspicion
-from replication.study.plausibility.tests_printed import check_p, check_tests
+from replication.study.plausibility.tests_printed import Correlation, check_p, check_tests
+from replication.study.plausibility.wording import check_wording
 
 __all__ = ["effect_suspicions"]
 
@@ -20,8 +21,8 @@ _CLEAR_SIGN = 0.05
 _VERY_LARGE = 0.9
 _SE_TOO_LARGE, _SE_TOO_SMALL = 3.0, 0.5
 _COLUMNS = (
-    "effect_id", "work", "line", "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective", "se",
-    "ci_low", "ci_high", "test", "p", "as_printed", "reading",
+    "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective", "se",
+    "ci_low", "ci_high", "test", "p", "conversion", "as_printed", "reading",
 )  # fmt: skip
 
 
@@ -29,16 +30,41 @@ def effect_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
     """Every question about a single effect row of these works."""
     effects = dataset.effects
     effects = effects[effects["work"].isin(works)]
-    for cells in zip(*(effects[name].tolist() for name in _COLUMNS), strict=True):
-        row = dict(zip(_COLUMNS, cells, strict=True))
-        place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+    places = zip(*(effects[name].tolist() for name in ("work", "line", "effect_id")), strict=True)
+    rows = zip(*(_cells(effects[name]) for name in _COLUMNS), strict=True)
+    judged: dict[tuple[object, ...], tuple[Suspicion, ...]] = {}  # long tables say the same again and again
+    for (work, line, row), cells in zip(places, rows, strict=True):
+        place = Place(f"{work}/effects.csv", line, row)
+        if cells in judged:
+            yield from (question.at(place) for question in judged[cells])
+        else:
+            judged[cells] = tuple(_questions(place, dict(zip(_COLUMNS, cells, strict=True)), dataset))
+            yield from judged[cells]
+
+
+def _cells(column: pd.Series[Any]) -> list[object]:
+    """The cells of a column, with one NaN for all that are empty: rows that say the same are then equal."""
+    cells: list[Any] = column.tolist()
+    return [math.nan if math.isnan(cell) else cell for cell in cells] if column.dtype.kind == "f" else cells
+
+
+def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
+    """The questions about one row, which depend on its cells alone.
+
+    A row without a value, or with an impossible one, is the dataset checker's: what follows from it says nothing.
+    """
+    correlation = row["statistic"] in _CORRELATIONS
+    if math.isnan(row["value"]) or (correlation and abs(row["value"]) > 1):
+        return
+    yield from _interval(place, row)
+    if row["as_printed"] and not row["conversion"]:
+        yield from check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
+    if correlation:
         yield from _sign(place, row, dataset)
         yield from _size(place, row)
-        yield from _interval(place, row)
-        if row["statistic"] == "r":
-            yield from _standard_error(place, row)
-            yield from check_tests(place, row["value_text"], f"{row['test']} {row['as_printed']}")
-            yield from check_p(place, row["value_text"], row["n"], row["p"], row["as_printed"])
+        yield from _tests(place, row)
+    if row["statistic"] == "r":
+        yield from _standard_error(place, row)
 
 
 def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
@@ -47,9 +73,9 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Su
     constructs = dataset.vocabulary.constructs
     a, b = constructs[row["var_a"]], constructs[row["var_b"]]
     expected = a.valence * b.valence
-    if value * expected >= 0 or abs(value) < _CLEAR_SIGN or row["statistic"] not in _CORRELATIONS:
+    if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
         return
-    if abs(value) >= 0.1 or abs(np.arctanh(min(abs(value), 0.999999))) * math.sqrt(max(n - 3, 0)) > 2:
+    if abs(value) >= 0.1 or math.atanh(abs(value)) * math.sqrt(max(n - 3, 0)) > 2:
         direction = "above" if expected > 0 else "below"
         yield Suspicion.about(
             place,
@@ -63,8 +89,6 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Su
 
 def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
     value = row["value"]
-    if row["statistic"] not in _CORRELATIONS:
-        return
     if abs(value) > _VERY_LARGE:
         hint = "is it r squared, a reliability, or one measure twice?"
         yield Suspicion.about(place, "value", "very-large", row["value_text"], "a correlation within -.9 and .9", hint)
@@ -73,11 +97,20 @@ def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
         yield Suspicion.about(place, "value", "exact-zero", row["value_text"], "a correlation that was computed", hint)
 
 
+def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
+    """The tests and the p printed beside the value; a converted value follows from them."""
+    correlation = Correlation(row["value_text"], row["n"], row["statistic"] == "partial_r")
+    if row["test"] or row["as_printed"]:
+        yield from check_tests(place, correlation, row["test"], row["as_printed"])
+    if row["p"] or row["as_printed"]:
+        yield from check_p(place, correlation, row["p"], row["as_printed"])
+
+
 def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
     se, value = row["se"], row["value"]
     n = row["n_effective"] if row["n_effective"] > 1 else row["n"]
-    expected = (1 - value**2) / math.sqrt(n - 1)
-    if expected == 0 or math.isnan(se) or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
+    expected = (1 - value**2) / math.sqrt(n - 1) if n > 1 else math.nan
+    if not expected > 0 or math.isnan(se) or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
         return
     hint = "is it a standard deviation, or the error of something else?" if se > expected else "is n right?"
     yield Suspicion.about(place, "se", "se", f"{se:g}", f"about {expected:.3f} for this value and n {n:g}", hint)
@@ -85,7 +118,10 @@ def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]
 
 def _interval(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
     low, high = row["ci_low"], row["ci_high"]
+    if math.isnan(low) and math.isnan(high):
+        return
     if math.isnan(low) or math.isnan(high):
+        yield one_end(place, *("" if math.isnan(end) else f"{end:g}" for end in (low, high)))
         return
     n = (row["n_effective"] if row["n_effective"] > 3 else row["n"]) if row["statistic"] == "r" else math.nan
     texts = (row["value_text"], f"{low:g}", f"{high:g}")

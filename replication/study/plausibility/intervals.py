@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from replication.dataset.problems import shown
 from replication.errors import UserError
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.suspicion import Place, Suspicion
 
-__all__ = ["IntervalCheck", "centred", "check_interval"]
+__all__ = ["IntervalCheck", "centred", "check_interval", "one_end", "outside"]
 
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
 _NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
@@ -38,19 +39,38 @@ class IntervalCheck:
 
 
 def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[Suspicion]:
-    """The questions a printed interval raises."""
+    """The questions a printed interval around its value raises; one that excludes it is said elsewhere."""
     try:
         value, low, high = _alike(check) if check.zeros_lost else map(parse_printed, check.texts)
     except UserError:
         return
     if not low.value < high.value or not low.low <= value.high or not value.low <= high.high:
-        return  # said by the checker itself
+        return  # said by the dataset checker of effects, by `outside` of claims
     found = f"{check.texts[1]} to {check.texts[2]} around {check.texts[0]}"
     if not any(_centred(value, low, high, scale) for scale in _scales(check, low)):
         expected = "a value in the middle of its interval, as printed or on the scale of Fisher's z or logarithms"
         yield Suspicion.about(place, column, "interval-centre", found, expected, "is one of the three mistyped?")
     elif check.statistic == "r" and check.n > 3 and max(abs(low.value), abs(high.value)) < 1:
         yield from _width(place, column, check, low, high, found)
+
+
+def one_end(place: Place, low: str, high: str) -> Suspicion:
+    """The question about an interval of which one end is empty."""
+    column, given = ("ci_high", low) if low else ("ci_low", high)
+    hint = "look the other end up; if the source has none, or it cannot be read, answer it"
+    return Suspicion.about(place, column, "interval-end", shown(given), "both ends of the interval", hint)
+
+
+def outside(place: Place, value: str, low: str, high: str) -> Iterator[Suspicion]:
+    """The question about a printed interval that does not hold its value, whatever the rounding."""
+    printed, bottom, top = parse_printed(value), parse_printed(low), parse_printed(high)
+    found = f"{low} to {high} around {value}"
+    if bottom.value > top.value:
+        expected = "the lower end below the upper"
+        yield Suspicion.about(place, "ci_low", "interval-outside", found, expected, "are the ends swapped?")
+    elif printed.high < bottom.low or printed.low > top.high:
+        expected, hint = f"an interval that holds {value}", "is one of the three mistyped?"
+        yield Suspicion.about(place, "ci_low", "interval-outside", found, expected, hint)
 
 
 def centred(texts: tuple[str, str, str], scale: Scale) -> bool:

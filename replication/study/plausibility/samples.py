@@ -1,4 +1,4 @@
-"""Plausibility across rows: sizes of one sample, twin samples, correlations that cannot stand together."""
+"""Plausibility across rows of one sample: its sizes, and correlations that cannot stand together."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from replication.study.plausibility.suspicion import Place, Suspicion
 __all__ = ["sample_suspicions"]
 
 _SIZE_RATIO = 0.9
+_LISTED = 8  # sizes named in a message
 _MOST_VARIABLES = 40  # triples grow with the third power; no printed table is larger
 
 Variable = tuple[str, str, str]
@@ -27,43 +28,52 @@ def sample_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
     own = effects[effects["work"].isin(works)]
     printed = own[own["reading"] != "computed"]
     yield from _sizes(printed, dataset)
-    yield from _triples(printed[printed["statistic"] == "r"])
-    yield from _twins(effects, works, _related(dataset.samples))
+    yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
 
 
 def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
     """Sizes given for one sample in different tables."""
-    samples = dataset.samples
-    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
-    means = dataset.table("descriptives.csv").groupby("sample_id")
-    for sample, rows in effects.groupby("sample_id", sort=False):
-        given = {f"n {n:g} in effects.csv": n for n in rows["n"].unique()}
-        size = sizes.get(sample, math.nan)  # the sample itself may have an error
-        given[f"n {size:g} in samples.csv"] = size
-        if sample in means.groups:
-            given |= {f"n {n:g} in descriptives.csv": n for n in means.get_group(sample)["n"].unique()}
-        numbers = [n for n in given.values() if not math.isnan(n)]
-        if numbers and min(numbers) < _SIZE_RATIO * max(numbers):
-            first = rows.iloc[0]
-            place = Place(f"{first['work']}/effects.csv", int(first["line"]), first["effect_id"])
-            found = "; ".join(name for name, n in given.items() if not math.isnan(n))
+    own = _sizes_by_sample(effects)
+    in_samples = _sizes_by_sample(dataset.samples)  # the sample itself may be missing there
+    in_means = _sizes_by_sample(dataset.table("descriptives.csv"))
+    columns = (effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id"))
+    first: dict[str, Place] = {}
+    for sample, work, line, row in zip(*columns, strict=True):
+        if sample not in first:
+            first[sample] = Place(f"{work}/effects.csv", line, row)
+    for sample, place in first.items():
+        tables = {"effects.csv": own, "samples.csv": in_samples, "descriptives.csv": in_means}
+        given = [(n, name) for name, sizes in tables.items() for n in sizes.get(sample, ())]
+        if given and min(given)[0] < _SIZE_RATIO * max(given)[0]:
+            more = f"; … ({len(given)} sizes)" if len(given) > _LISTED else ""
+            found = "; ".join(f"n {n:g} in {name}" for n, name in given[:_LISTED]) + more
             expected = f"sizes of {sample} within a tenth of each other"
             hint = "missing answers explain small differences; is one a slip, or another group?"
             yield Suspicion.about(place, "n", "n-differs", found, expected, hint)
 
 
+def _sizes_by_sample(rows: pd.DataFrame) -> Mapping[str, Mapping[float, None]]:
+    """The different sizes each sample is given in a table, in the order of its rows."""
+    sizes: defaultdict[str, dict[float, None]] = defaultdict(dict)
+    for sample, n in zip(rows["sample_id"].tolist(), rows["n"].tolist(), strict=True):
+        if not math.isnan(n):
+            sizes[sample][n] = None
+    return sizes
+
+
 def _triples(effects: pd.DataFrame) -> Iterator[Suspicion]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
-    names = ["var_a", "measure_a", "informant_a", "var_b", "measure_b", "informant_b"]
-    for _, rows in effects.groupby("sample_id", sort=False):
-        cells: dict[frozenset[Variable], tuple[Printed, Place]] = {}
-        columns = (rows[name].tolist() for name in ("work", "line", "effect_id", "value_text", *names))
-        for work, line, row, text, *sides in zip(*columns, strict=True):
-            pair = frozenset((tuple(sides[:3]), tuple(sides[3:])))
-            cells[pair] = (parse_printed(text), Place(f"{work}/effects.csv", line, row))
-        variables = sorted(set().union(*cells)) if cells else []
+    sides = [f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant")]
+    columns = [effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id", "value_text", *sides)]
+    samples: defaultdict[str, dict[frozenset[Variable], tuple[str, Place]]] = defaultdict(dict)
+    for sample, work, line, row, text, *names in zip(*columns, strict=True):
+        pair = frozenset((tuple(names[:3]), tuple(names[3:])))
+        samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
+    for cells in samples.values():
+        variables = sorted(set().union(*cells)) if len(cells) >= 3 else []
         if len(variables) <= _MOST_VARIABLES:
-            yield from _impossible(cells, variables)
+            printed = {pair: (parse_printed(text), place) for pair, (text, place) in cells.items()}
+            yield from _impossible(printed, variables)
 
 
 def _impossible(
@@ -92,32 +102,3 @@ def _possible(a: Printed, b: Printed, c: Printed) -> bool:
 
 def _determinant(a: float, b: float, c: float) -> float:
     return 1 + 2 * a * b * c - a**2 - b**2 - c**2
-
-
-def _related(samples: pd.DataFrame) -> set[frozenset[str]]:
-    """Pairs of samples that are known to share persons or schools."""
-    pairs = [(row, other) for row, other in zip(samples["sample_id"], samples["subgroup_of"], strict=True) if other]
-    pairs += [(row, other) for row, other in zip(samples["sample_id"], samples["overlaps"], strict=True) if other]
-    return {frozenset(pair) for pair in pairs}
-
-
-def _twins(effects: pd.DataFrame, works: frozenset[str], related: set[frozenset[str]]) -> Iterator[Suspicion]:
-    """Another sample with the same n and the same correlation (not 0), once for each pair of samples."""
-    rows = effects[(effects["statistic"] == "r") & (effects["value"] != 0)]
-    columns = ("work", "line", "effect_id", "sample_id", "var_a", "var_b", "value", "n")
-    seen: defaultdict[tuple[object, ...], list[tuple[str, str, str]]] = defaultdict(list)
-    said: set[frozenset[str]] = set()
-    ordered = sorted(zip(*(rows[name].tolist() for name in columns), strict=True), key=lambda row: row[0] in works)
-    for work, line, row, sample, a, b, value, n in ordered:
-        key = (frozenset((a, b)), value, n)
-        for other_row, other_sample, other_work in seen[key][:1]:
-            pair = frozenset((sample, other_sample))
-            if work in works and len(pair) == 2 and pair not in related and pair not in said:
-                said.add(pair)
-                place = Place(f"{work}/effects.csv", line, row)
-                expected = f"a sample of its own, but {other_row} of {other_work} has the same n and value"
-                hint = "if it is the same study, enter it once; if it is part of it, fill subgroup_of"
-                yield Suspicion.about(
-                    place, "sample_id", "same-sample", f"r {value:g}, n {n:g}", expected, hint, other_row
-                )
-        seen[key].append((row, sample, work))

@@ -6,84 +6,127 @@ The tests are found in text such as "r = .35, t(118) = 4.06, p < .001".
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from scipy import special
 
+from replication.dataset.problems import shown
 from replication.errors import UserError
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.suspicion import Place, Suspicion
+from replication.study.plausibility.tests_read import PrintedTest, p_in, read_tests
 
-__all__ = ["check_p", "check_tests"]
+__all__ = ["Correlation", "check_p", "check_tests"]
 
-_NUMBER = r"([<>]?\s*[+-−]?\d*\.?\d+)"
-_T = re.compile(r"\bt\s*\(\s*(\d+)\s*\)\s*=\s*" + _NUMBER)
-_F = re.compile(r"\bF\s*\(\s*1\s*,\s*(\d+)\s*\)\s*=\s*" + _NUMBER)
-_CHI2 = re.compile(r"(?:\bchi2|\bchi-squared?|χ2|χ²)\s*\(\s*1\s*,\s*[nN]\s*=\s*(\d+)\s*\)\s*=\s*" + _NUMBER)
-_P = re.compile(r"\bp\s*([<>=≤])\s*(\d*\.\d+)", re.IGNORECASE)
-_TESTS = ((_T, "t"), (_F, "F"), (_CHI2, "chi-square"))
+_LEAST_OF_N = 0.9  # missing answers explain small differences
+_MOST_CONTROLS = 10  # variables held constant in a partial correlation, each a degree of freedom
 
 
-def check_tests(place: Place, value: str, text: str) -> Iterator[Suspicion]:
-    """Every t, F(1, df) or chi-square(1) in the text against the correlation, by absolute size."""
-    r = parse_printed(value)
-    low, high = _sizes(r)
-    for pattern, name in _TESTS:
-        for match in pattern.finditer(text):
-            statistic, df = parse_printed(match[2].replace(" ", "")), int(match[1])
-            ends = [_as_r(name, end, df) for end in _sizes(statistic)]
-            if ends[0] > high or ends[1] < low:
-                size = _as_r(name, abs(statistic.value), df)
-                expected = f"{value}, but {match[0].strip()} gives {size:.3f}"
-                hint = "which of the two is mistyped, or do they belong to different groups?"
-                yield Suspicion.about(place, "value", "test", match[0].strip(), f"a test that gives {expected}", hint)
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A correlation as printed, the n behind it (NaN: unknown), and whether other variables are held constant."""
+
+    value: str
+    n: float
+    partial: bool = False
+
+    @property
+    def printed(self) -> Printed:
+        """The value with the true values it can stand for."""
+        return parse_printed(self.value)
 
 
-def check_p(place: Place, value: str, n: float, p: str, text: str) -> Iterator[Suspicion]:
-    """The printed p, from its own column or the text, against the p of the correlation and n, one- or two-sided."""
-    printed = _p_printed(p, text)
-    if printed is None or n < 4:
+def check_tests(place: Place, correlation: Correlation, test: str, text: str = "") -> Iterator[Suspicion]:
+    """Every t, F(1, df) or chi-square(1) of the column `test` or of a wording, against the correlation and n."""
+    found = read_tests(test)
+    if test and not found:
+        expected = "a t(118) = 4.06, F(1, 118) = 16.5 or chi2(1, N = 120) = 14.7"
+        hint = "write it in one of these forms; a test of another kind belongs in the note"
+        yield Suspicion.about(place, "test", "test-unreadable", shown(test), expected, hint)
+    for one in dict.fromkeys((*found, *read_tests(text))) if text else found:
+        yield from _check(place, correlation, one)
+
+
+def _check(place: Place, correlation: Correlation, test: PrintedTest) -> Iterator[Suspicion]:
+    if test.df < 1 or (test.name != "t" and test.size.high < 0):
+        expected = "at least 1 degree of freedom, and no F or chi-square below 0"
+        yield Suspicion.about(place, "test", "test-impossible", test.text, expected, "is a digit mistyped?")
         return
-    smallest, largest = (_p_of(size, n) for size in reversed(_sizes(parse_printed(value))))
+    yield from _cases(place, correlation, test)
+    df = correlation.n - (0 if test.name == "chi-square" else 2) if math.isnan(test.df) else test.df
+    if df >= 1:
+        yield from _size(place, correlation, test, df)
+
+
+def _cases(place: Place, correlation: Correlation, test: PrintedTest) -> Iterator[Suspicion]:
+    """df and n: a test has never more cases than the row, and not much fewer unless variables are held constant."""
+    n, cases = correlation.n, test.cases
+    too_few = cases < _LEAST_OF_N * n and not correlation.partial
+    if cases > n or too_few:
+        expected = f"a test of {n:g} cases as the row's n says, but this one is of {cases:g}"
+        yield Suspicion.about(place, "n", "test-n", test.text, expected, "is n or the df that of another group?")
+
+
+def _size(place: Place, correlation: Correlation, test: PrintedTest, df: float) -> Iterator[Suspicion]:
+    r = correlation.printed
+    low, high = _sizes(r)
+    ends = [_as_r(test.name, end, df) for end in _sizes(test.size)]
+    if ends[0] > high or ends[1] < low:
+        gives = f"{_as_r(test.name, abs(test.size.value), df):.3f}"
+        expected = f"a test that gives {r.text}, but {test.text} gives {gives}"
+        hint = "which of the two is mistyped, or do they belong to different groups?"
+        yield Suspicion.about(place, "value", "test", test.text, expected, hint)
+    elif test.name == "t" and (test.size.high < 0 < r.low or r.high < 0 < test.size.low):
+        expected = f"a t with the sign of {r.text}"
+        yield Suspicion.about(place, "value", "test-sign", test.text, expected, "was a minus lost, or a group swapped?")
+
+
+def check_p(place: Place, correlation: Correlation, p: str, text: str = "") -> Iterator[Suspicion]:
+    """The printed p, from its own column or the text, against the p of the correlation and n, one- or two-sided."""
+    n = correlation.n
+    printed = _p_printed(p or p_in(text)) if n >= 4 else None
+    if printed is None:
+        return
+    r = correlation.printed
+    controls = _MOST_CONTROLS if correlation.partial else 0
+    low, high = _sizes(r)
+    smallest, largest = _p_of(high, n - 2), _p_of(low, max(n - 2 - controls, 1))
     if printed.low <= largest and printed.high >= smallest / 2:
         return
-    middle = _p_of(abs(parse_printed(value).value), n)
+    middle = _p_of(abs(r.value), n - 2)
     shown_p = f"near {middle:.3f}" if middle >= 0.0005 else "below .001"
-    expected = f"a p {shown_p} for a correlation of {value} and n {n:g}"
+    expected = f"a p {shown_p} for a correlation of {r.text} and n {n:g}"
     yield Suspicion.about(place, "p", "p", f"p {printed.text}", expected, "is n, the value or p that of another row?")
 
 
 def _sizes(printed: Printed) -> tuple[float, float]:
-    """Smallest and largest absolute value the print can stand for."""
+    """Smallest and largest absolute value the print can stand for; "< 1" is a bound of the size."""
+    if printed.bound in ("<", "≤") and printed.value >= 0:
+        return 0.0, printed.value
     crosses = printed.low < 0 < printed.high
     ends = sorted((abs(printed.low), abs(printed.high)))
     return (0.0 if crosses else ends[0]), ends[1]
 
 
-def _as_r(name: str, size: float, df: int) -> float:
-    formulas: dict[str, Callable[[], float]] = {
-        "t": lambda: size / math.sqrt(size**2 + df),
-        "F": lambda: math.sqrt(size / (size + df)),
-        "chi-square": lambda: math.sqrt(size / df),
-    }
-    return 1.0 if math.isinf(size) else formulas[name]()
+def _as_r(name: str, size: float, df: float) -> float:
+    """The absolute correlation that a test of this size has."""
+    if math.isinf(size):
+        return 1.0
+    if name == "t":
+        return size / math.sqrt(size**2 + df)
+    return math.sqrt(size / (size + df) if name == "F" else size / df)
 
 
-def _p_of(size: float, n: float) -> float:
+def _p_of(size: float, df: float) -> float:
     """The two-sided p of a correlation of this size."""
     if size >= 1:
         return 0.0
-    return float(2 * special.stdtr(n - 2, -size * math.sqrt((n - 2) / (1 - size**2))))
+    return float(2 * special.stdtr(df, -size * math.sqrt(df / (1 - size**2))))
 
 
-def _p_printed(p: str, text: str) -> Printed | None:
-    match = _P.search(text)
-    if not p and match:
-        p = ("" if match[1] == "=" else match[1]) + match[2]
-    if not p:
-        return None
+def _p_printed(p: str) -> Printed | None:
     try:
-        return parse_printed(p)
+        return parse_printed(p) if p else None
     except UserError:
         return None
