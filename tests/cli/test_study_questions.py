@@ -121,11 +121,11 @@ def test_an_impossible_value_is_said_once(study: Command, small: Small, value: s
     ("cells", "rule"),
     [
         (",.35,.18,.30", "interval-outside"),
-        (",.35,.50,.18", "interval-outside"),
+        (",.35,.50,.18", "interval"),
         (",.35,.18,", "interval-end"),
         (",.35,,.50", "interval-end"),
-        (",35,,", "claim-range"),
-        (",5.3,4.8,5.9", "claim-range"),
+        (",35,,", "range"),
+        (",5.3,4.8,5.9", "range"),
     ],
 )
 def test_a_printed_result_that_cannot_be_is_said(study: Command, small: Small, cells: str, rule: str) -> None:

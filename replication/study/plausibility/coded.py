@@ -13,6 +13,7 @@ from replication.dataset.reading import read_table
 from replication.errors import UserError
 from replication.study.coding.comparing import Comparison, compare_coders, same_value
 from replication.study.coding.reading import Coders
+from replication.study.coding.settling import settle_command
 from replication.study.plausibility.suspicion import Place, Suspicion
 
 __all__ = ["coding_suspicions"]
@@ -48,17 +49,18 @@ def _unsettled(coders: Coders, comparison: Comparison) -> Iterator[Suspicion]:
     for entry in comparison.open:
         place = _place(coders, entry.table, coders.names(entry.table)[0], entry.row)
         found = "; ".join(f"{name} {shown(value)}" for name, value in entry.values.items())
-        command = f"python -m replication.study settle {coders.work} {entry.row} {entry.column} VALUE"
+        command = settle_command(coders.work, entry.table, entry.row, entry.column)
         expected, hint = "one value, or a decision with its reason", f"look it up together, then: {command}"
         yield Suspicion.about(place, entry.column, "coders-differ", found, expected, hint)
 
 
 def _alone(coders: Coders, comparison: Comparison) -> Iterator[Suspicion]:
-    for table, row, having in comparison.alone:
-        missing = [name for name in coders.names(table) if name not in having]
-        found = f"{shown(row)} only with {', '.join(having)}"
-        expected, hint = f"the row with {', '.join(missing)}, too", "did one overlook it, or is the id mistyped?"
-        place = _place(coders, table, having[0], row)
+    for entry in comparison.undecided:
+        missing = [name for name in coders.names(entry.table) if name not in entry.having]
+        found = f"{shown(entry.row)} only with {', '.join(entry.having)}"
+        command = settle_command(coders.work, entry.table, entry.row, "row", "keep")
+        expected, hint = f"the row with {', '.join(missing)}, too", f"overlooked, or no row? {command} (or drop)"
+        place = _place(coders, entry.table, entry.having[0], entry.row)
         yield Suspicion.about(place, "", "coded-alone", found, expected, hint)
 
 

@@ -39,7 +39,6 @@ _RULES = (
     Rule("test-unreadable", "warning", "no t, F(1, df) or chi-square(1) can be read in the column test"),
     Rule("p", "warning", "the printed p does not follow from the correlation and n"),
     Rule("as-printed", "warning", "the wording holds another number than the value"),
-    Rule("claim-range", "error", "a printed correlation beyond -1 or 1"),
     Rule("triple", "error", "three correlations of one sample that cannot all be true"),
     Rule("n-differs", "warning", "the sizes given for one sample are more than a tenth apart"),
     Rule("same-sample", "warning", "another sample has the same n and the same correlation: is it the same study?"),
