@@ -243,7 +243,7 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
     """
     starts = _starts(likelihood, defined)
     if guess is not None:
-        near = climb(likelihood, np.where(defined, guess, 0.0), defined)
+        near = climb(likelihood, np.where(defined, guess, 0.0), defined, near=True)
         within = near.converged and bool((near.slope.theta[defined] > 0).all())
         if within and all(likelihood.value(likelihood.solve(start)) <= near.slope.value for start in starts):
             return near

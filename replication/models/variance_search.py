@@ -63,10 +63,14 @@ class Peak:
     steps: int
 
 
-def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_]) -> Peak:
-    """Climb from `start (q,)`; variances not `allowed (q,)` stay as they are."""
+def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, near: bool = False) -> Peak:
+    """Climb from `start (q,)`; variances not `allowed (q,)` stay as they are.
+
+    A start that is not `near` a peak is first brought into its range by an MM step.
+    """
     here = likelihood.slope(start)
-    here = likelihood.slope(np.where(allowed, start * here.ratio, start))
+    if not near:
+        here = likelihood.slope(np.where(allowed, start * here.ratio, start))
     lacking, before = np.zeros_like(here.information), np.inf
     for steps in range(1, MOST_STEPS + 1):
         free = np.flatnonzero(allowed & ((here.theta > 0) | (here.gradient > 0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,6 +56,16 @@ def engine_estimates(found: Evidence) -> tuple[Estimate, ...]:
 
 def che(found: Evidence, rho: float = MAIN_RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:
     """The correlated and hierarchical effects model (Pustejovsky & Tipton, 2022) with CR2 by sample."""
+    return _plain_che(found, rho) if x is None else _che(found, rho, x, names)
+
+
+@lru_cache(maxsize=32)
+def _plain_che(found: Evidence, rho: float) -> Fit:
+    """The model without moderators, kept: several parts of a finding start from it."""
+    return _che(found, rho, None, None)
+
+
+def _che(found: Evidence, rho: float, x: np.ndarray | None, names: Sequence[str] | None) -> Fit:
     V = BlockV.constant_correlation(found.v, found.samples, rho)
     fit = fit_multilevel(found.y, V, {"sample": found.samples}, x, names=names)
     return robust(fit, kind="CR2", clusters=found.samples)
