@@ -3,6 +3,7 @@
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.findings.question import Question, evidence
 from replication.analysis.findings.sampled import (
+    agreement_sentence,
     agreement_table,
     cells_at_once,
     sampled_tables,
@@ -22,8 +23,9 @@ def run(context: Context) -> Findings:
     three = with_exact(context, evidence(context.data, THREE, "samples45"))
     cells, estimates = cells_at_once(context)
     selection = selection_on(context, one_row, 1)
-    tables = (agreement_table((two, three)), *sampled_tables((cells, selection, two, three)))
-    return Findings(estimates=estimates, tables=tables)
+    fits = (cells, selection, two, three)
+    tables = (agreement_table((two, three)), *sampled_tables(fits))
+    return Findings(estimates=estimates, tables=tables, sentences=(agreement_sentence(fits),))
 
 
 ANALYSIS = Analysis(

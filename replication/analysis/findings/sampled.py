@@ -16,7 +16,7 @@ import numpy as np
 from replication import paths
 from replication.analysis.findings.bayes import RHO, posterior_of
 from replication.analysis.findings.question import Evidence, Question, evidence, sample_means
-from replication.analysis.outcome import Context, Estimate, Table
+from replication.analysis.outcome import Cell, Context, Estimate, Sentence, Table
 from replication.digests import digest_of, folder_digest
 from replication.models.bayes.agreement import LIMIT, AgreementRow, compare_with_exact
 from replication.models.bayes.diagnostics import Failed, SampledPosterior
@@ -29,7 +29,15 @@ from replication.models.bayes.selection import SelectionPriors, sample_selection
 from replication.models.block_covariance import BlockV
 from replication.models.fit import Array
 
-__all__ = ["Sampled", "agreement_table", "cells_at_once", "sampled_tables", "selection_on", "with_exact"]
+__all__ = [
+    "Sampled",
+    "agreement_sentence",
+    "agreement_table",
+    "cells_at_once",
+    "sampled_tables",
+    "selection_on",
+    "with_exact",
+]
 
 QUANTITIES = ("name", "mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
 CELLS = (
@@ -85,6 +93,19 @@ def agreement_table(fits: tuple[Sampled, ...]) -> Table:
         rows=rows,
         note=f"{agreeing} of {len(rows)} numbers lie within {LIMIT:g} Monte Carlo errors of the exact ones.",
     )  # fmt: skip
+
+
+def agreement_sentence(fits: tuple[Sampled, ...]) -> Sentence:
+    """How many numbers of sampled posteriors agree with exact ones, and how many fits failed their checks."""
+    rows = [row for fit in fits for row in fit.agreement]
+    counts: dict[str, Cell] = {
+        "agree": sum(row.agrees for row in rows),
+        "all": len(rows),
+        "limit": LIMIT,
+        "fits": len(fits),
+        "failed": sum(bool(fit.reasons) for fit in fits),
+    }
+    return Sentence("sampled.answer", counts)
 
 
 def with_exact(context: Context, found: Evidence) -> Sampled:
