@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from replication import paths
+from replication import paths, workers
 from replication.analysis import analysis_files
-from replication.dataset import Dataset
+from replication.dataset import Dataset, load_dataset
 from replication.errors import UserError
 from replication.workers import Job, run_jobs
 
@@ -36,6 +37,18 @@ def test_processes_and_one_process_give_the_same(dataset: Dataset) -> None:
     two = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
     assert one == two
     assert set(one) == set(FEW)
+
+
+def test_where_processes_start_anew_they_load_the_dataset_themselves(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on systems without fork: what is sent must survive the way, and the outcomes are the same."""
+    monkeypatch.setattr(workers, "_FORKS", False)
+    jobs = jobs_of(FEW)
+    load = partial(load_dataset, paths.data_dir())
+    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, load, 2, None)}
+    monkeypatch.undo()
+    assert found == {job.name: outcome for job, outcome in run_jobs(jobs, dataset, load, 1, None)}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
