@@ -165,7 +165,9 @@ def _refuse_foreign(target: Path, mark: str) -> None:
         raise UserError(f"{target} is not a folder; choose another --out")
     if target.is_dir() and any(target.iterdir()) and not (target / mark).exists():
         what = "a report" if mark == "run.json" else "an export"
-        raise UserError(f"{target} holds files that are not {what}; choose an empty or new folder for --out")
+        raise UserError(
+            f"{target} holds files that are not {what}; choose an empty or new folder for --out, or delete it"
+        )
 
 
 def _sweep(target: Path) -> None:

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _BOUNDED = ("r", "partial_r")
+_COUNTED = ("Q", "F", "chi2", "tau2", "RMSEA", "SRMR", "k", "n", "count", "sd", "AIC-weight")
+_RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fromkeys(_COUNTED, (0.0, math.inf))}
 _MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
 _SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
 _CHECKED = (
@@ -41,19 +43,18 @@ _CHECKED = (
 
 
 def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> list[Problem]:
-    """Ids that stand in more than one file."""
-    seen: dict[str, str] = {}
+    """Ids that stand in more than one file: said of each, for whoever checks one of them alone."""
+    seen: dict[str, tuple[str, int]] = {}
     problems = []
     for file, frame in frames:
         if column not in frame:
             continue
         for line, value in zip(frame["line"], frame[column], strict=True):
-            if value in seen and seen[value] != file:
-                expected = "an id used nowhere else"
-                problems.append(
-                    Problem(file, int(line), column, "duplicate-id", shown(value), expected, f"{seen[value]} has it")
-                )
-            seen.setdefault(value, file)
+            first, at = seen.setdefault(value, (file, int(line)))
+            if first != file:
+                found, expected = shown(value), "an id used nowhere else"
+                problems.append(Problem(file, int(line), column, "duplicate-id", found, expected, f"{first} has it"))
+                problems.append(Problem(first, at, column, "duplicate-id", found, expected, f"{file} has it"))
     return problems
 
 
@@ -133,17 +134,21 @@ def check_effects(
 def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
     """Claim ids begin with their work's key; correlations and their intervals are possible ones."""
     problems = []
-    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high"):
+    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high", "p"):
         if not row["claim_id"].startswith(f"{work}-"):
             found, expected = shown(row["claim_id"]), f"{work}-001, {work}-002, …"
             problems.append(
                 Problem(file, row["line"], "claim_id", "claim-id", found, expected, "begin it with the key")
             )
         value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
-        if row["statistic"] == "r" and abs(value) > 1:
-            found, expected = shown(row["printed"]), "a correlation between -1 and 1"
-            hint = "is the decimal point missing?"
-            problems.append(Problem(file, row["line"], "printed", "range", found, expected, hint))
+        bound_low, bound_high = _RANGES.get(row["statistic"], (-math.inf, math.inf))
+        if value < bound_low or value > bound_high:
+            expected = f"{row['statistic']} between {bound_low:g} and {bound_high:g}"
+            hint = "is the decimal point in its place, or a minus too many?"
+            problems.append(Problem(file, row["line"], "printed", "range", shown(row["printed"]), expected, hint))
+        if _printed(row["p"]) > 1:
+            found, expected = shown(row["p"]), "a probability between 0 and 1"
+            problems.append(Problem(file, row["line"], "p", "range", found, expected, "is the decimal point missing?"))
         if low > high:
             found, expected = f"{row['ci_low']} and {row['ci_high']}", "the lower end first"
             problems.append(Problem(file, row["line"], "ci_low", "interval", found, expected, "are the ends swapped?"))

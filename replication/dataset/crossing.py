@@ -7,7 +7,7 @@ import pandas as pd
 from replication.dataset import checking, checking_records
 from replication.dataset.cells import VERSION
 from replication.dataset.folder import Folder, missing_file
-from replication.dataset.lives import check_lives
+from replication.dataset.lives import check_lives, check_work_life
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.records import ArticleFile, TrapFile
 
@@ -73,12 +73,15 @@ def check_rows_in_time(folder: Folder, version: str) -> None:
     """Since when and until when rows count, in files whose versions are versions."""
     if not VERSION.fullmatch(version):
         return
+    for key, work in folder.works.items():
+        if asked(folder, key):
+            folder.problems += check_work_life(f"{key}/work.toml", work.since, version)
     for frames in folder.every.values():
         for file, frame in frames.items():
             words = {*frame["since"], *frame["until"]} - {""}
             if asked(folder, file) and all(VERSION.fullmatch(word) for word in words):
-                work = folder.works.get(file.partition("/")[0])
-                folder.problems += check_lives(file, frame, version, work.since if work else "")
+                own = folder.works.get(file.partition("/")[0])
+                folder.problems += check_lives(file, frame, version, own.since if own else "")
 
 
 def check_records(folder: Folder, article: ArticleFile | None, traps: TrapFile | None) -> None:

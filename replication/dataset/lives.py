@@ -6,7 +6,7 @@ import pandas as pd
 
 from replication.dataset.problems import Problem, shown
 
-__all__ = ["check_lives", "version_numbers"]
+__all__ = ["check_lives", "check_work_life", "version_numbers"]
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -28,15 +28,16 @@ def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> l
     today : the dataset's version.
     work_since : the version that brought the work; empty where it is not known.
     """
+    if work_since and _ahead(work_since, today):
+        return []  # said of the work itself
     known = {name: dict.fromkeys(rows[name]) for name in ("since", "until")}
     if not any(known["until"]) and all(_fits(since, today, work_since) for since in known["since"]):
         return []  # the usual case, told without going through the rows
     problems = []
     for line, since, until in zip(rows["line"], rows["since"], rows["until"], strict=True):
         for column, version in (("since", since), ("until", until)):
-            if version and version_numbers(version) > version_numbers(today) and version not in _coming(today):
-                expected = f"at most {today}, or the version after it: {', '.join(_coming(today))}"
-                problems.append(Problem(file, line, column, "version", shown(version), expected, "is it a slip?"))
+            if version and _ahead(version, today):
+                problems.append(_too_far(file, line, column, version, today))
         if since and work_since and version_numbers(since) < version_numbers(work_since):
             expected = f"{work_since} or later, the version that brought the work"
             hint = f"write {work_since}: released versions do not change"
@@ -47,9 +48,23 @@ def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> l
     return problems
 
 
+def check_work_life(file: str, since: str, today: str) -> list[Problem]:
+    """The version that brought a work is there, or comes next."""
+    return [_too_far(file, 0, "since", since, today)] if _ahead(since, today) else []
+
+
+def _ahead(version: str, today: str) -> bool:
+    return version_numbers(version) > version_numbers(today) and version not in _coming(today)
+
+
+def _too_far(file: str, line: int, column: str, version: str, today: str) -> Problem:
+    expected = f"at most {today}, or the version after it: {', '.join(_coming(today))}"
+    return Problem(file, line, column, "version", shown(version), expected, "is it a slip?")
+
+
 def _fits(since: str, today: str, work_since: str) -> bool:
     early = bool(since and work_since) and version_numbers(since) < version_numbers(work_since)
-    return not early and (not since or version_numbers(since) <= version_numbers(today) or since in _coming(today))
+    return not early and not (since and _ahead(since, today))
 
 
 def _coming(today: str) -> tuple[str, ...]:

@@ -226,7 +226,9 @@ def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
         return Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as UTF-8")
     except tomllib.TOMLDecodeError as error:
         row = getattr(error, "lineno", 0) or _line_of(str(error))
-        return Problem(file, row, "", "toml", shown(error), "TOML", 'text values stand in quotes: title = "…"')
+        twice = "overwrite" in str(error).lower()
+        hint = "is a field there twice? Delete one" if twice else 'text values stand in quotes: title = "…"'
+        return Problem(file, row, "", "toml", shown(error), "TOML", hint)
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or tables in tables in tables
         found = "values nested too deeply" if isinstance(error, RecursionError) else shown(error)
         return Problem(file, 0, "", "toml", found, "flat records and short numbers", "look for what is out of shape")

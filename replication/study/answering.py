@@ -56,6 +56,8 @@ def _meant(report: CheckReport, rule: str, row: str) -> list[Suspicion]:
     asked = [a.suspicion for a in report.asked if a.problem.rule == rule and a.answer is None]
     about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
     if not about:
+        if any(a.problem.rule == rule and a.answer and row in a.suspicion.rows for a in report.asked):
+            raise UserError(f'"{rule}" about "{row[:60]}" has an answer already; edit it in answers.toml')
         ids = {name for s in asked for name in s.rows}
         raise UserError(f'nobody asks "{rule}" about "{row[:60]}": {nearest(row, ids) if ids else "no such question"}')
     different = list(dict.fromkeys(",".join(s.rows) for s in about))

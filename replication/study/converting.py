@@ -138,6 +138,7 @@ def _t(given: Given) -> Converted:
 
 
 def _f(given: Given) -> Converted:
+    given = given.with_two_df()
     n = given.persons()
     if given.text("df1") not in ("", "1"):
         raise UserError("F gives a correlation only with 1 degree of freedom in front, as in F(1, 118)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.errors import UserError
 from replication.printed import parse_printed
@@ -13,6 +13,7 @@ __all__ = ["Given", "option"]
 
 _MINUS = str.maketrans("−–‐‑", "----")
 _SEPARATORS = re.compile(r"[,\s]")
+_TWO_DF = re.compile(r"\s*\(?\s*([0-9]{1,6})\s*[,;]\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*\)?\s*")
 _LARGEST = 1e12
 _SMALLEST_N = 4
 _STATISTICS = ("r", "t", "F", "chi2", "p", "d", "or", "beta")
@@ -53,6 +54,13 @@ class Given:
             raise UserError(f"{found}; expected a number a study can print; is the exponent mistyped?")
         return printed.value
 
+    def with_two_df(self) -> Given:
+        """The same where `df` holds both degrees of freedom of an F test, as printed in F(1, 118)."""
+        both = _TWO_DF.fullmatch(self.numbers.get("df", ""))
+        if both is None:
+            return self
+        return replace(self, numbers={**self.numbers, "df1": both[1], "df": both[2]})
+
     def direction(self) -> int:
         """1 or -1; 1 where none was given."""
         return 1 if self.sign is None else self.sign
@@ -88,6 +96,9 @@ class Given:
 
     def _by_df(self, total: int | None) -> int:
         """The persons by the degrees of freedom of a test of two groups or of a correlation; agrees with `total`."""
+        if "," in self.numbers["df"]:
+            found = f'found "{self.numbers["df"][:60]}" for --df'
+            raise UserError(f"{found}; expected one whole number, n - 2; only F has two, give --from F for it")
         df = self.number("df")
         whole = df == round(df)
         if total is None and not whole:

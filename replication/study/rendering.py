@@ -16,6 +16,8 @@ from replication.study.plausibility import RULES, Asked
 
 __all__ = ["as_html", "as_json", "print_report"]
 
+_DECIDED = ("coders-differ", "coded-alone", "not-as-coded")  # decided together, not answered
+
 
 def print_report(report: CheckReport) -> None:
     """Problems and questions as a table where there is a terminal, as lines elsewhere; then the result."""
@@ -28,7 +30,7 @@ def print_report(report: CheckReport) -> None:
     if len(entries) > SHOWN:
         sys.stdout.write(f"… and {len(entries) - SHOWN} more; mend these and check again\n")
     sys.stdout.write(report.summary + "\n")
-    asked = [a for a in report.asked if a.answer is None and a.problem.rule in RULES]
+    asked = [a for a in report.asked if a.answer is None and a.problem.rule in RULES and a.problem.rule not in _DECIDED]
     if asked:
         first = asked[0]
         work = first.problem.file.partition("/")[0]

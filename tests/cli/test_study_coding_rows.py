@@ -176,3 +176,12 @@ def test_a_page_that_cannot_be_written_is_said_in_a_line(study: Command, small: 
     assert folder.code == 1 and "is a folder; name a file" in folder.err and folder.err.count("\n") == 1
     file = study(command, "alpha2020", *style, "--out", small.root / "VERSION/page.html", *data)
     assert file.code == 1 and "cannot be written" in file.err and file.err.count("\n") == 1
+
+
+def test_a_decision_that_rests_on_no_difference_any_more_does_not_count(study: Command, small: Small) -> None:
+    """Ann had .11, Bo .12, and .11 was settled; then Ann corrected hers to .12: that is what both have."""
+    data = coded(small, ann=table(OWN[0]), bo=table(OWN[0].replace(",.11,", ",.12,")))
+    assert study("settle", "alpha2020", "alpha2020-e1", "value", *data, *WHY, "--", ".11").code == 0
+    coded(small, ann=table(OWN[0].replace(",.11,", ",.12,")))
+    assert study("agree", "alpha2020", *data, "--write").code == 0
+    assert held(small)["alpha2020-e1"]["value"] == ".12"

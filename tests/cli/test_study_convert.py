@@ -233,3 +233,14 @@ def test_a_version_that_is_none_is_said(study: Command, small: Small, version: s
     options = ("--from", "t", "--value", "2.3", "--n", "120", *ROW, "--data", small.root)
     said = study("convert", "alpha2020", *options)
     assert said.code == 1 and f'found "{version}"; expected three numbers such as 1.0.0' in said.err
+
+
+def test_both_degrees_of_freedom_of_f_as_printed(study: Command) -> None:
+    """F(1, 118) = 5.34: r = sqrt(5.34 / 123.34), n 120; with two in front there is no correlation."""
+    said = study("convert", "--from", "F", "--value", "5.34", "--df", "1,118")
+    assert said.code == 0 and "r = 0.2081, n 120" in said.out
+    assert study("convert", "--from", "F", "--value", "5.34", "--df", "(1, 118)").out == said.out
+    two = study("convert", "--from", "F", "--value", "5.34", "--df", "2,118")
+    assert two.code == 1 and "only with 1 degree of freedom in front" in two.err
+    other = study("convert", "--from", "t", "--value", "2.31", "--df", "1,118")
+    assert other.code == 1 and "expected one whole number" in other.err

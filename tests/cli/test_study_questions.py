@@ -241,3 +241,35 @@ def test_all_questions_are_counted_and_the_first_shown(study: Command, small: Sm
     said = study("check", "alpha2020", "--data", small.root).out
     assert said.count("; expected ") == 200 and "… and 1300 more" in said
     assert "0 problems to mend, 1500 questions to answer" in said
+
+
+@pytest.mark.parametrize("wording", [".27", ".27**", "0.27*, p < .05", ".27 (p = .02)"])
+def test_a_bare_number_as_wording_is_held_against_the_value(study: Command, small: Small, wording: str) -> None:
+    """A cell of a correlation matrix has no "r =" beside it."""
+    small.write("alpha2020/effects.csv", effects(value=".35", ci_low="", ci_high="", as_printed=wording))
+    assert "as-printed" in rules(study, small)
+    small.write("alpha2020/effects.csv", effects(value=".27", ci_low="", ci_high="", as_printed=wording))
+    assert "as-printed" not in rules(study, small)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "printed"), [("tau2", "-.1"), ("Q", "-5"), ("I2", "140"), ("r", "1.01"), ("k", "-3")]
+)
+def test_a_printed_result_beyond_its_range_is_an_error(
+    study: Command, small: Small, statistic: str, printed: str
+) -> None:
+    small.write("alpha2020/claims.csv", CLAIMS.replace(",r,.34,", f",{statistic},{printed},"))
+    assert rules(study, small) == ["range"]
+
+
+def test_an_id_of_another_work_is_said_in_both(study: Command, small: Small) -> None:
+    text = (small.root / "alpha2020" / "effects.csv").read_text(encoding="utf-8")
+    small.write("alpha2020/effects.csv", text.replace("alpha2020-e1", "beta2021-e1"))
+    for work, other in (("alpha2020", "beta2021"), ("beta2021", "alpha2020")):
+        said = study("check", work, "--data", small.root)
+        assert said.code == 1 and f"{other}/effects.csv has it" in said.out
+
+
+def test_a_work_from_a_far_version_is_said_once(study: Command, small: Small) -> None:
+    small.replace("alpha2020/work.toml", "setting =", 'since = "7.0.0"\nsetting =')
+    assert rules(study, small) == ["version"]

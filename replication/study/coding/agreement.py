@@ -105,7 +105,8 @@ def _with_kappa(field: FieldPairs, base: tuple[str, str, int, int, float, float]
     table = _cross_table(field, levels)
     if table.sum() == np.trace(table):  # statsmodels' variance of a perfect kappa can fall below 0 by rounding
         return FieldAgreement(*base, kappa=1.0, kappa_low=1.0, kappa_high=1.0)
-    result = cohens_kappa(table)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no variance where one word makes up nearly everything
+        result = cohens_kappa(table)
     spread = _NORMAL * float(result.std_kappa)
     weighted = (
         float(cohens_kappa(table, wt="linear", return_results=False)) if ordered and len(levels) > 2 else math.nan

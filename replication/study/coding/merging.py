@@ -14,7 +14,7 @@ from pathlib import Path
 
 from replication.dataset.columns import TABLES, Table
 from replication.errors import UserError
-from replication.study.coding.comparing import Comparison
+from replication.study.coding.comparing import Comparison, same_value
 from replication.study.coding.reading import Coders, Rows
 from replication.study.tables import read_rows
 
@@ -99,10 +99,20 @@ def _decided(coders: Coders, name: str, present: Rows) -> Iterator[tuple[str, di
     coded |= {column for table, _, column in coders.settled if table == name}
     for row in dict.fromkeys(row for rows in written for row in rows):
         cells = dict(next(rows[row] for rows in written if row in rows))
-        cells |= {c: s.value for (table, place, c), s in coders.settled.items() if (table, place) == (name, row)}
+        cells |= dict(_settled(coders, name, row, written))
         held = present.get(row, {})
         stays = {column: cell for column, cell in held.items() if column in _VERSIONS or column not in coded}
         yield row, cells | stays
+
+
+def _settled(coders: Coders, name: str, row: str, written: Sequence[Rows]) -> Iterator[tuple[str, str]]:
+    """The decisions on cells of a row; one on a cell that all coders now have alike no longer counts."""
+    columns = TABLES[name].by_name
+    for (table, place, column), decision in coders.settled.items():
+        if (table, place) == (name, row) and column in columns:
+            cells = [rows[row].get(column, "") for rows in written if row in rows]
+            if len(cells) < len(written) or not same_value(columns[column], cells):
+                yield column, decision.value
 
 
 def _header(table: Table, rows: Iterable[Mapping[str, str]], present: Sequence[str]) -> list[str]:

@@ -77,9 +77,10 @@ def _not_as_coded(folder: Path, coders: Coders, table: str, columns: Sequence[Co
             continue
         coded = [rows[row].get(column.name, "") for rows in (first, *others)]
         settled = coders.settled.get((table, row, column.name))
-        if settled is None and not same_value(column, coded):
+        agreed = same_value(column, coded)
+        if settled is None and not agreed:
             continue  # asked already
-        value, how = (coded[0], "coded by all") if settled is None else (settled.value, "settled")
+        value, how = (coded[0], "coded by all") if agreed or settled is None else (settled.value, "settled")
         own = held[row].cells.get(column.name, "")
         if not _same(column, own, value):
             place = Place(f"{coders.work}/{table}", held[row].line, row)

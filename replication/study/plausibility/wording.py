@@ -24,13 +24,14 @@ _FORMS = {
     statistic: re.compile(rf"(?<![\w.]){symbol}\s?(?:\([^()]{{0,20}}\)\s?)?[=:]\s?({_NUMBER})")
     for statistic, symbol in _SYMBOLS.items()
 }
+_BARE = re.compile(rf"\s*({_NUMBER})\s*[*†‡]{{0,4}}(?:\s*[,;(]\s*p\s?[=<>≤].*)?\s*")
 _PLAIN = str.maketrans({**dict.fromkeys("−–‐‑", "-"), ",": ".", "+": ""})
 
 
 def check_wording(place: Place, statistic: str, value: str, wording: str) -> Iterator[Suspicion]:
     """A wording that gives the statistic a number, while none of its numbers is the value."""
     form = _FORMS.get(statistic)
-    given = form.search(wording) if form is not None and wording else None
+    given = (form.search(wording) if form is not None else None) or _BARE.fullmatch(wording)
     if given is None:
         return
     held = _decimal(value)
