@@ -102,13 +102,15 @@ def build_report(
 
 
 def write_versions_page(reports: Path) -> None:
-    """Write `index.html` beside the reports: every version, and which of them are withdrawn."""
+    """Write `index.html` beside the reports: every release, and which of them are withdrawn.
+
+    It is kept with the releases, so it leads to nothing that is not; before the first one, to the working version.
+    """
     words = load_words("en")
     releases = read_releases(reports)
-    latest = (reports / "latest" / "index.html").exists()
     page = _environment().get_template("versions.html")
-    newest = "latest" if latest or not releases else releases[-1].folder
-    text = page.render(releases=releases[::-1], latest=latest, newest=newest, say=words.say, policy=_POLICY)
+    newest = releases[-1].folder if releases else "latest"
+    text = page.render(releases=releases[::-1], newest=newest, say=words.say, policy=_POLICY)
     write_atomic(reports / "index.html", text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,6 +62,16 @@ def test_a_version_must_be_new_above_and_well_formed(reports: Path, version: str
 def test_versions_count_by_number_not_by_letter(reports: Path) -> None:
     assert next_release(reports, "1.0.10").name == "v1.0.10"
     assert next_release(reports, "10.0.0").name == "v10.0.0"
+
+
+def test_the_list_leads_only_to_what_is_kept_with_it(reports: Path) -> None:
+    """Also where a working version lies beside it: a copy of the repository has none."""
+    (reports / "latest").mkdir(exist_ok=True)
+    (reports / "latest" / "index.html").write_text("working", encoding="utf-8")
+    write_versions_page(reports)
+    addresses = re.findall(r'href="([^"]*)"', (reports / "index.html").read_text(encoding="utf-8"))
+    kept = {release.folder for release in read_releases(reports)}
+    assert addresses and {address.partition("/")[0] for address in addresses} <= kept
 
 
 def test_a_damaged_list_is_said_plainly(reports: Path) -> None:
