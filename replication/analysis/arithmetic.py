@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
-
 from replication.claims import Checked, Claim, Missing
 from replication.dataset import Dataset
+from replication.models.probability import f_isf
 from replication.printed import Printed, parse_printed
 
 __all__ = ["agrees_with", "between", "centred_interval", "fits_p", "missing", "share_of", "sum_of", "value_of"]
@@ -73,7 +72,7 @@ def fits_p(claim: Claim) -> Checked:
     """
     first, second = (float(part) for part in claim.printed_df.split(","))
     p = parse_printed(claim.printed["p"])
-    low, high = (float(stats.f.isf(end, first, second)) for end in (p.high, p.low))
+    low, high = (f_isf(end, first, second) for end in (p.high, p.low))
     return Checked(low, high, f"the F({first:g}, {second:g}) that go with the printed p {p.text}")
 
 

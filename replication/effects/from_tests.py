@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from replication.effects.effect_size import Array, EffectSize, Flag
 from replication.effects.inputs import numbers, refuse
@@ -128,7 +128,7 @@ def _t_of_p(p: Array, df: Array, sign: Array, sides: Sides) -> Array:
     refuse((p <= 0) | (p > (1.0 if sides == "two-sided" else 0.5)), "p outside its range; pass an exact p above 0")
     _check_sign(sign)
     tail = p / 2.0 if sides == "two-sided" else p
-    return np.asarray(sign * stats.t.isf(tail, df))
+    return np.asarray(sign * -special.stdtrit(df, tail))
 
 
 def _check_sign(sign: Array) -> None:

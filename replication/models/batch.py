@@ -12,13 +12,13 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.batch_input import Batch, prepare_batch
 from replication.models.estimation import Estimates, estimate_sets
 from replication.models.fit import Array
 from replication.models.literals import Tau2Method, TestMethod, check_choice
+from replication.models.probability import t_ppf, t_sf
 from replication.models.tau2 import INVERSE_VARIANCE
 from replication.models.weighted import EffectSets, take
 
@@ -61,11 +61,11 @@ class BatchFits:
     def p(self) -> Array:
         """Two-sided p values `(B, p)`."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(2.0 * stats.t.sf(np.abs(self.beta / self.se), self.df[:, None]))
+            return np.asarray(2.0 * t_sf(np.abs(self.beta / self.se), self.df[:, None]))
 
     def interval(self, level: float = 0.95) -> Array:
         """Wald intervals `(B, p, 2)`."""
-        half = np.asarray(stats.t.ppf(0.5 + 0.5 * level, self.df))[:, None] * self.se
+        half = np.asarray(t_ppf(0.5 + 0.5 * level, self.df))[:, None] * self.se
         return np.stack([self.beta - half, self.beta + half], axis=-1)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from replication.models.probability import t_ppf, t_sf
 
 __all__ = ["Array", "Component", "Fit", "Heterogeneity", "Interval", "Note"]
 
@@ -96,11 +97,11 @@ class Fit:
     @property
     def p(self) -> Array:
         """Two-sided p values `(p,)`."""
-        return np.asarray(2.0 * stats.t.sf(np.abs(self.statistic), self.df))
+        return np.asarray(2.0 * t_sf(np.abs(self.statistic), self.df))
 
     def interval(self, level: float | None = None) -> Array:
         """Wald intervals `(p, 2)` at `level` (the fit's own by default)."""
-        crit = stats.t.ppf(0.5 + (level or self.level) / 2.0, self.df)
+        crit = t_ppf(0.5 + (level or self.level) / 2.0, self.df)
         half = crit * self.se
         return np.column_stack([self.beta - half, self.beta + half])
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Component, Fit, Interval
@@ -15,6 +15,7 @@ from replication.models.multilevel import MultilevelData, likelihood_of
 from replication.models.multilevel_likelihood import MultilevelLikelihood
 from replication.models.multilevel_results import multilevel_data
 from replication.models.prepare import check_level
+from replication.models.probability import normal_isf
 from replication.models.variance_search import climb
 
 __all__ = ["profile_intervals", "profile_log_likelihood"]
@@ -76,7 +77,7 @@ def _interval(
         return Interval(nan, nan, level, "profile", "the variance is not defined; see the notes of the fit")
     profile = _profile(likelihood, data, index)
     top, estimate = profile(component.estimate), component.estimate
-    critical = float(stats.chi2.ppf(level, 1))
+    critical = float(normal_isf(0.5 - level / 2.0)) ** 2
 
     def drop(value: float) -> float:
         return 2.0 * (top - profile(value)) - critical

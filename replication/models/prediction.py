@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Interval
 from replication.models.literals import PredictionMethod, check_choice
 from replication.models.prepare import check_level
+from replication.models.probability import t_ppf
 from replication.models.robust import contrast_df
 
 __all__ = ["Prediction", "predict", "prediction_interval"]
@@ -114,7 +114,7 @@ def _between_variance(fit: Fit, df: Array) -> _Spread:
 
 
 def _quantile(level: float, df: Array) -> Array:
-    return np.asarray(stats.t.ppf(0.5 + 0.5 * level, df))
+    return np.asarray(t_ppf(0.5 + 0.5 * level, df))
 
 
 def _around(centre: Array, half: Array) -> Array:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.cluster_moments import (
@@ -21,6 +20,7 @@ from replication.models.cluster_moments import (
 from replication.models.fit import Array, Fit, Note
 from replication.models.grouping import Codes
 from replication.models.literals import RobustDf, RobustKind, check_choice
+from replication.models.probability import chi2_sf, f_sf
 from replication.models.working_model import cluster_codes, working_model
 
 __all__ = ["RobustData", "WaldTest", "contrast_df", "robust", "wald_test"]
@@ -170,11 +170,11 @@ def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
             reason = f"only {eta:.3g} Wishart degrees of freedom for {q} constraints; test fewer at a time"
             return WaldTest(float("nan"), q, df, float("nan"), "HTZ", reason)
         F = Q * df / (eta * q)
-        return WaldTest(F, q, df, float(stats.f.sf(F, q, df)), "HTZ")
+        return WaldTest(F, q, df, float(f_sf(F, q, df)), "HTZ")
     df = float(fit.df.min())
     if np.isinf(df):
-        return WaldTest(Q, q, df, float(stats.chi2.sf(Q, q)), "chi-square")
-    return WaldTest(Q / q, q, df, float(stats.f.sf(Q / q, q, df)), "F")
+        return WaldTest(Q, q, df, float(chi2_sf(Q, q)), "chi-square")
+    return WaldTest(Q / q, q, df, float(f_sf(Q / q, q, df)), "F")
 
 
 def _constraints(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> Array:

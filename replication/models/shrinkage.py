@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from replication.models.fit import Array, Fit
 from replication.models.prepare import effect_data
+from replication.models.probability import t_ppf
 
 __all__ = ["Blups", "blups"]
 
@@ -45,7 +45,7 @@ def blups(fit: Fit) -> Blups:
     fitted_variance = np.vecdot(data.x @ fit.vcov, data.x)
     effect = share * data.y + (1.0 - share) * fitted
     se = np.sqrt(share * data.v + (1.0 - share) ** 2 * fitted_variance)
-    half = float(stats.t.ppf(0.5 + 0.5 * fit.level, fit.df.min())) * se
+    half = float(t_ppf(0.5 + 0.5 * fit.level, fit.df.min())) * se
     return Blups(
         data.rows,
         effect,

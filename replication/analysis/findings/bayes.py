@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from replication.analysis.findings.published import Published
 from replication.analysis.findings.question import Evidence, sample_means
@@ -130,7 +130,7 @@ def _predictive_check(found: Evidence, pool: Published, sd: float, key: str) -> 
     tau = posterior_of(means, correlation_priors()).sd("tau")
     taus = np.asarray(tau.ppf((np.arange(200) + 0.5) / 200))
     spread = np.sqrt(sd**2 + taus[:, None] ** 2 + means.v)
-    place = np.asarray(stats.norm.cdf(means.y, pool.z, spread)).mean(axis=0)
+    place = np.asarray(special.ndtr((means.y - pool.z) / spread)).mean(axis=0)
     labels = [str(label or s) for label, s in zip(means.rows["label"], means.samples, strict=True)]
     rows = tuple((label, float(np.tanh(y)), float(p)) for label, y, p in zip(labels, means.y, place, strict=True))
     title = f"{found.question.label}: where each new sample lies in the prediction of {pool.claim.work}"

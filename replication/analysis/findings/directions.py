@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from scipy import stats
-
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.dataset import Dataset
 
@@ -58,6 +56,8 @@ def _as_expected(row: Mapping[Hashable, Any], outcomes: Mapping[str, int]) -> st
 
 
 def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], key: str) -> Estimate:
+    from scipy import stats
+
     works: dict[str, list[str]] = {}
     for row, verdict in zip(records, verdicts, strict=True):
         works.setdefault(str(row["work"]), []).append(verdict)

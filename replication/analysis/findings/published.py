@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from replication.analysis.findings.question import Evidence, sample_means
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.claims import Claim
+from replication.models.probability import chi2_sf, t_ppf, t_sf
 from replication.models.random_effects import fit_random_effects
 from replication.printed import parse_printed
 
@@ -121,7 +121,7 @@ def _difference(pool: Published, key: str, means: Evidence) -> Estimate:
     fit = fit_random_effects(means.y, means.v)
     gap = float(fit.beta[0]) - pool.z
     se = float(np.hypot(fit.se[0], pool.se))
-    critical = float(stats.t.ppf(0.975, fit.df[0]))
+    critical = float(t_ppf(0.975, fit.df[0]))
     return Estimate(
         id=f"difference-{key}",
         label=f"new samples less {pool.claim.work}",
@@ -130,7 +130,7 @@ def _difference(pool: Published, key: str, means: Evidence) -> Estimate:
         low=gap - critical * se,
         high=gap + critical * se,
         se=se,
-        p=float(2 * stats.t.sf(abs(gap) / se, fit.df[0])),
+        p=float(2 * t_sf(abs(gap) / se, fit.df[0])),
         k=len(means.y),
         samples=len(means.y),
         group="prediction",
@@ -147,7 +147,7 @@ def _calibration(pool: Published, tau2: float, distance: np.ndarray, key: str, m
         label=f"calibration of {pool.claim.work}: sum of squared distances",
         metric="chi2",
         value=statistic,
-        p=float(stats.chi2.sf(statistic, len(distance))),
+        p=float(chi2_sf(statistic, len(distance))),
         tau2=tau2,
         k=len(distance),
         samples=len(distance),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, special, stats
+from scipy import fft, special
 
 from replication.models.fit import Array
 
@@ -62,6 +62,8 @@ def split_chains(draws: Array) -> Array:
 
 def rank_normalised(x: Array) -> Array:
     """Normal scores of the ranks over all chains (Blom's, equation 14)."""
+    from scipy import stats
+
     ranks = stats.rankdata(x, axis=None).reshape(x.shape)
     return np.asarray(special.ndtri((ranks - 0.375) / (x.size + 0.25)))
 
@@ -94,7 +96,8 @@ def mcse_quantile(draws: Array, probability: float) -> float:
     size = ess_mean((x <= np.quantile(x, probability)).astype(float))
     if not np.isfinite(size):
         return float("nan")
-    around = stats.beta.ppf(special.ndtr([-1.0, 1.0]), size * probability + 1.0, size * (1.0 - probability) + 1.0)
+    a, b = size * probability + 1.0, size * (1.0 - probability) + 1.0
+    around = special.betaincinv(a, b, special.ndtr([-1.0, 1.0]))
     place = np.clip(np.array([np.floor(around[0] * x.size), np.ceil(around[1] * x.size)]) - 1, 0, x.size - 1)
     low, high = np.sort(x, axis=None)[place.astype(int)]
     return float((high - low) / 2.0)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from replication.errors import ModelError
 from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Note
 from replication.models.literals import Alternative, check_choice
+from replication.models.probability import normal_isf
 
 __all__ = ["ExcessSignificance", "excess_significance"]
 
@@ -34,7 +35,7 @@ class _Tests:
     @property
     def critical(self) -> float:
         """The z beyond which a result is significant."""
-        return float(stats.norm.isf(self.alpha / 2.0 if self.alternative == "two-sided" else self.alpha))
+        return float(normal_isf(self.alpha / 2.0 if self.alternative == "two-sided" else self.alpha))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,7 @@ def excess_significance(
         power=power,
         significant=tuple(data.effects.rows[i] for i in np.flatnonzero(significant)),
         p_exact=_upper_tail(power, observed),
-        p_binomial=float(stats.binom.sf(observed - 1, data.k, expected / data.k)),
+        p_binomial=_at_least(observed, data.k, expected / data.k),
         p_chi2=_chi2(observed, expected, data.k),
         effect=theta,
         tau2=tau2,
@@ -153,7 +154,7 @@ def _chi2(observed: int, expected: float, k: int) -> float:
     if not 0.0 < expected < k:
         return float("nan")
     statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (k - expected)
-    return float(stats.norm.sf(np.sign(observed - expected) * np.sqrt(statistic)))
+    return float(special.ndtr(-np.sign(observed - expected) * np.sqrt(statistic)))
 
 
 def _limit(
@@ -169,3 +170,8 @@ def _limit(
         step *= 2.0
     share = optimize.brentq(lambda t: p_at(tests.null + t * step) - level, 0.0, 1.0, xtol=1e-14)
     return tests.null + float(share) * step, ()
+
+
+def _at_least(count: int, k: int, share: float) -> float:
+    """The binomial probability of `count` or more of k."""
+    return float(special.bdtrc(count - 1, k, share)) if count > 0 else 1.0

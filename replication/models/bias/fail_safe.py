@@ -11,11 +11,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from replication.errors import ModelError
 from replication.models.bias.inputs import bias_data
 from replication.models.fit import Note
+from replication.models.probability import normal_isf
 
 __all__ = ["FailSafe", "fail_safe_orwin", "fail_safe_rosenberg", "fail_safe_rosenthal"]
 
@@ -51,7 +52,7 @@ def fail_safe_rosenthal(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     stouffer = abs(float((data.y / data.se).sum())) / np.sqrt(data.k)
     n = data.k * (stouffer / _quantile(alpha)) ** 2 - data.k
     nan = float("nan")
-    p = float(stats.norm.sf(stouffer))
+    p = float(special.ndtr(-stouffer))
     return FailSafe("Rosenthal", _up(n), data.k, nan, p, alpha, nan, (*data.notes, HISTORY))
 
 
@@ -85,7 +86,7 @@ def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     w = 1.0 / data.v
     total = float(w @ data.y)
     n = data.k * ((total / _quantile(alpha / 2.0)) ** 2 - w.sum()) / w.sum()
-    p = float(2.0 * stats.norm.sf(abs(total) / np.sqrt(w.sum())))
+    p = float(2.0 * special.ndtr(-abs(total) / np.sqrt(w.sum())))
     nan = float("nan")
     return FailSafe("Rosenberg", _up(n), data.k, total / float(w.sum()), p, alpha, nan, (*data.notes, HISTORY))
 
@@ -93,7 +94,7 @@ def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
 def _quantile(tail: float) -> float:
     if not 0.0 < tail < 0.5:
         raise ModelError(f"a tail probability of {tail!r} leaves no test; pass alpha=0.05 or another small level.")
-    return float(stats.norm.isf(tail))
+    return float(normal_isf(tail))
 
 
 def _up(n: float) -> int:

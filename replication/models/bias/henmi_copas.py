@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import integrate, optimize, special, stats
+from scipy import integrate, optimize, special
 
 from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Interval, Note
 from replication.models.prepare import check_level
+from replication.models.probability import normal_isf
 
 __all__ = ["HenmiCopas", "henmi_copas"]
 
@@ -117,7 +118,7 @@ def _pivot(w: Array, v: Array, tau2: float) -> _Pivot:
 
 def _multiple(pivot: _Pivot, alpha: float) -> float:
     """The `t` at which the interval misses with probability `alpha`."""
-    normal = float(stats.norm.isf(alpha / 2.0))
+    normal = float(normal_isf(alpha / 2.0))
     high = normal
     while _miss(high, pivot) > alpha:
         high *= 2.0

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from replication.errors import ModelError
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.fit import Array, Interval, Note
 from replication.models.literals import Direction, check_choice
 from replication.models.prepare import list_rows
+from replication.models.probability import normal_isf
 
 __all__ = ["PCurve", "PCurveTest", "p_curve"]
 
@@ -126,7 +127,7 @@ def _significant(data: BiasData, direction: Direction | None) -> tuple[Array, tu
 
 
 def _critical(p: float) -> float:
-    return float(stats.norm.isf(p / 2.0))
+    return float(normal_isf(p / 2.0))
 
 
 def _log_tail(z: Array | float, delta: float) -> Array:
@@ -167,10 +168,10 @@ def _test(z: Array, half: Array, power: float, cut: float) -> PCurveTest:
     if len(z) == 0:
         binomial = float("nan")
     elif delta == 0.0:
-        binomial = float(stats.binom.sf(len(half) - 1, len(z), share))
+        binomial = float(special.bdtrc(len(half) - 1, len(z), share)) if len(half) else 1.0
     else:
-        binomial = float(stats.binom.cdf(len(half), len(z), share))
-    p, half_p = float(stats.norm.cdf(side * full_z)), float(stats.norm.cdf(side * half_z))
+        binomial = float(special.bdtr(len(half), len(z), share))
+    p, half_p = float(special.ndtr(side * full_z)), float(special.ndtr(side * half_z))
     return PCurveTest(full_z, p, half_z, half_p, binomial)
 
 
@@ -179,7 +180,7 @@ def _power(z: Array, level: float, cut: float) -> tuple[float, Interval]:
     nan = float("nan")
     if len(z) == 0:
         return nan, Interval(nan, nan, level, "p-curve", "no significant result")
-    normal = float(stats.norm.isf((1.0 - level) / 2.0))
+    normal = float(normal_isf((1.0 - level) / 2.0))
     low, high = _power_at(z, -normal, cut), _power_at(z, normal, cut)
     edges = [edge for edge in (LOWEST_POWER, HIGHEST_POWER) if edge in (low, high)]
     reason = f"cut at the range of powers, {LOWEST_POWER:g} to {HIGHEST_POWER:g}" if edges else ""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Note
@@ -50,6 +49,8 @@ def rank_test(y: ArrayLike, v: ArrayLike) -> RankTest:
         message = f"all {' and '.join(constant)} are equal: there are no ranks to correlate, so tau is NaN."
         return RankTest(float("nan"), float("nan"), False, data.k, (*data.notes, Note("undefined", message)))
     exact = not any(ties.values())
+    from scipy import stats
+
     result = stats.kendalltau(standardised, data.v, method="exact" if exact else "asymptotic")
     return RankTest(float(result.statistic), float(result.pvalue), exact, data.k, data.notes + _tie_notes(ties))
 

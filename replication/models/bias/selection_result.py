@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from replication.models.bias.selection_search import Peak, highest_peak
 from replication.models.bias.selection_setup import Selection, SelectionSetup
 from replication.models.fit import Array, Component, Fit, Interval, Note
+from replication.models.probability import normal_isf
 
 __all__ = ["SelectionFit", "SelectionParameter", "fit_selection"]
 
@@ -126,7 +127,7 @@ def _log_wald(estimate: float, se: float, level: float) -> Interval:
     """A Wald interval for `log(estimate)`, turned back: it stays above 0."""
     if not np.isfinite(se):
         return Interval(NAN, NAN, level, "wald-log", "no standard error: not estimated, or at an edge of its range")
-    factor = float(np.exp(stats.norm.isf((1.0 - level) / 2.0) * se / estimate))
+    factor = float(np.exp(normal_isf((1.0 - level) / 2.0) * se / estimate))
     return Interval(estimate / factor, estimate * factor, level, "wald-log")
 
 

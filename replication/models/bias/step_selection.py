@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from replication.errors import ModelError
 from replication.models.bias.selection_likelihood import Atoms
@@ -21,6 +21,7 @@ from replication.models.bias.selection_search import EtaRange
 from replication.models.bias.selection_setup import Selection, selection_setup
 from replication.models.fit import Array, Note
 from replication.models.literals import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
+from replication.models.probability import normal_isf
 
 __all__ = ["fit_step_selection"]
 
@@ -93,7 +94,7 @@ def fit_step_selection(
     check_choice(sides, SelectionSides, "sides")
     check_choice(empty, EmptyStep, "empty")
     setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
-    p_values = stats.norm.sf(setup.z) if sides == "one" else 2.0 * stats.norm.sf(np.abs(setup.z))
+    p_values = special.ndtr(-setup.z) if sides == "one" else 2.0 * special.ndtr(-np.abs(setup.z))
     placed = _place(p_values, _check_steps(steps))
     notes: tuple[Note, ...] = ()
     if weights is None and not placed.counts.all():
@@ -175,7 +176,7 @@ def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_St
 def _atoms(edges: Array, sides: SelectionSides, kept: NDArray[np.bool_]) -> Atoms:
     """Cells of z for the intervals of p that are `kept`; a two-sided interval has a cell on either side of 0."""
     p = edges if sides == "one" else edges / 2.0
-    high, low = stats.norm.isf(p[:-1]), stats.norm.isf(p[1:])
+    high, low = normal_isf(p[:-1]), normal_isf(p[1:])
     low, high, T = low[kept], high[kept], np.eye(len(low))[kept]
     if sides == "two":
         low, high, T = np.append(low, -high), np.append(high, -low), np.vstack([T, T])

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
 from replication.models.fit import Array, Interval
+from replication.models.probability import chi2_cdf, chi2_sf, ncx2_cdf
 
 __all__ = [
     "ChiSquareTest",
@@ -75,7 +76,7 @@ def chi_square_test(chi2: float, df: int) -> ChiSquareTest:
     >>> round(chi_square_test(10.153, 3).p, 3)
     0.017
     """
-    return ChiSquareTest(chi2, df, float(stats.chi2.sf(max(chi2, 0.0), df)))
+    return ChiSquareTest(chi2, df, float(chi2_sf(max(chi2, 0.0), df)))
 
 
 def rmsea(chi2: float, df: int, how: Rmsea) -> tuple[float, Interval]:
@@ -100,11 +101,11 @@ def rmsea(chi2: float, df: int, how: Rmsea) -> tuple[float, Interval]:
 
 def _noncentrality(chi2: float, df: int, target: float) -> float:
     """The noncentrality at which `chi2` is the `target` point of its distribution; 0 where it lies below that."""
-    if not np.isfinite(chi2) or stats.chi2.cdf(chi2, df) < target:
+    if not np.isfinite(chi2) or chi2_cdf(chi2, df) < target:
         return 0.0 if np.isfinite(chi2) else float("nan")
 
     def excess(noncentrality: float) -> float:
-        return float(stats.ncx2.cdf(chi2, df, noncentrality)) - target
+        return ncx2_cdf(chi2, df, noncentrality) - target
 
     high = max(chi2, 1.0)
     while excess(high) > 0:
@@ -159,7 +160,7 @@ def fit_indices(misfit: Misfit, how: Rmsea) -> FitIndices:
         n=n,
         chi2=chi2,
         df=df,
-        p=float(stats.chi2.sf(chi2, df)) if df > 0 else float("nan"),
+        p=float(chi2_sf(chi2, df)) if df > 0 else float("nan"),
         baseline_chi2=baseline_chi2,
         baseline_df=baseline_df,
         rmsea=estimate,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Heterogeneity, Note
@@ -24,6 +23,7 @@ from replication.models.masem.sampling import sampling_covariances
 from replication.models.masem.search import search_likelihood
 from replication.models.masem.variance_components import cell_names, estimate_covariance, variance_components
 from replication.models.prepare import check_level
+from replication.models.probability import chi2_sf
 
 __all__ = ["RandomPool", "Start", "fit_stage1_random", "heterogeneity", "likelihood_start"]
 
@@ -217,7 +217,7 @@ def heterogeneity(q: float, df: int) -> Heterogeneity:
     if df == 0 or not np.isfinite(q):
         return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
     i2 = 100.0 * (q - df) / q if q > df else 0.0
-    return Heterogeneity(q, df, float(stats.chi2.sf(q, df)), i2, q / df)
+    return Heterogeneity(q, df, float(chi2_sf(q, df)), i2, q / df)
 
 
 def _i_squared(data: CorrelationSet, v: Array, sampling: SamplingRule, tau2: Array) -> Array:
