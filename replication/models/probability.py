@@ -58,7 +58,7 @@ def chi2_sf(x: ArrayLike, df: ArrayLike) -> Array:
     >>> round(float(chi2_sf(5.0, 2)), 6)
     0.082085
     """
-    return np.asarray(special.chdtrc(_floats(df), _floats(x)), dtype=float)
+    return np.asarray(special.chdtrc(_floats(df), _positive(x)), dtype=float)
 
 
 def chi2_cdf(x: ArrayLike, df: ArrayLike) -> Array:
@@ -67,7 +67,7 @@ def chi2_cdf(x: ArrayLike, df: ArrayLike) -> Array:
     >>> round(float(chi2_cdf(5.0, 2)), 6)
     0.917915
     """
-    return np.asarray(special.chdtr(_floats(df), _floats(x)), dtype=float)
+    return np.asarray(special.chdtr(_floats(df), _positive(x)), dtype=float)
 
 
 def ncx2_cdf(x: float, df: float, noncentrality: float) -> float:
@@ -79,7 +79,7 @@ def ncx2_cdf(x: float, df: float, noncentrality: float) -> float:
     half = noncentrality / 2.0
     j = np.arange(int(half + 12.0 * np.sqrt(half)) + 60)
     weights = np.exp(special.xlogy(j, half) - half - special.gammaln(j + 1.0))
-    return float((weights * special.chdtr(df + 2.0 * j, x)).sum())
+    return float((weights * special.chdtr(df + 2.0 * j, _positive(x))).sum())
 
 
 def f_sf(x: ArrayLike, first: ArrayLike, second: ArrayLike) -> Array:
@@ -88,7 +88,7 @@ def f_sf(x: ArrayLike, first: ArrayLike, second: ArrayLike) -> Array:
     >>> round(float(f_sf(4.0, 2, 10)), 6)
     0.052922
     """
-    return np.asarray(special.fdtrc(_floats(first), _floats(second), _floats(x)), dtype=float)
+    return np.asarray(special.fdtrc(_floats(first), _floats(second), _positive(x)), dtype=float)
 
 
 def f_isf(p: float, first: float, second: float) -> float:
@@ -103,3 +103,8 @@ def f_isf(p: float, first: float, second: float) -> float:
 
 def _floats(values: ArrayLike) -> Array:
     return np.asarray(values, dtype=float)
+
+
+def _positive(x: ArrayLike) -> Array:
+    """A statistic that rounding left just below zero counts as zero; NaN stays NaN."""
+    return np.maximum(_floats(x), 0.0)

@@ -49,4 +49,13 @@ def test_f(first: float, second: float) -> None:
     x = np.array([0.1, 1.0, 4.0, 50.0])
     assert f_sf(x, first, second) == pytest.approx(stats.f.sf(x, first, second), rel=1e-9)
     for p in (1e-10, 0.001, 0.05, 0.9):
-        assert f_isf(p, first, second) == pytest.approx(stats.f.isf(p, first, second), rel=1e-8)
+        assert float(f_sf(f_isf(p, first, second), first, second)) == pytest.approx(p, rel=1e-12)
+    for p in (0.001, 0.05, 0.9):  # at 1e-10 the quantile of scipy.stats misses its own tail by 8e-8
+        assert f_isf(p, first, second) == pytest.approx(stats.f.isf(p, first, second), rel=1e-10)
+
+
+def test_a_statistic_just_below_zero_counts_as_zero_and_nan_stays_nan() -> None:
+    assert float(chi2_sf(-1e-14, 3)) == float(f_sf(-1e-14, 2, 9)) == 1.0
+    assert float(chi2_cdf(-1e-14, 3)) == ncx2_cdf(-1e-14, 3, 2.0) == 0.0
+    assert np.isnan(chi2_sf(np.nan, 3))
+    assert np.isnan(ncx2_cdf(np.nan, 3, 2.0))
