@@ -98,7 +98,7 @@ def estimate_r(
     tau2 = [component.estimate for component in fit.components if np.isfinite(component.estimate)]
     interval = fit.components[0].interval if len(fit.components) == 1 else None
     rows = selection.rows
-    per_sample = rows.groupby("sample_id")["n"].max()
+    per_sample = selection.sample_sizes
     return Estimate(
         id=id,
         label=label,

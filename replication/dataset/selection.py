@@ -42,6 +42,11 @@ class Selection:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def sample_sizes(self) -> pd.Series:
+        """The largest n of each sample's rows: they share persons, so these add up to the persons behind all rows."""
+        return self.rows.groupby("sample_id")["n"].max()
+
 
 def select(
     dataset: Dataset,

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from replication.dataset.lives import version_numbers
 from replication.digests import folder_digest
 from replication.errors import UserError
 from replication.provenance import write_atomic
@@ -71,7 +72,7 @@ def next_release(reports: Path, version: str) -> Path:
     folder = reports / f"v{version}"
     if folder.exists() or any(release.version == version for release in releases):
         raise UserError(f"version {version} exists already; frozen reports are never rewritten: choose a higher number")
-    if releases and _parts(version) <= _parts(releases[-1].version):
+    if releases and version_numbers(version) <= version_numbers(releases[-1].version):
         raise UserError(f"version {version} is not above the last one, {releases[-1].version}")
     return folder
 
@@ -128,7 +129,3 @@ def frozen_outcomes(reports: Path, release: Release) -> list[dict[str, Any]]:
 def _write(reports: Path, releases: Sequence[Release]) -> None:
     text = json.dumps({"versions": [asdict(release) for release in releases]}, ensure_ascii=False, indent=1)
     write_atomic(reports / _LIST, text + "\n")
-
-
-def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

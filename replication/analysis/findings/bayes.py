@@ -150,7 +150,7 @@ def posterior_estimate(
     """The average of an exact posterior on Fisher z as an `Estimate` in r: median and central 95 % intervals."""
     value, low, high = _in_r(posterior.coefficient())
     _, new_low, new_high = _in_r(posterior.predict())
-    per_sample = selection.rows.groupby("sample_id")["n"].max()
+    per_sample = selection.sample_sizes
     sds = [posterior.sd(name) for name in posterior.sds]
     return Estimate(
         id=id,

@@ -104,10 +104,6 @@ def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[str | float | No
     )
 
 
-def _persons(found: Evidence) -> float:
-    return float(found.rows.groupby("sample_id")["n"].max().sum())
-
-
 def _two_level(means: Evidence, method: Tau2Method, label: str) -> Estimate:
     test: TestMethod = "z" if method == "EE" else "knha"
     fit = fit_random_effects(means.y, means.v, method=method, test=test)
@@ -147,7 +143,7 @@ def _bias(value: float, low: float, high: float, p: float, means: Evidence, **me
         p=p,
         k=len(means.y),
         samples=len(means.y),
-        n=_persons(means),
+        n=float(means.selection.sample_sizes.sum()),
         group="bias",
         method={**method, "scale": "Fisher z, shown as r"},
         rows=tuple(means.rows["effect_id"]),

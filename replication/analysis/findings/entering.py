@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from replication.analysis.findings.engines import che
 from replication.analysis.findings.question import Evidence, sample_means
 from replication.analysis.outcome import Cell, Estimate, Table
+from replication.dataset.lives import version_numbers
 from replication.models.multilevel import refit
 from replication.models.multilevel_results import multilevel_data
 from replication.models.random_effects import fit_random_effects
@@ -71,7 +72,8 @@ def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, flo
     later = rows.loc[~published, ["since", "work"]].drop_duplicates()
     known = set(rows.loc[published, "work"])
     order = sorted(
-        zip(later["since"], later["work"], strict=True), key=lambda pair: (_version(pair[0]), pair[1] not in known)
+        zip(later["since"], later["work"], strict=True),
+        key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
     )
     present = published.copy()
     steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), estimate(present), 0.0)]
@@ -96,10 +98,6 @@ class _Estimator:
             return float(np.tanh(refit(self._whole, np.flatnonzero(present)).beta[0]))
         means = sample_means(self._found.take(present))
         return float(np.tanh(fit_random_effects(means.y, means.v).beta[0]))
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 def _row(found: Evidence, i: int) -> tuple[Cell, ...]:
