@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from replication.models.bayes.bias_models import bias_priors
-from replication.models.bayes.exact import exact_three_level, exact_two_level
-from replication.models.bayes.informed import correlation_priors
+from replication.models.bayes.averaging.averaging import average_models
+from replication.models.bayes.averaging.bias_models import bias_priors
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.priors import HalfCauchy, Normal
-from replication.models.model_averaging import average_models
+from replication.models.bayes.priors.informed import correlation_priors
 from replication.paths import data_dir
 
 PEER = """

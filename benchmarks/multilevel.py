@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from replication.models.block_covariance import BlockV
-from replication.models.multilevel import fit_multilevel
-from replication.models.multilevel_profile import profile_intervals
-from replication.models.robust import robust
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import profile_intervals
+from replication.models.multilevel.robust import robust
+from replication.models.multilevel.structure import BlockV
 
 # case -> effects, studies, work
 CASES = {

@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from replication.models.bayes.convergence import convergence
-from replication.models.bayes.informed import correlation_priors
-from replication.models.bayes.multilevel_data import MultilevelData, multilevel_data
-from replication.models.bayes.multivariate import MultilevelPriors, multilevel_model
-from replication.models.bayes.sampled_model import SampledModel
-from replication.models.block_covariance import BlockV
+from replication.models.bayes.priors.informed import correlation_priors
+from replication.models.bayes.sampled.diagnostics import convergence
+from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
+from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model
+from replication.models.bayes.sampled.sampled_model import SampledModel
 from replication.models.fit import Array
+from replication.models.multilevel.structure import BlockV
 from replication.paths import data_dir
 
 Timing = dict[str, float]
@@ -58,7 +58,7 @@ def smallest_ess(quantities: Mapping[str, Array]) -> float:
 
 def run_ours(folder: str) -> Timing:
     """Import, compile, draw."""
-    from replication.models.bayes.sampling import Settings, compile_model, draw, load_pymc
+    from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
 
     load_pymc(Path(folder))
     spec = model()

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from replication.models.batch import fit_batch
-from replication.models.gosh import gosh
-from replication.models.influence import influence
-from replication.models.random_effects import fit_random_effects
+from replication.models.two_level.batch import fit_batch
+from replication.models.two_level.influence import gosh, influence
+from replication.models.two_level.random_effects import fit_random_effects
 
 K, LARGE, BATCH, SUBSETS = 26, 500, 50_000, 10_000
 

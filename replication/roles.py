@@ -40,7 +40,7 @@ def roles(
 
 
 def _print_columns() -> None:
-    from replication.dataset.roles import ROLES
+    from replication.dataset.roles_table import ROLES
 
     for column in ROLES.columns:
         sys.stdout.write(f"{column.name:16} {column.meaning}\n")
@@ -49,11 +49,11 @@ def _print_columns() -> None:
 def _print_posterior(data: Path, seed: int) -> None:
     from dataclasses import fields
 
-    from replication.dataset.roles import load_roles
-    from replication.models.bayes.diagnostics import Failed
-    from replication.models.bayes.roles import sample_roles
-    from replication.models.bayes.roles_data import roles_data
-    from replication.models.bayes.sampling import Settings
+    from replication.dataset.roles_table import load_roles
+    from replication.models.bayes.sampled.diagnostics import Failed
+    from replication.models.bayes.sampled.roles import sample_roles
+    from replication.models.bayes.sampled.roles_data import roles_data
+    from replication.models.bayes.sampled.sampling import Settings
 
     table = load_roles(data)
     columns = {f.name: getattr(table, f.name) for f in fields(table) if f.name not in ("file", "lines")}

@@ -1,9 +1,8 @@
 """Do good relationships go with achievement? Published, the 45 samples, new samples, prediction, update."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.assemble import Asked, finding
-from replication.analysis.findings.question import Question
-from replication.analysis.findings.quick import quick_finding
+from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.question import Question
 
 ASKED = (
     Asked(

@@ -4,8 +4,8 @@ The new samples were computed from whole files; no result of theirs was selected
 """
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.averaged import averaged_answer
-from replication.analysis.findings.question import Question, evidence
+from replication.evidence.averaging import averaged_answer
+from replication.evidence.question import Question, evidence
 
 QUESTIONS = (
     (Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"), 1),

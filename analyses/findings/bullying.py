@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 from replication.analysis import Analysis, Context, Findings, Sentence
-from replication.analysis.findings.assemble import Asked, finding
-from replication.analysis.findings.directions import direction_evidence
-from replication.analysis.findings.question import Question
-from replication.analysis.findings.quick import quick_finding
-from replication.analysis.findings.schools import school_estimates
+from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.question import Question
+from replication.evidence.schools import direction_evidence, school_estimates
 
 ASKED = (
     Asked(

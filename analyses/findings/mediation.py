@@ -1,12 +1,9 @@
 """Does engagement carry the link from relationships to achievement? Every rule, every body of data, schools apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.covariance_rules import rule_sentence, rule_table, variants
-from replication.analysis.findings.mediation_update import mediation_updates
-from replication.analysis.findings.school_paths import school_matrix_results
-from replication.analysis.findings.ses import ses_tables
-from replication.analysis.masem import samples45
-from replication.analysis.masem_results import audit_table
+from replication.evidence.covariance_rules import rule_sentence, rule_table, ses_tables, variants
+from replication.evidence.masem_answers import audit_table, samples45
+from replication.evidence.mediation import mediation_updates, school_matrix_results
 
 
 def run(context: Context) -> Findings:

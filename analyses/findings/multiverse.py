@@ -1,8 +1,8 @@
 """Does the answer hang on choices nobody argued about? Every combination of them, on relationship quality."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.question import Question
-from replication.multiverse import multiverse_findings, multiverse_of
+from replication.evidence.multiverse import multiverse_findings, multiverse_of
+from replication.evidence.question import Question
 
 BOTH = ("positive", "negative")
 QUESTIONS = (

@@ -1,8 +1,7 @@
 """What should be read next, where does it stand, and how much would it tell?"""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.reading import reading_findings
-from replication.analysis.reading_list import reading_list
+from replication.evidence.reading_list import reading_findings, reading_list
 
 
 def run(context: Context) -> Findings:

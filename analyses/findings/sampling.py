@@ -1,8 +1,8 @@
 """Do sampled and exact posteriors agree, and what do models say that only sampling can fit?"""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.question import Question, evidence
-from replication.analysis.findings.sampled import (
+from replication.evidence.question import Question, evidence
+from replication.evidence.sampled import (
     agreement_sentence,
     agreement_table,
     cells_at_once,

@@ -2,7 +2,7 @@
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.validation import validation_tables
+from replication.evidence.validation import validation_tables
 
 
 def run(context: Context) -> Findings:

@@ -1,9 +1,18 @@
 """Jak & Cheung (2018): two-stage MASEM of the 45 samples, SES subgroups, equality of paths: all 121 rows."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.masem import FULL_MEDIATION, LOW_SES, index_answers, path_answers, samples45, stage1_answers
-from replication.analysis.masem_results import audit_table, boundary_table, path_results
 from replication.claims import Recomputed, claims_of
+from replication.evidence.masem_answers import (
+    FULL_MEDIATION,
+    LOW_SES,
+    audit_table,
+    boundary_table,
+    index_answers,
+    path_answers,
+    path_results,
+    samples45,
+    stage1_answers,
+)
 from replication.models.masem.multigroup import equality_test, fit_groups
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2, likelihood_intervals

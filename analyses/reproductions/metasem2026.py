@@ -1,9 +1,17 @@
 """metaSEM's vignette (2026): one-stage MASEM of the 45 samples. Its labels pos and neg are interchanged."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.masem import FULL_MEDIATION, SATURATED, one_stage_answers, pair_counts, samples45
-from replication.analysis.masem_results import audit_table, label_table, path_results
 from replication.claims import Recomputed, claims_of
+from replication.evidence.masem_answers import (
+    FULL_MEDIATION,
+    SATURATED,
+    audit_table,
+    label_table,
+    one_stage_answers,
+    pair_counts,
+    path_results,
+    samples45,
+)
 from replication.models.masem.comparison import likelihood_ratio_test, one_stage_indices
 from replication.models.masem.osmasem import fit_one_stage
 

@@ -1,7 +1,7 @@
 """Roorda et al. (2017): a saturated path model must agree with its correlations; one of the six is not printed."""
 
 from replication.analysis import Analysis, Context, Estimate, Findings, Table, sum_of, value_of
-from replication.analysis.paths import correlation_ranges, implied_third, joint_paths, path_ranges
+from replication.analysis.path_bounds import correlation_ranges, implied_third, joint_paths, path_ranges
 from replication.claims import Checked, claims_of
 
 R = {"pos-enga": "007", "neg-enga": "009", "pos-ach": "003", "neg-ach": "005", "enga-ach": "011"}  # correlations

@@ -2,7 +2,7 @@
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings
-from replication.analysis.findings.roles_simulated import simulated_recovery
+from replication.evidence.sampled import simulated_recovery
 
 
 def run(context: Context) -> Findings:

@@ -1,19 +1,19 @@
 """Analyses: what a file under `analyses/` declares, and how it becomes an outcome."""
 
-from replication.analysis.arithmetic import (
+from replication.analysis.outcome import Analysis, Context, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
+from replication.analysis.printed_answers import (
     agrees_with,
     between,
     centred_interval,
     fits_p,
     missing,
+    printed_only,
     share_of,
     sum_of,
     value_of,
 )
-from replication.analysis.outcome import Analysis, Context, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
-from replication.analysis.pooling import Pooled, effect_sizes, estimate_r, forest, pool
-from replication.analysis.printed_only import printed_only
 from replication.analysis.running import analysis_files, choose, load_analysis, run_analysis
+from replication.evidence.pooling import Pooled, effect_sizes, estimate_r, forest, pool
 
 __all__ = [
     "Analysis",

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from replication.analysis.arithmetic import centred_interval, missing
 from replication.analysis.outcome import Analysis, Context, Findings, Outcome
+from replication.analysis.printed_answers import centred_interval, missing
 from replication.claims import Answer, Check, Claim, Reason, claims_of, judge
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from replication.dataset.columns import Column, Table
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
-from replication.dataset.vocabulary import Vocabulary
+from replication.dataset.schema import Column, Table, Vocabulary
 from replication.errors import UserError
 from replication.printed import parse_printed
 

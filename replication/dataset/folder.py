@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from replication.dataset.columns import TABLES
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
 from replication.dataset.recipes import Recipe, RecipeFile
@@ -24,7 +23,7 @@ from replication.dataset.records import (
     parse_record,
     read_toml,
 )
-from replication.dataset.vocabulary import Vocabulary
+from replication.dataset.schema import TABLES, Vocabulary
 
 __all__ = ["WORK_TABLES", "Folder", "missing_file", "parsed_record", "walk"]
 

@@ -1,4 +1,6 @@
-"""`data/references` -> `Dataset`. Reads every file, collects every problem, and only then decides.
+"""`references.bib` through pybtex: one plain-text `Reference` an entry.
+
+`data/references` -> `Dataset`. Reads every file, collects every problem, and only then decides.
 
 Two ideas: a bad file never hides another (all problems are reported at once), and a dataset with an error is no
 dataset (nothing is loaded around a broken row).
@@ -13,21 +15,63 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from replication.dataset import checking_records
-from replication.dataset.bibliography import read_bibliography
+from replication.dataset import checking
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
-from replication.dataset.columns import TABLES
-from replication.dataset.crossing import asked, check_across, check_records, check_rows_in_time
+from replication.dataset.cross_table_checks import asked, check_across, check_records, check_rows_in_time
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, shown
 from replication.dataset.reading import read_bytes
 from replication.dataset.records import ArticleFile, Reference, TrapFile, read_toml
-from replication.dataset.vocabulary import Vocabulary
+from replication.dataset.schema import TABLES, Vocabulary
 from replication.digests import folder_digest
 from replication.errors import DataError
 
-__all__ = ["Checked", "check_dataset", "load_dataset"]
+__all__ = ["Checked", "check_dataset", "load_dataset", "read_bibliography"]
+
+_VENUES = ("journal", "booktitle", "publisher", "school", "howpublished", "institution", "organization")
+
+
+def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list[Problem]]:
+    """All entries by key, and what could not be read."""
+    from pybtex.database import BibliographyData, PybtexError, parse_string
+
+    content = read_bytes(path, file)
+    if isinstance(content, Problem):
+        return {}, [content]
+    try:
+        bibliography: BibliographyData = parse_string(content.decode("utf-8-sig"), "bibtex")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        return {}, [Problem(file, row, "", "encoding", "bytes that are not UTF-8", "UTF-8 text", "save as UTF-8")]
+    except PybtexError as error:
+        row = int(getattr(error, "lineno", 0) or 0)
+        twice = "repeated" in str(error).lower()
+        hint = "delete one of the two" if twice else "look for a missing brace or comma"
+        return {}, [Problem(file, row, "", "bibtex", shown(error), "BibTeX entries", hint)]
+    if not bibliography.entries:
+        return {}, [Problem(file, 0, "", "bibtex", "no entry", "BibTeX entries", "restore it from version control")]
+    return {key: _reference(key, entry) for key, entry in bibliography.entries.items()}, []
+
+
+def _reference(key: str, entry: object) -> Reference:
+    fields = {name.lower(): str(value) for name, value in entry.fields.items()}  # type: ignore[attr-defined]
+    people = entry.persons.get("author", ())  # type: ignore[attr-defined]
+    venue = next((fields[name] for name in _VENUES if name in fields), "")
+    return Reference(
+        key=key,
+        title=_plain(fields.get("title", "")),
+        authors=tuple(_plain(str(person)) for person in people),
+        year=_plain(fields.get("year", "")),
+        venue=_plain(venue),
+        doi=_plain(fields.get("doi", "")),
+        note=_plain(fields.get("note", "")),
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("{", "").replace("}", "").replace("--", "–").replace("\\&", "&").split())
+
 
 _SAMPLE_COLUMNS = [
     "sample_id",
@@ -107,9 +151,7 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     folder.problems += problems
     walk(folder)
     _check_tables(folder)
-    folder.problems += checking_records.check_works(
-        folder.works, references, vocabulary, "references.bib", folder.folders
-    )
+    folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
     check_across(folder)
     article = parsed_record(folder, ArticleFile, "article/statements.toml")
     traps = parsed_record(folder, TrapFile, "traps.toml")
@@ -165,9 +207,7 @@ def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:
     except (KeyError, TypeError) as error:
         found = Problem(file, 0, "", "vocabulary", shown(error), "tables of words and constructs", "see its header")
         return (found,)
-    needed = {c.vocabulary for t in TABLES.values() for c in t.columns if c.vocabulary} | set(
-        checking_records.RECORD_LISTS
-    )
+    needed = {c.vocabulary for t in TABLES.values() for c in t.columns if c.vocabulary} | set(checking.RECORD_LISTS)
     missing = tuple(
         Problem(
             file, 0, name, "vocabulary", "no such list", f"the list [{name}]", "add it, or restore its last version"

@@ -10,7 +10,6 @@ from typing import TypeVar
 import pandas as pd
 
 from replication.dataset.cells import VERSION
-from replication.dataset.lives import version_numbers
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import (
@@ -23,7 +22,8 @@ from replication.dataset.records import (
     Trap,
     Work,
 )
-from replication.dataset.vocabulary import Vocabulary
+from replication.dataset.row_versions import version_numbers
+from replication.dataset.schema import Vocabulary
 from replication.digests import digest_of
 from replication.errors import DataError
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.dataset.columns import Table
 from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.schema import Table
 
 __all__ = ["RawTable", "read_bytes", "read_table"]
 

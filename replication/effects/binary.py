@@ -11,8 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from replication.effects.effect_size import Array, EffectSize, Flag, Metric
-from replication.effects.inputs import numbers, refuse, rows_where
+from replication.effects.effect_size import Array, EffectSize, Flag, Metric, numbers, refuse, rows_where
 from replication.errors import UserError, list_rows
 
 __all__ = [

@@ -13,8 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from replication.effects.effect_size import Array
-from replication.effects.inputs import numbers, refuse
+from replication.effects.effect_size import Array, numbers, refuse
 from replication.errors import UserError
 
 __all__ = [

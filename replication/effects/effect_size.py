@@ -1,14 +1,20 @@
-"""The record every function of this package returns: estimate, sampling variance, metric, flags."""
+"""The record every function of this package returns: estimate, sampling variance, metric, flags.
+
+Checked arrays of one shape from whatever a user passes, with errors that name the rows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Array", "EffectSize", "Flag", "Metric"]
+from replication.errors import UserError, list_rows
+
+__all__ = ["Array", "EffectSize", "Flag", "Metric", "numbers", "refuse", "rows_where"]
 
 Array = NDArray[np.float64]
 
@@ -53,3 +59,33 @@ class EffectSize:
     def flagged(self, *flags: Flag) -> EffectSize:
         """The same effect with more flags."""
         return replace(self, flags=(*self.flags, *flags))
+
+
+def numbers(values: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
+    """The values as float arrays of their common shape, in the order given.
+
+    Raises `UserError` for something that is not a number, and for shapes that do not go together.
+    """
+    arrays = []
+    for name, value in values.items():
+        try:
+            arrays.append(np.asarray(value, dtype=float))
+        except (TypeError, ValueError):
+            raise UserError(f"{name}={value!r} is not a number; pass numbers, NaN for a missing one.") from None
+    try:
+        return tuple(np.broadcast_arrays(*arrays))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
+        raise UserError(f"the shapes do not go together: {shapes}; pass one value an effect, or one for all.") from None
+
+
+def rows_where(condition: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Positions where the condition holds, in flat order."""
+    return tuple(int(i) for i in np.flatnonzero(condition))
+
+
+def refuse(condition: NDArray[np.bool_], problem: str) -> None:
+    """Raise a `UserError` that names the rows where the condition holds, if there are any."""
+    rows = rows_where(np.asarray(condition))
+    if rows:
+        raise UserError(f"{list_rows(rows)}: {problem}.")

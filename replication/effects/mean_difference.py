@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from replication.effects.effect_size import Array, EffectSize
-from replication.effects.inputs import numbers, refuse
+from replication.effects.effect_size import Array, EffectSize, numbers, refuse
 from replication.errors import UserError
 
 __all__ = [

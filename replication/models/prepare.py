@@ -1,4 +1,7 @@
-"""From what a user passes to what a model needs: checked shapes, complete rows, a design of full rank."""
+"""What a user passes as numbers, as an array of floats.
+
+From what a user passes to what a model needs: checked shapes, complete rows, a design of full rank.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,40 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError, list_rows
-from replication.models.arrays import as_numbers, is_number
 from replication.models.fit import Array, Fit, Note
-from replication.models.weighted import COLLINEAR
+from replication.models.least_squares import COLLINEAR
 
-__all__ = ["EffectData", "check_level", "check_rank", "effect_data", "list_rows", "prepare_effects"]
+__all__ = [
+    "EffectData",
+    "as_numbers",
+    "check_level",
+    "check_rank",
+    "effect_data",
+    "is_number",
+    "list_rows",
+    "prepare_effects",
+]
+
+
+def as_numbers(values: ArrayLike, name: str) -> Array:
+    """A copy as floats; masked entries become NaN. A `ModelError` names what holds no real numbers.
+
+    >>> as_numbers(np.ma.masked_equal([1, 2], 2), "y").tolist()
+    [1.0, nan]
+    """
+    try:
+        if np.ma.isMaskedArray(values):
+            values = np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers")
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} holds something that is not a number ({error}); pass one number an effect.") from None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is one real number, numpy's among them."""
+    return isinstance(value, int | float | np.integer | np.floating)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

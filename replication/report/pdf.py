@@ -19,11 +19,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from replication.report.archive import Archive
+from replication.report.archive import FINDINGS, Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
 from replication.report.gallery import Gallery, Picture
-from replication.report.glance import FINDINGS
 from replication.report.pages.common import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import SECTIONS, answers, in_section, once, section_of
 from replication.report.words import Words

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from replication.dataset.lives import version_numbers
+from replication.dataset.row_versions import version_numbers
 from replication.digests import folder_digest
 from replication.errors import UserError
 from replication.provenance import write_atomic

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from replication.report.archive import Archive
-from replication.report.glance import FINDINGS
+from replication.report.archive import FINDINGS, Archive
 from replication.report.words import Words
 
 __all__ = ["script_data", "search_index"]

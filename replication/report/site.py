@@ -1,4 +1,6 @@
-"""The report folder: pages made from outcomes and the dataset.
+"""Every page of the report, in order.
+
+The report folder: pages made from outcomes and the dataset.
 
 Nothing is computed here. Pages are described by `pages/`, rendered by jinja2 with everything escaped, and written
 under one folder that opens from disk. The same outcomes and dataset give the same bytes, but for the stamp.
@@ -16,20 +18,40 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
 from replication.provenance import write_atomic
-from replication.report.archive import Archive, anchor, make_archive
+from replication.report.archive import FINDINGS, Archive, anchor, make_archive
 from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import facts, kinds, rest
-from replication.report.contents import all_pages
 from replication.report.gallery import Gallery, draw_gallery
-from replication.report.glance import FINDINGS
-from replication.report.pages import overview
+from replication.report.pages import analyses, article, data, findings, overview, verdicts, versions, whole, works
 from replication.report.pdf import typeset
 from replication.report.releases import read_releases
 from replication.report.search import search_index
 from replication.report.view import TRANSLATED, Page, View
 from replication.report.words import LANGUAGES, Words, load_words
 
-__all__ = ["build_report", "write_versions_page"]
+__all__ = ["all_pages", "build_report", "write_versions_page"]
+
+
+def all_pages(
+    archive: Archive,
+    words: Mapping[str, Words],
+    galleries: Mapping[str, Gallery],
+    write: Callable[[str, str], None],
+    reports: Path | None,
+) -> Iterator[Page]:
+    """Every page of the report; files that pages offer for download are written on the way."""
+    english = words["en"]
+    for language, spoken in words.items():
+        yield overview.page(archive, spoken)
+        yield article.page(archive, spoken)
+        yield from findings.pages(archive, spoken, galleries[language])
+    yield from works.pages(archive, english, galleries["en"])
+    yield from analyses.pages(archive, english, galleries["en"])
+    yield verdicts.page(archive, english)
+    yield from data.pages(archive, english, write)
+    yield from whole.pages(archive, english, galleries["en"])
+    yield from versions.pages(archive, english, reports, write)
+
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"

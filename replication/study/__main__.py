@@ -1,6 +1,6 @@
 """`python -m replication.study`."""
 
-from replication.study.app import main
+from replication.study.commands import main
 
 if __name__ == "__main__":
     main()

@@ -9,8 +9,8 @@ from replication.errors import UserError
 from replication.provenance import write_atomic
 from replication.study.checking import CheckReport
 from replication.study.keys import check_text
-from replication.study.plausibility import RULES, Suspicion
-from replication.study.tomltext import quoted
+from replication.study.plausibility import RULES, Query
+from replication.study.tables import quoted
 
 __all__ = ["record_answer"]
 
@@ -49,14 +49,14 @@ def record_answer(folder: Path, report: CheckReport, rule: str, row: str, reason
     write_atomic(path, f"{before.rstrip()}\n{entries}")
 
 
-def _meant(report: CheckReport, rule: str, row: str) -> list[Suspicion]:
+def _meant(report: CheckReport, rule: str, row: str) -> list[Query]:
     """The open questions meant: one, or several by the same rule about the same rows."""
     if rule not in RULES:
         raise UserError(f'no rule "{rule[:60]}": {nearest(rule, RULES)}')
-    asked = [a.suspicion for a in report.asked if a.problem.rule == rule and a.answer is None]
+    asked = [a.query for a in report.asked if a.problem.rule == rule and a.answer is None]
     about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
     if not about:
-        if any(a.problem.rule == rule and a.answer and row in a.suspicion.rows for a in report.asked):
+        if any(a.problem.rule == rule and a.answer and row in a.query.rows for a in report.asked):
             raise UserError(f'"{rule}" about "{row[:60]}" has an answer already; edit it in answers.toml')
         ids = {name for s in asked for name in s.rows}
         raise UserError(f'nobody asks "{rule}" about "{row[:60]}": {nearest(row, ids) if ids else "no such question"}')
@@ -71,7 +71,7 @@ def _same_rows(named: str, rows: tuple[str, ...]) -> bool:
     return {name.strip() for name in named.split(",")} == set(rows)
 
 
-def _entry(question: Suspicion, reason: str, who: str) -> str:
+def _entry(question: Query, reason: str, who: str) -> str:
     """One question with its answer, as TOML."""
     rows = ", ".join(quoted(name) for name in question.rows)
     return (

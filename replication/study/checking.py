@@ -11,9 +11,9 @@ from pathlib import Path
 from replication.dataset import Problem, check_dataset
 from replication.dataset.problems import in_order, nearest, shown
 from replication.errors import UserError
-from replication.study.coding.reading import read_coders
-from replication.study.plausibility import Asked, Suspicion, ask
-from replication.study.plausibility.coded import coding_suspicions
+from replication.study.coding.coders import read_coders
+from replication.study.plausibility import Asked, Query, ask
+from replication.study.plausibility.coded import coding_queries
 
 __all__ = ["CheckReport", "check_study", "work_folder"]
 
@@ -77,12 +77,12 @@ def _checked(root: Path, work: str) -> CheckReport:
     if readable is None:
         return CheckReport(work or "the dataset", "", 0, tuple(problems), ())
     works = [work] if work else sorted(readable.works)
-    further: list[Suspicion] = []
+    further: list[Query] = []
     in_coding: list[Problem] = []
     for key in works:
         coders, found = read_coders(root / key, readable.vocabulary)
         in_coding += found
-        further += coding_suspicions(root / key, coders)
+        further += coding_queries(root / key, coders)
     ordered = in_order([*problems, *in_coding]) if in_coding else problems  # the dataset's are in order already
     asked = ask(readable, works, further)
     return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked)

@@ -1,14 +1,22 @@
-"""The codebook, written from the columns and the vocabulary: `data/references/README.md`."""
+"""The codebook, written from the columns and the vocabulary: `data/references/README.md`.
+
+JSON Schemas of the TOML records, for editors: completion and red underlines while typing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from replication.dataset.columns import SETTLED, TABLES, Column, Table
-from replication.dataset.vocabulary import Vocabulary
+from pydantic import BaseModel
+
+from replication.dataset.recipes import RecipeFile
+from replication.dataset.records import AnswerFile, ArticleFile, CorrectionFile, ExplanationFile, TrapFile, Work
+from replication.dataset.schema import SETTLED, TABLES, Column, Table, Vocabulary
 from replication.study.plausibility import RULES
 
-__all__ = ["codebook"]
+__all__ = ["FILES", "codebook", "schema_files"]
 
 _KINDS = {
     "text": "text",
@@ -105,3 +113,36 @@ def _rules() -> Iterator[str]:
     yield "both can be answered with a recorded reason (`python -m replication.study answer`).\n"
     yield "| rule | severity | asks whether |\n|---|---|---|"
     yield from (f"| `{rule.name}` | {rule.severity} | {rule.meaning} |" for rule in RULES.values())
+
+
+FILES: Mapping[str, type[BaseModel]] = {
+    "work": Work,
+    "corrections": CorrectionFile,
+    "explanations": ExplanationFile,
+    "recipes": RecipeFile,
+    "answers": AnswerFile,
+    "statements": ArticleFile,
+    "traps": TrapFile,
+}
+"""The record behind each kind of TOML file."""
+
+_WORDS = {"kind": "kind", "role": "role", "setting": "setting", "quantitative": "quantitative"}
+
+
+def schema_files(vocabulary: Vocabulary) -> dict[str, str]:
+    """The schema of each file by its name, e.g. "work.schema.json"; closed word lists become enumerations."""
+    return {f"{name}.schema.json": _schema(name, model, vocabulary) for name, model in FILES.items()}
+
+
+def _schema(name: str, model: type[BaseModel], vocabulary: Vocabulary) -> str:
+    schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **model.model_json_schema()}
+    if name == "work":
+        for field, words in _WORDS.items():
+            schema["properties"][field] |= {"enum": list(vocabulary.words(words))}
+    if name == "answers":
+        schema["$defs"]["RecordedAnswer"]["properties"]["rule"] |= {"enum": list(RULES)}
+    if name == "recipes":
+        measure = schema["$defs"]["Measure"]["properties"]
+        measure["variable"] |= {"enum": list(vocabulary.constructs)}
+        measure["informant"] |= {"enum": ["", *vocabulary.words("informant")]}
+    return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"

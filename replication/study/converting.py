@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from replication.effects.conversions import beta_to_r, log_odds_to_r
+from replication.effects.conversions import beta_to_r, log_odds_to_r, r_from_chi2, r_from_f, r_from_p, r_from_t
 from replication.effects.effect_size import EffectSize
-from replication.effects.from_tests import r_from_chi2, r_from_f, r_from_p, r_from_t
 from replication.effects.mean_difference import standardized_mean_difference
 from replication.errors import UserError
-from replication.study.given import Given, option
 from replication.study.plausibility.intervals import centred
+from replication.study.printed_statistics import Given, option
 
 __all__ = ["KINDS", "Converted", "Kind", "convert"]
 

@@ -11,8 +11,8 @@ from replication.analysis import Analysis
 from replication.analysis.difference import Difference, RowChange, Step, compare, row_changes, steps
 from replication.dataset import Dataset
 from replication.errors import UserError
-from replication.study.page import figure_svg, page, table
 from replication.study.previewing import run_quickly, shown_estimate
+from replication.study.rendering import figure_svg, page, table
 
 __all__ = ["History", "compare_states", "history_html", "history_lines"]
 

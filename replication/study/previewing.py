@@ -15,7 +15,7 @@ from replication.analysis.outcome import Estimate
 from replication.dataset import Dataset, check_dataset, format_problems
 from replication.errors import DataError, UserError
 from replication.study.checking import work_folder
-from replication.study.page import figure_svg, page, table
+from replication.study.rendering import figure_svg, page, table
 
 __all__ = ["Preview", "preview_html", "preview_lines", "preview_work", "run_quickly", "shown_estimate"]
 

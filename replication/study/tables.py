@@ -1,4 +1,7 @@
-"""Reading and writing a work's tables as text, row by row, with the columns in the order of the codebook."""
+"""Reading and writing a work's tables as text, row by row, with the columns in the order of the codebook.
+
+Text as TOML writes it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from replication.dataset import format_problems
-from replication.dataset.columns import Table
 from replication.dataset.reading import read_table
+from replication.dataset.schema import Table
 from replication.errors import UserError
 from replication.provenance import write_atomic
 
-__all__ = ["add_rows", "read_rows", "rows_as_csv"]
+__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv"]
 
 
 def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
@@ -67,3 +70,12 @@ def _lines(header: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([row.get(name, "") for name in header] for row in rows)
     return text.getvalue()
+
+
+def quoted(text: str) -> str:
+    """A string in quotes, with what TOML reads otherwise escaped.
+
+    >>> quoted('a "word"')
+    '"a \\\\"word\\\\""'
+    """
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

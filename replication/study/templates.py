@@ -8,9 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from replication.dataset.columns import TABLES, Column, Table
-from replication.dataset.vocabulary import Vocabulary
-from replication.study.tomltext import quoted
+from replication.dataset.schema import TABLES, Column, Table, Vocabulary
+from replication.study.tables import quoted
 
 __all__ = ["TEMPLATE_TABLES", "record_template", "table_template"]
 

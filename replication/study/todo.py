@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from replication.analysis.reading_list import ToRead
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
+from replication.evidence.reading_list import ToRead
 
 __all__ = ["coding_sheet", "todo_lines"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from replication.dataset import Dataset, check_dataset
 from replication.dataset.cells import check_cells, stack
-from replication.dataset.columns import TABLES
 from replication.dataset.problems import nearest
 from replication.dataset.reading import RawTable
+from replication.dataset.schema import TABLES
 from replication.errors import DataError, UserError
 from replication.study.checking import work_folder
 from replication.study.converting import Converted

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from replication import paths
-from replication.study.app import main
+from replication.study.commands import main
 from tests.data.small import Small
 
 

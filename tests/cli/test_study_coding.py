@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from replication.study.coding.agreement import agreement_of, icc_agreement
+from replication.study.coding.coders import read_coders
 from replication.study.coding.comparing import compare_coders
-from replication.study.coding.reading import read_coders
 from tests.cli.conftest import Command
 from tests.data.small import EFFECTS, Small
 

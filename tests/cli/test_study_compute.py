@@ -16,8 +16,7 @@ from replication.dataset import load_dataset
 from replication.dataset.recipes import Recipe
 from replication.errors import UserError
 from replication.study.microdata import compute_recipe
-from replication.study.microdata.files import read_columns
-from replication.study.microdata.rdata import read_saved_tables
+from replication.study.microdata.files import read_columns, read_saved_tables
 from tests.cli.conftest import Command
 from tests.data.small import Small
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from replication.dataset import load_dataset
 from replication.study.converting import KINDS, convert
-from replication.study.given import Given
+from replication.study.printed_statistics import Given
 from tests.cli.conftest import Command
 from tests.data.small import Small
 

@@ -16,13 +16,12 @@ import pytest
 
 from replication import paths
 from replication.analysis import pool
-from replication.analysis.masem import FULL_MEDIATION, NAMES, samples45
 from replication.dataset import Dataset, Selection, select
+from replication.evidence.masem_answers import FULL_MEDIATION, NAMES, samples45
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2
 from replication.study.exporting import export_dataset
-from replication.study.exporting.cells import harmless
-from replication.study.exporting.matrices import matrix_table
+from replication.study.exporting.layouts import harmless, matrix_table
 from tests.cli.conftest import Command
 from tests.data.small import Small
 

@@ -109,7 +109,7 @@ def test_a_bibtex_entry_without_a_doi_fills_the_entry(study: Command, small: Sma
 
 
 def load_or_read(small: Small) -> dict[str, object]:
-    from replication.dataset.bibliography import read_bibliography
+    from replication.dataset.loading import read_bibliography
 
     return read_bibliography(small.root / "references.bib", "references.bib")[0]  # type: ignore[return-value]
 

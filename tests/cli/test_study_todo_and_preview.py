@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from replication import paths
-from replication.analysis.reading_list import reading_list
 from replication.dataset import Dataset
+from replication.evidence.reading_list import reading_list
 from tests.cli.conftest import Command
 from tests.data.small import BIB, CLAIMS, WORK, Small
 

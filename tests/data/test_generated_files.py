@@ -11,9 +11,8 @@ import pytest
 
 from replication import paths
 from replication.dataset import Dataset
-from replication.dataset.columns import TABLES
-from replication.study.codebook import codebook
-from replication.study.schemas import FILES, schema_files
+from replication.dataset.schema import TABLES
+from replication.study.codebook import FILES, codebook, schema_files
 
 ROOT = paths.data_dir()
 NAMES = {name: f"{name}.toml" for name in FILES}

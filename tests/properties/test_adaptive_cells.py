@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from replication.models.bayes.marginals import NormalMixture, panel_density
-from replication.models.bayes.quadrature import adapt, box_cells, grid_nodes, legendre_rule, log_sum, narrow
+from replication.models.bayes.exact.marginals import NormalMixture, panel_density
+from replication.models.bayes.exact.quadrature import adapt, box_cells, grid_nodes, legendre_rule, log_sum, narrow
 from replication.models.fit import Array
 
 EDGES = np.array([0.0, 1.0, 3.0, 8.0, 30.0, 300.0])

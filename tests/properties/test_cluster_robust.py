@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from replication.models.block_covariance import BlockV
-from replication.models.cluster_moments import expected_covariance
 from replication.models.fit import Fit
-from replication.models.multilevel import fit_multilevel
-from replication.models.random_effects import fit_random_effects
-from replication.models.robust import RobustData, contrast_df, robust, wald_test
-from replication.models.working_model import working_model
+from replication.models.multilevel.moments import expected_covariance
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.robust import RobustData, contrast_df, robust, wald_test
+from replication.models.multilevel.structure import BlockV
+from replication.models.multilevel.working_model import working_model
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import SAME, Tolerance, assert_close
 
 KINDS = ("CR0", "CR1", "CR1p", "CR1S", "CR2")

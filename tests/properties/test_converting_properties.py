@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from replication.errors import UserError
 from replication.study.converting import KINDS, convert
-from replication.study.given import Given
+from replication.study.printed_statistics import Given
 
 NUMBERS = st.one_of(
     st.integers(-5, 500).map(str),

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from replication.models.bayes.exact import exact_three_level, exact_two_level
-from replication.models.bayes.posterior import ExactPosterior
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.priors import (
     Cauchy,
     CoefficientPrior,
@@ -28,7 +28,7 @@ from replication.models.bayes.priors import (
     StudentT,
     Uniform,
 )
-from replication.models.block_covariance import BlockV
+from replication.models.multilevel.structure import BlockV
 
 Y = np.array([0.28, -0.05, 0.61, 0.33, 0.12, 0.95])
 V = np.array([0.010, 0.022, 0.015, 0.008, 0.041, 0.030])

@@ -26,7 +26,7 @@ from replication.models.masem import (
     pooled_correlations,
     tau2_intervals,
 )
-from replication.models.random_effects import fit_random_effects
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.masem_data import FULL, SATURATED, chi_square_at, roorda, simulated, standardized_ses
 from tests.tolerances import SAME, assert_close
 

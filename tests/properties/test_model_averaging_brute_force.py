@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from replication.models.bayes.bias_integrals import BiasSolution
-from replication.models.bayes.bias_likelihoods import Selection, selection_log
-from replication.models.bayes.bias_models import (
+from replication.models.bayes.averaging.averaging import Averaged, average_models
+from replication.models.bayes.averaging.bias_integrals import BiasSolution
+from replication.models.bayes.averaging.bias_likelihoods import Selection, selection_log
+from replication.models.bayes.averaging.bias_models import (
     Bias,
     BiasModel,
     BiasPriors,
@@ -20,11 +21,10 @@ from replication.models.bayes.bias_models import (
     bias_priors,
     psma_models,
 )
-from replication.models.bayes.exact import exact_two_level
-from replication.models.bayes.model import sd_axis
-from replication.models.bayes.positive_priors import HalfCauchy, HalfNormal
+from replication.models.bayes.exact.exact import exact_two_level
+from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors import Fixed, Normal
-from replication.models.model_averaging import Averaged, average_models
+from replication.models.bayes.priors.positive import HalfCauchy, HalfNormal
 
 Y = np.array([0.42, 0.11, 0.35, 0.62])
 V = np.array([0.020, 0.008, 0.015, 0.060])

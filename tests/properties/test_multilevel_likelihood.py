@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import replication.models.covariance_structure as structures
-from replication.models.block_covariance import BlockV
+import replication.models.multilevel.structure as structures
 from replication.models.fit import Fit
-from replication.models.multilevel import MultilevelData, fit_multilevel, likelihood_of
-from replication.models.multilevel_likelihood import MultilevelLikelihood
+from replication.models.multilevel.likelihood import MultilevelLikelihood
+from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel, likelihood_of
+from replication.models.multilevel.structure import BlockV
 from tests.tolerances import CONVERGED, SAME, Tolerance, assert_close
 
 DIFFERENCES = Tolerance(1e-5, 1e-5, "central differences of a likelihood of size 100 are good to 1e-6", 3e-6)

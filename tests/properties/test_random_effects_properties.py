@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from replication.errors import ModelError
-from replication.models.batch import fit_batch
-from replication.models.deletion import leave_one_out
 from replication.models.fit import Fit
-from replication.models.intervals import tau2_interval
 from replication.models.prediction import predict
-from replication.models.random_effects import fit_random_effects
+from replication.models.two_level.batch import fit_batch
+from replication.models.two_level.influence import leave_one_out
+from replication.models.two_level.intervals import tau2_interval
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CONVERGED, SAME, assert_close
 
 METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM")

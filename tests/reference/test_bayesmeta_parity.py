@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from replication.models.bayes.exact import exact_two_level
-from replication.models.bayes.marginals import Marginal
-from replication.models.bayes.posterior import ExactPosterior
+from replication.models.bayes.exact.exact import exact_two_level
+from replication.models.bayes.exact.marginals import Marginal
+from replication.models.bayes.exact.posterior import ExactPosterior
+from replication.models.bayes.exact.summaries import summarize
 from replication.models.bayes.priors import HalfCauchy, Normal
-from replication.models.bayes.summaries import summarize
 
 PINNED = json.loads((Path(__file__).parent / "bayesmeta_exact.json").read_text())
 PAIRS = tuple(PINNED["data"])

@@ -12,14 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.models.masem import (
-    FitIndices,
-    RandomPool,
-    equality_test,
-    fit_groups,
-    fit_stage1_random,
-    fit_stage2,
-)
+from replication.models.masem import FitIndices, RandomPool, equality_test, fit_groups, fit_stage1_random, fit_stage2
 from tests.masem_data import FULL, pinned, roorda
 
 PRINTED = pinned("masem_roorda")["archived_2019"]

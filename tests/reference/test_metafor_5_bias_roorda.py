@@ -26,7 +26,7 @@ from replication.models.bias import (
     rank_test,
     trim_fill,
 )
-from replication.models.literals import FillEstimator
+from replication.models.options import FillEstimator
 from tests.tolerances import CLOSED, STOPPED_EARLY, TAIL, Tolerance, assert_close
 
 PAIRS = [f"{rows}_{pair}" for rows in ("used", "all") for pair in

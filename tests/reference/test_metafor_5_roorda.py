@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.models.deletion import leave_one_out
-from replication.models.influence import influence
-from replication.models.prediction import prediction_interval
-from replication.models.random_effects import fit_random_effects
-from replication.models.shrinkage import blups
+from replication.models.prediction import blups, prediction_interval
+from replication.models.two_level.influence import influence, leave_one_out
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, STOPPED_EARLY, TAIL, Tolerance, assert_close
 
 PAIRS = [f"{rows}_{pair}" for rows in ("used", "all") for pair in

@@ -26,9 +26,9 @@ from replication.models.bias import (
     rank_test,
     trim_fill,
 )
-from replication.models.bias.selection_result import SelectionFit
-from replication.models.literals import EmptyStep
-from replication.models.random_effects import fit_random_effects
+from replication.models.bias.selection_fit import SelectionFit
+from replication.models.options import EmptyStep
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, CONVERGED, TAIL, Tolerance, assert_close
 
 NAMES = ["bcg", "hackshaw", "cohen", "raudenbush", "normand", "molloy", "dorn", "li", "hine", "mcdaniel",

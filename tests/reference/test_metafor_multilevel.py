@@ -15,15 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.models.block_covariance import BlockV
-from replication.models.che import fit_che
 from replication.models.fit import Fit
-from replication.models.multilevel import fit_multilevel
-from replication.models.multilevel_profile import profile_intervals
-from replication.models.multilevel_results import cluster_effects, row_sum_weights, variance_shares
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import cluster_effects, profile_intervals, row_sum_weights, variance_shares
+from replication.models.multilevel.robust import fit_che, robust, wald_test
+from replication.models.multilevel.structure import BlockV
 from replication.models.prediction import predict
-from replication.models.random_effects import fit_random_effects
-from replication.models.robust import robust, wald_test
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CONVERGED, OPTIMISED, PROFILE, SAME, assert_close
 
 KINDS = ("CR0", "CR1", "CR1p", "CR1S", "CR2")

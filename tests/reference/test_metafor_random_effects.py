@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.models.deletion import cumulative, leave_one_out
 from replication.models.fit import Fit
-from replication.models.hypotheses import wald_test
-from replication.models.influence import baujat, influence
-from replication.models.intervals import tau2_interval
-from replication.models.prediction import predict
-from replication.models.random_effects import fit_random_effects
-from replication.models.shrinkage import blups
+from replication.models.multilevel.hypotheses import wald_test
+from replication.models.prediction import blups, predict
+from replication.models.two_level.influence import baujat, cumulative, influence, leave_one_out
+from replication.models.two_level.intervals import tau2_interval
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, CONVERGED, DELETED, TAIL, assert_close
 
 ITERATIVE = ("ML", "REML", "EB", "PM", "PMM")

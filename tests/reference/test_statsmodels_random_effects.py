@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replication.models.hypotheses import wald_test
-from replication.models.random_effects import fit_random_effects
+from replication.models.multilevel.hypotheses import wald_test
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, CONVERGED, assert_close
 
 

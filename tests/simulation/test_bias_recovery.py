@@ -119,7 +119,7 @@ def test_adjusted_estimates_are_nearer_the_truth_than_the_pool() -> None:
 
 def test_henmi_copas_covers_under_selection_where_the_pool_does_not() -> None:
     n, hits = 400, np.zeros(2)
-    from replication.models.random_effects import fit_random_effects
+    from replication.models.two_level.random_effects import fit_random_effects
 
     for y, v in runs(n, 25, 0.2, 0.1, 0.3):
         interval, pooled = henmi_copas(y, v).interval, fit_random_effects(y, v, method="DL", test="z").interval()[0]

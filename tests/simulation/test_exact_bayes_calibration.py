@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.priors import Cauchy, Exponential, HalfCauchy, HalfNormal, InverseGamma, Normal
-from replication.models.block_covariance import BlockV
+from replication.models.multilevel.structure import BlockV
 
 pytestmark = pytest.mark.simulation
 

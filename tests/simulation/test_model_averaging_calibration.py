@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.bias_models import BiasModel, Regression, WeightFunction, bias_priors
-from replication.models.bayes.marginals import Marginal
-from replication.models.model_averaging import average_models
+from replication.models.bayes.averaging.averaging import average_models
+from replication.models.bayes.averaging.bias_models import BiasModel, Regression, WeightFunction, bias_priors
+from replication.models.bayes.exact.marginals import Marginal
 
 pytestmark = pytest.mark.simulation
 

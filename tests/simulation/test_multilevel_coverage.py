@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replication.models.block_covariance import BlockV
-from replication.models.multilevel import fit_multilevel
-from replication.models.multilevel_profile import profile_intervals
-from replication.models.robust import robust, wald_test
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import profile_intervals
+from replication.models.multilevel.robust import robust, wald_test
+from replication.models.multilevel.structure import BlockV
 
 pytestmark = pytest.mark.simulation
 

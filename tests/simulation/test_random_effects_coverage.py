@@ -9,9 +9,9 @@ import pytest
 from scipy import special, stats
 
 from replication.effects.covariance import correlation_covariance
-from replication.models.batch import BatchFits, fit_batch
-from replication.models.tau2 import solve_q
-from replication.models.weighted import effect_sets
+from replication.models.least_squares import effect_sets
+from replication.models.two_level.batch import BatchFits, fit_batch
+from replication.models.two_level.tau2 import solve_q
 
 pytestmark = pytest.mark.simulation
 

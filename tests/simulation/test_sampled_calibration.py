@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.correlation_root import correlation_root, lkj_shapes
-from replication.models.bayes.multilevel_data import multilevel_data
-from replication.models.bayes.multivariate import MultilevelPriors, multilevel_model
 from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
-from replication.models.bayes.roles import RolesPriors, probabilities, roles_model, sample_roles
-from replication.models.bayes.roles_data import CONTRASTS
-from replication.models.bayes.roles_simulated import simulated_roles, simulated_truth
-from replication.models.bayes.sampled_model import SampledModel
-from replication.models.bayes.sampling import Settings, compile_model, draw, load_pymc
-from replication.models.bayes.selection import SelectionPriors, selection_data, selection_model
+from replication.models.bayes.sampled.likelihood_op import correlation_root, lkj_shapes
+from replication.models.bayes.sampled.multilevel_data import multilevel_data
+from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model
+from replication.models.bayes.sampled.roles import RolesPriors, probabilities, roles_model, sample_roles
+from replication.models.bayes.sampled.roles_data import CONTRASTS
+from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth
+from replication.models.bayes.sampled.sampled_model import SampledModel
+from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
+from replication.models.bayes.sampled.selection import SelectionPriors, selection_data, selection_model
 from replication.models.fit import Array
 from replication.paths import cache_dir
 

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from replication.report.addresses import web_address
 from replication.report.cells import column_kind
 from replication.report.numbers import Numerals
-from replication.report.prose import plain_prose, prose
+from replication.report.view import plain_prose, prose, web_address
 from replication.report.words import load_words
 
 EN, NB = Numerals(".", ","), Numerals(",", "\u00a0", "\u00a0%")

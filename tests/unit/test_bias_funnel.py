@@ -8,8 +8,8 @@ from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.bias import egger_of_fit, egger_test, fit_funnel_regression, peese, pet, pet_peese, waap_wls
-from replication.models.random_effects import fit_random_effects
-from replication.models.robust import robust
+from replication.models.multilevel.robust import robust
+from replication.models.two_level.random_effects import fit_random_effects
 
 RNG = np.random.default_rng(97)
 K = 24
@@ -76,7 +76,7 @@ def test_clusters_give_the_cr2_version_of_the_same_fit(model: str) -> None:
 
 
 def test_egger_of_a_multilevel_fit() -> None:
-    from replication.models.multilevel import fit_multilevel
+    from replication.models.multilevel.multilevel import fit_multilevel
 
     x = np.column_stack([np.ones(K), np.sqrt(V)])
     fit = fit_multilevel(Y, V, CLUSTERS, x=x, names=("intercept", "se"))

@@ -9,7 +9,7 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models.bias import henmi_copas
 from replication.models.bias.henmi_copas import _miss, _pivot
-from replication.models.random_effects import fit_random_effects
+from replication.models.two_level.random_effects import fit_random_effects
 
 Y = np.array([0.12, 0.35, 0.28, 0.61, -0.2, 0.44, 0.9])
 V = np.array([0.01, 0.03, 0.02, 0.08, 0.015, 0.05, 0.12])

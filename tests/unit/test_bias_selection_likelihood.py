@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from replication.models.bias.beta_selection import SMALLEST_P, _features
-from replication.models.bias.beta_selection import _atoms as beta_atoms
 from replication.models.bias.selection_likelihood import SelectionLikelihood
-from replication.models.bias.step_selection import _atoms as step_atoms
+from replication.models.bias.selection_models import SMALLEST_P, _features
+from replication.models.bias.selection_models import _atoms as step_atoms
+from replication.models.bias.selection_models import _beta_atoms as beta_atoms
 from replication.models.fit import Array
 
 Y = np.array([0.9, -0.1, 0.3, 0.05, 1.4])

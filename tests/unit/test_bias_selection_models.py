@@ -9,8 +9,8 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models.bias import fit_beta_selection, fit_step_selection
 from replication.models.bias.selection_likelihood import SelectionLikelihood
-from replication.models.bias.step_selection import _atoms
-from replication.models.random_effects import fit_random_effects
+from replication.models.bias.selection_models import _atoms
+from replication.models.two_level.random_effects import fit_random_effects
 
 RNG = np.random.default_rng(20110)
 K = 40

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.block_covariance import BlockV, as_block_v
+from replication.models.multilevel.structure import BlockV, as_block_v
 
 
 def test_variances_alone_are_a_diagonal() -> None:

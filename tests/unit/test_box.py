@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from replication.analysis.paths import implied_correlations, saturated_paths
-from replication.models.box import box_range, joint_solution
+from replication.analysis.path_bounds import box_range, implied_correlations, joint_solution, saturated_paths
 
 
 def test_the_range_contains_every_point_of_a_grid() -> None:

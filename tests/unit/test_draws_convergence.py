@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from replication.models.bayes.convergence import convergence, ess_mean, mcse_quantile, split_chains
-from replication.models.bayes.sampling import load_pymc
+from replication.models.bayes.sampled.diagnostics import convergence, ess_mean, mcse_quantile, split_chains
+from replication.models.bayes.sampled.sampling import load_pymc
 from replication.models.fit import Array
 from replication.paths import cache_dir
 

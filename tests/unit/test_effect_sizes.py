@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.effects.adjustments import correct_attenuation, effective_n, inflate_for_clusters
 from replication.effects.binary import (
     log_odds_ratio,
     log_risk_ratio,
@@ -20,24 +19,33 @@ from replication.effects.binary import (
 )
 from replication.effects.conversions import (
     beta_to_r,
+    d_from_f,
+    d_from_p,
+    d_from_t,
     d_to_log_odds,
     d_to_r,
     log_odds_to_d,
     log_odds_to_r,
+    r_from_chi2,
+    r_from_f,
+    r_from_p,
+    r_from_t,
     r_to_d,
     r_to_log_odds,
 )
 from replication.effects.correlation import (
     back_to_r,
+    correct_attenuation,
     correlation,
+    effective_n,
     fisher_z,
+    inflate_for_clusters,
     partial_correlation,
     partial_fisher_z,
     semipartial_correlation,
 )
 from replication.effects.covariance import assumed_correlation_blocks, correlation_blocks, correlation_covariance
 from replication.effects.effect_size import EffectSize
-from replication.effects.from_tests import d_from_f, d_from_p, d_from_t, r_from_chi2, r_from_f, r_from_p, r_from_t
 from replication.effects.mean_difference import small_sample_factor, standardized_mean_difference
 from replication.errors import UserError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from replication.models.bayes.exact import exact_two_level
+from replication.models.bayes.exact.exact import exact_two_level
 from replication.models.bayes.priors import HalfNormal, Normal
 
 

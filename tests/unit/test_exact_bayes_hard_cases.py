@@ -11,18 +11,11 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.coefficient_priors import CoefficientPrior, Flat, Normal
-from replication.models.bayes.exact import exact_three_level, exact_two_level
-from replication.models.bayes.positive_priors import (
-    Fixed,
-    HalfNormal,
-    HalfT,
-    LogNormal,
-    PositivePrior,
-    Table,
-)
-from replication.models.bayes.posterior import ExactPosterior
-from replication.models.block_covariance import BlockV
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.posterior import ExactPosterior
+from replication.models.bayes.priors.coefficient import CoefficientPrior, Flat, Normal
+from replication.models.bayes.priors.positive import Fixed, HalfNormal, HalfT, LogNormal, PositivePrior, Table
+from replication.models.multilevel.structure import BlockV
 
 TAU = HalfNormal(0.3)
 WIDE = Normal(0.0, 1.0)

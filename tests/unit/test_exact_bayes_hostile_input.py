@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.exact import exact_three_level, exact_two_level
-from replication.models.bayes.posterior import ExactPosterior
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.posterior import ExactPosterior
+from replication.models.bayes.exact.summaries import summarize
 from replication.models.bayes.priors import (
     Fixed,
     Flat,
@@ -24,7 +25,6 @@ from replication.models.bayes.priors import (
     StudentT,
     Uniform,
 )
-from replication.models.bayes.summaries import summarize
 
 TAU, MEAN = HalfNormal(0.3), Normal(0.0, 1.0)
 Y, V = [0.3, 0.1, 0.6, 0.2], [0.01, 0.02, 0.01, 0.03]

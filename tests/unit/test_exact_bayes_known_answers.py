@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
+from replication.models.bayes.exact.summaries import density_curve, shortest_interval, summarize
 from replication.models.bayes.priors import (
     Fixed,
     Flat,
@@ -23,7 +24,6 @@ from replication.models.bayes.priors import (
     Table,
     Uniform,
 )
-from replication.models.bayes.summaries import density_curve, shortest_interval, summarize
 
 Y, V = np.array([0.3, 0.1, 0.6, 0.2]), np.array([0.01, 0.02, 0.01, 0.03])
 

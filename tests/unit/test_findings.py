@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis.findings.bayes import posterior_of
-from replication.analysis.findings.directions import direction_evidence
-from replication.analysis.findings.published import predict_samples, published_pools
-from replication.analysis.findings.question import Evidence, Question, evidence, sample_means
 from replication.claims import claims_of
 from replication.dataset import Dataset, Selection
-from replication.models.bayes.informed import correlation_priors
+from replication.evidence.bayes import posterior_of
+from replication.evidence.published import predict_samples, published_pools
+from replication.evidence.question import Evidence, Question, evidence, sample_means
+from replication.evidence.schools import direction_evidence
+from replication.models.bayes.priors.informed import correlation_priors
 
 VICTIMS = Question("q", "quality with being bullied", ("positive", "negative"), "victimization")
 ENGAGED = Question("p", "positive with engagement", ("positive",), "engagement")

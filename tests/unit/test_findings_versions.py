@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from replication.analysis.findings.engines import che, in_r
-from replication.analysis.findings.entering import entering
-from replication.analysis.findings.question import Question, evidence
-from replication.analysis.findings.reading import reading_findings
-from replication.analysis.reading_list import ToRead, reading_list
 from replication.dataset import Dataset
-from replication.models.random_effects import fit_random_effects
+from replication.evidence.estimators import back_transform, che
+from replication.evidence.question import Question, evidence
+from replication.evidence.reading_list import ToRead, reading_findings, reading_list
+from replication.evidence.update import entering
+from replication.models.two_level.random_effects import fit_random_effects
 
 QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
 NEGATIVE = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
@@ -21,7 +20,7 @@ NEGATIVE = Question("negative-engagement", "negative with engagement", ("negativ
 
 def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) -> None:
     found = evidence(dataset, QUALITY, "together")
-    whole = in_r(che(found), found, "che-0.6", "all rows")
+    whole = back_transform(che(found), found, "che-0.6", "all rows")
     steps, came = entering(found, whole)
     published = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
     alone = found.take(published)
@@ -38,7 +37,7 @@ def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) ->
 def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:
     """Where every sample has one row, the first step is the two-level model on the published rows."""
     found = evidence(dataset, NEGATIVE, "samples45")
-    whole = in_r(fit_random_effects(found.y, found.v), found, "reml", "all rows")
+    whole = back_transform(fit_random_effects(found.y, found.v), found, "reml", "all rows")
     steps, _ = entering(found, whole)
     used = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
     expected = np.tanh(fit_random_effects(found.y[used], found.v[used]).beta[0])
@@ -47,7 +46,7 @@ def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:
 
 def test_rows_that_nobody_published_have_no_steps(dataset: Dataset) -> None:
     found = evidence(dataset, QUALITY, "new")
-    whole = in_r(che(found), found, "che-0.6", "new rows")
+    whole = back_transform(che(found), found, "che-0.6", "new rows")
     assert entering(found, whole) == ()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.informed import (
+from replication.models.bayes.priors.informed import (
     correlation_priors,
     prior_from_published,
     sensitivity_priors,

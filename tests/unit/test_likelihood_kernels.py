@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.correlation_root import correlation_draws, correlation_root, lkj_shapes, lower_pairs
-from replication.models.bayes.multilevel_kernel import multilevel_loglik
-from replication.models.bayes.roles_kernel import roles_loglik
-from replication.models.bayes.selection import selection_data
-from replication.models.bayes.selection_kernel import selection_loglik
+from replication.models.bayes.sampled.likelihood_op import correlation_draws, correlation_root, lkj_shapes, lower_pairs
+from replication.models.bayes.sampled.multilevel_kernel import multilevel_loglik
+from replication.models.bayes.sampled.roles import roles_loglik
+from replication.models.bayes.sampled.selection import selection_data, selection_loglik
 from replication.models.fit import Array
 
 START = np.array([0, 1, 4, 6, 9])

@@ -1,4 +1,4 @@
-"""Every analytic derivative of the MASEM engine against finite differences of the function itself."""
+"""Every analytic derivative of the MASEM estimator against finite differences of the function itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import pytest
 
 from replication.effects.covariance import correlation_covariance as effects_covariance
 from replication.models.masem.correlations import symmetric
-from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, tau2_cells
+from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, _Factored, tau2_cells
 from replication.models.masem.model_text import parse_model
 from replication.models.masem.newton import Objective
-from replication.models.masem.path_means import Moderation, path_means
-from replication.models.masem.pooled import PooledCorrelations
+from replication.models.masem.osmasem import Moderation, path_means
 from replication.models.masem.ram import structure
-from replication.models.masem.sampling import correlation_covariance
-from replication.models.masem.search import _Factored
-from replication.models.masem.wishart import CommonCorrelation
+from replication.models.masem.sampling_covariance import PooledCorrelations, correlation_covariance
+from replication.models.masem.stage1_fixed import CommonCorrelation
 from replication.models.masem.wls import WeightedLeastSquares, group
 
 MODELS = [

@@ -9,8 +9,8 @@ import pytest
 
 from replication.errors import ModelError
 from replication.models.masem import fit_one_stage, fit_stage2, likelihood_intervals, parse_model, pooled_correlations
-from replication.models.masem.expressions import parse_expression, variable
-from replication.models.masem.pooled import PooledCorrelations
+from replication.models.masem.model_text import parse_expression, variable
+from replication.models.masem.sampling_covariance import PooledCorrelations
 from tests.masem_data import roorda
 
 NAMES = ["x", "y", "z", "w"]

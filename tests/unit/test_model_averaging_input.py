@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.bias_models import (
+from replication.models.bayes.averaging.averaging import Averaged, average_models
+from replication.models.bayes.averaging.bias_models import (
     BiasModel,
     CumulativeDirichlet,
     WeightFunction,
     bias_priors,
     psma_models,
 )
-from replication.models.model_averaging import Averaged, average_models
 
 Y, V = [0.4, 0.3, 0.5, 0.2], [0.02, 0.01, 0.03, 0.01]
 PLAIN = tuple(BiasModel(e, h, None, 0.25) for e in (False, True) for h in (False, True))

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.block_covariance import BlockV
-from replication.models.che import fit_che
 from replication.models.fit import Fit
-from replication.models.multilevel import fit_multilevel
-from replication.models.multilevel_profile import profile_intervals, profile_log_likelihood
-from replication.models.multilevel_results import (
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import (
     cluster_effects,
     leave_one_cluster_out,
+    profile_intervals,
+    profile_log_likelihood,
     row_sum_weights,
     variance_shares,
 )
+from replication.models.multilevel.robust import fit_che, robust, wald_test
+from replication.models.multilevel.structure import BlockV
 from replication.models.prediction import predict
-from replication.models.random_effects import fit_random_effects
-from replication.models.robust import robust, wald_test
+from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CONVERGED, SAME, assert_close
 
 Y = np.array([0.1, 0.3, 0.5, 0.9, 0.2, -0.1, 0.4, 0.7])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.multilevel_data import MultilevelData, multilevel_data
-from replication.models.bayes.selection import selection_data
-from replication.models.block_covariance import BlockV
+from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
+from replication.models.bayes.sampled.selection import selection_data
 from replication.models.fit import Array
+from replication.models.multilevel.structure import BlockV
 
 Y = [0.3, -0.2, 0.1, 0.4, -0.1]
 VARIANCES = [0.01, 0.02, 0.03, 0.04, 0.05]

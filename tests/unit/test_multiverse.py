@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from replication.analysis.findings.question import Question, evidence, sample_means
 from replication.dataset import Dataset
-from replication.models.random_effects import fit_random_effects
-from replication.multiverse import CHOICES, Multiverse, multiverse_findings, multiverse_of
+from replication.evidence.multiverse import CHOICES, Multiverse, multiverse_findings, multiverse_of
+from replication.evidence.question import Question, evidence, sample_means
+from replication.models.two_level.random_effects import fit_random_effects
 
 QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
 BULLIED = Question("quality-victimization", "quality with being bullied", ("positive", "negative"), "victimization")

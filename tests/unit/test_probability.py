@@ -6,17 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.probability import (
-    chi2_cdf,
-    chi2_sf,
-    f_isf,
-    f_sf,
-    ncx2_cdf,
-    normal_isf,
-    t_isf,
-    t_ppf,
-    t_sf,
-)
+from replication.models.probability import chi2_cdf, chi2_sf, f_isf, f_sf, ncx2_cdf, normal_isf, t_isf, t_ppf, t_sf
 
 X = np.array([-40.0, -3.0, -1e-3, 0.0, 0.5, 2.0, 9.0, 60.0])
 P = np.array([1e-300, 1e-12, 0.025, 0.5, 0.9, 0.975])

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.batch import fit_batch
-from replication.models.deletion import cumulative, leave_one_out
 from replication.models.fit import Fit
-from replication.models.gosh import gosh
-from replication.models.hypotheses import wald_test
-from replication.models.influence import influence
-from replication.models.intervals import heterogeneity_intervals, tau2_interval
-from replication.models.prediction import predict, prediction_interval
-from replication.models.random_effects import fit_random_effects
-from replication.models.shrinkage import blups
+from replication.models.multilevel.hypotheses import wald_test
+from replication.models.prediction import blups, predict, prediction_interval
+from replication.models.two_level.batch import fit_batch
+from replication.models.two_level.influence import cumulative, gosh, influence, leave_one_out
+from replication.models.two_level.intervals import heterogeneity_intervals, tau2_interval
+from replication.models.two_level.random_effects import fit_random_effects
 
 METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM")
 Y, V = [0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01]

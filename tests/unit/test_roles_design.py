@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.roles_data import PREDICTORS, RolesData, roles_data
-from replication.models.bayes.roles_simulated import simulated_roles, simulated_students, simulated_truth
+from replication.models.bayes.sampled.roles_data import PREDICTORS, RolesData, roles_data
+from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_students, simulated_truth
 from replication.models.fit import Array
 
 WORDS = np.array(["uninvolved", "bully", "victim", "bully/victim"], dtype=object)

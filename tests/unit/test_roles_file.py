@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from replication.dataset.problems import Problem
-from replication.dataset.roles import check_roles, load_roles
+from replication.dataset.roles_table import check_roles, load_roles
 from replication.errors import DataError
-from replication.models.bayes.roles_data import roles_data
-from replication.models.bayes.roles_simulated import simulated_students
+from replication.models.bayes.sampled.roles_data import roles_data
+from replication.models.bayes.sampled.roles_simulated import simulated_students
 
 Students = list[dict[str, str]]
 WORDS = ("uninvolved", "bully", "victim", "bully/victim")

@@ -18,19 +18,19 @@ import pytest
 from scipy import stats
 
 from replication.errors import ModelError
-from replication.models.bayes.agreement import compare_with_exact
-from replication.models.bayes.correlation_root import correlation_draws, lkj_shapes
-from replication.models.bayes.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.exact import exact_three_level, exact_two_level
-from replication.models.bayes.multilevel_data import multilevel_data
-from replication.models.bayes.multivariate import MultilevelPriors, multilevel_model, sample_multilevel
+from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
-from replication.models.bayes.roles import RolesPriors, sample_roles
-from replication.models.bayes.roles_data import CONTRASTS
-from replication.models.bayes.roles_simulated import simulated_roles, simulated_truth
-from replication.models.bayes.sampled_model import SampledModel, sample_model
-from replication.models.bayes.sampling import Settings, compile_model, draw, load_pymc
-from replication.models.bayes.selection import SelectionPriors, sample_selection, selection_data
+from replication.models.bayes.sampled.agreement import compare_with_exact
+from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
+from replication.models.bayes.sampled.likelihood_op import correlation_draws, lkj_shapes
+from replication.models.bayes.sampled.multilevel_data import multilevel_data
+from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model, sample_multilevel
+from replication.models.bayes.sampled.roles import RolesPriors, sample_roles
+from replication.models.bayes.sampled.roles_data import CONTRASTS
+from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth
+from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
+from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
+from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data
 from replication.models.fit import Array
 from replication.paths import cache_dir
 

@@ -27,8 +27,12 @@ from replication.models.bayes.priors import (
     Table,
     Uniform,
 )
-from replication.models.bayes.pymc_priors import add_coefficient_priors, add_standard_deviations, coefficient_priors
-from replication.models.bayes.sampling import load_pymc
+from replication.models.bayes.sampled.pymc_priors import (
+    add_coefficient_priors,
+    add_standard_deviations,
+    coefficient_priors,
+)
+from replication.models.bayes.sampled.sampling import load_pymc
 from replication.models.fit import Array
 from replication.paths import cache_dir
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from replication.errors import ModelError
-from replication.models.bayes.diagnostics import Failed, Gate, SampledPosterior, diagnose, judge
-from replication.models.bayes.sampling import Draws, Settings
+from replication.models.bayes.sampled.diagnostics import Failed, Gate, SampledPosterior, diagnose, judge
+from replication.models.bayes.sampled.sampling import Draws, Settings
 from replication.models.fit import Array
 
 

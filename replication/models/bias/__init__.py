@@ -10,17 +10,27 @@ Three ideas carry this package:
    do, or NaN with a note: never a number that looks fine.
 """
 
-from replication.models.bias.beta_selection import fit_beta_selection
-from replication.models.bias.egger import EggerTest, egger_of_fit, egger_test
-from replication.models.bias.excess import ExcessSignificance, excess_significance
-from replication.models.bias.fail_safe import FailSafe, fail_safe_orwin, fail_safe_rosenberg, fail_safe_rosenthal
-from replication.models.bias.funnel_regression import fit_funnel_regression
+from replication.models.bias.funnel_asymmetry import (
+    EggerTest,
+    RankTest,
+    egger_of_fit,
+    egger_test,
+    fit_funnel_regression,
+    rank_test,
+)
 from replication.models.bias.henmi_copas import HenmiCopas, henmi_copas
 from replication.models.bias.p_curve import PCurve, PCurveTest, p_curve
 from replication.models.bias.pet_peese import PetPeese, peese, pet, pet_peese
-from replication.models.bias.rank_test import RankTest, rank_test
-from replication.models.bias.selection_result import SelectionFit, SelectionParameter
-from replication.models.bias.step_selection import fit_step_selection
+from replication.models.bias.selection_fit import SelectionFit, SelectionParameter
+from replication.models.bias.selection_models import fit_beta_selection, fit_step_selection
+from replication.models.bias.significance_counts import (
+    ExcessSignificance,
+    FailSafe,
+    excess_significance,
+    fail_safe_orwin,
+    fail_safe_rosenberg,
+    fail_safe_rosenthal,
+)
 from replication.models.bias.trim_fill import TrimFill, trim_fill
 from replication.models.bias.waap import Waap, waap_wls
 

@@ -73,6 +73,6 @@ def cluster_robust(fit: Fit, clusters: ArrayLike) -> Fit:
 
     `clusters` are labels for the rows as they were first passed. Source: Pustejovsky & Tipton (2018).
     """
-    from replication.models.robust import robust
+    from replication.models.multilevel.robust import robust
 
     return robust(fit, kind="CR2", clusters=clusters)

@@ -23,7 +23,7 @@ from scipy import optimize, special
 from replication.errors import ModelError
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.fit import Array, Interval, Note
-from replication.models.literals import Direction, check_choice
+from replication.models.options import Direction, check_choice
 from replication.models.prepare import list_rows
 from replication.models.probability import normal_isf
 

@@ -13,9 +13,9 @@ from typing import Literal
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
-from replication.models.bias.funnel_regression import fit_funnel_regression
+from replication.models.bias.funnel_asymmetry import fit_funnel_regression
 from replication.models.fit import Fit, Interval, Note
-from replication.models.literals import Direction, FunnelModel, Tau2Method, TestMethod, check_choice
+from replication.models.options import Direction, FunnelModel, Tau2Method, TestMethod, check_choice
 
 __all__ = ["PetPeese", "peese", "pet", "pet_peese"]
 

@@ -9,18 +9,25 @@ An effect `y ~ N(mu, s2)`, `s2 = tau2 + v`, is seen with a chance proportional t
    quadrature rule, with density times step.
 3. Derivatives of a mass in mu are Hermite polynomials, and a normal density obeys the heat equation: one derivative
    in s2 is half of two in mu. So the masses' first four derivatives in mu give the whole Hessian.
+
+Find the highest peak of a selection likelihood: Newton steps from several starts, inside and on the edge tau2 = 0.
+
+The search runs over `(beta, log tau2, eta)`, in which tau2 cannot turn negative; the edge tau2 = 0 is searched apart
+and kept when nothing inside is higher. A peak counts only where the Hessian is negative definite and the next Newton
+step would gain nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from replication.models.fit import Array
 
-__all__ = ["Atoms", "Derivatives", "SelectionLikelihood"]
+__all__ = ["Atoms", "Derivatives", "Peak", "SelectionLikelihood", "highest_peak"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,3 +152,179 @@ def _hermite_normal(c: Array, top: int) -> Array:
     for n in range(1, top):
         values[n + 1] = inside * values[n] - n * values[n - 1]
     return values
+
+
+MAX_STEPS = 200
+# The longest step of one coordinate; effects are measured in about one sd around their mean, the rest on log scales.
+LONGEST = 2.0
+# A Newton step that would raise the log-likelihood by less than this has arrived.
+GAIN = 1e-18
+# Below this share of the smallest sampling variance a falling tau2 is on its way to 0.
+CREEP = 1e-6
+# Log-likelihoods this close count as one; a rise beyond the peak by this much is worth a note.
+SAME = 1e-8
+NOTABLE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class EtaRange:
+    """Selection parameters stop at `low`; a search that takes one beyond `far` follows a ridge that has no top."""
+
+    low: float
+    far: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peak:
+    """A maximum over the `free (m,)` parameters of `theta = (beta, tau2, eta)` and the covariance of those.
+
+    Parameters at an edge of their range are not free. `converged` is False if no start ended at a maximum: then
+    `theta` is only the last point. `others` are lower peaks; `beyond` is by how much a start that did not
+    settle rose above this peak (0: none did).
+    """
+
+    theta: Array
+    value: float
+    gradient: Array
+    covariance: Array
+    free: NDArray[np.bool_]
+    converged: bool
+    others: tuple[Peak, ...] = ()
+    beyond: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """What is searched: the likelihood over its `free (m,)` parameters."""
+
+    likelihood: SelectionLikelihood
+    free: NDArray[np.bool_]
+    eta: EtaRange
+
+    @property
+    def tau(self) -> int:
+        """Position of tau2 in theta."""
+        return int(self.likelihood.x.shape[1])
+
+    def evaluate(self, theta: Array) -> Derivatives:
+        """The derivatives; not finite where a study has no chance to be seen, which the search steps back from."""
+        with np.errstate(all="ignore"):
+            return self.likelihood.derivatives(theta)
+
+    def creeps(self, theta: Array, gradient: Array) -> bool:
+        """Whether tau2 is tiny and the likelihood still rises towards 0."""
+        return bool(gradient[self.tau] < 0.0 and theta[self.tau] < CREEP * self.likelihood.v.min())
+
+    def lost(self, theta: Array, gradient: Array) -> bool:
+        """Whether this search cannot end at a maximum inside: it creeps to tau2 = 0 or runs away along a ridge."""
+        creeping = bool(self.free[self.tau]) and self.creeps(theta, gradient)
+        return creeping or bool(theta[self.tau + 1 :].max() > self.eta.far)
+
+    def held(self, theta: Array, gradient: Array) -> NDArray[np.bool_]:
+        """Selection parameters at the low end of their range, where the likelihood would rise beyond it."""
+        at_low = np.zeros(len(theta), dtype=bool)
+        eta = slice(self.tau + 1, None)
+        at_low[eta] = (theta[eta] <= self.eta.low) & (gradient[eta] <= 0.0)
+        return at_low
+
+
+def highest_peak(likelihood: SelectionLikelihood, starts: Array, free: NDArray[np.bool_], eta: EtaRange) -> Peak:
+    """The highest maximum reached from `starts (n, m)`, with tau2 at 0 if the likelihood falls from there."""
+    search = _Search(likelihood, free, eta)
+    ends = [_climb(search, start) for start in starts]
+    if free[search.tau]:
+        ends = _with_edge(search, starts[0], ends)
+    peaks = _distinct([end for end in ends if end.converged])
+    if not peaks:
+        return max(ends, key=lambda end: end.value)
+    best = peaks[0]
+    beyond = max((end.value - best.value for end in ends if not end.converged), default=0.0)
+    return replace(best, others=tuple(peaks[1:]), beyond=beyond if beyond > NOTABLE else 0.0)
+
+
+def _distinct(peaks: list[Peak]) -> list[Peak]:
+    """The peaks from the highest down, each once."""
+    kept: list[Peak] = []
+    for peak in sorted(peaks, key=lambda one: -one.value):
+        if not kept or peak.value < kept[-1].value - SAME:
+            kept.append(peak)
+    return kept
+
+
+def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
+    """The ends, with peaks on the edge tau2 = 0 in place of searches inside that only crept towards it."""
+    tau = search.tau
+    held = search.free.copy()
+    held[tau] = False
+    found: list[Peak] = []
+    for theta in [start, *(end.theta for end in ends if search.creeps(end.theta, end.gradient))]:
+        at_zero = theta.copy()
+        at_zero[tau] = 0.0
+        point = _climb(replace(search, free=held), at_zero)
+        if point.converged and point.gradient[tau] <= 0.0:
+            found.append(point)
+    highest = max((point.value for point in found), default=-np.inf)
+    return [end for end in ends if end.converged or end.value > highest + SAME] + found
+
+
+def _climb(search: _Search, start: Array) -> Peak:
+    theta, at = start, search.evaluate(start)
+    for _ in range(MAX_STEPS if np.isfinite(at.hessian).all() else 0):
+        if search.lost(theta, at.gradient):
+            break
+        free = search.free & ~search.held(theta, at.gradient)
+        gradient, hessian, scale = _working(search.tau, theta, at, free)
+        if _arrived(gradient, hessian):
+            covariance = scale[:, None] * np.linalg.inv(-hessian) * scale
+            return Peak(theta, at.value, at.gradient, covariance, free, True)
+        moved = _line_search(search, theta, at, free, _step(gradient, hessian))
+        if moved is None:
+            break
+        theta, at = moved
+    m = int(search.free.sum())
+    return Peak(theta, at.value, at.gradient, np.full((m, m), np.nan), search.free, False)
+
+
+def _working(tau: int, theta: Array, at: Derivatives, free: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """Gradient and Hessian over the free parameters with log tau2 for tau2, and the scale `d theta / d working`."""
+    scale = np.ones(len(theta))
+    hessian = at.hessian
+    if free[tau]:
+        scale[tau] = theta[tau]
+        hessian = scale[:, None] * hessian * scale
+        hessian[tau, tau] += theta[tau] * at.gradient[tau]
+    return (at.gradient * scale)[free], hessian[np.ix_(free, free)], scale[free]
+
+
+def _arrived(gradient: Array, hessian: Array) -> bool:
+    try:
+        root = np.linalg.cholesky(-hessian)
+    except np.linalg.LinAlgError:
+        return False
+    decrement = np.linalg.solve(root, gradient)
+    return bool(decrement @ decrement < GAIN)
+
+
+def _step(gradient: Array, hessian: Array) -> Array:
+    """Newton's step with every curvature taken as downward, cut to a length that can be trusted."""
+    curvature, axes = np.linalg.eigh(hessian)
+    size = np.maximum(np.abs(curvature), 1e-10 * np.abs(curvature).max() + 1e-300)
+    step = axes @ ((axes.T @ gradient) / size)
+    return np.asarray(step * min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-300)))
+
+
+def _line_search(
+    search: _Search, theta: Array, at: Derivatives, free: NDArray[np.bool_], step: Array
+) -> tuple[Array, Derivatives] | None:
+    """The first of step, step / 2, step / 4, ... that does not lower the likelihood; None when none does."""
+    full = np.zeros(len(theta))
+    full[free] = step
+    for share in 0.5 ** np.arange(30):
+        new = theta + share * full
+        if free[search.tau]:
+            new[search.tau] = theta[search.tau] * np.exp(share * full[search.tau])
+        new[search.tau + 1 :] = np.maximum(new[search.tau + 1 :], search.eta.low)
+        trial = search.evaluate(new)
+        if np.isfinite(trial.hessian).all() and trial.value >= at.value - 1e-12 * abs(at.value):
+            return new, trial
+    return None

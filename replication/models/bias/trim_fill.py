@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
-from replication.models.bias.funnel_regression import fit_funnel_regression
+from replication.models.bias.funnel_asymmetry import fit_funnel_regression
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.fit import Array, Fit, Note
-from replication.models.literals import FillEstimator, FillSide, Tau2Method, TestMethod, check_choice
-from replication.models.random_effects import fit_random_effects
+from replication.models.options import FillEstimator, FillSide, Tau2Method, TestMethod, check_choice
+from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = ["TrimFill", "trim_fill"]
 

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from replication.models.bias.funnel_asymmetry import fit_weighted_least_squares
 from replication.models.bias.inputs import BiasData, bias_data, cluster_robust
-from replication.models.bias.least_squares import fit_weighted_least_squares
 from replication.models.fit import Fit, Interval, Note
 from replication.models.prepare import list_rows
 

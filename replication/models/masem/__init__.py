@@ -10,19 +10,17 @@ Variables match by name, never by position. What is not used is in `data.audit`,
 """
 
 from replication.models.masem.audit import Audit, AuditEntry
-from replication.models.masem.building import correlations_from_rows
 from replication.models.masem.comparison import explained_heterogeneity, likelihood_ratio_test, one_stage_indices
 from replication.models.masem.correlations import CorrelationSet, pair_names
 from replication.models.masem.effects import Effect
 from replication.models.masem.fit_indices import ChiSquareTest, FitIndices
-from replication.models.masem.matrices import LabelledMatrix, correlations_from_matrices
+from replication.models.masem.matrices import LabelledMatrix, correlations_from_matrices, correlations_from_rows
 from replication.models.masem.model_text import PathModel, parse_model
 from replication.models.masem.multigroup import GroupFit, equality_test, fit_groups, group_intervals
 from replication.models.masem.osmasem import OneStageFit, fit_one_stage, one_stage_intervals
-from replication.models.masem.pooled import PooledCorrelations, pooled_correlations
-from replication.models.masem.stage1 import RandomPool, fit_stage1_random
+from replication.models.masem.sampling_covariance import PooledCorrelations, pooled_correlations
+from replication.models.masem.stage1 import RandomPool, fit_stage1_random, pool_intervals, tau2_intervals
 from replication.models.masem.stage1_fixed import FixedPool, fit_stage1_fixed
-from replication.models.masem.stage1_intervals import pool_intervals, tau2_intervals
 from replication.models.masem.stage2 import PathFit, fit_stage2, likelihood_intervals
 
 __all__ = [

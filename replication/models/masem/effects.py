@@ -11,8 +11,7 @@ from scipy import special
 from replication.errors import ModelError
 from replication.models.fit import Array, Interval
 from replication.models.masem.correlations import pair_name, unknown_names
-from replication.models.masem.expressions import Jet, variable
-from replication.models.masem.model_text import PathModel
+from replication.models.masem.model_text import Jet, PathModel, variable
 from replication.models.masem.ram import Structure
 
 __all__ = ["Effect", "Quantities", "effect_by_delta", "find_effect"]

@@ -3,20 +3,51 @@
 The model of study i: `y_i ~ N(mu_i(theta), V_i + T)` over the correlations it holds, `V_i` known sampling covariance,
 `T` covariance between studies. Notation: `W_i = (V_i + T)^-1` with zeros for what the study lacks, `u_i = W_i (y_i -
 mu_i)`. Missing cells are padded by a unit block, which adds nothing to any sum, so all studies go through one batch.
+
+Where the likelihood of random effects is highest, for each structure of the covariance T between studies.
+
+Variances alone are searched over themselves, with a floor. An unrestricted T is searched over its Cholesky factor,
+`T = L L'`, so that it stays a covariance matrix; the result is handed back in the cells of T.
+
+The variances (and covariances) between studies as components of a fit, and on the log scale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from replication.models.fit import Array
-from replication.models.masem.newton import Evaluation
+from replication.models.fit import Array, Component, Interval
+from replication.models.masem.newton import (
+    Evaluation,
+    Minimum,
+    MinimumCovariance,
+    covariance_of_minimum,
+    covariance_on_edge,
+    minimize,
+)
+from replication.models.options import BoundRule, Tau2Structure
 
-__all__ = ["Mean", "MeanModel", "RandomEffectsLikelihood", "SaturatedMean", "Tau2Cells", "tau2_cells"]
+__all__ = [
+    "TAU2_FLOOR",
+    "LogTau2",
+    "Mean",
+    "MeanModel",
+    "RandomEffectsLikelihood",
+    "SaturatedMean",
+    "Tau2Cells",
+    "cell_names",
+    "estimate_covariance",
+    "log_tau2",
+    "search_likelihood",
+    "tau2_cells",
+    "variance_components",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,3 +200,146 @@ def _tau2_products(w: Array, u: Array, cells: Tau2Cells) -> tuple[Array, Array]:
 def _undefined(size: int) -> Evaluation:
     nothing = np.zeros((size, size))
     return Evaluation(float("inf"), np.zeros(size), nothing, nothing)
+
+
+# A variance between studies is not searched below this (as in metaSEM); far below any sampling variance of an r.
+TAU2_FLOOR = 1e-10
+
+# Smallest over largest eigenvalue of T below which T counts as being on the edge of the covariance matrices.
+EDGE = 1e-6
+
+
+def search_likelihood(likelihood: RandomEffectsLikelihood, theta: Array, variances: Array) -> Minimum:
+    """The minimum of -2 log likelihood from means `theta (m,)` and `variances` of the free pairs."""
+    cells = likelihood.cells
+    if len(cells.a) > len(variances):
+        return _search_factor(likelihood, theta, variances)
+    lower = np.concatenate([np.full(len(theta), -np.inf), np.full(len(variances), TAU2_FLOOR)])
+    return minimize(likelihood, np.concatenate([theta, variances]), lower)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Factored:
+    """The likelihood over `(theta, L)`, the lower triangle of L in the order of the cells of T."""
+
+    likelihood: RandomEffectsLikelihood
+    size: int
+    places: Array
+
+    def tau2(self, factor: Array) -> Array:
+        lower, cells = self._triangle(factor), self._cells()
+        t = lower @ lower.T
+        return np.asarray(t[cells.a, cells.b])
+
+    def evaluate(self, parameters: Array) -> Evaluation:
+        theta, factor = parameters[: self.size], parameters[self.size :]
+        at = self.likelihood.evaluate(np.concatenate([theta, self.tau2(factor)]))
+        if not np.isfinite(at.value):
+            return at
+        chain = np.eye(len(parameters))
+        chain[self.size :, self.size :] = self._jacobian(factor)
+        hessian = chain.T @ at.hessian @ chain
+        hessian[self.size :, self.size :] += self._curvature(at.gradient[self.size :])
+        return Evaluation(at.value, chain.T @ at.gradient, hessian, chain.T @ at.expected @ chain)
+
+    def _cells(self) -> Tau2Cells:
+        """Cells of T by position among the free pairs."""
+        position = {int(place): i for i, place in enumerate(self.places)}
+        cells = self.likelihood.cells
+        return Tau2Cells(np.array([position[a] for a in cells.a]), np.array([position[b] for b in cells.b]))
+
+    def _triangle(self, factor: Array) -> Array:
+        cells = self._cells()
+        lower = np.zeros((len(self.places), len(self.places)))
+        lower[cells.a, cells.b] = factor
+        return lower
+
+    def _jacobian(self, factor: Array) -> Array:
+        """Derivatives of the cells of T (rows) in the cells of L (columns): `dT_ab = L_bc (m = a) + L_ac (m = b)`."""
+        cells, lower = self._cells(), self._triangle(factor)
+        a, b, m, c = cells.a[:, None], cells.b[:, None], cells.a[None, :], cells.b[None, :]
+        return np.where(a == m, lower[b, c], 0.0) + np.where(b == m, lower[a, c], 0.0)
+
+    def _curvature(self, gradient: Array) -> Array:
+        cells = self._cells()
+        g = np.zeros((len(self.places), len(self.places)))
+        g[cells.a, cells.b] = gradient
+        g = g + g.T
+        same_column = cells.b[:, None] == cells.b[None, :]
+        return np.where(same_column, g[cells.a[:, None], cells.a[None, :]], 0.0)
+
+
+def _search_factor(likelihood: RandomEffectsLikelihood, theta: Array, variances: Array) -> Minimum:
+    cells = likelihood.cells
+    problem = _Factored(likelihood, len(theta), cells.a[cells.a == cells.b])
+    factor = np.zeros(len(cells.a))
+    factor[cells.a == cells.b] = np.sqrt(variances)
+    found = minimize(problem, np.concatenate([theta, factor]))
+    tau2 = problem.tau2(found.theta[len(theta) :])
+    point = np.concatenate([found.theta[: len(theta)], tau2])
+    t = cells.matrix(tau2, likelihood.used.shape[1])[np.ix_(problem.places, problem.places)]
+    eigenvalues = np.linalg.eigvalsh(t)
+    held = np.zeros(len(point), dtype=bool)
+    held[len(theta) :] = eigenvalues[0] < EDGE * eigenvalues[-1]
+    return Minimum(point, likelihood.evaluate(point), held, found.converged, found.steps)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogTau2:
+    """log tau2 `(p,)` with its standard error by the delta method; NaN for a pair without a variance of its own."""
+
+    estimate: Array
+    se: Array
+
+
+def cell_names(pairs: Sequence[str], cells: Tau2Cells) -> tuple[str, ...]:
+    """A variance has the name of its pair, a covariance those of two pairs."""
+    return tuple(pairs[a] if a == b else f"{pairs[b]}, {pairs[a]}" for a, b in zip(cells.a, cells.b, strict=True))
+
+
+def estimate_covariance(
+    minimum: Minimum, names: Sequence[str], structure: Tau2Structure, at_bound: BoundRule = "held", needed: int = 0
+) -> MinimumCovariance:
+    """The covariance of means and tau2 together, for each structure of tau2."""
+    if structure == "symmetric":
+        return covariance_on_edge(minimum, "tau2 as a whole")
+    return covariance_of_minimum(minimum, names, at_bound, needed)
+
+
+def variance_components(
+    names: Sequence[str], minimum: Minimum, vcov: Array, level: float, *, log_scale: bool = False
+) -> tuple[Component, ...]:
+    """The last parameters as components, with Wald intervals (those of variances on the log scale, if asked)."""
+    size = len(minimum.theta) - len(names)
+    crit = float(special.ndtri(0.5 + level / 2.0))
+    found = []
+    for i, name in enumerate(names, start=size):
+        estimate, variance = float(minimum.theta[i]), vcov[i, i]
+        se = float(np.sqrt(variance)) if variance > 0 else float("nan")
+        make = _log_interval if log_scale and "," not in name else _wald_interval
+        found.append(Component(name, estimate, se, make(estimate, se, crit, level), bool(minimum.held[i])))
+    return tuple(found)
+
+
+def _wald_interval(estimate: float, se: float, crit: float, level: float) -> Interval:
+    reason = "" if np.isfinite(se) else "no standard error on the bound"
+    return Interval(estimate - crit * se, estimate + crit * se, level, "wald", reason)
+
+
+def _log_interval(estimate: float, se: float, crit: float, level: float) -> Interval:
+    """Ends `exp(log tau2 -+ crit se(log tau2))`: never below zero."""
+    with np.errstate(over="ignore"):
+        reach = float(np.exp(np.float64(crit * se / estimate)))
+    reason = "" if np.isfinite(se) else "no standard error on the bound"
+    return Interval(estimate / reach, estimate * reach, level, "wald, log scale", reason)
+
+
+def log_tau2(cells: Tau2Cells, minimum: Minimum, vcov: Array, p: int) -> LogTau2:
+    """Variances on the log scale, for all p pairs."""
+    size = len(minimum.theta) - len(cells.a)
+    estimate, se = np.full(p, np.nan), np.full(p, np.nan)
+    for i, (a, b) in enumerate(zip(cells.a, cells.b, strict=True), start=size):
+        if a == b:
+            estimate[a] = np.log(minimum.theta[i])
+            se[a] = np.sqrt(vcov[i, i]) / minimum.theta[i] if vcov[i, i] > 0 else np.nan
+    return LogTau2(estimate, se)

@@ -21,12 +21,10 @@ from replication.models.masem.fit_indices import (
     fit_indices,
     srmr,
 )
-from replication.models.masem.identification import require_identified
-from replication.models.masem.information import covariance_of_minimum
-from replication.models.masem.intervals import likelihood_interval
+from replication.models.masem.likelihood_intervals import likelihood_interval
 from replication.models.masem.model_text import PathModel, parse_model
-from replication.models.masem.newton import Minimum
-from replication.models.masem.ram import Implied, structure
+from replication.models.masem.newton import Minimum, covariance_of_minimum
+from replication.models.masem.ram import Implied, require_identified, structure
 from replication.models.masem.stage2 import Pool, improper_notes, pooled_for
 from replication.models.masem.wls import STARTS, Group, WeightedLeastSquares, best_minimum, group, start_values
 from replication.models.prepare import check_level

@@ -3,29 +3,47 @@
 The model (Cheung 2014): the correlations of study i are `mu + u_i + e_i`, `u_i ~ N(0, T)` between studies, `e_i ~ N(0,
 V_i)` by sampling, over the pairs study i holds. `T` is diagonal, unrestricted or zero. Conventions are those of
 metaSEM's `tssem1(method = "REM")`, so that published analyses come out; where they surprise, a note says so.
+
+Likelihood-based intervals of pooled correlations and of their variances between studies.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Fit, Heterogeneity, Note
-from replication.models.literals import BoundRule, SamplingRule, Tau2Structure, check_choice
+from replication.models.fit import Array, Fit, Heterogeneity, Interval, Note
 from replication.models.masem.audit import Audit
-from replication.models.masem.correlations import CorrelationSet, symmetric
-from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, tau2_cells
+from replication.models.masem.correlations import CorrelationSet, symmetric, unknown_names
+from replication.models.masem.likelihood import (
+    RandomEffectsLikelihood,
+    SaturatedMean,
+    cell_names,
+    estimate_covariance,
+    search_likelihood,
+    tau2_cells,
+    variance_components,
+)
+from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.model_text import variable
 from replication.models.masem.newton import Minimum
-from replication.models.masem.pooled import PooledCorrelations
-from replication.models.masem.sampling import sampling_covariances
-from replication.models.masem.search import search_likelihood
-from replication.models.masem.variance_components import cell_names, estimate_covariance, variance_components
+from replication.models.masem.sampling_covariance import PooledCorrelations, sampling_covariances
+from replication.models.options import BoundRule, SamplingRule, Tau2Structure, check_choice
 from replication.models.prepare import check_level
 from replication.models.probability import chi2_sf
 
-__all__ = ["RandomPool", "Start", "fit_stage1_random", "heterogeneity", "likelihood_start"]
+__all__ = [
+    "RandomPool",
+    "Start",
+    "fit_stage1_random",
+    "heterogeneity",
+    "likelihood_start",
+    "pool_intervals",
+    "tau2_intervals",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,3 +258,51 @@ def _not_definite(r: Array) -> tuple[Note, ...]:
         return ()
     message = f"the pooled correlation matrix is not positive definite (smallest eigenvalue {smallest:.3g})."
     return (Note("pooled-not-positive-definite", message),)
+
+
+def pool_intervals(
+    pool: RandomPool, names: Sequence[str] | None = None, *, level: float | None = None
+) -> dict[str, Interval]:
+    """Likelihood-based intervals of the pooled correlations (all by default, or those called `names`)."""
+    return _intervals(pool, pool.fit.names, names, 0, level)
+
+
+def tau2_intervals(
+    pool: RandomPool, names: Sequence[str] | None = None, *, level: float | None = None
+) -> dict[str, Interval]:
+    """Likelihood-based intervals of the variances and covariances between studies, by the names of the components.
+
+    An end of a variance below 0 is 0, with the reason; a variance on its bound has no interval of this kind.
+    """
+    components = pool.fit.components
+    found = _intervals(pool, tuple(c.name for c in components), names, len(pool.fit.names), level)
+    for component in components:
+        if component.name not in found or "," in component.name:
+            continue
+        interval = found[component.name]
+        if component.at_boundary:
+            nothing = Interval(
+                float("nan"), float("nan"), interval.level, interval.method, "the variance is on its bound"
+            )
+            found[component.name] = nothing
+        elif not interval.low > 0:
+            reason = "; ".join(r for r in (interval.reason, "the lower end is the bound of a variance") if r)
+            found[component.name] = replace(interval, low=0.0, reason=reason)
+    return found
+
+
+def _intervals(
+    pool: RandomPool, known: Sequence[str], names: Sequence[str] | None, start: int, level: float | None
+) -> dict[str, Interval]:
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise unknown_names(unknown, known, "quantities")
+    chosen = check_level(pool.fit.level if level is None else level)
+
+    def of(name: str) -> Interval:
+        place = start + list(known).index(name)
+        return likelihood_interval(
+            pool.likelihood, lambda theta: variable(float(theta[place]), place, len(theta)), pool.minimum, chosen
+        )
+
+    return {name: of(name) for name in (known if names is None else names)}

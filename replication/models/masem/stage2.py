@@ -12,13 +12,11 @@ from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import symmetric
 from replication.models.masem.effects import Effect, Quantities, find_effect
 from replication.models.masem.fit_indices import FitIndices, Misfit, Rmsea, fit_indices, srmr
-from replication.models.masem.identification import require_identified
-from replication.models.masem.information import covariance_of_minimum
-from replication.models.masem.intervals import likelihood_interval
+from replication.models.masem.likelihood_intervals import likelihood_interval
 from replication.models.masem.model_text import PathModel, check_variables, parse_model
-from replication.models.masem.newton import Minimum
-from replication.models.masem.pooled import PooledCorrelations
-from replication.models.masem.ram import Implied, Structure, structure
+from replication.models.masem.newton import Minimum, covariance_of_minimum
+from replication.models.masem.ram import Implied, Structure, require_identified, structure
+from replication.models.masem.sampling_covariance import PooledCorrelations
 from replication.models.masem.stage1 import RandomPool
 from replication.models.masem.stage1_fixed import FixedPool
 from replication.models.masem.wls import STARTS, WeightedLeastSquares, best_minimum, group, start_values

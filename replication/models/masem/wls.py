@@ -14,8 +14,8 @@ import numpy as np
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.masem.newton import Evaluation, Minimum, minimize
-from replication.models.masem.pooled import PooledCorrelations
 from replication.models.masem.ram import Implied, Structure
+from replication.models.masem.sampling_covariance import PooledCorrelations
 
 __all__ = ["Group", "WeightedLeastSquares", "best_minimum", "group", "start_values"]
 

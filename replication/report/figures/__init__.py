@@ -17,8 +17,8 @@ orchard           label group role value [weight row low high        role "effec
 leave_one_out     label value low high [row]                         summary = nothing left out
 cumulative        label value low high [row]                         in the order the rows were added
 bias_comparison   label value low high [estimate group]              summary = unadjusted, drawn as a band
-agreement         label value low high [estimate group shown]        label = the engine; `shown` is text in place of the
-                                                                     numbers; level "printed" is somebody else's number
+agreement         label value low high [estimate group shown]        label = the estimator; `shown` is text in place of
+                                                                     the numbers; level "printed": somebody else's
 prior_sensitivity label value low high [estimate group]              label = the prior
 funnel            label value se [row new imputed]                   center = pooled value on the scale of `value`;
                                                                      line_intercept, line_slope = Egger's line
@@ -38,8 +38,7 @@ verdict_strip     label work row verdict distance                    made by the
 A figure of another kind, or without a needed column, is shown as a table that says so.
 """
 
-from replication.report.figures.canvas import Canvas, Label
-from replication.report.figures.data import FigureData, read_figure
+from replication.report.figures.canvas import Canvas, FigureData, Label, read_figure
 from replication.report.figures.drawing import KINDS, Drawing, describe, draw
 
 __all__ = ["KINDS", "Canvas", "Drawing", "FigureData", "Label", "describe", "draw", "read_figure"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replication.report.figures.canvas import Canvas, Frame, Scale, extent, linear, shorten
-from replication.report.figures.data import FigureData
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, extent, linear, shorten
 
 __all__ = ["density", "p_curve", "tau2_profile"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from replication.report.figures.canvas import Canvas, Frame, Scale, halves, linear, shorten
-from replication.report.figures.data import FigureData
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, halves, linear, shorten
 
 __all__ = ["VERDICT_MARKS", "calibration", "effect_direction", "verdict_strip"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from replication.report.figures import curves, diagrams, intervals, scatter, specifications
-from replication.report.figures.canvas import NARROW, WIDE, Canvas, Frame
-from replication.report.figures.data import FigureData
+from replication.report.figures import curves, diagrams, intervals, scatter
+from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
 
@@ -26,7 +25,7 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
     "funnel": (scatter.funnel, ("label", "value", "se")),
     "baujat": (scatter.baujat, ("label", "x", "y")),
     "gosh": (scatter.gosh, ("value", "heterogeneity")),
-    "specification_curve": (specifications.specification_curve, ("value", "low", "high")),
+    "specification_curve": (intervals.specification_curve, ("value", "low", "high")),
     "orchard": (scatter.orchard, ("label", "group", "role", "value")),
     "density": (curves.density, ("curve", "x", "y")),
     "tau2_profile": (curves.tau2_profile, ("x", "y")),

@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, halves, text_width
-from replication.report.figures.data import FigureData
+from replication.report.figures.canvas import Canvas, FigureData, Frame, halves, text_width
 
 __all__ = ["path_diagram"]
 

@@ -7,8 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, Frame, Label, Scale, extent, linear, shorten, text_width
-from replication.report.figures.data import FigureData
+from replication.report.figures.canvas import (
+    Canvas,
+    FigureData,
+    Frame,
+    Label,
+    Scale,
+    extent,
+    linear,
+    shorten,
+    text_width,
+)
 
 __all__ = ["baujat", "funnel", "gosh", "orchard"]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from replication.dataset.columns import TABLES
+from replication.dataset.schema import TABLES
 from replication.report.archive import Archive, Record, RowPage
 from replication.report.gallery import as_csv
 from replication.report.search import script_data

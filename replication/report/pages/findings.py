@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from replication.report.archive import Archive, Record, anchor
+from replication.report.archive import FINDINGS, Archive, Record, anchor
 from replication.report.gallery import Gallery
-from replication.report.glance import FINDINGS
 from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words

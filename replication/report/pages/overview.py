@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from replication.report.archive import Archive, Record
-from replication.report.glance import FINDINGS
+from replication.report.archive import FINDINGS, Archive, Record
 from replication.report.pages.common import ClaimRow, claim_rows, reasons_of, sorted_rows, tally, unexplained
 from replication.report.pages.findings import answers, further
 from replication.report.view import Page

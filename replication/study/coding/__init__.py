@@ -1,8 +1,8 @@
 """Double coding: two or more coders read the same work apart; how far they agree, and what was decided where not."""
 
+from replication.study.coding.coders import Coders, read_coders
 from replication.study.coding.comparing import Alone, Comparison, Disagreement, compare_coders
 from replication.study.coding.merging import Merged, merged_tables
-from replication.study.coding.reading import Coders, read_coders
 from replication.study.coding.settling import record_settled, settle_command
 
 __all__ = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from replication.dataset.columns import TABLES, Column
+from replication.dataset.schema import TABLES, Column
 from replication.errors import UserError
 from replication.printed import parse_printed
-from replication.study.coding.reading import CODED_TABLES, DROP, KEEP, PRESENCE, Coders, Rows, Settled
+from replication.study.coding.coders import CODED_TABLES, DROP, KEEP, PRESENCE, Coders, Rows, Settled
 
 __all__ = ["Alone", "Comparison", "Disagreement", "FieldPairs", "compare_coders", "same_value"]
 

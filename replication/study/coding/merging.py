@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.dataset.columns import TABLES, Table
+from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
+from replication.study.coding.coders import Coders, Rows
 from replication.study.coding.comparing import Comparison, same_value
-from replication.study.coding.reading import Coders, Rows
 from replication.study.tables import read_rows
 
 __all__ = ["Merged", "merged_tables"]

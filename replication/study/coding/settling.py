@@ -9,14 +9,13 @@ import shlex
 from pathlib import Path
 
 from replication.dataset.cells import check_cells, stack
-from replication.dataset.columns import SETTLED, TABLES, Table
 from replication.dataset.problems import nearest, shown
 from replication.dataset.reading import RawTable
-from replication.dataset.vocabulary import Vocabulary
+from replication.dataset.schema import SETTLED, TABLES, Table, Vocabulary
 from replication.errors import UserError
 from replication.provenance import write_atomic
+from replication.study.coding.coders import DROP, KEEP, PRESENCE, Settled
 from replication.study.coding.comparing import Alone, Comparison, Disagreement
-from replication.study.coding.reading import DROP, KEEP, PRESENCE, Settled
 from replication.study.keys import check_text
 
 __all__ = ["record_settled", "settle_command"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from replication.dataset.problems import shown
 from replication.study.coding.agreement import FieldAgreement
+from replication.study.coding.coders import DROP, KEEP, PRESENCE
 from replication.study.coding.comparing import Alone, Comparison, Disagreement
 from replication.study.coding.merging import Merged
-from replication.study.coding.reading import DROP, KEEP, PRESENCE
 from replication.study.coding.settling import settle_command
-from replication.study.page import page, table
+from replication.study.rendering import page, table
 
 __all__ = ["agreement_html", "agreement_lines", "merged_line"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from replication.dataset import Dataset
-from replication.dataset.columns import TABLES, Column, Table
+from replication.dataset.schema import TABLES, Column, Table
 
 __all__ = ["describe_package", "table_columns"]
 

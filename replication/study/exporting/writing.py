@@ -10,11 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from replication.dataset import Dataset
-from replication.dataset.columns import TABLES
+from replication.dataset.schema import TABLES
 from replication.provenance import replace_folder
-from replication.study.exporting.cells import cell_text, csv_text
-from replication.study.exporting.long import long_table
-from replication.study.exporting.matrices import matrix_table
+from replication.study.exporting.layouts import cell_text, csv_text, long_table, matrix_table
 from replication.study.exporting.package import describe_package, table_columns
 from replication.study.exporting.rscript import R_SCRIPT
 

@@ -1,18 +1,165 @@
-"""Survey files as users have them (.sav, .dta, .rda, .csv) -> the columns a recipe needs."""
+"""R's saved objects read by hand, for the files the usual reader refuses: those with old, not UTF-8 text.
+
+Only what a saved table needs of the format (R Internals, section "Serialization Formats"): vectors, factors, lists,
+attributes and references, in the binary XDR form of versions 2 and 3, compressed or not. Nothing in the file is run.
+
+Survey files as users have them (.sav, .dta, .rda, .csv) -> the columns a recipe needs.
+"""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
-from replication.study.microdata.rdata import read_saved_tables
 
-__all__ = ["read_columns"]
+__all__ = ["read_columns", "read_saved_tables"]
+
+_LARGEST = 2_000_000_000
+_NULL, _NULL_ALT = 0, 254
+_SYMBOL, _PAIRLIST, _CHARS, _LOGICAL, _INTEGER, _REAL, _TEXT, _LIST = 1, 2, 9, 10, 13, 14, 16, 19
+_REFERENCE, _GLOBAL = 255, 253
+_HAS_ATTRIBUTES, _HAS_TAG = 1 << 9, 1 << 10
+_UTF8 = 1 << 3
+_INTEGER_NA = -2147483648
+
+
+@dataclass(slots=True)
+class _Vector:
+    values: Any
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class _Reader:
+    """A cursor over the bytes of one saved file."""
+
+    def __init__(self, content: bytes) -> None:
+        self._bytes = content
+        self._at = 0
+        self._seen: list[object] = []
+
+    def take(self, count: int) -> bytes:
+        if count < 0 or self._at + count > len(self._bytes):
+            raise UserError("the file ends in the middle; download it again")
+        part = self._bytes[self._at : self._at + count]
+        self._at += count
+        return part
+
+    def integer(self) -> int:
+        return int(struct.unpack(">i", self.take(4))[0])
+
+    def item(self) -> Any:
+        """The next object, by the type in its flags."""
+        flags = self.integer()
+        kind = flags & 0xFF
+        if kind in (_NULL, _NULL_ALT, _GLOBAL):
+            return None
+        if kind == _SYMBOL:
+            self._seen.append(self.item())
+            return self._seen[-1]
+        if kind == _REFERENCE:
+            return self._seen[(flags >> 8 or self.integer()) - 1]
+        if kind == _PAIRLIST:
+            return self._pairs(flags)
+        if kind == _CHARS:
+            return self._text(flags)
+        vector = _Vector(self._values(kind))
+        if flags & _HAS_ATTRIBUTES:
+            vector.attributes = dict(self.item() or ())
+        return vector
+
+    def _pairs(self, flags: int) -> list[tuple[str, Any]]:
+        """A linked list as pairs of tag and value."""
+        pairs = []
+        while flags & 0xFF == _PAIRLIST:
+            if flags & _HAS_ATTRIBUTES:
+                self.item()
+            tag = self.item() if flags & _HAS_TAG else ""
+            pairs.append((str(tag), self.item()))
+            flags = self.integer()
+        return pairs
+
+    def _text(self, flags: int) -> str | None:
+        length = self.integer()
+        if length == -1:
+            return None
+        raw = self.take(length)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw.decode("utf-8" if flags >> 12 & _UTF8 else "latin-1", errors="replace")
+
+    def _values(self, kind: int) -> Any:
+        length = self.integer()
+        if kind in (_LOGICAL, _INTEGER):
+            numbers = np.frombuffer(self.take(4 * length), dtype=">i4")
+            return np.where(numbers == _INTEGER_NA, np.nan, numbers.astype(float))
+        if kind == _REAL:
+            return np.frombuffer(self.take(8 * length), dtype=">f8").astype(float)
+        if kind in (_TEXT, _LIST):
+            return [self.item() for _ in range(length)]
+        raise UserError(f"the file holds an R object of type {kind}, not a plain table; save it as CSV")
+
+
+def read_saved_tables(path: Path) -> list[pd.DataFrame]:
+    """Every data frame saved in an .rda file.
+
+    Raises
+    ------
+    UserError
+        when the file is cut off or holds something else than plain tables.
+    """
+    content = _unpacked(path.read_bytes())
+    if content[:5] in (b"RDX2\n", b"RDX3\n"):
+        content = content[5:]
+    reader = _Reader(content)
+    if reader.take(2) != b"X\n":
+        raise UserError(f"{path.name} is not an R file in its usual form; save it again, or as CSV")
+    version = reader.integer()
+    reader.take(8)
+    if version == 3:
+        reader.take(reader.integer())
+    saved = reader.item()
+    objects = [value for _, value in saved] if isinstance(saved, list) else [saved]
+    return [_table(item) for item in objects if isinstance(item, _Vector) and "names" in item.attributes]
+
+
+def _unpacked(content: bytes) -> bytes:
+    openers = ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress), (b"\xfd7zXZ", lzma.decompress))
+    for mark, unpack in openers:
+        if content.startswith(mark):
+            content = unpack(content)
+            break
+    if len(content) > _LARGEST:
+        raise UserError("the file unpacks to more than 2 GB")
+    return content
+
+
+def _table(saved: _Vector) -> pd.DataFrame:
+    names = saved.attributes["names"].values
+    columns = {str(name): _column(item) for name, item in zip(names, saved.values, strict=True)}
+    return pd.DataFrame({name: cells for name, cells in columns.items() if cells is not None})
+
+
+def _column(item: object) -> Any:
+    if not isinstance(item, _Vector):
+        return None
+    if "levels" not in item.attributes:
+        return item.values
+    levels = [None, *item.attributes["levels"].values]
+    codes = np.nan_to_num(item.values, nan=0.0).astype(int)
+    return pd.Series([levels[code] for code in codes], dtype=object)
+
 
 _CLOSEST = 6
 _SEPARATORS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}

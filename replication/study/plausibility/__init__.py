@@ -4,6 +4,6 @@ Every question has a rule and a severity, and can be answered with a recorded re
 """
 
 from replication.study.plausibility.asking import Asked, ask
-from replication.study.plausibility.suspicion import RULES, Rule, Suspicion
+from replication.study.plausibility.query import RULES, Query, Rule
 
-__all__ = ["RULES", "Asked", "Rule", "Suspicion", "ask"]
+__all__ = ["RULES", "Asked", "Query", "Rule", "ask"]

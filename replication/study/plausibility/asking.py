@@ -10,13 +10,12 @@ from operator import attrgetter
 from replication.dataset import Dataset, Problem
 from replication.dataset.problems import nearest, shown
 from replication.dataset.records import RecordedAnswer
-from replication.study.plausibility.claims import claim_suspicions
-from replication.study.plausibility.descriptives import descriptive_suspicions
-from replication.study.plausibility.effects import effect_suspicions
-from replication.study.plausibility.people import people_suspicions
-from replication.study.plausibility.samples import sample_suspicions
-from replication.study.plausibility.suspicion import RULES, Suspicion
-from replication.study.plausibility.twins import twin_suspicions
+from replication.study.plausibility.descriptives import descriptive_queries
+from replication.study.plausibility.duplicates import duplicate_queries
+from replication.study.plausibility.effects import effect_queries
+from replication.study.plausibility.intervals import claim_queries
+from replication.study.plausibility.query import RULES, Query
+from replication.study.plausibility.samples import people_queries, sample_queries
 
 __all__ = ["Asked", "ask"]
 
@@ -30,28 +29,28 @@ Question = tuple[str, frozenset[str], str]
 class Asked:
     """A question with its recorded answer, if there is one."""
 
-    suspicion: Suspicion
+    query: Query
     answer: RecordedAnswer | None = None
 
     @property
     def problem(self) -> Problem:
         """The question as a problem."""
-        return self.suspicion.problem
+        return self.query.problem
 
 
-def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Suspicion] = ()) -> tuple[Asked, ...]:
+def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -> tuple[Asked, ...]:
     """Every question about these works, in the order of files and rows, answered or not.
 
     `further` are questions from elsewhere (double coding), which are answered in the same way.
     """
     keys = frozenset(works)
     asked = itertools.chain(
-        effect_suspicions(dataset, keys),
-        sample_suspicions(dataset, keys),
-        twin_suspicions(dataset, keys),
-        people_suspicions(dataset, keys),
-        descriptive_suspicions(dataset, keys),
-        claim_suspicions(dataset, keys),
+        effect_queries(dataset, keys),
+        sample_queries(dataset, keys),
+        duplicate_queries(dataset, keys),
+        people_queries(dataset, keys),
+        descriptive_queries(dataset, keys),
+        claim_queries(dataset, keys),
         further,
     )
     ordered = sorted(asked, key=_PLACE)
@@ -63,21 +62,21 @@ def _by_question(answers: Iterable[RecordedAnswer]) -> Mapping[Question, Recorde
     return {(answer.rule, frozenset(answer.rows), answer.found): answer for answer in answers}
 
 
-def _work(suspicion: Suspicion) -> str:
-    return suspicion.problem.file.partition("/")[0]
+def _work(query: Query) -> str:
+    return query.problem.file.partition("/")[0]
 
 
-def _question(suspicion: Suspicion) -> Question:
-    return suspicion.problem.rule, frozenset(suspicion.rows), suspicion.asked
+def _question(query: Query) -> Question:
+    return query.problem.rule, frozenset(query.rows), query.asked
 
 
-def _answer(suspicion: Suspicion, answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> RecordedAnswer | None:
+def _answer(query: Query, answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> RecordedAnswer | None:
     """The answer to just this question: the same rule, all of its rows and the same numbers."""
-    own = answers.get(_work(suspicion)) if answers else None
-    return own.get(_question(suspicion)) if own else None
+    own = answers.get(_work(query)) if answers else None
+    return own.get(_question(query)) if own else None
 
 
-def _unneeded(asked: list[Suspicion], answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> Iterator[Asked]:
+def _unneeded(asked: list[Query], answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> Iterator[Asked]:
     """Answers that answer nothing: a rule nobody knows, rows that raise no such question, or other numbers."""
     own = [s for s in asked if _work(s) in answers]
     open_questions = {(_work(s), _question(s)) for s in own}
@@ -88,7 +87,7 @@ def _unneeded(asked: list[Suspicion], answers: Mapping[str, Mapping[Question, Re
                 yield Asked(_idle(f"{work}/answers.toml", answer, found_today.get((work, *question[:2]), "")))
 
 
-def _idle(file: str, answer: RecordedAnswer, today: str) -> Suspicion:
+def _idle(file: str, answer: RecordedAnswer, today: str) -> Query:
     """What is said of an answer that answers nothing; `today` is what the check finds in its rows now."""
     rows = ", ".join(answer.rows)
     if answer.rule not in RULES:
@@ -100,4 +99,4 @@ def _idle(file: str, answer: RecordedAnswer, today: str) -> Suspicion:
         found, expected = shown(rows), f"all rows of a question {answer.rule} that the check asks"
         hint = "delete the answer"
     problem = Problem(file, 0, answer.rows[0], "answer-unneeded", found, expected, hint, "warning")
-    return Suspicion(problem, tuple(answer.rows))
+    return Query(problem, tuple(answer.rows))

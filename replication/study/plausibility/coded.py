@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.dataset.columns import TABLES, Column
 from replication.dataset.problems import shown
 from replication.dataset.reading import read_table
+from replication.dataset.schema import TABLES, Column
 from replication.errors import UserError
+from replication.study.coding.coders import Coders
 from replication.study.coding.comparing import Comparison, compare_coders, same_value
-from replication.study.coding.reading import Coders
 from replication.study.coding.settling import settle_command
-from replication.study.plausibility.suspicion import Place, Suspicion
+from replication.study.plausibility.query import Place, Query
 
-__all__ = ["coding_suspicions"]
+__all__ = ["coding_queries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Held:
     cells: Mapping[str, str]
 
 
-def coding_suspicions(folder: Path, coders: Coders) -> Iterator[Suspicion]:
+def coding_queries(folder: Path, coders: Coders) -> Iterator[Query]:
     """Every question about a work's double coding; none where no table was coded by two.
 
     Parameters
@@ -45,30 +45,30 @@ def coding_suspicions(folder: Path, coders: Coders) -> Iterator[Suspicion]:
         yield from _not_as_coded(folder, coders, table, columns)
 
 
-def _unsettled(coders: Coders, comparison: Comparison) -> Iterator[Suspicion]:
+def _unsettled(coders: Coders, comparison: Comparison) -> Iterator[Query]:
     for entry in comparison.open:
         place = _place(coders, entry.table, coders.names(entry.table)[0], entry.row)
         found = "; ".join(f"{name} {shown(value)}" for name, value in entry.values.items())
         command = settle_command(coders.work, entry.table, entry.row, entry.column)
         expected, hint = "one value, or a decision with its reason", f"look it up together, then: {command}"
-        yield Suspicion.about(place, entry.column, "coders-differ", found, expected, hint)
+        yield Query.about(place, entry.column, "coders-differ", found, expected, hint)
 
 
-def _alone(coders: Coders, comparison: Comparison) -> Iterator[Suspicion]:
+def _alone(coders: Coders, comparison: Comparison) -> Iterator[Query]:
     for entry in comparison.undecided:
         missing = [name for name in coders.names(entry.table) if name not in entry.having]
         found = f"{shown(entry.row)} only with {', '.join(entry.having)}"
         command = settle_command(coders.work, entry.table, entry.row, "row", "keep")
         expected, hint = f"the row with {', '.join(missing)}, too", f"overlooked, or no row? {command} (or drop)"
         place = _place(coders, entry.table, entry.having[0], entry.row)
-        yield Suspicion.about(place, "", "coded-alone", found, expected, hint)
+        yield Query.about(place, "", "coded-alone", found, expected, hint)
 
 
 def _place(coders: Coders, table: str, name: str, row: str) -> Place:
     return Place(f"{coders.work}/coders/{name}/{table}", coders.lines.get((table, name, row), 0), row)
 
 
-def _not_as_coded(folder: Path, coders: Coders, table: str, columns: Sequence[Column]) -> Iterator[Suspicion]:
+def _not_as_coded(folder: Path, coders: Coders, table: str, columns: Sequence[Column]) -> Iterator[Query]:
     """Cells of the work's own table that are not what all coders have, or what was settled."""
     held = _own_rows(folder, table)
     first, *others = (coders.tables[table][name] for name in coders.names(table))
@@ -85,7 +85,7 @@ def _not_as_coded(folder: Path, coders: Coders, table: str, columns: Sequence[Co
         if not _same(column, own, value):
             place = Place(f"{coders.work}/{table}", held[row].line, row)
             hint = f"python -m replication.study agree {coders.work} --write takes over what was coded and settled"
-            yield Suspicion.about(place, column.name, "not-as-coded", shown(own), f"{shown(value)}, as {how}", hint)
+            yield Query.about(place, column.name, "not-as-coded", shown(own), f"{shown(value)}, as {how}", hint)
 
 
 def _own_rows(folder: Path, table: str) -> Mapping[str, _Held]:

@@ -14,9 +14,9 @@ from typing import Any
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest, shown
 from replication.printed import Printed, parse_printed
-from replication.study.plausibility.suspicion import Place, Suspicion
+from replication.study.plausibility.query import Place, Query
 
-__all__ = ["descriptive_suspicions"]
+__all__ = ["descriptive_queries"]
 
 _COLUMNS = ("work", "line", "sample_id", "variable", "measure", "n", "mean", "sd", "scale_low", "scale_high", "items")
 _TINY = 0.04  # of the scale's range: smaller than any spread of answers seen in practice
@@ -30,7 +30,7 @@ class _Known:
     sizes: Mapping[str, float]
 
 
-def descriptive_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
+def descriptive_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the means of these works."""
     rows = dataset.table("descriptives.csv")
     rows = rows[rows["work"].isin(works)]
@@ -58,46 +58,46 @@ def _known(dataset: Dataset) -> _Known:
     return _Known({work: frozenset(found) for work, found in codes.items()}, sizes)
 
 
-def _measure(place: Place, row: Mapping[str, Any], known: _Known) -> Iterator[Suspicion]:
+def _measure(place: Place, row: Mapping[str, Any], known: _Known) -> Iterator[Query]:
     """A measure that measures.csv does not have, and an n that the sample does not have."""
     codes, size = known.measures.get(row["work"]), known.sizes.get(row["sample_id"], math.nan)
     if codes is not None and (row["variable"], row["measure"]) not in codes:
         expected = f"a measure of {row['variable']} in measures.csv"
         hint = nearest(row["measure"], [code for name, code in codes if name == row["variable"]] or ["add it there"])
-        yield Suspicion.about(place, "measure", "measure-unknown", shown(row["measure"]), expected, hint)
+        yield Query.about(place, "measure", "measure-unknown", shown(row["measure"]), expected, hint)
     if row["n"] > size:
         expected = f"at most the sample's n, {size:g}"
-        yield Suspicion.about(place, "n", "n-above-sample", f"{row['n']:g}", expected, "check both numbers")
+        yield Query.about(place, "n", "n-above-sample", f"{row['n']:g}", expected, "check both numbers")
 
 
-def _form(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Suspicion]:
+def _form(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Query]:
     """A bound is no mean; a value in per cent is one only on a scale of per cent."""
     for column, number in (("mean", mean), ("sd", sd)):
         if number is not None and (number.bound or (number.percent and row["scale_high"] != 100)):
             expected = f"the {column} itself, on the scale of the answers"
             hint = "a bound or a per cent value belongs in the note"
-            yield Suspicion.about(place, column, "mean-form", number.text, expected, hint)
+            yield Query.about(place, column, "mean-form", number.text, expected, hint)
 
 
-def _numbers(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Suspicion]:
+def _numbers(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed | None) -> Iterator[Query]:
     if mean is not None:
         yield from list(_mean(place, row, mean)) or _grim(place, row, mean)
     if sd is not None and sd.value <= 0:
         hint = "is it a dash or an empty cell, or a standard error rounded to 0?"
-        yield Suspicion.about(place, "sd", "sd-not-positive", sd.text, "a standard deviation above 0", hint)
+        yield Query.about(place, "sd", "sd-not-positive", sd.text, "a standard deviation above 0", hint)
     elif sd is not None:
         yield from _spread(place, row, mean, sd)
 
 
-def _mean(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspicion]:
+def _mean(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Query]:
     low, high = row["scale_low"], row["scale_high"]
     if mean.high < low or mean.low > high:
         expected = f"a mean from {low:g} to {high:g}"
         hint = "is it a sum score, another scale, or a slip of the decimal point?"
-        yield Suspicion.about(place, "mean", "mean-outside", mean.text, expected, hint)
+        yield Query.about(place, "mean", "mean-outside", mean.text, expected, hint)
 
 
-def _spread(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed) -> Iterator[Suspicion]:
+def _spread(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Printed) -> Iterator[Query]:
     low, high, n = row["scale_low"], row["scale_high"], row["n"]
     if math.isnan(low) or math.isnan(high):
         return
@@ -108,13 +108,13 @@ def _spread(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Prin
     largest = math.sqrt(max(high - middle, 0) * max(middle - low, 0) * correction)
     if sd.low > largest and low <= middle <= high:
         expected = f"at most {largest:.2f}, the largest possible with this mean and scale"
-        yield Suspicion.about(place, "sd", "sd-too-large", sd.text, expected, "is the scale right?")
+        yield Query.about(place, "sd", "sd-too-large", sd.text, expected, "is the scale right?")
     elif 0 < sd.high < _TINY * (high - low):
         expected = f"a spread of answers from {low:g} to {high:g}"
-        yield Suspicion.about(place, "sd", "sd-is-se", sd.text, expected, "is it a standard error?")
+        yield Query.about(place, "sd", "sd-is-se", sd.text, expected, "is it a standard error?")
 
 
-def _grim(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspicion]:
+def _grim(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Query]:
     """A mean of n persons with `items` whole answers each is a whole number divided by n x items."""
     n, items = row["n"], row["items"]
     if math.isnan(n) or math.isnan(items):
@@ -125,6 +125,6 @@ def _grim(place: Place, row: Mapping[str, Any], mean: Printed) -> Iterator[Suspi
     if math.floor(mean.high * grain + 1e-9) < math.ceil(mean.low * grain - 1e-9):
         nearest = round(mean.value * grain) / grain
         expected = f"a mean that {grain:g} whole answers can have, e.g. {nearest:.{mean.decimals}f}"
-        yield Suspicion.about(
+        yield Query.about(
             place, "mean", "grim", mean.text, expected, "is n or the mean mistyped, or were answers missing?"
         )

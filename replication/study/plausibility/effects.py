@@ -1,20 +1,60 @@
-"""Plausibility of single effect rows: sign, size, standard error, interval, and the test printed beside them."""
+"""Does the wording hold the value? "r = .53" beside a value of .35 is a slip of the hand in one of the two.
+
+Plausibility of single effect rows: sign, size, standard error, interval, and the test printed beside them.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
 from replication.dataset import Dataset
+from replication.dataset.problems import shown
 from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
-from replication.study.plausibility.suspicion import Place, Suspicion
-from replication.study.plausibility.tests_printed import Correlation, check_p, check_tests
-from replication.study.plausibility.wording import check_wording
+from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
+from replication.study.plausibility.query import Place, Query
 
-__all__ = ["effect_suspicions"]
+__all__ = ["check_wording", "effect_queries"]
+
+_NUMBER = r"(?:(?<![\w.,)])[-+−–‐‑]\s?)?(?:[0-9]{1,12}(?:[.,][0-9]{1,12})?|[.,][0-9]{1,12})"
+_EVERY = re.compile(rf"(?<![\w.,]){_NUMBER}")
+_SYMBOLS = {
+    "r": r"[rρ](?:_?(?:xy|p|s))?",
+    "partial_r": r"p?[rρ](?:_?(?:xy|p|partial))?",
+    "beta": r"(?:β|[bB]eta)",
+    "d": r"d",
+    "log_odds": r"(?:log ?OR|log ?odds(?: ratio)?)",
+}
+_FORMS = {
+    statistic: re.compile(rf"(?<![\w.]){symbol}\s?(?:\([^()]{{0,20}}\)\s?)?[=:]\s?({_NUMBER})")
+    for statistic, symbol in _SYMBOLS.items()
+}
+_BARE = re.compile(rf"\s*({_NUMBER})\s*[*†‡]{{0,4}}(?:\s*[,;(]\s*p\s?[=<>≤].*)?\s*")
+_PLAIN = str.maketrans({**dict.fromkeys("−–‐‑", "-"), ",": ".", "+": ""})
+
+
+def check_wording(place: Place, statistic: str, value: str, wording: str) -> Iterator[Query]:
+    """A wording that gives the statistic a number, while none of its numbers is the value."""
+    form = _FORMS.get(statistic)
+    given = (form.search(wording) if form is not None else None) or _BARE.fullmatch(wording)
+    if given is None:
+        return
+    held = _decimal(value)
+    if held not in map(_decimal, _EVERY.findall(wording)):
+        found = shown(wording)
+        expected = f"a wording that holds the value, {value}"
+        hint = f"it holds {given[1].strip()}: which of the two is mistyped?"
+        yield Query.about(place, "as_printed", "as-printed", found, expected, hint)
+
+
+def _decimal(text: str) -> Decimal:
+    return Decimal("".join(text.split()).translate(_PLAIN))
+
 
 _CORRELATIONS = ("r", "partial_r")
 _CLEAR_SIGN = 0.05
@@ -26,13 +66,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def effect_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
+def effect_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about a single effect row of these works."""
     effects = dataset.effects
     effects = effects[effects["work"].isin(works)]
     places = zip(*(effects[name].tolist() for name in ("work", "line", "effect_id")), strict=True)
     rows = zip(*(_cells(effects[name]) for name in _COLUMNS), strict=True)
-    judged: dict[tuple[object, ...], tuple[Suspicion, ...]] = {}  # long tables say the same again and again
+    judged: dict[tuple[object, ...], tuple[Query, ...]] = {}  # long tables say the same again and again
     for (work, line, row), cells in zip(places, rows, strict=True):
         place = Place(f"{work}/effects.csv", line, row)
         if cells in judged:
@@ -48,7 +88,7 @@ def _cells(column: pd.Series[Any]) -> list[object]:
     return [math.nan if math.isnan(cell) else cell for cell in cells] if column.dtype.kind == "f" else cells
 
 
-def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
+def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
     """The questions about one row, which depend on its cells alone.
 
     A row without a value, or with an impossible one, is the dataset checker's: what follows from it says nothing.
@@ -67,7 +107,7 @@ def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterat
         yield from _standard_error(place, row)
 
 
-def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Suspicion]:
+def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
     """A clear sign against the constructs: at least .05, and beyond twice its standard error."""
     value, n = row["value"], row["n_effective"] if row["n_effective"] > 3 else row["n"]
     constructs = dataset.vocabulary.constructs
@@ -77,7 +117,7 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Su
         return
     if abs(value) >= 0.1 or math.atanh(abs(value)) * math.sqrt(max(n - 3, 0)) > 2:
         direction = "above" if expected > 0 else "below"
-        yield Suspicion.about(
+        yield Query.about(
             place,
             "value",
             "sign",
@@ -87,17 +127,17 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Su
         )
 
 
-def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
+def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     value = row["value"]
     if abs(value) > _VERY_LARGE:
         hint = "is it r squared, a reliability, or one measure twice?"
-        yield Suspicion.about(place, "value", "very-large", row["value_text"], "a correlation within -.9 and .9", hint)
+        yield Query.about(place, "value", "very-large", row["value_text"], "a correlation within -.9 and .9", hint)
     if value == 0 and row["reading"] != "computed":
         hint = "does the source print 0, or was the cell empty? an empty cell is not zero"
-        yield Suspicion.about(place, "value", "exact-zero", row["value_text"], "a correlation that was computed", hint)
+        yield Query.about(place, "value", "exact-zero", row["value_text"], "a correlation that was computed", hint)
 
 
-def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
+def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     """The tests and the p printed beside the value; a converted value follows from them."""
     correlation = Correlation(row["value_text"], row["n"], row["statistic"] == "partial_r")
     if row["test"] or row["as_printed"]:
@@ -106,17 +146,17 @@ def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
         yield from check_p(place, correlation, row["p"], row["as_printed"])
 
 
-def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
+def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     se, value = row["se"], row["value"]
     n = row["n_effective"] if row["n_effective"] > 1 else row["n"]
     expected = (1 - value**2) / math.sqrt(n - 1) if n > 1 else math.nan
     if not expected > 0 or math.isnan(se) or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
         return
     hint = "is it a standard deviation, or the error of something else?" if se > expected else "is n right?"
-    yield Suspicion.about(place, "se", "se", f"{se:g}", f"about {expected:.3f} for this value and n {n:g}", hint)
+    yield Query.about(place, "se", "se", f"{se:g}", f"about {expected:.3f} for this value and n {n:g}", hint)
 
 
-def _interval(place: Place, row: Mapping[str, Any]) -> Iterator[Suspicion]:
+def _interval(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     low, high = row["ci_low"], row["ci_high"]
     if math.isnan(low) and math.isnan(high):
         return

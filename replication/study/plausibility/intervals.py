@@ -2,6 +2,8 @@
 
 Scales: as printed, Fisher's z (correlations), logarithm (ratios). Rounding is carried through: every number stands
 for all values that print like it.
+
+Plausibility of printed results: possible, inside their interval, and in the middle of it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.errors import UserError
 from replication.printed import Printed, parse_printed
-from replication.study.plausibility.suspicion import Place, Suspicion
+from replication.study.plausibility.query import Place, Query
 
-__all__ = ["IntervalCheck", "centred", "check_interval", "one_end", "outside"]
+__all__ = ["IntervalCheck", "centred", "check_interval", "claim_queries", "one_end", "outside"]
 
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
 _NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
@@ -38,7 +41,7 @@ class IntervalCheck:
     zeros_lost: bool = False
 
 
-def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[Suspicion]:
+def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[Query]:
     """The questions a printed interval around its value raises; one that excludes it is said elsewhere."""
     try:
         value, low, high = _alike(check) if check.zeros_lost else map(parse_printed, check.texts)
@@ -49,28 +52,28 @@ def check_interval(place: Place, column: str, check: IntervalCheck) -> Iterator[
     found = f"{check.texts[1]} to {check.texts[2]} around {check.texts[0]}"
     if not any(_centred(value, low, high, scale) for scale in _scales(check, low)):
         expected = "a value in the middle of its interval, as printed or on the scale of Fisher's z or logarithms"
-        yield Suspicion.about(place, column, "interval-centre", found, expected, "is one of the three mistyped?")
+        yield Query.about(place, column, "interval-centre", found, expected, "is one of the three mistyped?")
     elif check.statistic == "r" and check.n > 3 and max(abs(low.value), abs(high.value)) < 1:
         yield from _width(place, column, check, low, high, found)
 
 
-def one_end(place: Place, low: str, high: str) -> Suspicion:
+def one_end(place: Place, low: str, high: str) -> Query:
     """The question about an interval of which one end is empty."""
     column, given = ("ci_high", low) if low else ("ci_low", high)
     hint = "look the other end up; if the source has none, or it cannot be read, answer it"
-    return Suspicion.about(place, column, "interval-end", shown(given), "both ends of the interval", hint)
+    return Query.about(place, column, "interval-end", shown(given), "both ends of the interval", hint)
 
 
-def outside(place: Place, value: str, low: str, high: str) -> Iterator[Suspicion]:
+def outside(place: Place, value: str, low: str, high: str) -> Iterator[Query]:
     """The question about a printed interval that does not hold its value, whatever the rounding."""
     printed, bottom, top = parse_printed(value), parse_printed(low), parse_printed(high)
     found = f"{low} to {high} around {value}"
     if bottom.value > top.value:
         expected = "the lower end below the upper"
-        yield Suspicion.about(place, "ci_low", "interval-outside", found, expected, "are the ends swapped?")
+        yield Query.about(place, "ci_low", "interval-outside", found, expected, "are the ends swapped?")
     elif printed.high < bottom.low or printed.low > top.high:
         expected, hint = f"an interval that holds {value}", "is one of the three mistyped?"
-        yield Suspicion.about(place, "ci_low", "interval-outside", found, expected, hint)
+        yield Query.about(place, "ci_low", "interval-outside", found, expected, hint)
 
 
 def centred(texts: tuple[str, str, str], scale: Scale) -> bool:
@@ -79,9 +82,7 @@ def centred(texts: tuple[str, str, str], scale: Scale) -> bool:
     return _centred(value, low, high, scale)
 
 
-def _width(
-    place: Place, column: str, check: IntervalCheck, low: Printed, high: Printed, found: str
-) -> Iterator[Suspicion]:
+def _width(place: Place, column: str, check: IntervalCheck, low: Printed, high: Printed, found: str) -> Iterator[Query]:
     expected = 2 * _NORMAL / math.sqrt(check.n - 3)
     widest = math.atanh(min(high.high, 0.9999999)) - math.atanh(max(low.low, -0.9999999))
     narrowest = math.atanh(max(high.low, -0.9999999)) - math.atanh(min(low.high, 0.9999999))
@@ -89,7 +90,7 @@ def _width(
         middle = (math.atanh(low.value) + math.atanh(high.value)) / 2
         ends = math.tanh(middle - expected / 2), math.tanh(middle + expected / 2)
         text = f"about {ends[0]:.2f} to {ends[1]:.2f} for n {check.n:g}"
-        yield Suspicion.about(place, column, "interval-width", found, text, "is n that of another group?")
+        yield Query.about(place, column, "interval-width", found, text, "is n that of another group?")
 
 
 def _scales(check: IntervalCheck, low: Printed) -> list[Scale]:
@@ -113,3 +114,36 @@ def _alike(check: IntervalCheck) -> list[Printed]:
     printed = [parse_printed(text) for text in check.texts]
     half = 0.5 * 10.0 ** -max(number.decimals for number in printed)
     return [Printed(p.text, p.value, p.value - half, p.value + half, p.decimals) for p in printed]
+
+
+_SYMMETRIC = ("r", "beta", "b", "d", "g", "z")
+_BOUNDED_CLAIMS = ("r", "r_s")
+_COLUMNS = ("work", "line", "claim_id", "statistic", "printed", "ci_low", "ci_high")
+
+
+def claim_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
+    """Every question about the printed results of these works."""
+    claims = dataset.claims
+    claims = claims[claims["work"].isin(works)]
+    for work, line, claim, statistic, *texts in zip(*(claims[name].tolist() for name in _COLUMNS), strict=True):
+        place = Place(f"{work}/claims.csv", line, claim)
+        if not _impossible(statistic, texts):
+            yield from _interval(place, statistic, texts)
+
+
+def _impossible(statistic: str, texts: list[str]) -> bool:
+    """A correlation beyond 1, or ends in the wrong order: errors, which the dataset's checker says."""
+    value, low, high = (parse_printed(text).value if text else math.nan for text in texts)
+    return low > high or (statistic in _BOUNDED_CLAIMS and abs(value) > 1)
+
+
+def _interval(place: Place, statistic: str, texts: list[str]) -> Iterator[Query]:
+    value, low, high = texts
+    if bool(low) != bool(high):
+        yield one_end(place, low, high)
+    if not (value and low and high):
+        return
+    excluded = list(outside(place, value, low, high))
+    yield from excluded
+    if not excluded and statistic in _SYMMETRIC:
+        yield from check_interval(place, "ci_low", IntervalCheck((value, low, high), statistic))

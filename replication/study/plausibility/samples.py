@@ -1,4 +1,7 @@
-"""Plausibility across rows of one sample: its sizes, and correlations that cannot stand together."""
+"""Plausibility across rows of one sample: its sizes, and correlations that cannot stand together.
+
+Plausibility of what samples say of their people: per cent values and ages.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.printed import Printed, parse_printed
-from replication.study.plausibility.suspicion import Place, Suspicion
+from replication.study.plausibility.query import Place, Query
 
-__all__ = ["sample_suspicions"]
+__all__ = ["people_queries", "sample_queries"]
 
 _SIZE_RATIO = 0.9
 _LISTED = 8  # sizes named in a message
@@ -22,7 +25,7 @@ _MOST_VARIABLES = 40  # triples grow with the third power; no printed table is l
 Variable = tuple[str, str, str]
 
 
-def sample_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspicion]:
+def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the samples of these works."""
     effects = dataset.effects
     own = effects[effects["work"].isin(works)]
@@ -31,7 +34,7 @@ def sample_suspicions(dataset: Dataset, works: frozenset[str]) -> Iterator[Suspi
     yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
 
 
-def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
+def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Query]:
     """Sizes given for one sample in different tables."""
     own = _sizes_by_sample(effects)
     in_samples = _sizes_by_sample(dataset.samples)  # the sample itself may be missing there
@@ -49,7 +52,7 @@ def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Suspicion]:
             found = "; ".join(f"n {n:g} in {name}" for n, name in given[:_LISTED]) + more
             expected = f"sizes of {sample} within a tenth of each other"
             hint = "missing answers explain small differences; is one a slip, or another group?"
-            yield Suspicion.about(place, "n", "n-differs", found, expected, hint)
+            yield Query.about(place, "n", "n-differs", found, expected, hint)
 
 
 def _sizes_by_sample(rows: pd.DataFrame) -> Mapping[str, Mapping[float, None]]:
@@ -61,7 +64,7 @@ def _sizes_by_sample(rows: pd.DataFrame) -> Mapping[str, Mapping[float, None]]:
     return sizes
 
 
-def _triples(effects: pd.DataFrame) -> Iterator[Suspicion]:
+def _triples(effects: pd.DataFrame) -> Iterator[Query]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
     sides = [f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant")]
     columns = [effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id", "value_text", *sides)]
@@ -78,7 +81,7 @@ def _triples(effects: pd.DataFrame) -> Iterator[Suspicion]:
 
 def _impossible(
     cells: Mapping[frozenset[Variable], tuple[Printed, Place]], variables: list[Variable]
-) -> Iterator[Suspicion]:
+) -> Iterator[Query]:
     for x, y, z in itertools.combinations(variables, 3):
         trio = [cells.get(frozenset(pair)) for pair in ((x, y), (x, z), (y, z))]
         if None in trio:
@@ -89,7 +92,7 @@ def _impossible(
             text = ", ".join(printed.text for printed, _ in found)
             expected = "three correlations that can be true together"
             hint = f"a sign or a digit is wrong in {', '.join(place.row for _, place in found)}"
-            yield Suspicion.about(first, "value", "triple", text, expected, hint, *(place.row for place in others))
+            yield Query.about(first, "value", "triple", text, expected, hint, *(place.row for place in others))
 
 
 def _possible(a: Printed, b: Printed, c: Printed) -> bool:
@@ -102,3 +105,36 @@ def _possible(a: Printed, b: Printed, c: Printed) -> bool:
 
 def _determinant(a: float, b: float, c: float) -> float:
     return 1 + 2 * a * b * c - a**2 - b**2 - c**2
+
+
+_AGES = {  # mean ages in years: wide enough for every school system
+    "preschool": (1, 8),
+    "primary": (4, 15),
+    "secondary": (9, 22),
+    "mixed": (3, 22),
+    "higher": (16, 60),
+    "teacher": (19, 70),
+}
+_BY_SETTING = {"school": "mixed", "higher_education": "higher", "child_care": "preschool"}
+_COLUMNS = ("work", "line", "sample_id", "unit", "school_level", "age_mean", "female_pct", "ses")
+
+
+def people_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
+    """Every question about the people of these works' samples."""
+    samples = dataset.samples
+    samples = samples[samples["work"].isin(works)]
+    by_work = {key: _BY_SETTING.get(work.setting, "") for key, work in dataset.works.items()}
+    for work, line, sample, unit, level, age, *shares in zip(*(samples[c].tolist() for c in _COLUMNS), strict=True):
+        place = Place(f"{work}/samples.csv", line, sample)
+        yield from _age(place, "teacher" if unit == "teacher" else level or by_work.get(work, ""), age)
+        for column, share in zip(("female_pct", "ses"), shares, strict=True):
+            if 0 < share <= 1:
+                expected, hint = "per cent, 0 to 100", f"is it a share? then write {100 * share:g}"
+                yield Query.about(place, column, "share", f"{share:g}", expected, hint)
+
+
+def _age(place: Place, group: str, age: float) -> Iterator[Query]:
+    low, high = _AGES.get(group, (-math.inf, math.inf))
+    if age < low or age > high:
+        expected = f"a mean age from {low:g} to {high:g} years ({group})"
+        yield Query.about(place, "age_mean", "age", f"{age:g}", expected, "is a digit or the school level wrong?")

@@ -1,0 +1,120 @@
+"""Checks of printed numbers against printed numbers, with their rounding intervals carried through.
+
+Works of which only printed numbers can be had: an analysis that says so, claim by claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from replication.analysis.outcome import Analysis, Context, Findings
+from replication.claims import Answer, Checked, Claim, Missing, claims_of
+from replication.dataset import Dataset
+from replication.models.probability import f_isf
+from replication.printed import Printed, parse_printed
+
+__all__ = [
+    "Checks",
+    "agrees_with",
+    "between",
+    "centred_interval",
+    "fits_p",
+    "missing",
+    "printed_only",
+    "share_of",
+    "sum_of",
+    "value_of",
+]
+
+
+def value_of(claims: Mapping[str, Claim], claim_id: str) -> Printed:
+    """The printed value of a claim as a number with its rounding interval."""
+    return parse_printed(claims[claim_id].printed["value"])
+
+
+def sum_of(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked:
+    """The claim should be the sum of other claims."""
+    printed = [value_of(claims, part) for part in parts]
+    shown = " + ".join(p.text for p in printed)
+    low, high = (math.fsum(getattr(p, end) for p in printed) for end in ("low", "high"))
+    return Checked(low, high, f"sum of {shown} ({', '.join(parts)})", math.fsum(p.value for p in printed))
+
+
+def share_of(claims: Mapping[str, Claim], part: str, whole: str) -> Checked:
+    """The claim, in per cent, should be `part` out of `whole`."""
+    a, b = value_of(claims, part), value_of(claims, whole)
+    how = f"100 x {a.text} / {b.text} ({part}, {whole})"
+    return Checked(100 * a.low / b.high, 100 * a.high / b.low, how, 100 * a.value / b.value)
+
+
+def agrees_with(claims: Mapping[str, Claim], other: str, where: str = "") -> Checked:
+    """The claim should be the number printed in another place."""
+    printed = value_of(claims, other)
+    return Checked(
+        printed.low, printed.high, f"{printed.text} is printed {where or 'elsewhere'} ({other})", printed.value
+    )
+
+
+def centred_interval(claim: Claim) -> Checked | None:
+    """A printed correlation should lie in the middle of its printed interval, as it is or on Fisher's z.
+
+    Returns what the interval's middle can be after rounding (both scales together), or None where there is none.
+    """
+    if not {"value", "ci_low", "ci_high"} <= set(claim.printed):
+        return None
+    low, high = parse_printed(claim.printed["ci_low"]), parse_printed(claim.printed["ci_high"])
+    ends = [(low.low, high.low), (low.high, high.high)]
+    middles = [(a + b) / 2 for a, b in ends]
+    if claim.statistic == "r":
+        middles += [math.tanh((math.atanh(a) + math.atanh(b)) / 2) for a, b in ends]
+    how = f"middle of the printed interval [{low.text}, {high.text}], as printed or on Fisher's z"
+    return Checked(min(middles), max(middles), how, (low.value + high.value) / 2)
+
+
+def between(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked:
+    """The claim is an average over the studies that the parts split up, so it should lie between them."""
+    printed = [value_of(claims, part) for part in parts]
+    shown = ", ".join(p.text for p in printed)
+    how = f"an average of all studies should lie between those of its parts: {shown} ({', '.join(parts)})"
+    return Checked(min(p.low for p in printed), max(p.high for p in printed), how)
+
+
+def fits_p(claim: Claim) -> Checked:
+    """An F statistic should give the p value printed beside it, with the printed degrees of freedom.
+
+    Returns the F values whose p lies in the rounding interval of the printed p.
+    """
+    first, second = (float(part) for part in claim.printed_df.split(","))
+    p = parse_printed(claim.printed["p"])
+    low, high = (f_isf(end, first, second) for end in (p.high, p.low))
+    return Checked(low, high, f"the F({first:g}, {second:g}) that go with the printed p {p.text}")
+
+
+def missing(dataset: Dataset, work: str, beside: str = "") -> Missing:
+    """What keeps the claims of a work from being computed, in the words of its record."""
+    record = dataset.work(work)
+    if record.missing:
+        return Missing(f"The data behind this number are not public. Not available: {record.missing}", "", beside)
+    pooled = record.kind in ("meta_analysis", "second_order_meta_analysis", "systematic_review")
+    what = "The list of studies with their effects is not public." if pooled else "The data are not public."
+    return Missing(what, "the tables of the full text", beside)
+
+
+Checks = Callable[[Mapping[str, Claim]], Mapping[str, Answer]]
+"""From all claims of the dataset by id to answers, for what can be checked by arithmetic."""
+
+
+def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysis:
+    """The analysis of a work without public data: `checks` are tried, every other claim says what is missing.
+
+    A printed correlation with an interval is checked against the middle of that interval in any case.
+    """
+
+    def run(context: Context) -> Findings:
+        if checks is None:
+            return Findings()
+        return Findings(answers=checks({claim.id: claim for claim in claims_of(context.data)}))
+
+    question = "Do the printed numbers agree with each other, and what is missing to compute them?"
+    return Analysis(id=work, title=title, question=question, run=run, claims=(work,))

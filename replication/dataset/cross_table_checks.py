@@ -1,0 +1,126 @@
+"""Checks of everything read against everything else: tables against tables, records against tables, rows in time."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from replication.dataset import checking
+from replication.dataset.cells import VERSION
+from replication.dataset.folder import Folder, missing_file
+from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.records import ArticleFile, TrapFile
+from replication.dataset.row_versions import check_lives, check_work_life
+
+__all__ = ["asked", "check_across", "check_records", "check_rows_in_time"]
+
+_IDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("effects.csv", "screened.csv"), "effect_id"),
+    (("samples.csv",), "sample_id"),
+    (("claims.csv",), "claim_id"),
+    (("directions.csv",), "direction_id"),
+)
+"""Ids that stand once in the whole dataset, and the tables they stand in."""
+
+
+def asked(folder: Folder, file: str) -> bool:
+    """Whether a file is among those to check."""
+    return folder.only is None or file.partition("/")[0] in folder.only
+
+
+def check_across(folder: Folder) -> None:
+    """Tables against each other, recipes and explanations against tables."""
+    for names, column in _IDS:
+        rows = [pair for name in names for pair in folder.every.get(name, {}).items()]
+        found = checking.check_unique(rows, column)
+        folder.problems += [problem for problem in found if asked(folder, problem.file)]
+    known = _ids(folder, "samples.csv", "sample_id")
+    for file, frame in _asked_frames(folder, "samples.csv"):
+        _check_samples(folder, file, frame, known)
+    for file, frame in _asked_frames(folder, "effects.csv"):
+        _check_effects(folder, file, frame)
+    for file, frame in _asked_frames(folder, "descriptives.csv"):
+        if f"{file.partition('/')[0]}/samples.csv" in folder.every.get("samples.csv", {}):
+            folder.problems += checking.check_descriptives(file, frame, known)
+    for file, frame in _asked_frames(folder, "claims.csv"):
+        folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
+    _check_recipes(folder, known)
+    claims = _ids(folder, "claims.csv", "claim_id")
+    for file, explanations in folder.explanations.items():
+        folder.problems += checking.check_explanations(file, explanations, claims)
+
+
+def _asked_frames(folder: Folder, table: str) -> list[tuple[str, pd.DataFrame]]:
+    return [(file, frame) for file, frame in folder.every.get(table, {}).items() if asked(folder, file)]
+
+
+def _check_samples(folder: Folder, file: str, frame: pd.DataFrame, known: set[str]) -> None:
+    folder.problems += checking.check_samples(file, frame, known)
+    folder.problems += checking.check_units(file, frame)
+    effects = f"{file.partition('/')[0]}/effects.csv"
+    if not (folder.root / effects).exists():
+        folder.problems.append(missing_file(effects))
+
+
+def _check_recipes(folder: Folder, known: set[str]) -> None:
+    for work, recipes in folder.recipes.items():
+        if asked(folder, work):
+            measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
+            file = f"{work}/recipes.toml"
+            folder.problems += checking.check_recipes(file, recipes, known, measures, folder.vocabulary)
+
+
+def check_rows_in_time(folder: Folder, version: str) -> None:
+    """Since when and until when rows count, in files whose versions are versions."""
+    if not VERSION.fullmatch(version):
+        return
+    for key, work in folder.works.items():
+        if asked(folder, key):
+            folder.problems += check_work_life(f"{key}/work.toml", work.since, version)
+    for frames in folder.every.values():
+        for file, frame in frames.items():
+            words = {*frame["since"], *frame["until"]} - {""}
+            if asked(folder, file) and all(VERSION.fullmatch(word) for word in words):
+                own = folder.works.get(file.partition("/")[0])
+                folder.problems += check_lives(file, frame, version, own.since if own else "")
+
+
+def check_records(folder: Folder, article: ArticleFile | None, traps: TrapFile | None) -> None:
+    """Records name works that exist, have an id of their own and words of the vocabulary."""
+    mentioned: dict[str, list[tuple[str, list[str]]]] = {
+        "article/statements.toml": [(s.id, s.works) for s in article.statement] if article else [],
+        "traps.toml": [(trap.id, trap.works) for trap in traps.trap] if traps else [],
+    }
+    for file, corrections in folder.corrections_by_file.items():
+        mentioned[file] = [(correction.id, correction.works) for correction in corrections]
+        known = folder.vocabulary.words("correction_status")
+        folder.problems += [
+            Problem(file, 0, c.id, "word", shown(c.status), "a word of [correction_status]", nearest(c.status, known))
+            for c in corrections
+            if c.status not in known
+        ]
+    for file, found in mentioned.items():
+        folder.problems += checking.check_mentions(file, found, folder.folders)
+        folder.problems += checking.check_repeated(file, [name for name, _ in found])
+    for file, frame in folder.every.get("screened.csv", {}).items():
+        if "work" in frame:
+            rows = zip(frame["effect_id"], frame["work"], strict=True)
+            named = [(effect, [work] if work else []) for effect, work in rows]
+            folder.problems += checking.check_mentions(file, named, folder.folders)
+
+
+def _ids(folder: Folder, table: str, column: str) -> set[str]:
+    return {row for frame in folder.every.get(table, {}).values() for row in frame[column]}
+
+
+def _check_effects(folder: Folder, file: str, frame: pd.DataFrame) -> None:
+    work = file.partition("/")[0]
+    sample_file = f"{work}/samples.csv"
+    if not (folder.root / sample_file).exists():
+        folder.problems.append(missing_file(sample_file))
+        return
+    samples = folder.every.get("samples.csv", {}).get(sample_file)
+    if samples is None:
+        return  # not readable, and said so already
+    measures = folder.every.get("measures.csv", {}).get(f"{work}/measures.csv")
+    constructs = folder.vocabulary.constructs
+    folder.problems += checking.check_effects(file, frame, samples, measures, folder.folders, constructs)

@@ -1,0 +1,387 @@
+"""What each column of each table means and may hold. The codebook, the checks and the templates all come from here.
+
+The closed vocabularies: which words a column may hold, and what each means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = [
+    "SETTLED",
+    "TABLES",
+    "Column",
+    "Construct",
+    "Table",
+    "Vocabulary",
+    "boolean",
+    "integer",
+    "key",
+    "number",
+    "printed",
+    "text",
+    "word",
+    "words",
+]
+
+Kind = Literal["text", "key", "number", "integer", "printed", "word", "words", "version"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its meaning, what a cell may hold, whether the column must be there and its cells filled."""
+
+    name: str
+    meaning: str
+    kind: Kind = "text"
+    required: bool = False
+    vocabulary: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One kind of CSV file: its file name, its columns, and the column that identifies a row."""
+
+    name: str
+    meaning: str
+    id: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by name, in order."""
+        return {column.name: column for column in self.columns}
+
+
+def text(name: str, meaning: str, *, required: bool = False) -> Column:
+    """Free text."""
+    return Column(name, meaning, "text", required)
+
+
+def key(name: str, meaning: str, *, required: bool = True) -> Column:
+    """An identifier: letters, digits, `_`, `-` and `.`; it starts with a letter."""
+    return Column(name, meaning, "key", required)
+
+
+def number(name: str, meaning: str, low: float | None = None, high: float | None = None) -> Column:
+    """A number with a decimal point; an empty cell means unknown, never zero."""
+    return Column(name, meaning, "number", False, "", low, high)
+
+
+def integer(name: str, meaning: str, low: float | None = None, *, required: bool = False) -> Column:
+    """A whole number without separators."""
+    return Column(name, meaning, "integer", required, "", low)
+
+
+def printed(name: str, meaning: str) -> Column:
+    """A number exactly as printed: sign, leading zero and decimals are kept."""
+    return Column(name, meaning, "printed")
+
+
+def word(name: str, meaning: str, vocabulary: str, *, required: bool = False) -> Column:
+    """One word of a closed vocabulary."""
+    return Column(name, meaning, "word", required, vocabulary)
+
+
+def words(name: str, meaning: str, vocabulary: str) -> Column:
+    """Words of a closed vocabulary, separated by `;`."""
+    return Column(name, meaning, "words", False, vocabulary)
+
+
+def boolean(name: str, meaning: str) -> Column:
+    """yes, no or unknown (empty)."""
+    return word(name, meaning, "yes_no")
+
+
+_SINCE = Column("since", "dataset version in which the row entered", "version", True)
+_UNTIL = Column("until", "dataset version in which the row was withdrawn or replaced; empty while it counts", "version")
+_NOTE = text("note", "what a reader must know about this row")
+_PEARSON = "for r between -1 and 1"
+
+_EFFECTS = Table(
+    "effects.csv",
+    "One association a row, with the place where it was read.",
+    ("effect_id",),
+    (
+        key("effect_id", "stable id, unique in the whole dataset"),
+        key("sample_id", "sample of `samples.csv` it comes from"),
+        word("var_a", "first construct", "construct", required=True),
+        word("var_b", "second construct", "construct", required=True),
+        word("statistic", "which statistic the value is", "effect_statistic", required=True),
+        Column("value", f"the value as printed or computed; {_PEARSON}", "number", True),
+        integer("n", "persons (or units) behind this value", 4, required=True),
+        number("n_effective", "n after the survey design (clusters, weights); used for the variance where given", 1),
+        number("value_weighted", "the same with the survey's weights", -1, 1),
+        number("se", "standard error as printed", 0),
+        number("ci_low", "lower end of the interval as printed"),
+        number("ci_high", "upper end of the interval as printed"),
+        text("test", "the test printed beside the value, e.g. t(118) = 2.31 or F(1, 118) = 5.34"),
+        printed("p", "the p value as printed, e.g. <.001 or .03"),
+        text("conversion", "how the value was made, where another statistic is printed (formula and assumptions)"),
+        text("measure_a", "which measure of the first construct (see `measures.csv` where there is one)"),
+        text("measure_b", "which measure of the second construct"),
+        word("informant_a", "who reports the first", "informant"),
+        word("informant_b", "who reports the second", "informant"),
+        word("design", "when the two were measured", "design"),
+        boolean("diagonal_a_missing", "the source's matrix has NA on the diagonal of the first variable"),
+        boolean("diagonal_b_missing", "the same for the second variable"),
+        text("used_in", "published analyses this row is part of, as work keys separated by `;`"),
+        words("flags", "reservations", "flag"),
+        text("as_printed", "literal wording of the value where available"),
+        text("source", "address or file where it was read"),
+        text("locator", "page, table or section"),
+        word("reading", "grade of reading", "reading", required=True),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_SAMPLES = Table(
+    "samples.csv",
+    "One independent group of persons (or schools) a row.",
+    ("sample_id",),
+    (
+        key("sample_id", "stable id, unique in the whole dataset"),
+        text("label", "readable name"),
+        integer("n", "size of the sample; empty where only its rows have an n", 1),
+        word("unit", "what one case is; units are never pooled with each other", "unit", required=True),
+        text("country", "country, or the survey's country code"),
+        text("cycle", "year or cycle of the survey"),
+        word("school_level", "school level", "school_level"),
+        number("age_mean", "mean age in years", 0, 120),
+        number("female_pct", "girls or women in per cent", 0, 100),
+        number("ses", "per cent of students of low socio-economic status (above 50: majority)", 0, 100),
+        boolean("oecd", "OECD member in that cycle, where the file says"),
+        integer("schools", "number of schools", 1),
+        key("subgroup_of", "the sample this one is a part of: never pool both", required=False),
+        key("overlaps", "a sample with which it shares schools", required=False),
+        text("source", "file or address"),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_MEASURES = Table(
+    "measures.csv",
+    "What a measure code in `effects.csv` stands for.",
+    ("variable", "measure"),
+    (
+        word("variable", "construct", "construct", required=True),
+        Column("measure", "code used in `effects.csv`", "text", True),
+        word("form", "one question, an index, a test, or grades", "form", required=True),
+        word("facet", "facet of engagement, by this project's judgement from the items", "facet"),
+        Column("items", "items and coding", "text", True),
+        _SINCE,
+        _UNTIL,
+    ),
+)
+
+_DESCRIPTIVES = Table(
+    "descriptives.csv",
+    "Mean and standard deviation of one measure in one sample a row, as printed: what plausibility checks need.",
+    ("sample_id", "variable", "measure"),
+    (
+        key("sample_id", "sample of `samples.csv`"),
+        word("variable", "construct", "construct", required=True),
+        Column("measure", "code used in `effects.csv`", "text", True),
+        integer("n", "persons behind this mean", 1),
+        printed("mean", "mean as printed"),
+        printed("sd", "standard deviation as printed"),
+        number("scale_low", "lowest possible score"),
+        number("scale_high", "highest possible score"),
+        integer("items", "whole-number answers that are averaged into the score (1 for one question or a sum)", 1),
+        number("reliability", "Cronbach's alpha or another reliability as printed", 0, 1),
+        text("source", "address or file where it was read"),
+        text("locator", "page, table or section"),
+        word("reading", "grade of reading", "reading", required=True),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_SETTLED = Table(
+    "settled.csv",
+    "One disagreement of two coders a row: what was decided, by whom and why (in `coders/`).",
+    ("table", "row", "column"),
+    (
+        Column("table", "the file in which they differ, e.g. effects.csv", "text", True),
+        Column("row", "the id of the row", "text", True),
+        Column("column", "the column", "text", True),
+        text("settled", "the value decided on; empty means: the cell stays empty"),
+        Column("who", "who decided", "text", True),
+        Column("why", "why", "text", True),
+    ),
+)
+
+_CLAIMS = Table(
+    "claims.csv",
+    "One published number a row, exactly as printed.",
+    ("claim_id",),
+    (
+        key("claim_id", "stable id, unique in the whole dataset"),
+        Column("quantity", "what the number is; the same words across works", "text", True),
+        text("subgroup", "for which part of the studies"),
+        word("statistic", "which statistic", "claim_statistic", required=True),
+        printed("printed", "the value as printed; empty where the print cannot be read"),
+        printed("ci_low", "lower end of the interval as printed"),
+        printed("ci_high", "upper end of the interval as printed"),
+        printed("se", "standard error as printed"),
+        text("df", "degrees of freedom as printed"),
+        text("p", "p value as printed, or the words in its place (n.s.)"),
+        integer("k", "studies behind the value", 0),
+        integer("n", "persons behind the value", 0),
+        text("as_printed", "literal wording where available"),
+        text("source_url", "address where it was read"),
+        Column("locator", "where in the source", "text", True),
+        word("reading", "grade of reading", "reading", required=True),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_DIRECTIONS = Table(
+    "directions.csv",
+    "Associations of which only the direction could be read. They carry no size and enter no pool.",
+    ("direction_id",),
+    (
+        key("direction_id", "stable id"),
+        Column("association", "the association in words; the sign belongs to this wording", "text", True),
+        word("predictor_construct", "kind of predictor", "predictor", required=True),
+        word("outcome_domain", "kind of outcome", "outcome", required=True),
+        word("direction", "sign", "direction", required=True),
+        word("level", "level of analysis", "level", required=True),
+        text("where_to_find", "where the coefficient would stand"),
+        word("reading", "grade of reading", "reading", required=True),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_SCREENED = Table(
+    "screened.csv",
+    "Associations that were read and not taken into the dataset, with the reason: the screening log.",
+    ("effect_id",),
+    (
+        key("effect_id", "stable id"),
+        key("work", "work it was read in"),
+        word("screen", "why it is not used", "screen", required=True),
+        words("flags", "reservations", "flag"),
+        Column("citation", "reference as noted", "text", True),
+        text("doi", "DOI"),
+        text("year", "year"),
+        key("sample_id", "sample"),
+        integer("n", "n", 1),
+        text("country", "country"),
+        word("school_level", "school level", "school_level"),
+        number("age_mean", "mean age", 0, 120),
+        number("female_pct", "girls in per cent", 0, 100),
+        word("design", "design", "design"),
+        word("predictor_construct", "kind of predictor", "predictor", required=True),
+        text("predictor_measure", "measure"),
+        word("predictor_informant", "who reports it", "informant"),
+        word("outcome_domain", "kind of outcome", "outcome", required=True),
+        text("outcome_measure", "measure"),
+        word("outcome_informant", "who reports it", "informant"),
+        Column("statistic", "statistic as named", "text", True),
+        text("value", "value as printed"),
+        text("ci_low", "lower end"),
+        text("ci_high", "upper end"),
+        text("se", "standard error"),
+        text("as_printed", "literal wording"),
+        text("source_url", "address"),
+        text("locator", "where in the source"),
+        _SINCE,
+        _UNTIL,
+        _NOTE,
+    ),
+)
+
+_LEADS = Table(
+    "leads.csv",
+    "Primary studies on relationship and bullying whose n is known and whose effect stands in the full text.",
+    ("lead_id",),
+    (
+        key("lead_id", "stable id"),
+        Column("study", "study", "text", True),
+        integer("n", "sample size as noted", 1),
+        text("where", "country"),
+        Column("address", "DOI or address", "text", True),
+        _SINCE,
+        _UNTIL,
+    ),
+)
+
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {t.name: t for t in (_EFFECTS, _SAMPLES, _MEASURES, _DESCRIPTIVES, _CLAIMS, _DIRECTIONS, _SCREENED, _LEADS)}
+)
+"""Every kind of CSV file, by file name."""
+
+SETTLED = _SETTLED
+"""The record of settled disagreements, beside the coders' folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Construct:
+    """What a variable measures. `valence` is +1 where more is better for the student and -1 where more is worse."""
+
+    name: str
+    label: str
+    label_nb: str
+    short: str
+    side: Literal["relationship", "outcome"]
+    valence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Word lists by name, and the constructs."""
+
+    lists: Mapping[str, Mapping[str, str]]
+    constructs: Mapping[str, Construct]
+
+    @classmethod
+    def from_toml(cls, record: Mapping[str, object]) -> Vocabulary:
+        """Read the parsed `vocabulary.toml`; raises KeyError or TypeError where it is malformed."""
+        lists: dict[str, Mapping[str, str]] = {}
+        constructs: dict[str, Construct] = {}
+        for name, words in record.items():
+            if not isinstance(words, Mapping):
+                raise TypeError(f"[{name}] must be a table of words")
+            if name == "construct":
+                constructs = {str(word): _construct(str(word), fields) for word, fields in words.items()}
+            else:
+                lists[name] = {str(word): str(meaning) for word, meaning in words.items()}
+        lists["construct"] = {name: construct.label for name, construct in constructs.items()}
+        return cls(lists, constructs)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The words of one list."""
+        return tuple(self.lists[name])
+
+    def expected_sign(self, a: str, b: str) -> int:
+        """+1 or -1: the sign expected of a correlation if good goes with good."""
+        return self.constructs[a].valence * self.constructs[b].valence
+
+
+def _construct(name: str, fields: Mapping[str, object]) -> Construct:
+    try:
+        construct = Construct(name=name, **fields)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"[construct.{name}] must have label, label_nb, short, side and valence") from None
+    if construct.valence not in (-1, 1):
+        raise TypeError(f"[construct.{name}] valence must be 1 or -1")
+    if construct.side not in ("relationship", "outcome"):
+        raise TypeError(f'[construct.{name}] side must be "relationship" or "outcome"')
+    if not all(isinstance(text, str) for text in (construct.label, construct.label_nb, construct.short)):
+        raise TypeError(f"[construct.{name}] label, label_nb and short must be text in quotes")
+    return construct

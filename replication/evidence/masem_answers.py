@@ -1,0 +1,304 @@
+"""The path model of this literature on correlation matrices: from rows to correlation sets, from fits to answers.
+
+Variables carry the short names of the published analyses (pos, neg, enga, achiev); which is which is decided by the
+construct of each row, never by position.
+
+MASEM fits as estimates, diagrams and audits for the report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from replication.analysis.outcome import Estimate, Figure, Table
+from replication.claims import Claim, Recomputed
+from replication.dataset import Dataset, Selection, select
+from replication.models.fit import Interval
+from replication.models.masem.correlations import CorrelationSet
+from replication.models.masem.fit_indices import FitIndices
+from replication.models.masem.matrices import correlations_from_rows
+from replication.models.masem.osmasem import OneStageFit
+from replication.models.masem.stage1 import RandomPool, fit_stage1_random
+from replication.models.masem.stage2 import PathFit
+from replication.models.options import SamplingRule
+
+__all__ = [
+    "FULL_MEDIATION",
+    "LOW_SES",
+    "NAMES",
+    "PAIR_QUANTITY",
+    "SATURATED",
+    "VARIABLES",
+    "audit_table",
+    "boundary_table",
+    "correlation_set",
+    "index_answers",
+    "label_table",
+    "one_stage_answers",
+    "pair_counts",
+    "path_answers",
+    "path_results",
+    "samples45",
+    "stage1_answers",
+]
+
+NAMES = {"positive": "pos", "negative": "neg", "engagement": "enga", "achievement": "achiev"}
+VARIABLES = tuple(NAMES.values())
+LOW_SES = 50.0  # the authors take a value above 50 as a majority of low-SES students
+WORDS = {"pos": "positive relationship", "neg": "negative relationship", "enga": "engagement", "achiev": "achievement"}
+PAIR_QUANTITY = {
+    f"{a}~~{b}": f"{WORDS[a]} with {WORDS[b]}" for i, a in enumerate(VARIABLES) for b in VARIABLES[i + 1 :]
+}
+FULL_MEDIATION = """
+enga ~ b31*pos + b32*neg
+achiev ~ b43*enga
+pos ~~ p21*neg
+pos_indirect := b31*b43
+neg_indirect := b32*b43
+"""
+SATURATED = """
+enga ~ b31*pos + b32*neg
+achiev ~ b43*enga + b41*pos + b42*neg
+pos ~~ p21*neg
+pos_indirect := b31*b43
+neg_indirect := b32*b43
+pos_total := b31*b43 + b41
+neg_total := b32*b43 + b42
+"""
+PATH_QUANTITY = {
+    "b31": "standardized path: positive relationship to engagement",
+    "b32": "standardized path: negative relationship to engagement",
+    "b43": "standardized path: engagement to achievement",
+    "b41": "standardized path: positive relationship to achievement",
+    "b42": "standardized path: negative relationship to achievement",
+    "p21": "correlation in the path model: positive relationship with negative relationship",
+    "enga~~enga": "residual variance: engagement",
+    "achiev~~achiev": "residual variance: achievement",
+    "pos_indirect": "indirect effect: positive relationship to achievement through engagement",
+    "neg_indirect": "indirect effect: negative relationship to achievement through engagement",
+}
+NORMAL_95 = 1.959963984540054
+
+
+def samples45(data: Dataset, *, all_rows: bool = False) -> CorrelationSet:
+    """The 45 public samples. A variable with NA on its diagonal counts as absent unless `all_rows` is asked for.
+
+    `ses` is a moderator: per cent of low-SES students, standardized over the samples as the vignette does.
+    """
+    selection = select(data, works=["roorda2011"])
+    return correlation_set(selection, all_rows=all_rows, ses=True)
+
+
+def correlation_set(selection: Selection, *, all_rows: bool = True, ses: bool = False) -> CorrelationSet:
+    """Selected rows as a correlation set, variables by their short names."""
+    rows = selection.rows
+    moderators = {}
+    if ses:
+        samples = rows.drop_duplicates("sample_id").set_index("sample_id")["ses"]
+        moderators = {"ses": rows["sample_id"].map((samples - samples.mean()) / samples.std()).tolist()}
+    return correlations_from_rows(
+        rows["sample_id"].tolist(),
+        rows["n"].tolist(),
+        rows["var_a"].map(NAMES).tolist(),
+        rows["var_b"].map(NAMES).tolist(),
+        rows["value"].tolist(),
+        absent_a=None if all_rows else (rows["diagonal_a_missing"] == "yes").tolist(),
+        absent_b=None if all_rows else (rows["diagonal_b_missing"] == "yes").tolist(),
+        variables=[v for v in VARIABLES if v in set(rows["var_a"].map(NAMES)) | set(rows["var_b"].map(NAMES))],
+        moderators=moderators,
+    )
+
+
+def stage1_answers(pool: RandomPool) -> dict[str, Recomputed]:
+    """Every quantity of a random-effects stage 1, by the words the claims use; intervals are Wald."""
+    answers = {}
+    ends, se = pool.fit.interval(), pool.fit.se
+    for j, name in enumerate(pool.fit.names):
+        words = PAIR_QUANTITY[name]
+        answers[f"pooled correlation: {words}"] = Recomputed(
+            float(pool.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]), float(se[j]), estimate=f"stage1-{name}"
+        )
+        answers[f"heterogeneity: {words}"] = Recomputed(float(pool.I2[j]) / 100.0)
+        if name in {c.name for c in pool.fit.components}:
+            tau2 = pool.fit.component(name)
+            half = NORMAL_95 * tau2.se
+            answers[f"between-study variance: {words}"] = Recomputed(
+                tau2.estimate, tau2.estimate - half, tau2.estimate + half, tau2.se
+            )
+    heterogeneity = pool.fit.heterogeneity
+    if heterogeneity:
+        answers["homogeneity test of the correlation matrices"] = Recomputed(heterogeneity.Q, p=heterogeneity.p)
+    answers["number of observed correlations"] = Recomputed(float(pool.data.used.sum()))
+    answers["number of estimated parameters"] = Recomputed(float(pool.parameters))
+    answers["-2 log likelihood"] = Recomputed(pool.minus2loglik)
+    return answers
+
+
+def path_answers(fitted: PathFit, intervals: Mapping[str, Interval] | None = None) -> dict[str, Recomputed]:
+    """Every quantity of a stage 2 path model; likelihood-based intervals where given, Wald otherwise."""
+    answers = {}
+    ends = fitted.fit.interval()
+    for j, name in enumerate(fitted.fit.names):
+        low, high = _ends(intervals, name, ends[j])
+        answers[PATH_QUANTITY[name]] = Recomputed(
+            float(fitted.fit.beta[j]), low, high, float(fitted.fit.se[j]), estimate=f"path-{name}"
+        )
+    for effect in (*fitted.effects, *fitted.residuals):
+        if effect.name in PATH_QUANTITY:
+            low, high = _ends(intervals, effect.name, np.array([effect.interval.low, effect.interval.high]))
+            answers[PATH_QUANTITY[effect.name]] = Recomputed(effect.estimate, low, high, effect.se)
+    return answers | index_answers(fitted.indices)
+
+
+def index_answers(indices: FitIndices) -> dict[str, Recomputed]:
+    """The fit indices by the words the claims use."""
+    rmsea = indices.rmsea_interval
+    values = {"CFI": indices.cfi, "TLI": indices.tli, "SRMR": indices.srmr, "AIC": indices.aic, "BIC": indices.bic}
+    answers = {f"model fit: {name}": Recomputed(value) for name, value in values.items()}
+    answers["model fit: chi-square"] = Recomputed(indices.chi2, p=indices.p)
+    answers["model fit: chi-square of the independence model"] = Recomputed(indices.baseline_chi2)
+    answers["model fit: RMSEA"] = Recomputed(indices.rmsea, rmsea.low, rmsea.high)
+    return answers
+
+
+def one_stage_answers(fitted: OneStageFit, indices: FitIndices | None = None) -> dict[str, Recomputed]:
+    """Every quantity of a one-stage model by the words the claims use; slopes of SES where it moderates a path."""
+    answers = {}
+    for j, name in enumerate(fitted.fit.names):
+        path, _, moderator = name.partition(":")
+        words = PATH_QUANTITY[path]
+        if moderator:
+            words = f"moderator slope: SES on {words.partition(': ')[2]}"
+        answers[words] = Recomputed(float(fitted.fit.beta[j]), se=float(fitted.fit.se[j]), estimate=f"one-stage-{name}")
+    for component in fitted.fit.components:
+        answers[f"between-study variance: {PAIR_QUANTITY[component.name]}"] = Recomputed(component.estimate)
+    answers["-2 log likelihood"] = Recomputed(fitted.minus2loglik)
+    return answers | (index_answers(indices) if indices else {})
+
+
+def pair_counts(data: CorrelationSet) -> dict[str, Recomputed]:
+    """How many samples hold each pair, by the words the claims use."""
+    return {
+        f"number of samples: {PAIR_QUANTITY[name]}": Recomputed(float(count))
+        for name, count in zip(data.pairs, data.studies_per_pair, strict=True)
+    }
+
+
+def _ends(intervals: Mapping[str, Interval] | None, name: str, wald: np.ndarray) -> tuple[float, float]:
+    if intervals is None:
+        return float(wald[0]), float(wald[1])
+    return intervals[name].low, intervals[name].high
+
+
+SHORT_WORDS = {"pos": "positive", "neg": "negative", "enga": "engagement", "achiev": "achievement"}
+ARROWS = {
+    "b31": ("pos", "enga"),
+    "b32": ("neg", "enga"),
+    "b43": ("enga", "achiev"),
+    "b41": ("pos", "achiev"),
+    "b42": ("neg", "achiev"),
+    "p21": ("pos", "neg"),
+}
+
+
+def audit_table(data: CorrelationSet) -> Table:
+    """Every correlation that was given and not used, or used but worth a second look (empty cells are not listed)."""
+    entries = [e for e in data.audit if e.code != "missing"]
+    rows = tuple(
+        (e.study, e.pair, e.r if e.r == e.r else None, e.code, "yes" if e.used else "no", e.reason) for e in entries
+    )
+    columns = ("sample", "pair", "r", "what", "used", "why")
+    links = tuple(e.study for e in entries)
+    return Table(id="masem-audit", title="Audit of the correlations", columns=columns, rows=rows, links=links)
+
+
+def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Table:
+    """Standard errors that rest on a variance at its bound: as metaSEM takes them, and with that variance held."""
+    as_printed = fit_stage1_random(data, sampling=rule)
+    held = fit_stage1_random(data, sampling=rule, at_bound="held")
+    rows = tuple(
+        (name, float(as_printed.fit.beta[j]), float(as_printed.fit.se[j]), float(held.fit.se[j]))
+        for j, name in enumerate(as_printed.fit.names)
+        if not math.isclose(as_printed.fit.se[j], held.fit.se[j], rel_tol=1e-3)
+    )
+    columns = ("pair", "r", "standard error as printed", "standard error with the variance held")
+    note = "; ".join(note.message for note in as_printed.fit.notes if not note.code.startswith("audit"))
+    return Table(id="boundary", title=f"A variance on its bound: {group}", columns=columns, rows=rows, note=note)
+
+
+def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> Table:
+    """The vignette's interchanged labels: each number under its printed label and under what it is.
+
+    A printed label "b31 (enga<-neg)" belongs to the estimate of enga on pos, and the other way round; a number that
+    agrees under the printed label as well would not show the swap, so both are printed.
+    """
+    by_quantity = {c.quantity: answers[c.id].value for c in claims if c.statistic == "beta"}
+    rows = []
+    for claim in claims:
+        label = claim.note.partition("printed label: ")[2]
+        if "interchanged" in claim.note and claim.quantity in by_quantity:
+            word, swapped = ("positive", "negative") if "positive" in claim.quantity else ("negative", "positive")
+            under_label = by_quantity[claim.quantity.replace(word, swapped)]
+            rows.append((label, claim.quantity, claim.printed["value"], by_quantity[claim.quantity], under_label))
+    columns = ("printed label", "what it is", "printed", "ours, by what it is", "ours, by the printed label")
+    return Table(id="labels", title="Interchanged labels of the vignette", columns=columns, rows=tuple(rows))
+
+
+def path_results(
+    fitted: PathFit | OneStageFit, key: str, title: str, intervals: Mapping[str, Interval] | None = None
+) -> tuple[tuple[Estimate, ...], Figure]:
+    """Paths, residual variances and effects as estimates, and the path diagram."""
+    ends = fitted.fit.interval()
+    estimates = [
+        Estimate(
+            id=f"{key}-{name}",
+            label=_label(name),
+            metric="r" if name == "p21" else "beta",
+            value=float(fitted.fit.beta[j]),
+            low=float(ends[j, 0]),
+            high=float(ends[j, 1]),
+            se=float(fitted.fit.se[j]),
+            p=float(fitted.fit.p[j]),
+            k=fitted.fit.k,
+            group=title,
+            method=dict(fitted.fit.method),
+            notes=tuple(note.message for note in fitted.fit.notes),
+        )
+        for j, name in enumerate(fitted.fit.names)
+    ]
+    estimates += [
+        Estimate(
+            id=f"{key}-{e.name}",
+            label=e.name.replace("_", " "),
+            metric="beta",
+            value=e.estimate,
+            low=e.interval.low,
+            high=e.interval.high,
+            se=e.se,
+            group=title,
+            method=dict(fitted.fit.method),
+        )
+        for e in (*fitted.effects, *fitted.residuals)
+    ]
+    drawn = [e for e in estimates if e.id.removeprefix(f"{key}-") in ARROWS]
+    names = [e.id.removeprefix(f"{key}-") for e in drawn]
+    columns: dict[str, list[str | float]] = {
+        "from": [SHORT_WORDS[ARROWS[name][0]] for name in names],
+        "to": [SHORT_WORDS[ARROWS[name][1]] for name in names],
+        "value": [e.value for e in drawn],
+        "low": [e.low for e in drawn],
+        "high": [e.high for e in drawn],
+        "kind": ["covariance" if name == "p21" else "path" for name in names],
+        "estimate": [e.id for e in drawn],
+    }
+    return tuple(estimates), Figure(id=f"diagram-{key}", kind="path_diagram", title=title, columns=columns)
+
+
+def _label(name: str) -> str:
+    if name not in ARROWS:
+        return name
+    a, b = ARROWS[name]
+    return f"{SHORT_WORDS[a]} {'with' if name == 'p21' else 'to'} {SHORT_WORDS[b]}"

@@ -1,0 +1,109 @@
+"""Why the new samples differ: measure, informant of achievement, facet of engagement, survey, and age."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from replication.analysis.outcome import Table
+from replication.dataset import Dataset, select
+from replication.errors import ModelError
+from replication.evidence.estimators import che
+from replication.evidence.question import Evidence
+from replication.models.fit import Fit
+from replication.models.multilevel.robust import wald_test
+
+__all__ = ["age_table", "moderator_table"]
+
+LABELS = {
+    "relationship": "positive or negative relationship",
+    "form_rel": "how the relationship is measured",
+    "facet": "facet of engagement",
+    "form_out": "how the outcome is measured",
+    "survey": "survey",
+    "school_level": "school level",
+}
+FEWEST = 2
+
+
+def moderator_table(found: Evidence) -> Table:
+    """Means by level of each moderator, from one working model a moderator, and the test that the levels are equal.
+
+    A level needs rows from two samples to be tested; others are shown as left out.
+    """
+    rows: list[tuple[str | float | None, ...]] = []
+    survey = [re.match(r"[a-z]+", work).group() for work in found.rows["work"]]  # type: ignore[union-attr]
+    table = found.rows.assign(survey=survey)
+    for column, label in LABELS.items():
+        levels = table[column].replace("", np.nan)
+        if len(set(levels.dropna())) > 1:
+            rows += _levels(found, levels, label)
+    columns = ("moderator", "level", "r", "low", "high", "effects", "samples", "p of equality")
+    title = f"{found.question.label}: means by moderator"
+    note = "Working model with rho 0.6 and CR2 by sample; the test is the small-sample F test (HTZ)."
+    return Table(id=f"moderators-{found.question.id}", title=title, columns=columns, rows=tuple(rows), note=note)
+
+
+def age_table(data: Dataset, found: Evidence) -> Table:
+    """The same correlation in the age groups of a survey: parts of one sample, kept out of every pool."""
+    rows = []
+    for relationship in found.question.relationships:
+        selection = select(data, pair=(relationship, found.question.outcome))
+        parts = selection.rows[selection.rows["subgroup_of"] != ""]
+        rows += [
+            (row["label"], relationship, f"{row['measure_a']} / {row['measure_b']}", row["value"], row["n"])
+            for row in parts.to_dict("records")
+        ]
+    columns = ("part of a sample", "relationship", "measures", "r", "n")
+    title = f"{found.question.label}: parts of samples (girls, boys, age groups)"
+    return Table(id=f"parts-{found.question.id}", title=title, columns=columns, rows=tuple(rows))
+
+
+def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | float | None, ...]]:
+    samples = found.rows.groupby(levels)["sample_id"].nunique()
+    tested = [str(level) for level in samples.index[samples >= FEWEST]]
+    alone = [str(level) for level in samples.index[samples < FEWEST]]
+    rows: list[tuple[str | float | None, ...]] = []
+    if len(tested) > 1:
+        mask = levels.isin(tested).to_numpy()
+        part, kept = found.take(mask), levels[mask].reset_index(drop=True)
+        x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
+        fit = che(part, x=x, names=tested)
+        intervals, p = np.tanh(fit.interval()), _equality(fit)
+        rows += [
+            (
+                label,
+                level,
+                float(np.tanh(fit.beta[j])),
+                *map(float, intervals[j]),
+                int(x[:, j].sum()),
+                int(samples[level]),
+                p,
+            )
+            for j, level in enumerate(tested)
+        ]
+    rows += [
+        (
+            label,
+            f"{level} (one sample: not tested)",
+            None,
+            None,
+            None,
+            int((levels == level).sum()),
+            int(samples[level]),
+            None,
+        )
+        for level in alone
+    ]
+    return rows
+
+
+def _equality(fit: Fit) -> float | None:
+    p = len(fit.names)
+    contrasts = np.column_stack([np.ones(p - 1), -np.eye(p - 1)])
+    try:
+        return float(wald_test(fit, contrasts).p)
+    except ModelError:
+        return None

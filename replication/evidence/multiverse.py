@@ -1,0 +1,224 @@
+"""Many specifications of one question: every combination of reasonable choices, and which choice moves the answer.
+
+A published pool is one path through choices that others would have made otherwise (Steegen, Tuerlinckx, Gelman &
+Vanpaemel 2016; Voracek, Kossmeier & Tran 2019 for meta-analysis). Here every path is walked. All data sets of one
+estimator go through the batch kernel at once, so a thousand fits take less than a second on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Figure, Findings, Sentence, Table
+from replication.dataset import Dataset
+from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
+from replication.models.fit import Array
+from replication.models.options import Tau2Method, TestMethod
+from replication.models.two_level.batch import fit_batch
+
+__all__ = ["CHOICES", "Multiverse", "Option", "multiverse_findings", "multiverse_of"]
+
+_RHOS = {"rho .4": 0.4, "rho .6": 0.6, "rho .8": 0.8}
+_SCALES = ("Fisher z", "plain r")
+_SIZES = ("effective n", "plain n")
+_LEFT_OUT = ("nothing", "the largest", "the farthest")
+_ESTIMATORS: Mapping[str, Tau2Method] = {name: name for name in ("EE", "DL", "PM", "REML", "ML", "SJ")}
+_TESTS: Mapping[str, TestMethod] = {"normal": "z", "Knapp–Hartung": "knha"}
+
+CHOICES = ("evidence", "dependence", "scale", "size", "left out", "estimator", "test")
+"""What a specification decides: which rows; how far the errors of a sample's rows correlate when they become one
+value; on which scale and with which n they are weighed; which sample is left out (none, the largest, or the one
+farthest from the mean); how the variance between samples is estimated; how the mean is tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a choice: over all specifications with it, how many there are, the median, lowest and highest r,
+
+    and the share whose interval excludes zero on the expected side.
+    """
+
+    choice: str
+    name: str
+    count: int
+    median: float
+    lowest: float
+    highest: float
+    holds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Multiverse:
+    """Every specification of a question: `chosen` names its option of each choice `(S, 7)`; `value`, `low`, `high`
+
+    `(S,)` are in r, with 95 % intervals; `k (S,)` samples. `sign` is that of the expected association.
+    """
+
+    question: Question
+    chosen: tuple[tuple[str, ...], ...]
+    value: Array
+    low: Array
+    high: Array
+    k: Array
+    sign: int
+
+    @property
+    def holds(self) -> Array:
+        """Whether each interval excludes zero on the expected side `(S,)`."""
+        return np.where(self.sign > 0, self.low > 0, self.high < 0)
+
+    def options(self) -> tuple[Option, ...]:
+        """Every option of every choice, the choice that moves the median most first."""
+        found = [self._options(at) for at in range(len(CHOICES))]
+        found.sort(key=lambda options: min(o.median for o in options) - max(o.median for o in options))
+        return tuple(option for options in found for option in options)
+
+    def _options(self, at: int) -> list[Option]:
+        names = np.array([chosen[at] for chosen in self.chosen])
+        made = []
+        for name in dict.fromkeys(names.tolist()):
+            r, holds = self.value[names == name], self.holds[names == name]
+            spread = (float(np.median(r)), float(r.min()), float(r.max()))
+            made.append(Option(CHOICES[at], name, len(r), *spread, float(holds.mean())))
+        return made
+
+
+def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse:
+    """Fit every specification of a question.
+
+    Parameters
+    ----------
+    dataset : the rows.
+    question : what is asked.
+    sign : of the expected association, 1 or -1.
+
+    A choice without two options on these rows (no published rows, no n_effective) is walked with what there is.
+    """
+    sets = list(_data_sets(dataset, question))
+    names = [name for name, _, _ in sets]
+    y, v = _padded([effects for _, effects, _ in sets]), _padded([variances for _, _, variances in sets])
+    on_z = np.array([name[CHOICES.index("scale")] == _SCALES[0] for name in names])
+    chosen: list[tuple[str, ...]] = []
+    parts = []
+    for (estimator, method), (test_name, test) in product(_ESTIMATORS.items(), _TESTS.items()):
+        fits = fit_batch(y, v, method=method, test=test)
+        ends = np.column_stack([fits.beta[:, 0], fits.interval()[:, 0], fits.k])
+        ends[:, :3] = np.where(on_z[:, None], np.tanh(ends[:, :3]), ends[:, :3])
+        kept = fits.defined & fits.converged
+        chosen += [(*name, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
+        parts.append(ends[kept])
+    value, low, high, k = np.concatenate(parts).T
+    return Multiverse(question, tuple(chosen), value, low, high, k, sign)
+
+
+def _padded(rows: Sequence[Array]) -> Array:
+    """Rows of unequal length as one array, NaN behind the shorter ones."""
+    whole = np.full((len(rows), max(len(row) for row in rows)), np.nan)
+    for row, place in zip(rows, whole, strict=True):
+        place[: len(row)] = row
+    return whole
+
+
+def _data_sets(dataset: Dataset, question: Question) -> Iterator[tuple[tuple[str, ...], Array, Array]]:
+    """The options of the first five choices, with effects and variances `(k,)` of each."""
+    for body, found in _bodies(dataset, question).items():
+        for (rho_name, rho), scale, size in product(_RHOS.items(), _SCALES, _SIZES):
+            means = sample_means(_weighed(found, scale, size), rho)
+            for left_out in _LEFT_OUT:
+                kept = _kept(means, left_out)
+                yield (body, rho_name, scale, size, left_out), means.y[kept], means.v[kept]
+
+
+def _bodies(dataset: Dataset, question: Question) -> dict[str, Evidence]:
+    sources: tuple[tuple[str, Source], ...] = (
+        ("public samples", "samples45"),
+        ("new samples", "new"),
+        ("old and new", "together"),
+    )
+    found = {name: evidence(dataset, question, source) for name, source in sources}
+    public = found["public samples"]
+    if not len(public.y):
+        return {"new samples": found["new samples"]}
+    published = public.rows["used_in"].str.contains("jakcheung2018").to_numpy(bool)
+    return {"as published": public.take(published), **found}
+
+
+def _weighed(found: Evidence, scale: str, size: str) -> Evidence:
+    """The evidence on another scale or with another n: variance 1/(n - 3) of z, (1 - r^2)^2 / (n - 1) of r."""
+    n = found.rows["n"].to_numpy(float)
+    if size == "effective n":
+        effective = found.rows["n_effective"].to_numpy(float)
+        n = np.where(np.isfinite(effective), effective, n)
+    r = np.tanh(found.y)
+    y, v = (found.y, 1.0 / (n - 3.0)) if scale == "Fisher z" else (r, (1.0 - r**2) ** 2 / (n - 1.0))
+    return Evidence(found.question, found.source, found.selection, found.rows, y, v)
+
+
+def _kept(means: Evidence, left_out: str) -> Array:
+    """Which samples stay `(k,)`: all, or all but the heaviest, or but the one farthest from the weighted mean."""
+    keep = np.ones(len(means.y), dtype=bool)
+    if left_out == "the largest":
+        keep[np.argmin(means.v)] = False
+    elif left_out == "the farthest":
+        keep[np.argmax(np.abs(means.y - np.average(means.y, weights=1.0 / means.v)))] = False
+    return keep
+
+
+def multiverse_findings(found: Sequence[Multiverse]) -> Findings:
+    """A specification curve, the options that move it and a sentence for every question."""
+    parts = [(_table(one), _curve(one), _sentence(one)) for one in found]
+    return Findings(
+        tables=tuple(table for table, _, _ in parts),
+        figures=tuple(curve for _, curve, _ in parts),
+        sentences=tuple(sentence for _, _, sentence in parts),
+    )
+
+
+def _table(one: Multiverse) -> Table:
+    return Table(
+        id=f"multiverse-options-{one.question.id}",
+        title=f"{one.question.label}: which choice moves the answer",
+        columns=("choice", "option", "median r", "lowest r", "highest r", "excludes zero", "specifications"),
+        rows=tuple(
+            (o.choice, o.name, o.median, o.lowest, o.highest, f"{100 * o.holds:.0f} %", o.count) for o in one.options()
+        ),
+        note="Over all specifications with that option; the choice with the largest difference of medians is first.",
+    )
+
+
+def _curve(one: Multiverse) -> Figure:
+    order = np.argsort(one.value, kind="stable")
+    choices: dict[str, Sequence[Cell]] = {name: [one.chosen[i][at] for i in order] for at, name in enumerate(CHOICES)}
+    return Figure(
+        id=f"multiverse-{one.question.id}",
+        kind="specification_curve",
+        title=f"{one.question.label}: every specification, by its r",
+        columns={
+            "value": one.value[order].tolist(),
+            "low": one.low[order].tolist(),
+            "high": one.high[order].tolist(),
+            **choices,
+        },
+        settings={"metric": "r", "summary": float(np.median(one.value))},
+    )
+
+
+def _sentence(one: Multiverse) -> Sentence:
+    first = one.options()[0].choice
+    ends = [o.median for o in one.options() if o.choice == first]
+    values: dict[str, Cell] = {
+        "question": one.question.id,
+        "all": len(one.value),
+        "holds": int(one.holds.sum()),
+        "low": float(one.value.min()),
+        "high": float(one.value.max()),
+        "median": float(np.median(one.value)),
+        "choice": first,
+        "choice_low": min(ends),
+        "choice_high": max(ends),
+    }
+    return Sentence("choices.answer", values)

@@ -1,0 +1,157 @@
+"""Where data and statistics meet: selected rows -> Fisher z with variances -> fit -> `Estimate`.
+
+Correlations are pooled on Fisher's z with variance 1 / (n - 3), where n is the effective n if the row has one, and
+shown as r. tau2 stays on the z scale and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from replication.analysis.outcome import Estimate, Figure
+from replication.dataset import Selection
+from replication.errors import DataError
+from replication.models.fit import Array, Fit
+from replication.models.options import Tau2Method, TestMethod
+from replication.models.prediction import prediction_interval
+from replication.models.two_level.random_effects import fit_random_effects
+
+__all__ = ["Pooled", "effect_sizes", "estimate_r", "forest", "pool"]
+
+_SMALLEST_N = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pooled:
+    """A pool: the rows, their z and variances `(k,)`, the fit on the z scale and the estimate in r."""
+
+    selection: Selection
+    y: Array
+    v: Array
+    fit: Fit
+    estimate: Estimate
+
+
+def effect_sizes(selection: Selection) -> tuple[Array, Array]:
+    """Fisher z `(k,)` and variances `(k,)` of the selected correlations.
+
+    Raises
+    ------
+    DataError
+        for units mixed, a correlation of exactly 1, or an n below 4; the message names the row.
+    """
+    rows = selection.rows
+    units = sorted(set(rows["unit"]))
+    if len(units) > 1:
+        raise DataError(f"rows of different units ({', '.join(units)}) are never pooled; select one unit")
+    n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"]).to_numpy(float)
+    r = rows["value"].to_numpy(float)
+    for bad, why in ((n < _SMALLEST_N, "has an n below 4"), (np.abs(r) >= 1, "is a correlation of 1 or beyond")):
+        if bad.any():
+            row = rows.loc[bad, "effect_id"].iloc[0]
+            raise DataError(f"{row} {why}, so it has no Fisher z variance; exclude it with a reason")
+    return np.arctanh(r), 1.0 / (n - 3.0)
+
+
+def pool(
+    selection: Selection,
+    *,
+    id: str,  # noqa: A002
+    label: str,
+    method: Tau2Method = "REML",
+    test: TestMethod = "knha",
+    group: str = "",
+) -> Pooled:
+    """Random-effects pool of one row a sample.
+
+    Raises
+    ------
+    DataError
+        when a sample has more than one row: they share persons and need a multilevel model.
+    """
+    repeated = selection.rows["sample_id"][selection.rows["sample_id"].duplicated()]
+    if len(repeated):
+        raise DataError(f"sample {repeated.iloc[0]} has several rows; they share persons: use a multilevel model")
+    y, v = effect_sizes(selection)
+    fit = fit_random_effects(y, v, method=method, test=test)
+    return Pooled(selection, y, v, fit, estimate_r(fit, selection, id=id, label=label, group=group))
+
+
+def estimate_r(
+    fit: Fit,
+    selection: Selection,
+    *,
+    id: str,  # noqa: A002
+    label: str,
+    group: str = "",
+    extra: Mapping[str, str] | None = None,
+) -> Estimate:
+    """The intercept of a fit on Fisher z as an `Estimate` in r; tau2, its interval and the se stay on the z scale.
+
+    With several levels tau2 is the sum of their variances, and has no interval.
+    """
+    low, high = np.tanh(fit.interval()[0])
+    prediction = prediction_interval(fit)
+    tau2 = [component.estimate for component in fit.components if np.isfinite(component.estimate)]
+    interval = fit.components[0].interval if len(fit.components) == 1 else None
+    rows = selection.rows
+    per_sample = selection.sample_sizes
+    return Estimate(
+        id=id,
+        label=label,
+        metric="r",
+        value=float(np.tanh(fit.beta[0])),
+        low=float(low),
+        high=float(high),
+        se=float(fit.se[0]),
+        p=float(fit.p[0]),
+        prediction_low=float(np.tanh(prediction.low)),
+        prediction_high=float(np.tanh(prediction.high)),
+        tau2=float(sum(tau2)) if tau2 else float("nan"),
+        tau2_low=interval.low if interval else float("nan"),
+        tau2_high=interval.high if interval else float("nan"),
+        I2=fit.heterogeneity.I2 if fit.heterogeneity else float("nan"),
+        k=fit.k,
+        samples=len(per_sample),
+        n=float(per_sample.sum()),
+        level=fit.level,
+        group=group,
+        method={**fit.method, "scale": "Fisher z, shown as r; se and tau2 on z", **(extra or {})},
+        notes=tuple(note.message for note in fit.notes),
+        rows=tuple(str(row) for row in rows["effect_id"]),
+    )
+
+
+def forest(pooled: Pooled, *, id: str, title: str, note: str = "") -> Figure:  # noqa: A002
+    """The forest plot of a pool in r: a row an effect with its weight, and the summary with its prediction interval."""
+    rows, fit = pooled.selection.rows, pooled.fit
+    weights = 1.0 / (pooled.v + max(0.0, pooled.estimate.tau2))
+    half = 1.959963984540054 * np.sqrt(pooled.v)
+    estimate = pooled.estimate
+    columns = {
+        "row": [str(e) for e in rows["effect_id"]],
+        "label": [_label(row) for row in rows[["label", "sample_id"]].to_dict("records")],
+        "value": np.tanh(pooled.y).tolist(),
+        "low": np.tanh(pooled.y - half).tolist(),
+        "high": np.tanh(pooled.y + half).tolist(),
+        "weight": (100 * weights / weights.sum()).tolist(),
+        "n": rows["n"].tolist(),
+    }
+    settings: dict[str, str | float | int | bool | None] = {
+        "metric": "r",
+        "summary": estimate.value,
+        "summary_low": estimate.low,
+        "summary_high": estimate.high,
+        "prediction_low": estimate.prediction_low,
+        "prediction_high": estimate.prediction_high,
+        "estimate": estimate.id,
+        "k": fit.k,
+    }
+    return Figure(id=id, kind="forest", title=title, columns=columns, settings=settings, note=note)
+
+
+def _label(row: Mapping[Hashable, str]) -> str:
+    return str(row["label"] or row["sample_id"])

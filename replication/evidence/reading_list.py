@@ -1,0 +1,205 @@
+"""What is still to be read, where it would stand, and how much it would tell.
+
+`tells` is the share of the weight a new sample would have in the pool of its question, with the dataset as it is:
+`w_new / (sum w + w_new)`, `w = 1 / (tau2 + 1 / (n - 3))`. It is 1 where nothing is known yet, near 0 where one more
+sample changes little. Where n is unknown the median n of the dataset's samples stands in, and the entry says so.
+
+What to read next, as tables: each entry in the order of how much it would tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from replication.analysis.outcome import Cell, Findings, Table
+from replication.claims import SECOND_HAND
+from replication.dataset import Dataset, select
+from replication.evidence.question import FROM_AFAR
+from replication.models.two_level.random_effects import fit_random_effects
+
+__all__ = ["ToRead", "reading_findings", "reading_list"]
+
+Kind = Literal["coefficient", "unreadable", "check", "tables", "lead"]
+"""coefficient: only its direction is known; unreadable: printed, but not readable where it was read; check: read
+second-hand; tables: what the work's record says is missing; lead: a study nobody has opened."""
+
+_PREDICTORS = {"tsr_positive": ("positive",), "tsr_negative": ("negative",), "tsr_overall": ("relationship",)}
+_OUTCOMES = {
+    "engagement": ("engagement",),
+    "achievement": ("achievement",),
+    "bullying_perpetration": ("perpetration",),
+    "peer_victimization": ("victimization",),
+    "bullying_other": ("victimization", "perpetration"),
+}
+_FEW = 3
+_TAU2_UNKNOWN = 0.02  # Fisher z; close to the pools of this dataset, and only ranks entries of empty questions
+
+
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """One thing to read: in which work, what, where it stands, which claims or directions it would settle.
+
+    `tells` is between 0 and 1, NaN where the entry bears on no pool; `rows` are ids of claims or directions.
+    """
+
+    work: str
+    cited: bool
+    kind: Kind
+    what: str
+    where: str
+    question: str
+    n: float
+    n_known: bool
+    tells: float
+    rows: tuple[str, ...]
+
+
+def reading_list(dataset: Dataset) -> tuple[ToRead, ...]:
+    """Everything still to be read: most telling first, then by the number of claims it would settle."""
+    found = [*_coefficients(dataset), *_claims(dataset), *_tables(dataset), *_leads(dataset)]
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(entry: ToRead) -> tuple[float, bool, int, str]:
+    return (-entry.tells if math.isfinite(entry.tells) else 0.0, not entry.cited, -len(entry.rows), entry.work)
+
+
+def _coefficients(dataset: Dataset) -> Iterator[ToRead]:
+    """Direction-only rows, together where work, place and question are the same."""
+    weights = _Weights(dataset)
+    columns = ["work", "where_to_find", "predictor_construct", "outcome_domain"]
+    for (work, where, predictor, outcome), rows in dataset.directions.groupby(columns, sort=False):
+        n, known = weights.size_of(str(work))
+        pairs = [(p, o) for p in _PREDICTORS.get(str(predictor), ()) for o in _OUTCOMES.get(str(outcome), ())]
+        tells = max((weights.tells(pair, n) for pair in pairs), default=math.nan)
+        yield ToRead(
+            work=str(work),
+            cited=_cited(dataset, str(work)),
+            kind="coefficient",
+            what="; ".join(dict.fromkeys(rows["association"])),
+            where=str(where) or "the tables of the article",
+            question=" and ".join(f"{a} with {b}" for a, b in pairs),
+            n=n,
+            n_known=known,
+            tells=tells,
+            rows=tuple(rows["direction_id"]),
+        )
+
+
+def _claims(dataset: Dataset) -> Iterator[ToRead]:
+    """Claims whose print could not be read, and those known from somebody else."""
+    claims = dataset.claims
+    unreadable = claims[claims["printed"] == ""]
+    second = claims[claims["reading"].isin(SECOND_HAND) & (claims["printed"] != "")]
+    parts: tuple[tuple[Kind, pd.DataFrame], ...] = (("unreadable", unreadable), ("check", second))
+    for kind, rows in parts:
+        for work, own in rows.groupby("work", sort=False):
+            what = "; ".join(dict.fromkeys(own["quantity"]))
+            where = "; ".join(dict.fromkeys(own["source_url"]))
+            yield _plain(dataset, str(work), kind, what, where, tuple(own["claim_id"]))
+
+
+def _tables(dataset: Dataset) -> Iterator[ToRead]:
+    """What the records of works say is missing, with the claims that hang on it."""
+    claims = dataset.claims.groupby("work")["claim_id"].agg(tuple).to_dict()
+    for key, work in dataset.works.items():
+        if work.missing and work.role != "survey":
+            yield _plain(dataset, key, "tables", work.missing, dataset.references[key].venue, claims.get(key, ()))
+
+
+def _leads(dataset: Dataset) -> Iterator[ToRead]:
+    """Studies on relationship and bullying that nobody has opened; most are about being bullied."""
+    weights = _Weights(dataset)
+    columns = (dataset.table("leads.csv")[name].tolist() for name in ("lead_id", "study", "n", "address"))
+    for lead, study, n, address in zip(*columns, strict=True):
+        known = math.isfinite(n)
+        size = n if known else weights.median
+        tells = weights.tells(("positive", "victimization"), size)
+        yield ToRead("", False, "lead", study, address, "positive with victimization", size, known, tells, (lead,))
+
+
+def _plain(dataset: Dataset, work: str, kind: Kind, what: str, where: str, rows: tuple[str, ...]) -> ToRead:
+    return ToRead(work, _cited(dataset, work), kind, what, where, "", math.nan, False, math.nan, rows)
+
+
+def _cited(dataset: Dataset, work: str) -> bool:
+    return dataset.works[work].role == "cited"
+
+
+class _Weights:
+    """What each question's pool weighs today."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._pools: dict[tuple[str, str], tuple[float, float]] = {}
+        sizes = dataset.effects[dataset.effects["unit"] == "student"].groupby("sample_id")["n"].max()
+        self.median = float(sizes.median()) if len(sizes) else 100.0
+        claims = dataset.claims[dataset.claims["statistic"] == "n"]
+        self._printed = claims.groupby("work")["n"].max().to_dict()
+
+    def size_of(self, work: str) -> tuple[float, bool]:
+        """The persons of a work as its claims print them, or the median, and whether it is printed."""
+        n = float(self._printed.get(work, math.nan))
+        return (n, True) if n > 3 else (self.median, False)
+
+    def tells(self, pair: tuple[str, str], n: float) -> float:
+        """The share of the weight a sample of n persons would have in the pool of the pair."""
+        if pair not in self._pools:
+            self._pools[pair] = self._pool(pair)
+        tau2, weight = self._pools[pair]
+        new = 1.0 / (tau2 + 1.0 / max(n - 3.0, 1.0))
+        return new / (weight + new)
+
+    def _pool(self, pair: tuple[str, str]) -> tuple[float, float]:
+        """tau2 and the sum of weights of the samples there are, one mean value a sample."""
+        rows = select(self._dataset, pair=pair).rows
+        rows = rows[~rows["reading"].isin(FROM_AFAR) & (rows["subgroup_of"] == "") & (rows["value"].abs() < 1)]
+        if rows.empty:
+            return _TAU2_UNKNOWN, 0.0
+        n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
+        samples = pd.DataFrame({"z": np.arctanh(rows["value"]), "n": n, "sample": rows["sample_id"]})
+        means = samples.groupby("sample")[["z", "n"]].mean()
+        v = 1.0 / (means["n"].to_numpy() - 3.0)
+        tau2 = _TAU2_UNKNOWN
+        if len(means) >= _FEW:
+            tau2 = fit_random_effects(means["z"].to_numpy(), v).component("tau2").estimate
+        return tau2, float((1.0 / (tau2 + v)).sum())
+
+
+KINDS = {
+    "coefficient": "only its direction is known",
+    "unreadable": "printed, but it could not be read",
+    "check": "quoted by somebody else",
+    "tables": "missing from what is held of the work",
+}
+
+
+def reading_findings(entries: Sequence[ToRead]) -> Findings:
+    """One row an entry; studies that nobody has opened are counted, since they have a list of their own."""
+    works = [entry for entry in entries if entry.kind != "lead"]
+    leads = len(entries) - len(works)
+    table = Table(
+        id="reading-list",
+        title="What to read, most telling first",
+        columns=("work", "what", "where", "would weigh", "settles"),
+        rows=tuple(_row(entry) for entry in works),
+        links=tuple(entry.work for entry in works),
+        note="Would weigh: the share of the pool's weight that a sample of that n would have; empty where no pool "
+        "waits. An n in brackets is the median of the dataset, where the work's own is not known. Settles: claims. "
+        f"{leads} studies that nobody has opened are listed as leads.",
+    )
+    return Findings(tables=(table,))
+
+
+def _row(entry: ToRead) -> tuple[Cell, ...]:
+    weighs = ""
+    if math.isfinite(entry.tells):
+        n = f"n {entry.n:,.0f}" if entry.n_known else f"(n {entry.n:,.0f})"
+        weighs = f"{100 * entry.tells:.0f} % of {entry.question}, {n}"
+    return (entry.work, f"{KINDS[entry.kind]}: {entry.what}", entry.where, weighs, len(entry.rows))

@@ -1,0 +1,268 @@
+"""Models that need sampling: all cells at once, selection, and the same models exactly and sampled side by side.
+
+A fit that fails its gate (R-hat, effective sample size, divergences) is reported as failed with its reasons and has no
+estimate. Draws are kept by content: data, priors, settings and the code of the Bayesian models.
+
+SIMULATED students: the model of bullying roles on data drawn from stated values.
+
+A quarter of the published size keeps the run short; the simulation tests recover larger studies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from replication import paths
+from replication.analysis.outcome import Cell, Context, Estimate, Findings, Sentence, Table
+from replication.claims import claims_of
+from replication.digests import digest_of, folder_digest
+from replication.evidence.bayes import RHO, posterior_of
+from replication.evidence.question import Evidence, Question, evidence, sample_means
+from replication.models.bayes.exact.posterior import ExactPosterior
+from replication.models.bayes.priors.informed import correlation_priors
+from replication.models.bayes.sampled.agreement import LIMIT, AgreementRow, compare_with_exact
+from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
+from replication.models.bayes.sampled.multilevel_data import multilevel_data
+from replication.models.bayes.sampled.multivariate import MultilevelPriors, sample_multilevel
+from replication.models.bayes.sampled.roles_simulated import recover_simulated_roles, simulated_truth
+from replication.models.bayes.sampled.sampling import Settings
+from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data
+from replication.models.fit import Array
+from replication.models.multilevel.structure import BlockV
+from replication.printed import parse_printed
+
+__all__ = [
+    "Sampled",
+    "agreement_sentence",
+    "agreement_table",
+    "cells_at_once",
+    "sampled_tables",
+    "selection_on",
+    "simulated_recovery",
+    "with_exact",
+]
+
+QUANTITIES = ("name", "mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
+CELLS = (
+    ("positive", "engagement"),
+    ("negative", "engagement"),
+    ("positive", "achievement"),
+    ("negative", "achievement"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A sampled fit as plain data: its parameters, or the reasons why there are none.
+
+    `agreement` sets it beside the exact posterior of the same model, where there is one.
+    """
+
+    label: str
+    parameters: tuple[dict[str, Any], ...]
+    reasons: tuple[str, ...]
+    seed: int
+    agreement: tuple[AgreementRow, ...] = ()
+
+
+def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
+    """One table a fit: estimates with their Monte Carlo errors, or the reasons of the failure."""
+    tables = []
+    for number, fit in enumerate(fits):
+        if fit.reasons:
+            rows: tuple[tuple[Any, ...], ...] = tuple((reason,) for reason in fit.reasons)
+            table = Table(id=f"failed-{number}", title=f"FAILED: {fit.label}", columns=("reason",), rows=rows)
+        else:
+            rows = tuple(tuple(p[q] for q in QUANTITIES) for p in fit.parameters)
+            heads = ("parameter", "mean (z)", "sd", "low", "high", "Monte Carlo error", "R-hat", "ESS bulk", "ESS tail")
+            table = Table(id=f"sampled-{number}", title=fit.label, columns=heads, rows=rows, note=f"Seed {fit.seed}.")
+        tables.append(table)
+    return tuple(tables)
+
+
+def agreement_table(fits: tuple[Sampled, ...]) -> Table:
+    """Exact and sampled posteriors of the same models, number by number."""
+    rows = tuple(
+        (fit.label, row.parameter, row.quantity, row.exact, row.sampled, row.mcse, row.z, "yes" if row.agrees else "NO")
+        for fit in fits
+        for row in fit.agreement
+    )
+    agreeing = sum(row[-1] == "yes" for row in rows)
+    return Table(
+        id="agreement",
+        title="Exact and sampled, the same models",
+        columns=("model", "parameter", "quantity", "exact", "sampled", "Monte Carlo error", "distance in errors",
+                 "agrees"),
+        rows=rows,
+        note=f"{agreeing} of {len(rows)} numbers lie within {LIMIT:g} Monte Carlo errors of the exact ones.",
+    )  # fmt: skip
+
+
+def agreement_sentence(fits: tuple[Sampled, ...]) -> Sentence:
+    """How many numbers of sampled posteriors agree with exact ones, and how many fits failed their checks."""
+    rows = [row for fit in fits for row in fit.agreement]
+    counts: dict[str, Cell] = {
+        "agree": sum(row.agrees for row in rows),
+        "all": len(rows),
+        "limit": LIMIT,
+        "fits": len(fits),
+        "failed": sum(bool(fit.reasons) for fit in fits),
+    }
+    return Sentence("sampled.answer", counts)
+
+
+def with_exact(context: Context, found: Evidence) -> Sampled:
+    """The same model sampled and exactly."""
+    priors = correlation_priors()
+    exact = posterior_of(found, priors)
+    several = len(set(found.samples)) < len(found.samples)
+    V = BlockV.constant_correlation(found.v, found.samples, RHO) if several else found.v
+    data = multilevel_data(found.y, V, sample=found.samples, structure="shared" if several else "none")
+    within = priors.within if several else priors.tau
+    return _draw(
+        context,
+        f"{found.question.label}, {'three' if several else 'two'} levels",
+        (found.y, found.v),
+        lambda settings, folder: sample_multilevel(
+            data, MultilevelPriors(priors.mean, priors.between, within), settings, compile_dir=folder
+        ),
+        exact,
+    )
+
+
+def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
+    """Four cells of relationship and outcome in one model; old against new samples as a moderator."""
+    bodies = [evidence(context.data, Question(f"{a}-{b}", f"{a} with {b}", (a,), b), "together") for a, b in CELLS]
+    y, v = (np.concatenate([getattr(body, name) for body in bodies]) for name in ("y", "v"))
+    samples = np.concatenate([body.samples for body in bodies])
+    works = np.concatenate([body.rows["work"].to_numpy() for body in bodies])
+    cells = np.concatenate([np.full(len(body.y), body.question.id) for body in bodies])
+    new = (works != "roorda2011").astype(float)
+    priors = correlation_priors()
+    data = multilevel_data(
+        y,
+        BlockV.constant_correlation(v, samples, RHO),
+        sample=samples,
+        cell=cells,
+        moderators={"new samples": new - new.mean()},
+    )
+    chosen = MultilevelPriors([priors.mean] * 4 + [priors.slope], priors.between, priors.within)
+    fit = _draw(
+        context,
+        "four cells of relationship and outcome at once",
+        (y, v, new),
+        lambda settings, folder: sample_multilevel(data, chosen, settings, compile_dir=folder),
+    )
+    shown = [p for p in fit.parameters if p["name"] in {f"{a}-{b}" for a, b in CELLS}]
+    estimates = tuple(
+        Estimate(
+            id=f"cells-{p['name']}",
+            label=f"{p['name']}, all cells at once",
+            metric="r",
+            value=float(np.tanh(p["mean"])),
+            low=float(np.tanh(p["low"])),
+            high=float(np.tanh(p["high"])),
+            k=len(y),
+            samples=len(set(samples)),
+            group="bayes",
+            method={"model": "multivariate multilevel, sampled", "seed": str(fit.seed)},
+        )
+        for p in shown
+    )
+    return fit, estimates
+
+
+def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
+    """A random-effects selection model on one value a sample, one-sided step at .025."""
+    means = sample_means(found)
+    priors = correlation_priors()
+    data = selection_data(means.y, means.v, expected_sign=expected)
+    return _draw(
+        context,
+        f"{found.question.label}: selection model",
+        (means.y, means.v),
+        lambda settings, folder: sample_selection(
+            data, SelectionPriors(priors.mean, priors.tau), settings, compile_dir=folder
+        ),
+    )
+
+
+def _draw(
+    context: Context,
+    label: str,
+    arrays: tuple[Array, ...],
+    sample: Callable[[Settings, Path], SampledPosterior | Failed],
+    exact: ExactPosterior | None = None,
+) -> Sampled:
+    settings = Settings(seed=context.seed)
+    code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
+    key = digest_of(code, label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
+
+    def compute() -> dict[str, Any]:
+        posterior = sample(settings, paths.cache_dir() / "compiled")
+        if isinstance(posterior, Failed):
+            return {"parameters": [], "reasons": list(posterior.reasons), "agreement": []}
+        parameters = [
+            {
+                "name": p.name,
+                "mean": p.mean,
+                "sd": p.sd,
+                "low": p.quantile(0.025),
+                "high": p.quantile(0.975),
+                "mcse": p.mcse_mean,
+                "rhat": p.rhat,
+                "ess_bulk": p.ess_bulk,
+                "ess_tail": p.ess_tail,
+            }
+            for p in posterior.parameters
+        ]
+        agreement = [asdict(row) for row in compare_with_exact(exact, posterior)] if exact else []
+        return {"parameters": parameters, "reasons": [], "agreement": agreement}
+
+    slug = "sampled-" + "".join(c if c.isalnum() else "-" for c in label)
+    kept = context.remember(slug, key, compute)
+    assert isinstance(kept, dict)
+    agreement = tuple(AgreementRow(**row) for row in kept["agreement"])
+    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed, agreement)
+
+
+STUDENTS, CLASSES = "thornberg2022-001", "thornberg2022-002"
+SHARE = 4
+
+
+def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
+    """One simulated study: every stated value beside its posterior, or why there is none."""
+    claims = {c.id: c for c in claims_of(context.data, "thornberg2022")}
+    students, classes = (int(parse_printed(claims[c].printed["value"]).value) // SHARE for c in (STUDENTS, CLASSES))
+    settings = Settings(seed=context.seed)
+    truth = simulated_truth()
+    code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
+
+    def compute() -> dict[str, Any]:
+        found = recover_simulated_roles(truth, students, classes, settings, compile_dir=compile_dir)
+        if isinstance(found, Failed):
+            return {"rows": [], "reasons": list(found.reasons)}
+        rows = [[r.name, r.truth, r.mean, r.sd, r.low, r.high, "yes" if r.covered else "no"] for r in found.rows]
+        return {"rows": rows, "reasons": []}
+
+    key = digest_of(code, str(truth), str(settings), str(students), str(classes))
+    kept = context.remember("roles-simulated", key, compute)
+    assert isinstance(kept, dict)
+    title = f"Simulated: {students} students in {classes} classes"
+    if kept["reasons"]:
+        failed = tuple((reason,) for reason in kept["reasons"])
+        return Findings(tables=(Table(id="failed", title=f"FAILED: {title}", columns=("reason",), rows=failed),))
+    covered = sum(row[6] == "yes" for row in kept["rows"])
+    table = Table(
+        id="recovery",
+        title=f"{title}, stated values and posteriors",
+        columns=("value", "stated", "posterior mean", "sd", "low", "high", "interval holds it"),
+        rows=tuple(tuple(row) for row in kept["rows"]),
+        note=f"{covered} of {len(kept['rows'])} stated values lie in their 95 % interval. All simulated.",
+    )
+    return Findings(tables=(table,))

@@ -1,0 +1,90 @@
+"""The 45 public samples of Roorda et al. (2011): which correlations the published analyses use, and an audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replication.analysis.outcome import Figure, Table
+from replication.dataset import Dataset, Exclusion, Selection, select
+from replication.evidence.pooling import Pooled, forest, pool
+from replication.models.options import Tau2Method, TestMethod
+
+__all__ = ["PAIRS", "Side", "audit_table", "side_by_side", "used"]
+
+PAIRS = (
+    ("positive", "engagement"),
+    ("negative", "engagement"),
+    ("positive", "achievement"),
+    ("negative", "achievement"),
+    ("positive", "negative"),
+    ("engagement", "achievement"),
+)
+METHODS: tuple[Tau2Method, ...] = ("REML", "DL", "EE")
+ZERO = "exactly 0: may stand for a missing value"
+NOT_USED = "its variable has NA on the diagonal of the matrix, and the published analyses drop it without a word"
+
+
+def used(selection: Selection) -> Selection:
+    """The rows the published analyses use: both variables have their diagonal entry."""
+    return selection.keep(
+        lambda rows: (rows["diagonal_a_missing"] == "no") & (rows["diagonal_b_missing"] == "no"), NOT_USED
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """Six pairs pooled with the rows in use and with all rows, by (a, b, rows, estimator); forests; exclusions."""
+
+    pools: dict[tuple[str, str, str, str], Pooled]
+    figures: tuple[Figure, ...]
+    exclusions: tuple[Exclusion, ...]
+
+    @property
+    def table(self) -> Table:
+        """The pools side by side."""
+        rows = [
+            (f"{a} with {b}", rows, method, p.estimate.value, p.estimate.low, p.estimate.high, p.fit.k)
+            for (a, b, rows, method), p in self.pools.items()
+        ]
+        columns = ("pair", "rows", "estimator", "r", "low", "high", "k")
+        return Table(
+            id="side-by-side",
+            title="Six pairs, with the rows in use and with all rows",
+            columns=columns,
+            rows=tuple(rows),
+        )
+
+
+def side_by_side(dataset: Dataset) -> Side:
+    """Every pair with REML, DerSimonian-Laird and the common-effect model, rows in use beside all rows."""
+    pools: dict[tuple[str, str, str, str], Pooled] = {}
+    figures: list[Figure] = []
+    excluded: list[Exclusion] = []
+    for a, b in PAIRS:
+        everything = select(dataset, pair=(a, b), works=["roorda2011"])
+        for name, selection in (("used", used(everything)), ("all", everything)):
+            for method in METHODS:
+                key, label = f"{a}-{b}-{name}-{method.lower()}", f"{a} with {b}, {name} rows, {method}"
+                test: TestMethod = "z" if method == "EE" else "knha"
+                pools[a, b, name, method] = pool(selection, id=key, label=label, method=method, test=test)
+            title = f"{a} with {b}: {len(selection)} correlations ({name})"
+            figures.append(forest(pools[a, b, name, "REML"], id=f"forest-{a}-{b}-{name}", title=title))
+            excluded += selection.excluded
+    return Side(pools, tuple(figures), tuple(excluded))
+
+
+def audit_table(dataset: Dataset) -> Table:
+    """Every correlation that needs a second look: unused ones, exact zeros, rows with a note; one reason a line."""
+    found = []
+    for row in select(dataset, works=["roorda2011"]).rows.to_dict("records"):
+        unused = "yes" in (row["diagonal_a_missing"], row["diagonal_b_missing"])
+        reasons = (
+            ([NOT_USED] if unused else []) + ([ZERO] if row["value"] == 0 else []) + list(filter(None, [row["note"]]))
+        )
+        pair = f"{row['var_a']} with {row['var_b']}"
+        found += [(row["effect_id"], row["sample_id"], pair, row["value"], row["n"], reason) for reason in reasons]
+    columns = ("row", "sample", "pair", "r", "n", "what")
+    links = tuple(str(row[0]) for row in found)
+    return Table(
+        id="audit", title="Correlations that need a second look", columns=columns, rows=tuple(found), links=links
+    )

@@ -1,0 +1,183 @@
+"""Schools, not students: poor relations and bullying as principals see them in PISA, apart from everything else.
+
+Where only directions could be read: an effect-direction plot and a sign test, never a pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from replication.analysis.outcome import Estimate, Figure, Table
+from replication.dataset import Dataset, Selection, select
+from replication.errors import ModelError
+from replication.evidence.bayes import posterior_estimate
+from replication.evidence.pooling import effect_sizes, estimate_r
+from replication.models.bayes.exact.exact import exact_three_level
+from replication.models.bayes.priors.informed import correlation_priors
+from replication.models.fit import Array, Fit
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.robust import robust, wald_test
+
+__all__ = ["direction_evidence", "school_estimates"]
+
+
+def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure]:
+    """The same informant (221 samples) beside another informant, by cycle and by OECD membership."""
+    same = _rows(data, ("poor_relations", "school_bullying"))
+    other = _rows(data, ("poor_relations_students", "school_bullying"))
+    both = [("same informant (principal)", "same", same), ("another informant (students' average)", "other", other)]
+    contrast = set(other.rows["sample_id"])
+    matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not in the cycle of the contrast")
+    both.append(("same informant, only the samples of the contrast", "matched", matched))
+    estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
+    estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
+    rows: list[tuple[str | float | None, ...]] = [
+        (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n) for e in estimates
+    ]
+    rows += _split(same, "cycle") + _split(same, "oecd")
+    table = Table(
+        id="schools",
+        title="School level: poor relations with bullying, as principals report them",
+        columns=("evidence", "r", "low", "high", "new country low", "new country high", "samples", "schools"),
+        rows=tuple(rows),
+        note="Unit: schools. Ordinal answers of one principal; never pooled with students' correlations.",
+    )
+    figure = Figure(
+        id="schools",
+        kind="agreement",
+        title="School level: the same informant and another one",
+        columns={name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))},
+        settings={"metric": "r"},
+    )
+    return estimates, table, figure
+
+
+def _rows(data: Dataset, pair: tuple[str, str]) -> Selection:
+    return select(data, pair=pair, unit="school", works=["oecdpisa"])
+
+
+def _fit(selection: Selection, x: Array | None = None, names: list[str] | None = None) -> Fit:
+    """Cycle within country, three levels, unweighted r with 1 / (n - 3); CR2 by country."""
+    rows = selection.rows.assign(n_effective=np.nan)  # unweighted r: n counts schools
+    y, v = effect_sizes(Selection(rows))
+    country = rows["country"].to_numpy()
+    fit = fit_multilevel(y, v, {"country": country}, x, names=names)
+    return robust(fit, kind="CR2", clusters=country)
+
+
+def _pooled(selection: Selection, key: str, label: str) -> Estimate:
+    return estimate_r(
+        _fit(selection), selection, id=f"schools-{key}", label=label, group="school level", extra={"unit": "school"}
+    )
+
+
+def _posterior(selection: Selection, key: str, label: str) -> Estimate:
+    """The exact posterior of the same three levels under the default priors for correlations."""
+    y, v = effect_sizes(Selection(selection.rows.assign(n_effective=np.nan)))
+    priors = correlation_priors()
+    country = selection.rows["country"].to_numpy()
+    posterior = exact_three_level(y, v, country, between=priors.between, within=priors.within, coefficients=priors.mean)
+    return posterior_estimate(
+        posterior, selection, id=f"schools-{key}-bayes", label=f"{label}, exact posterior", group="school level"
+    )
+
+
+def _split(selection: Selection, column: str) -> list[tuple[str | float | None, ...]]:
+    """Means by the levels of one column, from one model; rows without a level are left out of it."""
+    known = selection.keep(lambda r: r[column] != "", f"no {column} in the file")
+    levels = sorted(set(known.rows[column]))
+    x = np.column_stack([(known.rows[column] == level).to_numpy(float) for level in levels])
+    fit = _fit(known, x, levels)
+    contrasts = np.column_stack([np.ones(len(levels) - 1), -np.eye(len(levels) - 1)])
+    try:
+        p = f", p of equality {wald_test(fit, contrasts).p:.3g}"
+    except ModelError:
+        p = ""
+    ends = np.tanh(fit.interval())
+    sizes = known.rows.groupby(column)["n"].sum()
+    return [
+        (
+            f"{column} {level}{p}",
+            float(np.tanh(fit.beta[j])),
+            float(ends[j, 0]),
+            float(ends[j, 1]),
+            None,
+            None,
+            int(x[:, j].sum()),
+            float(sizes[level]),
+        )
+        for j, level in enumerate(levels)
+    ]
+
+
+RELATIONSHIP = {"tsr_positive": 1, "tsr_overall": 1, "tsr_negative": -1}
+
+
+def direction_evidence(data: Dataset, outcomes: dict[str, int], key: str) -> tuple[Table, Figure, Estimate]:
+    """Rows on a relationship with one of `outcomes` (domain -> sign expected with a good relationship).
+
+    The sign test counts works, not rows: rows of one work share their students. A work counts as in favour when
+    most of its rows point the expected way.
+    """
+    rows = data.directions
+    rows = rows[rows["outcome_domain"].isin(list(outcomes)) & rows["predictor_construct"].isin(list(RELATIONSHIP))]
+    records = rows.to_dict("records")
+    verdicts = [_as_expected(row, outcomes) for row in records]
+    table = Table(
+        id=f"directions-{key}",
+        title="Direction only: what the abstracts say",
+        columns=("work", "association", "outcome", "direction", "as expected", "where the number would be"),
+        rows=tuple(
+            (r["work"], r["association"], r["outcome_domain"], r["direction"], verdict, r["where_to_find"])
+            for r, verdict in zip(records, verdicts, strict=True)
+        ),
+        links=tuple(str(r["direction_id"]) for r in records),
+        note="No sizes: these rows enter no pool.",
+    )
+    figure = Figure(
+        id=f"directions-{key}",
+        kind="effect_direction",
+        title="Direction of effect, by work",
+        columns={
+            "label": [f"{r['work']}: {r['association']}" for r in records],
+            "outcome": [str(r["outcome_domain"]) for r in records],
+            "direction": [str(r["direction"]) for r in records],
+            "row": [str(r["direction_id"]) for r in records],
+        },
+    )
+    return table, figure, _sign_test(records, verdicts, key)
+
+
+def _as_expected(row: Mapping[Hashable, Any], outcomes: Mapping[str, int]) -> str:
+    if row["direction"] not in ("+", "-"):
+        return "not stated" if row["direction"] == "?" else "null"
+    expected = RELATIONSHIP[row["predictor_construct"]] * outcomes[row["outcome_domain"]]
+    return "yes" if (row["direction"] == "+") == (expected > 0) else "no"
+
+
+def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], key: str) -> Estimate:
+    from scipy import stats
+
+    works: dict[str, list[str]] = {}
+    for row, verdict in zip(records, verdicts, strict=True):
+        works.setdefault(str(row["work"]), []).append(verdict)
+    sided = {work: (v.count("yes"), v.count("no")) for work, v in works.items() if v.count("yes") != v.count("no")}
+    favour = sum(yes > no for yes, no in sided.values())
+    test = stats.binomtest(favour, len(sided)) if sided else None
+    interval = test.proportion_ci(method="wilson") if test else None
+    return Estimate(
+        id=f"sign-test-{key}",
+        label="works whose rows mostly point the expected way",
+        metric="count",
+        value=float(favour),
+        p=float(test.pvalue) if test else float("nan"),
+        low=float(interval.low * len(sided)) if interval else float("nan"),
+        high=float(interval.high * len(sided)) if interval else float("nan"),
+        k=len(sided),
+        group="direction",
+        method={"test": "exact two-sided binomial test over works", "interval": "Wilson"},
+        notes=(f"works: {', '.join(sorted(sided))}",),
+    )

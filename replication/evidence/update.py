@@ -1,0 +1,150 @@
+"""What the new samples move: the pool before, the new samples alone, both together, and which samples did it.
+
+As published and as of today: which rows a published analysis did not have, and what each work's rows moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.analysis.outcome import Cell, Estimate, Figure, Table
+from replication.dataset.row_versions import version_numbers
+from replication.evidence.estimators import che
+from replication.evidence.question import Evidence, sample_means
+from replication.models.multilevel.multilevel import refit
+from replication.models.multilevel.results import leave_one_cluster_out, multilevel_data
+from replication.models.two_level.random_effects import fit_random_effects
+
+__all__ = ["entering", "leave_one_sample_out", "update_table"]
+
+
+def leave_one_sample_out(found: Evidence, whole: Estimate) -> tuple[Table, Figure]:
+    """The working model without each sample in turn, and how far that moves the estimate."""
+    labels = dict(zip(found.rows["sample_id"], found.rows["label"], strict=True))
+    rows, links = [], []
+    for left in leave_one_cluster_out(che(found), found.samples):
+        if left.fit is None:
+            continue  # what remains carries no model; the table's note counts these
+        value, low, high = np.tanh([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
+        rows.append((str(labels[left.label] or left.label), value, low, high, whole.value - value))
+        links.append(left.label)
+    order = np.argsort([-abs(row[4]) for row in rows])
+    rows, links = [rows[i] for i in order], [links[i] for i in order]
+    key = f"{found.question.id}-{found.source}"
+    title = f"{found.question.label}: without each sample in turn"
+    table = Table(
+        id=f"leave-one-out-{key}",
+        title=title,
+        columns=("without", "r", "low", "high", "this sample moves r by"),
+        rows=tuple(rows),
+        links=tuple(links),
+        note=f"{len(labels) - len(rows)} samples could not be left out: what remains carries no model.",
+    )
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
+    figure = Figure(
+        id=f"leave-one-out-{key}",
+        kind="leave_one_out",
+        title=title,
+        columns={**columns, "row": links},
+        settings={"metric": "r", "summary": whole.value, "summary_low": whole.low, "summary_high": whole.high},
+    )
+    return table, figure
+
+
+def update_table(key: str, label: str, steps: Sequence[tuple[str, Estimate]]) -> Table:
+    """Before, new, together: the same model on each body of evidence."""
+    rows = tuple((name, e.value, e.low, e.high, e.tau2, e.k, e.samples, e.n) for name, e in steps)
+    columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "students")
+    links = tuple(e.id for _, e in steps)
+    return Table(id=f"update-{key}", title=f"{label}: what the update moves", columns=columns, rows=rows, links=links)
+
+
+Rows = NDArray[np.bool_]
+
+
+def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
+    """From the rows of a published analysis to all there are, work by work; empty where none used any of these rows.
+
+    Parameters
+    ----------
+    found : all evidence on a question.
+    whole : the main estimate on it; the steps use its model, and the last one ends there.
+    """
+    tables: list[Table] = []
+    for names, published in _published(found):
+        steps, rows = _steps(found, published), np.flatnonzero(~published).tolist()
+        key = found.question.id if not tables else f"{found.question.id}-{names[0]}"
+        last = ("today", len(published), whole.value, whole.value - steps[0][2])
+        tables += [
+            Table(
+                id=f"entering-{key}",
+                title=f"{found.question.label}: as published and as of today",
+                columns=("rows of", "rows", "r then", "moved by"),
+                rows=(("as published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
+                links=(names[0], *(str(work) for work, *_ in steps[1:]), whole.id),
+                note=f"As published: the rows used in {' and '.join(names)}. The others enter by dataset version, "
+                "those of the same works first.",
+            ),
+            Table(
+                id=f"entering-rows-{key}",
+                title=f"{found.question.label}: rows that the published analysis did not have",
+                columns=("row", "work", "r", "n", "since version"),
+                rows=tuple(_row(found, i) for i in rows),
+                links=tuple(str(found.rows["effect_id"].iloc[i]) for i in rows),
+            ),
+        ]
+    return tuple(tables)
+
+
+def _published(found: Evidence) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    """Published analyses and the rows `(k,)` they used; those that used the same rows together, most rows first."""
+    used = [set(filter(None, cell.split(";"))) for cell in found.rows["used_in"]]
+    sets: dict[bytes, tuple[str, ...]] = {}
+    for name in sorted(set().union(*used)):
+        mask = np.array([name in names for names in used]).tobytes()
+        sets[mask] = (*sets.get(mask, ()), name)
+    masks = ((names, np.frombuffer(mask, dtype=bool)) for mask, names in sets.items())
+    yield from sorted(masks, key=lambda pair: -int(pair[1].sum()))
+
+
+def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, float]]:
+    """What came in, how many rows, r with them, and by how much r moved."""
+    estimate = _Estimator(found)
+    rows = found.rows
+    later = rows.loc[~published, ["since", "work"]].drop_duplicates()
+    known = set(rows.loc[published, "work"])
+    order = sorted(
+        zip(later["since"], later["work"], strict=True),
+        key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
+    )
+    present = published.copy()
+    steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), estimate(present), 0.0)]
+    for since, work in order:
+        new = ~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy()
+        present = present | new
+        value = estimate(present)
+        steps.append((work, int(new.sum()), value, value - steps[-1][2]))
+    return steps
+
+
+class _Estimator:
+    """r on some of the rows, by the working model (CHE) where samples have several rows, else by REML."""
+
+    def __init__(self, found: Evidence) -> None:
+        self._found = found
+        self._several = len(set(found.samples)) < len(found.samples)
+        self._whole = multilevel_data(che(found)) if self._several else None
+
+    def __call__(self, present: Rows) -> float:
+        if self._whole is not None:
+            return float(np.tanh(refit(self._whole, np.flatnonzero(present)).beta[0]))
+        means = sample_means(self._found.take(present))
+        return float(np.tanh(fit_random_effects(means.y, means.v).beta[0]))
+
+
+def _row(found: Evidence, i: int) -> tuple[Cell, ...]:
+    row = found.rows.iloc[i]
+    return (str(row["effect_id"]), str(row["work"]), float(np.tanh(found.y[i])), float(row["n"]), str(row["since"]))

@@ -1,0 +1,1 @@
+"""Averaging over models of publication bias, each with an exact marginal likelihood."""

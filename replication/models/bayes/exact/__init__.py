@@ -1,0 +1,1 @@
+"""Exact posteriors by quadrature, with a measured numerical error."""

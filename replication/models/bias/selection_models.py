@@ -1,0 +1,278 @@
+"""Step-function selection models: results in one interval of p are published less often than in another.
+
+Sources: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
+advance, Vevea & Woods (2005, Psychological Methods 10:428). One step with random effects is the three-parameter
+selection model (McShane et al. 2016).
+
+The beta selection model: the chance of publication is a smooth function of the one-sided p value.
+
+Source: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 - 1) (1 - p)^(delta2 - 1)`, with p
+kept within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from replication.errors import ModelError
+from replication.models.bias.selection_fit import (
+    Selection,
+    SelectionFit,
+    SelectionSetup,
+    fit_selection,
+    selection_setup,
+)
+from replication.models.bias.selection_likelihood import Atoms, EtaRange
+from replication.models.fit import Array, Note
+from replication.models.options import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
+from replication.models.probability import normal_isf
+
+__all__ = ["fit_beta_selection", "fit_step_selection"]
+
+# A weight of e^30 belongs to a likelihood without a top.
+LARGEST_LOG_WEIGHT = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """Intervals `(a[j], a[j + 1]]` of p from `edges (J + 1,)`, and the interval `cell (k,)` each p value is in."""
+
+    edges: Array
+    cell: NDArray[np.intp]
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """p values per interval `(J,)`."""
+        return np.bincount(self.cell, minlength=len(self.edges) - 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Intervals in words."""
+        return self.named(np.ones(len(self.edges) - 1, dtype=bool))
+
+    def named(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+        """The chosen intervals in words."""
+        pairs = zip(self.edges[:-1][chosen], self.edges[1:][chosen], strict=True)
+        return tuple(f"p in ({low:g}, {high:g}]" for low, high in pairs)
+
+
+def fit_step_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    steps: Sequence[float] = (0.025,),
+    direction: Direction = "positive",
+    sides: SelectionSides = "one",
+    weights: Sequence[float] | None = None,
+    tau2: SelectionTau2 = "ML",
+    empty: EmptyStep = "error",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the weights of the steps.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    x : (k, p) whole design, intercept included; None fits an intercept only
+    steps : ascending p values at which the chance of publication may change; 1 is added at the end. For one-sided p,
+        0.025 is where a two-sided test at 5 % turns significant in the expected direction
+    direction : sign of the effects that one-sided p values favour
+    sides : "one" or "two": which p values decide on publication
+    weights : (steps + 1,) fixed weights, instead of estimates relative to the first interval
+    tau2 : "ML", or "EE" for a model without heterogeneity
+    empty : the likelihood of an interval without p values is highest at weight 0: "error", "zero" to take that edge as
+        the estimate, or "merge" the interval with its neighbour; both with a note
+    names, level : as in `fit_random_effects`
+
+    Returns a `SelectionFit`; its `selection` has a weight for each interval, the first fixed at 1.
+
+    Raises `ModelError` for steps out of order, empty intervals, and what `fit_random_effects` refuses.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_step_selection(y, v, weights=[1.0, 0.5])
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3515, 0.2718)
+    """
+    check_choice(sides, SelectionSides, "sides")
+    check_choice(empty, EmptyStep, "empty")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    p_values = special.ndtr(-setup.z) if sides == "one" else 2.0 * special.ndtr(-np.abs(setup.z))
+    placed = _place(p_values, _check_steps(steps))
+    notes: tuple[Note, ...] = ()
+    if weights is None and not placed.counts.all():
+        placed, notes = _treat_empty(placed, p_values, empty)
+    return fit_selection(setup, _selection(placed, sides, weights, notes))
+
+
+def _selection(
+    placed: _Steps, sides: SelectionSides, weights: Sequence[float] | None, notes: tuple[Note, ...]
+) -> Selection:
+    d = len(placed.counts)
+    estimated = np.full(d, weights is None)
+    estimated[0] = False
+    zero = estimated & (placed.counts == 0)
+    return Selection(
+        choices={
+            "selection": "step",
+            "steps": ", ".join(f"{edge:g}" for edge in placed.edges[1:]),
+            "sides": sides,
+            "weights": "estimated" if weights is None else "fixed",
+        },
+        names=placed.names,
+        counts=tuple(int(count) for count in placed.counts),
+        observed=np.eye(d)[placed.cell],
+        atoms=_atoms(placed.edges, sides, ~zero),
+        starts=_starts(weights, d),
+        eta_range=EtaRange(-np.inf, LARGEST_LOG_WEIGHT),
+        log_link=True,
+        estimated=estimated,
+        zero=zero,
+        notes=notes,
+    )
+
+
+def _starts(weights: Sequence[float] | None, d: int) -> list[Array]:
+    """Log weights to start from: no selection, weights falling or rising after the first; or the fixed ones."""
+    if weights is not None:
+        return [np.log(_check_weights(weights, d))]
+    return [np.asarray(shift * (np.arange(d) > 0)) for shift in (0.0, -1.5, 1.0)]
+
+
+def _check_steps(steps: Sequence[float]) -> Array:
+    edges = np.array([0.0, *(step for step in steps if step != 1.0), 1.0])
+    if len(edges) < 3 or not (np.diff(edges) > 0).all():
+        raise ModelError(f"steps={tuple(steps)!r} are not ascending p values between 0 and 1; write (0.025, 0.5), say.")
+    return edges
+
+
+def _check_weights(weights: Sequence[float], d: int) -> Array:
+    values = np.asarray(weights, dtype=float)
+    if values.shape != (d,) or not (np.isfinite(values) & (values > 0)).all():
+        raise ModelError(f"weights={tuple(weights)!r} must be {d} numbers above 0, one an interval of p.")
+    return values
+
+
+def _place(p_values: Array, edges: Array) -> _Steps:
+    return _Steps(edges, np.searchsorted(edges[1:-1], p_values, side="left"))
+
+
+def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_Steps, tuple[Note, ...]]:
+    """Steps that can be fitted although intervals hold no p value, with a note; an error where there are none."""
+    missing = placed.counts == 0
+    found = f"no {' and '.join(placed.named(missing))} among {len(p_values)} effects"
+    several = bool((~missing).sum() > 1)
+    if empty == "zero" and not missing[0]:
+        return placed, ()
+    if empty == "merge" and several:
+        kept = np.flatnonzero(~missing)
+        merged = _place(p_values, np.concatenate([[0.0], placed.edges[kept[:-1] + 1], [1.0]]))
+        return merged, (Note("merged-steps", f"{found}: merged into {', '.join(merged.names)}."),)
+    options = [
+        *(["leave out a step", "pass empty='merge'"] if several else ["choose another step or direction"]),
+        *([] if missing[0] else ["pass empty='zero'"]),
+        "fix the weights",
+    ]
+    raise ModelError(f"{found}, so its weight cannot be estimated: {', '.join(options[:-1])} or {options[-1]}.")
+
+
+def _atoms(edges: Array, sides: SelectionSides, kept: NDArray[np.bool_]) -> Atoms:
+    """Cells of z for the intervals of p that are `kept`; a two-sided interval has a cell on either side of 0."""
+    p = edges if sides == "one" else edges / 2.0
+    high, low = normal_isf(p[:-1]), normal_isf(p[1:])
+    low, high, T = low[kept], high[kept], np.eye(len(low))[kept]
+    if sides == "two":
+        low, high, T = np.append(low, -high), np.append(high, -low), np.vstack([T, T])
+    none = np.empty(0)
+    return Atoms(low, high, none, none, T)
+
+
+SMALLEST_P = 1e-5
+# Shapes are above 0; a search that takes one beyond 100 follows a ridge without a top.
+SMALLEST_SHAPE, LARGEST_SHAPE = 1e-5, 100.0
+# Gauss-Legendre nodes over z in [-4.27, 4.27]: for shapes up to 50 log A is off by less than 1e-12 (600 nodes beside).
+NODES = 160
+
+
+def fit_beta_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    direction: Direction = "positive",
+    shapes: tuple[float, float] | None = None,
+    tau2: SelectionTau2 = "ML",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the two shapes.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    x : (k, p) whole design, intercept included; None fits an intercept only
+    direction : sign of the effects that small p values stand for
+    shapes : fixed (delta1, delta2), instead of estimates
+    tau2 : "ML", or "EE" for a model without heterogeneity
+    names, level : as in `fit_random_effects`
+
+    Returns a `SelectionFit`; its `selection` are "delta1" and "delta2".
+
+    Raises `ModelError` for shapes not above 0 and what `fit_random_effects` refuses.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_beta_selection(y, v, shapes=(1.0, 2.0))
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3515, 0.1676)
+    """
+    if shapes is not None and not (len(shapes) == 2 and all(np.isfinite(s) and s > 0 for s in shapes)):
+        raise ModelError(f"shapes={shapes!r} must be two numbers above 0; (1, 1) is no selection.")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    return fit_selection(setup, _beta_parameters(setup, shapes))
+
+
+def _beta_parameters(setup: SelectionSetup, shapes: tuple[float, float] | None) -> Selection:
+    edge = float(-special.ndtri(SMALLEST_P))
+    clipped = np.clip(setup.z, -edge, edge)
+    guesses = [(1.0, 1.0), (0.6, 1.5), (1.0, 3.0)] if shapes is None else [shapes]
+    return Selection(
+        choices={"selection": "beta", "sides": "one", "shapes": "estimated" if shapes is None else "fixed"},
+        names=("delta1", "delta2"),
+        counts=(None, None),
+        observed=_features(clipped),
+        atoms=_beta_atoms(edge),
+        starts=[np.asarray(guess) - 1.0 for guess in guesses],
+        eta_range=EtaRange(SMALLEST_SHAPE - 1.0, LARGEST_SHAPE - 1.0),
+        log_link=False,
+        estimated=np.full(2, shapes is None),
+        zero=np.zeros(2, dtype=bool),
+        notes=_clip_notes(setup, clipped),
+    )
+
+
+def _features(z: Array) -> Array:
+    """`(log p, log(1 - p))` of the one-sided p of z."""
+    return np.column_stack([special.log_ndtr(-z), special.log_ndtr(z)])
+
+
+def _beta_atoms(edge: float) -> Atoms:
+    """Both tails, where w is constant, as cells, and a Gauss-Legendre rule between them."""
+    nodes, steps = np.polynomial.legendre.leggauss(NODES)
+    nodes, steps = edge * nodes, edge * steps
+    ends = np.array([-edge, edge])
+    features = _features(np.concatenate([ends, nodes]))
+    return Atoms(np.array([-np.inf, edge]), np.array([-edge, np.inf]), nodes, steps, features)
+
+
+def _clip_notes(setup: SelectionSetup, clipped: Array) -> tuple[Note, ...]:
+    rows = tuple(setup.data.effects.rows[i] for i in np.flatnonzero(clipped != setup.z))
+    if not rows:
+        return ()
+    message = f"{len(rows)} p values beyond {SMALLEST_P:g} or 1 - {SMALLEST_P:g} count as lying there."
+    return (Note("clipped-p", message, rows),)

@@ -1,0 +1,273 @@
+"""Test of excess significance: are more studies significant than their power allows?
+
+Source: Ioannidis & Trikalinos (2007, Clinical Trials 4:245); the exact test is Francis (2013, Journal of Mathematical
+Psychology 57:153). The power of each study at an assumed true effect (with tau2 > 0 the average power over the
+distribution of effects) gives the expected number of significant results, to be set beside the observed one.
+
+Fail-safe N: how many unseen null results would undo a finding. History, not evidence.
+
+Kept because older syntheses print it. It assumes that hidden studies average exactly zero and says nothing on
+heterogeneity or on whether studies are hidden (Becker 2005; Scargle 2000), so every result carries a note to that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special
+
+from replication.errors import ModelError
+from replication.models.bias.inputs import bias_data
+from replication.models.fit import Array, Note
+from replication.models.options import Alternative, check_choice
+from replication.models.probability import normal_isf
+
+__all__ = [
+    "ExcessSignificance",
+    "FailSafe",
+    "excess_significance",
+    "fail_safe_orwin",
+    "fail_safe_rosenberg",
+    "fail_safe_rosenthal",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tests:
+    """The studies' own tests: standard errors `se (k,)`, null effect, alternative and level."""
+
+    se: Array
+    null: float
+    alternative: Alternative
+    alpha: float
+
+    @property
+    def critical(self) -> float:
+        """The z beyond which a result is significant."""
+        return float(normal_isf(self.alpha / 2.0 if self.alternative == "two-sided" else self.alpha))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExcessSignificance:
+    """Observed and expected number of significant studies, and three one-sided tests that the first is larger.
+
+    `p_exact` sums the distribution of the count with each study's own power (Poisson binomial), `p_binomial` uses the
+    mean power, `p_chi2` is the approximation of the 2007 paper. `power (k,)` per study; `significant` are rows;
+    `limit` is the true effect, from the null towards the assumed one, at which `p_exact` equals `limit_alpha`.
+    """
+
+    observed: int
+    expected: float
+    power: Array
+    significant: tuple[int, ...]
+    p_exact: float
+    p_binomial: float
+    p_chi2: float
+    effect: float
+    tau2: float
+    limit: float
+    limit_alpha: float
+    k: int
+    notes: tuple[Note, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Observed over expected."""
+        return self.observed / self.expected
+
+
+def excess_significance(
+    y: ArrayLike,
+    v: ArrayLike,
+    *,
+    effect: float | None = None,
+    tau2: float = 0.0,
+    null: float = 0.0,
+    alternative: Alternative = "two-sided",
+    alpha: float = 0.05,
+    limit_alpha: float = 0.10,
+) -> ExcessSignificance:
+    """Compare the number of significant studies with the number expected from their power.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    effect, tau2 : mean and variance of the true effects; None is the common-effect mean
+    null : effect under the studies' null hypothesis
+    alternative, alpha : of the studies' tests: "two-sided", "positive" or "negative"
+    limit_alpha : level at which the limit estimate is sought (the authors' 0.10)
+
+    Raises `ModelError` for no effects, a sampling variance of 0, or a level outside (0, 1).
+
+    >>> result = excess_significance([0.4, 0.5, 0.3], [0.04, 0.04, 0.02], effect=0.2)
+    >>> result.observed, round(result.expected, 4), round(result.p_exact, 4)
+    (3, 0.6331, 0.0085)
+    """
+    check_choice(alternative, Alternative, "alternative")
+    data = bias_data(y, v, fewest=1, method="the test of excess significance")
+    if not (0.0 < alpha < 1.0 and 0.0 < limit_alpha < 1.0) or tau2 < 0.0:
+        raise ModelError(f"alpha={alpha!r}, limit_alpha={limit_alpha!r} must be in (0, 1) and tau2={tau2!r} 0 or more.")
+    theta = float(np.average(data.y, weights=1.0 / data.v)) if effect is None else float(effect)
+    tests = _Tests(data.se, null, alternative, alpha)
+    power = _power(tests, theta, tau2)
+    significant = _significant(data.y, tests)
+    observed, expected = int(significant.sum()), float(power.sum())
+
+    def p_at(value: float) -> float:
+        return _upper_tail(_power(tests, value, tau2), observed)
+
+    limit, notes = _limit(p_at, tests, theta, limit_alpha)
+    return ExcessSignificance(
+        observed=observed,
+        expected=expected,
+        power=power,
+        significant=tuple(data.effects.rows[i] for i in np.flatnonzero(significant)),
+        p_exact=_upper_tail(power, observed),
+        p_binomial=_at_least(observed, data.k, expected / data.k),
+        p_chi2=_chi2(observed, expected, data.k),
+        effect=theta,
+        tau2=tau2,
+        limit=limit,
+        limit_alpha=limit_alpha,
+        k=data.k,
+        notes=data.notes + notes,
+    )
+
+
+def _significant(y: Array, tests: _Tests) -> NDArray[np.bool_]:
+    z = (y - tests.null) / tests.se
+    signed = {"two-sided": np.abs(z), "positive": z, "negative": -z}[tests.alternative]
+    return np.asarray(signed >= tests.critical)
+
+
+def _power(tests: _Tests, effect: float, tau2: float) -> Array:
+    """Chance that each study is significant when `y ~ N(effect, v + tau2)`."""
+    sd = np.sqrt(tests.se**2 + tau2)
+    upper = special.ndtr((effect - tests.null - tests.critical * tests.se) / sd)
+    lower = special.ndtr((tests.null - effect - tests.critical * tests.se) / sd)
+    return np.asarray({"two-sided": upper + lower, "positive": upper, "negative": lower}[tests.alternative])
+
+
+def _upper_tail(power: Array, observed: int) -> float:
+    """P(count >= observed) when study i is significant with chance `power[i]`: the count's law, one study at a time."""
+    law = np.zeros(len(power) + 1)
+    law[0] = 1.0
+    for chance in power:
+        law[1:] = law[1:] * (1.0 - chance) + law[:-1] * chance
+        law[0] *= 1.0 - chance
+    return float(min(1.0, law[observed:].sum()))
+
+
+def _chi2(observed: int, expected: float, k: int) -> float:
+    """One-sided: the signed root of Pearson's chi-square with 1 df as a normal deviate."""
+    if not 0.0 < expected < k:
+        return float("nan")
+    statistic = (observed - expected) ** 2 / expected + (observed - expected) ** 2 / (k - expected)
+    return float(special.ndtr(-np.sign(observed - expected) * np.sqrt(statistic)))
+
+
+def _limit(
+    p_at: Callable[[float], float], tests: _Tests, effect: float, level: float
+) -> tuple[float, tuple[Note, ...]]:
+    """The true effect at which the exact p rises to `level`, on the side the tests look to."""
+    if p_at(tests.null) > level:
+        message = f"the exact p is above {level:g} even if the true effect is the null: no limit estimate, NaN."
+        return float("nan"), (Note("no-limit", message),)
+    up = effect >= tests.null if tests.alternative == "two-sided" else tests.alternative == "positive"
+    step = float(np.median(tests.se)) * (1.0 if up else -1.0)
+    while p_at(tests.null + step) <= level:
+        step *= 2.0
+    share = optimize.brentq(lambda t: p_at(tests.null + t * step) - level, 0.0, 1.0, xtol=1e-14)
+    return tests.null + float(share) * step, ()
+
+
+def _at_least(count: int, k: int, share: float) -> float:
+    """The binomial probability of `count` or more of k."""
+    return float(special.bdtrc(count - 1, k, share)) if count > 0 else 1.0
+
+
+HISTORY = Note("history", "fail-safe N is reported for comparison with older work; it is no test of publication bias.")
+
+
+@dataclass(frozen=True, slots=True)
+class FailSafe:
+    """`n` hidden studies of mean effect 0 bring the pooled p to `alpha`, or (Orwin) the mean to `target`.
+
+    `mean` is the average effect the count rests on and `p` the pooled p value; NaN where the method has none.
+    """
+
+    kind: Literal["Rosenthal", "Orwin", "Rosenberg"]
+    n: int
+    k: int
+    mean: float
+    p: float
+    alpha: float
+    target: float
+    notes: tuple[Note, ...]
+
+
+def fail_safe_rosenthal(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> FailSafe:
+    """Studies with z = 0 that raise Stouffer's one-sided p to `alpha` (Rosenthal 1979, Psych. Bull. 86:638).
+
+    `y, v (k,)` effects and sampling variances; `k (Z / z_alpha)^2 - k` rounded up, at least 0.
+
+    >>> fail_safe_rosenthal([0.2, 0.4, 0.6], [0.01, 0.04, 0.04]).n
+    16
+    """
+    data = bias_data(y, v, fewest=1, method="fail-safe N")
+    stouffer = abs(float((data.y / data.se).sum())) / np.sqrt(data.k)
+    n = data.k * (stouffer / _quantile(alpha)) ** 2 - data.k
+    nan = float("nan")
+    p = float(special.ndtr(-stouffer))
+    return FailSafe("Rosenthal", _up(n), data.k, nan, p, alpha, nan, (*data.notes, HISTORY))
+
+
+def fail_safe_orwin(y: ArrayLike, v: ArrayLike | None = None, *, target: float | None = None) -> FailSafe:
+    """Studies of effect 0 that bring the mean effect down to `target`, half of it by default (Orwin 1983).
+
+    `y (k,)` effects; `v (k,)` variances to weight the mean by `1 / v` (None: plain mean, as Orwin).
+
+    >>> fail_safe_orwin([0.2, 0.4, 0.6], target=0.1).n
+    9
+    """
+    effects = np.asarray(y, dtype=float)
+    data = bias_data(effects, np.ones(effects.shape) if v is None else v, fewest=1, method="fail-safe N")
+    mean = float(np.average(data.y, weights=1.0 / data.v))
+    goal = mean / 2.0 if target is None else float(target)
+    if goal == 0.0 or goal * mean < 0.0:
+        raise ModelError(f"target={goal!r} must lie on the side of the mean effect ({mean:.4g}) and not be 0.")
+    nan = float("nan")
+    return FailSafe("Orwin", _up(data.k * (mean - goal) / goal), data.k, mean, nan, nan, goal, (*data.notes, HISTORY))
+
+
+def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> FailSafe:
+    """Average-weight studies of effect 0 that raise the common-effect two-sided p to `alpha` (Rosenberg 2005).
+
+    `y, v (k,)` effects and sampling variances. Source: Evolution 59:464.
+
+    >>> fail_safe_rosenberg([0.2, 0.4, 0.6], [0.01, 0.04, 0.04]).n
+    8
+    """
+    data = bias_data(y, v, fewest=1, method="fail-safe N")
+    w = 1.0 / data.v
+    total = float(w @ data.y)
+    n = data.k * ((total / _quantile(alpha / 2.0)) ** 2 - w.sum()) / w.sum()
+    p = float(2.0 * special.ndtr(-abs(total) / np.sqrt(w.sum())))
+    nan = float("nan")
+    return FailSafe("Rosenberg", _up(n), data.k, total / float(w.sum()), p, alpha, nan, (*data.notes, HISTORY))
+
+
+def _quantile(tail: float) -> float:
+    if not 0.0 < tail < 0.5:
+        raise ModelError(f"a tail probability of {tail!r} leaves no test; pass alpha=0.05 or another small level.")
+    return float(normal_isf(tail))
+
+
+def _up(n: float) -> int:
+    """Rounded up to whole studies, at least 0; what rounding noise lifts above a whole number does not count."""
+    whole = round(n)
+    return max(0, whole if abs(n - whole) <= 1e-9 * max(1.0, abs(n)) else int(np.ceil(n)))

@@ -1,0 +1,308 @@
+"""Weighted least squares at a given tau2: the one kernel under every estimator, single or in bulk.
+
+Two ideas:
+
+1. Everything carries a leading axis of B data sets, so a single fit is a batch of one and both give the same numbers.
+   Shapes: `y, v, counts (B, 1, k)`, `tau2 (B, G)` for G trial values a set, hence `w (B, G, k)`. A first axis of
+   length 1 is shared by all sets. `counts` says how often a row is used (bootstrap); 0 leaves it out (subsets).
+2. With `U` an orthonormal basis of the columns of `W^1/2 X`, the matrix `P = W - W X (X'WX)^-1 X'W` of the literature
+   is `W^1/2 (I - UU') W^1/2`, so `y'Py`, `tr P`, `tr PP` and the like need no inverse and lose few digits, also where
+   weights differ by many powers of ten. `y` is replaced by its least-squares residuals, so a shift costs none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.models.fit import Array
+
+__all__ = [
+    "COLLINEAR",
+    "Basis",
+    "Coefficients",
+    "EffectSets",
+    "Weighted",
+    "coefficients",
+    "cross",
+    "effect_sets",
+    "log_likelihood",
+    "orthonormal",
+    "quadratic_PP",
+    "quadratic_PPP",
+    "raw_effects",
+    "rss",
+    "single_set",
+    "span",
+    "stacked_orthonormal",
+    "sum_of_squares",
+    "take",
+    "trace_P",
+    "trace_PP",
+    "weighted_at",
+    "weighted_with",
+]
+
+# A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
+COLLINEAR = 1e-10
+
+# A sum this small beside its terms has lost too many digits to be taken as a difference.
+CANCELLED = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectSets:
+    """B data sets of k effects. `start (B, p)` is the least-squares fit already taken out of `y`.
+
+    `columns (B or 1, p, k)` are the orthonormal columns of the design. `floor (B, 1)` is the least trial tau2 and
+    `offset (B, 1)`, the least variance in use, the scale it is searched on. `weights (B or 1, 1, k)` are the user's,
+    for the coefficients only; None means `1 / (v + tau2)`.
+    """
+
+    y: Array
+    v: Array
+    counts: Array
+    columns: Array
+    start: Array
+    floor: Array
+    offset: Array
+    weights: Array | None = None
+
+    @property
+    def k(self) -> Array:
+        """Rows in use per set `(B, 1)`, counting repeats."""
+        return np.asarray(self.counts.sum(-1))
+
+    @property
+    def p(self) -> int:
+        """Number of coefficients."""
+        return int(self.columns.shape[-2])
+
+    @property
+    def size(self) -> int:
+        """Number of data sets B."""
+        return max(len(self.y), len(self.v), len(self.counts), len(self.columns))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """Orthonormal `columns (..., k, p)` of designs and `to_beta (..., p, p)`: `beta = to_beta @ gamma`."""
+
+    columns: Array
+    to_beta: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighted:
+    """The weighted least-squares fit with weights `w (B, G, k)`, every row scaled by the root of `counts * w`.
+
+    `z (B, G, k)` are the scaled effects, `e` their residuals, `U` the p orthonormal columns `(B, G, k)` of
+    the scaled design, `h (B, G, k)` its leverages and `logdet (B, G)` the log determinant of `X'WX`.
+    """
+
+    w: Array
+    z: Array
+    e: Array
+    U: tuple[Array, ...]
+    h: Array
+    logdet: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """On the basis: `gamma (B, G, p)` and `inverse (B, G, p, p)`, that of the triangle `R` with `W^1/2 X = UR`."""
+
+    gamma: Array
+    inverse: Array
+
+    @property
+    def cov(self) -> Array:
+        """`(X'WX)^-1 (B, G, p, p)`."""
+        return np.asarray(self.inverse @ self.inverse.mT)
+
+
+def effect_sets(
+    y: Array, v: Array, basis: Array, counts: Array | None = None, weights: Array | None = None
+) -> EffectSets:
+    """Build `EffectSets` from `y, v, counts, weights (B or 1, k)` and an orthonormal `basis (B or 1, k, p)`."""
+    c = np.ones((1, y.shape[-1])) if counts is None else counts
+    start = y[:, None, :] @ basis
+    centred = y - (start @ basis.mT)[:, 0]
+    if (v == 0).any():
+        v = np.where(c > 0, v, 1.0)  # a row not in use must not weigh infinitely
+    floor, offset = _search_start(centred, v, c)
+    user = None if weights is None else weights[:, None]
+    columns = np.ascontiguousarray(basis.mT)
+    return EffectSets(centred[:, None], v[:, None], c[:, None], columns, start[:, 0], floor, offset, user)
+
+
+def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
+    """Floor 0 and offset v_min; where v_min is 0, and so the weights at tau2 = 0 infinite, both are a tiny tau2:
+
+    a millionth of the least positive variance (of the mean square of `y`, where there is none).
+    """
+    used = counts > 0
+    least = np.where(used, v, np.inf).min(-1, keepdims=True)
+    if (least > 0).all():
+        return np.zeros_like(least), least
+    positive = np.where(used & (v > 0), v, np.inf).min(-1, keepdims=True)
+    square = np.where(used, y * y, 0.0).mean(-1, keepdims=True)
+    tiny = 1e-6 * np.where(np.isfinite(positive), positive, np.where(square > 0, square, 1.0))
+    return np.where(least > 0, 0.0, tiny), np.where(least > 0, least, tiny)
+
+
+def orthonormal(x: Array) -> Basis:
+    """Orthonormal columns spanning those of `x (k, p)`, which must have full rank."""
+    stacked, _ = stacked_orthonormal(x[None])
+    return Basis(stacked.columns[0], stacked.to_beta[0])
+
+
+def stacked_orthonormal(x: Array) -> tuple[Basis, NDArray[np.bool_]]:
+    """The same for designs `x (B, k, p)`, and which of them have full rank `(B,)`; the others' basis is arbitrary."""
+    lengths = np.sqrt((x * x).sum(-2))
+    safe = np.where(lengths > 0, lengths, 1.0)
+    if x.shape[-1] == 1:
+        return Basis(x / safe[..., None, :], 1.0 / safe[..., None]), lengths[..., 0] > 0
+    q, r = np.linalg.qr(x / safe[..., None, :])
+    full = np.abs(np.diagonal(r, axis1=-2, axis2=-1)).min(-1) > COLLINEAR
+    r = np.where(full[..., None, None], r, np.eye(x.shape[-1]))
+    return Basis(np.asarray(q), np.asarray(np.linalg.inv(r) / safe[..., None])), full
+
+
+def single_set(y: Array, v: Array, basis: Basis, weights: Array | None = None) -> EffectSets:
+    """One data set `y, v, weights (k,)` as a batch of one."""
+    return effect_sets(y[None], v[None], basis.columns[None], weights=None if weights is None else weights[None])
+
+
+def raw_effects(sets: EffectSets) -> Array:
+    """`y` as it came `(B, 1, k)`, before least squares."""
+    return np.asarray(sets.y + sets.start[:, None] @ sets.columns)
+
+
+def sum_of_squares(sets: EffectSets) -> Array:
+    """`sum y^2 (B, 1)` after least squares: no less than the residual sum of squares, whatever the counts."""
+    return np.asarray(np.vecdot(sets.counts * sets.y, sets.y))
+
+
+def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
+    """The data sets at `index`, in that order; a shared axis stays shared."""
+
+    def pick(array: Array) -> Array:
+        return array if len(array) == 1 else array[index]
+
+    return EffectSets(
+        pick(sets.y),
+        pick(sets.v),
+        pick(sets.counts),
+        pick(sets.columns),
+        pick(sets.start),
+        pick(sets.floor),
+        pick(sets.offset),
+        None if sets.weights is None else pick(sets.weights),
+    )
+
+
+def weighted_with(sets: EffectSets, w: Array) -> Weighted:
+    """Fit every set with the weights `w (B, G, k)`."""
+    root = np.sqrt(w * sets.counts)
+    U, logdet = span([root * sets.columns[:, None, j] for j in range(sets.p)])
+    z = root * sets.y
+    e = z
+    for u in U:
+        e = e - u * np.vecdot(u, e)[..., None]
+    h = U[0] * U[0]
+    for u in U[1:]:
+        h += u * u
+    return Weighted(w, z, e, U, h, logdet)
+
+
+def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
+    """Fit every set at `tau2 (B, G)` with weights `1 / (v + tau2)`."""
+    return weighted_with(sets, 1.0 / (sets.v + tau2[..., None]))
+
+
+def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
+    """Orthonormal rows that span `rows`, p arrays `(..., k)`, and the log determinant `(...)` of their products.
+
+    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding.
+    """
+    U: tuple[Array, ...] = ()
+    logdet = np.zeros(())
+    for row in rows:
+        u = row
+        for before in U + U:
+            u = u - before * np.vecdot(before, u)[..., None]
+        square = np.vecdot(u, u)
+        U = (*U, u * (1.0 / np.sqrt(square))[..., None])
+        logdet = logdet + np.log(square)
+    return U, logdet
+
+
+def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
+    """Coefficients on the basis. `R` is `U'W^1/2 X`."""
+    U = np.stack(fit.U, axis=-2)
+    root = np.sqrt(fit.w * sets.counts)
+    R = np.triu(U @ (root[..., None, :] * sets.columns[:, None]).mT)
+    inverse = 1.0 / R if sets.p == 1 else np.asarray(np.linalg.inv(R), dtype=np.float64)
+    return Coefficients(np.matvec(inverse, np.matvec(U, fit.z)), inverse)
+
+
+def cross(fit: Weighted, d: Array) -> Array:
+    """`U'DU (B, G, p, p)` for a diagonal `D = diag(d)`."""
+    return np.stack([np.stack([np.vecdot(u * d, t) for t in fit.U], axis=-1) for u in fit.U], axis=-2)
+
+
+def rss(fit: Weighted) -> Array:
+    """`y'Py (B, G)`: the weighted residual sum of squares, Cochran's Q at tau2 = 0."""
+    return np.asarray(np.vecdot(fit.e, fit.e))
+
+
+def trace_P(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
+    """`tr PD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
+    return np.asarray(np.vecdot(fit.w * d, sets.counts - fit.h))
+
+
+def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array:  # noqa: N802
+    """`tr PDPD (B, G)` for a diagonal `D = diag(d)`, the identity by default."""
+    wd = fit.w * d
+    top = np.vecdot(wd * wd, sets.counts)
+    total = top - 2.0 * np.vecdot(wd * wd, fit.h)
+    for i, u in enumerate(fit.U):
+        scaled = u * wd
+        total += np.vecdot(scaled, u) ** 2
+        for t in fit.U[:i]:
+            total += 2.0 * np.vecdot(scaled, t) ** 2
+    for b, g in np.argwhere(~(total > CANCELLED * top)):
+        total[b, g] = _trace_PP_by_pairs(sets, fit, wd, int(b), int(g))
+    return np.asarray(total)
+
+
+def _trace_PP_by_pairs(sets: EffectSets, fit: Weighted, wd: Array, b: int, g: int) -> float:  # noqa: N802
+    """The same summed over all pairs of rows, which stays exact where one weight dwarfs the others."""
+    U = np.array([u[b, g] for u in fit.U])
+    counts, weights, h = sets.counts[b % len(sets.counts), 0], wd[b, g], fit.h[b, g]
+    pairs = (U.T @ U) ** 2
+    np.fill_diagonal(pairs, (1.0 - h) ** 2 + np.maximum(counts - 1.0, 0.0))
+    pairs[:, counts == 0] = 0.0
+    return float(weights @ pairs @ weights)
+
+
+def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
+    """`y'PPy (B, G)`: minus the slope of `y'Py` in tau2."""
+    return np.asarray(np.vecdot(fit.w * fit.e, fit.e))
+
+
+def quadratic_PPP(fit: Weighted) -> Array:  # noqa: N802
+    """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
+    f = fit.w * fit.e
+    return np.asarray(np.vecdot(f, f) - sum(np.vecdot(u, f) ** 2 for u in fit.U))
+
+
+def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """Normal log-likelihood `(B, G)`, restricted or not, without the term `0.5 log det X'X`."""
+    df = sets.k - sets.p if restricted else sets.k
+    value = -0.5 * (df * np.log(2.0 * np.pi) - np.vecdot(sets.counts, np.log(fit.w)) + rss(fit))
+    return np.asarray(value - 0.5 * fit.logdet if restricted else value)

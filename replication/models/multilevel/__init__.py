@@ -1,0 +1,1 @@
+"""Multilevel models with a known covariance of errors: nested and crossed random effects, cluster-robust inference."""

@@ -1,0 +1,193 @@
+"""Rows in groups: labels to codes, sums within groups, which grouping refines which.
+
+Long sums are made without BLAS: its threads cost more than they give on a few columns, the more so on a busy machine.
+
+The levels of a multilevel model: which rows share a random effect, and which levels can be told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Note
+from replication.models.options import LevelStructure
+
+__all__ = [
+    "Codes",
+    "Labels",
+    "Level",
+    "Numbers",
+    "build_levels",
+    "factor_arrays",
+    "first_rows",
+    "group_codes",
+    "group_sum",
+    "inner",
+    "merge_confounded",
+    "refines",
+    "rows_by_size",
+    "unidentified",
+]
+
+# Group numbers of rows, 0 .. m - 1; -1 where the label is missing.
+Codes = NDArray[np.intp]
+
+# Real numbers, or complex ones on the way to a complex-step derivative.
+Numbers = NDArray[Any]
+
+
+def group_codes(labels: ArrayLike, k: int, name: str) -> Codes:
+    """Numbers `(k,)` of the groups in order of appearance; -1 where a label is missing (None or NaN).
+
+    >>> group_codes(["b", "a", "b"], 3, "study").tolist()
+    [0, 1, 0]
+    """
+    import pandas as pd
+
+    values = np.asarray(labels)
+    if values.dtype.kind in "US":
+        values = values.astype(object)
+    if values.shape != (k,):
+        raise ModelError(f"{name}: expected one label for each of the {k} rows, found shape {values.shape}.")
+    return np.asarray(pd.factorize(values)[0], dtype=np.intp)
+
+
+def group_sum(values: Numbers, codes: Codes, size: int) -> Numbers:
+    """Sums `(m,)` of `values (k,)` within groups; complex values keep their imaginary part."""
+    if np.iscomplexobj(values):
+        return group_sum(values.real, codes, size) + 1j * group_sum(values.imag, codes, size)
+    return np.bincount(codes, weights=values, minlength=size)
+
+
+def inner(a: Numbers, b: Numbers) -> Numbers:
+    """Inner products `(i, j)` of the rows of `a (i, k)` with those of `b (j, k)`.
+
+    >>> inner(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])).tolist()
+    [[11.0]]
+    """
+    return np.asarray(np.einsum("ik,jk->ij", a, b))
+
+
+def first_rows(codes: Codes, size: int) -> Codes:
+    """The first row `(m,)` of each group."""
+    first = np.zeros(size, dtype=np.intp)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def refines(fine: Codes, coarse: Codes) -> bool:
+    """Whether every group of `fine` lies within one group of `coarse`."""
+    first = first_rows(fine, int(fine.max(initial=-1)) + 1)
+    return bool(np.array_equal(coarse[first][fine], coarse))
+
+
+def rows_by_size(codes: Codes, limit: int = 4_000_000) -> list[Codes]:
+    """Row numbers `(b, n)` of b groups with n rows each: all groups, cut so that `b n^2` stays near `limit`."""
+    sizes = np.bincount(codes)
+    order = np.argsort(codes, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    batches = []
+    for n in np.unique(sizes[sizes > 0]):
+        groups = np.flatnonzero(sizes == n)
+        index = order[starts[groups][:, None] + np.arange(n)]
+        batches += np.array_split(index, max(1, -(-len(groups) * int(n) ** 2 // limit)))
+    return [batch for batch in batches if len(batch)]
+
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One variance component: rows with the same code share a random effect.
+
+    `codes (k,)` run from 0 to `size - 1`; `parts` are the label arrays `(k,)` that make up a group's name, outermost
+    first.
+    """
+
+    name: str
+    codes: Codes
+    size: int
+    parts: tuple[Labels, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each group, as `outer/inner` where the level is nested."""
+        first = first_rows(self.codes, self.size)
+        return tuple("/".join(map(str, row)) for row in zip(*(part[first] for part in self.parts), strict=True))
+
+
+def factor_arrays(clusters: Mapping[str, ArrayLike] | ArrayLike, k: int) -> dict[str, Labels]:
+    """The label arrays by name; a bare array is called `cluster`. Raises `ModelError` for a wrong length."""
+    named = clusters if isinstance(clusters, Mapping) else {"cluster": clusters}
+    arrays = {}
+    for name, labels in named.items():
+        array = np.asarray(labels)
+        if array.shape != (k,):
+            raise ModelError(f"{name} has shape {array.shape}; pass one label for each of the {k} effects.")
+        arrays[str(name)] = array.astype(object) if array.dtype.kind in "US" else array
+    return arrays
+
+
+def build_levels(factors: Mapping[str, Labels], k: int, structure: LevelStructure, rows: str | None) -> list[Level]:
+    """The levels, outermost first. Nested: a label counts within its parents. `rows` names the level of single rows."""
+    levels: list[Level] = []
+    for name, labels in factors.items():
+        codes = group_codes(labels, k, name)
+        parts: tuple[Labels, ...] = (labels,)
+        if structure == "nested" and levels:
+            codes = group_codes(levels[-1].codes * (int(codes.max(initial=0)) + 1) + codes, k, name)
+            parts = (*levels[-1].parts, labels)
+        levels.append(Level(name, codes, int(codes.max(initial=-1)) + 1, parts))
+    if rows is not None and rows not in factors:
+        levels.append(_single_rows(rows, levels[-1].parts if structure == "nested" and levels else (), k))
+    if not levels:
+        raise ModelError("no level is left: name at least one factor in clusters, or keep rows='effect'.")
+    return levels
+
+
+def _single_rows(name: str, outer: tuple[Labels, ...], k: int) -> Level:
+    own = np.arange(k)
+    return Level(name, own, k, (*outer, own))
+
+
+def merge_confounded(levels: Sequence[Level], rows: str | None = None) -> tuple[tuple[Level, ...], tuple[Note, ...]]:
+    """Levels that group the rows in the same way become one, with a note: only the sum of their variances is defined.
+
+    One effect in every cluster is the usual case: the three-level model is then the two-level one. The level of
+    single `rows` gives way to a level that the user named.
+    """
+    merged: list[Level] = []
+    notes: list[Note] = []
+    for level in levels:
+        twin = next((i for i, m in enumerate(merged) if m.size == level.size and refines(m.codes, level.codes)), None)
+        if twin is None:
+            merged.append(level)
+            continue
+        first = merged[twin]
+        name = first.name if level.name == rows else f"{first.name}+{level.name}"
+        merged[twin] = Level(name, first.codes, first.size, first.parts)
+        message = (
+            f"{first.name} and {level.name} group the rows in the same way: only the sum of their variances is "
+            f"defined; it is the component {name!r}."
+        )
+        notes.append(Note("confounded", message))
+    return tuple(merged), tuple(notes)
+
+
+def unidentified(level: Level, basis: Array) -> bool:
+    """Whether the coefficients take up the whole level (a single cluster, say), so that its variance has no estimate.
+
+    `basis (k, p)` are orthonormal columns of the design.
+    """
+    if level.size > basis.shape[1]:
+        return False
+    Z = np.equal.outer(level.codes, np.arange(level.size)).astype(float)
+    rest = Z - basis @ (basis.T @ Z)
+    return bool((np.square(rest).sum(0) <= 1e-16 * np.square(Z).sum(0)).all())

@@ -1,0 +1,324 @@
+"""Multilevel meta-analysis: effects nested in clusters, or under crossed factors, with known sampling covariance.
+
+    y = X beta + sum_l Z_l u_l + e,   u_l ~ N(0, theta_l I),   e ~ N(0, V)
+
+The three-level model (Konstantopoulos 2011; Cheung 2014; Van den Noortgate et al. 2013) has the levels cluster and
+effect. Variances are estimated by REML or ML; cost grows linearly with the rows when the levels are nested and V is
+diagonal or has an assumed correlation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.multilevel.groups import (
+    Labels,
+    Level,
+    build_levels,
+    factor_arrays,
+    group_codes,
+    merge_confounded,
+    unidentified,
+)
+from replication.models.multilevel.likelihood import MultilevelLikelihood, Solution, multilevel_likelihood
+from replication.models.multilevel.structure import BlockV, as_block_v
+from replication.models.multilevel.variance_search import Peak, climb
+from replication.models.options import LevelStructure, LikelihoodMethod, NormalTest, check_choice
+from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
+
+__all__ = ["MultilevelData", "MultilevelOptions", "fit_multilevel", "likelihood_of", "refit", "typical_variance"]
+
+# Below this many rows times levels every corner of the variance space is tried as a start, not only the middle.
+MANY = 20_000
+
+# Smallest eigenvalue of the information, scaled to a diagonal of 1, at which variances still have standard errors.
+FLAT = 1e-8
+
+# Relative error of the inverse covariance above which a fit carries a note.
+UNSAFE = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class MultilevelOptions:
+    """The choices of a multilevel fit; see `fit_multilevel`."""
+
+    method: LikelihoodMethod = "REML"
+    test: NormalTest = "z"
+    structure: LevelStructure = "nested"
+    rows: str | None = "effect"
+    level: float = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MultilevelData:
+    """What a multilevel model was fitted to: `effects` (y, v, x, rows kept), covariance `V`, the label arrays
+
+    `factors`, the `levels` with a component each, their variances `theta (q,)` (0 where not defined), `options`.
+    """
+
+    effects: EffectData
+    V: BlockV
+    factors: Mapping[str, Labels]
+    levels: tuple[Level, ...]
+    theta: Array
+    options: MultilevelOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Estimate:
+    likelihood: MultilevelLikelihood
+    peak: Peak
+    solution: Solution
+    defined: NDArray[np.bool_]
+    se: Array
+    inversion_error: float
+
+
+def fit_multilevel(
+    y: ArrayLike,
+    V: BlockV | ArrayLike,
+    clusters: Mapping[str, ArrayLike] | ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    method: LikelihoodMethod = "REML",
+    test: NormalTest = "z",
+    structure: LevelStructure = "nested",
+    rows: str | None = "effect",
+    level: float = 0.95,
+    names: Sequence[str] | None = None,
+) -> Fit:
+    """Fit a multilevel meta-analysis or meta-regression.
+
+    Parameters
+    ----------
+    y : (k,) effects
+    V : (k,) sampling variances, a `BlockV`, or a full (k, k) covariance matrix
+    clusters : (k,) labels by factor name, outermost first: `{"study": study}` or `{"country": c, "study": s}`; a bare
+        array is called `cluster`
+    x : (k, p) whole design, intercept column included; None fits an intercept only
+    method : REML or ML
+    test : z, or t with k - p degrees of freedom
+    structure : nested reads a label within its parents' labels (study 1 of Norway is not study 1 of Spain); crossed
+        takes every factor as it is
+    rows : name of the innermost level, one group a row; None leaves it out
+    level : confidence level
+    names : names of the p coefficients
+
+    Returns a `Fit` with a component per level; its `data` is a `MultilevelData`. A variance on 0, levels that cannot
+    be told apart and rows left out are notes.
+
+    Raises `ModelError` when the numbers cannot carry the model; the message names the rows or columns.
+
+    >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], [1, 1, 2, 2, 3])
+    >>> [(c.name, round(c.estimate, 6)) for c in fit.components]
+    [('cluster', 0.072411), ('effect', 0.035093)]
+    """
+    check_choice(method, LikelihoodMethod, "method")
+    check_choice(test, NormalTest, "test")
+    check_choice(structure, LevelStructure, "structure")
+    options = MultilevelOptions(method, test, structure, rows, check_level(level))
+    covariance = as_block_v(V)
+    k = len(np.atleast_1d(np.asarray(y)))
+    factors = factor_arrays(clusters, k)
+    usable = np.where(_unusable(covariance, factors, k), np.nan, covariance.variances)
+    effects, notes = prepare_effects(y, usable, x, names)
+    kept = np.asarray(effects.rows, dtype=np.intp)
+    _refuse_zero_variances(effects)
+    if len(kept) < k:
+        covariance = covariance.take(kept)
+        factors = {name: labels[kept] for name, labels in factors.items()}
+    return _fit(effects, covariance, factors, options, notes)
+
+
+def refit(data: MultilevelData, rows: NDArray[np.intp]) -> Fit:
+    """The same model on the effects at `rows` only (positions among the effects that were used).
+
+    The search begins at the variances of the whole fit; see `_highest`.
+    """
+    e = data.effects
+    checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
+    effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
+    factors = {name: labels[rows] for name, labels in data.factors.items()}
+    return _fit(effects, data.V.take(rows), factors, data.options, (), near=data.theta)
+
+
+def likelihood_of(data: MultilevelData) -> MultilevelLikelihood:
+    """The likelihood that was maximised, over the variances of `data.levels` in units of its `scale` squared."""
+    return multilevel_likelihood(
+        data.effects.y, data.effects.x, data.V, data.levels, restricted=data.options.method == "REML"
+    )
+
+
+def _unusable(V: BlockV, factors: Mapping[str, Labels], k: int) -> NDArray[np.bool_]:
+    if V.k != k:
+        raise ModelError(f"V is for {V.k} effects but y has {k}; pass one variance an effect.")
+    missing = V.missing()
+    for name, labels in factors.items():
+        missing = missing | (group_codes(labels, k, name) < 0)
+    return missing
+
+
+def _refuse_zero_variances(effects: EffectData) -> None:
+    zero = [effects.rows[i] for i in np.flatnonzero(effects.v == 0)]
+    if zero:
+        raise ModelError(
+            f"{list_rows(zero)} with sampling variance 0; correct the variance or leave the rows out (a random-effects "
+            "model without levels, fit_random_effects, can carry them)."
+        )
+
+
+def _fit(
+    effects: EffectData,
+    V: BlockV,
+    factors: Mapping[str, Labels],
+    options: MultilevelOptions,
+    notes: tuple[Note, ...],
+    near: Array | None = None,
+) -> Fit:
+    k, p = effects.x.shape
+    levels, confounded = merge_confounded(build_levels(factors, k, options.structure, options.rows), options.rows)
+    data = MultilevelData(effects, V, factors, levels, np.zeros(len(levels)), options)
+    try:
+        estimate = _estimate(data, near)
+    except np.linalg.LinAlgError:
+        raise ModelError(
+            "the covariance matrix cannot be inverted: effects differ far more than their sampling variances allow; "
+            "check the units of V, or include the level of single rows (rows='effect')."
+        ) from None
+    theta = estimate.peak.slope.theta * estimate.likelihood.scale**2
+    data = MultilevelData(effects, V, factors, levels, theta, options)
+    T, scale = estimate.likelihood.basis.to_beta, estimate.likelihood.scale
+    df = float(k - p) if options.test == "t" and k > p else np.inf
+    return Fit(
+        method={
+            "model": "multilevel",
+            "estimator": options.method,
+            "test": options.test if k > p else "z",
+            "structure": options.structure,
+            "V": V.description,
+            "vcov": "model",
+        },
+        names=effects.names,
+        beta=T @ (estimate.likelihood.start + scale * estimate.solution.gamma),
+        vcov=scale**2 * T @ estimate.solution.M @ T.T,
+        df=np.full(p, df),
+        components=tuple(_component(level, i, theta, estimate) for i, level in enumerate(levels)),
+        loglik=estimate.peak.slope.value,
+        k=k,
+        clusters=levels[0].size,
+        level=options.level,
+        heterogeneity=_heterogeneity(estimate, theta, k - p),
+        notes=notes + confounded + _notes(levels, theta, estimate),
+        data=data,
+    )
+
+
+def _estimate(data: MultilevelData, near: Array | None) -> _Estimate:
+    likelihood = likelihood_of(data)
+    defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
+    guess = near / likelihood.scale**2 if near is not None and len(near) == len(defined) else None
+    peak = _highest(likelihood, defined, len(data.effects.y), guess)
+    theta = peak.slope.theta
+    free = np.flatnonzero(defined & (theta > 0))
+    se = np.full(len(theta), np.nan)
+    if len(free):
+        se[free] = _standard_errors(likelihood.observed_information(theta, free)) * likelihood.scale**2
+    solution = likelihood.solve(theta)
+    return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
+
+
+def _standard_errors(information: Array) -> Array:
+    """From the observed information `(q, q)`; NaN where the likelihood has no peak or is flat in some direction."""
+    diagonal = np.diag(information)
+    if (diagonal <= 0).any() or np.linalg.eigvalsh(information / np.sqrt(np.outer(diagonal, diagonal)))[0] < FLAT:
+        return np.full(len(information), np.nan)
+    return np.sqrt(np.diag(np.linalg.inv(information)))
+
+
+def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int, guess: Array | None) -> Peak:
+    """The highest peak from several starts: all levels alike, then each level alone, where that is cheap.
+
+    With a `guess (q,)` that search is spared, if it leads to a peak within the range of all variances that is higher
+    than every start.
+    """
+    starts = _starts(likelihood, defined)
+    if guess is not None:
+        near = climb(likelihood, np.where(defined, guess, 0.0), defined, near=True)
+        within = near.converged and bool((near.slope.theta[defined] > 0).all())
+        if within and all(likelihood.value(likelihood.solve(start)) <= near.slope.value for start in starts):
+            return near
+    best = climb(likelihood, starts[0], defined)
+    on_edge = bool((best.slope.theta[defined] == 0).any())
+    if defined.sum() > 1 and (k * len(defined) <= MANY or on_edge or not best.converged):
+        for start in starts[1:]:
+            other = climb(likelihood, start, defined)
+            if other.slope.value > best.slope.value + 1e-9 * (abs(best.slope.value) + 1.0):
+                best = other
+    return best
+
+
+def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:
+    """Variances `(q,)` to start from: all levels alike, then each level alone."""
+    q = len(defined)
+    alone = [np.where(np.arange(q) == level, likelihood.excess, 0.0) for level in np.flatnonzero(defined)]
+    return [np.where(defined, likelihood.excess / q, 0.0), *alone]
+
+
+def _component(level: Level, index: int, theta: Array, estimate: _Estimate) -> Component:
+    if not estimate.defined[index]:
+        return Component(level.name, float("nan"))
+    value = float(theta[index])
+    return Component(level.name, value, float(estimate.se[index]), at_boundary=value == 0.0)
+
+
+def _heterogeneity(estimate: _Estimate, theta: Array, df: int) -> Heterogeneity:
+    """Q at all variances 0; I2 and H2 against the typical sampling variance (Higgins & Thompson 2002)."""
+    nan = float("nan")
+    if df == 0:
+        return Heterogeneity(0.0, 0, nan, nan, nan)
+    Q = estimate.likelihood.solve(np.zeros(len(theta))).rss
+    total = float(theta.sum()) if estimate.defined.all() else nan
+    typical = typical_variance(estimate.likelihood)
+    return Heterogeneity(Q, df, float(special.chdtrc(df, Q)), 100.0 * total / (total + typical), 1.0 + total / typical)
+
+
+def typical_variance(likelihood: MultilevelLikelihood) -> float:
+    """The typical sampling variance `(k - p) / tr P` at variances 0, on the scale of the data; NaN if k = p."""
+    k, p = len(likelihood.y), len(likelihood.x)
+    if k == p:
+        return float("nan")
+    at_zero = likelihood.solve(np.zeros(likelihood.structure.components))
+    return float((k - p) * likelihood.scale**2 / likelihood.residual_trace(at_zero, -1).real)
+
+
+def _notes(levels: tuple[Level, ...], theta: Array, estimate: _Estimate) -> tuple[Note, ...]:
+    notes = []
+    for i, level in enumerate(levels):
+        if not estimate.defined[i]:
+            message = (
+                f"{level.name}: {level.size} group{'s' * (level.size > 1)}, all taken up by the coefficients; its "
+                "variance is not defined, and standard errors do not include it."
+            )
+            notes.append(Note("not-identified", message))
+        elif theta[i] == 0.0:
+            notes.append(Note("boundary", f"the variance of {level.name} is estimated as 0, the edge of its range."))
+        elif np.isnan(estimate.se[i]):
+            message = f"the likelihood is flat around the variance of {level.name}: other values fit as well."
+            notes.append(Note("flat", message))
+    if estimate.inversion_error > UNSAFE:
+        message = (
+            "the variances dwarf the sampling variances so much that few digits are right; check the units of V, or "
+            "include the level of single rows (rows='effect')."
+        )
+        notes.append(Note("ill-conditioned", message))
+    if not estimate.peak.converged:
+        message = f"the search for the variances did not settle in {estimate.peak.steps} steps; compare ML and REML."
+        notes.append(Note("not-converged", message))
+    return tuple(notes)

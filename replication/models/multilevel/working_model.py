@@ -1,0 +1,131 @@
+"""The working model behind a fit, as cluster-robust inference needs it: covariance blocks, weights, what ties rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Fit
+from replication.models.multilevel.groups import Codes, Level, group_codes, refines
+from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.structure import BlockV
+from replication.models.prepare import EffectData, list_rows
+
+__all__ = ["Tie", "WorkingModel", "cluster_codes", "working_model"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tie:
+    """Rows of one group `codes (k,)` correlate under the working model."""
+
+    name: str
+    codes: Codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkingModel:
+    """`y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, diagonal `weights (k,)`
+
+    (None: the inverse of the covariance) and the `ties` between rows. `rows` are the positions of the k effects in the
+    arrays the fit was given; `clusters (k,)` is the grouping to use unless told otherwise.
+    """
+
+    y: Array
+    x: Array
+    covariance: Callable[[NDArray[np.intp]], Array]
+    weights: Array | None
+    ties: tuple[Tie, ...]
+    rows: Codes
+    clusters: Codes | None
+
+
+def working_model(fit: Fit, weights: ArrayLike | None = None) -> WorkingModel:
+    """The working model of a random-effects or multilevel fit, with other diagonal `weights (k,)` if given."""
+    data = fit.data
+    given = None if weights is None else _given_weights(weights, fit.k)
+    if isinstance(data, MultilevelData):
+        return _of_multilevel(data, given)
+    if isinstance(data, EffectData):
+        return _of_random_effects(data, float(np.nansum([c.estimate for c in fit.components])), given)
+    raise ModelError(
+        "robust inference needs a fit of fit_random_effects or fit_multilevel; "
+        f"this one carries {type(data).__name__}. Pass the model's own fit, not one already made robust."
+    )
+
+
+def cluster_codes(model: WorkingModel, clusters: ArrayLike | None) -> Codes:
+    """Cluster numbers `(k,)`; `clusters` labels the effects used, or all rows the fit was given.
+
+    Raises `ModelError` for a wrong length, a missing label, fewer than two clusters, or clusters that the working
+    model ties together.
+    """
+    codes = model.clusters if clusters is None else _aligned(model, clusters)
+    if codes is None:
+        raise ModelError("the factors cross, so there is no natural cluster; pass clusters with independent groups.")
+    if codes.max(initial=-1) < 1:
+        raise ModelError("all effects are in one cluster; cluster-robust inference needs at least two, better ten.")
+    for tie in model.ties:
+        if not refines(tie.codes, codes):
+            raise ModelError(
+                f"rows of different clusters share {tie.name} in the working model; use clusters that hold "
+                f"{tie.name} whole, or fit a model without it."
+            )
+    return codes
+
+
+def _given_weights(weights: ArrayLike, k: int) -> Array:
+    array = np.asarray(weights, dtype=float)
+    if array.shape != (k,) or not (np.isfinite(array) & (array >= 0)).all():
+        raise ModelError(f"weights must be {k} numbers of 0 or more, one an effect used; found shape {array.shape}.")
+    return array
+
+
+def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
+    V, levels, theta = data.V, data.levels, data.theta
+
+    def covariance(rows: NDArray[np.intp]) -> Array:
+        blocks = V.sub_blocks(rows)
+        for level, variance in zip(levels, theta, strict=True):
+            codes = level.codes[rows]
+            blocks = blocks + variance * (codes[:, :, None] == codes[:, None, :])
+        return np.asarray(blocks)
+
+    e = data.effects
+    ties = _ties(V, levels, len(e.y))
+    outer = levels[0].codes
+    natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
+    return WorkingModel(e.y, e.x, covariance, weights, ties, np.asarray(e.rows, dtype=np.intp), natural)
+
+
+def _ties(V: BlockV, levels: tuple[Level, ...], k: int) -> tuple[Tie, ...]:
+    ties = [Tie(level.name, level.codes) for level in levels if level.size < k]
+    if V.codes is not None and not V.is_diagonal:
+        ties.append(Tie("sampling error", V.codes))
+    return tuple(ties)
+
+
+def _of_random_effects(data: EffectData, tau2: float, weights: Array | None) -> WorkingModel:
+    def covariance(rows: NDArray[np.intp]) -> Array:
+        total = data.v[rows] + tau2
+        return np.asarray(total[:, :, None] * np.eye(rows.shape[1]))
+
+    k = len(data.y)
+    chosen = data.weights if weights is None else weights
+    return WorkingModel(data.y, data.x, covariance, chosen, (), np.asarray(data.rows, dtype=np.intp), np.arange(k))
+
+
+def _aligned(model: WorkingModel, clusters: ArrayLike) -> Codes:
+    labels = np.asarray(clusters)
+    k, last = len(model.y), int(model.rows.max(initial=-1))
+    if labels.ndim != 1 or (len(labels) != k and len(labels) <= last):
+        raise ModelError(f"clusters has shape {labels.shape}; pass one label for each of the {k} effects.")
+    used = labels if len(labels) == k else labels[model.rows]
+    codes = group_codes(used, k, "clusters")
+    if (codes < 0).any():
+        missing = model.rows[codes < 0].tolist()
+        raise ModelError(f"clusters has no label in {list_rows(missing)}; label the rows or leave them out of the fit.")
+    return codes

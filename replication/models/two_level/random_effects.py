@@ -1,0 +1,320 @@
+"""Estimate every data set of a batch: tau2, coefficients, heterogeneity, likelihood. A single fit is a batch of one.
+
+The random-effects model and meta-regression: `y_i = x_i' beta + u_i + e_i`, `u_i ~ N(0, tau2)`, `e_i ~ N(0, v_i)`.
+
+Steps, each its own function: estimate tau2 (`tau2.py`), weigh by `1 / (v + tau2)` (`weighted.py`), scale the
+covariance by the test asked for, and describe the heterogeneity. The common-effect model is the case tau2 = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from replication.errors import ModelError
+from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.least_squares import (
+    Basis,
+    EffectSets,
+    Weighted,
+    coefficients,
+    cross,
+    log_likelihood,
+    orthonormal,
+    raw_effects,
+    rss,
+    single_set,
+    trace_P,
+    weighted_at,
+    weighted_with,
+)
+from replication.models.options import Tau2Method, TestMethod, check_choice
+from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
+from replication.models.two_level.intervals import q_profile
+from replication.models.two_level.tau2 import INVERSE_VARIANCE, Tau2, estimate_tau2
+
+__all__ = ["Estimates", "QStatistics", "estimate_sets", "fit_random_effects", "q_statistics"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QStatistics:
+    """Cochran's `Q (B,)` with its `df`, and I2 (per cent) and H2. NaN where a variance is 0, as Q is not defined."""
+
+    Q: Array
+    df: Array
+    I2: Array
+    H2: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, the `scale (B,)` of the
+
+    covariance under the test, degrees of freedom `df (B,)` and log-likelihood `loglik (B,)`.
+    """
+
+    tau2: Tau2
+    gamma: Array
+    cov: Array
+    scale: Array
+    df: Array
+    loglik: Array
+    q: QStatistics
+
+
+def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Estimates:
+    """Fit all data sets with one estimator and one test.
+
+    The log-likelihood is at the coefficients reported, restricted for REML. The scale of the Knapp-Hartung test is
+    the residual mean square with weights `1 / (v + tau2)`, whatever the user's weights.
+    """
+    tau2 = estimate_tau2(sets, method)
+    fit = weighted_at(sets, np.maximum(tau2.value[:, None], sets.floor))
+    residual = rss(fit)
+    loglik = log_likelihood(sets, fit, restricted=method == "REML")
+    if method == "REML" and not (sets.counts == 1.0).all():  # else the basis has log determinant 0
+        loglik = loglik + 0.5 * weighted_with(sets, np.ones_like(sets.v)).logdet
+    df = np.broadcast_to((sets.k - sets.p)[:, 0], tau2.value.shape)
+    solved = coefficients(sets, fit)
+    gamma, cov = solved.gamma, solved.cov
+    if sets.weights is not None:
+        gamma, cov = _with_user_weights(sets, fit, sets.weights)
+        e = sets.y - gamma @ sets.columns
+        loglik = loglik - 0.5 * (np.vecdot(fit.w * e, sets.counts * e) - residual)
+    return Estimates(
+        tau2,
+        gamma[:, 0],
+        cov[:, 0],
+        _scale(sets, fit, test),
+        np.full(df.shape, np.inf) if test == "z" else df,
+        loglik[:, 0],
+        q_statistics(sets, tau2.value, method),
+    )
+
+
+def _with_user_weights(sets: EffectSets, fit: Weighted, weights: Array) -> tuple[Array, Array]:
+    """Coefficients with the weights given, and the covariance they have when `y` varies by `1 / w`."""
+    user = weighted_with(sets, np.broadcast_to(weights, fit.w.shape))
+    solved = coefficients(sets, user)
+    meat = cross(user, user.w / fit.w)
+    return solved.gamma, solved.inverse @ meat @ solved.inverse.mT
+
+
+def _scale(sets: EffectSets, fit: Weighted, test: TestMethod) -> Array:
+    """Knapp & Hartung's factor on the covariance `(B,)`, the residual mean square; 1 at least for adhoc, 1 for z and t.
+
+    Exactly 0 where all effects lie on the fitted model but for rounding.
+    """
+    if test not in ("knha", "adhoc"):
+        return np.ones(len(fit.w))
+    y = raw_effects(sets)
+    rounding = (16.0 * np.finfo(float).eps) ** 2 * np.vecdot(fit.w * y, sets.counts * y)
+    residual = rss(fit)
+    scale = (np.where(residual <= rounding, 0.0, residual) / (sets.k - sets.p))[:, 0]
+    return np.asarray(scale if test == "knha" else np.maximum(scale, 1.0))
+
+
+def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatistics:
+    """Q at tau2 = 0; I2 and H2 from `tau2 (B,)` and the typical sampling variance (Higgins & Thompson 2002).
+
+    The typical variance is `(k - p) / tr P` at tau2 = 0. The common-effect model has no tau2: there I2 and H2 come
+    from Q.
+    """
+    zero = sets.floor[:, 0] > 0
+    common = weighted_at(sets, np.where(zero, 1.0, 0.0)[:, None])
+    Q = np.where(zero, np.nan, rss(common)[:, 0])
+    df = np.broadcast_to(sets.k[:, 0] - sets.p, Q.shape)
+    if method == "EE":
+        H2 = Q / df
+        return QStatistics(Q, df, 100.0 * np.maximum(0.0, 1.0 - 1.0 / np.where(H2 > 0, H2, 1.0)), H2)
+    typical = np.where(zero, np.nan, df / trace_P(sets, common)[:, 0])
+    return QStatistics(Q, df, 100.0 * tau2 / (tau2 + typical), 1.0 + tau2 / typical)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    tau2: Tau2Method
+    test: TestMethod
+    level: float
+
+
+def fit_random_effects(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    method: Tau2Method = "REML",
+    test: TestMethod = "knha",
+    level: float = 0.95,
+    names: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
+) -> Fit:
+    """Fit a random-effects, common-effect (`method="EE"`) or meta-regression model.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and their sampling variances, on one scale
+    x : (k, p) whole design, intercept column included; None fits an intercept only
+    method : estimator of tau2. REML has the least bias of the common ones (Viechtbauer 2005)
+    test : z, t, knha (Knapp & Hartung 2003) or adhoc (knha, never narrower than t). knha keeps its level at small k
+        (IntHout et al. 2014)
+    level : confidence level
+    names : names of the p coefficients
+    weights : (k,) weights to use for the coefficients instead of `1 / (v + tau2)`
+
+    Returns a `Fit` with the component "tau2"; its `data` is an `EffectData`.
+
+    Raises `ModelError` when the numbers cannot carry the model; the message names the rows or columns.
+
+    >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL", test="z")
+    >>> round(float(fit.beta[0]), 6), round(fit.component("tau2").estimate, 6)
+    (0.232723, 0.007059)
+    """
+    check_choice(method, Tau2Method, "method")
+    check_choice(test, TestMethod, "test")
+    data, notes = prepare_effects(y, v, x, names, weights)
+    choices = _Choices(method, test, check_level(level))
+    if len(data.y) == data.x.shape[1]:
+        return _saturated(data, choices, notes)
+    return _fit(data, choices, notes)
+
+
+def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
+    basis = orthonormal(data.x)
+    sets = single_set(data.y, data.v, basis, data.weights)
+    notes += _zero_variance_notes(data, choices.tau2)
+    estimates = estimate_sets(sets, choices.tau2, choices.test)
+    _refuse_infinite_weights(data, sets, estimates.tau2)
+    T = basis.to_beta
+    beta = T @ (sets.start[0] + estimates.gamma[0])
+    scale = float(estimates.scale[0])
+    heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
+    return Fit(
+        method={
+            "tau2": choices.tau2,
+            "test": choices.test,
+            "weights": "1/(v+tau2)" if data.weights is None else "as given",
+        },
+        names=data.names,
+        beta=beta,
+        vcov=scale * (T @ estimates.cov[0] @ T.T),
+        df=np.full(len(data.names), estimates.df[0], dtype=float),
+        components=(_component(sets, estimates.tau2, choices),),
+        loglik=float(estimates.loglik[0]),
+        k=len(data.y),
+        level=choices.level,
+        heterogeneity=heterogeneity,
+        notes=notes
+        + _tau2_notes(estimates.tau2, choices.tau2)
+        + _scale_notes(scale, choices)
+        + _r2_notes(data, heterogeneity, choices.tau2),
+        data=data,
+    )
+
+
+def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
+    value = float(tau2.value[0])
+    if choices.tau2 == "EE":
+        return Component("tau2", 0.0)
+    return Component("tau2", value, float(tau2.se[0]), q_profile(sets, choices.level), at_boundary=value == 0.0)
+
+
+def _heterogeneity(data: EffectData, basis: Basis, estimates: Estimates, method: Tau2Method) -> Heterogeneity:
+    q, tau2 = estimates.q, float(estimates.tau2.value[0])
+    Q, df = float(q.Q[0]), int(q.df[0])
+    R2 = float("nan") if method == "EE" else _r2(data, basis, tau2, method)
+    return Heterogeneity(Q, df, float(special.chdtrc(df, Q)), float(q.I2[0]), float(q.H2[0]), R2)
+
+
+def _r2(data: EffectData, basis: Basis, tau2: float, method: Tau2Method) -> float:
+    """Per cent of the tau2 without moderators that they account for (Raudenbush 2009); NaN without an intercept."""
+    k, p = data.x.shape
+    ones = np.ones(k)
+    if p == 1 or np.abs(ones - basis.columns @ (basis.columns.T @ ones)).max() > 1e-8:
+        return float("nan")
+    null = float(estimate_tau2(single_set(data.y, data.v, orthonormal(ones[:, None])), method).value[0])
+    return max(0.0, 100.0 * (null - tau2) / null) if null > 0 else float("nan")
+
+
+def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
+    """As many coefficients as effects (a single study, most often): the common-effect result, tau2 not defined."""
+    if (data.v == 0).all():
+        raise ModelError("the only effects have sampling variance 0: nothing can be estimated; pass their variances.")
+    k = len(data.y)
+    T = np.linalg.inv(data.x)
+    message = (
+        f"{k} effect{'s' * (k > 1)} for as many coefficients: tau2 cannot be estimated; common-effect result, z test."
+    )
+    nan = float("nan")
+    beta = T @ data.y
+    return Fit(
+        method={"tau2": "EE", "test": "z", "weights": "1/v"},
+        names=data.names,
+        beta=beta,
+        vcov=(T * data.v) @ T.T,
+        df=np.full(k, np.inf),
+        components=(Component("tau2", nan),),
+        loglik=nan if (data.v == 0).any() else -0.5 * float(np.log(2.0 * np.pi * data.v).sum()),
+        k=k,
+        level=choices.level,
+        heterogeneity=Heterogeneity(0.0, 0, nan, nan, nan),
+        notes=(*notes, Note("saturated", message)),
+        data=data,
+    )
+
+
+def _zero_variance_notes(data: EffectData, method: Tau2Method) -> tuple[Note, ...]:
+    rows = tuple(data.rows[i] for i in np.flatnonzero(data.v == 0))
+    if not rows:
+        return ()
+    if method in INVERSE_VARIANCE:
+        raise ModelError(
+            f"{list_rows(rows)} with sampling variance 0, which {method} would weigh infinitely; "
+            "correct the variance, leave the rows out, or use REML, PM, SJ or HE."
+        )
+    return (Note("zero-variance", f"{list_rows(rows)} with sampling variance 0: Q, I2 and H2 are not defined.", rows),)
+
+
+def _refuse_infinite_weights(data: EffectData, sets: EffectSets, tau2: Tau2) -> None:
+    if (data.v == 0).any() and tau2.value[0] <= sets.floor[0, 0]:
+        rows = [data.rows[i] for i in np.flatnonzero(data.v == 0)]
+        raise ModelError(
+            f"{list_rows(rows)} with sampling variance 0 and tau2 estimated as 0: the weights are infinite; "
+            "correct the variances or leave the rows out."
+        )
+
+
+def _tau2_notes(tau2: Tau2, method: Tau2Method) -> tuple[Note, ...]:
+    notes = []
+    if method != "EE" and tau2.value[0] == 0.0:
+        notes.append(Note("boundary", "tau2 is estimated as 0, the edge of its range; its se is not to be trusted."))
+    if not tau2.converged[0]:
+        notes.append(Note("not-converged", f"tau2 by {method} did not settle; compare another estimator."))
+    if tau2.peaks[0] > 1:
+        notes.append(
+            Note("several-peaks", f"the likelihood has {tau2.peaks[0]} peaks in tau2; the highest is reported.")
+        )
+    return tuple(notes)
+
+
+def _r2_notes(data: EffectData, heterogeneity: Heterogeneity, method: Tau2Method) -> tuple[Note, ...]:
+    if method == "EE" or len(data.names) == 1 or not np.isnan(heterogeneity.R2):
+        return ()
+    reason = "the design has no intercept, or tau2 is 0 without moderators already: nothing to account for."
+    return (Note("r2-undefined", f"R2 is not defined: {reason}"),)
+
+
+def _scale_notes(scale: float, choices: _Choices) -> tuple[Note, ...]:
+    if scale == 0.0:
+        message = "every effect lies on the fitted model: the Knapp-Hartung scale is 0 and intervals have no width."
+        return (Note("perfect-fit", message),)
+    if choices.tau2 == "EE" and scale != 1.0:
+        message = (
+            f"the {choices.test} test multiplies the common-effect variance by {scale:.3g}; test='z' leaves it alone."
+        )
+        return (Note("scaled-common-effect", message),)
+    return ()

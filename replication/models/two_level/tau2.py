@@ -1,0 +1,317 @@
+"""Many one-dimensional roots at once: Newton steps kept inside a shrinking bracket.
+
+The peaks of the (restricted) likelihood in tau2, for many data sets at once.
+
+The profile may have several peaks. Every fall of the score through zero on a grid over a proven range, and tau2 = 0
+where the score falls already there, is a candidate; the highest wins.
+
+Estimators of the between-study variance tau2, for any number of data sets at once.
+
+Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (2015), with `w_i = 1 / (v_i + tau2)`:
+
+- closed moments: HE, DL, HS, HSk, SJ;
+- the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM and EB
+  (its mean, k - p) and PMM (its median);
+- the likelihood, in `tau2_likelihood.py`: ML and REML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from replication.models.fit import Array
+from replication.models.least_squares import (
+    EffectSets,
+    Weighted,
+    log_likelihood,
+    quadratic_PP,
+    quadratic_PPP,
+    raw_effects,
+    rss,
+    sum_of_squares,
+    take,
+    trace_P,
+    trace_PP,
+    weighted_at,
+    weighted_with,
+)
+from replication.models.options import Tau2Method
+
+__all__ = [
+    "INVERSE_VARIANCE",
+    "Peaks",
+    "Roots",
+    "Tau2",
+    "estimate_tau2",
+    "falling_roots",
+    "highest_peaks",
+    "information",
+    "likelihood_score",
+    "search_grid",
+    "solve_q",
+]
+
+# Newton's error is the square of the step before: after a step this small (relative) it is below rounding.
+STEP = 1e-7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roots:
+    """The roots and, for each, whether the last step was negligible."""
+
+    value: Array
+    converged: NDArray[np.bool_]
+
+
+def falling_roots(
+    function: Callable[[Array], tuple[Array, Array]],
+    low: Array,
+    high: Array,
+    *,
+    offset: Array,
+    start: Array,
+    max_steps: int = 100,
+) -> Roots:
+    """Where a function falls through zero, for many brackets `[low, high]` with values > 0 at `low`, <= 0 at `high`.
+
+    `function(t)` returns values and slopes. `offset > 0` sets the scale on which `t` is measured: bisection halves
+    `log(t + offset)`, and a step counts as small beside `t + offset`. `start` is clipped into the bracket.
+
+    >>> two, one = np.array([2.0]), np.array([1.0])
+    >>> round(float(falling_roots(lambda t: (2.0 - t * t, -2.0 * t), 0 * one, two, offset=one, start=one).value[0]), 12)
+    1.414213562373
+    """
+    t = np.minimum(np.maximum(start, low), high)
+    done = np.zeros(t.shape, dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(max_steps):
+            f, slope = function(t)
+            above = f > 0
+            low, high = np.where(above, t, low), np.where(above, high, t)
+            new = t - f / slope
+            inside = (new >= low) & (new <= high)  # never so where the slope is not negative
+            if not inside.all():
+                new = np.where(inside, new, np.sqrt((low + offset) * (high + offset)) - offset)
+            if done.any():
+                new = np.where(done, t, new)
+            done |= np.abs(new - t) <= STEP * (new + offset)
+            t = new
+            if done.all():
+                break
+    return Roots(t, done)
+
+
+# Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
+GRID_STEP = 0.5
+
+# Numbers in one temporary array: 32 MB.
+LARGEST = 4_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """The tau2 of the highest peak per data set `(B,)`, whether its search settled, and how many peaks there are."""
+
+    value: Array
+    converged: NDArray[np.bool_]
+    number: NDArray[np.intp]
+
+
+def likelihood_score(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """Derivative `(B, G)` of the (restricted) log-likelihood in tau2: `(y'PPy - tr P) / 2`, with `tr W` for ML."""
+    return np.asarray(0.5 * (quadratic_PP(fit) - _trace(sets, fit, restricted=restricted)))
+
+
+def information(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """Twice the expected information `(B, G)`: `tr PP`, with `tr WW` for ML."""
+    return trace_PP(sets, fit) if restricted else np.asarray(np.vecdot(fit.w * fit.w, sets.counts))
+
+
+def _trace(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    return trace_P(sets, fit) if restricted else np.asarray(np.vecdot(fit.w, sets.counts))
+
+
+def _balance(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
+    """`1 - tr P / y'PPy`: zero with the score and of its sign, but nearly linear in tau2."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 - _trace(sets, fit, restricted=restricted) / quadratic_PP(fit))
+
+
+def _balance_and_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> tuple[Array, Array]:
+    square, trace = quadratic_PP(fit), _trace(sets, fit, restricted=restricted)
+    rise = information(sets, fit, restricted=restricted) * square - 2.0 * trace * quadratic_PPP(fit)
+    return 1.0 - trace / square, rise / square**2
+
+
+def search_grid(sets: EffectSets) -> Array:
+    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative.
+
+    With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
+    """
+    s2 = sum_of_squares(sets) / (sets.k - sets.p)
+    spread = sets.v.max(-1) - sets.offset
+    low = sets.offset + sets.floor
+    bound = 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0))))
+    width = np.log(np.maximum(1.01 * bound, low) / low)
+    cells = max(4, int(width.max() / GRID_STEP) + 1)
+    grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - sets.offset, sets.floor)
+    grid[:, 0] = np.broadcast_to(sets.floor, (len(grid), 1))[:, 0]
+    return np.asarray(grid)
+
+
+def highest_peaks(sets: EffectSets, *, restricted: bool) -> Peaks:
+    """The tau2 that maximises the likelihood of each data set."""
+    grid = search_grid(sets)
+    balance = _on_grid(sets, grid, restricted=restricted)
+    size = len(balance)
+    index, cell = np.nonzero((balance[:, :-1] > 0) & (balance[:, 1:] <= 0))
+    ends = index[:, None], np.stack([cell, cell + 1], axis=-1)
+    inner = _climb(sets, index, grid[ends], balance[ends], restricted=restricted)
+    at_floor = np.nonzero(balance[:, 0] <= 0)[0]
+    owner = np.concatenate([at_floor, index])
+    value = np.concatenate([grid[at_floor, 0], inner.value])
+    converged = np.concatenate([np.ones(len(at_floor), dtype=bool), inner.converged])
+    number = np.bincount(owner, minlength=size)
+    best = _highest(sets, owner, value, size, restricted=restricted) if (number > 1).any() else np.argsort(owner)
+    return Peaks(value[best], converged[best], number)
+
+
+def _on_grid(sets: EffectSets, grid: Array, *, restricted: bool) -> Array:
+    """The balance at all trial values `(B, G)`, some columns at a time where the arrays would be large."""
+    step = max(1, LARGEST // (sets.size * sets.y.shape[-1]))
+    parts = [grid[:, i : i + step] for i in range(0, grid.shape[1], step)]
+    return np.concatenate([_balance(sets, weighted_at(sets, part), restricted=restricted) for part in parts], axis=1)
+
+
+def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, balance: Array, *, restricted: bool) -> Roots:
+    """The peak between the two `ends (N, 2)` of the data sets at `index (N,)`, from where a line puts it."""
+    if len(index) == 0:
+        return Roots(np.zeros(0), np.zeros(0, dtype=bool))
+    chosen = take(sets, index)
+
+    def function(tau2: Array) -> tuple[Array, Array]:
+        return _balance_and_slope(chosen, weighted_at(chosen, tau2), restricted=restricted)
+
+    low, high = ends[:, :1], ends[:, 1:]
+    start = low + (high - low) * balance[:, :1] / (balance[:, :1] - balance[:, 1:])
+    roots = falling_roots(function, low, high, offset=chosen.offset, start=start)
+    return Roots(roots.value[:, 0], roots.converged[:, 0])
+
+
+def _highest(
+    sets: EffectSets, owner: NDArray[np.intp], value: Array, size: int, *, restricted: bool
+) -> NDArray[np.intp]:
+    """Position of each set's candidate with the greatest likelihood."""
+    chosen = take(sets, owner)
+    height = log_likelihood(chosen, weighted_at(chosen, value[:, None]), restricted=restricted)[:, 0]
+    order = np.lexsort((-height, owner))
+    return order[np.searchsorted(owner[order], np.arange(size))]
+
+
+# Estimators that weigh by 1 / v and so need every v > 0.
+INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tau2:
+    """One estimate per data set `(B,)`; `peaks` counts the local maxima of the likelihood (1 for other estimators)."""
+
+    value: Array
+    se: Array
+    converged: NDArray[np.bool_]
+    peaks: NDArray[np.intp]
+
+
+def estimate_tau2(sets: EffectSets, method: Tau2Method) -> Tau2:
+    """Estimate tau2 of every data set; negative estimates are set to 0."""
+    one = np.ones(sets.size, dtype=np.intp)
+    if method == "EE":
+        return Tau2(np.zeros(sets.size), np.full(sets.size, np.nan), one == 1, one)
+    if method in ("ML", "REML"):
+        return _likelihood(sets, restricted=method == "REML")
+    if method in ("PM", "EB", "PMM"):
+        df = np.broadcast_to(sets.k - sets.p, (sets.size, 1))
+        target = np.asarray(special.chdtri(df, 0.5) if method == "PMM" else df, dtype=np.float64)
+        roots = solve_q(sets, target)
+        return Tau2(roots.value[:, 0], _se_q(sets, roots.value)[:, 0], roots.converged[:, 0], one)
+    value, se = _moment(sets, method)
+    return Tau2(value[:, 0], se[:, 0], one == 1, one)
+
+
+def solve_q(sets: EffectSets, target: Array) -> Roots:
+    """The tau2 `(B, G)` at which `y'Py` equals `target (B, G)`; 0 where it is below the target at tau2 = 0 already.
+
+    `1 / y'Py` is nearly linear in tau2, so Newton's method is used on that scale.
+    """
+    low = sets.floor
+    high = np.maximum(sum_of_squares(sets) / target - sets.offset, low)
+
+    def function(tau2: Array) -> tuple[Array, Array]:
+        fit = weighted_at(sets, tau2)
+        q = rss(fit)
+        return 1.0 / target - 1.0 / q, -quadratic_PP(fit) / (q * q)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess, slope = function(low)
+        start = low - excess / slope
+    below = ~(excess > 0)
+    roots = falling_roots(
+        function, low, np.where(below, low, high), offset=sets.offset, start=np.where(below, low, start)
+    )
+    return Roots(np.where(below, 0.0, roots.value), roots.converged | below)
+
+
+def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
+    """The highest peak, with the standard error of the expected information."""
+    peaks = highest_peaks(sets, restricted=restricted)
+    fit = weighted_at(sets, peaks.value[:, None])
+    se = np.sqrt(2.0 / information(sets, fit, restricted=restricted))
+    return Tau2(peaks.value, se[:, 0], peaks.converged, peaks.number)
+
+
+def _se_q(sets: EffectSets, tau2: Array) -> Array:
+    """Of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
+    w = 1.0 / (sets.v + np.maximum(tau2, sets.floor)[..., None])
+    return np.asarray(sets.k * np.sqrt(2.0 / (sets.k - sets.p)) / np.vecdot(w, sets.counts))
+
+
+def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
+    """Closed estimators: untruncated value from a quadratic form in fixed weights, se by its normal-theory variance."""
+    if method == "SJ":
+        return _sidik_jonkman(sets)
+    w = np.ones_like(sets.v) if method == "HE" else 1.0 / sets.v
+    fit = weighted_with(sets, w)
+    df = sets.k - sets.p
+    expected = trace_P(sets, fit, sets.v)
+    excess, divisor = rss(fit) - expected, trace_P(sets, fit)
+    if method in ("HS", "HSk"):
+        small = sets.k / df if method == "HSk" else np.ones_like(df)
+        excess, divisor = rss(fit) - sets.k / small, np.vecdot(w, sets.counts) / small
+    value = np.maximum(excess / divisor, 0.0)
+    return value, _quadratic_sd(sets, fit, value) / divisor
+
+
+def _quadratic_sd(sets: EffectSets, fit: Weighted, tau2: Array) -> Array:
+    """Standard deviation of `y'Py` when `y` has variances `v + tau2`: `sqrt(2 tr P(V + tau2)P(V + tau2))`."""
+    return np.asarray(np.sqrt(2.0 * trace_PP(sets, fit, sets.v + tau2[..., None])))
+
+
+def _sidik_jonkman(sets: EffectSets) -> tuple[Array, Array]:
+    """Two steps: the crude variance of `y`, then its multiple that makes the scaled residual mean square 1."""
+    crude = _crude_variance(sets)
+    safe = np.where(crude > 0, crude, 1.0)
+    fit = weighted_at(sets, safe)
+    df = sets.k - sets.p
+    value = np.where(crude > 0, safe * rss(fit) / df, 0.0)
+    return value, np.where(crude > 0, safe * _quadratic_sd(sets, fit, value) / df, 0.0)
+
+
+def _crude_variance(sets: EffectSets) -> Array:
+    y = raw_effects(sets)
+    mean = (sets.counts * y).sum(-1, keepdims=True) / sets.k[..., None]
+    return np.asarray((sets.counts * (y - mean) ** 2).sum(-1) / sets.k)

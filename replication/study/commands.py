@@ -1,0 +1,450 @@
+"""The commands of somebody who adds a study: new, check, answer, convert, preview.
+
+The commands of somebody who keeps the dataset: agree, settle, compute, todo, versions, export, codebook.
+
+`python -m replication.study`: the commands, and how errors are said.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from replication import paths
+from replication.command_line import run_command
+
+if TYPE_CHECKING:
+    from replication.dataset import Dataset
+    from replication.study.coding import Coders, Comparison
+
+__all__ = [
+    "agree",
+    "answer",
+    "check",
+    "codebook",
+    "compute",
+    "convert",
+    "deliver",
+    "export",
+    "main",
+    "new",
+    "preview",
+    "settle",
+    "todo",
+    "versions",
+]
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
+Work = Annotated[str, typer.Argument(help="Key of the work, e.g. smith2024.")]
+
+
+def new(
+    key: Annotated[str, typer.Argument(help="First author and year in small letters, e.g. smith2024.")],
+    bib: Annotated[Path | None, typer.Option(help="A .bib file with the entry of this work.")] = None,
+    author: Annotated[str, typer.Option(help='Authors: "Smith, Ann and Jones, Bo".')] = "",
+    title: Annotated[str, typer.Option(help="Title.")] = "",
+    year: Annotated[str, typer.Option(help="Year.")] = "",
+    journal: Annotated[str, typer.Option(help="Journal, publisher or school.")] = "",
+    doi: Annotated[str, typer.Option(help="DOI, if it has one.")] = "",
+    kind: Annotated[str, typer.Option(help="Kind of publication, e.g. primary_study (the usual).")] = "",
+    role: Annotated[str, typer.Option(help="Its role here, e.g. primary (the usual) or related.")] = "",
+    setting: Annotated[str, typer.Option(help="Setting, e.g. school (the usual).")] = "",
+    design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
+    data: Data = None,
+) -> None:
+    """Make the folder of a new work with templates to fill in; asks for what is missing when run at a terminal."""
+    from replication.dataset import check_dataset, format_problems
+    from replication.errors import DataError
+    from replication.study.bibtex import Entry, read_entry
+    from replication.study.keys import check_key, check_text
+    from replication.study.new import NewWork, create_work
+
+    root = data or paths.data_dir()
+    dataset = check_dataset(root, []).readable
+    if dataset is None:
+        raise DataError(format_problems(check_dataset(root).problems))
+    check_key(key, root, set(dataset.works) | set(dataset.references))
+    entry = read_entry(bib) if bib else Entry("book" if kind == "book" else "article", {})
+    given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi}
+    fields = {**entry.fields, **{name: check_text(name, text) for name, text in given.items() if text}}
+    for name in ("author", "title", "year"):
+        fields[name] = fields.get(name) or check_text(name, _asked(name.capitalize()))
+    words = {"kind": kind, "role": role, "setting": setting}
+    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", "school")):
+        known = dataset.vocabulary.words(name)
+        words[name] = words[name] or _asked(f"{name.capitalize()} ({', '.join(known)})", usual)
+    words |= {"quantitative": "yes", "design": design or _asked("Who was studied, when and how (may stay empty)")}
+    folder = create_work(root, dataset, NewWork(key, Entry(entry.kind, fields), words))
+    lines = (
+        f"Made {folder} and an entry in references.bib.",
+        "Fill in the tables (each explains its columns; delete those the work does not need), then:",
+        f"  python -m replication.study check {key}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _asked(question: str, usual: str = "") -> str:
+    """The answer typed at a terminal; elsewhere the usual one."""
+    return str(typer.prompt(question, default=usual)) if sys.stdin.isatty() else usual
+
+
+def check(
+    work: Annotated[str, typer.Argument(help="Key of a work; all when none is named.")] = "",
+    style: Annotated[
+        Literal["text", "html", "json"], typer.Option("--format", help="How to show the result.")
+    ] = "text",
+    out: Out = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Unanswered questions count as errors.")] = False,
+    data: Data = None,
+) -> int:
+    """Check one work or all: every problem, every question of plausibility, every disagreement of coders.
+
+    Exit codes: 0 nothing to mend, 1 something to mend.
+    """
+    from replication.study.checking import check_study
+    from replication.study.rendering import as_html, as_json, print_report
+
+    report = check_study(data or paths.data_dir(), work)
+    if style == "text" and out is None:
+        print_report(report)
+    else:
+        text = as_json(report) if style == "json" else as_html(report)
+        deliver(text, out)
+    return 1 if report.errors or (strict and report.questions) else 0
+
+
+def answer(
+    work: Work,
+    rule: Annotated[str, typer.Argument(help="The question, as the check names it in brackets.")],
+    row: Annotated[str, typer.Argument(help="Id of the row it is about.")],
+    reason: Annotated[str, typer.Option(help="Why the row is right.")] = "",
+    who: Annotated[str, typer.Option(help="Who says so.")] = "",
+    data: Data = None,
+) -> None:
+    """Record why a row that raises a question is right as it stands."""
+    from replication.study.answering import record_answer
+    from replication.study.checking import check_study, work_folder
+
+    root = data or paths.data_dir()
+    record_answer(work_folder(root, work), check_study(root, work), rule, row, reason, who)
+    sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
+
+
+def convert(
+    source: Annotated[
+        str, typer.Option("--from", help="What is printed: r, partial-r, t, F, chi2, p, d, means, or, beta.")
+    ],
+    work: Annotated[str, typer.Argument(help="Key of the work to write the row to.")] = "",
+    value: Annotated[str, typer.Option(help="The statistic as printed (for means and odds ratios see below).")] = "",
+    n: Annotated[str, typer.Option(help="Persons.")] = "",
+    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, n - 2, in place of n.")] = "",
+    sign: Annotated[
+        int | None, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p); 1 where not given.")
+    ] = None,
+    n1: Annotated[str, typer.Option(help="Persons in group 1.")] = "",
+    n2: Annotated[str, typer.Option(help="Persons in group 2.")] = "",
+    mean1: Annotated[str, typer.Option(help="Mean of group 1.")] = "",
+    sd1: Annotated[str, typer.Option(help="Standard deviation of group 1.")] = "",
+    mean2: Annotated[str, typer.Option(help="Mean of group 2.")] = "",
+    sd2: Annotated[str, typer.Option(help="Standard deviation of group 2.")] = "",
+    ci_low: Annotated[str, typer.Option(help="Lower end of the odds ratio's 95 % interval.")] = "",
+    ci_high: Annotated[str, typer.Option(help="Upper end.")] = "",
+    as_r: Annotated[bool, typer.Option("--as-r", help="Read a beta as r, flagged.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Add the row to effects.csv.")] = False,
+    sample: Annotated[str, typer.Option(help="sample_id of the row.")] = "",
+    a: Annotated[str, typer.Option("--a", help="First construct, e.g. positive.")] = "",
+    b: Annotated[str, typer.Option("--b", help="Second construct, e.g. engagement.")] = "",
+    locator: Annotated[str, typer.Option(help="Page, table or section.")] = "",
+    reading: Annotated[str, typer.Option(help="Grade of reading.")] = "table",
+    data: Data = None,
+) -> None:
+    """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
+    from replication.study.converting import convert as converted
+    from replication.study.printed_statistics import Given
+    from replication.study.writing_effects import EffectPlace, write_effect
+
+    name = {"partial-r": "r", "means": "value"}.get(source, source)
+    numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
+    numbers |= {"ci_low": ci_low, "ci_high": ci_high, name: value}
+    result = converted(source, Given(numbers=numbers, sign=sign, as_r=as_r))
+    lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
+    lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
+    if result.n_effective == result.n_effective:
+        lines.append(f"             as precise as an r of {result.n_effective:.0f} persons (n_effective)")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if write:
+        place = EffectPlace(work=work, sample=sample, a=a, b=b, locator=locator, reading=reading)
+        row = write_effect(data or paths.data_dir(), place, result)
+        sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: python -m replication.study check {work}\n")
+    else:
+        sys.stdout.write("Nothing is written; --write adds the row.\n")
+
+
+def preview(work: Work, out: Out = None, data: Data = None) -> None:
+    """What a work changes: findings and claims with and without it, with forest plots on a page."""
+    from replication.study.previewing import preview_html, preview_lines, preview_work
+
+    def say(line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"computing: {line}\n")
+
+    found = preview_work(data or paths.data_dir(), work, say)
+    sys.stdout.write("\n".join(preview_lines(found)) + "\n")
+    page = out or paths.cache_dir() / "previews" / f"{work}.html"
+    deliver(preview_html(found), page)
+
+
+def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
+    """To a file, said in a line, or to standard output.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be written.
+    """
+    from replication.errors import UserError
+    from replication.provenance import write_atomic
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file to write to, e.g. --out {out / 'page.html'}")
+    try:
+        write_atomic(out, text)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be written").lower()
+        raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
+    sys.stdout.write(f"{said} {out}\n")
+
+
+def agree(
+    work: Work,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the agreed and settled rows to the work's tables.")
+    ] = False,
+    out: Out = None,
+    data: Data = None,
+) -> int:
+    """How far the coders of a work agree, field by field, and every disagreement with what was settled.
+
+    Exit codes: 0 everything is settled, 1 something is open.
+    """
+    from replication.provenance import write_atomic
+    from replication.study.checking import work_folder
+    from replication.study.coding import merged_tables
+    from replication.study.coding.agreement import agreement_of
+    from replication.study.coding.showing import agreement_html, agreement_lines, merged_line
+
+    root = data or paths.data_dir()
+    coders, comparison = _coders(root, work)
+    fields = agreement_of(comparison)
+    sys.stdout.write("\n".join(agreement_lines(comparison, fields)) + "\n")
+    if out is not None:
+        deliver(agreement_html(comparison, fields), out)
+    if write:
+        folder = work_folder(root, work)
+        for merged in merged_tables(folder, coders, comparison):
+            write_atomic(folder / merged.table, merged.text)
+            sys.stdout.write(f"{merged_line(work, merged)}\n")
+    return 1 if comparison.open or comparison.undecided else 0
+
+
+def settle(
+    work: Work,
+    row: Annotated[str, typer.Argument(help="Id of the row.")],
+    column: Annotated[
+        str, typer.Argument(help="The column on which the coders differ; row, where only some have the row.")
+    ],
+    value: Annotated[
+        str,
+        typer.Argument(
+            help='What it should be, "" for an empty cell, after -- where it begins with a minus; '
+            "keep or drop for a row."
+        ),
+    ],
+    who: Annotated[str, typer.Option(help="Who decided.")] = "",
+    why: Annotated[str, typer.Option(help="Why.")] = "",
+    table: Annotated[str, typer.Option(help="The table.")] = "effects.csv",
+    data: Data = None,
+) -> None:
+    """Record what was decided where coders differ: a cell, or whether a row belongs that only some of them have."""
+    from replication.study.checking import work_folder
+    from replication.study.coding import record_settled
+    from replication.study.coding.coders import Settled
+
+    root = data or paths.data_dir()
+    _, comparison = _coders(root, work)
+    vocabulary = _readable(root).vocabulary
+    record_settled(work_folder(root, work), comparison, vocabulary, (table, row, column), Settled(value, who, why))
+    sys.stdout.write(f"Recorded in {work}/coders/settled.csv.\n")
+
+
+def compute(
+    sample: Annotated[str, typer.Argument(help="sample_id of the survey sample, e.g. timss2019_tur_g5.")],
+    file: Annotated[
+        list[Path], typer.Option(help="The public file you have (.sav .dta .rda .csv); again for a second one.")
+    ],
+    write: Annotated[bool, typer.Option("--write", help="Add the rows that are not in the dataset yet.")] = False,
+    data: Data = None,
+) -> int:
+    """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
+
+    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise or not at all.
+    """
+    from replication.dataset.schema import TABLES
+    from replication.study import computing
+    from replication.study.tables import add_rows
+
+    root = data or paths.data_dir()
+    dataset = _readable(root)
+    work, recipe = computing.recipe_of(dataset, sample)
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample)
+    sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
+    if write:
+        taken = set(dataset.effects["effect_id"])
+        rows = computing.effect_rows(found.rows, recipe, dataset.version, taken)
+        add_rows(root / work / "effects.csv", TABLES["effects.csv"], rows)
+        sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
+    return 0 if found.reproduced else 1
+
+
+def todo(
+    work: Annotated[str, typer.Argument(help="Make the coding sheet of this work.")] = "",
+    leads: Annotated[bool, typer.Option("--leads", help="Show studies nobody has opened, too.")] = False,
+    out: Out = None,
+    data: Data = None,
+) -> None:
+    """What is still to be read, where it stands, and how much it would tell; or one work's coding sheet."""
+    from replication.dataset import load_dataset
+    from replication.evidence.reading_list import reading_list
+    from replication.study.todo import coding_sheet, todo_lines
+
+    dataset = load_dataset(data or paths.data_dir())
+    entries = reading_list(dataset)
+    text = coding_sheet(entries, dataset, work) if work else "\n".join(todo_lines(entries, dataset, leads=leads)) + "\n"
+    deliver(text, out, "Wrote")
+
+
+def versions(
+    analysis: Annotated[str, typer.Argument(help="Id of the analysis, e.g. engagement.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Compare today with this dataset version, e.g. 1.0.0.")] = "",
+    published: Annotated[str, typer.Option(help="Compare today with the rows this published work used.")] = "",
+    out: Out = None,
+    data: Data = None,
+) -> None:
+    """An analysis as published or as of a version, and as of today: rows that differ, and what moved the estimate."""
+    from replication.analysis import analysis_files, choose, load_analysis
+    from replication.dataset import load_dataset
+    from replication.errors import UserError
+    from replication.study.history import compare_states, history_html, history_lines
+
+    if bool(as_of) == bool(published):
+        raise UserError("give either --as-of VERSION or --published WORK")
+    today = load_dataset(data or paths.data_dir())
+    before = today.as_of(as_of) if as_of else today.as_published(published)
+    name = f"as of {as_of}" if as_of else f"as published in {published}"
+    path = choose(analysis_files(paths.analyses_dir()), [analysis])[analysis]
+    history = compare_states(load_analysis(path), ((name, before), ("today", today)))
+    sys.stdout.write("\n".join(history_lines(history)) + "\n")
+    if out is not None:
+        deliver(history_html(history), out)
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="Folder of the export; an earlier export there is replaced.")] = Path(
+        "export"
+    ),
+    as_of: Annotated[str, typer.Option("--as-of", help="Export this dataset version.")] = "",
+    data: Data = None,
+) -> None:
+    """Write the dataset as a Frictionless data package, with files for metafor and metaSEM and an R script."""
+    from replication.dataset import load_dataset
+    from replication.study.exporting import export_dataset
+
+    root = data or paths.data_dir()
+    dataset = load_dataset(root)
+    exported = export_dataset(dataset.as_of(as_of) if as_of else dataset, out, root / "references.bib")
+    listed = ", ".join(f"{rows} {name}" for name, rows in exported.rows.items())
+    sys.stdout.write(f"Wrote {exported.folder}: {listed}.\n")
+
+
+def codebook(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the files are up to date; exit 1 if not.")
+    ] = False,
+    data: Data = None,
+) -> int:
+    """Write the codebook (README.md of the dataset) and the JSON Schemas for editors."""
+    from replication.provenance import write_atomic
+    from replication.study import codebook as book
+    from replication.study.codebook import schema_files
+
+    root = data or paths.data_dir()
+    vocabulary = _readable(root).vocabulary
+    files = {root / "README.md": book.codebook(vocabulary)}
+    files |= {root.parent / "schemas" / name: text for name, text in schema_files(vocabulary).items()}
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        if not check:
+            write_atomic(path, files[path])
+        sys.stdout.write(f"{'stale' if check else 'wrote'}: {path}\n")
+    return 1 if check and stale else 0
+
+
+def _coders(root: Path, work: str) -> tuple[Coders, Comparison]:
+    from replication.dataset import format_problems
+    from replication.errors import DataError
+    from replication.study.checking import work_folder
+    from replication.study.coding import compare_coders, read_coders
+
+    folder = work_folder(root, work)
+    coders, problems = read_coders(folder, _readable(root).vocabulary)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise DataError(f"mend this first:\n{format_problems(errors)}", tuple(errors))
+    return coders, compare_coders(coders)
+
+
+def _readable(root: Path) -> Dataset:
+    """The dataset as far as it can be read."""
+    from replication.dataset import check_dataset, format_problems
+    from replication.errors import DataError
+
+    checked = check_dataset(root, [])
+    if checked.readable is None:
+        raise DataError(format_problems(checked.problems), checked.problems)
+    return checked.readable
+
+
+_app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Add a study, check it, see what it changes; keep the dataset. Six steps stand in CONTRIBUTING.md.",
+)
+for _name, _command in (
+    ("new", new),
+    ("check", check),
+    ("answer", answer),
+    ("convert", convert),
+    ("preview", preview),
+    ("agree", agree),
+    ("compute", compute),
+    ("todo", todo),
+    ("versions", versions),
+    ("export", export),
+    ("codebook", codebook),
+):
+    _app.command(_name)(_command)
+# A value to settle may be a negative number, which is no option.
+_app.command("settle", context_settings={"ignore_unknown_options": True})(settle)
+
+
+def main() -> None:
+    """Run a command."""
+    run_command(_app, stopped="stopped; nothing was written")

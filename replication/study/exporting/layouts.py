@@ -1,0 +1,127 @@
+"""Cells as other programs may read them: nothing a spreadsheet would run.
+
+One effect a row, with everything metafor needs: yi, vi, and the columns that say what depends on what.
+
+Correlation matrices for metaSEM: one matrix a sample, stacked, NA where a correlation is not known.
+
+Only one correlation a pair of constructs can stand in a matrix. A sample with several measures of a construct gives
+the mean of its correlations on Fisher's z, and the file says how many went in.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from replication.dataset import Dataset
+
+__all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "harmless", "long_table", "matrix_table"]
+
+_RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
+
+
+def harmless(cell: str) -> str:
+    """Text that a spreadsheet shows and does not run: an apostrophe goes before what looks like a formula.
+
+    Numbers, also with a sign, are left alone; so is a lone sign, which stands for a direction.
+
+    >>> harmless("=HYPERLINK(1)"), harmless("-.32"), harmless("+")
+    ("'=HYPERLINK(1)", '-.32', '+')
+    """
+    if not cell.startswith(_RUN) or len(cell) == 1 or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A CSV file: commas, one line end a row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def cell_text(cell: object) -> str:
+    """A cell as text: harmless, on one line, a missing number empty, a whole number without a point."""
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else (f"{cell:.0f}" if cell.is_integer() else repr(cell))
+    return harmless(" ".join(str(cell).split("\n")))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.removesuffix("%"))
+    except ValueError:
+        return False
+    return True
+
+
+LONG_COLUMNS = (
+    "effect_id", "work", "sample_id", "subgroup_of", "overlaps", "unit", "country", "cycle", "school_level", "var_a",
+    "var_b", "measure_a", "measure_b", "informant_a", "informant_b", "statistic", "ri", "ni", "n_effective", "yi", "vi",
+    "diagonal_a_missing", "diagonal_b_missing", "used_in", "reading", "flags", "since",
+)  # fmt: skip
+
+
+def long_table(dataset: Dataset) -> pd.DataFrame:
+    """Every effect with Fisher's z `yi` and its variance `vi = 1 / (n - 3)`, n the effective n where there is one.
+
+    yi and vi are empty where the statistic is not r, or r is 1 or -1: such rows have no Fisher z.
+    """
+    rows = dataset.effects
+    n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
+    usable = (rows["statistic"] == "r") & (rows["value"].abs() < 1) & (n > 3)
+    rows = rows.assign(ri=rows["value"], ni=rows["n"])
+    rows["yi"] = np.arctanh(rows["value"].where(usable))
+    rows["vi"] = (1.0 / (n - 3.0)).where(usable)
+    return rows[list(LONG_COLUMNS)]
+
+
+STUDENT = ("positive", "negative", "engagement", "achievement", "victimization", "perpetration")
+
+
+def matrix_table(dataset: Dataset, variables: tuple[str, ...] = STUDENT) -> pd.DataFrame:
+    """Stacked matrices of students: work, sample, n, the row's variable, and a column a variable.
+
+    A diagonal entry is NA where the source has none (metaSEM decides by the diagonal what is missing); `pooled` is the
+    largest number of correlations behind a cell of that row. `n` is the sample's, or the largest of its rows.
+    """
+    rows = dataset.effects
+    rows = rows[(rows["unit"] == "student") & (rows["statistic"] == "r") & (rows["subgroup_of"] == "")]
+    rows = rows[rows["var_a"].isin(variables) & rows["var_b"].isin(variables) & (rows["value"].abs() < 1)]
+    sizes = dict(zip(dataset.samples["sample_id"], dataset.samples["n"], strict=True))
+    parts = [_matrix(str(sample), own, variables, sizes) for sample, own in rows.groupby("sample_id", sort=False)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _matrix(sample: str, rows: pd.DataFrame, variables: tuple[str, ...], sizes: dict[str, float]) -> pd.DataFrame:
+    place = {name: i for i, name in enumerate(variables)}
+    total = np.zeros((len(variables), len(variables)))
+    count = np.zeros_like(total)
+    columns = ("var_a", "var_b", "value", "diagonal_a_missing", "diagonal_b_missing")
+    present, absent = set(), set()
+    for a, b, value, lost_a, lost_b in zip(*(rows[name].tolist() for name in columns), strict=True):
+        i, j = place[a], place[b]
+        total[i, j] += np.arctanh(value)
+        count[i, j] += 1
+        present |= {a, b}
+        absent |= {name for name, lost in ((a, lost_a), (b, lost_b)) if lost == "yes"}
+    total, count = total + total.T, count + count.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        matrix = np.where(count > 0, np.tanh(total / count), np.nan)
+    for name in present - absent:
+        matrix[place[name], place[name]] = 1.0
+    n = sizes.get(sample, np.nan)
+    frame = pd.DataFrame(matrix, columns=list(variables))
+    frame.insert(0, "variable", list(variables))
+    frame.insert(0, "n", float(n) if np.isfinite(n) else float(rows["n"].max()))
+    frame.insert(0, "sample_id", sample)
+    frame.insert(0, "work", rows["work"].iloc[0])
+    frame["pooled"] = count.max(axis=1)
+    return frame
