@@ -17,7 +17,7 @@ ORDER = (
     "dataset",
     "claims",
     "analysis",
-    "multiverse",
+    "evidence",
     "provenance",
     "report",
     "terminal",
