@@ -41,7 +41,7 @@ def print_analyses(request: Request) -> None:
     """The analyses, one a line: id, kind and question."""
     from replication.analysis import analysis_files, load_analysis
 
-    for name, path in analysis_files(paths.analyses_dir()).items():
+    for name, path in analysis_files(paths.analyses_dir(), request.data).items():
         analysis = load_analysis(path)
         sys.stdout.write(f"{name:22} {analysis.kind:13} {analysis.question}\n")
 
@@ -101,7 +101,7 @@ def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[
     outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
     done = [outcome["id"] for outcome in outcomes]
-    left_out = [name for name in analysis_files(paths.analyses_dir()) if name not in done]
+    left_out = [name for name in analysis_files(paths.analyses_dir(), request.data) if name not in done]
     run |= {"analyses": done, "left_out": left_out}
     reports = paths.reports_dir()
     with exclusive(target), replace_folder(target) as folder:
@@ -141,7 +141,7 @@ def compare(request: Request) -> int:
     for outcome in _outcomes(request, _dataset(request), None, missing):
         found += differences(old.pop(outcome["id"], None), outcome)
     if not request.ids:
-        gone = old.keys() - analysis_files(paths.analyses_dir()).keys()
+        gone = old.keys() - analysis_files(paths.analyses_dir(), request.data).keys()
         found += [f"{name}: in the stored report, but no such analysis any more" for name in sorted(gone)]
     terminal.print_differences(found, request.quiet)
     return 2 if found else 0
@@ -187,7 +187,7 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     from replication.analysis import analysis_files, choose, load_analysis
     from replication.workers import Job
 
-    files = choose(analysis_files(paths.analyses_dir()), request.ids)
+    files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
     code = code_digest(Path(__file__).parent)
     jobs = []
     for name, path in files.items():

@@ -13,7 +13,6 @@ from replication.analysis.printed_answers import (
     value_of,
 )
 from replication.analysis.running import analysis_files, choose, load_analysis, run_analysis
-from replication.evidence.pooling import Pooled, effect_sizes, estimate_r, forest, pool
 
 __all__ = [
     "Analysis",
@@ -22,7 +21,6 @@ __all__ = [
     "Figure",
     "Findings",
     "Outcome",
-    "Pooled",
     "Sentence",
     "Table",
     "agrees_with",
@@ -30,14 +28,10 @@ __all__ = [
     "between",
     "centred_interval",
     "choose",
-    "effect_sizes",
-    "estimate_r",
     "fits_p",
-    "forest",
     "load_analysis",
     "missing",
     "plain",
-    "pool",
     "printed_only",
     "run_analysis",
     "share_of",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from replication.analysis.outcome import Analysis, Context, Findings, Outcome
-from replication.analysis.printed_answers import centred_interval, missing
+from replication.analysis.printed_answers import centred_interval, missing, printed_only
 from replication.claims import Answer, Check, Claim, Reason, claims_of, judge
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
@@ -18,14 +19,28 @@ from replication.errors import DataError, UserError
 __all__ = ["analysis_files", "choose", "load_analysis", "run_analysis"]
 
 
-def analysis_files(folder: Path) -> dict[str, Path]:
-    """Every analysis file by id (its file name), reproductions before findings."""
-    files = [
-        *sorted((folder / "reproductions").glob("*.py")),
-        *sorted((folder / "findings").glob("*.py")),
-        *sorted((folder / "simulated").glob("*.py")),
-    ]
-    return {path.stem: path for path in files if not path.stem.startswith("_")}
+def analysis_files(folder: Path, data: Path) -> dict[str, Path]:
+    """Every analysis by id and the file that declares it, reproductions before findings.
+
+    A work that only prints numbers, of which nothing can be computed, needs no code: `printed_only` in the `work.toml`
+    of the dataset in `data` declares it. A file under `folder/reproductions` goes before such a line.
+    """
+    works = {path.parent.name: path for path in data.glob("*/work.toml") if _printed_only_name(path)}
+    files = {kind: _python_files(folder / kind) for kind in ("reproductions", "findings", "simulated")}
+    reproductions = works | files["reproductions"]
+    return dict(sorted(reproductions.items())) | files["findings"] | files["simulated"]
+
+
+def _python_files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+
+
+def _printed_only_name(path: Path) -> str:
+    """The `printed_only` of a `work.toml`; empty where there is none, or where the check has to say what is wrong."""
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("printed_only", ""))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return ""
 
 
 def choose(files: Mapping[str, Path], ids: Sequence[str]) -> dict[str, Path]:
@@ -37,13 +52,15 @@ def choose(files: Mapping[str, Path], ids: Sequence[str]) -> dict[str, Path]:
 
 
 def load_analysis(path: Path) -> Analysis:
-    """The `ANALYSIS` an analysis file declares.
+    """The analysis a file declares: the `ANALYSIS` of a Python file, or the `printed_only` of a work's `work.toml`.
 
     Raises
     ------
     UserError
         when the file cannot be run or declares none; the message names file and reason.
     """
+    if path.suffix == ".toml":
+        return printed_only(path.parent.name, _printed_only_name(path))
     name = f"analyses_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

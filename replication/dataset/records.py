@@ -72,6 +72,7 @@ class Work(_Record):
     role: Filled
     setting: Filled
     quantitative: Filled
+    printed_only: Short = ""  # the name of its page, where nothing in it can be computed from public data
     peer_reviewed: bool = True
     since: Annotated[str, StringConstraints(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")] = "1.0.0"
     design: Short = ""

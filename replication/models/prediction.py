@@ -51,7 +51,7 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
 
     Source: Riley, Higgins & Deeks (2011); Partlett & Riley (2017) for Knapp-Hartung.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL", test="z")
     >>> predict(fit, [[1.0]]).prediction_interval.round(6).tolist()
     [[0.012909, 0.452537]]
@@ -80,7 +80,7 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
 def prediction_interval(fit: Fit, level: float | None = None, *, method: PredictionMethod = "test") -> Interval:
     """Where the true effect of a new study would lie, for a fit without moderators. Choices as in `predict`.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="DL")
     >>> round(prediction_interval(fit).low, 6)
     -0.12913
@@ -144,7 +144,7 @@ def blups(fit: Fit) -> Blups:
 
     The standard errors count the uncertainty of the coefficients, not that of tau2.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], test="z")
     >>> blups(fit).effect.round(6).tolist()
     [0.186177, 0.243385, 0.267901, 0.219497]

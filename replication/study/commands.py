@@ -348,7 +348,7 @@ def versions(
     today = load_dataset(data or paths.data_dir())
     before = today.as_of(as_of) if as_of else today.as_published(published)
     name = f"as of {as_of}" if as_of else f"as published in {published}"
-    path = choose(analysis_files(paths.analyses_dir()), [analysis])[analysis]
+    path = choose(analysis_files(paths.analyses_dir(), paths.data_dir()), [analysis])[analysis]
     history = compare_states(load_analysis(path), ((name, before), ("today", today)))
     sys.stdout.write("\n".join(history_lines(history)) + "\n")
     if out is not None:

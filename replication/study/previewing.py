@@ -72,7 +72,7 @@ def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
 def _affected(work: str) -> Iterator[Analysis]:
     """Findings, reproductions that answer the work's claims or name it, and its claims where no analysis does."""
     answered = False
-    for path in analysis_files(paths.analyses_dir()).values():
+    for path in analysis_files(paths.analyses_dir(), paths.data_dir()).values():
         analysis = load_analysis(path)
         answered |= work in analysis.claims
         if analysis.kind == "finding" or work in analysis.claims or f'"{work}"' in path.read_text(encoding="utf-8"):

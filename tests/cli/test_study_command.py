@@ -30,7 +30,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     said = process("--help")
     assert said.returncode == 0
     assert all(f" {name} " in said.stdout for name in COMMANDS)
-    code = "import sys; sys.argv = ['study', '--help']\nfrom replication.study.app import main\n"
+    code = "import sys; sys.argv = ['study', '--help']\nfrom replication.study.commands import main\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     code += "heavy = {'pandas', 'numpy', 'scipy', 'pydantic', 'matplotlib', 'statsmodels'} & set(sys.modules)\n"
     code += "sys.exit(f'loaded {heavy}' if heavy else 0)"

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from replication import paths
-from replication.analysis import pool
 from replication.dataset import Dataset, Selection, select
 from replication.evidence.masem_answers import FULL_MEDIATION, NAMES, samples45
+from replication.evidence.pooling import pool
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2
 from replication.study.exporting import export_dataset

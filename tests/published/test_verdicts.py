@@ -19,8 +19,10 @@ INCONSISTENT = {
 
 @pytest.fixture(scope="module")
 def outcomes(dataset: Dataset) -> dict[str, Outcome]:
-    files = analysis_files(paths.analyses_dir())
-    found = {name: load_analysis(path) for name, path in files.items() if path.parent.name == "reproductions"}
+    files = analysis_files(paths.analyses_dir(), paths.data_dir())
+    found = {
+        name: load_analysis(path) for name, path in files.items() if path.parent.name not in ("findings", "simulated")
+    }
     return {name: run_analysis(analysis, Context(dataset)) for name, analysis in found.items()}
 
 

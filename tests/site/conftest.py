@@ -387,7 +387,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, invented: Dataset, outcomes:
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Report:
     """The report of the real dataset with the quick analyses."""
-    files = analysis_files(paths.analyses_dir())
+    files = analysis_files(paths.analyses_dir(), paths.data_dir())
     found = [plain(run_analysis(load_analysis(files[n]), Context(dataset), n)) for n in REAL if n in files]
     return build(tmp_path_factory.mktemp("real") / "latest", found, dataset)  # type: ignore[arg-type]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis import effect_sizes, pool
 from replication.dataset import Dataset, Selection, select
 from replication.errors import DataError
+from replication.evidence.pooling import effect_sizes, pool
 
 
 def rows(**columns: list) -> Selection:

@@ -241,7 +241,7 @@ def test_no_compiler_and_nothing_outside_the_folder(tmp_path: Path) -> None:
     """In a process of its own: PyTensor is told before its first import."""
     code = (
         "from pathlib import Path; import os, sys\n"
-        "from replication.models.bayes.sampling import load_pymc\n"
+        "from replication.models.bayes.sampled.sampling import load_pymc\n"
         f"load_pymc(Path({str(tmp_path / 'compiled')!r}))\n"
         "from pytensor import config; print(repr(config.cxx), config.compiledir, os.environ.get('PYTENSOR_FLAGS'))"
     )

@@ -27,7 +27,7 @@ ANALYSIS = Analysis(id="broken", title="", question="", run=run)
 
 
 def jobs_of(names: tuple[str, ...]) -> list[Job]:
-    files = analysis_files(paths.analyses_dir())
+    files = analysis_files(paths.analyses_dir(), paths.data_dir())
     return [Job(name, files[name], f"key of {name}", 1, slow=False) for name in names]
 
 

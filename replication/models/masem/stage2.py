@@ -74,7 +74,7 @@ def fit_stage2(pool: Pool, model: str | PathModel, *, level: float = 0.95) -> Pa
     2015, chapter 7); standard errors by the observed second derivatives.
 
     >>> import numpy as np
-    >>> from replication.models.masem.pooled import pooled_correlations
+    >>> from replication.models.masem.sampling_covariance import pooled_correlations
     >>> pool = pooled_correlations(["x", "m", "y"], [0.3, 0.2, 0.4], np.diag([0.01, 0.02, 0.01]), 200)
     >>> paths = fit_stage2(pool, "m ~ a*x; y ~ b*m + x; ind := a*b")
     >>> round(paths.effect("ind").estimate, 4)  # 0.3 * (0.4 - 0.3 * 0.2) / (1 - 0.3 ** 2)

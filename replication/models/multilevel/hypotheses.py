@@ -40,7 +40,7 @@ def wald_test(fit: Fit, names: Sequence[str] | None = None) -> WaldTest:
 
     Raises `ModelError` for a name the fit does not have, and when there is nothing to test.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> x = [[1, 0], [1, 1], [1, 2], [1, 3]]
     >>> y, v, names = [0.1, 0.2, 0.3, 0.5], [0.01] * 4, ["intercept", "dose"]
     >>> fit = fit_random_effects(y, v, x, method="DL", test="z", names=names)

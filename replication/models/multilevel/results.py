@@ -84,7 +84,7 @@ def row_sum_weights(fit: Fit) -> Array:
 
     With dependent effects a weight can be negative. Only for a model without moderators.
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], [1, 1, 2, 2, 3])
     >>> row_sum_weights(fit).round(4).tolist()
     [20.0419, 16.404, 14.6379, 21.1302, 27.786]
@@ -105,7 +105,7 @@ def variance_shares(fit: Fit) -> VarianceShares:
     Source: Cheung (2014); the typical variance as in Higgins & Thompson (2002), in a form that also covers moderators
     and covariances.
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], [1, 1, 2, 2, 3])
     >>> variance_shares(fit).percent.round(4).tolist()
     [58.7799, 28.4866]
@@ -123,7 +123,7 @@ def cluster_effects(fit: Fit, level: str | None = None) -> ClusterEffects:
 
     `se` is the root of the prediction error variance, with the uncertainty of the coefficients (Harville 1977).
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], [1, 1, 2, 2, 3])
     >>> cluster_effects(fit).estimate.round(6).tolist()
     [-0.147618, 0.254492, -0.106874]
@@ -187,7 +187,7 @@ def profile_intervals(fit: Fit, level: float | None = None) -> Fit:
 
     The lower end is 0 where 0 is inside. Source: Hardy & Thompson (1996); for components, Viechtbauer (2010).
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], [1, 1, 2, 2, 3])
     >>> round(profile_intervals(fit).components[1].interval.high, 5)
     0.49511

@@ -88,7 +88,7 @@ def robust(
 
     Raises `ModelError` for fewer than two clusters or clusters that the working model ties together.
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
     >>> cr2 = robust(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3]))
     >>> round(float(cr2.se[0]), 6), round(float(cr2.df[0]), 4)
@@ -141,7 +141,7 @@ def wald_test(
     CR fits with Satterthwaite df get the approximate Hotelling test HTZ (Tipton & Pustejovsky 2015; F with eta - q + 1
     degrees of freedom), with `df="clusters"` F with m - p; other fits chi-square for z tests and F for t tests.
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
     >>> round(wald_test(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3])).statistic, 6)
     5.799443

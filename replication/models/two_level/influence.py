@@ -56,7 +56,7 @@ class SubsetFits:
 def leave_one_out(fit: Fit) -> SubsetFits:
     """Refit without each effect in turn, with the estimator and test of `fit`.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> leave_one_out(fit).fits.beta[:, 0].round(6).tolist()
     [0.286775, 0.224089, 0.18, 0.267297]
@@ -70,7 +70,7 @@ def cumulative(fit: Fit, order: Sequence[int] | None = None) -> SubsetFits:
 
     A first step with as many effects as coefficients has the common-effect result; before that nothing is defined.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> cumulative(fit).fits.beta[:, 0].round(6).tolist()
     [0.1, 0.175, 0.267297, 0.22924]
@@ -150,7 +150,7 @@ def influence(fit: Fit) -> Influence:
 
     Raises `ModelError` for fits with the user's own weights, and where one effect less cannot be fitted.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], test="z")
     >>> influence(fit).rstudent.round(4).tolist()
     [-1.3874, 0.3689, 1.7354, -0.3176]
@@ -181,7 +181,7 @@ def influence(fit: Fit) -> Influence:
 def baujat(fit: Fit) -> Baujat:
     """The coordinates of Baujat et al.'s (2002) plot, in the random-effects form.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], test="z")
     >>> baujat(fit).heterogeneity.round(4).tolist()
     [1.1137, 0.2003, 2.0948, 0.057]
@@ -274,7 +274,7 @@ def gosh(
 
     Raises `ModelError` when no subset is large enough.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> len(gosh(fit, np.random.default_rng(1)).fits.tau2)
     11

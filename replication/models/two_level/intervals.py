@@ -47,7 +47,7 @@ def tau2_interval(fit: Fit, method: Tau2IntervalMethod = "qprofile", level: floa
         Hardy & Thompson 1996) or wald (estimate and se, cut at 0; poor unless k is large)
     level : confidence level, the fit's own by default
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> round(tau2_interval(fit, "profile").high, 6)
     0.197578
@@ -74,7 +74,7 @@ def heterogeneity_intervals(
 ) -> HeterogeneityIntervals:
     """The interval for tau2 carried over to tau, I2 and H2, which rise with it.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])
     >>> round(heterogeneity_intervals(fit).I2.high, 4)
     96.2398

@@ -189,7 +189,7 @@ def average_models(
     Bartoš, Maier, Wagenmakers, Doucouliagos and Stanley (2023); the step selection likelihood is that of Vevea and
     Hedges (1995).
 
-    >>> from replication.models.bayes.bias_models import bias_priors
+    >>> from replication.models.bayes.averaging.bias_models import bias_priors
     >>> found = average_models([0.4, 0.3, 0.5, 0.2], [0.02, 0.01, 0.03, 0.01], priors=bias_priors("z"))
     >>> [(i.component, round(i.posterior, 3)) for i in found.inclusion[:3]]
     [('effect', 0.679), ('heterogeneity', 0.398), ('bias', 0.806)]

@@ -1,5 +1,0 @@
-"""Göktaş & Kaya (2023): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("goktas2023", "Göktaş & Kaya (2023)")

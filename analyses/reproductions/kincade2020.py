@@ -1,5 +1,0 @@
-"""Kincade et al. (2020): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("kincade2020", "Kincade et al. (2020)")

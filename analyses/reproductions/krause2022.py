@@ -1,5 +1,0 @@
-"""Krause & Smith (2022): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("krause2022", "Krause & Smith (2022)")

@@ -1,5 +1,0 @@
-"""Krause & Smith (2023): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("krause2023", "Krause & Smith (2023)")

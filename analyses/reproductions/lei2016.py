@@ -1,5 +1,0 @@
-"""Lei et al. (2016): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("lei2016", "Lei et al. (2016)")

@@ -1,5 +1,0 @@
-"""Li & Xue (2023): printed numbers without public data; each claim says what is missing."""
-
-from replication.analysis import printed_only
-
-ANALYSIS = printed_only("lixue2023", "Li & Xue (2023)")
