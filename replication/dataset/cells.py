@@ -17,13 +17,14 @@ import pandas as pd
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
 from replication.dataset.schema import Column, Table, Vocabulary
+from replication.dataset.spreadsheets import ambiguous, date_hint, mended_text, readings, spreadsheet_hint
 from replication.errors import UserError
 from replication.printed import parse_printed
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
+__all__ = ["VERSION", "Stack", "check_cells", "has_hidden", "schema_for", "stack", "typed", "typed_rows"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
@@ -33,6 +34,8 @@ _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
 _EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf", "unknown", "n.r.", "nr"}
 _LONGEST_CELL = 20_000
+_AS_PRINTED = ("as_printed", "test", "df", "p", "items")  # texts of numbers, of which spreadsheets make dates
+_JOINERS = "\u200c\u200d"  # shape the letters beside them in Persian, Urdu and the scripts of India
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,9 @@ def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:
     else:
         rules.append(_Rule("formula", "text, not a spreadsheet formula", _no_formula, _formula_hint))
         rules.append(_Rule("control", "text without hidden characters", _is_plain, _hidden_hint))
+        rules.append(_Rule("mojibake", "letters as they are written", _is_whole, _whole_hint))
+        if column.name in _AS_PRINTED:
+            rules.append(_Rule("date", "what the source prints, not a date", lambda c: not date_hint(c), date_hint))
     return rules
 
 
@@ -251,7 +257,29 @@ def _formula_hint(_: str) -> str:
 
 
 def _is_plain(cell: str) -> bool:
-    return cell.isprintable() or all(unicodedata.category(c)[0] != "C" for c in cell)
+    return cell.isprintable() or not has_hidden(cell)
+
+
+def has_hidden(text: str) -> str:
+    """The first hidden character of a text, "" where it has none; joiners between letters are no hidden ones.
+
+    >>> has_hidden("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"), has_hidden("r\u200c = .3")
+    ('', '\\u200c')
+    """
+    for place, letter in enumerate(text):
+        if unicodedata.category(letter)[0] == "C":
+            beside = (text[place - 1 : place], text[place + 1 : place + 2])
+            if letter not in _JOINERS or not all(b and unicodedata.category(b)[0] in "LM" for b in beside):
+                return letter
+    return ""
+
+
+def _is_whole(cell: str) -> bool:
+    return mended_text(cell) == cell
+
+
+def _whole_hint(cell: str) -> str:
+    return f"the file went through a wrong encoding: it was probably {shown(mended_text(cell))}"
 
 
 def _hidden_hint(_: str) -> str:
@@ -271,6 +299,8 @@ def _range_hint(_: str) -> str:
 
 
 def _integer_hint(cell: str) -> str:
+    if hint := spreadsheet_hint(cell):
+        return hint
     digits = re.sub(r"[,.\s\u00a0\u202f'’]", "", cell)
     grouped = re.fullmatch(r"\d{1,3}([,.\s\u00a0\u202f'’]\d{3})+", cell, re.ASCII)
     return f'write "{digits}"' if grouped else _number_hint(cell)
@@ -284,8 +314,14 @@ def _number_hint(cell: str) -> str:
     if _MINUS.search(cell):
         plain = _MINUS.sub("-", cell)
         return f'the minus sign is a typographic one; write "{plain}" with the hyphen of the keyboard'
-    if re.fullmatch(r"[+-]?0?,\d+", cell):
-        return f'a decimal comma? write "{cell.replace(",", ".")}"'
+    if hint := spreadsheet_hint(cell):
+        return hint
+    return _comma_hint(cell) or "only the number: no unit, stars or spaces"
+
+
+def _comma_hint(cell: str) -> str:
+    if ambiguous(cell):
+        return 'decimal comma or thousands? write "{}" or "{}"'.format(*readings(cell))
     if _COMMA.fullmatch(cell):
-        return f'decimal comma or thousands? write "{cell.replace(",", ".")}" or "{cell.replace(",", "")}"'
-    return "only the number: no unit, stars or spaces"
+        return f'a decimal comma? write "{cell.replace(",", ".")}"'
+    return ""

@@ -16,6 +16,7 @@ from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import Explanation, Reference, Work
 from replication.dataset.schema import Vocabulary
+from replication.dataset.spreadsheets import ambiguous, readings
 from replication.errors import UserError
 from replication.printed import parse_printed
 
@@ -37,6 +38,7 @@ __all__ = [
 _BOUNDED = ("r", "partial_r")
 _COUNTED = ("Q", "F", "chi2", "tau2", "RMSEA", "SRMR", "k", "n", "count", "sd", "AIC-weight")
 _RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fromkeys(_COUNTED, (0.0, math.inf))}
+_WHOLE = ("n", "k", "count")  # statistics whose comma can only be one of thousands
 _MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
 _SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
 _CHECKED = (
@@ -153,6 +155,8 @@ def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
             problems.append(
                 Problem(file, row["line"], "claim_id", "claim-id", found, expected, "begin it with the key")
             )
+        if row["statistic"] not in _WHOLE:
+            problems += _two_readings(file, row, ("printed", "ci_low", "ci_high"))
         value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
         bound_low, bound_high = _RANGES.get(row["statistic"], (-math.inf, math.inf))
         if value < bound_low or value > bound_high:
@@ -168,6 +172,18 @@ def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
     return problems
 
 
+def _two_readings(file: str, row: Mapping[str, Any], columns: Iterable[str]) -> list[Problem]:
+    """Printed numbers such as 1,310 that are one thing with a decimal comma and another in thousands."""
+    found = []
+    for column in columns:
+        if ambiguous(row[column]):
+            decimal, thousands = readings(row[column])
+            hint = f"decimal comma or thousands? look it up and write {decimal} or {thousands}"
+            expected = f"{decimal} or {thousands}, which no digit tells apart"
+            found.append(Problem(file, row["line"], column, "decimal-comma", shown(row[column]), expected, hint))
+    return found
+
+
 def _printed(text: str) -> float:
     """A printed number's value; NaN where there is none, or none that can be read (said elsewhere)."""
     try:
@@ -180,7 +196,8 @@ def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list
     """Means belong to samples that exist, and lie on their scale's two ends."""
     problems = []
     hints = _Hints(samples)
-    for row in _rows(rows, "sample_id", "scale_low", "scale_high"):
+    for row in _rows(rows, "sample_id", "mean", "sd", "scale_low", "scale_high"):
+        problems += _two_readings(file, row, ("mean", "sd"))
         sample, low, high = row["sample_id"], row["scale_low"], row["scale_high"]
         if sample and sample not in samples:
             found, hint = shown(sample), hints.nearest(sample)

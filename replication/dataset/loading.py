@@ -27,7 +27,7 @@ from replication.dataset.schema import TABLES, Vocabulary
 from replication.digests import folder_digest
 from replication.errors import DataError
 
-__all__ = ["Checked", "check_dataset", "load_dataset", "read_bibliography"]
+__all__ = ["Checked", "check_dataset", "load_dataset", "read_bibliography", "read_vocabulary"]
 
 _VENUES = ("journal", "booktitle", "publisher", "school", "howpublished", "institution", "organization")
 
@@ -193,6 +193,14 @@ def _dataset(
         tables=MappingProxyType(live),
         withdrawn=MappingProxyType(withdrawn),
     )
+
+
+def read_vocabulary(root: Path) -> Vocabulary:
+    """The closed vocabularies of a dataset; DataError where they cannot be read."""
+    vocabulary = _vocabulary(root)
+    if not isinstance(vocabulary, Vocabulary):
+        raise DataError(format_problems(vocabulary), vocabulary)
+    return vocabulary
 
 
 def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replication.dataset.problems import Problem, nearest, shown
-from replication.dataset.schema import Table
+from replication.dataset.schema import Column, Table
+from replication.dataset.spreadsheets import (
+    PLAIN,
+    Form,
+    decimal_comma,
+    decode,
+    grouped_by_point,
+    plain_number,
+    separator_of,
+    without_separator_line,
+)
 
-__all__ = ["RawTable", "read_bytes", "read_table"]
+__all__ = ["RawTable", "decided", "plain_text", "read_bytes", "read_table"]
 
 _LARGEST_FILE = 200_000_000
-_LARGEST_CELL = 20_000
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_WIDENED = ("number", "printed")  # kinds of column whose decimals a table's form decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class RawTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
+    form: Form = PLAIN
 
 
 def read_bytes(path: Path, file: str) -> bytes | Problem:
@@ -64,11 +74,13 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     content = read_bytes(path, file)
     if isinstance(content, Problem):
         return None, [content]
-    decoded = _decode(content, file)
+    decoded = _decoded(content, file)
     if isinstance(decoded, Problem):
         return None, [decoded]
+    text, encoding, separator = decoded
+    separator = separator or separator_of(text, table)
     problems: list[Problem] = []
-    records = list(_records(decoded, file, problems))
+    records = list(_rows_in(text, separator, file, problems))
     if not records:
         problems = problems or [Problem(file, 0, "", "empty-file", "no header", "a header and rows")]
         return None, problems
@@ -78,7 +90,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     if not body and not any(problem.rule in ("quotes", "half-written") for problem in problems):
         problems.append(Problem(file, 0, "", "no-rows", "a header only", "at least one row", "fill or delete the file"))
     kept = [(line, row) for line, row in body if len(row) == len(header)]
-    cut = not decoded.endswith(("\n", "\r"))
+    cut = not text.endswith(("\n", "\r"))
     problems += [
         _ragged(file, line, row, len(header), cut and line == body[-1][0])
         for line, row in body
@@ -86,8 +98,73 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     ]
     if cut and body and len(body[-1][1]) == len(header):
         problems.append(_no_newline(file, body[-1][0]))
+    lines = tuple(line for line, _ in kept)
     rows = tuple(tuple(cell.strip() for cell in row) for _, row in kept)
-    return RawTable(file, tuple(header), rows, tuple(line for line, _ in kept)), problems
+    raw, undecided = decided(RawTable(file, tuple(header), rows, lines, Form(encoding, separator)), table)
+    problems += undecided
+    if raw.form != PLAIN:
+        problems.append(_of_form(file, raw.form))
+    return raw, problems
+
+
+def decided(raw: RawTable, table: Table) -> tuple[RawTable, list[Problem]]:
+    """The table with decimal points, where its numbers say that commas are decimal commas; what nobody can tell."""
+    columns = [table.by_name.get(name) for name in raw.header]
+    if not decimal_comma(columns, raw.rows):
+        return raw, []
+    problems = list(_grouped(raw.file, columns, raw.rows, raw.lines))
+    rows = tuple(_with_points(columns, row) for row in raw.rows)
+    return replace(raw, rows=rows, form=replace(raw.form, decimal_comma=True)), problems
+
+
+def plain_text(path: Path, table: Table) -> str:
+    """A table as the dataset stores it: UTF-8 with commas and decimal points; comments are kept where they stand.
+
+    The file is one that `read_table` reads; one in the dataset's own form comes back letter by letter.
+    """
+    raw, _ = read_table(path, path.name, table)
+    decoded = _decoded(path.read_bytes(), path.name)
+    if raw is None or isinstance(decoded, Problem):
+        return ""
+    text = decoded[0]
+    if raw.form == PLAIN:
+        return text
+    rows = dict(zip(raw.lines, raw.rows, strict=True))
+    plain = io.StringIO()
+    writer = csv.writer(plain, lineterminator="\n")
+    writer.writerow(raw.header)
+    for line, source in enumerate(io.StringIO(text), 1):
+        if line in rows:
+            writer.writerow(rows[line])
+        elif source.lstrip().startswith("#"):
+            plain.write(source.rstrip("\r\n") + "\n")
+    return plain.getvalue()
+
+
+def _with_points(columns: Sequence[Column | None], row: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        plain_number(cell) if column is not None and column.kind in _WIDENED and "," in cell else cell
+        for column, cell in zip(columns, row, strict=True)
+    )
+
+
+def _grouped(
+    file: str, columns: Sequence[Column | None], rows: Sequence[Sequence[str]], lines: Sequence[int]
+) -> Iterator[Problem]:
+    """Numbers with a point of thousands, or of decimals, in a table whose decimals have commas: nobody can tell."""
+    for line, row in zip(lines, rows, strict=True):
+        for column, cell in zip(columns, row, strict=True):
+            if column is not None and column.kind in _WIDENED and grouped_by_point(cell):
+                expected = f"{cell.replace('.', ',')} or {cell.replace('.', '')}, as decimals have commas here"
+                hint = "nobody can tell from the table which is meant: look it up and write one of the two"
+                yield Problem(file, line, column.name, "decimal-comma", shown(cell), expected, hint)
+
+
+def _of_form(file: str, form: Form) -> Problem:
+    """What is said of a table that was read though it is not written as the dataset stores tables."""
+    decided = "; 0,31 was read as 0.31" if form.decimal_comma else ""
+    hint = f"it was read{decided}; `python -m replication.study tidy {file.partition('/')[0]}` stores it so"
+    return Problem(file, 0, "", "form", str(form), "UTF-8, commas and decimal points, as stored", hint, "warning")
 
 
 def _filled(records: list[tuple[int, list[str]]], file: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
@@ -99,30 +176,54 @@ def _filled(records: list[tuple[int, list[str]]], file: str, problems: list[Prob
     return [record for record in records if any(cell.strip() for cell in record[1])]
 
 
-def _decode(content: bytes, file: str) -> str | Problem:
-    hint = "save the file as CSV UTF-8"
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return Problem(file, 1, "", "encoding", "UTF-16 text", "UTF-8 text", hint)
+def _decoded(content: bytes, file: str) -> tuple[str, str, str] | Problem:
+    """The text, its encoding, and the separator that Excel's first line names ("" where there is none)."""
     try:
-        text = content.decode("utf-8-sig")
+        text, encoding = decode(content)
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
-        found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"
-        return Problem(file, row, "", "encoding", found, "UTF-8 text", hint)
+        at = content[error.start : error.start + 1].hex().upper()
+        found = f"the byte 0x{at}, which is not {error.encoding.upper()}"
+        return Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as CSV UTF-8")
     if "\x00" in text:
         row = text[: text.index("\x00")].count("\n") + 1
         return Problem(file, row, "", "encoding", "a NUL character", "text", "the file is damaged or not a CSV")
-    return text
+    text, separator = without_separator_line(text)
+    return text, encoding, separator
 
 
-def _records(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they start on, without comments (first cell begins with #); a broken quote ends it."""
+def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line they start on, without comments. A row of data that begins with # is said, or is a row.
+
+    A comment is a line that begins with `# `. A row whose id begins with # (as Covidence writes them, or #REF!) stays
+    a row, and its id is refused like any other.
+    """
+    width, passed = 0, []
+    for line, record in _records(text, separator, file, problems):
+        first = record[0].lstrip()
+        filled = sum(bool(cell.strip()) for cell in record)
+        if not first.startswith("#"):
+            width = width or len(record)
+            yield line, record
+        elif width and filled > 1 and " " not in first.lstrip("#").strip():  # comments are sentences
+            if not first.startswith("# "):
+                yield line, record
+            elif filled > width // 3:
+                passed.append(line)
+    if passed:
+        found = f"{len(passed)} row{'s' if len(passed) > 1 else ''} with # in front that look like data"
+        hint = "take the # away where they are rows; delete them where they are not"
+        problems.append(Problem(file, passed[0], "", "commented-row", found, "rows without #", hint, "warning"))
+
+
+def _records(text: str, separator: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """Rows and comments that are not empty, with the line they start on; a broken quote ends it."""
     csv.field_size_limit(_LARGEST_FILE)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     start = 1
     try:
         for record in reader:
-            if record and not record[0].lstrip().startswith("#"):
+            if record:
                 yield start, record
             start = reader.line_num + 1
     except csv.Error as error:
@@ -133,11 +234,6 @@ def _records(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[in
 
 
 def _header_problems(file: str, header: list[str], table: Table) -> list[Problem]:
-    if len(header) == 1:
-        for mark, name in _SEPARATORS.items():
-            if mark in header[0]:
-                hint = "export with comma as the separator (in a spreadsheet: CSV UTF-8, comma delimited)"
-                return [Problem(file, 1, "", "separator", f"columns separated by {name}", "commas", hint)]
     known = table.by_name
     problems = []
     for name, times in Counter(header).items():

@@ -10,9 +10,9 @@ from replication.dataset.problems import shown
 from replication.errors import UserError
 from replication.study.keys import check_text
 
-__all__ = ["Entry", "entry_text", "read_entry"]
+__all__ = ["KEPT", "Entry", "entry_text", "read_entry"]
 
-_KEPT = (
+KEPT = (
     "author", "editor", "title", "journal", "booktitle", "publisher", "school", "institution", "howpublished", "year",
     "volume", "number", "pages", "doi", "url", "note",
 )  # fmt: skip
@@ -54,7 +54,7 @@ def read_entry(path: Path) -> Entry:
     entry = next(iter(entries.values()))
     people = {role: " and ".join(str(person) for person in persons) for role, persons in entry.persons.items()}
     fields = {**people, **{name.lower(): str(value) for name, value in entry.fields.items()}}
-    return Entry(entry.type.lower(), {name: check_text(name, fields[name]) for name in _KEPT if fields.get(name)})
+    return Entry(entry.type.lower(), {name: check_text(name, fields[name]) for name in KEPT if fields.get(name)})
 
 
 def entry_text(key: str, entry: Entry) -> str:
@@ -73,7 +73,7 @@ def entry_text(key: str, entry: Entry) -> str:
         if not _balanced(text):
             raise UserError(f"{name} has braces that do not balance: {shown(text)}")
     width = max(map(len, entry.fields))
-    lines = [f"  {name.ljust(width)} = {{{entry.fields[name]}}}" for name in _KEPT if entry.fields.get(name)]
+    lines = [f"  {name.ljust(width)} = {{{entry.fields[name]}}}" for name in KEPT if entry.fields.get(name)]
     return f"@{entry.kind}{{{key},\n" + ",\n".join(lines) + "\n}\n"
 
 

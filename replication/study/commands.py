@@ -15,9 +15,11 @@ import typer
 
 from replication import paths
 from replication.command_line import run_command
+from replication.study import commands_handing_in as handing
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
+    from replication.study.checking import CheckReport
     from replication.study.coding import Coders, Comparison
 
 __all__ = [
@@ -54,9 +56,13 @@ def new(
     role: Annotated[str, typer.Option(help="Its role here, e.g. primary (the usual) or related.")] = "",
     setting: Annotated[str, typer.Option(help="Setting, e.g. school (the usual).")] = "",
     design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="Write KEY.xlsx here to fill in, in place of a folder.")] = False,
     data: Data = None,
 ) -> None:
-    """Make the folder of a new work with templates to fill in; asks for what is missing when run at a terminal."""
+    """Make the folder of a new work with templates to fill in; asks for what is missing when run at a terminal.
+
+    With --xlsx a workbook is made instead; what the options do not say is asked in the workbook itself.
+    """
     from replication.dataset import check_dataset, format_problems
     from replication.errors import DataError
     from replication.study.bibtex import Entry, read_entry
@@ -71,6 +77,10 @@ def new(
     entry = read_entry(bib) if bib else Entry("book" if kind == "book" else "article", {})
     given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi}
     fields = {**entry.fields, **{name: check_text(name, text) for name, text in given.items() if text}}
+    if xlsx:
+        words = {"kind": kind, "role": role, "setting": setting, "design": design, "publication": entry.kind}
+        _new_workbook(key, {**fields, **words}, dataset)
+        return
     for name in ("author", "title", "year"):
         fields[name] = fields.get(name) or check_text(name, _asked(name.capitalize()))
     words = {"kind": kind, "role": role, "setting": setting}
@@ -87,13 +97,34 @@ def new(
     sys.stdout.write("\n".join(lines) + "\n")
 
 
+def _new_workbook(key: str, said: dict[str, str], dataset: Dataset) -> None:
+    from replication.errors import UserError
+    from replication.study.submission import RECORD_FIELDS
+    from replication.study.tables import write_bytes
+    from replication.study.workbook import Filled, workbook_bytes
+
+    path = Path(f"{key}.xlsx")
+    if path.exists():
+        raise UserError(f"{path} is there already; fill it in, or move it away first")
+    venue = next((said[name] for name in ("journal", "booktitle", "publisher", "school") if said.get(name)), "")
+    record = {name: said.get(name, "") for name in RECORD_FIELDS} | {"key": key, "journal": venue}
+    write_bytes(path, workbook_bytes(key, Filled(record), dataset.vocabulary))
+    lines = (
+        f"Made {path}. Fill it in with any spreadsheet program, save it, then:",
+        f"  python -m replication.study check {path}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
 def _asked(question: str, usual: str = "") -> str:
     """The answer typed at a terminal; elsewhere the usual one."""
     return str(typer.prompt(question, default=usual)) if sys.stdin.isatty() else usual
 
 
 def check(
-    work: Annotated[str, typer.Argument(help="Key of a work; all when none is named.")] = "",
+    work: Annotated[
+        str, typer.Argument(help="Key of a work, or a filled workbook; all works when none is named.")
+    ] = "",
     style: Annotated[
         Literal["text", "html", "json"], typer.Option("--format", help="How to show the result.")
     ] = "text",
@@ -106,15 +137,30 @@ def check(
     Exit codes: 0 nothing to mend, 1 something to mend.
     """
     from replication.study.checking import check_study
+    from replication.study.handing_in import is_file_of_study
     from replication.study.rendering import as_html, as_json, print_report
 
-    report = check_study(data or paths.data_dir(), work)
+    root = data or paths.data_dir()
+    report = _check_file(root, Path(work)) if is_file_of_study(work) else check_study(root, work)
     if style == "text" and out is None:
         print_report(report)
     else:
         text = as_json(report) if style == "json" else as_html(report)
         deliver(text, out)
     return 1 if report.errors or (strict and report.questions) else 0
+
+
+def _check_file(root: Path, path: Path) -> CheckReport:
+    """The check of a workbook or of a saved form; a workbook gets a copy with every message in its cell."""
+    from replication.study.handing_in import annotated_copy, read_submission
+    from replication.study.submission import check_submission
+
+    submission = read_submission(path)
+    report = check_submission(root, submission)
+    if path.suffix.lower() != ".json" and (report.errors or report.questions):
+        copy = annotated_copy(path, submission, report, root)
+        sys.stderr.write(f"Every message stands in its cell in {copy}\n")
+    return report
 
 
 def answer(
@@ -430,6 +476,7 @@ _app = typer.Typer(
 for _name, _command in (
     ("new", new),
     ("check", check),
+    ("take", handing.take),
     ("answer", answer),
     ("convert", convert),
     ("preview", preview),
@@ -439,6 +486,7 @@ for _name, _command in (
     ("versions", versions),
     ("export", export),
     ("codebook", codebook),
+    ("tidy", handing.tidy),
 ):
     _app.command(_name)(_command)
 # A value to settle may be a negative number, which is no option.

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
+from replication.dataset.cells import has_hidden
 from replication.dataset.problems import shown
 from replication.errors import UserError
 
@@ -56,7 +57,7 @@ def check_text(name: str, text: str) -> str:
     text = " ".join(text.split())
     if len(text) > _LONGEST:
         raise UserError(f"{name} has {len(text)} letters; at most {_LONGEST}")
-    odd = next((letter for letter in text if unicodedata.category(letter)[0] == "C"), "")
+    odd = has_hidden(text)
     if odd:
         raise UserError(f"{name} has an invisible letter (U+{ord(odd):04X}) in {shown(text)}; type it again by hand")
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication import paths
@@ -25,11 +25,15 @@ _WORDS = ("kind", "role", "setting", "quantitative")
 
 @dataclass(frozen=True, slots=True)
 class NewWork:
-    """What is known of a new work: key, bibliography entry and the fields of `work.toml`."""
+    """What is known of a new work: key, bibliography entry and the fields of `work.toml`.
+
+    `tables` are finished tables by file name; without one, each table gets a template.
+    """
 
     key: str
     entry: Entry
     fields: Mapping[str, str]
+    tables: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
@@ -50,7 +54,7 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
     since = next_version(dataset.version)
     building = Path(tempfile.mkdtemp(dir=root, prefix=f".{work.key}."))
     try:
-        _fill(building, work.key, fields, since, dataset)
+        _fill(building, work, fields, since, dataset)
         building.chmod(0o755)
         with exclusive(paths.cache_dir() / "new-work.lock"):
             bibliography = root / "references.bib"
@@ -79,11 +83,11 @@ def next_version(version: str) -> str:
     return f"{major}.{int(minor) + 1}.0"
 
 
-def _fill(folder: Path, key: str, fields: Mapping[str, str], since: str, dataset: Dataset) -> None:
-    record = record_template(key, fields, since, dataset.vocabulary)
+def _fill(folder: Path, work: NewWork, fields: Mapping[str, str], since: str, dataset: Dataset) -> None:
+    record = record_template(work.key, fields, since, dataset.vocabulary)
     (folder / "work.toml").write_text(record, encoding="utf-8", newline="\n")
-    for name in TEMPLATE_TABLES:
-        text = table_template(name, key, since, dataset.vocabulary)
+    templates = {name: table_template(name, work.key, since, dataset.vocabulary) for name in TEMPLATE_TABLES}
+    for name, text in (work.tables or templates).items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    notes = f"# {key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n"
+    notes = f"# {work.key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n"
     (folder / "NOTES.md").write_text(notes, encoding="utf-8", newline="\n")

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from replication.dataset import format_problems
-from replication.dataset.reading import read_table
-from replication.dataset.schema import Table
+from replication.dataset.folder import WORK_TABLES
+from replication.dataset.reading import plain_text, read_table
+from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.provenance import write_atomic
 
-__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv"]
+__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes"]
 
 
 def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
@@ -51,19 +52,50 @@ def add_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> Non
     with more columns.
     """
     present = read_rows(path, table)
-    header = _header(path)
+    header = _header(path, table)
     if header and {name for row in rows for name, cell in row.items() if cell} <= set(header):
-        text = path.read_text(encoding="utf-8-sig")
+        text = plain_text(path, table)
         write_atomic(path, text + ("" if text.endswith("\n") else "\n") + _lines(header, rows))
     else:
         write_atomic(path, rows_as_csv(table, [*present, *rows], header))
 
 
-def _header(path: Path) -> list[str]:
+def tidied(folder: Path) -> tuple[str, ...]:
+    """Store each table of a work in the dataset's own form; the names of those that were in another."""
+    changed = []
+    for name in WORK_TABLES:
+        path = folder / name
+        if path.exists():
+            read_rows(path, TABLES[name])  # says what is to be mended first
+            text = plain_text(path, TABLES[name])
+            if text.encode() not in (path.read_bytes(), path.read_bytes().removeprefix(b"\xef\xbb\xbf")):
+                write_atomic(path, text)
+                changed.append(name)
+    return tuple(changed)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing, beside its place first.
+
+    Raises
+    ------
+    UserError
+        when it cannot be written there.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written ({error.strerror}); is it open in a spreadsheet program?") from error
+
+
+def _header(path: Path, table: Table) -> list[str]:
     if not path.exists():
         return []
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return [name.strip() for name in next(csv.reader(stream), [])]
+    raw, _ = read_table(path, path.name, table)
+    return list(raw.header) if raw is not None else []
 
 
 def _lines(header: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:

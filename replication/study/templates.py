@@ -1,6 +1,7 @@
 """The templates of a new work: every field with its meaning and its words beside it, and an example to copy.
 
-In a CSV file a row whose first cell begins with # is a comment: the checker passes over it.
+In a CSV file a line that begins with # and a space is a comment: the checker passes over it, and says so where it looks
+like data.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from replication.dataset.schema import TABLES, Column, Table, Vocabulary
 from replication.study.tables import quoted
 
-__all__ = ["TEMPLATE_TABLES", "record_template", "table_template"]
+__all__ = ["EXAMPLES", "TEMPLATE_TABLES", "record_template", "table_template", "usual_columns"]
 
 TEMPLATE_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv")
 _SCHEMA = "#:schema ../../schemas/work.schema.json\n"
@@ -42,7 +43,7 @@ _USUAL = {  # the columns a coder needs most; further ones are listed below them
         "source_url", "locator", "reading", "since", "note",
     ),
 }  # fmt: skip
-_EXAMPLES: Mapping[str, Mapping[str, str]] = {
+EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "samples.csv": {"sample_id": "{key}_s1", "label": "Grade 7", "n": "120", "unit": "student", "country": "Norway",
                     "school_level": "secondary", "age_mean": "12.4", "female_pct": "51", "source": "doi:10.1234/x",
                     "since": "{since}"},
@@ -82,13 +83,19 @@ def record_template(key: str, fields: Mapping[str, str], since: str, vocabulary:
 def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> str:
     """One CSV template: header, what each column means, and an example."""
     table = TABLES[name]
-    header = [c for c in table.by_name if c in _USUAL[name] or table.by_name[c].required]
-    example = [_EXAMPLES[name].get(column, "").format(key=key, since=since) for column in header]
+    header = usual_columns(table)
+    example = [EXAMPLES[name].get(column, "").format(key=key, since=since) for column in header]
     lines = [",".join(header)]
     lines += [f"# {line}" for line in _explained(table, header, vocabulary)]
-    lines.append("# an example row (it does not count; write yours below without the #):")
-    lines.append("# " + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
+    lines.append("# an example row (it does not count; write yours below without the words before the id):")
+    lines.append("# example: " + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
     return "\n".join(lines) + "\n"
+
+
+def usual_columns(table: Table) -> list[str]:
+    """The columns a coder needs most: those that must be filled and the usual ones, in the order of the codebook."""
+    usual = _USUAL.get(table.name, ())
+    return [name for name, column in table.by_name.items() if name in usual or column.required]
 
 
 def _words(column: Column, vocabulary: Vocabulary) -> str:

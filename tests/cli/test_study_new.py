@@ -62,7 +62,7 @@ def test_the_folder_has_templates_with_the_words_beside_each_field(study: Comman
     assert effects.startswith("effect_id,sample_id,var_a,var_b,statistic,value,n,")
     assert "# value (must be filled): the value as printed" in effects
     assert "positive (positive relationship)" in effects
-    assert "# smith2024-001,smith2024_s1,positive,engagement,r,.35," in effects
+    assert "# example: smith2024-001,smith2024_s1,positive,engagement,r,.35," in effects
     assert "primary_study: own data" in (folder / "work.toml").read_text(encoding="utf-8")
 
 
@@ -73,7 +73,7 @@ def test_the_example_rows_become_a_sound_study_when_uncommented(study: Command, 
     for name in ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv"):
         path = small.root / "smith2024" / name
         lines = path.read_text(encoding="utf-8").splitlines()
-        path.write_text("\n".join([lines[0], lines[-1].removeprefix("# ")]) + "\n", encoding="utf-8")
+        path.write_text("\n".join([lines[0], lines[-1].removeprefix("# example: ")]) + "\n", encoding="utf-8")
     (small.root / "smith2024" / "measures.csv").write_text(
         "variable,measure,form,items,since\npositive,closeness,index,STRS,1.1.0\n"
         "engagement,engagement-scale,index,nine items,1.1.0\n",

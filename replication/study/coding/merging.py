@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.dataset.reading import plain_text
 from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.study.coding.coders import Coders, Rows
@@ -133,7 +134,7 @@ def _present(path: Path, table: Table) -> _Present:
     ids = iter(held)
     header: tuple[str, ...] = ()
     lines: list[tuple[str, str]] = []
-    for record, source in _records(path.read_text(encoding="utf-8-sig")):
+    for record, source in _records(plain_text(path, table)):
         if not record or record[0].lstrip().startswith("#"):
             lines.append(("", source))
         elif not header:
