@@ -1,8 +1,6 @@
-"""The commands of somebody who adds a study: new, check, answer, convert, preview.
+"""`python -m replication.study`: the commands of somebody who adds a study or keeps the dataset.
 
-The commands of somebody who keeps the dataset: agree, settle, compute, todo, versions, export, codebook.
-
-`python -m replication.study`: the commands, and how errors are said.
+Those that take a file (take, matrix, form, tidy) and `convert` stand in modules of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ import typer
 from replication import paths
 from replication.command_line import run_command
 from replication.study import commands_handing_in as handing
+from replication.study.command_options import Data, Out, Work, deliver
+from replication.study.commands_converting import convert
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
@@ -38,10 +38,6 @@ __all__ = [
     "todo",
     "versions",
 ]
-
-Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
-Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
-Work = Annotated[str, typer.Argument(help="Key of the work, e.g. smith2024.")]
 
 
 def new(
@@ -180,56 +176,6 @@ def answer(
     sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
 
 
-def convert(
-    source: Annotated[
-        str, typer.Option("--from", help="What is printed: r, partial-r, t, F, chi2, p, d, means, or, beta.")
-    ],
-    work: Annotated[str, typer.Argument(help="Key of the work to write the row to.")] = "",
-    value: Annotated[str, typer.Option(help="The statistic as printed (for means and odds ratios see below).")] = "",
-    n: Annotated[str, typer.Option(help="Persons.")] = "",
-    df: Annotated[str, typer.Option(help="Degrees of freedom of the test, n - 2, in place of n.")] = "",
-    sign: Annotated[
-        int | None, typer.Option(help="1 or -1, where the statistic has no direction (F, chi2, p); 1 where not given.")
-    ] = None,
-    n1: Annotated[str, typer.Option(help="Persons in group 1.")] = "",
-    n2: Annotated[str, typer.Option(help="Persons in group 2.")] = "",
-    mean1: Annotated[str, typer.Option(help="Mean of group 1.")] = "",
-    sd1: Annotated[str, typer.Option(help="Standard deviation of group 1.")] = "",
-    mean2: Annotated[str, typer.Option(help="Mean of group 2.")] = "",
-    sd2: Annotated[str, typer.Option(help="Standard deviation of group 2.")] = "",
-    ci_low: Annotated[str, typer.Option(help="Lower end of the odds ratio's 95 % interval.")] = "",
-    ci_high: Annotated[str, typer.Option(help="Upper end.")] = "",
-    as_r: Annotated[bool, typer.Option("--as-r", help="Read a beta as r, flagged.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Add the row to effects.csv.")] = False,
-    sample: Annotated[str, typer.Option(help="sample_id of the row.")] = "",
-    a: Annotated[str, typer.Option("--a", help="First construct, e.g. positive.")] = "",
-    b: Annotated[str, typer.Option("--b", help="Second construct, e.g. engagement.")] = "",
-    locator: Annotated[str, typer.Option(help="Page, table or section.")] = "",
-    reading: Annotated[str, typer.Option(help="Grade of reading.")] = "table",
-    data: Data = None,
-) -> None:
-    """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
-    from replication.study.converting import convert as converted
-    from replication.study.printed_statistics import Given
-    from replication.study.writing_effects import EffectPlace, write_effect
-
-    name = {"partial-r": "r", "means": "value"}.get(source, source)
-    numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
-    numbers |= {"ci_low": ci_low, "ci_high": ci_high, name: value}
-    result = converted(source, Given(numbers=numbers, sign=sign, as_r=as_r))
-    lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
-    lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
-    if result.n_effective == result.n_effective:
-        lines.append(f"             as precise as an r of {result.n_effective:.0f} persons (n_effective)")
-    sys.stdout.write("\n".join(lines) + "\n")
-    if write:
-        place = EffectPlace(work=work, sample=sample, a=a, b=b, locator=locator, reading=reading)
-        row = write_effect(data or paths.data_dir(), place, result)
-        sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: python -m replication.study check {work}\n")
-    else:
-        sys.stdout.write("Nothing is written; --write adds the row.\n")
-
-
 def preview(work: Work, out: Out = None, data: Data = None) -> None:
     """What a work changes: findings and claims with and without it, with forest plots on a page."""
     from replication.study.previewing import preview_html, preview_lines, preview_work
@@ -242,30 +188,6 @@ def preview(work: Work, out: Out = None, data: Data = None) -> None:
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
     deliver(preview_html(found), page)
-
-
-def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
-    """To a file, said in a line, or to standard output.
-
-    Raises
-    ------
-    UserError
-        when the file cannot be written.
-    """
-    from replication.errors import UserError
-    from replication.provenance import write_atomic
-
-    if out is None:
-        sys.stdout.write(text)
-        return
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; name a file to write to, e.g. --out {out / 'page.html'}")
-    try:
-        write_atomic(out, text)
-    except OSError as error:
-        reason = (error.strerror or "it cannot be written").lower()
-        raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
-    sys.stdout.write(f"{said} {out}\n")
 
 
 def agree(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.study.commands import Data, Work
+from replication.study.command_options import Data, Work
 
 __all__ = ["take", "tidy"]
 

@@ -38,7 +38,7 @@ def read_submission(path: Path) -> Submission:
 
         return read_workbook(path)
     if kind == ".json":
-        from replication.study.form import read_saved
+        from replication.study.saved_form import read_saved
 
         return read_saved(path)
     raise UserError(f"{path.name} is neither .xlsx nor .json; save it as .xlsx (in most programs: Save as, Excel)")

@@ -144,7 +144,7 @@ def test_three_coders_get_fleiss_kappa(study: Command, doubled: Small) -> None:
 
 
 def test_a_coders_bad_file_is_said_like_any_other(study: Command, doubled: Small) -> None:
-    doubled.write("alpha2020/coders/bo/effects.csv", b"\xff\xfe")
+    doubled.write("alpha2020/coders/bo/effects.csv", b"\xff\xfe\x00")
     assert "UTF-16" in study("agree", "alpha2020", "--data", doubled.root).err
     assert "alpha2020/coders/bo/effects.csv, row 1" in study("check", "alpha2020", "--data", doubled.root).out
 

@@ -1,0 +1,39 @@
+"""What several commands share: their options, and handing a text to a file or to standard output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Data", "Out", "Work", "deliver"]
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
+Work = Annotated[str, typer.Argument(help="Key of the work, e.g. smith2024.")]
+
+
+def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
+    """To a file, said in a line, or to standard output.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be written.
+    """
+    from replication.errors import UserError
+    from replication.provenance import write_atomic
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file to write to, e.g. --out {out / 'page.html'}")
+    try:
+        write_atomic(out, text)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be written").lower()
+        raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
+    sys.stdout.write(f"{said} {out}\n")
