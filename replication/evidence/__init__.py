@@ -1,1 +1,1 @@
-"""From rows to a finding: which rows bear on a question, what each estimator says of them, how sure one can be."""
+"""What the evidence says on a question: rows, estimators, bias, prediction, certainty, one answer."""

@@ -99,7 +99,10 @@ def prepare_effects(
 def effect_data(fit: Fit) -> EffectData:
     """The data of a fit by `fit_random_effects`, or a `ModelError` for a fit of another model."""
     if not isinstance(fit.data, EffectData):
-        raise ModelError("this needs a fit by fit_random_effects; the fit given is of another model.")
+        raise ModelError(
+            "this needs a fit by fit_random_effects; the fit given is of another model. For a multilevel fit use "
+            "leave_one_cluster_out or cluster_influence, which leave out whole clusters."
+        )
     return fit.data
 
 

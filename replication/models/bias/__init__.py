@@ -19,7 +19,8 @@ from replication.models.bias.funnel_asymmetry import (
     rank_test,
 )
 from replication.models.bias.henmi_copas import HenmiCopas, henmi_copas
-from replication.models.bias.p_curve import PCurve, PCurveTest, p_curve
+from replication.models.bias.multilevel_funnel import fit_multilevel_funnel, multilevel_pet_peese
+from replication.models.bias.p_curve import PCurve, PCurveShares, PCurveTest, p_curve, p_curve_shares
 from replication.models.bias.pet_peese import PetPeese, peese, pet, pet_peese
 from replication.models.bias.selection_fit import SelectionFit, SelectionParameter
 from replication.models.bias.selection_models import fit_beta_selection, fit_step_selection
@@ -40,6 +41,7 @@ __all__ = [
     "FailSafe",
     "HenmiCopas",
     "PCurve",
+    "PCurveShares",
     "PCurveTest",
     "PetPeese",
     "RankTest",
@@ -55,9 +57,12 @@ __all__ = [
     "fail_safe_rosenthal",
     "fit_beta_selection",
     "fit_funnel_regression",
+    "fit_multilevel_funnel",
     "fit_step_selection",
     "henmi_copas",
+    "multilevel_pet_peese",
     "p_curve",
+    "p_curve_shares",
     "peese",
     "pet",
     "pet_peese",

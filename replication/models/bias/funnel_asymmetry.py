@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
-from replication.models.bias.inputs import bias_data, cluster_robust
+from replication.models.bias.inputs import bias_data, cluster_robust, without_perfect_fit
 from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.options import FunnelModel, FunnelPredictor, Tau2Method, TestMethod, check_choice
 from replication.models.two_level.random_effects import fit_random_effects
@@ -40,6 +40,7 @@ __all__ = [
     "fit_funnel_regression",
     "fit_weighted_least_squares",
     "rank_test",
+    "refuse_equal",
 ]
 
 
@@ -106,7 +107,7 @@ def fit_funnel_regression(
     check_choice(model, FunnelModel, "model")
     effects = bias_data(y, v, x, names, fewest=1, method="a funnel regression").effects
     column = _predictor(predictor, np.asarray(v, dtype=float), n)
-    _refuse_equal(column[list(effects.rows)], predictor)
+    refuse_equal(column[list(effects.rows)], predictor)
     labels = (*effects.names, predictor)
     design = np.column_stack([np.ones(len(column)) if x is None else x, column])
     bias_data(y, v, design, labels, fewest=len(labels) + 1, method=f"a regression on {' and '.join(labels)}")
@@ -115,7 +116,10 @@ def fit_funnel_regression(
     else:
         fit = fit_random_effects(y, v, design, method=method, test=test, names=labels, level=level)
     fit = replace(fit, method={**fit.method, "model": model, "predictor": predictor})
-    return fit if clusters is None else cluster_robust(fit, clusters)
+    if clusters is not None:
+        fit = cluster_robust(fit, clusters)
+    from_residuals = model == "wls" or test in ("knha", "adhoc") or clusters is not None
+    return without_perfect_fit(fit, y, design) if from_residuals else fit
 
 
 def _predictor(predictor: FunnelPredictor, v: Array, n: ArrayLike | None) -> Array:
@@ -131,7 +135,8 @@ def _predictor(predictor: FunnelPredictor, v: Array, n: ArrayLike | None) -> Arr
     return np.asarray({"n": sizes, "inverse_n": 1.0 / sizes, "sqrt_inverse_n": 1.0 / np.sqrt(sizes)}[predictor])
 
 
-def _refuse_equal(column: Array, predictor: str) -> None:
+def refuse_equal(column: Array, predictor: str) -> None:
+    """Raise a `ModelError` where a predictor is the same for every effect, so that no slope can be told."""
     if np.nanmax(column) - np.nanmin(column) <= SAME * np.nanmax(column):
         raise ModelError(
             f"every effect has the same {predictor}: whether effects depend on it cannot be told; "

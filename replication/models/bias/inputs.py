@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,10 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Note
 from replication.models.prepare import EffectData, list_rows, prepare_effects
 
-__all__ = ["BiasData", "bias_data", "cluster_robust"]
+__all__ = ["BiasData", "bias_data", "cluster_robust", "without_perfect_fit"]
+
+# Residuals below this share of the largest effect are what rounding leaves of an exact fit (some tens of ulp).
+DUST = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,3 +79,19 @@ def cluster_robust(fit: Fit, clusters: ArrayLike) -> Fit:
     from replication.models.multilevel.robust import robust
 
     return robust(fit, kind="CR2", clusters=clusters)
+
+
+def without_perfect_fit(fit: Fit, y: ArrayLike, x: ArrayLike) -> Fit:
+    """The fit, with a covariance of NaN and a note where every effect lies on the model.
+
+    Residuals are then rounding dust, and a standard error made of them would be 0 or 1e-17 and its p value 0. How
+    precise the coefficients are cannot be told from such effects. Only for standard errors made of residuals: least
+    squares, Knapp-Hartung, cluster-robust. `y (k,)` and the design `x (k, p)` are as passed to the fit.
+    """
+    effects = np.asarray(y, dtype=float)
+    residuals = effects - np.asarray(x, dtype=float) @ fit.beta
+    if not np.nanmax(np.abs(residuals)) <= DUST * np.nanmax(np.abs(effects)):
+        return fit
+    message = "every effect lies on the fitted model: no standard error can be estimated, so tests are NaN."
+    notes = (*(note for note in fit.notes if note.code != "perfect-fit"), Note("perfect-fit", message))
+    return replace(fit, vcov=np.full_like(fit.vcov, np.nan), notes=notes)

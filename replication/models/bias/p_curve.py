@@ -27,7 +27,7 @@ from replication.models.options import Direction, check_choice
 from replication.models.prepare import list_rows
 from replication.models.probability import normal_isf
 
-__all__ = ["PCurve", "PCurveTest", "p_curve"]
+__all__ = ["PCurve", "PCurveShares", "PCurveTest", "p_curve", "p_curve_shares"]
 
 ALPHA = 0.05
 # The power set against flatness, and the range of the power estimate: authors' choices.
@@ -109,6 +109,35 @@ def p_curve(
         power_interval=interval,
         notes=data.notes + notes,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PCurveShares:
+    """The curve itself `(5,)`: upper ends `p` of the ranges .00-.01 to .04-.05, the share of significant results
+
+    `observed` in each (NaN with none), and the shares to expect without any effect (`flat`) and with 33 % power.
+    """
+
+    p: Array
+    observed: Array
+    flat: Array
+    low_power: Array
+
+
+def p_curve_shares(y: ArrayLike, v: ArrayLike, *, direction: Direction | None = None) -> PCurveShares:
+    """Shares of the significant results in each hundredth of p, beside what no effect and low power would give.
+
+    >>> p_curve_shares([0.5, 0.42, 0.62, 0.1], [0.04, 0.01, 0.04, 0.04]).observed.round(2).tolist()
+    [0.67, 0.33, 0.0, 0.0, 0.0]
+    """
+    z, _ = _significant(bias_data(y, v, fewest=1, method="p-curve"), direction)
+    ends = np.linspace(0.01, ALPHA, 5)
+    place = np.searchsorted(ends, np.exp(_log_tail(z, 0.0)))
+    counts = np.bincount(np.minimum(place, len(ends) - 1), minlength=len(ends))
+    observed = counts / len(z) if len(z) else np.full(len(ends), np.nan)
+    delta = _delta(FLAT_POWER)
+    reached = np.array([np.exp(float(_log_tail(_critical(p), delta))) for p in ends]) / FLAT_POWER
+    return PCurveShares(ends, observed, np.full(len(ends), 0.2), np.diff(reached, prepend=0.0))
 
 
 def _significant(data: BiasData, direction: Direction | None) -> tuple[Array, tuple[Note, ...]]:

@@ -17,7 +17,7 @@ from replication.models.bias.funnel_asymmetry import fit_funnel_regression
 from replication.models.fit import Fit, Interval, Note
 from replication.models.options import Direction, FunnelModel, Tau2Method, TestMethod, check_choice
 
-__all__ = ["PetPeese", "peese", "pet", "pet_peese"]
+__all__ = ["PetPeese", "choose_pet_peese", "peese", "pet", "pet_peese"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,20 @@ def pet_peese(
     >>> result.chosen, round(result.estimate, 4)
     ('PET', 0.0186)
     """
+    first = pet(y, v, model=model, method=method, test=test, clusters=clusters, level=level)
+    second = peese(y, v, model=model, method=method, test=test, clusters=clusters, level=level)
+    return choose_pet_peese(first, second, direction=direction, alpha=alpha)
+
+
+def choose_pet_peese(first: Fit, second: Fit, *, direction: Direction | None, alpha: float) -> PetPeese:
+    """Which of two fitted regressions to read, PET `first` or PEESE `second`, by the rule of `pet_peese`.
+
+    Where PET has no p value (every effect lies on its line) it is PET that stands, without one.
+    """
     if direction is not None:
         check_choice(direction, Direction, "direction")
     if not 0.0 < alpha < 1.0:
         raise ModelError(f"alpha={alpha!r} is not between 0 and 1; 0.10 is the authors' choice.")
-    first = pet(y, v, model=model, method=method, test=test, clusters=clusters, level=level)
-    second = peese(y, v, model=model, method=method, test=test, clusters=clusters, level=level)
     effect = bool(first.p[0] < alpha) and _points(float(first.beta[0]), direction)
     return _read(first, second, "PEESE" if effect else "PET", _rule(alpha, direction))
 

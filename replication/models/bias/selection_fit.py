@@ -259,7 +259,23 @@ def _notes(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[Not
             "the data do not tell strong selection from a distant mean; read the estimate with care."
         )
         notes.append(Note("ridge", message))
-    return tuple(notes)
+    return (*notes, *_outside_notes(setup, selection, peak))
+
+
+def _outside_notes(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[Note, ...]:
+    """A mean beyond every effect seen rests on the assumed weights alone; nothing in the data can contradict it."""
+    x, y = setup.data.effects.x, setup.data.y
+    if x.shape[1] > 1 or np.ptp(x) > 0:
+        return ()
+    mean = float(_natural(setup, selection, peak)[0][0]) * float(x[0, 0])
+    low, high = float(y.min()), float(y.max())
+    if low <= mean <= high:
+        return ()
+    message = (
+        f"the mean {mean:.4g} lies outside the effects observed, {low:.4g} to {high:.4g}: it is extrapolated from the "
+        "assumed selection alone; do not read it as an estimate."
+    )
+    return (Note("outside-data", message),)
 
 
 def _edge_notes(setup: SelectionSetup, selection: Selection, peak: Peak) -> list[Note]:

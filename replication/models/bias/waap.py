@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.models.bias.funnel_asymmetry import fit_weighted_least_squares
-from replication.models.bias.inputs import BiasData, bias_data, cluster_robust
+from replication.models.bias.inputs import BiasData, bias_data, cluster_robust, without_perfect_fit
 from replication.models.fit import Fit, Interval, Note
 from replication.models.prepare import list_rows
 
@@ -99,7 +99,8 @@ def _average(
     y[rows], v[rows] = data.y[used], data.v[used]
     fit = fit_weighted_least_squares(y, v, level=level)
     fit = replace(fit, notes=tuple(note for note in fit.notes if note.code != "excluded-rows"))
-    return fit if clusters is None else cluster_robust(fit, clusters)
+    fit = fit if clusters is None else cluster_robust(fit, clusters)
+    return without_perfect_fit(fit, y, np.ones((passed, 1)))
 
 
 def _rows(data: BiasData, chosen: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -38,6 +38,9 @@ __all__ = ["Averaged", "AveragedEstimate", "AveragedModel", "AveragedSummary", "
 FIRST, ATTEMPTS = 1e-3, 3
 # A numerical error of probabilities above which averages are refused, not noted.
 USELESS = 0.05
+# Up to this many effects neither heterogeneity nor bias can show in the data: one effect tells nothing of the spread
+# of others, two nothing of a trend, so every probability of a model is close to its prior.
+FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,12 @@ def average_models(
             f"with {len(data.y)} effects the averages could not be computed (numerical error {error:.1g}); use "
             "fit_step_selection, or fewer models."
         )
+    if len(data.y) <= FEW:
+        message = (
+            f"{len(data.y)} {'effect' if len(data.y) == 1 else 'effects'}: the priors decide the averages and the "
+            "probabilities of models, not the data."
+        )
+        notes = (*notes, Note("priors-decide", message))
     if error > rtol:
         notes = (*notes, Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for."))
     sign = 1.0 if direction == "positive" else -1.0

@@ -1,0 +1,373 @@
+"""Publication bias on the page of a finding: estimates, tests, figures and sentences for the published body,
+
+and what its difference from the open-data body can and cannot mean.
+
+`publication_bias` is what a finding calls; `bias_models` holds the models and the rule of what is fit to be read. Of
+the open data nothing was selected on its result, so no model of bias is fitted to them: they get a funnel, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Sentence, Table
+from replication.errors import ModelError
+from replication.evidence.bias_averaged import (
+    AveragedBias,
+    Remember,
+    averaged_bias,
+    averaged_estimates,
+    averaged_tables,
+)
+from replication.evidence.bias_models import (
+    BiasAnswer,
+    bias_answers,
+    body_key,
+    direction_of,
+    one_row_a_sample,
+    unadjusted,
+)
+from replication.evidence.bodies import compare_bodies
+from replication.evidence.plots import funnel_figure
+from replication.evidence.question import Evidence, sample_means
+from replication.models.bias.funnel_asymmetry import egger_of_fit, rank_test
+from replication.models.bias.multilevel_funnel import fit_multilevel_funnel
+from replication.models.bias.p_curve import p_curve, p_curve_shares
+from replication.models.bias.significance_counts import excess_significance
+from replication.models.two_level.random_effects import fit_random_effects
+
+__all__ = ["BiasPage", "funnel_line", "publication_bias"]
+
+# Groups of the comparison figure: the models that may be read, and those whose row says why not.
+READ, NOT_READ = "may be read", "not to be read here"
+
+
+@dataclass(frozen=True, slots=True)
+class BiasPage:
+    """Everything on publication bias of one question: what the page shows, and what rules of certainty read.
+
+    `models` are the answers of the single models (empty without a published body), `averaged` the average over 36, or
+    None where it cannot be had.
+    """
+
+    findings: Findings
+    models: tuple[BiasAnswer, ...] = ()
+    averaged: AveragedBias | None = None
+
+
+def publication_bias(
+    published: Evidence | None,
+    open_data: Evidence | None,
+    sign: int,
+    *,
+    bodies: tuple[Estimate, Estimate] | None = None,
+    remember: Remember | None = None,
+) -> BiasPage:
+    """What is known of publication bias on a question.
+
+    Parameters
+    ----------
+    published, open_data : the two bodies of evidence; None or empty where there is none.
+    sign : of the expected association, 1 or -1: what selection is assumed to favour.
+    bodies : the main estimates of both bodies, where the finding has its own; by default the working model of each.
+    remember : keeps the average over 36 models, some seconds of integration, by content (`Context.remember`).
+    """
+    published, open_data = (body if body is not None and len(body.y) > 1 else None for body in (published, open_data))
+    parts = _Parts([], [], [], [])
+    models: tuple[BiasAnswer, ...] = ()
+    averaged = None
+    if published is not None:
+        models, averaged = _published(published, sign, remember, parts)
+    shown = [body for body in (published, open_data) if body is not None]
+    if shown:
+        parts.figures.append(funnel_figure(shown, None if published is None else funnel_line(published)))
+    if published is not None and open_data is not None:
+        compared = compare_bodies(published, open_data, bodies)
+        parts.estimates.append(compared.difference)
+        parts.tables.append(compared.table)
+        parts.sentences.append(compared.sentence)
+    elif open_data is not None:
+        parts.sentences.append(Sentence("bias.open_only", {"question": open_data.question.id}))
+    found = Findings(
+        estimates=tuple(parts.estimates),
+        tables=tuple(parts.tables),
+        figures=tuple(parts.figures),
+        sentences=tuple(parts.sentences),
+    )
+    return BiasPage(found, models, averaged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is collected on the way; local to one page."""
+
+    estimates: list[Estimate]
+    tables: list[Table]
+    figures: list[Figure]
+    sentences: list[Sentence]
+
+
+def _published(
+    found: Evidence, sign: int, remember: Remember | None, parts: _Parts
+) -> tuple[tuple[BiasAnswer, ...], AveragedBias | None]:
+    """The part of the page that models selection, for the published body alone."""
+    plain = unadjusted(found)
+    models = bias_answers(found, sign)
+    averaged, reason = _averaged_or_reason(found, sign, remember)
+    parts.estimates.extend([_estimate(found, answer) for answer in (plain, *models)])
+    if averaged is not None:
+        parts.estimates.extend(averaged_estimates(found, averaged))
+        parts.tables.extend(averaged_tables(found, averaged))
+    parts.tables.insert(0, _models_table(found, plain, models, averaged, reason))
+    parts.tables.append(_tests_table(found, sign))
+    parts.figures.extend([_models_figure(found, plain, models, averaged), _p_curve_figure(found, sign)])
+    parts.sentences.append(_together(found, sign, plain, models, averaged))
+    return models, averaged
+
+
+# --- the average over models -----------------------------------------------------------------------------------------
+
+
+def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -> tuple[AveragedBias | None, str]:
+    try:
+        return averaged_bias(found, sign, remember), ""
+    except ModelError as error:
+        return None, f"could not be fitted: {error}"
+
+
+# --- models and tests side by side -----------------------------------------------------------------------------------
+
+
+def _estimate(found: Evidence, answer: BiasAnswer) -> Estimate:
+    return Estimate(
+        id=f"{body_key(found)}-{answer.model}",
+        label=f"{found.question.label}: {answer.label}",
+        metric="r",
+        value=answer.value,
+        low=answer.low,
+        high=answer.high,
+        p=answer.p,
+        k=answer.k,
+        samples=answer.k,
+        n=float(found.selection.sample_sizes.sum()),
+        group="bias",
+        method={**dict(answer.method), "scale": "Fisher z, standard error from n alone; shown as r"},
+        notes=(*answer.reasons, *answer.notes),
+        rows=tuple(found.rows["effect_id"]),
+    )
+
+
+def _models_table(
+    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None, reason: str
+) -> Table:
+    """Every model in its row with what it assumes; a model that failed shows why in place of numbers."""
+    rows: list[tuple[Cell, ...]] = [_model_row(answer) for answer in (plain, *models)]
+    links = [f"{body_key(found)}-{answer.model}" for answer in (plain, *models)]
+    label, assumes = "average over 36 models", "one of them is right, with stated prior probabilities"
+    if averaged is None:
+        rows.append((label, assumes, None, None, None, None, "no", reason))
+        links.append("")
+    else:
+        for name, (value, low, high) in (
+            ("if there is an effect", averaged.conditional),
+            ("all models", averaged.averaged),
+        ):
+            why = "; ".join((*averaged.reasons, *averaged.notes))
+            read = "yes" if averaged.adequate else "no"
+            rows.append((f"{label}, {name}", assumes, value, low, high, None, read, why))
+        links += [f"{body_key(found)}-averaged-conditional", f"{body_key(found)}-averaged"]
+    return Table(
+        id=f"bias-models-{body_key(found)}",
+        title=f"{found.question.label}: models of publication bias",
+        columns=("model", "assumes", "r", "low", "high", "p", "may be read", "why not"),
+        rows=tuple(rows),
+        links=tuple(links),
+        note="Fisher z with the standard error from n alone; dependent rows enter PET-PEESE as they are, the other "
+        "models one mean a sample.",
+    )
+
+
+def _model_row(answer: BiasAnswer) -> tuple[Cell, ...]:
+    numbers = [x if np.isfinite(x) else None for x in (answer.value, answer.low, answer.high, answer.p)]
+    why = "; ".join(answer.reasons)
+    return (answer.label, answer.assumes, *numbers, "yes" if answer.adequate else "no", why)
+
+
+def _tests_table(found: Evidence, sign: int) -> Table:
+    """Tests that something is odd about the funnel or the p values; each says what it cannot tell."""
+    one, means = one_row_a_sample(found), sample_means(found)
+    tests = (
+        ("Egger, multilevel (CR2)", lambda: _egger(found)),
+        ("rank correlation (Begg)", lambda: _rank(one)),
+        ("excess significance", lambda: _excess(one)),
+        ("p-curve, right skew", lambda: _p_curve(one, sign)),
+    )
+    rows = tuple((name, *_or_reason(test)) for name, test in tests)
+    return Table(
+        id=f"bias-tests-{body_key(found)}",
+        title=f"{found.question.label}: tests of the funnel and of the p values",
+        columns=("test", "statistic", "p", "what was counted", "what it can tell"),
+        rows=rows,
+        note=f"On one row of each of {len(means.y)} samples (the largest n, the first of equals), Egger's test on all "
+        "rows. The p-curve is not diagnostic here: these rows are entries of correlation matrices, seldom the test an "
+        "article was written for.",
+    )
+
+
+_Row = tuple[float | None, float | None, str, str]
+
+
+def _or_reason(test: Callable[[], _Row]) -> _Row:
+    try:
+        return test()
+    except ModelError as error:
+        return None, None, f"not possible: {error}", ""
+
+
+def _finite(*numbers: float) -> tuple[float | None, ...]:
+    return tuple(number if np.isfinite(number) else None for number in numbers)
+
+
+def _egger(found: Evidence) -> _Row:
+    test = egger_of_fit(fit_multilevel_funnel(found.y, found.v, found.samples))
+    statistic, p = _finite(test.statistic, test.p)
+    return (
+        statistic,
+        p,
+        f"slope {test.slope:.2f} on the standard error, df {test.df:.1f}",
+        "whether small samples differ",
+    )
+
+
+def _rank(one: Evidence) -> _Row:
+    test = rank_test(one.y, one.v)
+    tau, p = _finite(test.tau, test.p)
+    return tau, p, f"Kendall's tau of {test.k} samples", "whether small samples differ"
+
+
+def _excess(one: Evidence) -> _Row:
+    """Power at the random-effects mean, averaged over the spread of true effects."""
+    fit = fit_random_effects(one.y, one.v)
+    test = excess_significance(one.y, one.v, effect=float(fit.beta[0]), tau2=fit.component("tau2").estimate)
+    counted = f"{test.observed} of {test.k} significant, {test.expected:.1f} expected"
+    return test.ratio, test.p_exact, counted, "whether more results are significant than power allows"
+
+
+def _p_curve(one: Evidence, sign: int) -> _Row:
+    curve = p_curve(one.y, one.v, direction=direction_of(sign))
+    statistic, p = _finite(curve.right_skew.z, curve.right_skew.p)
+    counted = f"{curve.significant} of {curve.k} significant, {curve.half} below .025"
+    return statistic, p, counted, "not diagnostic: whether all significant results could be chance"
+
+
+def funnel_line(found: Evidence) -> tuple[float, float] | None:
+    """Intercept and slope of Egger's line through the funnel; None where there is none."""
+    try:
+        fit = fit_multilevel_funnel(found.y, found.v, found.samples)
+    except ModelError:
+        return None
+    return float(fit.beta[0]), float(fit.beta[1])
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _models_figure(
+    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None
+) -> Figure:
+    """The models' intervals over the band of the unadjusted mean; those not fit to be read stand in a group apart."""
+    shown = [
+        (a.label, a.value, a.low, a.high, f"{body_key(found)}-{a.model}", READ if a.adequate else NOT_READ)
+        for a in models
+        if a.fitted
+    ]
+    if averaged is not None:
+        whole, group = f"{body_key(found)}-averaged", READ if averaged.adequate else NOT_READ
+        shown += [
+            ("average over 36 models, if there is an effect", *averaged.conditional, f"{whole}-conditional", group),
+            ("average over 36 models, all models", *averaged.averaged, whole, group),
+        ]
+    names = ("label", "value", "low", "high", "estimate", "group")
+    columns: dict[str, Sequence[Cell]] = {name: [row[at] for row in shown] for at, name in enumerate(names)}
+    return Figure(
+        id=f"bias-comparison-{body_key(found)}",
+        kind="bias_comparison",
+        title=f"{found.question.label}: with and without models of publication bias",
+        columns=columns,
+        settings={"metric": "r", "summary": plain.value, "summary_low": plain.low, "summary_high": plain.high},
+    )
+
+
+def _p_curve_figure(found: Evidence, sign: int) -> Figure:
+    one = one_row_a_sample(found)
+    shares = p_curve_shares(one.y, one.v, direction=direction_of(sign))
+    columns = {name: getattr(shares, name).tolist() for name in ("p", "observed", "flat", "low_power")}
+    return Figure(
+        id=f"bias-pcurve-{body_key(found)}",
+        kind="p_curve",
+        title=f"{found.question.label}: p-curve, not diagnostic here",
+        columns=columns,
+        note="One row of each sample, the largest n: entries of correlation matrices, seldom an article's own test.",
+    )
+
+
+# --- sentences -------------------------------------------------------------------------------------------------------
+
+
+def _together(
+    found: Evidence, sign: int, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None
+) -> Sentence:
+    """What all this says together, by what the models that may be read say of the expected side of zero."""
+    read = [answer for answer in models if answer.adequate]
+    holds = [answer for answer in read if _beyond_zero(answer, sign)]
+    decision = "not_averaged" if averaged is None else averaged.decision
+    key = body_key(found)
+    values: dict[str, Cell] = {
+        "question": found.question.id,
+        "r": plain.value,
+        "low": plain.low,
+        "high": plain.high,
+        "samples": plain.k,
+        "models": len(models),
+        "read": len(read),
+        "holds": len(holds),
+        "verdict": _verdict(len(holds), len(read), decision),
+        "ref": f"{key}-{plain.model}",
+    }
+    if not read:
+        return Sentence("bias.together_none", values)
+    weakest, *_, strongest = sorted(read, key=lambda answer: abs(answer.value)) if len(read) > 1 else read * 2
+    for name, answer in (("weakest", weakest), ("strongest", strongest)):
+        values |= {name: answer.value, f"{name}_ref": f"{key}-{answer.model}"}
+    if averaged is None:
+        return Sentence("bias.together_alone", values)
+    values |= {"all": len(averaged.models), "decision": decision}
+    for name, value, estimate in (
+        ("probability", averaged.probability, "averaged-probability"),
+        ("conditional", averaged.conditional[0], "averaged-conditional"),
+        ("averaged", averaged.averaged[0], "averaged"),
+    ):
+        values |= {name: value, f"{name}_ref": f"{key}-{estimate}"}
+    return Sentence("bias.together", values)
+
+
+def _beyond_zero(answer: BiasAnswer, sign: int) -> bool:
+    """Whether the interval lies wholly on the expected side of zero."""
+    return answer.low > 0 if sign > 0 else answer.high < 0
+
+
+def _verdict(holds: int, read: int, decision: str) -> str:
+    """`bias_stands` when every readable model and the average keep the association, `bias_gone` when none does,
+
+    `bias_unread` when there is nothing to read, else `bias_open`.
+    """
+    if read == 0:
+        return "bias_unread"
+    if holds == read and decision in ("effect_likely", "not_averaged"):
+        return "bias_stands"
+    if holds == 0 and decision != "effect_likely":
+        return "bias_gone"
+    return "bias_open"

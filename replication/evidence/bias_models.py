@@ -1,0 +1,316 @@
+"""What each model of publication bias says of a body of published samples, and whether it is fit to be read.
+
+Called by `evidence.bias` for the page and by the rules of certainty. Three ideas:
+
+1. The models disagree because they assume different things; each answer stands beside the others with what it assumes,
+   and a model that cannot be fitted keeps its row and says why.
+2. Everything is on Fisher's z, whose variance 1 / (n - 3) knows n alone: an r and the usual standard error of that r
+   are tied by construction, so a funnel of r is skewed without any bias (Pustejovsky & Rodgers 2019).
+3. "Adequate" is a rule (`_judged` below), not a mood: converged, inside the data, enough samples of either size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.errors import ModelError
+from replication.evidence.estimators import che
+from replication.evidence.question import Evidence, sample_means
+from replication.models.bias.henmi_copas import henmi_copas
+from replication.models.bias.multilevel_funnel import multilevel_pet_peese
+from replication.models.bias.selection_models import fit_step_selection
+from replication.models.bias.trim_fill import trim_fill
+from replication.models.bias.waap import POWERED, waap_wls
+from replication.models.fit import Array, Interval, Note
+from replication.models.options import Direction
+
+__all__ = [
+    "BiasAnswer",
+    "Sizes",
+    "bias_answers",
+    "body_key",
+    "direction_of",
+    "one_row_a_sample",
+    "sizes_of",
+    "unadjusted",
+]
+
+# Asymmetry cannot be told from chance with fewer than ten samples (Sterne et al. 2011, BMJ 343:d4002, recommendation
+# 1); the same least number is asked of every model here, all of which read the shape of the funnel.
+FEWEST_SAMPLES = 10
+# Samples that could have missed significance, and samples that could not: with fewer than three of a kind one odd
+# sample decides the slope or the weight. A choice of this project.
+FEWEST_OF_A_KIND = 3
+# Below four Satterthwaite degrees of freedom a robust p value is not trustworthy (Tipton 2015, Psychological Methods
+# 20:375).
+FEWEST_DF = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasAnswer:
+    """One model's mean in r with its interval; NaN where it could not be fitted.
+
+    `adequate` is whether it may be read; `reasons` say why not, `notes` what else the fit says, `method` its choices.
+    """
+
+    model: str
+    label: str
+    assumes: str
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    p: float = float("nan")
+    k: int = 0
+    adequate: bool = False
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    method: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there is a number at all."""
+        return bool(np.isfinite(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many samples there are, and how many of them are small: under 80 % power to find the unadjusted mean."""
+
+    samples: int
+    small: int
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the shape of this funnel cannot be read; empty where it can."""
+        found = []
+        if self.samples < FEWEST_SAMPLES:
+            found.append(f"samples: {self.samples}, fewer than {FEWEST_SAMPLES}")
+        for count, kind in ((self.small, "small"), (self.samples - self.small, "large")):
+            if count < FEWEST_OF_A_KIND:
+                found.append(f"{kind} samples: {count}, fewer than {FEWEST_OF_A_KIND}")
+        return tuple(found)
+
+
+def body_key(found: Evidence) -> str:
+    """How the ids of everything on the published body of a question begin."""
+    return f"{found.question.id}-published"
+
+
+def direction_of(sign: int) -> Direction:
+    """The direction that selection favours: that of the expected sign, never that of the data."""
+    return "positive" if sign > 0 else "negative"
+
+
+def one_row_a_sample(found: Evidence) -> Evidence:
+    """One row of each sample, chosen without looking at its result: the largest n, the first of equals.
+
+    p-curve, the test of excess significance and the rank test ask for independent tests as they were printed.
+    """
+    n = found.rows["n"].to_numpy(float)
+    chosen = [int(rows[np.argmax(n[rows])]) for rows in _rows_by_sample(found)]
+    mask = np.zeros(len(n), dtype=bool)
+    mask[chosen] = True
+    return found.take(mask)
+
+
+def _rows_by_sample(found: Evidence) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(found.samples == sample) for sample in dict.fromkeys(found.samples.tolist())]
+
+
+def unadjusted(found: Evidence) -> BiasAnswer:
+    """The mean without any adjustment, from the working model every finding uses (CHE, rho 0.6, CR2 by sample)."""
+    fit = che(found)
+    low, high = np.tanh(fit.interval()[0]).tolist()
+    return BiasAnswer(
+        model="unadjusted",
+        label="no adjustment",
+        assumes="nothing was selected",
+        value=float(np.tanh(fit.beta[0])),
+        low=low,
+        high=high,
+        p=float(fit.p[0]),
+        k=len(set(found.samples)),
+        adequate=True,
+        notes=_texts(fit.notes),
+    )
+
+
+def sizes_of(found: Evidence, mean_z: float) -> Sizes:
+    """Count samples that had less than 80 % power for the mean: those whose result could have gone unpublished.
+
+    The same constant as WAAP: an effect 2.8 standard errors from zero is found with 80 % power at two-sided 5 %.
+    """
+    se = np.sqrt(one_row_a_sample(found).v)
+    return Sizes(len(se), int((se > abs(mean_z) / POWERED).sum()))
+
+
+def bias_answers(found: Evidence, sign: int) -> tuple[BiasAnswer, ...]:
+    """Every model of publication bias on one body, in a fixed order; one that fails keeps its place with the reason.
+
+    Parameters
+    ----------
+    found : a published body, oriented Fisher z.
+    sign : of the expected association, 1 or -1: what selection is assumed to favour.
+    """
+    means = sample_means(found)
+    common = _Common(found, means, sign, sizes_of(found, float(che(found).beta[0])))
+    return tuple(_judged(_tried(answer, fit, common), common) for answer, fit in _MODELS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Common:
+    """What every model is given: all rows, one value a sample, the expected sign, and the sizes of the samples."""
+
+    found: Evidence
+    means: Evidence
+    sign: int
+    sizes: Sizes
+
+
+_Model = Callable[[BiasAnswer, _Common], BiasAnswer]
+
+
+def _tried(answer: BiasAnswer, fit: _Model, common: _Common) -> BiasAnswer:
+    answer = replace(answer, k=len(common.means.y))
+    try:
+        return fit(answer, common)
+    except ModelError as error:
+        return replace(answer, reasons=(f"could not be fitted: {error}",))
+
+
+def _judged(answer: BiasAnswer, common: _Common) -> BiasAnswer:
+    """The answer with its reasons not to be read; adequate when there is none."""
+    reasons = list(answer.reasons)
+    if not answer.fitted and not reasons:
+        reasons.append("no estimate: " + "; ".join(answer.notes or ("the model gives none",)))
+    if answer.fitted:
+        reasons += common.sizes.reasons
+        reasons += _outside(answer, common.means.y)
+        if not np.isfinite(answer.low + answer.high):
+            reasons.append("no interval could be estimated")
+    return replace(answer, reasons=tuple(reasons), adequate=not reasons)
+
+
+def _outside(answer: BiasAnswer, z: Array) -> list[str]:
+    """A mean beyond every sample is made by the model's assumption alone."""
+    low, high = float(np.tanh(z.min())), float(np.tanh(z.max()))
+    return [] if low <= answer.value <= high else ["the mean lies outside the data"]
+
+
+def _filled(
+    answer: BiasAnswer, value: float, interval: Interval | Sequence[float], p: float, notes: Sequence[Note] = (),
+    **method: str,
+) -> BiasAnswer:  # fmt: skip
+    """The answer with a mean and interval on z turned into r."""
+    low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
+    return replace(
+        answer,
+        value=float(np.tanh(value)),
+        low=float(np.tanh(low)),
+        high=float(np.tanh(high)),
+        p=p,
+        notes=_texts(notes),
+        method=tuple(method.items()),
+    )
+
+
+def _texts(notes: Sequence[Note]) -> tuple[str, ...]:
+    return tuple(note.message for note in notes)
+
+
+def _pet_peese(answer: BiasAnswer, c: _Common) -> BiasAnswer:
+    found = multilevel_pet_peese(c.found.y, c.found.v, c.found.samples, direction=direction_of(c.sign))
+    answer = _filled(
+        answer, found.estimate, found.interval, found.p, found.notes,
+        chosen=found.chosen, rule=found.rule, df=f"{found.df:.1f}",
+    )  # fmt: skip
+    if found.df < FEWEST_DF:
+        answer = replace(answer, reasons=(f"degrees of freedom: {found.df:.1f}, fewer than {FEWEST_DF:g}",))
+    return answer
+
+
+def _selection(answer: BiasAnswer, c: _Common) -> BiasAnswer:
+    """Three parameters: mean, heterogeneity, and the weight of results that miss significance in the right direction.
+
+    With fewer than three results on one side of the step its weight hangs on one or two samples.
+    """
+    found = fit_step_selection(c.means.y, c.means.v, direction=direction_of(c.sign))
+    weights = ", ".join(f"{w.name}: {w.estimate:.2f}" for w in found.selection)
+    fit = found.fit
+    answer = _filled(
+        answer, float(fit.beta[0]), fit.interval()[0].tolist(), float(fit.p[0]), found.fit.notes,
+        weights=weights, step="one-sided p .025",
+    )  # fmt: skip
+    few = [f"results with {w.name}: {w.observed}, fewer than {FEWEST_OF_A_KIND}"
+           for w in found.selection if (w.observed or 0) < FEWEST_OF_A_KIND]  # fmt: skip
+    unsettled = [note.message for note in fit.notes if note.code in ("ridge", "not-converged")]
+    return replace(answer, reasons=(*few, *unsettled))
+
+
+def _waap(answer: BiasAnswer, c: _Common) -> BiasAnswer:
+    found = waap_wls(c.means.y, c.means.v)
+    answer = _filled(answer, found.estimate, found.interval, found.p, found.notes, used=found.used,
+                     powered=str(len(found.powered)))  # fmt: skip
+    if found.used != "WAAP":
+        answer = replace(answer, reasons=("fewer than two samples with adequate power: all are averaged",))
+    return answer
+
+
+def _trim_fill(answer: BiasAnswer, c: _Common) -> BiasAnswer:
+    """Missing samples are sought on the side away from the expected sign; the data do not choose the side."""
+    found = trim_fill(c.means.y, c.means.v, side="left" if c.sign > 0 else "right")
+    return _filled(answer, float(found.fit.beta[0]), found.fit.interval()[0].tolist(), float(found.fit.p[0]),
+                   found.notes, filled=f"{found.k0} on the {found.side}")  # fmt: skip
+
+
+def _henmi_copas(answer: BiasAnswer, c: _Common) -> BiasAnswer:
+    found = henmi_copas(c.means.y, c.means.v)
+    return _filled(answer, found.estimate, found.interval, float("nan"), found.notes)
+
+
+_MODELS: tuple[tuple[BiasAnswer, _Model], ...] = (
+    (
+        BiasAnswer(
+            model="pet-peese",
+            label="PET-PEESE, multilevel",
+            assumes="smaller samples exaggerate, in proportion to their standard error or its square",
+        ),
+        _pet_peese,
+    ),
+    (
+        BiasAnswer(
+            model="selection",
+            label="selection model, three parameters",
+            assumes="results that miss significance in the expected direction are printed less often",
+        ),
+        _selection,
+    ),
+    (
+        BiasAnswer(
+            model="waap",
+            label="WAAP",
+            assumes="samples with adequate power are free of bias",
+        ),
+        _waap,
+    ),
+    (
+        BiasAnswer(
+            model="trim-fill",
+            label="trim and fill (L0)",
+            assumes="the weakest results are missing, whatever their p",
+        ),
+        _trim_fill,
+    ),
+    (
+        BiasAnswer(
+            model="henmi-copas",
+            label="Henmi–Copas",
+            assumes="small samples count for less, so that their bias does too",
+        ),
+        _henmi_copas,
+    ),
+)

@@ -1,0 +1,144 @@
+"""The published and the open-data body of a question side by side: their difference, and what else sets them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from replication.analysis.outcome import Cell, Estimate, Sentence, Table
+from replication.evidence.bias_models import one_row_a_sample
+from replication.evidence.estimators import back_transform, che
+from replication.evidence.question import Evidence
+
+__all__ = ["Compared", "compare_bodies", "difference_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The difference of the bodies as an estimate, the table of what sets them apart, and the sentence on both."""
+
+    difference: Estimate
+    table: Table
+    sentence: Sentence
+
+
+def compare_bodies(
+    published: Evidence, open_data: Evidence, bodies: tuple[Estimate, Estimate] | None = None
+) -> Compared:
+    """Published less open data in r, with its interval, and what else the two bodies differ in.
+
+    `bodies` are the main estimates of both, where a finding has its own; by default the working model of each.
+    """
+    ours = bodies or (_main(published, "published"), _main(open_data, "open-data"))
+    gap = difference_of(*ours, id=f"bias-difference-{published.question.id}", label=published.question.label)
+    excludes = gap.low * gap.high > 0
+    values: dict[str, Cell] = {
+        "question": published.question.id,
+        "published": ours[0].value,
+        "published_low": ours[0].low,
+        "published_high": ours[0].high,
+        "published_ref": ours[0].id if bodies else gap.id,
+        "open": ours[1].value,
+        "open_low": ours[1].low,
+        "open_high": ours[1].high,
+        "samples": ours[1].samples,
+        "difference": gap.value,
+        "low": gap.low,
+        "high": gap.high,
+        "ref": gap.id,
+        "chance": "bodies_differ" if excludes else "bodies_unclear",
+    }
+    table = _bodies_table(published, open_data, ours, gap)
+    return Compared(gap, table, Sentence("bias.difference", values))
+
+
+def _main(found: Evidence, name: str) -> Estimate:
+    return back_transform(che(found), found, name, f"{found.question.label}: {name}")
+
+
+def difference_of(first: Estimate, second: Estimate, *, id: str, label: str) -> Estimate:  # noqa: A002
+    """The difference of two independent means in r, first less second; its ends from the ends of both intervals.
+
+    Source: Zou (2007, Psychological Methods 12:399), who squares the distance of each mean to the end that matters.
+    It works with any intervals of the two, so also with posterior ones, and keeps their skewness.
+    """
+    value = first.value - second.value
+    low = value - np.hypot(first.value - first.low, second.high - second.value)
+    high = value + np.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(
+        id=id,
+        label=f"{label}: published less open data",
+        metric="r",
+        value=value,
+        low=float(low),
+        high=float(high),
+        k=first.k + second.k,
+        samples=first.samples + second.samples,
+        group="bias",
+        method={"interval": "Zou (2007), from the intervals of both bodies, taken as independent"},
+        rows=(*first.rows, *second.rows),
+    )
+
+
+def _bodies_table(published: Evidence, open_data: Evidence, ours: tuple[Estimate, Estimate], gap: Estimate) -> Table:
+    """Both bodies side by side: their means, and what differs between them beside selection."""
+    rows: list[tuple[Cell, ...]] = [
+        ("r", ours[0].value, ours[1].value),
+        ("r, low", ours[0].low, ours[1].low),
+        ("r, high", ours[0].high, ours[1].high),
+        ("published less open data", gap.value, None),
+        ("difference, low", gap.low, None),
+        ("difference, high", gap.high, None),
+        ("samples", ours[0].samples, ours[1].samples),
+        *((what, describe(published), describe(open_data)) for what, describe in _DESCRIBED),
+    ]
+    return Table(
+        id=f"bias-bodies-{published.question.id}",
+        title=f"{published.question.label}: published samples and open data",
+        columns=("what", "published", "open data"),
+        rows=tuple(rows),
+        note="The bodies differ in measure, informant, year and country too, so their difference does not measure "
+        "publication bias; an interval that holds zero is no agreement.",
+    )
+
+
+def _median_n(found: Evidence) -> float:
+    return float(np.median(one_row_a_sample(found).rows["n"].to_numpy(float)))
+
+
+def _share(found: Evidence, column: Callable[[Evidence], list[bool | None]]) -> Cell:
+    """The share of rows of which something is true, or that it is not known of most of them."""
+    known = [value for value in column(found) if value is not None]
+    return f"{100 * sum(known) / len(known):.0f} %" if 2 * len(known) > len(found.y) else "not known"
+
+
+def _same_informant(found: Evidence) -> list[bool | None]:
+    pairs = zip(_words(found, "informant_a"), _words(found, "informant_b"), strict=True)
+    return [a == b if a and b else None for a, b in pairs]
+
+
+def _single_item(found: Evidence) -> list[bool | None]:
+    return [form == "single item" if form else None for form in _words(found, "form_rel")]
+
+
+def _words(found: Evidence, column: str) -> list[str]:
+    """A column of text; empty where the rows do not have it."""
+    if column not in found.rows:
+        return [""] * len(found.y)
+    return ["" if pd.isna(cell) else str(cell) for cell in found.rows[column]]
+
+
+def _countries(found: Evidence) -> Cell:
+    known = {country for country in _words(found, "country") if country}
+    return len(known) if known else "not known"
+
+
+_DESCRIBED: tuple[tuple[str, Callable[[Evidence], Cell]], ...] = (
+    ("median n of a sample", _median_n),
+    ("rows with the same informant on both sides", lambda found: _share(found, _same_informant)),
+    ("rows whose relationship measure is one item", lambda found: _share(found, _single_item)),
+    ("countries", _countries),
+)

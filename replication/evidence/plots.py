@@ -1,0 +1,301 @@
+"""The figures of a pool, as data for the report to draw: forest plot, funnel, leave-one-out, Baujat's plot by sample.
+
+Every pooled sample is a row of its own with a name of its own; a figure of more than sixty rows is split over pages
+that share one scale, so that paper and phone show every row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Estimate, Figure, Table
+from replication.evidence.bias_models import one_row_a_sample
+from replication.evidence.question import Evidence, sample_means
+from replication.models.fit import Array, Fit
+from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
+from replication.models.multilevel_influence import cluster_influence
+from replication.models.probability import normal_isf
+
+__all__ = [
+    "ROWS_A_PAGE",
+    "Subgroup",
+    "forest_figures",
+    "funnel_figure",
+    "influence_table",
+    "leave_one_out_figures",
+    "paged",
+    "row_names",
+    "sample_names",
+]
+
+# Sixty rows of twenty pixels are about one sheet of A4 at the size the PDF sets them.
+ROWS_A_PAGE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Subgroup:
+    """The summary of a part of the samples, drawn below its rows: the name of the part, its mean and interval in r."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def sample_names(found: Evidence) -> dict[str, str]:
+    """A name for each sample id that no other sample has: its label, and its id where labels are missing or alike."""
+    labels = dict(zip(found.samples.tolist(), found.rows["label"], strict=True))
+    counts = Counter(labels.values())
+    return {
+        str(sample): f"{label} ({sample})" if label and counts[label] > 1 else str(label or sample)
+        for sample, label in labels.items()
+    }
+
+
+def row_names(found: Evidence) -> list[str]:
+    """A name for each row that no other row has: the sample's, with the measures where the sample has several rows."""
+    names = sample_names(found)
+    several = Counter(found.samples.tolist())
+    made = [
+        names[str(row["sample_id"])]
+        if several[row["sample_id"]] == 1
+        else f"{names[str(row['sample_id'])]}: {_pair(row)}"
+        for row in found.rows.to_dict("records")
+    ]
+    counts = Counter(made)
+    ids = found.rows["effect_id"]
+    return [f"{name} ({row})" if counts[name] > 1 else name for name, row in zip(made, ids, strict=True)]
+
+
+def _pair(row: Mapping[object, object]) -> str:
+    """The measures on both sides of a row, or the variables where no measure is named."""
+    sides = (str(row.get(f"measure_{side}") or row.get(f"var_{side}") or "") for side in "ab")
+    return " / ".join(side for side in sides if side)
+
+
+def forest_figures(
+    found: Evidence,
+    fit: Fit,
+    main: Estimate,
+    *,
+    groups: Sequence[str] | None = None,
+    summaries: Sequence[Subgroup] = (),
+    further: tuple[float, float] | None = None,
+) -> tuple[Figure, ...]:
+    """A forest plot of every pooled sample, a row a sample, over as many pages as it takes.
+
+    Parameters
+    ----------
+    found : the pooled rows.
+    fit : the multilevel fit of these rows; a sample weighs the row sums of its inverse covariance.
+    main : the pooled estimate, drawn below the rows.
+    groups : the part of each row `(k,)`, such as body of evidence or country; parts stand together.
+    summaries : the mean of each part, drawn below its rows.
+    further : the interval for the mean of a further sample; by default that of `main`.
+    """
+    means = sample_means(found)
+    order, names = _order(means, found, groups), sample_names(found)
+    half = float(normal_isf(0.025)) * np.sqrt(means.v)
+    weight = _sample_weights(found, fit)
+    parts = _parts(found, groups)
+    columns: dict[str, list[Cell]] = {
+        "label": [names[str(s)] for s in means.samples],
+        "value": np.tanh(means.y).tolist(),
+        "low": np.tanh(means.y - half).tolist(),
+        "high": np.tanh(means.y + half).tolist(),
+        "weight": weight.tolist(),
+        "n": one_row_a_sample(found).rows["n"].tolist(),
+        "row": [str(s) for s in means.samples],
+        "cluster": [parts[str(s)] for s in means.samples],
+        "level": [""] * len(means.y),
+    }
+    columns = {name: [column[i] for i in order] for name, column in columns.items()}
+    _add_summaries(columns, summaries)
+    low, high = further or (main.prediction_low, main.prediction_high)
+    settings: dict[str, Cell] = {
+        "metric": "r",
+        "summary": main.value,
+        "summary_low": main.low,
+        "summary_high": main.high,
+        "prediction_low": low,
+        "prediction_high": high,
+        "estimate": main.id,
+        "samples": len(means.y),
+        "students": float(found.selection.sample_sizes.sum()),
+    }
+    key = f"{found.question.id}-{found.source}"
+    title = f"{found.question.label}: every pooled sample"
+    return paged(Figure(id=f"forest-{key}", kind="forest", title=title, columns=columns, settings=settings))
+
+
+def _order(means: Evidence, found: Evidence, groups: Sequence[str] | None) -> list[int]:
+    """Samples by part in the order the parts first occur, then by size of the correlation."""
+    parts = _parts(found, groups)
+    first = {name: at for at, name in enumerate(dict.fromkeys(parts.values()))}
+    return sorted(
+        range(len(means.y)), key=lambda i: (first[parts[str(means.samples[i])]], -means.y[i], str(means.samples[i]))
+    )
+
+
+def _parts(found: Evidence, groups: Sequence[str] | None) -> dict[str, str]:
+    names = [""] * len(found.y) if groups is None else list(groups)
+    return {str(sample): part for sample, part in zip(found.samples, names, strict=True)}
+
+
+def _sample_weights(found: Evidence, fit: Fit) -> Array:
+    """Each sample's weight in per cent: the row sums of the inverse covariance, added over its rows."""
+    weights = row_sum_weights(fit)
+    return np.array([weights[found.samples == sample].sum() for sample in dict.fromkeys(found.samples.tolist())])
+
+
+def _add_summaries(columns: dict[str, list[Cell]], summaries: Sequence[Subgroup]) -> None:
+    """Put the mean of each part behind its last row."""
+    for part in summaries:
+        at = max((i for i, name in enumerate(columns["cluster"]) if name == part.name), default=-1) + 1
+        if at == 0:
+            continue  # a mean without rows in this figure has no place in it
+        row: dict[str, Cell] = {"label": part.name, "value": part.value, "low": part.low, "high": part.high,
+                                "cluster": part.name, "level": "cluster", "row": ""}  # fmt: skip
+        for name, column in columns.items():
+            column.insert(at, row.get(name))
+
+
+def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
+    """The figure, or its pages of at most `rows` rows on one scale; the parts of a page are told by number.
+
+    >>> long = Figure(id="f", kind="forest", title="All", columns={"value": [0.1] * 130, "low": [0.0] * 130})
+    >>> [(page.id, len(page.columns["value"])) for page in paged(long)]
+    [('f', 60), ('f-2', 60), ('f-3', 10)]
+    """
+    size = len(next(iter(figure.columns.values()), ()))
+    if size <= rows:
+        return (figure,)
+    starts = range(0, size, rows)
+    scale = {} if "scale_low" in figure.settings else _whole_scale(figure)
+    return tuple(
+        replace(
+            figure,
+            id=figure.id if page == 0 else f"{figure.id}-{page + 1}",
+            title=f"{figure.title} ({page + 1} of {len(starts)})",
+            columns={name: list(column[start : start + rows]) for name, column in figure.columns.items()},
+            settings={**figure.settings, **scale, "page": page + 1, "pages": len(starts)},
+        )
+        for page, start in enumerate(starts)
+    )
+
+
+def _whole_scale(figure: Figure) -> dict[str, Cell]:
+    """The ends of the values of the whole figure, so that its pages can be laid beside each other."""
+    numbers = [x for x in figure.columns.get("value", ()) if isinstance(x, float) and np.isfinite(x)]
+    return {"scale_low": min(numbers), "scale_high": max(numbers)} if numbers else {}
+
+
+def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) -> Figure:
+    """Every sample of the bodies in one funnel on Fisher's z, open data marked; one row a sample, its se from n alone.
+
+    Parameters
+    ----------
+    bodies : the published body, the open-data body, or both, in this order.
+    line : intercept and slope of Egger's line of the published body; None draws none.
+    """
+    columns: dict[str, list[Cell]] = {name: [] for name in ("label", "value", "se", "row", "new", "n")}
+    for body in bodies:
+        means, rows, names = sample_means(body), one_row_a_sample(body), sample_names(body)
+        columns["label"] += [names[str(s)] for s in means.samples]
+        columns["value"] += means.y.tolist()
+        columns["se"] += np.sqrt(rows.v).tolist()
+        columns["row"] += [str(s) for s in means.samples]
+        columns["n"] += rows.rows["n"].tolist()
+        columns["new"] += ["yes" if body.source == "new" else "no"] * len(means.y)
+    first = bodies[0]
+    means = sample_means(first)
+    settings: dict[str, Cell] = {"metric": "z", "center": float(np.average(means.y, weights=1 / means.v))}
+    if line is not None:
+        settings |= {"line_intercept": line[0], "line_slope": line[1]}
+    alone = first.source == "new"
+    return Figure(
+        id=f"funnel-{first.question.id}",
+        kind="funnel",
+        title=f"{first.question.label}: funnel of " + ("the open data" if alone else "published samples and open data"),
+        columns=columns,
+        settings=settings,
+        note=OPEN_FUNNEL
+        if alone
+        else "One mark a sample: the mean of its rows on Fisher's z, the standard error from "
+        "its largest n. The line is the multilevel Egger regression of the published samples.",
+    )
+
+
+OPEN_FUNNEL = (
+    "No result of these samples was selected for print, so asymmetry here is not publication bias: it can come from "
+    "other measures, ages or countries in smaller files, or from chance."
+)
+
+
+def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[Table, tuple[Figure, ...]]:
+    """The fit without each sample in turn, and how far each moves it: a table, and the figure over its pages."""
+    names, rows, links = sample_names(found), [], []
+    for left in leave_one_cluster_out(fit, found.samples):
+        if left.fit is None:
+            continue  # what remains carries no model; the table's note counts these
+        value, low, high = np.tanh([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
+        rows.append((names[left.label], value, low, high, whole.value - value))
+        links.append(left.label)
+    order = sorted(range(len(rows)), key=lambda i: -abs(rows[i][4]))
+    rows, links = [rows[i] for i in order], [links[i] for i in order]
+    key = f"{found.question.id}-{found.source}"
+    title = f"{found.question.label}: without each sample in turn"
+    missing = len(names) - len(rows)
+    table = Table(
+        id=f"leave-one-out-{key}",
+        title=title,
+        columns=("without", "r", "low", "high", "this sample moves r by"),
+        rows=tuple(rows),
+        links=tuple(links),
+        note=f"{missing} samples could not be left out: what remains carries no model." if missing else "",
+    )
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
+    settings: dict[str, Cell] = {"metric": "r", "summary": whole.value, "summary_low": whole.low,
+                                 "summary_high": whole.high, "estimate": whole.id}  # fmt: skip
+    figure = Figure(id=f"leave-one-out-{key}", kind="leave_one_out", title=title,
+                    columns={**columns, "row": links}, settings=settings)  # fmt: skip
+    return table, paged(figure)
+
+
+def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
+    """Which samples carry the heterogeneity and which the mean: Baujat's plot and Cook's distance by sample."""
+    names, result = sample_names(found), cluster_influence(fit)
+    labels = [names.get(label, label) for label in result.labels]
+    shares = 100 * result.heterogeneity / result.heterogeneity.sum()
+    moves = np.tanh(fit.beta[0]) - np.tanh(fit.beta[0] - result.change[:, 0])
+    order = np.argsort(-np.nan_to_num(result.cook, nan=-1.0), kind="stable")
+    key = f"{found.question.id}-{found.source}"
+    rows = tuple(
+        (labels[i], float(shares[i]), *_defined(moves[i], result.cook[i]), "yes" if result.influential[i] else "no")
+        for i in order
+    )
+    table = Table(
+        id=f"influence-{key}",
+        title=f"{found.question.label}: which samples carry the result",
+        columns=("sample", "per cent of heterogeneity", "moves r by", "Cook's distance", "influential"),
+        rows=rows,
+        links=tuple(result.labels[i] for i in order),
+        note="Influential: Cook's distance beyond the median of chi-square with one degree of freedom.",
+    )
+    columns: dict[str, Sequence[Cell]] = {
+        "label": labels,
+        "x": shares.tolist(),
+        "y": result.influence.tolist(),
+        "row": list(result.labels),
+    }
+    figure = Figure(id=f"baujat-{key}", kind="baujat", title=f"{found.question.label}: Baujat plot by sample",
+                    columns=columns)  # fmt: skip
+    return table, figure
+
+
+def _defined(*numbers: float) -> tuple[Cell, ...]:
+    return tuple(float(number) if np.isfinite(number) else None for number in numbers)
