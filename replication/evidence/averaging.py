@@ -1,55 +1,161 @@
-"""Averaging over effect, heterogeneity and bias: does the answer survive not knowing which bias model is right?"""
+"""The average over models of effect, heterogeneity and publication bias, and the three numbers it gives.
+
+The probability of an effect, the mean if there is one, and the mean with the models without one counted in are often
+taken for one another. A median of exactly 0 of the last only says that more than half of the mass lies at 0: an
+undecided probability, not an effect of zero.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Table
+from replication.analysis.outcome import Cell, Estimate, Table
+from replication.digests import digest_of
+from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
+from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import bias_priors
 
-__all__ = ["averaged_answer"]
+__all__ = ["AveragedBias", "Remember", "averaged_bias", "averaged_estimates", "averaged_tables"]
+
+# Bayes factors between a third and three are "not worth more than a bare mention" (Jeffreys 1961, appendix B, in the
+# wording of Kass & Raftery 1995); with even prior odds that is a probability between 1/4 and 3/4.
+UNDECIDED = 3.0
+
+Remember = Callable[[str, str, Callable[[], object]], object]
+"""Keeps a slow result by name and content: `Context.remember`."""
 
 
-def averaged_answer(found: Evidence, expected: int) -> tuple[Estimate, tuple[Table, ...]]:
-    """The averaged estimate on one value a sample, the inclusion Bayes factors, and every model's probability."""
+@dataclass(frozen=True, slots=True)
+class AveragedBias:
+    """The average over 36 models of effect, heterogeneity and bias: three numbers that are often taken for one.
+
+    `probability` that there is an effect at all; `conditional` mean and interval in r if there is one; `averaged` mean
+    and interval with the models without an effect counted in as 0. On Fisher's z averaged = probability x conditional.
+    `parts` are (component, prior, posterior, log10 Bayes factor, remark), `models` (label, prior, posterior, mean r,
+    mean tau).
+    """
+
+    probability: float
+    prior: float
+    conditional: tuple[float, float, float]
+    averaged: tuple[float, float, float]
+    parts: tuple[tuple[Cell, ...], ...]
+    models: tuple[tuple[Cell, ...], ...]
+    error: float
+    k: int
+    notes: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def adequate(self) -> bool:
+        """Whether it may be read: the funnel has samples enough of either size, by the rule of the single models."""
+        return not self.reasons
+
+    @property
+    def decision(self) -> str:
+        """Whether the data speak for an effect, against one, or neither: the Bayes factor against 3 and 1/3."""
+        prior_odds = self.prior / (1.0 - self.prior)
+        odds = self.probability / max(1.0 - self.probability, 1e-300)
+        factor = odds / prior_odds
+        return "effect_likely" if factor > UNDECIDED else "effect_unlikely" if factor < 1 / UNDECIDED else "undecided"
+
+
+def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) -> AveragedBias:
+    """The average over models on one value a sample (Bartoš et al. 2023; the models take no dependent effects).
+
+    Raises `ModelError` where the numbers cannot carry it.
+    """
     means = sample_means(found)
-    averaged = average_models(
-        means.y, means.v, priors=bias_priors("z"), direction="positive" if expected > 0 else "negative"
-    )
-    key, title = f"{found.question.id}-{found.source}", found.question.label
-    low, median, high = (float(x) for x in np.tanh(averaged.effect.ppf([0.025, 0.5, 0.975])))
-    estimate = Estimate(
-        id=f"{key}-averaged",
-        label=f"{title}: averaged over effect, heterogeneity and bias",
-        metric="r",
-        value=median,
-        low=low,
-        high=high,
+
+    def compute() -> dict[str, object]:
+        averaged = average_models(means.y, means.v, priors=bias_priors("z"), direction=direction_of(sign))
+        return asdict(_read(averaged, sizes_of(found, float(che(found).beta[0]))))
+
+    if remember is None:
+        return _restored(compute())
+    n = one_row_a_sample(found).v.tolist()  # decides, beside the means, whether the average may be read
+    key = digest_of(*map(repr, (means.y.tolist(), means.v.tolist(), n, sign, bias_priors("z"))))
+    return _restored(remember(f"bias-{found.question.id}", key, compute))
+
+
+def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
+    effect = next(part for part in averaged.inclusion if part.component == "effect")
+    present = averaged.effect_if_present
+    assert present is not None  # the default 36 models include some with an effect
+    low, high = (np.tanh(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
+    if_low, if_high = np.tanh(present.ppf([0.025, 0.975])).tolist()
+    models = sorted(averaged.models, key=lambda model: -model.posterior)
+    return AveragedBias(
+        probability=effect.posterior,
+        prior=effect.prior,
+        conditional=(float(np.tanh(present.mean)), if_low, if_high),
+        averaged=(float(np.tanh(averaged.effect.mean)), low, high),
+        parts=tuple((i.component, i.prior, i.posterior, i.log10, i.reason) for i in averaged.inclusion),
+        models=tuple((m.label, m.prior, m.posterior, float(np.tanh(m.mean_effect)), m.mean_tau) for m in models),
+        error=averaged.error,
         k=averaged.k,
-        samples=averaged.k,
-        group="bias",
-        method={
-            "models": f"{len(averaged.models)} with stated prior probabilities",
-            "priors": averaged.priors.name,
-            "value": "median of the averaged posterior, which keeps a share at exactly 0",
-            "numerical error": f"{averaged.error:.1g}",
-        },
         notes=tuple(note.message for note in averaged.notes),
-        rows=tuple(means.rows["effect_id"]),
+        reasons=sizes.reasons,
     )
-    return estimate, (_inclusion(averaged, key, title), _models(averaged, key, title))
 
 
-def _inclusion(averaged: Averaged, key: str, title: str) -> Table:
-    rows = tuple((i.component, i.prior, i.posterior, i.log10, i.reason) for i in averaged.inclusion)
-    columns = ("component", "prior probability", "posterior probability", "log10 Bayes factor", "remark")
-    return Table(id=f"inclusion-{key}", title=f"{title}: what the data say is there", columns=columns, rows=rows)
+def _restored(kept: object) -> AveragedBias:
+    """The record from what a store keeps: JSON has lists where the record has tuples."""
+    assert isinstance(kept, Mapping)
+    rows = {name: tuple(tuple(row) for row in kept[name]) for name in ("parts", "models")}
+    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "reasons")}
+    return AveragedBias(**{**kept, **rows, **means})
 
 
-def _models(averaged: Averaged, key: str, title: str) -> Table:
-    best = sorted(averaged.models, key=lambda m: -m.posterior)
-    rows = tuple((m.label, m.prior, m.posterior, float(np.tanh(m.mean_effect)), m.mean_tau) for m in best)
-    columns = ("model", "prior probability", "posterior probability", "mean r", "mean tau (z)")
-    return Table(id=f"models-{key}", title=f"{title}: the models averaged over", columns=columns, rows=rows)
+def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate]:
+    """The three numbers of the average, each an estimate of its own: P(effect), the conditional and averaged mean."""
+    common = {"models": f"{len(averaged.models)} of effect, heterogeneity and bias, with stated prior probabilities",
+              "priors": bias_priors("z").name, "numerical error": f"{averaged.error:.1g}"}  # fmt: skip
+    shown = (
+        ("averaged-probability", "probability of an effect, averaged over bias models", "probability",
+         (averaged.probability, float("nan"), float("nan")), "posterior probability of the models with an effect"),
+        ("averaged-conditional", "mean if there is an effect, averaged over bias models", "r", averaged.conditional,
+         "mean of the posterior over the models with an effect, on z, shown as r"),
+        ("averaged", "mean with the models without an effect counted in", "r", averaged.averaged,
+         "mean of the posterior over all models, on z, shown as r: the conditional mean times its probability"),
+    )  # fmt: skip
+    return [
+        Estimate(
+            id=f"{body_key(found)}-{name}",
+            label=f"{found.question.label}: {label}",
+            metric=metric,
+            value=value,
+            low=low,
+            high=high,
+            k=averaged.k,
+            samples=averaged.k,
+            group="bias",
+            method={**common, "value": what},
+            notes=averaged.notes,
+            rows=tuple(found.rows["effect_id"]),
+        )
+        for name, label, metric, (value, low, high), what in shown
+    ]
+
+
+def averaged_tables(found: Evidence, averaged: AveragedBias) -> list[Table]:
+    key, title = body_key(found), found.question.label
+    return [
+        Table(
+            id=f"bias-inclusion-{key}",
+            title=f"{title}: what the data say is there",
+            columns=("component", "prior probability", "posterior probability", "log10 Bayes factor", "remark"),
+            rows=averaged.parts,
+        ),
+        Table(
+            id=f"bias-averaged-{key}",
+            title=f"{title}: the models averaged over",
+            columns=("model", "prior probability", "posterior probability", "mean r", "mean tau (z)"),
+            rows=averaged.models,
+        ),
+    ]

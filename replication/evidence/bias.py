@@ -15,7 +15,7 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Sentence, Table
 from replication.errors import ModelError
-from replication.evidence.bias_averaged import (
+from replication.evidence.averaging import (
     AveragedBias,
     Remember,
     averaged_bias,

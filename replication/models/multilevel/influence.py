@@ -46,7 +46,7 @@ def cluster_influence(fit: Fit) -> ClusterInfluence:
 
     With one effect a cluster they are those of `baujat` and `influence`.
 
-    >>> from replication.models.multilevel import fit_multilevel
+    >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], ["A", "A", "B", "C", "C"])
     >>> found = cluster_influence(fit)
     >>> found.labels, found.heterogeneity.round(2).tolist()
@@ -66,7 +66,7 @@ def cluster_influence(fit: Fit) -> ClusterInfluence:
         influence[c] = float(x @ change[c]) ** 2 / float(x @ left.fit.vcov @ x)
     return ClusterInfluence(
         labels=labels,
-        heterogeneity=np.bincount(codes, _quadratic_form(fit), m),
+        heterogeneity=np.asarray(np.bincount(codes, _quadratic_form(fit), m), dtype=float),
         influence=influence,
         change=change,
         cook=cook,

@@ -1,0 +1,240 @@
+"""Publication bias on the page: each sentence, decision and refusal follows from the data, both ways."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import replication.analysis  # noqa: F401
+from replication.analysis.outcome import Estimate, Sentence, plain
+from replication.dataset import Dataset, Selection
+from replication.errors import ModelError
+from replication.evidence import averaging
+from replication.evidence.averaging import AveragedBias, averaged_bias
+from replication.evidence.bias import BiasPage, publication_bias
+from replication.evidence.bias_models import bias_answers, one_row_a_sample, sizes_of, unadjusted
+from replication.evidence.bodies import difference_of
+from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
+from replication.models.bayes.averaging.averaging import average_models
+from replication.models.bayes.averaging.bias_models import psma_models
+from replication.report.words import load_words
+
+POSITIVE = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
+
+
+def body(z: list[float], n: list[int], samples: list[str] | None = None, source: Source = "samples45") -> Evidence:
+    """A small constructed body of evidence on Fisher's z."""
+    rows = pd.DataFrame(
+        {
+            "effect_id": [f"e{i:02d}" for i in range(len(z))],
+            "sample_id": samples or [f"s{i:02d}" for i in range(len(z))],
+            "label": [""] * len(z),
+            "n": np.asarray(n, dtype=float),
+            "work": ["w"] * len(z),
+        }
+    )
+    return Evidence(POSITIVE, source, Selection(rows), rows, np.asarray(z), 1.0 / (np.asarray(n) - 3.0))
+
+
+SIZES = [40, 45, 50, 60, 70, 90, 400, 500, 700, 900, 1500, 2500]
+# Small samples show .5, large ones next to nothing: the shape selection leaves.
+LOPSIDED = body([0.55, 0.52, 0.45, 0.48, 0.42, 0.4, 0.06, 0.02, 0.05, -0.01, 0.02, 0.01], SIZES)
+# The same mean whatever the size, and results on both sides of significance.
+EVEN = body([0.1, 0.5, 0.2, 0.4, 0.35, 0.25, 0.34, 0.27, 0.3, 0.32, 0.29, 0.31], SIZES)
+
+
+def stored(probability: float, reasons: tuple[str, ...] = ()) -> AveragedBias:
+    """A ready average over models, so that a test of words integrates nothing."""
+    mean = (0.2, 0.1, 0.3)
+    return AveragedBias(probability, 0.5, mean, mean, (), (("a", 1.0, 1.0, 0.2, 0.1),), 0.0, 12, (), reasons)
+
+
+def together(found: Evidence, sign: int, monkeypatch: pytest.MonkeyPatch, probability: float = 0.99) -> Sentence:
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(probability))
+    return publication_bias(found, None, sign).findings.sentences[0]
+
+
+def test_models_of_a_lopsided_funnel_fall_and_of_an_even_one_do_not() -> None:
+    fallen = {a.model: a for a in bias_answers(LOPSIDED, 1)}
+    assert all(fallen[name].value < unadjusted(LOPSIDED).value - 0.1 for name in ("pet-peese", "waap", "henmi-copas"))
+    kept = {a.model: a for a in bias_answers(EVEN, 1)}
+    assert all(abs(answer.value - unadjusted(EVEN).value) < 0.05 for answer in kept.values() if answer.adequate)
+
+
+def test_the_sentence_says_what_the_models_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert together(EVEN, 1, monkeypatch).values["verdict"] == "bias_stands"
+    assert together(EVEN, 1, monkeypatch, 0.5).values["verdict"] == "bias_open"
+    assert together(LOPSIDED, 1, monkeypatch, 0.1).values["verdict"] in ("bias_open", "bias_gone")
+
+
+def test_an_association_against_what_was_expected_is_not_one_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same data read with the other expected sign: no model lies on that side of zero."""
+    sentence = together(EVEN, -1, monkeypatch, 0.1)
+    assert sentence.values["holds"] == 0 and sentence.values["verdict"] == "bias_gone"
+
+
+def test_turned_data_turn_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = body((-EVEN.y).tolist(), SIZES)
+    one, other = together(EVEN, 1, monkeypatch), together(turned, -1, monkeypatch)
+    assert other.values["r"] == pytest.approx(-float(str(one.values["r"])), abs=1e-9)
+    assert other.values["holds"] == one.values["holds"]
+
+
+@pytest.mark.parametrize(("probability", "word"), [(0.76, "effect_likely"), (0.74, "undecided"), (0.26, "undecided"), (0.24, "effect_unlikely")])  # fmt: skip
+def test_the_average_decides_by_a_bayes_factor_of_three(probability: float, word: str) -> None:
+    assert stored(probability).decision == word
+
+
+def test_few_samples_are_not_read_and_the_row_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    nine, ten = EVEN.take(np.arange(12) < 9), EVEN.take(np.arange(12) < 10)
+    assert not any(answer.adequate for answer in bias_answers(nine, 1))
+    assert "samples: 9, fewer than 10" in bias_answers(nine, 1)[0].reasons
+    assert any(answer.adequate for answer in bias_answers(ten, 1))
+    assert together(nine, 1, monkeypatch).key == "bias.together_none"
+
+
+def test_a_funnel_without_small_samples_is_not_read() -> None:
+    large = body([0.3, 0.25, 0.35, 0.28, 0.32, 0.3, 0.27, 0.33, 0.31, 0.29, 0.3], list(range(900, 2000, 100)))
+    assert sizes_of(large, 0.3).small == 0
+    assert all("small samples: 0, fewer than 3" in answer.reasons for answer in bias_answers(large, 1) if answer.fitted)
+
+
+def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every result is significant, so no weight of the others can be estimated."""
+    strong = body([0.8, 0.7, 0.75, 0.72, 0.78, 0.81, 0.69, 0.77, 0.74, 0.73, 0.76], [60] * 5 + [200] * 6)
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.9))
+    table = publication_bias(strong, None, 1).findings.tables[0]
+    rows = {str(row[0]): row for row in table.rows}
+    row = rows["selection model, three parameters"]
+    assert row[2:6] == (None, None, None, None) and row[6] == "no"
+    assert "could not be fitted" in str(row[7]) and "p in (0.025, 1]" in str(row[7])
+
+
+def test_equal_sizes_give_no_slope_and_say_so() -> None:
+    alike = body([0.1, 0.5, 0.2, 0.4, 0.3, 0.2, 0.3, 0.25, 0.3, 0.35], [100] * 10)
+    answer = bias_answers(alike, 1)[0]
+    assert not answer.fitted and "same se" in answer.reasons[0]
+
+
+def test_selection_favours_the_expected_sign_not_that_of_the_data() -> None:
+    answer = next(a for a in bias_answers(EVEN, 1) if a.model == "selection")
+    against = next(a for a in bias_answers(EVEN, -1) if a.model == "selection")
+    assert answer.method != against.method and answer.value != pytest.approx(against.value)
+
+
+def test_the_standard_error_is_from_n_alone() -> None:
+    """The funnel of a sample with several rows stands at 1 / sqrt(n - 3), however many rows there are."""
+    found = body([0.2, 0.4, 0.3, 0.1], [103, 103, 403, 28], ["a", "a", "b", "c"])
+    figure = publication_bias(None, found, 1).findings.figures[0]
+    assert figure.columns["se"] == pytest.approx([0.1, 0.05, 0.2])
+    assert figure.columns["value"] == pytest.approx([0.3, 0.3, 0.1])
+
+
+def test_one_row_of_a_sample_is_chosen_without_looking_at_its_result() -> None:
+    rows = body([0.9, 0.1, 0.2, 0.8], [50, 60, 60, 40], ["a", "a", "a", "b"])
+    assert one_row_a_sample(rows).rows["effect_id"].tolist() == ["e01", "e03"]
+
+
+def test_averaged_is_conditional_times_probability() -> None:
+    """On z the averaged mean is the conditional mean times P(effect); a median of 0 of it means undecided."""
+    found = EVEN.take(np.isin(np.arange(12), [0, 2, 4, 6, 9]))
+    got = averaged_bias(found, 1)
+    assert math.atanh(got.averaged[0]) == pytest.approx(got.probability * math.atanh(got.conditional[0]), rel=1e-3)
+    assert got.conditional[0] > got.averaged[0] > 0
+    assert got.reasons == ("samples: 5, fewer than 10",) or "samples: 5, fewer than 10" in got.reasons
+
+
+def test_a_kept_average_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a store keeps as JSON is read back as the same record, and is not computed twice."""
+    few = tuple(model for model in psma_models() if model.bias is None)  # the cheap ones
+    monkeypatch.setattr(averaging, "average_models", partial(average_models, models=few))
+    kept: dict[tuple[str, str], object] = {}
+
+    def remember(name: str, key: str, compute: object) -> object:
+        if (name, key) not in kept:
+            kept[name, key] = plain(compute())  # type: ignore[operator]
+        return kept[name, key]
+
+    found = EVEN.take(np.arange(12) < 3)
+    first = averaged_bias(found, 1, remember)
+    assert first == averaged_bias(found, 1, remember) and len(kept) == 1
+    averaged_bias(found, -1, remember)
+    assert len(kept) == 2, "another expected sign is another average"
+
+
+def test_an_average_that_fails_is_a_row_and_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> AveragedBias:
+        raise ModelError("too many effects to integrate over")
+
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", fails)
+    page = publication_bias(EVEN, None, 1)
+    assert page.averaged is None and page.findings.sentences[0].key == "bias.together_alone"
+    assert "too many effects" in str(page.findings.tables[0].rows[-1][-1])
+
+
+@pytest.fixture(scope="module")
+def pages(dataset: Dataset) -> dict[str, BiasPage]:
+    """The page of a question with both bodies and of one without a published body; averages are left out for time."""
+    questions = (POSITIVE, Question("quality-victimization", "quality", ("positive", "negative"), "victimization"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.55))
+        return {
+            q.id: publication_bias(evidence(dataset, q, "samples45"), evidence(dataset, q, "new"), 1) for q in questions
+        }
+
+
+def test_open_data_alone_get_a_funnel_and_no_model_of_bias(pages: dict[str, BiasPage]) -> None:
+    page = pages["quality-victimization"]
+    assert page.models == () and [f.kind for f in page.findings.figures] == ["funnel"]
+    assert "not publication bias" in page.findings.figures[0].note
+    assert [s.key for s in page.findings.sentences] == ["bias.open_only"]
+
+
+def test_the_difference_is_shown_with_its_interval_and_never_called_bias(pages: dict[str, BiasPage]) -> None:
+    sentence = pages["positive-engagement"].findings.sentences[-1]
+    assert sentence.values["chance"] == "bodies_unclear"  # a statement on the real data: the interval holds zero
+    for language in ("en", "nb"):
+        text = str(load_words(language).sentence(sentence.key, sentence.values))
+        assert "+0" in text.replace(",", ".") and ("does not measure" in text or "måler ikke" in text)
+
+
+def test_every_sentence_exists_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = EVEN.take(np.arange(12) < 4)
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.9))
+    found = [
+        s
+        for published, opened in ((EVEN, LOPSIDED), (few, None), (None, LOPSIDED))
+        for s in publication_bias(published, opened, 1).findings.sentences
+    ]
+    assert {s.key for s in found} == {"bias.together", "bias.together_none", "bias.difference", "bias.open_only"}
+    for language in ("en", "nb"):
+        for sentence in found:
+            assert "{" not in str(load_words(language).sentence(sentence.key, sentence.values))
+
+
+def test_the_difference_by_hand() -> None:
+    """Zou: .30 [.20, .40] less .10 [.05, .20] is .20 [.20 - sqrt(.1^2 + .1^2), .20 + sqrt(.1^2 + .05^2)]."""
+    one = Estimate(id="a", label="", metric="r", value=0.3, low=0.2, high=0.4)
+    other = Estimate(id="b", label="", metric="r", value=0.1, low=0.05, high=0.2)
+    gap = difference_of(one, other, id="d", label="")
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.2 - math.sqrt(0.02), 0.2 + math.sqrt(0.0125)))
+
+
+def test_real_published_samples(pages: dict[str, BiasPage]) -> None:
+    """Pinned: the models on the 26 published samples of positive relationship with engagement."""
+    values = {answer.model: round(answer.value, 3) for answer in pages["positive-engagement"].models}
+    assert values == {"pet-peese": 0.325, "selection": 0.224, "waap": 0.302, "trim-fill": 0.312, "henmi-copas": 0.301}
+    assert all(answer.adequate for answer in pages["positive-engagement"].models)
+
+
+def test_means_rest_on_rows_and_weights_of_dependent_effects(dataset: Dataset) -> None:
+    """PET-PEESE takes the rows as they are, not one mean a sample: with several rows a sample the two differ."""
+    found = evidence(dataset, Question("q", "q", ("positive", "negative"), "engagement"), "samples45")
+    means = sample_means(found)
+    assert len(means.y) < len(found.y)
+    one, other = (bias_answers(each, 1)[0].value for each in (found, means))
+    assert one != pytest.approx(other, abs=1e-6)
