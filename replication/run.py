@@ -10,6 +10,7 @@ import typer
 
 from replication import paths
 from replication.command_line import run_command
+from replication.errors import UserError
 
 __all__ = ["main"]
 
@@ -50,7 +51,7 @@ def run(
 ) -> None:
     """Recompute the published numbers and write the report.
 
-    Exit codes: 0 done, 1 something to mend (said in one line), 2 --check found a difference.
+    Exit codes: 0 done, 1 something to mend (said in one line) or an analysis failed, 2 --check found a difference.
     """
     from replication import workflow
 
@@ -64,6 +65,10 @@ def run(
         as_of=as_of,
         quiet=quiet,
     )
+    given = {"--list": listing, "--check": check, "--release": release is not None, "--withdraw": withdraw is not None}
+    _refuse_together([name for name, asked in given.items() if asked])
+    if release is not None and (out is not None or data is not None):
+        raise UserError("--release writes the project's own dataset to reports/vX.Y.Z: leave out --out and --data")
     if listing:
         workflow.print_analyses(request)
     elif check:
@@ -71,9 +76,15 @@ def run(
     elif withdraw is not None:
         workflow.withdraw_release(withdraw, reason)
     elif release is not None:
-        workflow.make_release(request, release)
+        raise typer.Exit(workflow.make_release(request, release))
     else:
-        workflow.make_report(request)
+        raise typer.Exit(workflow.make_report(request))
+
+
+def _refuse_together(given: list[str]) -> None:
+    """Options that each ask for another deed are refused together: one of them would be ignored in silence."""
+    if len(given) > 1:
+        raise UserError(f"{given[0]} and {given[1]} ask for two different things; run them one after the other")
 
 
 def _folder(as_of: str, *, partial: bool) -> str:

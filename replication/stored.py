@@ -33,6 +33,11 @@ class Stored:
         """The analyses the report was made without."""
         return frozenset(self.run.get("left_out", ()))
 
+    @property
+    def failed(self) -> bool:
+        """Whether an analysis failed when it was made."""
+        return bool(self.run.get("failed"))
+
 
 def read_stored(out: Path) -> Stored | None:
     """The report in `out`, or None when there is none.

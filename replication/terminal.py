@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["VERDICTS", "print_differences", "print_verdicts", "progress", "say"]
+__all__ = ["VERDICTS", "print_differences", "print_failures", "print_verdicts", "progress", "say"]
 
 VERDICTS = (
     "MATCH",
@@ -87,6 +87,15 @@ def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) ->
         console.print(line, markup=False, highlight=False)
     if len(off) > _SHOWN:
         console.print(f"  … and {len(off) - _SHOWN} more, in the report")
+
+
+def print_failures(failed: Mapping[str, str], of: int) -> int:
+    """What failed and why, on standard error: 1, or 0 where nothing did; `of` is the number of analyses run."""
+    for name, reason in list(failed.items())[:_SHOWN]:
+        sys.stderr.write(f"error: {name} failed: {reason}\n")
+    if failed:
+        sys.stderr.write(f"error: {len(failed)} of {of} analyses and the PDF failed; all others are whole\n")
+    return 1 if failed else 0
 
 
 def print_differences(differences: Sequence[str], quiet: bool) -> None:

@@ -14,19 +14,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from replication.analysis import Context, load_analysis, plain, run_analysis
+from replication.analysis import Context
+from replication.analysis.failures import OutcomeData, failed_outcome, run_apart
 from replication.dataset import Dataset
-from replication.errors import UserError
 from replication.provenance import Cache
 
 __all__ = ["Job", "OutcomeData", "run_jobs"]
-
-OutcomeData = dict[str, Any]
-"""An outcome as plain data: what is stored as JSON."""
 
 _FORKS = sys.platform == "linux"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG
@@ -75,36 +73,48 @@ def run_jobs(
     processes : how many; 0 means one a core. With one, or little to do, everything runs in this process.
     cache : store of slow results; None to compute everything.
 
-    Raises
-    ------
-    UserError
-        when the system ends a worker, as it does where memory is short.
+    An analysis that fails, or whose process the system ends (as it does where memory is short), has an outcome that
+    says so; the others are not touched.
     """
     workers = min(processes or os.cpu_count() or 1, len(jobs))
     if workers <= 1 or len(jobs) < _FEW:
         return ((job, _outcome(job, dataset, cache)) for job in jobs)
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("fork" if _FORKS else "spawn"),
-        initializer=_begin,
-        initargs=(_Given((lambda: dataset) if _FORKS else load, cache),),
-    )
+    given = _Given((lambda: dataset) if _FORKS else load, cache)
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
-    return _as_they_come(pool, {pool.submit(_run, job): job for job in jobs})
+    pool = _pool(workers, given)
+    return _as_they_come(pool, {pool.submit(_run, job): job for job in jobs}, given, dataset)
+
+
+def _pool(workers: int, given: _Given) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("fork" if _FORKS else "spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(given,))
 
 
 def _as_they_come(
-    pool: ProcessPoolExecutor, running: dict[Future[OutcomeData], Job]
+    pool: ProcessPoolExecutor, running: dict[Future[OutcomeData], Job], given: _Given, dataset: Dataset
 ) -> Iterator[tuple[Job, OutcomeData]]:
+    left = dict.fromkeys(running.values())
     try:
-        for done in as_completed(running):
-            yield running[done], done.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "the system ended one of the processes (memory?); nothing is lost: run again, with --jobs 1 if it recurs"
-        ) from None
+        with suppress(BrokenProcessPool):
+            for done in as_completed(running):
+                outcome = done.result()
+                left.pop(running[done])
+                yield running[done], outcome
     finally:
         pool.shutdown(cancel_futures=True)
+    # Every process of a pool goes down with the one that was ended. Which that was shows one by one.
+    for job in left:
+        yield job, _alone(job, given, dataset)
+
+
+def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
+    """One analysis in a process of its own: when the system ends that, it is this analysis that failed."""
+    with _pool(1, given) as pool:
+        try:
+            return pool.submit(_run, job).result()
+        except BrokenProcessPool:
+            reason = "the system ended its process, as it does where memory is short; try again, with --jobs 1"
+            return failed_outcome(job.path, reason, dataset)
 
 
 def _begin(given: _Given) -> None:
@@ -120,7 +130,4 @@ def _run(job: Job) -> OutcomeData:
 
 
 def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
-    outcome = run_analysis(load_analysis(job.path), Context(dataset, job.seed, cache), job.key)
-    result = plain(outcome)
-    assert isinstance(result, dict)
-    return result
+    return run_apart(job.path, Context(dataset, job.seed, cache), job.key)

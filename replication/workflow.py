@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
-from replication.provenance import Cache, check_target, code_digest, exclusive, replace_folder, stamp
+from replication.provenance import Cache, code_digest, stamp
 from replication.stored import differences, files_digest, read_stored, stored_or_none
+from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
@@ -35,83 +37,159 @@ class Request:
     sampling: bool = True
     as_of: str = ""
     quiet: bool = False
+    fresh: bool = False
+    """Whether nothing is taken from the cache: a release is computed as a whole."""
 
 
 def print_analyses(request: Request) -> None:
-    """The analyses, one a line: id, kind and question."""
+    """The analyses, one a line: id, kind and question; of a file that cannot be loaded, why not."""
     from replication.analysis import analysis_files, load_analysis
 
     for name, path in analysis_files(paths.analyses_dir(), request.data).items():
-        analysis = load_analysis(path)
-        sys.stdout.write(f"{name:22} {analysis.kind:13} {analysis.question}\n")
+        try:
+            analysis = load_analysis(path)
+            sys.stdout.write(f"{name:22} {analysis.kind:13} {analysis.question}\n")
+        except UserError as error:
+            sys.stdout.write(f"{name:22} {'failed':13} {error}\n")
 
 
-def make_report(request: Request) -> None:
-    """Run what was asked, write the report and print its verdicts."""
+def make_report(request: Request) -> int:
+    """Run what was asked, write the report and print its verdicts: 0, or 1 when an analysis failed."""
     from replication import terminal
+    from replication.report.releases import write_list
 
     check_target(request.out)
+    finish_writing(paths.reports_dir())
     signature = _signature(request)
     stored = stored_or_none(request.out)
-    if stored is not None and stored.whole and stored.run.get("signature") == signature:
+    if stored is not None and stored.whole and not stored.failed and stored.run.get("signature") == signature:
         if not request.quiet:
             terminal.print_verdicts(stored.outcomes)
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
-        return
-    outcomes = _write(request, request.out, {"signature": signature})
+        return 0
+    outcomes = _computed(request)
+    with _lock_of(request.out):
+        failed = _write(request, outcomes, request.out, {"signature": signature})
+        if request.out.parent == paths.reports_dir():
+            write_list(request.out.parent)
     if not request.quiet:
         terminal.print_verdicts(outcomes)
         terminal.say(f"The report: {request.out / 'index.html'}")
+    return terminal.print_failures(failed, len(outcomes))
 
 
-def make_release(request: Request, version: str) -> None:
-    """Freeze a report of everything as `reports/v<version>`, list it, and renew the working report beside it."""
+def make_release(request: Request, version: str) -> int:
+    """Freeze a report of everything as `reports/v<version>`, list it, and renew the working report beside it.
+
+    Everything is computed anew, written, read back and found whole before it is listed. A release that was interrupted
+    is taken up by the same command: its folder is used when it is whole and of the same data and code.
+
+    Raises
+    ------
+    UserError
+        when the version cannot be released, something is left out, or an analysis failed; nothing is listed then.
+    """
     from replication import terminal
+    from replication.analysis.failures import failures_of
     from replication.report.releases import next_release, record_release
 
-    if request.ids or request.as_of:
-        raise UserError("a release holds every analysis of today's dataset: no ids and no --as-of with --release")
+    if request.ids or request.as_of or not request.sampling:
+        raise UserError(
+            "a release holds every analysis of today's dataset, also those that sample: leave out ids, --as-of and "
+            "--no-sampling with --release"
+        )
     reports = paths.reports_dir()
+    finish_writing(reports)
+    folder = next_release(reports, version)
+    check_target(folder)
+    signature = _signature(request)
+    if not _is_interrupted(folder, version, signature):
+        outcomes = _computed(replace(request, fresh=True))
+        _refuse_failures(failures_of(outcomes), len(outcomes))
+        with exclusive(reports):
+            next_release(reports, version)  # another command may have released it meanwhile
+            _write(request, outcomes, folder, {"release": version, "signature": signature}, whole=True)
     with exclusive(reports):
-        folder = next_release(reports, version)
-        _write(request, folder, {"release": version})
+        next_release(reports, version)
+        if not _is_interrupted(folder, version, signature):
+            raise UserError(f"{folder} is not as it was written; nothing is released: look at the disk, then run again")
         record_release(reports, version)
-    make_report(request)
+    code = make_report(request)
     if not request.quiet:
         terminal.say(f"Released: {folder / 'index.html'}")
+    return code
+
+
+def _refuse_failures(failed: Mapping[str, str], of: int) -> None:
+    """A release holds everything; what is missing one part is not released."""
+    from replication import terminal
+
+    if terminal.print_failures(failed, of):
+        raise UserError("nothing is released while something fails; mend it and run this again")
 
 
 def withdraw_release(version: str, reason: str) -> None:
     """Flag a released report as withdrawn; its folder stays as it is."""
-    from replication.report import write_versions_page
     from replication.report.releases import withdraw
 
     reports = paths.reports_dir()
     with exclusive(reports):
         withdraw(reports, version, reason)
-        write_versions_page(reports)
 
 
-def _write(request: Request, target: Path, about: Mapping[str, object]) -> list[OutcomeData]:
-    """Compute what is not cached and put a whole report in the place of `target`."""
+def _is_interrupted(folder: Path, version: str, signature: str) -> bool:
+    """Whether a folder is whole and is what this release, begun before, has written.
+
+    Raises
+    ------
+    UserError
+        when there is a folder that is something else: it may be a frozen report that was lost from the list.
+    """
+    if not folder.exists():
+        return False
+    stored = stored_or_none(folder)
+    ours = stored is not None and stored.run.get("release") == version
+    if ours and stored is not None and stored.whole and not stored.failed and stored.run.get("signature") == signature:
+        return True
+    raise UserError(
+        f"{folder} is there but not listed, and not what would be released now. Was it released, restore versions.json "
+        f"from version control; was a release interrupted before data or code changed, delete the folder and run again"
+    )
+
+
+def _lock_of(target: Path) -> AbstractContextManager[None]:
+    """The lock for writing a report: of all reports where it is one of them, else its own, beside it."""
+    reports = paths.reports_dir()
+    return exclusive(reports) if target.parent == reports else exclusive(target.parent, f".{target.name}.lock")
+
+
+def _computed(request: Request) -> list[OutcomeData]:
+    """Every outcome asked for, computed or from the cache."""
+    return list(_outcomes(request, _dataset(request), Cache(paths.cache_dir(), fresh=request.fresh)))
+
+
+def _write(
+    request: Request, outcomes: list[OutcomeData], target: Path, about: Mapping[str, object], *, whole: bool = False
+) -> dict[str, str]:
+    """Put a report in the place of `target`, whose lock is held: what failed, and why; `whole` ones may lack nothing."""
     from replication.analysis import analysis_files
-    from replication.report import build_report, write_versions_page
+    from replication.analysis.failures import failures_of
+    from replication.report import build_report
 
     dataset = _dataset(request)
-    outcomes = list(_outcomes(request, dataset, Cache(paths.cache_dir())))
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
     done = [outcome["id"] for outcome in outcomes]
     left_out = [name for name in analysis_files(paths.analyses_dir(), request.data) if name not in done]
     run |= {"analyses": done, "left_out": left_out}
-    reports = paths.reports_dir()
-    with exclusive(target), replace_folder(target) as folder:
+    with replace_folder(target) as folder:
         for outcome in outcomes:
             _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
-        build_report(folder, outcomes, dataset, run, reports)
-        _write_json(folder / "run.json", {**run, "files": files_digest(folder)})
-    if target.parent == reports:
-        write_versions_page(reports)
-    return outcomes
+        no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir())
+        failed = {**failures_of(outcomes), **({"report.pdf": no_pdf} if no_pdf else {})}
+        if whole:
+            _refuse_failures(failed, len(outcomes))
+        _write_json(folder / "run.json", {**run, "failed": failed, "files": files_digest(folder)})
+    return failed
 
 
 def _dataset(request: Request) -> Dataset:
@@ -123,12 +201,13 @@ def _dataset(request: Request) -> Dataset:
 
 
 def compare(request: Request) -> int:
-    """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not.
+    """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not, 1 when one failed.
 
     What the stored report left out, or is left out now, is not compared; that is said.
     """
     from replication import terminal
     from replication.analysis import analysis_files
+    from replication.analysis.failures import failures_of
 
     stored = read_stored(request.out)
     if stored is None:
@@ -138,13 +217,17 @@ def compare(request: Request) -> int:
         terminal.say(f"Not compared, because the stored report left them out: {', '.join(sorted(missing))}")
     old = {outcome["id"]: outcome for outcome in stored.outcomes}
     found = [] if stored.whole else [f"{request.out}: files were changed, added or removed; run again to renew them"]
-    for outcome in _outcomes(request, _dataset(request), None, missing):
-        found += differences(old.pop(outcome["id"], None), outcome)
+    computed = list(_outcomes(request, _dataset(request), None, missing))
+    for outcome in computed:
+        before = old.pop(outcome["id"], None)
+        found += [] if outcome.get("failed") else differences(before, outcome)
     if not request.ids:
         gone = old.keys() - analysis_files(paths.analyses_dir(), request.data).keys()
         found += [f"{name}: in the stored report, but no such analysis any more" for name in sorted(gone)]
-    terminal.print_differences(found, request.quiet)
-    return 2 if found else 0
+    failed = terminal.print_failures(failures_of(computed), len(computed))
+    if found or not failed:
+        terminal.print_differences(found, request.quiet)
+    return failed or (2 if found else 0)
 
 
 def _signature(request: Request) -> str:
@@ -173,7 +256,7 @@ def _outcomes(
     running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
     for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
-        if cache:
+        if cache and not outcome.get("failed"):
             cache.put(job.name, job.key, outcome)
     for job in jobs:
         result = found[job.name]
@@ -192,7 +275,11 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     jobs = []
     for name, path in files.items():
         key = digest_of(dataset.digest, code, path.read_bytes(), str(request.seed))
-        analysis = load_analysis(path)
+        try:
+            analysis = load_analysis(path)
+        except UserError:  # running it says why, on its page
+            jobs.append(Job(name, path, key, request.seed, slow=False))
+            continue
         jobs.append(Job(name, path, key, request.seed, analysis.slow, analysis.quick is not None))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:

@@ -69,7 +69,7 @@ def load_analysis(path: Path) -> Analysis:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError) as error:
+    except (Exception, SystemExit) as error:  # whatever a file does on loading, it is that file's fault
         raise UserError(f"{path.parent.name}/{path.name} cannot be loaded: {error}") from error
     analysis = getattr(module, "ANALYSIS", None)
     if not isinstance(analysis, Analysis) or analysis.id != path.stem:

@@ -11,6 +11,6 @@ What an analysis gives, and where the report shows it:
 - an outcome of kind "simulated" is called simulated wherever it is shown.
 """
 
-from replication.report.site import build_report, write_versions_page
+from replication.report.site import build_report
 
-__all__ = ["build_report", "write_versions_page"]
+__all__ = ["build_report"]

@@ -1,11 +1,13 @@
 """The report on paper: the same content in the same order, typeset by typst, tagged, with bookmarks and page numbers.
 
-Fonts are those the compiler brings, and no date goes in, so the same input gives the same bytes.
+Fonts are those the compiler brings, and no date goes in, so the same input gives the same bytes. A letter they lack is
+shown as □, which the first page says. The pages never wait for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from replication.analysis.failures import reason_of
+from replication.dataset.problems import shown
 from replication.report.archive import FINDINGS, Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
@@ -27,15 +31,35 @@ from replication.report.pages.common import claim_rows, pictures_of, sorted_rows
 from replication.report.pages.findings import SECTIONS, answers, in_section, once, section_of
 from replication.report.words import Words
 
-__all__ = ["typeset"]
+__all__ = ["Paper", "typeset"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
 _LONGEST_TABLE, _WIDEST_TABLE = 26, 10
-_COMPILE = """
-import sys, typst
-typst.compile(sys.argv[1], output=sys.argv[2], ignore_system_fonts=True, pdf_standards=["ua-1"])
+_LONGEST_WAIT = 600  # seconds; a whole report takes four
+_COMPILE = r"""
+import re, sys, typst
+source = open(sys.argv[1], encoding="utf-8").read()
+lacking = set()
+for attempt in range(8):
+    try:
+        typst.compile(sys.argv[1], output=sys.argv[2], ignore_system_fonts=True, pdf_standards=["ua-1"])
+        break
+    except typst.TypstError as error:
+        # The compiler names each letter its fonts lack: nobody else knows what they hold.
+        found = re.findall(r'the text `"(.+?)"` could not be displayed', error.diagnostic)
+        texts = [re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), text) for text in found]
+        more = {letter for text in texts for letter in text if ord(letter) > 127} - lacking
+        if not more:
+            raise SystemExit(str(error))
+        lacking |= more
+        shown = source.translate({ord(letter): 0x25A1 for letter in lacking})
+        shown = shown.replace("#let lacking = false", "#let lacking = true", 1)
+        open(sys.argv[1], "w", encoding="utf-8").write(shown)
+else:
+    raise SystemExit("letters that the fonts lack could not be replaced")
 """
+_SOURCE, _MADE = "report.typ", "report.pdf"
 _SIZES = {"small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
 
@@ -61,11 +85,20 @@ class _PlainLinks:
         return self.work(claim.work) if claim else Markup(escape(name))
 
 
+@dataclass(slots=True)
+class Paper:
+    """What became of the PDF: `failed` says in a sentence why there is none, and is empty where there is one."""
+
+    failed: str = ""
+
+
 @contextmanager
 def typeset(
     archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any], target: Path
-) -> Iterator[None]:
+) -> Iterator[Paper]:
     """Typeset a report to the PDF `target` while the block runs, in a process whose memory ends with it.
+
+    After the block the paper says whether there is a PDF. Nothing that goes wrong with it is raised.
 
     Parameters
     ----------
@@ -75,20 +108,52 @@ def typeset(
     values : the values of the overview page, so that both say the same.
     target : the file to write.
     """
+    paper = Paper()
+    process = None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = {picture.wide: picture for picture in gallery.values() if picture.drawing.wide}
-        for number, picture in enumerate(pictures.values()):
-            (folder / f"{number}.svg").write_text(_flattened(picture), encoding="utf-8")
-        files = {path: f"{number}.svg" for number, path in enumerate(pictures)}
-        source = folder / "report.typ"
-        source.write_text(_source(archive, words, gallery, {**values, "files": files}), encoding="utf-8")
-        command = [sys.executable, "-I", "-c", _COMPILE, str(source), str(target)]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-            yield
-            errors = process.communicate()[1]
-        if process.returncode:
-            raise RuntimeError(f"the PDF could not be typeset (exit code {process.returncode}): {errors.strip()}")
+        try:
+            _write_source(folder, archive, words, gallery, values)
+            command = [sys.executable, "-I", "-c", _COMPILE, str(folder / _SOURCE), str(folder / _MADE)]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        except Exception as error:  # a page of paper is never worth the pages that need none
+            paper.failed = f"it could not be set: {reason_of(error)}"
+        try:
+            yield paper
+        except BaseException:
+            if process is not None:
+                process.kill()
+                process.communicate()
+            raise
+        if process is not None:
+            paper.failed = _waited_for(process)
+        if not paper.failed:
+            shutil.copyfile(folder / _MADE, target)
+
+
+def _write_source(folder: Path, archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> None:
+    pictures = {picture.wide: picture for picture in gallery.values() if picture.drawing.wide}
+    for number, picture in enumerate(pictures.values()):
+        (folder / f"{number}.svg").write_text(_flattened(picture), encoding="utf-8")
+    files = {path: f"{number}.svg" for number, path in enumerate(pictures)}
+    source = _source(archive, words, gallery, {**values, "files": files})
+    (folder / _SOURCE).write_text(source, encoding="utf-8")
+
+
+def _waited_for(process: subprocess.Popen[bytes]) -> str:
+    """Why the typesetter made no PDF, in a sentence; empty where it made one."""
+    try:
+        errors = process.communicate(timeout=_LONGEST_WAIT)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return f"the typesetter did not end within {_LONGEST_WAIT // 60} minutes"
+    if process.returncode < 0:
+        return f"the typesetter was ended by the system (signal {-process.returncode})"
+    if process.returncode:
+        lines = errors.decode("utf-8", errors="replace").strip().splitlines()
+        return f"the typesetter refused it: {shown(lines[-1] if lines else 'no word')}"
+    return ""
 
 
 def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> str:

@@ -16,12 +16,21 @@ from typing import Any
 from replication.dataset.row_versions import version_numbers
 from replication.digests import folder_digest
 from replication.errors import UserError
-from replication.provenance import write_atomic
+from replication.writing import write_together
 
-__all__ = ["Release", "damaged", "frozen_outcomes", "next_release", "read_releases", "record_release", "withdraw"]
+__all__ = [
+    "Release",
+    "damaged",
+    "frozen_outcomes",
+    "next_release",
+    "read_releases",
+    "record_release",
+    "withdraw",
+    "write_list",
+]
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-_LIST = "versions.json"
+_LIST, _PAGE = "versions.json", "index.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,10 @@ def next_release(reports: Path, version: str) -> Path:
         when the version is no X.Y.Z, exists already, or is not above the last one.
     """
     if not _VERSION.fullmatch(version):
-        raise UserError(f'"{version}" is not a version; write three numbers with dots, e.g. 1.0.0')
+        raise UserError(f'"{version[:40]}" is not a version; write three numbers with dots, e.g. 1.0.0')
     releases = read_releases(reports)
     folder = reports / f"v{version}"
-    if folder.exists() or any(release.version == version for release in releases):
+    if any(release.version == version for release in releases):
         raise UserError(f"version {version} exists already; frozen reports are never rewritten: choose a higher number")
     if releases and version_numbers(version) <= version_numbers(releases[-1].version):
         raise UserError(f"version {version} is not above the last one, {releases[-1].version}")
@@ -87,12 +96,12 @@ def record_release(reports: Path, version: str) -> Release:
         dataset_digest=str(run["dataset_digest"]),
         digest=folder_digest(reports / f"v{version}"),
     )
-    _write(reports, (*read_releases(reports), release))
+    write_list(reports, (*read_releases(reports), release))
     return release
 
 
 def withdraw(reports: Path, version: str, reason: str) -> None:
-    """Flag a release as withdrawn; its folder stays as it is.
+    """Flag a release as withdrawn; its folder stays as it is. Called by who holds the lock of `reports`.
 
     Raises
     ------
@@ -105,7 +114,7 @@ def withdraw(reports: Path, version: str, reason: str) -> None:
     if version not in [release.version for release in releases]:
         known = ", ".join(release.version for release in releases) or "none yet"
         raise UserError(f"no released version {version}; released are: {known}")
-    _write(reports, [replace(r, withdrawn=reason.strip()) if r.version == version else r for r in releases])
+    write_list(reports, [replace(r, withdrawn=reason.strip()) if r.version == version else r for r in releases])
 
 
 def damaged(reports: Path) -> list[str]:
@@ -126,6 +135,16 @@ def frozen_outcomes(reports: Path, release: Release) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
 
 
-def _write(reports: Path, releases: Sequence[Release]) -> None:
-    text = json.dumps({"versions": [asdict(release) for release in releases]}, ensure_ascii=False, indent=1)
-    write_atomic(reports / _LIST, text + "\n")
+def write_list(reports: Path, releases: Sequence[Release] | None = None) -> None:
+    """Write `versions.json` and the page that shows it, both or neither; called by who holds the lock of `reports`.
+
+    `releases` are those to be listed; None keeps the list and renews its page.
+    """
+    from replication.report.site import versions_page  # which itself shows the list
+
+    listed = read_releases(reports) if releases is None else releases
+    texts = {_PAGE: versions_page(listed)}
+    if releases is not None:
+        known = json.dumps({"versions": [asdict(release) for release in listed]}, ensure_ascii=False, indent=1)
+        texts[_LIST] = known + "\n"
+    write_together(reports, texts)

@@ -17,19 +17,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
-from replication.provenance import write_atomic
 from replication.report.archive import FINDINGS, Archive, anchor, make_archive
 from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import facts, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
 from replication.report.pages import analyses, article, data, findings, overview, verdicts, versions, whole, works
 from replication.report.pdf import typeset
-from replication.report.releases import read_releases
+from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import TRANSLATED, Page, View
 from replication.report.words import LANGUAGES, Words, load_words
 
-__all__ = ["all_pages", "build_report", "write_versions_page"]
+__all__ = ["all_pages", "build_report", "versions_page"]
 
 
 def all_pages(
@@ -88,8 +87,10 @@ def build_report(
     dataset: Dataset,
     run: Mapping[str, object],
     reports: Path | None = None,
-) -> None:
+) -> str:
     """Write every page of the report into `folder`, its PDF and the editor's bundle.
+
+    Returns why there is no PDF, in a sentence; empty where there is one.
 
     Parameters
     ----------
@@ -114,26 +115,30 @@ def build_report(
         "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
         "beside": reports is not None and folder.parent.resolve() == reports.resolve(),
         "policy": _POLICY,
+        "no_pdf": "",
+        "failed": [outcome for outcome in archive.outcomes if outcome.get("failed")],
     }
     environment = _environment()
     values = {**overview.page(archive, words["en"]).values, **shared}
-    with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf"):
+    with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf") as paper:
         for page in all_pages(archive, words, galleries, write, reports):
             write(page.path, _render(environment, archive, page, shared))
+    if paper.failed:  # every page leads to the PDF, so every page says that there is none
+        for page in all_pages(archive, words, galleries, write, reports):
+            write(page.path, _render(environment, archive, page, {**shared, "no_pdf": paper.failed}))
     (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
+    return paper.failed
 
 
-def write_versions_page(reports: Path) -> None:
-    """Write `index.html` beside the reports: every release, and which of them are withdrawn.
+def versions_page(releases: Sequence[Release]) -> str:
+    """The page beside the reports: every release, and which of them are withdrawn.
 
     It is kept with the releases, so it leads to nothing that is not; before the first one, to the working version.
     """
     words = load_words("en")
-    releases = read_releases(reports)
     page = _environment().get_template("versions.html")
     newest = releases[-1].folder if releases else "latest"
-    text = page.render(releases=releases[::-1], newest=newest, say=words.say, policy=_POLICY)
-    write_atomic(reports / "index.html", text)
+    return page.render(releases=releases[::-1], newest=newest, say=words.say, policy=_POLICY)
 
 
 def _environment() -> Environment:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
-from replication.provenance import write_atomic
 from replication.study.checking import CheckReport
 from replication.study.keys import check_text
 from replication.study.plausibility import RULES, Query
 from replication.study.tables import quoted
+from replication.writing import write_atomic
 
 __all__ = ["record_answer"]
 

@@ -202,11 +202,11 @@ def agree(
 
     Exit codes: 0 everything is settled, 1 something is open.
     """
-    from replication.provenance import write_atomic
     from replication.study.checking import work_folder
     from replication.study.coding import merged_tables
     from replication.study.coding.agreement import agreement_of
     from replication.study.coding.showing import agreement_html, agreement_lines, merged_line
+    from replication.writing import write_atomic
 
     root = data or paths.data_dir()
     coders, comparison = _coders(root, work)
@@ -348,9 +348,9 @@ def codebook(
     data: Data = None,
 ) -> int:
     """Write the codebook (README.md of the dataset) and the JSON Schemas for editors."""
-    from replication.provenance import write_atomic
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
+    from replication.writing import write_atomic
 
     root = data or paths.data_dir()
     vocabulary = _readable(root).vocabulary

@@ -13,10 +13,10 @@ from replication.dataset import Dataset
 from replication.dataset.cells import VERSION
 from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
-from replication.provenance import exclusive, write_atomic
 from replication.study.bibtex import Entry, entry_text
 from replication.study.keys import check_key, check_text
 from replication.study.templates import TEMPLATE_TABLES, record_template, table_template
+from replication.writing import exclusive, write_atomic
 
 __all__ = ["NewWork", "create_work", "next_version"]
 

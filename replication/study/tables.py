@@ -15,7 +15,7 @@ from replication.dataset.folder import WORK_TABLES
 from replication.dataset.reading import plain_text, read_table
 from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
-from replication.provenance import write_atomic
+from replication.writing import write_atomic
 
 __all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes"]
 

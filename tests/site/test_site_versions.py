@@ -16,8 +16,7 @@ import pytest
 from replication import paths
 from replication.dataset import Dataset
 from replication.errors import UserError
-from replication.report import write_versions_page
-from replication.report.releases import damaged, next_release, read_releases, record_release, withdraw
+from replication.report.releases import damaged, next_release, read_releases, record_release, withdraw, write_list
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_the_list_leads_only_to_what_is_kept_with_it(reports: Path) -> None:
     """Also where a working version lies beside it: a copy of the repository has none."""
     (reports / "latest").mkdir(exist_ok=True)
     (reports / "latest" / "index.html").write_text("working", encoding="utf-8")
-    write_versions_page(reports)
+    write_list(reports)
     addresses = re.findall(r'href="([^"]*)"', (reports / "index.html").read_text(encoding="utf-8"))
     kept = {release.folder for release in read_releases(reports)}
     assert addresses and {address.partition("/")[0] for address in addresses} <= kept
@@ -83,7 +82,7 @@ def test_a_damaged_list_is_said_plainly(reports: Path) -> None:
 def test_withdrawing_keeps_the_folder_and_shows_the_reason(reports: Path) -> None:
     withdraw(reports, "1.0.0", "a row was read wrongly <b>")
     assert damaged(reports) == []
-    write_versions_page(reports)
+    write_list(reports)
     index = (reports / "index.html").read_text(encoding="utf-8")
     assert "a row was read wrongly &lt;b&gt;" in index and 'href="v1.0.0/index.html"' in index
     for version, reason in (("2.0.0", "x"), ("1.0.0", "  ")):

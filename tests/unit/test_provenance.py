@@ -6,7 +6,7 @@ import pytest
 
 from replication.digests import folder_digest
 from replication.errors import UserError
-from replication.provenance import Cache, replace_folder, write_atomic
+from replication.provenance import Cache
 
 
 def fill(folder: Path, text: str) -> None:

@@ -13,10 +13,10 @@ from replication.dataset.problems import nearest, shown
 from replication.dataset.reading import RawTable
 from replication.dataset.schema import SETTLED, TABLES, Table, Vocabulary
 from replication.errors import UserError
-from replication.provenance import write_atomic
 from replication.study.coding.coders import DROP, KEEP, PRESENCE, Settled
 from replication.study.coding.comparing import Alone, Comparison, Disagreement
 from replication.study.keys import check_text
+from replication.writing import write_atomic
 
 __all__ = ["record_settled", "settle_command"]
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.dataset.schema import TABLES
-from replication.provenance import replace_folder
 from replication.study.exporting.layouts import cell_text, csv_text, long_table, matrix_table
 from replication.study.exporting.package import describe_package, table_columns
 from replication.study.exporting.rscript import R_SCRIPT
+from replication.writing import replace_folder
 
 __all__ = ["Exported", "export_dataset"]
 

@@ -1,0 +1,91 @@
+"""An analysis that fails costs nobody else anything: its outcome says that it failed, and why.
+
+Such an outcome is plain data like every other, with empty results and one field more, `failed`. It is never stored.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from replication.analysis.outcome import Analysis, Context, plain
+from replication.analysis.running import load_analysis, run_analysis
+from replication.claims import Check, claims_of
+from replication.dataset import Dataset
+from replication.dataset.problems import shown
+from replication.errors import UserError
+
+__all__ = ["failed_outcome", "failures_of", "reason_of", "run_apart"]
+
+OutcomeData = dict[str, Any]
+_KINDS = {"reproductions": "reproduction", "findings": "finding", "simulated": "simulated"}
+_LISTS = ("checks", "estimates", "tables", "figures", "sentences", "exclusions")
+_LONGEST = 600
+
+
+def run_apart(path: Path, context: Context, digest: str) -> OutcomeData:
+    """The outcome of the analysis in a file as plain data; of one that fails, an outcome that says so."""
+    analysis = None
+    try:
+        analysis = load_analysis(path)
+        result = plain(run_analysis(analysis, context, digest))
+    except Exception as error:  # whatever a file under analyses/ does wrong is its own failure
+        return failed_outcome(path, reason_of(error), context.data, analysis)
+    assert isinstance(result, dict)
+    return result
+
+
+def failed_outcome(path: Path, reason: str, dataset: Dataset, analysis: Analysis | None = None) -> OutcomeData:
+    """The outcome of an analysis that failed: no results, and its claims wait.
+
+    Parameters
+    ----------
+    path : the file that declares it.
+    reason : why it failed, in a sentence.
+    dataset : where its claims stand.
+    analysis : what the file declares, where that could be read.
+    """
+    known = {
+        "kind": analysis.kind if analysis else _KINDS.get(path.parent.name, "reproduction"),
+        "title": analysis.title if analysis else path.stem,
+        "question": analysis.question if analysis else "",
+    }
+    return {
+        "id": path.stem,
+        **known,
+        "digest": "",
+        **{name: [] for name in _LISTS},
+        "checks": _waiting(dataset, analysis, reason),
+        "failed": reason,
+    }
+
+
+def failures_of(outcomes: list[OutcomeData]) -> Mapping[str, str]:
+    """Why analyses failed, by id; empty where none did."""
+    return {outcome["id"]: outcome["failed"] for outcome in outcomes if outcome.get("failed")}
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in a line: a user's error in its own words, any other with the place where it arose.
+
+    >>> reason_of(UserError("no such sample; add it"))
+    'no such sample; add it'
+    """
+    text = " ".join(str(error).split())
+    words = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if isinstance(error, UserError):
+        return words
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {shown(words) if words else 'no further word'}{place}"
+
+
+def _waiting(dataset: Dataset, analysis: Analysis | None, reason: str) -> object:
+    """The claims it answers for, which nobody has answered in this run."""
+    try:
+        claims = [claim for work in (analysis.claims if analysis else ()) for claim in claims_of(dataset, work)]
+    except Exception:  # the claims themselves may be what it failed on
+        return []
+    return plain([Check(claim, "PENDING", f"The analysis that answers it failed: {reason}") for claim in claims])

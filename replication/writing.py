@@ -1,0 +1,307 @@
+"""Writing that is whole or not at all, and by one at a time. Everything that writes files goes through here.
+
+Three ideas:
+
+1. Who writes holds the lock of the folder (`exclusive`), and reads what it changes under that lock, so that no change of
+   another is lost. The lock file lies in the folder itself: two users, or two settings of TMPDIR, meet at one lock.
+2. A file is written beside its place and renamed; a folder is built beside its place and exchanged. So whoever reads, or
+   is killed, always leaves or finds a whole one.
+3. Several files are written by a journal (`write_together`): all new texts are put aside first, one rename makes the
+   change certain, and whoever takes the lock next, or reads (`finish_writing`), completes what a kill interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from replication.errors import UserError
+
+__all__ = [
+    "check_target",
+    "exclusive",
+    "finish_writing",
+    "replace_folder",
+    "write_atomic",
+    "write_together",
+]
+
+_LOCK = ".lock"
+_JOURNAL = ".journal"
+_STAGED = ".staged."
+_HALF = ".half"  # the ending of a file that is being written
+_LONGEST_WAIT = 1800.0  # seconds: a release with all samplers takes a few minutes
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
+_AT_FDCWD = -100
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
+    """Hold the lock of a folder while reading and changing what is in it; what a killed writer left is put right first.
+
+    The lock may be taken again by whoever holds it. It ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : where the lock file lies; made when it is not there.
+    name : the lock file's name, for the lock of something in a folder that is not ours.
+
+    Raises
+    ------
+    UserError
+        when the lock cannot be taken: the folder cannot be written to, something else is in the place of the lock file,
+        or another command has been writing for half an hour.
+    """
+    import filelock
+
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # No soft lock as a way out: it would outlive a killed process and block everybody after it.
+        lock = filelock.FileLock(path, is_singleton=True, fallback_to_soft=False)
+        if not _taken(lock, 1.0):
+            sys.stderr.write(f"waiting: another command is writing to {folder}\n")
+            if not _taken(lock, _LONGEST_WAIT):
+                raise UserError(f"another command has been writing to {folder} for half an hour; wait for it or end it")
+    except OSError as error:
+        raise UserError(_why_no_lock(path, error)) from error
+    try:
+        _complete(folder)
+        if name == _LOCK:
+            _sweep_files(folder)
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a whole file or nothing: beside its place, then renamed. The system's umask decides who may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_HALF}")
+    try:
+        _write_new(half, text.encode("utf-8"))
+        half.replace(path)
+        _keep_names(path.parent)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+
+
+def write_together(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write several files of a folder, all or none; called by who holds its lock.
+
+    Parameters
+    ----------
+    folder : whose lock is held.
+    texts : contents by path relative to the folder; folders on the way are made.
+    """
+    staged = folder / f"{_STAGED}{secrets.token_hex(4)}"
+    try:
+        staged.mkdir()
+        for number, (name, text) in enumerate(texts.items()):
+            _write_new(staged / str(number), text.encode("utf-8"))
+        _write_new(staged / "names.json", json.dumps(list(texts)).encode())
+        _keep_names(staged)
+        staged.rename(folder / _JOURNAL)  # from here on the change is certain: whoever comes next completes it
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    _keep_names(folder)
+    _complete(folder)
+
+
+def finish_writing(folder: Path) -> None:
+    """Complete a change of several files that a kill interrupted; nothing where there is none.
+
+    Called by who is about to read. One in progress is waited for.
+
+    Raises
+    ------
+    UserError
+        when it cannot be completed here, since what is in the folder is then neither old nor new.
+    """
+    if (folder / _JOURNAL).exists():
+        with exclusive(folder):
+            pass  # taking the lock completes it
+
+
+def _complete(folder: Path) -> None:
+    journal = folder / _JOURNAL
+    if not journal.exists():
+        return
+    try:
+        for number, name in enumerate(json.loads((journal / "names.json").read_text(encoding="utf-8"))):
+            _put_in_place(journal / str(number), _inside(folder, name))
+        _keep_names(folder)
+        done = folder / f"{_STAGED}{secrets.token_hex(4)}"
+        journal.rename(done)  # in one step: half a journal could not be told from a damaged one
+        shutil.rmtree(done)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{journal} is a change that was interrupted and cannot be completed ({error}); if you may not write "
+            f"there, ask who may; else delete it and restore {folder} from version control"
+        ) from error
+
+
+@contextlib.contextmanager
+def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
+    """A new, empty folder to fill; on success it takes the place of `target` in one step, on failure it vanishes.
+
+    Called by who holds a lock for `target` (`exclusive`): what a killed run left beside it is removed.
+
+    `mark` is the file by which a folder written by this program is known.
+
+    Raises
+    ------
+    UserError
+        when `target` exists and lacks the mark, so that a mistyped `--out` deletes nothing of the user's.
+    """
+    check_target(target, mark)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_folders(target)
+    building = target.with_name(f".{target.name}.building.{secrets.token_hex(4)}")
+    building.mkdir()
+    try:
+        yield building
+        _swap(building, target)
+        _keep_names(target.parent)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def check_target(target: Path, mark: str = "run.json") -> None:
+    """Whether a folder can be written to `target`: tried, and said, before anything is computed.
+
+    Raises
+    ------
+    UserError
+        when it is no folder, holds what this program did not write, or its place cannot be written to.
+    """
+    above = next((parent for parent in target.parents if parent.exists()), target)
+    if not above.is_dir():
+        raise UserError(f"{above} is not a folder, so {target} cannot be made in it; choose another --out")
+    _refuse_foreign(target, mark)
+    probe = above / f".{secrets.token_hex(4)}{_HALF}"
+    try:
+        probe.mkdir()  # asking for the rights is not enough: a read-only mount refuses the superuser, too
+        probe.rmdir()
+    except OSError as error:
+        reason = (error.strerror or "refused").lower()
+        raise UserError(f"{above} cannot be written to ({reason}); choose another --out") from error
+
+
+def _taken(lock: object, seconds: float) -> bool:
+    import filelock
+
+    try:
+        lock.acquire(timeout=seconds)  # type: ignore[attr-defined]
+    except filelock.Timeout:
+        return False
+    return True
+
+
+def _why_no_lock(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP or path.is_symlink():
+        return f"{path} is a link where the lock file of this program belongs; delete it and run again"
+    if path.exists() and not stat.S_ISREG(path.lstat().st_mode):
+        return f"{path} is no file, but the lock file of this program belongs there; delete it and run again"
+    reason = (error.strerror or "refused").lower()
+    return (
+        f"{path.parent} cannot be written to ({reason}): {path.name} cannot be made or opened; check your rights to it"
+    )
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """A file that was not there, on the disk when this returns; made with the rights the umask leaves."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _keep_names(folder: Path) -> None:
+    """Renames reach the disk with their folder; where a system cannot, it keeps them in its own time."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _inside(folder: Path, name: object) -> Path:
+    """A path of the journal; none leads out of the folder, whoever wrote the journal."""
+    parts = Path(str(name)).parts
+    if not parts or ".." in parts or Path(str(name)).is_absolute():
+        raise ValueError(f"a name that leads elsewhere: {str(name)[:60]}")
+    return folder.joinpath(*parts)
+
+
+def _put_in_place(staged: Path, target: Path) -> None:
+    """One file of a journal; what an interrupted run has put in place already is there and no longer staged."""
+    if staged.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(target)
+    elif not target.exists():
+        raise FileNotFoundError(target)
+
+
+def _sweep_files(folder: Path) -> None:
+    """Remove what killed writers left in a folder whose lock is held: nobody is writing there now."""
+    for depth in ("", "*/", "*/coders/"):  # where files are written; going through whole reports would take its time
+        for left in folder.glob(f"{depth}.*{_HALF}"):
+            with contextlib.suppress(OSError):
+                left.rmdir() if left.is_dir() and not left.is_symlink() else left.unlink()
+    for left in folder.glob(f"{_STAGED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sweep_folders(target: Path) -> None:
+    """Remove what a killed run left beside `target`, whose lock is held; an old report put aside comes back first."""
+    for aside in target.parent.glob(f".{target.name}.old.*"):
+        if not target.exists():
+            aside.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    for left in target.parent.glob(f".{target.name}.building.*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _refuse_foreign(target: Path, mark: str) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UserError(f"{target} is not a folder; choose another --out")
+    if target.is_dir() and any(target.iterdir()) and not (target / mark).exists():
+        what = "a report" if mark == "run.json" else "an export"
+        raise UserError(
+            f"{target} holds files that are not {what}; choose an empty or new folder for --out, or delete it"
+        )
+
+
+def _swap(building: Path, target: Path) -> None:
+    """Put `building` in the place of `target`: an atomic exchange where the system has one, else two renames."""
+    if not target.exists():
+        building.rename(target)
+    elif not _exchange(building, target):
+        aside = building.with_name(building.name.replace("building", "old"))
+        target.rename(aside)
+        building.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Linux's atomic exchange of two folders; False where it is not available."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    done: int = renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), ctypes.c_uint(_EXCHANGE))
+    return done == 0
