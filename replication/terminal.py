@@ -89,12 +89,12 @@ def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) ->
         console.print(f"  … and {len(off) - _SHOWN} more, in the report")
 
 
-def print_failures(failed: Mapping[str, str], of: int) -> int:
-    """What failed and why, on standard error: 1, or 0 where nothing did; `of` is the number of analyses run."""
+def print_failures(failed: Mapping[str, str]) -> int:
+    """What failed and why, on standard error: 1, or 0 where nothing did."""
     for name, reason in list(failed.items())[:_SHOWN]:
         sys.stderr.write(f"error: {name} failed: {reason}\n")
     if failed:
-        sys.stderr.write(f"error: {len(failed)} of {of} analyses and the PDF failed; all others are whole\n")
+        sys.stderr.write(f"error: {len(failed)} failed; everything else is whole\n")
     return 1 if failed else 0
 
 

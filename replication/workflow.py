@@ -75,7 +75,7 @@ def make_report(request: Request) -> int:
     if not request.quiet:
         terminal.print_verdicts(outcomes)
         terminal.say(f"The report: {request.out / 'index.html'}")
-    return terminal.print_failures(failed, len(outcomes))
+    return terminal.print_failures(failed)
 
 
 def make_release(request: Request, version: str) -> int:
@@ -105,7 +105,7 @@ def make_release(request: Request, version: str) -> int:
     signature = _signature(request)
     if not _is_interrupted(folder, version, signature):
         outcomes = _computed(replace(request, fresh=True))
-        _refuse_failures(failures_of(outcomes), len(outcomes))
+        _refuse_failures(failures_of(outcomes))
         with exclusive(reports):
             next_release(reports, version)  # another command may have released it meanwhile
             _write(request, outcomes, folder, {"release": version, "signature": signature}, whole=True)
@@ -120,11 +120,11 @@ def make_release(request: Request, version: str) -> int:
     return code
 
 
-def _refuse_failures(failed: Mapping[str, str], of: int) -> None:
+def _refuse_failures(failed: Mapping[str, str]) -> None:
     """A release holds everything; what is missing one part is not released."""
     from replication import terminal
 
-    if terminal.print_failures(failed, of):
+    if terminal.print_failures(failed):
         raise UserError("nothing is released while something fails; mend it and run this again")
 
 
@@ -171,7 +171,7 @@ def _computed(request: Request) -> list[OutcomeData]:
 def _write(
     request: Request, outcomes: list[OutcomeData], target: Path, about: Mapping[str, object], *, whole: bool = False
 ) -> dict[str, str]:
-    """Put a report in the place of `target`, whose lock is held: what failed, and why; `whole` ones may lack nothing."""
+    """Put a report in the place of `target`, whose lock is held: what failed, and why; a `whole` one lacks nothing."""
     from replication.analysis import analysis_files
     from replication.analysis.failures import failures_of
     from replication.report import build_report
@@ -187,7 +187,7 @@ def _write(
         no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir())
         failed = {**failures_of(outcomes), **({"report.pdf": no_pdf} if no_pdf else {})}
         if whole:
-            _refuse_failures(failed, len(outcomes))
+            _refuse_failures(failed)
         _write_json(folder / "run.json", {**run, "failed": failed, "files": files_digest(folder)})
     return failed
 
@@ -224,7 +224,7 @@ def compare(request: Request) -> int:
     if not request.ids:
         gone = old.keys() - analysis_files(paths.analyses_dir(), request.data).keys()
         found += [f"{name}: in the stored report, but no such analysis any more" for name in sorted(gone)]
-    failed = terminal.print_failures(failures_of(computed), len(computed))
+    failed = terminal.print_failures(failures_of(computed))
     if found or not failed:
         terminal.print_differences(found, request.quiet)
     return failed or (2 if found else 0)

@@ -2,10 +2,10 @@
 
 Three ideas:
 
-1. Who writes holds the lock of the folder (`exclusive`), and reads what it changes under that lock, so that no change of
-   another is lost. The lock file lies in the folder itself: two users, or two settings of TMPDIR, meet at one lock.
-2. A file is written beside its place and renamed; a folder is built beside its place and exchanged. So whoever reads, or
-   is killed, always leaves or finds a whole one.
+1. Who writes holds the lock of the folder (`exclusive`), and reads what it changes under that lock, so that no change
+   of another is lost. The lock file lies in the folder itself: two users, or two settings of TMPDIR, meet at one lock.
+2. A file is written beside its place and renamed; a folder is built beside its place and exchanged. So whoever reads,
+   or is killed, always finds or leaves a whole one.
 3. Several files are written by a journal (`write_together`): all new texts are put aside first, one rename makes the
    change certain, and whoever takes the lock next, or reads (`finish_writing`), completes what a kill interrupted.
 """
@@ -107,7 +107,7 @@ def write_together(folder: Path, texts: Mapping[str, str]) -> None:
     staged = folder / f"{_STAGED}{secrets.token_hex(4)}"
     try:
         staged.mkdir()
-        for number, (name, text) in enumerate(texts.items()):
+        for number, text in enumerate(texts.values()):
             _write_new(staged / str(number), text.encode("utf-8"))
         _write_new(staged / "names.json", json.dumps(list(texts)).encode())
         _keep_names(staged)

@@ -110,8 +110,8 @@ class Archive:
     places: Mapping[str, str]
 
     def outcome(self, name: str) -> Record | None:
-        """The outcome with this id, if it was run."""
-        return next((o for o in self.outcomes if o["id"] == name), None)
+        """The outcome with this id, if it was run and did not fail."""
+        return next((o for o in self.outcomes if o["id"] == name and not o.get("failed")), None)
 
     def place(self, name: str, outcome: str = "") -> str:
         """Where an id lives: first within the outcome that names it, then anywhere; empty when nowhere."""

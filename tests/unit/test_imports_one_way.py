@@ -11,6 +11,7 @@ ORDER = (
     "command_line",
     "paths",
     "digests",
+    "writing",
     "printed",
     "effects",
     "models",

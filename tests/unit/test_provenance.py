@@ -7,6 +7,7 @@ import pytest
 from replication.digests import folder_digest
 from replication.errors import UserError
 from replication.provenance import Cache
+from replication.writing import replace_folder, write_atomic
 
 
 def fill(folder: Path, text: str) -> None:
@@ -34,7 +35,7 @@ def test_a_failure_while_building_leaves_the_old_folder_whole(tmp_path: Path) ->
 
 
 def test_the_exchange_works_without_the_system_s_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replication.provenance._exchange", lambda a, b: False)
+    monkeypatch.setattr("replication.writing._exchange", lambda a, b: False)
     test_the_new_folder_takes_the_place_of_the_old_one_in_one_step(tmp_path)
 
 
@@ -68,6 +69,23 @@ def test_a_damaged_cache_entry_counts_as_none(tmp_path: Path) -> None:
     for damage in ("", '{"key": "key1"', "[]", '{"key": "other", "result": 2}'):
         entry.write_text(damage, encoding="utf-8")
         assert cache.get("a", "key1") is None
+
+
+def test_a_cache_entry_that_was_edited_counts_as_none(tmp_path: Path) -> None:
+    """A number changed in `.cache` must never reach a report, though name and key are right."""
+    cache = Cache(tmp_path)
+    cache.put("a", "key1", {"estimates": [{"value": 0.31}]})
+    entry = next(tmp_path.rglob("*.json"))
+    entry.write_text(entry.read_text(encoding="utf-8").replace("0.31", "0.81"), encoding="utf-8")
+    assert cache.get("a", "key1") is None
+
+
+def test_a_fresh_cache_gives_nothing_and_keeps_everything(tmp_path: Path) -> None:
+    Cache(tmp_path).put("a", "key1", {"x": 1})
+    fresh = Cache(tmp_path, fresh=True)
+    assert fresh.get("a", "key1") is None
+    fresh.put("a", "key1", {"x": 2})
+    assert Cache(tmp_path).get("a", "key1") == {"x": 2}
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
