@@ -114,7 +114,7 @@ def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
             return pool.submit(_run, job).result()
         except BrokenProcessPool:
             reason = "the system ended its process, as it does where memory is short; try again, with --jobs 1"
-            return failed_outcome(job.path, reason, dataset)
+            return failed_outcome(job.name, job.path, reason, dataset)
 
 
 def _begin(given: _Given) -> None:
@@ -130,4 +130,4 @@ def _run(job: Job) -> OutcomeData:
 
 
 def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
-    return run_apart(job.path, Context(dataset, job.seed, cache), job.key)
+    return run_apart(job.name, job.path, Context(dataset, job.seed, cache), job.key)

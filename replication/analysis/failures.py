@@ -25,38 +25,40 @@ _LISTS = ("checks", "estimates", "tables", "figures", "sentences", "exclusions")
 _LONGEST = 600
 
 
-def run_apart(path: Path, context: Context, digest: str) -> OutcomeData:
-    """The outcome of the analysis in a file as plain data; of one that fails, an outcome that says so."""
+def run_apart(name: str, path: Path, context: Context, digest: str) -> OutcomeData:
+    """The outcome of the analysis a file declares, as plain data; of one that fails, an outcome that says so."""
     analysis = None
     try:
         analysis = load_analysis(path)
         result = plain(run_analysis(analysis, context, digest))
     except Exception as error:  # whatever a file under analyses/ does wrong is its own failure
-        return failed_outcome(path, reason_of(error), context.data, analysis)
+        return failed_outcome(name, path, reason_of(error), context.data, analysis)
     assert isinstance(result, dict)
     return result
 
 
-def failed_outcome(path: Path, reason: str, dataset: Dataset, analysis: Analysis | None = None) -> OutcomeData:
+def failed_outcome(
+    name: str, path: Path, reason: str, dataset: Dataset, analysis: Analysis | None = None
+) -> OutcomeData:
     """The outcome of an analysis that failed: no results, and its claims wait.
 
     Parameters
     ----------
-    path : the file that declares it.
+    name, path : its id, and the file that declares it.
     reason : why it failed, in a sentence.
     dataset : where its claims stand.
     analysis : what the file declares, where that could be read.
     """
     known = {
         "kind": analysis.kind if analysis else _KINDS.get(path.parent.name, "reproduction"),
-        "title": analysis.title if analysis else path.stem,
+        "title": analysis.title if analysis else name,
         "question": analysis.question if analysis else "",
     }
     return {
-        "id": path.stem,
+        "id": name,
         **known,
         "digest": "",
-        **{name: [] for name in _LISTS},
+        **{part: [] for part in _LISTS},
         "checks": _waiting(dataset, analysis, reason),
         "failed": reason,
     }

@@ -39,7 +39,7 @@ def _printed_only_name(path: Path) -> str:
     """The `printed_only` of a `work.toml`; empty where there is none, or where the check has to say what is wrong."""
     try:
         return str(tomllib.loads(path.read_text(encoding="utf-8")).get("printed_only", ""))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError, RecursionError):
         return ""
 
 

@@ -24,7 +24,7 @@ def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
         when the file cannot be written.
     """
     from replication.errors import UserError
-    from replication.provenance import write_atomic
+    from replication.writing import write_atomic
 
     if out is None:
         sys.stdout.write(text)

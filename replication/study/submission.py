@@ -18,12 +18,12 @@ from replication.dataset import Dataset, Problem, check_dataset, format_problems
 from replication.dataset.reading import RawTable, decided
 from replication.dataset.schema import TABLES
 from replication.errors import DataError, UserError
-from replication.provenance import exclusive, write_atomic
 from replication.study.bibtex import KEPT, Entry
 from replication.study.checking import CheckReport, check_study
 from replication.study.new import NewWork, create_work, next_version
 from replication.study.plausibility.query import Place
 from replication.study.tables import rows_as_csv
+from replication.writing import exclusive, write_atomic
 
 __all__ = [
     "FIRST_ROW",
