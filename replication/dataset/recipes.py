@@ -13,15 +13,30 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-__all__ = ["Condition", "Measure", "Recipe", "RecipeFile", "Subsample", "expand"]
+__all__ = [
+    "ClusterUnit",
+    "Condition",
+    "Measure",
+    "Recipe",
+    "RecipeFile",
+    "ReplicateMethod",
+    "ReplicateWeights",
+    "Subsample",
+    "expand",
+]
 
 _BRACES = re.compile(r"(?P<before>[^{}]*)\{(?P<first>[A-Za-z]|\d+)\.\.(?P<last>[A-Za-z]|\d+)\}(?P<after>[^{}]*)")
 _LONGEST_RANGE = 200
 
 Filled = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 Combination = Literal["mean", "sum"]
-Effective = Literal["clusters", "kish", "none"]
-"""clusters: from the standard error with clusters and weights; kish: from the weights alone; none: not computed."""
+Effective = Literal["design", "clusters", "kish", "none"]
+"""design: 1 / Var(z) + 3, as the survey's manual has the variance; clusters: as in dataset version 1.0.0, from schools
+and weights on r, at most n, without strata; kish: from the weights alone; none: not computed."""
+ClusterUnit = Literal["school", "class"]
+ReplicateMethod = Literal["fay", "brr", "jackknife", "jackknife_both"]
+"""fay: balanced half-samples with Fay's factor (PISA); brr: without it; jackknife: one replicate a zone, the plain sum
+(ICCS, TIMSS to 2011); jackknife_both: two a zone, half the sum (TIMSS and PIRLS since 2015)."""
 
 
 class _Record(BaseModel):
@@ -50,7 +65,8 @@ class Measure(_Record):
     `items` are columns (`ASBG11{A..K}` stands for eleven); `reversed` are those whose scale is turned (true: all);
     `scale` is the lowest and highest answer, everything else counts as missing. `plausible` are columns of plausible
     values, of which r is the mean. `codes` are numbers for words. `unfilled` undoes a gap filled by the file's maker:
-    "median" sets values at the column's median to missing, "decimals" those with more than four decimals.
+    "median" sets values at the column's median to missing, "decimals" those with more than four decimals. Two sets of
+    plausible values with the same `scaled_with` were drawn from one joint scaling and are paired by their index.
     """
 
     variable: Filled
@@ -67,6 +83,7 @@ class Measure(_Record):
     missing: list[str | float | int] = Field(default_factory=list)
     unfilled: Literal["", "median", "decimals"] = ""
     only_with: list[Filled] = Field(default_factory=list)
+    scaled_with: str = ""
 
     @model_validator(mode="after")
     def _has_columns(self) -> Measure:
@@ -81,6 +98,34 @@ class Measure(_Record):
     def columns(self) -> tuple[str, ...]:
         """The columns of the file it is made from."""
         return expand(self.items or self.plausible)
+
+
+class ReplicateWeights(_Record):
+    """Replicate weights: the `columns` that hold them, or the `zone` and `half` (0 or 1) they are made from.
+
+    `fay` is Fay's factor, for the method of that name.
+    """
+
+    method: ReplicateMethod
+    columns: list[Filled] = Field(default_factory=list)
+    zone: str = ""
+    half: str = ""
+    fay: float = Field(default=0.5, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> ReplicateWeights:
+        zones = bool(self.zone and self.half)
+        if bool(self.columns) == zones or bool(self.zone) != bool(self.half):
+            raise ValueError('replicate_weights needs either columns = ["W_FSTR{1..80}"] or zone = … and half = …')
+        if zones and not self.method.startswith("jackknife"):
+            raise ValueError('zone and half make jackknife weights: method = "jackknife" or "jackknife_both"')
+        expand(self.columns)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column of the file it needs."""
+        return expand(self.columns) if self.columns else (self.zone, self.half)
 
 
 class Subsample(_Record):
@@ -106,6 +151,9 @@ class Recipe(_Record):
     each_as: dict[str, str] = Field(default_factory=dict)
     weight: str = ""
     cluster: list[Filled] = Field(default_factory=list)
+    cluster_unit: ClusterUnit = "school"
+    strata: list[Filled] = Field(default_factory=list)
+    replicate_weights: ReplicateWeights | None = None
     effective: Effective = "none"
     effective_decimals: int = 0
     missing: list[str | float | int] = Field(default_factory=list)
@@ -119,6 +167,12 @@ class Recipe(_Record):
     def _can_be_computed(self) -> Recipe:
         if self.effective == "clusters" and not (self.cluster or self.weight):
             raise ValueError('effective = "clusters" needs cluster = [column] or weight = column')
+        if self.effective == "design" and not (self.cluster or self.weight):
+            raise ValueError('effective = "design" needs cluster = [column] or weight = column')
+        if self.replicate_weights is not None and not (self.weight and self.effective == "design"):
+            raise ValueError('replicate_weights go with weight = column and effective = "design"')
+        if self.strata and not (self.cluster and self.effective == "design"):
+            raise ValueError('strata go with cluster = [column] and effective = "design"')
         if self.effective == "kish" and not self.weight:
             raise ValueError('effective = "kish" needs weight = column')
         if bool(self.each) != ("{" in self.sample):
@@ -129,7 +183,9 @@ class Recipe(_Record):
     def columns(self) -> tuple[str, ...]:
         """Every column of the file it needs, in the order of first use."""
         conditions = (*self.where, *(c for part in self.subsample for c in part.where))
-        named = [self.each, self.weight, *self.cluster, *(c.column for c in conditions)]
+        replicates = self.replicate_weights.names if self.replicate_weights is not None else ()
+        design = (self.weight, *self.cluster, *self.strata, *replicates)
+        named = [self.each, *design, *(c.column for c in conditions)]
         used = itertools.chain(named, *(m.columns for m in self.measure))
         return tuple(dict.fromkeys(name for name in used if name))
 

@@ -115,8 +115,23 @@ _EFFECTS = Table(
         word("statistic", "which statistic the value is", "effect_statistic", required=True),
         Column("value", f"the value as printed or computed; {_PEARSON}", "number", True),
         integer("n", "persons (or units) behind this value", 4, required=True),
-        number("n_effective", "n after the survey design (clusters, weights); used for the variance where given", 1),
-        number("value_weighted", "the same with the survey's weights", -1, 1),
+        number(
+            "n_effective",
+            "n after the survey design, for the variance 1 / (n_effective - 3) of Fisher's z: of value_weighted where "
+            "there is one, else of value",
+            1,
+        ),
+        number(
+            "value_weighted", "the same with the survey's weights: the main figure where the file has weights", -1, 1
+        ),
+        number("n_effective_df", "degrees of freedom of the design-based variance behind n_effective", 0),
+        number(
+            "n_effective_unweighted", "n after schools and strata, of value where value_weighted stands beside it", 1
+        ),
+        number("icc_a", "intraclass correlation of the first measure, in a row of students within clusters", -1, 1),
+        number("icc_b", "intraclass correlation of the second measure", -1, 1),
+        number("contextual", "slope between clusters less slope within, of b on a, in total standard deviations"),
+        number("contextual_se", "standard error of contextual, by a jackknife over clusters", 0),
         number("se", "standard error as printed", 0),
         number("ci_low", "lower end of the interval as printed"),
         number("ci_high", "upper end of the interval as printed"),

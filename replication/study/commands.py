@@ -258,27 +258,38 @@ def compute(
         list[Path], typer.Option(help="The public file you have (.sav .dta .rda .csv); again for a second one.")
     ],
     write: Annotated[bool, typer.Option("--write", help="Add the rows that are not in the dataset yet.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Withdraw stored rows that come out otherwise; the new ones take their place."),
+    ] = False,
+    levels: Annotated[bool, typer.Option("--levels", help="Each pair also within and between schools.")] = False,
     data: Data = None,
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
 
-    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise or not at all.
+    Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out otherwise or not at all.
     """
     from replication.dataset.schema import TABLES
     from replication.study import computing
-    from replication.study.tables import add_rows
+    from replication.study.tables import add_rows, read_rows, write_rows
 
     root = data or paths.data_dir()
     dataset = _readable(root)
     work, recipe = computing.recipe_of(dataset, sample)
-    found = computing.compare_with_stored(dataset, work, recipe, file, sample)
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels)
     sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
+    taken = set(dataset.effects["effect_id"])
+    path, table = root / work / "effects.csv", TABLES["effects.csv"]
+    if replace:
+        after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, dataset.version, taken)
+        write_rows(path, table, after)
+        sys.stdout.write(f"Replaced {sum(bool(entry.differs) for entry in found.rows)} rows of {work}/effects.csv.\n")
     if write:
-        taken = set(dataset.effects["effect_id"])
         rows = computing.effect_rows(found.rows, recipe, dataset.version, taken)
-        add_rows(root / work / "effects.csv", TABLES["effects.csv"], rows)
+        add_rows(path, table, rows)
         sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
-    return 0 if found.reproduced else 1
+    lost = any(entry.stored for entry in found.lacking)
+    return 0 if found.reproduced or (replace and not lost) else 1
 
 
 def todo(

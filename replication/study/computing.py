@@ -12,11 +12,20 @@ from replication.dataset.recipes import Recipe
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
 from replication.study.new import next_version
 
-__all__ = ["Compared", "Lacking", "Recomputed", "compare_with_stored", "computed_lines", "effect_rows", "recipe_of"]
+__all__ = [
+    "Compared",
+    "Lacking",
+    "Recomputed",
+    "compare_with_stored",
+    "computed_lines",
+    "effect_rows",
+    "recipe_of",
+    "replaced_rows",
+]
 
 _DECIMALS = 4
-_Key = tuple[str, frozenset[tuple[str, str]]]
-_FIELDS = ("value", "value_weighted", "n", "n_effective")
+_DF_DECIMALS = 1
+_Key = tuple[str, str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +66,18 @@ def recipe_of(dataset: Dataset, sample: str) -> tuple[str, Recipe]:
     return work, recipe
 
 
-def compare_with_stored(dataset: Dataset, work: str, recipe: Recipe, paths: Sequence[Path], sample: str) -> Recomputed:
-    """Compute, round as the dataset does, and compare with the stored rows.
+def compare_with_stored(
+    dataset: Dataset, work: str, recipe: Recipe, paths: Sequence[Path], sample: str, *, levels: bool = False
+) -> Recomputed:
+    """Compute, round as the dataset does, and compare with the stored rows; with `levels` also those of schools.
 
     Raises
     ------
     UserError
         when the files do not fit the recipe or give no correlation at all.
     """
-    computed = compute_recipe(recipe, paths, sample)
-    stored = _stored(dataset, work, {row.sample for row in computed})
+    computed = compute_recipe(recipe, paths, sample, levels=levels)
+    stored = _stored(dataset, work, {row.sample for row in computed}, levels=levels)
     compared, lacking = [], []
     for row in computed:
         held = stored.pop(_key(row), None)
@@ -106,66 +117,146 @@ def computed_lines(found: Recomputed) -> Iterator[str]:
 
 def effect_rows(compared: Sequence[Compared], recipe: Recipe, version: str, taken: set[str]) -> list[dict[str, str]]:
     """The rows of `effects.csv` for what is not in the dataset yet."""
-    rows = []
-    for entry in compared:
-        if entry.stored:
-            continue
-        row = entry.row
-        number = next(i for i in range(1, 10_000) if f"{row.sample}-{i:03d}" not in taken)
-        name = f"{row.sample}-{number:03d}"
-        taken.add(name)
-        rows.append(
-            {
-                "effect_id": name,
-                "sample_id": row.sample,
-                "var_a": row.var_a,
-                "var_b": row.var_b,
-                "statistic": "r",
-                "value": _rounded(row.r, _DECIMALS),
-                "n": str(row.n),
-                "n_effective": _rounded(row.n_effective, recipe.effective_decimals),
-                "value_weighted": _rounded(row.r_weighted, _DECIMALS),
-                "measure_a": row.measure_a,
-                "measure_b": row.measure_b,
-                "informant_a": row.informant_a,
-                "informant_b": row.informant_b,
-                "source": f"{recipe.source} {'; '.join(recipe.file)}",
-                "reading": "computed",
-                "since": next_version(version),
-            }
-        )
-    return rows
+    return [_effect_row(entry.row, recipe, version, taken) for entry in compared if not entry.stored]
 
 
-def _stored(dataset: Dataset, work: str, samples: set[str]) -> dict[_Key, Mapping[Hashable, object]]:
-    """The stored rows of the samples that count today, by pair."""
+def replaced_rows(
+    rows: Sequence[Mapping[str, str]], compared: Sequence[Compared], recipe: Recipe, version: str, taken: set[str]
+) -> list[dict[str, str]]:
+    """A work's rows after what comes out otherwise took the place of what is stored.
+
+    A row of a released version is withdrawn and names its successor, which stands under it: a released version never
+    changes. A row that only came in since the last release is corrected where it stands.
+
+    Parameters
+    ----------
+    rows : the rows of `effects.csv`, in their order
+    compared : what was computed, beside what is stored
+    version : of the dataset, as released
+    taken : ids in use; the new ones are added
+    """
+    otherwise = {entry.stored: entry.row for entry in compared if entry.differs}
+    coming = next_version(version)
+    after: list[dict[str, str]] = []
+    for row in rows:
+        computed = otherwise.get(row["effect_id"])
+        if computed is None:
+            after.append(dict(row))
+        elif row["since"] == coming:
+            fresh = _cells(computed, recipe)
+            after.append({**row, **{name: cell for name, cell in fresh.items() if name in _NUMBERS}})
+        else:
+            successor = _effect_row(computed, recipe, version, taken)
+            kept = {name: row[name] for name in ("flags", "note", "design") if row.get(name)}
+            after.append({**row, "until": coming, "replaced_by": successor["effect_id"]})
+            after.append({**successor, **kept})
+    return after
+
+
+def _effect_row(row: ComputedRow, recipe: Recipe, version: str, taken: set[str]) -> dict[str, str]:
+    mark = ("w-" if " within " in row.unit else "b-") if row.unit else ""  # within and between, beside plain rows
+    before = f"{row.sample}-{mark}"
+    number = next(i for i in range(1, 100_000) if f"{before}{i:03d}" not in taken)
+    name = f"{before}{number:03d}"
+    taken.add(name)
+    return {"effect_id": name, **_cells(row, recipe), "reading": "computed", "since": next_version(version)}
+
+
+_NUMBERS = (
+    "value",
+    "n",
+    "n_effective",
+    "n_effective_df",
+    "n_effective_unweighted",
+    "value_weighted",
+    "clusters",
+    "icc_a",
+    "icc_b",
+    "contextual",
+    "contextual_se",
+)
+"""The cells a recomputation may change; what a person wrote (note, flags) stays."""
+
+
+def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
+    """The cells of `effects.csv` that follow from a computed row."""
+    decimals = recipe.effective_decimals
+    return {
+        "sample_id": row.sample,
+        "var_a": row.var_a,
+        "var_b": row.var_b,
+        "statistic": "r",
+        "value": _rounded(row.r, _DECIMALS),
+        "n": str(row.n),
+        "n_effective": _rounded(row.n_effective, decimals),
+        "n_effective_df": _rounded(row.df, _DF_DECIMALS) if math.isfinite(row.df) else "",
+        "n_effective_unweighted": _rounded(row.n_effective_unweighted, decimals),
+        "value_weighted": _rounded(row.r_weighted, _DECIMALS),
+        "measure_a": row.measure_a,
+        "measure_b": row.measure_b,
+        "informant_a": row.informant_a,
+        "informant_b": row.informant_b,
+        "unit": row.unit,
+        "clusters": str(row.clusters) if row.clusters else "",
+        "icc_a": _rounded(row.icc_a, _DECIMALS),
+        "icc_b": _rounded(row.icc_b, _DECIMALS),
+        "contextual": _rounded(row.contextual, _DECIMALS),
+        "contextual_se": _rounded(row.contextual_se, _DECIMALS),
+        "flags": ";".join(row.flags),
+        "source": f"{recipe.source} {'; '.join(recipe.file)}",
+        "note": row.note if row.unit else "",
+    }
+
+
+def _stored(dataset: Dataset, work: str, samples: set[str], *, levels: bool) -> dict[_Key, Mapping[Hashable, object]]:
+    """The stored rows of the samples that count today, by unit and pair; those of schools only with `levels`."""
     effects = dataset.effects
     rows = effects[(effects["work"] == work) & effects["sample_id"].isin(samples) & (effects["until"] == "")]
-    return {_pair(row): row for row in rows.to_dict("records")}
+    return {_pair(row): row for row in rows.to_dict("records") if levels or not _of_levels(str(row["unit"]))}
+
+
+def _of_levels(unit: str) -> bool:
+    return unit.endswith(" mean") or " within " in unit
 
 
 def _pair(row: Mapping[Hashable, object]) -> _Key:
     sides = ((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"])))
-    return str(row["sample_id"]), frozenset(sides)
+    unit = str(row["unit"])
+    return str(row["sample_id"]), unit if _of_levels(unit) else "", frozenset(sides)
 
 
 def _key(row: ComputedRow) -> _Key:
-    return row.sample, frozenset(((row.var_a, row.measure_a), (row.var_b, row.measure_b)))
+    return row.sample, row.unit, frozenset(((row.var_a, row.measure_a), (row.var_b, row.measure_b)))
 
 
 def _words(row: ComputedRow) -> str:
-    return f"{row.sample}: {row.var_a} ({row.measure_a}) with {row.var_b} ({row.measure_b})"
+    unit = f", {row.unit}" if row.unit else ""
+    return f"{row.sample}{unit}: {row.var_a} ({row.measure_a}) with {row.var_b} ({row.measure_b})"
 
 
 def _differing(row: ComputedRow, held: Mapping[Hashable, object], recipe: Recipe) -> Iterator[str]:
     """Fields whose stored digits our unrounded number could not have been written as."""
-    ours = {"value": row.r, "value_weighted": row.r_weighted, "n": float(row.n), "n_effective": row.n_effective}
-    decimals = {"value": _DECIMALS, "value_weighted": _DECIMALS, "n": 0, "n_effective": recipe.effective_decimals}
-    for name in _FIELDS:
+    few = recipe.effective_decimals
+    ours = {
+        "value": (row.r, _DECIMALS),
+        "value_weighted": (row.r_weighted, _DECIMALS),
+        "n": (float(row.n), 0),
+        "n_effective": (row.n_effective, few),
+        "n_effective_df": (row.df, _DF_DECIMALS),
+        "n_effective_unweighted": (row.n_effective_unweighted, few),
+        "icc_a": (row.icc_a, _DECIMALS),
+        "icc_b": (row.icc_b, _DECIMALS),
+        "contextual": (row.contextual, _DECIMALS),
+        "contextual_se": (row.contextual_se, _DECIMALS),
+    }
+    for name, (value, decimals) in ours.items():
         printed = float(str(held[name]))
         if math.isnan(printed):
+            # an effective n without degrees of freedom is of the rule before 1.2.0, even where both agree
+            if name == "n_effective_df" and math.isfinite(value):
+                yield name
             continue
-        if not abs(printed - ours[name]) <= 0.5 * 10.0 ** -decimals[name] + 1e-9:
+        if not abs(printed - value) <= 0.5 * 10.0**-decimals + 1e-9:
             yield name
 
 

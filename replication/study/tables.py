@@ -17,7 +17,7 @@ from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.writing import write_atomic
 
-__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes"]
+__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes", "write_rows"]
 
 
 def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
@@ -89,6 +89,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); is it open in a spreadsheet program?") from error
+
+
+def write_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write a table anew, whole or not at all, with the columns it has and those the rows fill."""
+    write_atomic(path, rows_as_csv(table, rows, _header(path, table)))
 
 
 def _header(path: Path, table: Table) -> list[str]:

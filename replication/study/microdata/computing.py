@@ -1,27 +1,33 @@
 """A survey's weights from a column of its file, or a plain reason why the column holds none.
 
 A recipe applied to a file: every pair of measures of different constructs, for the sample and its parts.
+
+A row is one correlation at one unit: of students as they come, of students compared with those of their own school, or
+of schools. What is asked of a pair is in `_Survey`, which holds one file, coded once.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from replication.dataset.problems import nearest, shown
-from replication.dataset.recipes import Recipe
+from replication.dataset.recipes import Measure, Recipe
 from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows
-from replication.study.microdata.correlations import Correlated, Groups, correlate, kish_size
+from replication.study.microdata.correlations import Correlated, correlate, kish_size
+from replication.study.microdata.design import Groups, SurveyDesign, survey_design
+from replication.study.microdata.design_correlations import DesignCorrelation, correlate_by_design
 from replication.study.microdata.files import read_columns
+from replication.study.microdata.levels import SchoolLevels, school_levels
 
-__all__ = ["ComputedRow", "compute_recipe", "find_recipe", "survey_weights"]
+__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe", "survey_weights"]
 
 
 def survey_weights(frame: pd.DataFrame, recipe: Recipe, files: str) -> Array | None:
@@ -61,7 +67,11 @@ def survey_weights(frame: pd.DataFrame, recipe: Recipe, files: str) -> Array | N
 
 @dataclass(frozen=True, slots=True)
 class ComputedRow:
-    """One correlation of one sample; `note` says what is not defined and who does not count."""
+    """One correlation of one sample; `note` says what is not defined and who does not count.
+
+    `unit` is empty where one case is what the sample's unit says. A row of students within schools holds what was found
+    of the pair's levels: intraclass correlations and the contextual effect, with its standard error.
+    """
 
     sample: str
     var_a: str
@@ -75,6 +85,33 @@ class ComputedRow:
     informant_a: str = ""
     informant_b: str = ""
     note: str = ""
+    df: float = np.nan
+    n_effective_unweighted: float = np.nan
+    unit: str = ""
+    clusters: int = 0
+    icc_a: float = np.nan
+    icc_b: float = np.nan
+    contextual: float = np.nan
+    contextual_se: float = np.nan
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Survey:
+    """One file, coded: measures of n persons, weights (NaN: none), the design, and the recipe they were made by."""
+
+    recipe: Recipe
+    frame: pd.DataFrame
+    measures: tuple[Coded, ...]
+    weights: Array | None
+    design: SurveyDesign
+
+    def part(self, rows: Mask) -> _Survey:
+        """The survey of a sample that was drawn by itself."""
+        weights = None if self.weights is None else self.weights[rows]
+        measures = tuple(replace(m, values=m.values[rows]) for m in self.measures)
+        frame = self.frame[rows].reset_index(drop=True)
+        return _Survey(self.recipe, frame, measures, weights, self.design.part(rows))
 
 
 def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
@@ -93,8 +130,10 @@ def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
     raise UserError(f'no recipe for the sample "{sample}": {nearest(sample, known)}')
 
 
-def compute_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> tuple[ComputedRow, ...]:
-    """Every correlation the recipe gives, or those of one of its samples.
+def compute_recipe(
+    recipe: Recipe, paths: Sequence[Path], sample: str = "", *, levels: bool = False
+) -> tuple[ComputedRow, ...]:
+    """Every correlation the recipe gives, or those of one of its samples; with `levels` also within and between schools.
 
     Raises
     ------
@@ -105,28 +144,33 @@ def compute_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> t
         listed = "; ".join(recipe.file)
         raise UserError(f"the recipe of {recipe.sample} needs {len(recipe.file)} file(s), in this order: {listed}")
     frame = read_columns(paths, recipe.columns, recipe.join)
-    keep = _kept(frame, recipe, _names(paths))
-    measures = code_sample(frame, recipe, keep)
-    frame = frame[keep].reset_index(drop=True)
-    weights = survey_weights(frame, recipe, _names(paths))
-    rows = [
-        row
-        for name, keep in _samples(frame, recipe)
-        if sample in ("", name, recipe.sample)
-        for row in _pairs(name, keep, measures, frame, weights, recipe)
-    ]
+    return compute_frame(recipe, frame, " and ".join(path.name for path in paths), sample, levels=levels)
+
+
+def compute_frame(
+    recipe: Recipe, frame: pd.DataFrame, files: str, sample: str = "", *, levels: bool = False
+) -> tuple[ComputedRow, ...]:
+    """Every correlation of persons already read; `files` names where they come from, for messages."""
+    survey = _coded(recipe, frame, files)
+    rows = tuple(
+        row for name, part, among in _samples(survey, sample) for row in _rows_of(name, part, among, levels=levels)
+    )
     if not rows:
         raise UserError(f"the file has no rows for {sample or recipe.sample}; is it the right file?")
     if not any(np.isfinite(row.r) for row in rows):
         raise UserError(
-            f"{_names(paths)} gives no correlation of {sample or recipe.sample}: of {rows[0].measure_a} with "
+            f"{files} gives no correlation of {sample or recipe.sample}: of {rows[0].measure_a} with "
             f"{rows[0].measure_b}, {rows[0].note}; is it the whole file the recipe names ({'; '.join(recipe.file)})?"
         )
-    return tuple(rows)
+    return rows
 
 
-def _names(paths: Sequence[Path]) -> str:
-    return " and ".join(path.name for path in paths)
+def _coded(recipe: Recipe, frame: pd.DataFrame, files: str) -> _Survey:
+    keep = _kept(frame, recipe, files)
+    measures = code_sample(frame, recipe, keep)
+    frame = frame[keep].reset_index(drop=True)
+    weights = survey_weights(frame, recipe, files)
+    return _Survey(recipe, frame, measures, weights, survey_design(frame, recipe, files))
 
 
 def _kept(frame: pd.DataFrame, recipe: Recipe, files: str) -> Mask:
@@ -141,17 +185,26 @@ def _kept(frame: pd.DataFrame, recipe: Recipe, files: str) -> Mask:
     return keep
 
 
-def _samples(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]]:
-    """Each sample's id and its rows: the whole, one a value of `each`, and the parts."""
+def _samples(survey: _Survey, sample: str) -> Iterator[tuple[str, _Survey, Mask]]:
+    """Each sample asked for: its id, the survey it was drawn in, and its rows there.
+
+    A value of `each` (a country) was drawn by itself; a part of a sample (girls) keeps the design of the whole, because
+    schools were drawn, not schools of girls.
+    """
+    recipe, frame = survey.recipe, survey.frame
     if recipe.each:
         values = frame[recipe.each].astype(str).str.strip()
         for value in sorted(set(values)):
-            name = recipe.each_as.get(value, value.casefold())
-            yield recipe.sample.replace("{}", name), (values == value).to_numpy()
+            name = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            if sample in ("", name, recipe.sample):
+                part = survey.part((values == value).to_numpy())
+                yield name, part, np.ones(len(part.frame), dtype=bool)
         return
-    yield recipe.sample, np.ones(len(frame), dtype=bool)
-    for part in recipe.subsample:
-        yield part.sample, keep_rows(frame, part.where)
+    if sample in ("", recipe.sample):
+        yield recipe.sample, survey, np.ones(len(frame), dtype=bool)
+    for part_of in recipe.subsample:
+        if sample in ("", part_of.sample, recipe.sample):
+            yield part_of.sample, survey, keep_rows(frame, part_of.where)
 
 
 def _value_of(recipe: Recipe, sample: str) -> str | None:
@@ -160,29 +213,92 @@ def _value_of(recipe: Recipe, sample: str) -> str | None:
     return sample[len(before) : len(sample) - len(after)] if fits else None
 
 
-def _pairs(
-    sample: str, keep: Mask, measures: Sequence[Coded], frame: pd.DataFrame, survey: Array | None, recipe: Recipe
-) -> Iterator[ComputedRow]:
-    weights = None if survey is None else survey[keep]
-    clusters = _clusters(frame.loc[keep], recipe.cluster) if recipe.cluster else None
-    for a, b in itertools.combinations(measures, 2):
+def _rows_of(sample: str, survey: _Survey, among: Mask, *, levels: bool) -> Iterator[ComputedRow]:
+    """A row a pair; with `levels` and schools in the file two more, within and between them (whole samples only).
+
+    A part of a sample (girls) would never enter a pool beside its whole, so its levels are not asked for.
+    """
+    apart = levels and bool(survey.recipe.cluster) and bool(among.all())
+    for (a, asked_a), (b, asked_b) in itertools.combinations(
+        zip(survey.measures, survey.recipe.measure, strict=True), 2
+    ):
         if a.variable == b.variable or not _asked(a, b):
             continue
-        x, y = a.values[keep], b.values[keep]
-        found = correlate(x, y, weights, clusters)
-        effective = _effective(found, x, y, weights, recipe)
-        sides = (sample, a.variable, a.measure, b.variable, b.measure)
-        numbers = (found.r, found.r_weighted, found.n, effective)
-        yield ComputedRow(*sides, *numbers, a.informant, b.informant, _note(found, recipe))
+        paired = bool(asked_a.scaled_with) and asked_a.scaled_with == asked_b.scaled_with
+        flags = ("attenuated",) if _draws_apart(asked_a, asked_b) and not paired else ()
+        sides = ComputedRow(
+            sample, a.variable, a.measure, b.variable, b.measure, np.nan, np.nan, 0, np.nan, a.informant, b.informant,
+            flags=flags,
+        )  # fmt: skip
+        yield _plain_row(sides, a.values, b.values, survey, among, by_index=paired)
+        if apart:
+            yield from _level_rows(sides, a.values, b.values, survey, among)
 
 
-def _note(found: Correlated, recipe: Recipe) -> str:
+def _draws_apart(a: Measure, b: Measure) -> bool:
+    """Whether both sides are plausible values: drawn apart, their errors hide a part of the correlation."""
+    return bool(a.plausible) and bool(b.plausible)
+
+
+def _plain_row(sides: ComputedRow, x: Array, y: Array, survey: _Survey, among: Mask, *, by_index: bool) -> ComputedRow:
+    recipe = survey.recipe
+    if recipe.effective == "design":
+        found = correlate_by_design(x, y, survey.design, among, by_index=by_index)
+        return replace(
+            sides,
+            r=found.r,
+            r_weighted=found.r_weighted,
+            n=found.n,
+            n_effective=found.n_effective,
+            note=_note(found, recipe),
+            df=found.df,
+            n_effective_unweighted=found.n_effective_unweighted,
+        )
+    weights = None if survey.weights is None else survey.weights[among]
+    clusters = None if survey.design.clusters is None else survey.design.clusters[among]
+    earlier = correlate(x[among], y[among], weights, clusters)
+    effective = _effective(earlier, x[among], y[among], weights, recipe)
+    numbers = {"r": earlier.r, "r_weighted": earlier.r_weighted, "n": earlier.n}
+    return replace(sides, **numbers, n_effective=effective, note=_note(earlier, recipe))  # type: ignore[arg-type]
+
+
+def _level_rows(sides: ComputedRow, x: Array, y: Array, survey: _Survey, among: Mask) -> Iterator[ComputedRow]:
+    """The pair within and between schools; why there is no figure between stands in the note of the row within."""
+    unit = survey.recipe.cluster_unit
+    clusters: Groups = survey.design.clusters  # type: ignore[assignment]  # asked for only where there are schools
+    found = school_levels(x, y, clusters, among, unit=unit)
+    shared = replace(sides, r_weighted=np.nan, clusters=found.schools)
+    within = replace(
+        shared,
+        unit=f"student within {unit}",
+        r=found.within.r,
+        n=found.persons,
+        n_effective=found.within.n_effective,
+        df=found.within.df,
+        icc_a=found.icc_x,
+        icc_b=found.icc_y,
+        contextual=found.contextual,
+        contextual_se=found.contextual_se,
+        note=_withheld(found, unit),
+    )
+    between = replace(shared, unit=f"{unit} mean", r=found.between.r, n=found.schools, note=found.withheld)
+    yield within
+    yield replace(between, n_effective=found.between.n_effective, df=found.between.df)
+
+
+def _withheld(found: SchoolLevels, unit: str) -> str:
+    if not found.withheld or not np.isfinite(found.within.r):
+        return found.withheld
+    return f"{unit} mean withheld: {found.withheld}"
+
+
+def _note(found: Correlated | DesignCorrelation, recipe: Recipe) -> str:
     """What a reader must know: why r, weighted r or n_effective is empty, and who has no weight."""
     if not np.isfinite(found.r):
         return found.note
     parts = []
     unweighable = bool(recipe.weight) and not np.isfinite(found.r_weighted)
-    if found.note and (unweighable or recipe.effective == "clusters"):
+    if found.note and (unweighable or recipe.effective in ("design", "clusters")):
         empty = "weighted r and n_effective" if unweighable else "n_effective"
         parts.append(f"no {empty}: {found.note}")
     if found.unweighted:
@@ -192,10 +308,6 @@ def _note(found: Correlated, recipe: Recipe) -> str:
 
 def _asked(a: Coded, b: Coded) -> bool:
     return all(not m.only_with or other.measure in m.only_with for m, other in ((a, b), (b, a)))
-
-
-def _clusters(frame: pd.DataFrame, columns: Sequence[str]) -> Groups:
-    return np.asarray(frame.groupby(list(columns), sort=False, dropna=False).ngroup(), dtype=np.intp)
 
 
 def _effective(found: Correlated, x: Array, y: Array, weights: Array | None, recipe: Recipe) -> float:
