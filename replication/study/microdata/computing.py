@@ -1,6 +1,4 @@
-"""A survey's weights from a column of its file, or a plain reason why the column holds none.
-
-A recipe applied to a file: every pair of measures of different constructs, for the sample and its parts.
+"""A recipe applied to a file: every pair of measures of different constructs, for the sample and its parts.
 
 A row is one correlation at one unit: of students as they come, of students compared with those of their own school, or
 of schools. What is asked of a pair is in `_Survey`, which holds one file, coded once.
@@ -16,53 +14,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from replication.dataset.problems import nearest, shown
+from replication.dataset.problems import nearest
 from replication.dataset.recipes import Measure, Recipe
 from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows
 from replication.study.microdata.correlations import Correlated, correlate, kish_size
-from replication.study.microdata.design import Groups, SurveyDesign, survey_design
+from replication.study.microdata.design import Groups, SurveyDesign, survey_design, survey_weights
 from replication.study.microdata.design_correlations import DesignCorrelation, correlate_by_design
 from replication.study.microdata.files import read_columns
 from replication.study.microdata.levels import SchoolLevels, school_levels
 
-__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe", "survey_weights"]
-
-
-def survey_weights(frame: pd.DataFrame, recipe: Recipe, files: str) -> Array | None:
-    """The weight of each person `(n,)`, NaN where there is none; None where the recipe names no weight.
-
-    A negative number among the recipe's missing codes counts as no weight.
-
-    Parameters
-    ----------
-    frame : the persons of the sample.
-    recipe : which column holds the weights.
-    files : the names of the files, for messages.
-
-    Raises
-    ------
-    UserError
-        when a cell is no number of 0 or more, or nobody has a weight above 0.
-    """
-    if not recipe.weight:
-        return None
-    cells = frame[recipe.weight].astype(object)
-    weights = pd.to_numeric(cells, errors="coerce").to_numpy(float)
-    absent = [float(code) for code in recipe.missing if not isinstance(code, str) and code < 0]
-    coded = np.isin(weights, absent)
-    blank = cells.isna() | cells.astype(str).str.strip().isin(["", *map(str, recipe.missing)])
-    stray = (np.isnan(weights) & ~blank.to_numpy()) | ((weights < 0) & ~coded) | np.isinf(weights)
-    place = f"{files}, column {recipe.weight}"
-    if stray.any():
-        raise UserError(
-            f"{place}: found {shown(cells[stray].iloc[0])}; expected a weight, a number of 0 or more; is it the column "
-            f"of the weights? (a code for no answer goes under missing in the recipe)"
-        )
-    if not (weights > 0).any():
-        raise UserError(f"{place}: found no weight above 0; expected one a person; take the file that has the weights")
-    return np.where(coded, np.nan, weights)
+__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +96,7 @@ def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
 def compute_recipe(
     recipe: Recipe, paths: Sequence[Path], sample: str = "", *, levels: bool = False
 ) -> tuple[ComputedRow, ...]:
-    """Every correlation the recipe gives, or those of one of its samples; with `levels` also within and between schools.
+    """Every correlation the recipe gives, or those of one of its samples; `levels`: also within and between schools.
 
     Raises
     ------
