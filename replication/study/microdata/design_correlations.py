@@ -69,9 +69,8 @@ def correlate_by_design(
     >>> round(correlate_by_design(x, y, SurveyDesign()).r, 6)
     0.8
     """
-    everybody = np.ones(len(x), dtype=bool)
-    answered: NDArray[np.bool_] = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-    complete: NDArray[np.bool_] = answered & (everybody if among is None else among)
+    complete = np.isfinite(np.hstack([x, y])).all(axis=1)
+    complete = complete if among is None else complete & among
     n = int(complete.sum())
     reason = too_little(x[complete], y[complete])
     if reason:
