@@ -69,8 +69,9 @@ def correlate_by_design(
     >>> round(correlate_by_design(x, y, SurveyDesign()).r, 6)
     0.8
     """
-    complete = np.isfinite(np.hstack([x, y])).all(axis=1)
-    complete = complete if among is None else complete & among
+    complete: NDArray[np.bool_] = np.asarray(np.isfinite(np.hstack([x, y])).all(axis=1))
+    if among is not None:
+        complete = complete & among
     n = int(complete.sum())
     reason = too_little(x[complete], y[complete])
     if reason:
