@@ -18,10 +18,12 @@ __all__ = [
     "design_effect",
     "effective_n",
     "fisher_z",
+    "fisher_z_variance",
     "inflate_for_clusters",
     "partial_correlation",
     "partial_fisher_z",
     "semipartial_correlation",
+    "to_fisher_z",
 ]
 
 
@@ -57,7 +59,7 @@ def fisher_z(r: ArrayLike, n: ArrayLike) -> EffectSize:
     """
     r, n = _checked(r, n, least=4)
     refuse(np.abs(r) >= 1.0, "r of 1 or -1 has no Fisher z; check the number or leave the row out")
-    return EffectSize(np.arctanh(r), 1.0 / (n - 3.0), "fisher z")
+    return EffectSize(to_fisher_z(r), fisher_z_variance(n), "fisher z")
 
 
 def partial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> EffectSize:
@@ -87,7 +89,8 @@ def partial_fisher_z(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> Effec
     """
     r, left = _partial(t, n, predictors)
     refuse(left < 2, "fewer than 2 residual degrees of freedom; z needs n of at least predictors + 3")
-    return EffectSize(np.arctanh(r), 1.0 / (left - 1.0), "partial fisher z")
+    # a partial r is distributed as a plain r of n - m + 1 persons, of whom left = n - m - 1 remain
+    return EffectSize(to_fisher_z(r), fisher_z_variance(left + 2.0), "partial fisher z")
 
 
 def semipartial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike, r_squared: ArrayLike) -> EffectSize:
@@ -113,6 +116,26 @@ def semipartial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike, r
     refuse(without < -1e-6, "t and r_squared contradict each other: the predictor alone would explain more than R2")
     variance = (R2**2 - 2.0 * R2 + without + 1.0 - without**2) / n
     return EffectSize(r, variance, "semipartial r")
+
+
+def to_fisher_z(r: ArrayLike) -> Array:
+    """Fisher's z of correlations already checked: `atanh r`, infinite at 1 and -1.
+
+    >>> round(float(to_fisher_z(0.4)), 6)
+    0.423649
+    """
+    return np.asarray(np.arctanh(np.asarray(r, dtype=float)))
+
+
+def fisher_z_variance(n: ArrayLike) -> Array:
+    """The large-sample variance of Fisher's z of n persons, or of an effective n: `1 / (n - 3)`.
+
+    Source: Fisher (1921).
+
+    >>> float(fisher_z_variance(103))
+    0.01
+    """
+    return np.asarray(1.0 / (np.asarray(n, dtype=float) - 3.0))
 
 
 def back_to_r(z: ArrayLike) -> Array:

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-__all__ = ["chi2_cdf", "chi2_sf", "f_isf", "f_sf", "ncx2_cdf", "normal_isf", "t_isf", "t_ppf", "t_sf"]
+__all__ = ["NORMAL_95", "chi2_cdf", "chi2_sf", "f_isf", "f_sf", "ncx2_cdf", "normal_isf", "t_isf", "t_ppf", "t_sf"]
 
 Array = NDArray[np.float64]
+
+NORMAL_95 = float(special.ndtri(0.975))
+"""Half the width, in standard errors, of a normal interval of 95 %."""
 
 
 def normal_isf(p: ArrayLike) -> Array:

@@ -18,12 +18,12 @@ from replication.effects.conversions import beta_to_r, log_odds_to_r, r_from_chi
 from replication.effects.effect_size import EffectSize
 from replication.effects.mean_difference import standardized_mean_difference
 from replication.errors import UserError
+from replication.models.probability import NORMAL_95
 from replication.study.plausibility.intervals import centred
 from replication.study.printed_statistics import Given, option
 
 __all__ = ["KINDS", "Converted", "Kind", "convert"]
 
-_NORMAL = 1.959963984540054
 _ONE = 0.99995  # from here on an r is printed as 1.0000
 _SIZES = frozenset(("n", "n1", "n2"))
 _TESTED = _SIZES | {"df"}
@@ -210,7 +210,7 @@ def _odds(given: Given) -> Converted:
             f"{texts[0]} is not in the middle of {texts[1]} to {texts[2]} on the log scale; one is mistyped"
         )
     n, (n1, n2) = given.persons(), given.sizes()
-    se = math.log(high / low) / (2 * _NORMAL)
+    se = math.log(high / low) / (2 * NORMAL_95)
     made = log_odds_to_r(EffectSize(np.array(math.log(ratio)), np.array(se**2), "log odds ratio"), n1, n2)
     assumed = (
         f"a logistic variable cut in two; a 95 % interval; {_groups(given)}; the textbook formula for large "

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from replication.models.fit import Array
+from replication.models.probability import NORMAL_95
 from replication.study.coding.comparing import Comparison, FieldPairs, same_value
 
 __all__ = ["FieldAgreement", "Icc", "agreement_of", "icc_agreement"]
@@ -22,7 +23,6 @@ _ORDERED = {  # vocabularies whose words have an order: near misses count less i
     "direction": ("-", "0", "+"),
     "screen": ("adjacent", "exclude", "doubtful"),
 }
-_NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _with_kappa(field: FieldPairs, base: tuple[str, str, int, int, float, float]
         return FieldAgreement(*base, kappa=1.0, kappa_low=1.0, kappa_high=1.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # no variance where one word makes up nearly everything
         result = cohens_kappa(table)
-    spread = _NORMAL * float(result.std_kappa)
+    spread = NORMAL_95 * float(result.std_kappa)
     weighted = (
         float(cohens_kappa(table, wt="linear", return_results=False)) if ordered and len(levels) > 2 else math.nan
     )

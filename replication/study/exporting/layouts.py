@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from replication.dataset import Dataset
+from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
 
 __all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "harmless", "long_table", "matrix_table"]
 
@@ -78,8 +79,8 @@ def long_table(dataset: Dataset) -> pd.DataFrame:
     n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
     usable = (rows["statistic"] == "r") & (rows["value"].abs() < 1) & (n > 3)
     rows = rows.assign(ri=rows["value"], ni=rows["n"])
-    rows["yi"] = np.arctanh(rows["value"].where(usable))
-    rows["vi"] = (1.0 / (n - 3.0)).where(usable)
+    rows["yi"] = to_fisher_z(rows["value"].where(usable))
+    rows["vi"] = fisher_z_variance(n.where(usable))
     return rows[list(LONG_COLUMNS)]
 
 
@@ -108,13 +109,13 @@ def _matrix(sample: str, rows: pd.DataFrame, variables: tuple[str, ...], sizes: 
     present, absent = set(), set()
     for a, b, value, lost_a, lost_b in zip(*(rows[name].tolist() for name in columns), strict=True):
         i, j = place[a], place[b]
-        total[i, j] += np.arctanh(value)
+        total[i, j] += to_fisher_z(value)
         count[i, j] += 1
         present |= {a, b}
         absent |= {name for name, lost in ((a, lost_a), (b, lost_b)) if lost == "yes"}
     total, count = total + total.T, count + count.T
     with np.errstate(invalid="ignore", divide="ignore"):
-        matrix = np.where(count > 0, np.tanh(total / count), np.nan)
+        matrix = np.where(count > 0, back_to_r(total / count), np.nan)
     for name in present - absent:
         matrix[place[name], place[name]] = 1.0
     n = sizes.get(sample, np.nan)

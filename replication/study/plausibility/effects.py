@@ -15,6 +15,7 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.dataset.problems import shown
+from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
 from replication.study.plausibility.query import Place, Query
@@ -115,7 +116,7 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Qu
     expected = a.valence * b.valence
     if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
         return
-    if abs(value) >= 0.1 or math.atanh(abs(value)) * math.sqrt(max(n - 3, 0)) > 2:
+    if abs(value) >= 0.1 or (n > 3 and to_fisher_z(abs(value)) > 2 * math.sqrt(fisher_z_variance(n))):
         direction = "above" if expected > 0 else "below"
         yield Query.about(
             place,

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 
 from replication.dataset import Dataset
 from replication.dataset.problems import shown
+from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
 from replication.errors import UserError
+from replication.models.probability import NORMAL_95
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.query import Place, Query
 
 __all__ = ["IntervalCheck", "centred", "check_interval", "claim_queries", "one_end", "outside"]
 
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
-_NORMAL = 1.959963984540054  # scipy.stats.norm.ppf(.975)
 _BOUNDED = ("r", "partial_r")
 _MAYBE_RATIO = ("b", "effect size")  # statistics under which sources print odds ratios, too
 
@@ -83,20 +84,24 @@ def centred(texts: tuple[str, str, str], scale: Scale) -> bool:
 
 
 def _width(place: Place, column: str, check: IntervalCheck, low: Printed, high: Printed, found: str) -> Iterator[Query]:
-    expected = 2 * _NORMAL / math.sqrt(check.n - 3)
-    widest = math.atanh(min(high.high, 0.9999999)) - math.atanh(max(low.low, -0.9999999))
-    narrowest = math.atanh(max(high.low, -0.9999999)) - math.atanh(min(low.high, 0.9999999))
+    expected = 2 * NORMAL_95 * math.sqrt(fisher_z_variance(check.n))
+    widest, narrowest = _bounded_z(high.high) - _bounded_z(low.low), _bounded_z(high.low) - _bounded_z(low.high)
     if narrowest > _TOO_WIDE * expected or widest < _TOO_NARROW * expected:
-        middle = (math.atanh(low.value) + math.atanh(high.value)) / 2
-        ends = math.tanh(middle - expected / 2), math.tanh(middle + expected / 2)
+        middle = (_bounded_z(low.value) + _bounded_z(high.value)) / 2
+        ends = back_to_r([middle - expected / 2, middle + expected / 2])
         text = f"about {ends[0]:.2f} to {ends[1]:.2f} for n {check.n:g}"
         yield Query.about(place, column, "interval-width", found, text, "is n that of another group?")
+
+
+def _bounded_z(r: float) -> float:
+    """Fisher's z of a printed end; an end printed as 1 or beyond stands for one just below."""
+    return float(to_fisher_z(max(-0.9999999, min(0.9999999, r))))
 
 
 def _scales(check: IntervalCheck, low: Printed) -> list[Scale]:
     scales: list[Scale] = [lambda x: x]
     if check.statistic in (*_BOUNDED, "z"):
-        scales.append(lambda x: math.atanh(max(-0.9999999, min(0.9999999, x))))
+        scales.append(_bounded_z)
     elif check.statistic in _MAYBE_RATIO and low.low > 0:
         scales.append(math.log)
     return scales

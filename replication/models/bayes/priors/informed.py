@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
+from replication.effects.correlation import to_fisher_z
 from replication.errors import ModelError
 from replication.models.bayes.priors.coefficient import Cauchy, CoefficientPrior, Normal
 from replication.models.bayes.priors.positive import (
@@ -226,7 +227,7 @@ def _to_prior_scale(values: Array, scale: PublishedScale) -> Array:
         return values
     if np.any(np.abs(values) >= 1):
         raise ModelError(f"correlations must lie between -1 and 1; found {values.tolist()}. Or say scale='identity'.")
-    return np.asarray(np.arctanh(values))
+    return to_fisher_z(values)
 
 
 def _asymmetry(centre: float, lower: float, upper: float) -> list[str]:
