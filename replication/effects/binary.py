@@ -1,4 +1,4 @@
-"""Two by two tables: odds ratio, risk ratio, risk difference, Peto's odds ratio, and the Mantel-Haenszel pool.
+"""Two by two tables: odds, risk and arcsine contrasts, phi and Yule's coefficients, and the Mantel-Haenszel pool.
 
 Cells are a, b (events and non-events in group 1) and c, d (in group 2). Ratios are on the log scale.
 """
@@ -18,12 +18,16 @@ __all__ = [
     "PooledMeasure",
     "Table",
     "ZeroCells",
+    "arcsine_risk_difference",
     "log_odds_ratio",
     "log_risk_ratio",
     "mantel_haenszel",
     "peto_log_odds_ratio",
+    "phi_coefficient",
     "risk_difference",
     "two_by_two",
+    "yule_q",
+    "yule_y",
 ]
 
 # only-zero: 1/2 to every cell of the tables that have a zero; if-any: to all tables as soon as one has a zero;
@@ -123,6 +127,72 @@ def risk_difference(
     t = two_by_two(a, b, c, d, zero_cells=zero_cells)
     n1, n2 = t.a + t.b, t.c + t.d
     return _effect(t.a / n1 - t.c / n2, t.a * t.b / n1**3 + t.c * t.d / n2**3, "risk difference", t)
+
+
+def arcsine_risk_difference(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> EffectSize:
+    """Difference of `asin sqrt p`, variance `1/(4 n1) + 1/(4 n2)`: defined with zero cells as well (Rücker et al. 2009).
+
+    >>> round(float(arcsine_risk_difference(0, 50, 3, 47).estimate), 6)
+    -0.247467
+    """
+    t = two_by_two(a, b, c, d, zero_cells="none")
+    n1, n2 = t.a + t.b, t.c + t.d
+    difference = np.arcsin(np.sqrt(t.a / n1)) - np.arcsin(np.sqrt(t.c / n2))
+    return EffectSize(difference, 0.25 / n1 + 0.25 / n2, "arcsine risk difference", t.flags)
+
+
+def phi_coefficient(
+    a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, zero_cells: ZeroCells = "only-zero"
+) -> EffectSize:
+    """Phi, the correlation of two dichotomies, with its large-sample variance for fixed totals n.
+
+    Source: Yule (1912) for phi; Bishop, Fienberg & Holland (1975), eq. 11.3-19 for the variance.
+
+    >>> e = phi_coefficient(30, 20, 15, 35)
+    >>> round(float(e.estimate), 6)
+    0.301511
+    """
+    t = two_by_two(a, b, c, d, zero_cells=zero_cells)
+    n = t.a + t.b + t.c + t.d
+    row, column = (t.a + t.b) / n, (t.a + t.c) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = row * (1.0 - row) * column * (1.0 - column)
+        phi = (t.a * t.d - t.b * t.c) / (n**2 * np.sqrt(spread))
+        tilt = (2.0 * row - 1.0) * (2.0 * column - 1.0) / np.sqrt(spread)
+        skew = (2.0 * row - 1.0) ** 2 / (row * (1.0 - row)) + (2.0 * column - 1.0) ** 2 / (column * (1.0 - column))
+        variance = (1.0 - phi**2 + phi * (1.0 + 0.5 * phi**2) * tilt - 0.75 * phi**2 * skew) / n
+    return _effect(phi, variance, "phi", t)
+
+
+def yule_q(
+    a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, zero_cells: ZeroCells = "only-zero"
+) -> EffectSize:
+    """Yule's Q `(OR - 1) / (OR + 1)`, variance `(1 - Q^2)^2 / 4` times that of the log odds ratio (Yule 1900).
+
+    >>> round(float(yule_q(30, 20, 15, 35).estimate), 6)
+    0.555556
+    """
+    t = two_by_two(a, b, c, d, zero_cells=zero_cells)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        q = (t.a * t.d - t.b * t.c) / (t.a * t.d + t.b * t.c)
+        variance = 0.25 * (1.0 - q**2) ** 2 * (1.0 / t.a + 1.0 / t.b + 1.0 / t.c + 1.0 / t.d)
+    return _effect(q, variance, "Yule's Q", t)
+
+
+def yule_y(
+    a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, zero_cells: ZeroCells = "only-zero"
+) -> EffectSize:
+    """Yule's Y `(sqrt OR - 1) / (sqrt OR + 1)`, variance `(1 - Y^2)^2 / 16` times that of the log odds ratio (1912).
+
+    >>> round(float(yule_y(30, 20, 15, 35).estimate), 6)
+    0.303337
+    """
+    t = two_by_two(a, b, c, d, zero_cells=zero_cells)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        same, other = np.sqrt(t.a * t.d), np.sqrt(t.b * t.c)
+        y = (same - other) / (same + other)
+        variance = (1.0 - y**2) ** 2 / 16.0 * (1.0 / t.a + 1.0 / t.b + 1.0 / t.c + 1.0 / t.d)
+    return _effect(y, variance, "Yule's Y", t)
 
 
 def peto_log_odds_ratio(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> EffectSize:

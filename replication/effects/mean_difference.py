@@ -16,6 +16,9 @@ __all__ = [
     "Correction",
     "change_in_change_sd",
     "change_in_raw_sd",
+    "change_in_raw_sd_heteroscedastic",
+    "heteroscedastic_mean_difference",
+    "mean_change",
     "mean_difference",
     "small_sample_factor",
     "standardized_mean_difference",
@@ -136,6 +139,75 @@ def change_in_raw_sd(
     refuse(s1 == 0, "sd1 is 0: a standardised change is not defined")
     d = small_sample_factor(k - 1.0, correction) * (m1 - m2) / s1
     return EffectSize(d, 2.0 * (1.0 - rho) / k + d**2 / (2.0 * k), "d" if correction == "none" else "g")
+
+
+def change_in_raw_sd_heteroscedastic(
+    *,
+    mean1: ArrayLike,
+    sd1: ArrayLike,
+    mean2: ArrayLike,
+    sd2: ArrayLike,
+    n: ArrayLike,
+    r: ArrayLike,
+    correction: Correction = "exact",
+) -> EffectSize:
+    """The same standardised change with a variance that lets both occasions differ in spread.
+
+    The variance holds g where Bonett writes d and is multiplied by J^2, as in metafor's SMCRH.
+    Source: Bonett (2008), eq. 13.
+
+    >>> change = {"mean1": 10, "sd1": 2, "mean2": 9, "sd2": 2.5, "n": 20, "r": 0.6}
+    >>> round(float(change_in_raw_sd_heteroscedastic(**change).estimate), 6)
+    0.479955
+    """
+    m1, s1, m2, s2, k, rho = _pairs({"mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2, "n": n, "r": r})
+    refuse(s1 == 0, "sd1 is 0: a standardised change is not defined")
+    J = small_sample_factor(k - 1.0, correction)
+    d = J * (m1 - m2) / s1
+    change = s1**2 + s2**2 - 2.0 * rho * s1 * s2
+    variance = J**2 * (change / (s1**2 * (k - 1.0)) + d**2 / (2.0 * (k - 1.0)))
+    return EffectSize(d, variance, "d" if correction == "none" else "g")
+
+
+def mean_change(
+    *, mean1: ArrayLike, sd1: ArrayLike, mean2: ArrayLike, sd2: ArrayLike, n: ArrayLike, r: ArrayLike
+) -> EffectSize:
+    """Mean at 1 minus mean at 2 of the same persons, in the units of the measure.
+
+    >>> round(float(mean_change(mean1=10, sd1=2, mean2=9, sd2=2.5, n=20, r=0.6).variance), 6)
+    0.2125
+    """
+    m1, s1, m2, s2, k, rho = _pairs({"mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2, "n": n, "r": r})
+    return EffectSize(m1 - m2, (s1**2 + s2**2 - 2.0 * rho * s1 * s2) / k, "mean change")
+
+
+def heteroscedastic_mean_difference(
+    *,
+    mean1: ArrayLike,
+    sd1: ArrayLike,
+    n1: ArrayLike,
+    mean2: ArrayLike,
+    sd2: ArrayLike,
+    n2: ArrayLike,
+    correction: Correction = "exact",
+) -> EffectSize:
+    """Difference of two independent groups of unequal spread, in the root of the mean of their variances.
+
+    The variance holds g where Bonett writes d and is multiplied by J^2, as in metafor's SMDH.
+    Source: Bonett (2008), eqs. 8 and 9 with both groups weighing the same.
+
+    >>> g = heteroscedastic_mean_difference(mean1=10, sd1=2, n1=20, mean2=9, sd2=2.5, n2=25)
+    >>> round(float(g.estimate), 6)
+    0.433969
+    """
+    m1, s1, k1, m2, s2, k2 = _groups({"mean1": mean1, "sd1": sd1, "n1": n1, "mean2": mean2, "sd2": sd2, "n2": n2})
+    total = s1**2 + s2**2
+    refuse(total == 0, "both groups without spread: a standardised difference is not defined")
+    J = small_sample_factor(k1 + k2 - 2.0, correction)
+    d = J * (m1 - m2) / np.sqrt(total / 2.0)
+    own = d**2 * (s1**4 / (k1 - 1.0) + s2**4 / (k2 - 1.0)) / (2.0 * total**2)
+    variance = J**2 * (own + 2.0 * (s1**2 / (k1 - 1.0) + s2**2 / (k2 - 1.0)) / total)
+    return EffectSize(d, variance, "d" if correction == "none" else "g")
 
 
 def _variance(d: Array, n1: Array, n2: Array) -> Array:

@@ -12,11 +12,13 @@ Under the working model the scores have covariances `E s_i s_j' = [i = j] U_i + 
 
     U_i = a_i' Phi_i a_i,   F_i = (X_i, Phi_i W_i X_i)' a_i,   Psi = (M X'W Phi W X M, -M; -M, 0),
 
-a sum of low rank, from which every degree of freedom follows without an m x m matrix.
+a sum of low rank, from which every degree of freedom follows without an m x m matrix. `G_i = E s_i s_i'` is held for
+itself: where one cluster outweighs the others, `U_i` and its low-rank part cancel to the last digit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,13 +39,21 @@ __all__ = [
     "wishart_df",
 ]
 
-# Residual directions with less than this share of a cluster's variance are taken up by the coefficients.
+# Residual directions with less than this share of a cluster's working covariance are taken up by the coefficients.
 NO_RESIDUAL = 1e-12
+
+# A cluster that leaves less than this share of some direction has its shares taken from the other clusters: one minus
+# a leverage near 1 has no digits, the sum over the others has all.
+DOMINANT = 1e-3
+
+# Up to this many clusters pairs of scores are summed one by one; beyond, all pairs at once minus those of a cluster
+# with itself, and one by one for up to `LEADERS` clusters whose own share is too large to be subtracted.
+PAIRWISE, LEADERS, LARGE_SHARE = 200, 50, 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterMoments:
-    """Coefficients `gamma (p,)` on an orthonormal basis (`beta = to_beta @ gamma`), scores `(m, p)`, and `U (m, p, p)`,
+    """Coefficients `gamma (p,)` on an orthonormal basis (`beta = to_beta @ gamma`), scores `(m, p)`, and `G (m, p, p)`,
 
     `F (m, 2p, p)`, `Psi (2p, 2p)` as above.
     """
@@ -51,7 +61,7 @@ class ClusterMoments:
     gamma: Array
     to_beta: Array
     scores: Array
-    U: Array
+    G: Array
     F: Array
     Psi: Array
 
@@ -67,15 +77,28 @@ class _Bread:
     M: Array
     gamma: Array
     meat: Array
+    inverse_weights: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """b clusters of n rows: design `X (b, n, p)`, covariance `Phi (b, n, n)` and `WX (b, n, p)`."""
+    """b clusters of n rows: design `X (b, n, p)`, covariance `Phi (b, n, n)`, its root `L` and `WX (b, n, p)`."""
 
     X: Array
     Phi: Array
+    L: Array
     WX: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Residuals:
+    """`Omega_i = L E diag(share) E' L'`: orthonormal directions `E (b, n, n)`, and what the coefficients leave of each
+
+    `(b, n)`, 0 where they leave nothing.
+    """
+
+    E: Array
+    share: Array
 
 
 def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> ClusterMoments:
@@ -87,27 +110,29 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
     bread = _bread(model, Q, y, codes)
     residuals = y - Q @ bread.gamma
     m, p = int(codes.max()) + 1, Q.shape[1]
-    scores, U, F = np.empty((m, p)), np.empty((m, p, p)), np.empty((m, 2 * p, p))
+    scores, G, F = np.empty((m, p)), np.empty((m, p, p)), np.empty((m, 2 * p, p))
     factor = _small_sample_factor(kind, m, len(y), p)
     for rows in rows_by_size(codes):
         batch = _batch(model, Q, rows)
+        at = codes[rows[:, 0]]
+        left = _residual_shares(batch, bread, at, lambda cluster: _other_roots(model, Q, codes, cluster))
         a = batch.WX @ bread.M * factor
         if kind == "CR2":
-            a = _bias_reduced(batch, bread, a)
-        at = codes[rows[:, 0]]
+            a, G[at] = _bias_reduced(batch, left, a)
+        else:
+            seen = np.sqrt(left.share)[:, :, None] * (left.E.mT @ (batch.L.mT @ a))
+            G[at] = seen.mT @ seen
         scores[at] = np.einsum("bnp,bn->bp", a, residuals[rows])
-        U[at] = a.swapaxes(1, 2) @ batch.Phi @ a
-        F[at] = np.concatenate([batch.X, batch.Phi @ batch.WX], axis=2).swapaxes(1, 2) @ a
+        F[at] = np.concatenate([batch.X, batch.Phi @ batch.WX], axis=2).mT @ a
     M = bread.M
     Psi = np.block([[M @ bread.meat @ M, -M], [-M, np.zeros_like(M)]])
-    return ClusterMoments(start + bread.gamma, basis.to_beta, scores, U, F, Psi)
+    return ClusterMoments(start + bread.gamma, basis.to_beta, scores, G, F, Psi)
 
 
 def expected_covariance(moments: ClusterMoments, C: Array) -> Array:
     """The robust covariance of `C beta` expected under the working model `(q, q)`, `C (q, p)`."""
     T = (C @ moments.to_beta).T
-    F = moments.F @ T
-    return np.asarray(T.T @ moments.U.sum(0) @ T + np.einsum("mai,ab,mbj->ij", F, moments.Psi, F))
+    return np.asarray(T.T @ moments.G.sum(0) @ T)
 
 
 def true_covariance(moments: ClusterMoments) -> Array:
@@ -136,25 +161,47 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
         return float("nan")
     T = T @ (vectors / np.sqrt(values)) @ vectors.T
     q = T.shape[1]
-    U, F = T.T @ moments.U @ T, moments.F @ T
-    own = np.einsum("mai,ab,mbj->mij", F, moments.Psi, F)
-    outer = np.einsum("mai,mbj->iajb", F, F)
-    PF = np.einsum("ab,ibjc->iajc", moments.Psi, outer)
-    trace_squared = np.einsum("mii,mjj->", U, U) + 2.0 * np.einsum("mii,mjj->", U, own)
-    trace_squared += np.einsum("iajb,jbia->", PF, PF)
-    squared_trace = np.einsum("mij,mji->", U, U) + 2.0 * np.einsum("mij,mji->", U, own)
-    squared_trace += np.einsum("iajb,iajb->", PF, PF.transpose(0, 3, 2, 1))
-    total = float(trace_squared + squared_trace)
+    own, pairs = T.T @ moments.G @ T, _cross_products(moments.F @ T, moments.Psi)
+    total = float((np.trace(own, axis1=1, axis2=2) ** 2).sum() + np.einsum("mij,mji->", own, own)) + pairs
     return q * (q + 1) / total if total > 0 else float("nan")
 
 
 def _one_df(moments: ClusterMoments, t: Array) -> float:
-    u, f = np.einsum("i,mij,j->m", t, moments.U, t), moments.F @ t
-    own = np.einsum("ma,ab,mb->m", f, moments.Psi, f)
-    PS = moments.Psi @ (f.T @ f)
-    expected = float((u + own).sum())
-    spread = float((u * u + 2.0 * u * own).sum() + (PS * PS.T).sum())
-    return expected**2 / spread if spread > 0 else float("nan")
+    own = np.einsum("i,mij,j->m", t, moments.G, t)
+    spread = float((own**2).sum()) + 0.5 * _cross_products(moments.F @ t[:, None], moments.Psi)
+    return float(own.sum()) ** 2 / spread if spread > 0 else float("nan")
+
+
+def _cross_products(F: Array, Psi: Array) -> float:
+    """The sum over pairs of different clusters of `tr(S)^2 + tr(S S)`, `S = E s_i s_j' = F_i' Psi F_j (q, q)`."""
+    m = len(F)
+    if m <= PAIRWISE:
+        apart = ~np.eye(m, dtype=bool)
+        return float(_pair_sizes(F, F, Psi)[apart].sum())
+    own = _self_sizes(F, Psi)
+    leaders = np.argsort(own)[-LEADERS:]
+    leaders = leaders[own[leaders] > LARGE_SHARE * own.sum()]
+    rest = np.setdiff1d(np.arange(m), leaders)
+    sizes = _pair_sizes(F[leaders], F, Psi)
+    between = 2.0 * float(sizes[:, rest].sum()) + float(sizes[:, leaders].sum() - own[leaders].sum())
+    return between + _all_pairs(F[rest], Psi) - float(own[rest].sum())
+
+
+def _pair_sizes(F: Array, other: Array, Psi: Array) -> Array:
+    """`tr(S)^2 + tr(S S)` for every pair `(m, n)` of clusters."""
+    S = np.einsum("mai,naj->mnij", F, np.einsum("ab,nbj->naj", Psi, other))
+    return np.asarray(np.einsum("mnii->mn", S) ** 2 + np.einsum("mnij,mnji->mn", S, S))
+
+
+def _self_sizes(F: Array, Psi: Array) -> Array:
+    S = np.einsum("mai,ab,mbj->mij", F, Psi, F)
+    return np.asarray(np.einsum("mii->m", S) ** 2 + np.einsum("mij,mji->m", S, S))
+
+
+def _all_pairs(F: Array, Psi: Array) -> float:
+    """The same summed over all pairs at once, a cluster with itself among them, by the low rank of S."""
+    PF = np.einsum("ab,ibjc->iajc", Psi, np.einsum("mai,mbj->iajb", F, F))
+    return float(np.einsum("iajb,jbia->", PF, PF) + np.einsum("iajb,iajb->", PF, PF.transpose(0, 3, 2, 1)))
 
 
 def _small_sample_factor(kind: RobustKind, m: int, k: int, p: int) -> float:
@@ -171,7 +218,7 @@ def _batch(model: WorkingModel, Q: Array, rows: NDArray[np.intp]) -> _Batch:
     X, Phi = Q[rows], model.covariance(rows)
     weights = model.weights
     WX = np.linalg.solve(Phi, X) if weights is None else weights[rows][:, :, None] * X
-    return _Batch(X, Phi, np.asarray(WX, dtype=float))
+    return _Batch(X, Phi, np.linalg.cholesky(Phi), np.asarray(WX, dtype=float))
 
 
 def _bread(model: WorkingModel, Q: Array, y: Array, codes: Codes) -> _Bread:
@@ -183,19 +230,64 @@ def _bread(model: WorkingModel, Q: Array, y: Array, codes: Codes) -> _Bread:
         b += np.einsum("bni,bn->i", batch.WX, y[rows])
         meat += np.einsum("bni,bnj->ij", batch.WX, batch.Phi @ batch.WX)
     M = np.asarray(np.linalg.inv(A), dtype=float)
-    return _Bread(M, M @ b, meat)
+    return _Bread(M, M @ b, meat, model.weights is None)
 
 
-def _bias_reduced(batch: _Batch, bread: _Bread, a: Array) -> Array:
-    """`A_i W_i X_i M` with the CR2 adjustment `A_i`."""
-    XM = batch.X @ bread.M
-    Y = batch.Phi @ batch.WX
-    cross = XM @ Y.swapaxes(1, 2)
-    Omega = batch.Phi - cross - cross.swapaxes(1, 2) + XM @ bread.meat @ XM.swapaxes(1, 2)
-    L = np.linalg.cholesky(batch.Phi)
-    Lt = L.swapaxes(1, 2)
-    values, vectors = np.linalg.eigh(Lt @ Omega @ L)
-    kept = values > NO_RESIDUAL * np.abs(values[:, -1:])
-    root = np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
-    inner = vectors.swapaxes(1, 2) @ (Lt @ a)
-    return np.asarray(L @ (vectors @ (root[:, :, None] * inner)))
+def _residual_shares(batch: _Batch, bread: _Bread, at: Codes, others: Callable[[int], Array]) -> _Residuals:
+    """What the coefficients leave of every direction of the clusters `at`, relative to their working covariance.
+
+    `Omega = L (I - K) L'`: the cut and the eigenvalues are those of `I - K`, so that variances of any scale in one
+    cluster keep their directions.
+    """
+    Z, T = np.linalg.solve(batch.L, batch.X), np.linalg.solve(batch.L, batch.Phi @ batch.WX)
+    cross = Z @ bread.M @ T.mT
+    left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ (bread.M @ bread.meat @ bread.M) @ Z.mT
+    share, E = np.linalg.eigh(left)
+    if bread.inverse_weights:
+        for i in np.flatnonzero(share[:, 0] < DOMINANT):
+            share[i], E[i] = _shares_from_others(Z[i], left[i], others(int(at[i])))
+    return _Residuals(E, np.where(share > NO_RESIDUAL * share[:, -1:], share, 0.0))
+
+
+def _shares_from_others(Z: Array, left: Array, F: Array) -> tuple[Array, Array]:
+    """Shares `(n,)` and directions `(n, n)` of one cluster `Z = L^-1 X`, small shares from the other clusters.
+
+    With `B = F'F` of the others, `I - Z (B + Z'Z)^-1 Z'` has the eigenvalue g for `Z u` where `B u = g (B + Z'Z) u`;
+    g is a squared singular value, right to the last digits however small.
+    """
+    N = np.linalg.qr(np.vstack([F, Z]), mode="r")
+    root, W = np.linalg.svd(np.linalg.solve(N.T, F.T).T, full_matrices=False)[1:]
+    small = root**2 < 0.5
+    directions = np.linalg.qr(Z @ np.linalg.solve(N, W[small].T))[0]
+    basis = np.linalg.qr(np.hstack([directions, np.eye(len(Z))]))[0][:, : len(Z)]
+    rest = basis[:, directions.shape[1] :]
+    share, E = np.linalg.eigh(rest.T @ left @ rest)
+    shares, everything = np.concatenate([root[small] ** 2, share]), np.hstack([directions, rest @ E])
+    order = np.argsort(shares)
+    return shares[order], everything[:, order]
+
+
+def _other_roots(model: WorkingModel, Q: Array, codes: Codes, cluster: int) -> Array:
+    """A triangular root `(p, p)` of `X' Phi^-1 X` over all clusters but one."""
+    p = Q.shape[1]
+    root = np.zeros((p, p))
+    for rows in rows_by_size(codes):
+        batch = _batch(model, Q, rows[codes[rows[:, 0]] != cluster])
+        root = np.linalg.qr(np.vstack([root, np.linalg.solve(batch.L, batch.X).reshape(-1, p)]), mode="r")
+    return np.asarray(np.vstack([root, np.zeros((max(0, p - len(root)), p))]))
+
+
+def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Array]:
+    """`A_i W_i X_i M` with the CR2 adjustment `A_i`, and the expected products `G_i` of the scores.
+
+    `L' Omega L = R R'` with `R = L'L E diag(root share)`: singular values of R keep the digits that eigenvalues of the
+    product, on a squared scale, would lose.
+    """
+    Lt = batch.L.mT
+    R = (Lt @ batch.L) @ (left.E * np.sqrt(left.share)[:, None, :])
+    vectors, values = np.linalg.svd(R)[:2]
+    kept = np.arange(values.shape[1]) < (left.share > 0).sum(axis=1, keepdims=True)
+    root = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+    inner = vectors.mT @ (Lt @ a)
+    seen = np.where(kept[:, :, None], inner, 0.0)
+    return np.asarray(batch.L @ (vectors @ (root[:, :, None] * inner))), np.asarray(seen.mT @ seen)

@@ -1,0 +1,264 @@
+"""From a formula and a data frame to effects, variances and a named design, with every row accounted for.
+
+Called by `frames.models`. Rows keep their place: what is missing becomes NaN in arrays of the length of the data
+frame, so that every message of the models counts rows as the reader of the data frame does (from 0).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from replication.errors import ModelError
+
+if TYPE_CHECKING:
+    from formulaic import Formula, ModelSpec
+
+__all__ = ["INTERCEPT", "Column", "Design", "Dropped", "column", "make_design", "nearest", "new_rows"]
+
+# A column of the data by name, or values for its rows.
+Column = str | ArrayLike
+
+# Formulaic writes `Intercept`; the models and their tests call it this.
+INTERCEPT = "intercept"
+
+# Escape sequences with which formulaic colours the place of a syntax error.
+_COLOURS = re.compile(r"[⧛\x1b]\[[0-9;]*m|⧛|⧚")
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that could not be used: its position (from 0), its label, and the columns without a value."""
+
+    row: int
+    label: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """The n rows of `frame` as a model needs them: `y (n,)`, whole design `x (n, p)` with `names`, `labels`.
+
+    `y` and `x` are NaN in rows that are `dropped`. `spec` rebuilds the design for new rows; `terms` says which columns
+    belong to a term of the formula.
+    """
+
+    formula: str
+    response: str
+    frame: pd.DataFrame
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    terms: Mapping[str, tuple[int, ...]]
+    spec: ModelSpec
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether a column of ones is in the model."""
+        return INTERCEPT in self.names
+
+
+def make_design(
+    formula: str, data: pd.DataFrame, *, needed: Mapping[str, Column] | None = None, labels: Column | None = None
+) -> Design:
+    """The design that `formula` (such as `"yi ~ age + C(country)"`) asks of `data`.
+
+    Parameters
+    ----------
+    formula : effect, then moderators; `"yi ~ 1"` or `"yi"` for a mean, `"yi ~ 0 + group"` without intercept
+    data : one row an effect
+    needed : further columns a row must have (variances, clusters), by the name used in messages
+    labels : column with a label a row; by default the index where it is not just 0, 1, 2, ...
+
+    Raises
+    ------
+    ModelError
+        For a column that is not there (the nearest one is named), a formula that cannot be read, or no row left.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise ModelError(f"data is a {type(data).__name__}; pass a pandas data frame with one row an effect.")
+    response, rhs = _parts(formula)
+    y = _numbers(column(data, response, "formula"), response)
+    used = _variables(rhs, data)
+    missing = {name: _missing(data[name]) for name in used}
+    missing[response] = np.isnan(y)
+    for name, values in (needed or {}).items():
+        label = values if isinstance(values, str) else name
+        missing[label] = _missing(pd.Series(column(data, values, name)))
+    lost = np.any(list(missing.values()), axis=0)
+    if len(data) == 0 or lost.all():
+        raise ModelError(
+            f"no row is left: of {len(data)} rows every one lacks a value in {', '.join(missing)}; "
+            "pass at least one whole row."
+        )
+    names = _labels(data, labels)
+    kept = np.flatnonzero(~lost)
+    matrix, spec = _materialise(rhs, data.iloc[kept])
+    x = np.full((len(data), matrix.shape[1]), np.nan)
+    x[kept] = matrix
+    undefined = ~lost & np.isnan(x).any(axis=1)
+    missing[f"a number for {rhs}"] = undefined
+    lost |= undefined
+    dropped = tuple(
+        Dropped(int(i), names[i], tuple(name for name, gone in missing.items() if gone[i]))
+        for i in np.flatnonzero(lost)
+    )
+    columns = tuple(INTERCEPT if name == "Intercept" else str(name) for name in spec.column_names)
+    terms = {
+        (INTERCEPT if str(term) == "1" else str(term)): tuple(int(i) for i in at)
+        for term, at in spec.term_indices.items()
+    }
+    return Design(formula, response, data, np.where(lost, np.nan, y), x, columns, names, dropped, terms, spec)
+
+
+def new_rows(design: Design, data: pd.DataFrame) -> NDArray[np.float64]:
+    """Design rows `(n, p)` of new data, coded as the data of the fit were (levels, splines, scales).
+
+    Raises `ModelError` for columns that are missing and levels the fit has never seen.
+    """
+    for name in sorted(map(str, design.spec.required_variables)):
+        _known_levels(design, name, column(data, name, "newdata"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            matrix = design.spec.get_model_matrix(data, na_action="ignore")
+        except Warning as problem:
+            raise ModelError(f"newdata: {_plain(problem)}; use levels that the fit has seen.") from None
+        except Exception as problem:  # formulaic raises its own and whatever a user's function raises
+            raise ModelError(f"newdata does not go with {design.formula!r}: {_plain(problem)}") from None
+    return np.asarray(matrix, dtype=float)
+
+
+def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
+    """The values `(n,)` of a column by its name, or the values passed, checked for their length.
+
+    Raises `ModelError` that names the argument and the nearest column.
+
+    >>> column(pd.DataFrame({"vi": [0.1]}), "v", "v")
+    Traceback (most recent call last):
+    ...
+    replication.errors.ModelError: v: no column 'v'; did you mean 'vi'? The data have vi.
+    """
+    if isinstance(values, str):
+        if values not in data.columns:
+            raise ModelError(f"{argument}: no column {values!r}{nearest(values, map(str, data.columns))}")
+        return data[values]
+    array = np.asarray(values)
+    if array.ndim == 0 or len(array) != len(data):
+        raise ModelError(
+            f"{argument} has {array.size} values but the data have {len(data)} rows; pass one a row, or a column's name."
+        )
+    return array
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, and all of them (the first 20)."""
+    words = list(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    rest = f" and {len(words) - 20} more" if len(words) > 20 else ""
+    return f"{hint} The data have {', '.join(words[:20])}{rest}."
+
+
+def _known_levels(design: Design, name: str, values: pd.Series[Any]) -> None:
+    """Raise a `ModelError` for a level of a category that the fit has not seen; formulaic would make it a reference."""
+    if pd.api.types.is_numeric_dtype(values):
+        return
+    kept = ~np.isnan(design.y)
+    seen = {str(value) for value in design.frame[name][kept].unique()}
+    new = sorted({str(value) for value in values.dropna()} - seen)
+    if new:
+        raise ModelError(
+            f"newdata: {name} {new[0]!r} is not in the data of the fit, which have {', '.join(sorted(seen))}."
+        )
+
+
+def _parts(formula: str) -> tuple[str, str]:
+    """Response and right-hand side; the right-hand side is an intercept where nothing is said."""
+    if not isinstance(formula, str):
+        raise ModelError(
+            f"formula is a {type(formula).__name__}; write 'yi ~ age', or use replication.models.fit_random_effects "
+            "for arrays."
+        )
+    left, tilde, right = formula.partition("~")
+    response = left.strip() or "yi"
+    if "~" in right:
+        raise ModelError(f"formula {formula!r} has two ~; write 'yi ~ age + C(country)'.")
+    return response, right.strip() if tilde and right.strip() else "1"
+
+
+@lru_cache(maxsize=256)
+def _parsed(rhs: str) -> Formula:
+    """The parsed right-hand side; parsing is half the time of a small model, and people fit a formula many times."""
+    from formulaic import Formula
+    from formulaic.errors import FormulaSyntaxError
+
+    try:
+        return Formula(rhs)
+    except FormulaSyntaxError as problem:
+        raise ModelError(f"formula: {rhs!r} cannot be read: {_plain(problem)}") from None
+
+
+def _variables(rhs: str, data: pd.DataFrame) -> Sequence[str]:
+    """The columns a right-hand side uses, in the order of the data."""
+    wanted = {str(name) for name in _parsed(rhs).required_variables}
+    for name in sorted(wanted):
+        column(data, name, "formula")
+    return [str(name) for name in data.columns if str(name) in wanted]
+
+
+def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], ModelSpec]:
+    # A level that no kept row has would give a column of zeros.
+    unused = {
+        name: values.cat.remove_unused_categories()
+        for name, values in data.items()
+        if isinstance(values.dtype, pd.CategoricalDtype)
+    }
+    try:
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: the row is dropped and listed
+            matrix = _parsed(rhs).get_model_matrix(data.assign(**unused) if unused else data, na_action="ignore")
+    except Exception as problem:  # formulaic raises its own and whatever a user's function raises
+        raise ModelError(f"formula: {rhs!r} cannot be computed: {_plain(problem)}") from None
+    return np.asarray(matrix, dtype=float), matrix.model_spec
+
+
+def _labels(data: pd.DataFrame, labels: Column | None) -> tuple[str, ...]:
+    if labels is not None:
+        return tuple(str(value) for value in column(data, labels, "labels"))
+    if isinstance(data.index, pd.RangeIndex):
+        return tuple(f"row {i}" for i in range(len(data)))
+    return tuple(" ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in data.index)
+
+
+def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    return np.asarray(values.isna(), dtype=bool)
+
+
+def _numbers(values: object, name: str) -> NDArray[np.float64]:
+    """A column as floats; a cell with text is named by its row."""
+    series = pd.Series(values)  # type: ignore[call-overload]
+    if not pd.api.types.is_numeric_dtype(series):
+        read = pd.to_numeric(series, errors="coerce")
+        bad = np.flatnonzero(read.isna() & series.notna())
+        if len(bad):
+            row = int(bad[0])
+            raise ModelError(f"column {name!r}, row {row}: {series.iloc[row]!r} is not a number; correct it.")
+        series = read
+    return series.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _plain(problem: BaseException) -> str:
+    """A message of formulaic in one line without colours."""
+    return " ".join(_COLOURS.sub("", str(problem)).split())

@@ -1,0 +1,225 @@
+"""A fitted model with its labels: what every fitting function of the front door returns.
+
+`FittedModel` wraps the `Fit` of the models with the data frame and formula behind it. Tables come out as data frames,
+texts from `frames.summary`, the paragraph for a paper from `frames.methods`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from replication.errors import ModelError
+from replication.frames.design import Design
+from replication.models.criteria import information_criteria
+from replication.models.fit import Fit, Interval, Note
+from replication.models.multilevel.hypotheses import wald_test
+from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.robust import RobustData
+from replication.models.prediction import prediction_interval
+from replication.models.prepare import EffectData
+from replication.models.two_level.influence import influence
+from replication.models.two_level.intervals import tau2_interval
+
+__all__ = ["FittedModel", "Transform", "effects_of", "tidy"]
+
+# A function from the scale of the model to one people read, such as `numpy.tanh` (Fisher z) or `numpy.exp` (log odds).
+Transform = Callable[[Any], Any]
+
+
+class _HasTidy(Protocol):
+    def tidy(self) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FittedModel:
+    """A fit with the formula, data and labels behind it.
+
+    `fit` is the record of the models (coefficients, covariance, variance components, choices, notes); `design` the
+    formula, the rows and their labels. Printing shows the summary.
+    """
+
+    fit: Fit
+    design: Design
+
+    @property
+    def formula(self) -> str:
+        """The formula, as written."""
+        return self.design.formula
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Positions, in the data frame, of the effects that were used."""
+        return effects_of(self.fit).rows
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the effects that were used."""
+        return tuple(self.design.labels[i] for i in self.rows)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader must know about the fit."""
+        return self.fit.notes
+
+    @property
+    def has_moderators(self) -> bool:
+        """Whether the mean is anything but one number."""
+        return len(self.fit.names) > 1 or not self.design.has_intercept
+
+    def with_fit(self, fit: Fit) -> FittedModel:
+        """Another fit of the same data: robust inference, for example."""
+        return replace(self, fit=fit)
+
+    def tidy(self, level: float | None = None) -> pd.DataFrame:
+        """Coefficients as a data frame: term, estimate, se, statistic, df, p, ci_low, ci_high."""
+        fit = self.fit
+        ends = fit.interval(level)
+        return pd.DataFrame(
+            {
+                "term": fit.names,
+                "estimate": fit.beta,
+                "se": fit.se,
+                "statistic": fit.statistic,
+                "df": fit.df,
+                "p": fit.p,
+                "ci_low": ends[:, 0],
+                "ci_high": ends[:, 1],
+            }
+        )
+
+    def components(self, *, intervals: bool = False) -> pd.DataFrame:
+        """Variance components: component, variance, sd, se, and their interval (Q-profile for tau2) when asked for."""
+        rows = []
+        for part in self.fit.components:
+            interval = part.interval or (self._component_interval() if intervals else None)
+            low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
+            rows.append((part.name, part.estimate, np.sqrt(part.estimate), part.se, low, high))
+        return pd.DataFrame(rows, columns=["component", "variance", "sd", "se", "ci_low", "ci_high"])
+
+    def glance(self) -> pd.DataFrame:
+        """The model in one row: k, clusters, variances, heterogeneity, test of moderators, likelihood, AIC, BIC."""
+        fit, q = self.fit, self.fit.heterogeneity
+        row: dict[str, object] = {"k": fit.k, "clusters": fit.clusters, "coefficients": len(fit.names)}
+        row |= {part.name: part.estimate for part in fit.components}
+        if q is not None:
+            row |= {"I2": q.I2, "H2": q.H2, "R2": q.R2, "Q": q.Q, "Q_df": q.df, "Q_p": q.p}
+        if self.has_moderators:
+            test = wald_test(fit, [name for name in fit.names if name != "intercept"])
+            row |= {f"QM_{test.kind}": test.statistic, "QM_df": test.df1, "QM_df2": test.df2, "QM_p": test.p}
+        else:
+            interval = prediction_interval(fit)
+            row |= {"pi_low": interval.low, "pi_high": interval.high}
+        criteria = information_criteria(fit)
+        row |= {"loglik": fit.loglik, "AIC": criteria.aic, "AICc": criteria.aicc, "BIC": criteria.bic}
+        return pd.DataFrame([row])
+
+    def augment(self) -> pd.DataFrame:
+        """The rows that were used, as given, with label, fitted, residual and standardised residual beside them.
+
+        Two-level models add rstudent, hat, cook, dffits, weight and influential (`models.influence`).
+        """
+        data = effects_of(self.fit)
+        mean = data.x @ self.fit.beta
+        table = self.design.frame.iloc[list(self.rows)].copy()
+        added: dict[str, NDArray[Any]] = {
+            "label": np.array(self.labels, dtype=object),
+            "fitted": mean,
+            "residual": data.y - mean,
+        }
+        if isinstance(self.fit.data, EffectData) and self.fit.k > len(self.fit.names):
+            found = influence(self.fit)
+            added |= {name: getattr(found, name) for name in ("rstudent", "hat", "cook", "dffits", "weight")}
+            added["influential"] = found.influential
+        return table.assign(**{(f".{name}" if name in table.columns else name): v for name, v in added.items()})
+
+    def dropped(self) -> pd.DataFrame:
+        """Rows that were left out: row (from 0), label, and the columns without a value."""
+        rows = [(d.row, d.label, ", ".join(d.missing)) for d in self.design.dropped]
+        return pd.DataFrame(rows, columns=["row", "label", "missing"])
+
+    def summary(self, transform: Transform | None = None) -> Any:
+        """The model as a text table (HTML in notebooks); `transform` adds estimates on a scale people read."""
+        from replication.frames.summary import summarise
+
+        return summarise(self, transform)
+
+    def to_latex(self, transform: Transform | None = None) -> str:
+        """Coefficients and heterogeneity as a LaTeX table (booktabs)."""
+        from replication.frames.summary import latex
+
+        return latex(self, transform)
+
+    def methods_text(self) -> str:
+        """A paragraph for the methods section of a paper, made from the choices of the fit."""
+        from replication.frames.methods import methods_text
+
+        return methods_text(self)
+
+    def _component_interval(self) -> Interval | None:
+        return tau2_interval(self.fit) if isinstance(self.fit.data, EffectData) else None
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return str(self.summary()._repr_html_())
+
+
+def effects_of(fit: Fit) -> EffectData:
+    """The effects, design and rows of a fit of any family: two levels, several levels, robust or not."""
+    data = fit.data
+    while isinstance(data, RobustData):
+        data = data.before.data
+    if isinstance(data, MultilevelData):
+        return data.effects
+    if isinstance(data, EffectData):
+        return data
+    found = getattr(data, "effects", None)
+    if isinstance(found, EffectData):
+        return found
+    raise ModelError("this needs a fit of effects with variances; the fit given is of another kind.")
+
+
+def tidy(result: object) -> pd.DataFrame:
+    """Any result as a data frame: the coefficients of a model, else one row of a record's numbers and words.
+
+    Records of a row an effect (influence, shrunken effects) give a row an effect.
+
+    >>> from replication.models.bias.rank_test import rank_test
+    >>> tidy(rank_test([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])).columns.tolist()
+    ['tau', 'p', 'exact', 'k']
+    """
+    own = getattr(result, "tidy", None)
+    if callable(own):
+        return own()  # type: ignore[no-any-return]
+    if isinstance(result, Fit):
+        return FittedModel.tidy(FittedModel(result, None))  # type: ignore[arg-type]
+    if not is_dataclass(result) or isinstance(result, type):
+        raise ModelError(f"tidy does not know a {type(result).__name__}; pass a result of this package.")
+    values = {f.name: getattr(result, f.name) for f in fields(result)}
+    columns = {name: value for name, value in values.items() if _length(value)}
+    if columns:
+        longest = max(_length(value) for value in columns.values())
+        return pd.DataFrame({n: np.asarray(v) for n, v in columns.items() if _length(v) == longest})
+    row: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Interval):
+            row |= {f"{name}_low": value.low, f"{name}_high": value.high}
+        elif isinstance(value, str | int | float | np.generic):
+            row[name] = value
+    return pd.DataFrame([row])
+
+
+def _length(value: object) -> int:
+    """The length of a column; 0 for what is no column of numbers or words."""
+    if isinstance(value, np.ndarray):
+        return len(value) if value.ndim == 1 else 0
+    if isinstance(value, tuple) and value and all(isinstance(item, str | int | float) for item in value):
+        return len(value)
+    return 0

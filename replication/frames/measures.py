@@ -1,0 +1,197 @@
+"""Effect sizes of a data frame: metafor's short names of measures, columns in, `yi` and `vi` beside them.
+
+Every measure is a line of `MEASURES`: the columns it needs and the function of `replication.effects` that owns its
+formula.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from replication.effects import binary, conversions, correlation, mean_difference, one_group, rates, ratios
+from replication.effects.effect_size import EffectSize
+from replication.errors import ModelError
+from replication.frames.design import Column, column
+
+__all__ = ["MEASURES", "Measure", "effect_sizes", "measures"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure by its short name: what it is, the columns it needs, and the function that computes it."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    function: Callable[..., EffectSize]
+
+
+_GROUPS = ("mean1", "sd1", "n1", "mean2", "sd2", "n2")
+_CHANGE = ("mean1", "sd1", "mean2", "sd2", "n", "r")
+_TABLE = ("a", "b", "c", "d")
+_RATES = ("events1", "time1", "events2", "time2")
+
+_ALL = (
+    Measure("COR", "correlation", ("r", "n"), correlation.correlation),
+    Measure("ZCOR", "Fisher's z of a correlation", ("r", "n"), correlation.fisher_z),
+    Measure("PCOR", "partial correlation from a t", ("t", "n", "predictors"), correlation.partial_correlation),
+    Measure("ZPCOR", "Fisher's z of a partial correlation", ("t", "n", "predictors"), correlation.partial_fisher_z),
+    Measure(
+        "SPCOR", "semipartial correlation", ("t", "n", "predictors", "r_squared"), correlation.semipartial_correlation
+    ),
+    Measure("RT", "correlation from the t of its test", ("t", "n"), conversions.r_from_t),
+    Measure("MD", "difference of means", _GROUPS, mean_difference.mean_difference),
+    Measure("SMD", "standardised difference (Hedges' g)", _GROUPS, mean_difference.standardized_mean_difference),
+    Measure("SMDH", "g with unequal spreads", _GROUPS, mean_difference.heteroscedastic_mean_difference),
+    Measure("ROM", "log ratio of means", _GROUPS, ratios.log_ratio_of_means),
+    Measure("CVR", "log ratio of coefficients of variation", _GROUPS, ratios.log_variation_ratio),
+    Measure("VR", "log ratio of standard deviations", ("sd1", "n1", "sd2", "n2"), ratios.log_variability_ratio),
+    Measure("MC", "mean change", _CHANGE, mean_difference.mean_change),
+    Measure("SMCC", "change in sds of the change", _CHANGE, mean_difference.change_in_change_sd),
+    Measure("SMCR", "change in sds at 1", ("mean1", "sd1", "mean2", "n", "r"), mean_difference.change_in_raw_sd),
+    Measure("SMCRH", "the same, unequal spreads", _CHANGE, mean_difference.change_in_raw_sd_heteroscedastic),
+    Measure("OR", "log odds ratio", _TABLE, binary.log_odds_ratio),
+    Measure("RR", "log risk ratio", _TABLE, binary.log_risk_ratio),
+    Measure("RD", "risk difference", _TABLE, binary.risk_difference),
+    Measure("AS", "arcsine risk difference", _TABLE, binary.arcsine_risk_difference),
+    Measure("PETO", "Peto's log odds ratio", _TABLE, binary.peto_log_odds_ratio),
+    Measure("PHI", "phi coefficient", _TABLE, binary.phi_coefficient),
+    Measure("YUQ", "Yule's Q", _TABLE, binary.yule_q),
+    Measure("YUY", "Yule's Y", _TABLE, binary.yule_y),
+    Measure("IRR", "log rate ratio", _RATES, rates.rate_ratio),
+    Measure("IRD", "rate difference", _RATES, rates.rate_difference),
+    Measure("IR", "rate", ("events", "time"), partial(rates.incidence_rate, scale="raw")),
+    Measure("IRLN", "log rate", ("events", "time"), rates.incidence_rate),
+    Measure("IRS", "root of a rate", ("events", "time"), partial(rates.incidence_rate, scale="square root")),
+    Measure("IRFT", "double root of a rate", ("events", "time"), partial(rates.incidence_rate, scale="freeman-tukey")),
+    Measure("PR", "proportion", ("events", "n"), partial(one_group.proportion, scale="raw")),
+    Measure("PLN", "log proportion", ("events", "n"), partial(one_group.proportion, scale="log")),
+    Measure("PLO", "logit proportion", ("events", "n"), one_group.proportion),
+    Measure("PAS", "arcsine proportion", ("events", "n"), partial(one_group.proportion, scale="arcsine")),
+    Measure("PFT", "double arcsine proportion", ("events", "n"), partial(one_group.proportion, scale="double arcsine")),
+    Measure("MN", "mean", ("mean", "sd", "n"), one_group.single_mean),
+    Measure("SDLN", "log standard deviation", ("sd", "n"), one_group.log_spread),
+    Measure("ARAW", "alpha", ("alpha", "items", "n"), partial(one_group.cronbach_alpha, scale="raw")),
+    Measure(
+        "AHW", "alpha, cube root", ("alpha", "items", "n"), partial(one_group.cronbach_alpha, scale="hakstian-whalen")
+    ),
+    Measure("ABT", "alpha, log", ("alpha", "items", "n"), one_group.cronbach_alpha),
+)
+MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
+
+# Words people write for the measure they mean. `r` is Fisher's z: raw correlations are pooled only on request (COR).
+_ALIASES: Mapping[str, str] = {"R": "ZCOR", "Z": "ZCOR", "G": "SMD", "D": "SMD"}
+
+
+def effect_sizes(
+    data: pd.DataFrame,
+    measure: str,
+    *,
+    r: Column | None = None,
+    n: Column | None = None,
+    t: Column | None = None,
+    predictors: Column | None = None,
+    r_squared: Column | None = None,
+    mean: Column | None = None,
+    sd: Column | None = None,
+    mean1: Column | None = None,
+    sd1: Column | None = None,
+    n1: Column | None = None,
+    mean2: Column | None = None,
+    sd2: Column | None = None,
+    n2: Column | None = None,
+    a: Column | None = None,
+    b: Column | None = None,
+    c: Column | None = None,
+    d: Column | None = None,
+    events: Column | None = None,
+    time: Column | None = None,
+    events1: Column | None = None,
+    time1: Column | None = None,
+    events2: Column | None = None,
+    time2: Column | None = None,
+    alpha: Column | None = None,
+    items: Column | None = None,
+    yi: str = "yi",
+    vi: str = "vi",
+) -> pd.DataFrame:
+    """The data with effect sizes `yi` and sampling variances `vi` added; remarks on rows stand in a column `flags`.
+
+    Parameters
+    ----------
+    data : one row an effect
+    measure : metafor's short name (`measures()` lists them with the columns they need): `"ZCOR"` or `"r"` for Fisher's
+        z of correlations, `"COR"` for correlations as they are, `"SMD"` for Hedges' g, `"OR"`, `"RR"`, `"PLO"`, ...
+    r, n, ... : columns of `data` by name, or values; only those the measure needs
+    yi, vi : names of the two new columns
+
+    Raises
+    ------
+    ModelError
+        For an unknown measure (the nearest is named), and columns that are missing or too many.
+
+    >>> studies = pd.DataFrame({"study": ["a", "b"], "r": [0.3, 0.2], "n": [50, 80]})
+    >>> effect_sizes(studies, "r", r="r", n="n").round(4).yi.tolist()
+    [0.3095, 0.2027]
+    """
+    given: dict[str, Column | None] = {
+        **{"r": r, "n": n, "t": t, "predictors": predictors, "r_squared": r_squared, "mean": mean, "sd": sd},
+        **{"mean1": mean1, "sd1": sd1, "n1": n1, "mean2": mean2, "sd2": sd2, "n2": n2},
+        **{"a": a, "b": b, "c": c, "d": d, "alpha": alpha, "items": items, "events": events, "time": time},
+        **{"events1": events1, "time1": time1, "events2": events2, "time2": time2},
+    }
+    chosen = _measure(measure)
+    passed = {name: values for name, values in given.items() if values is not None}
+    _check_columns(chosen, passed)
+    values = {name: _floats(column(data, passed[name], name), name) for name in chosen.columns}
+    found = chosen.function(**values)
+    table = data.assign(**{yi: np.asarray(found.estimate), vi: np.asarray(found.variance)})
+    if not found.flags:
+        return table
+    remarks = ["; ".join(f.message for f in found.flags if not f.rows or i in f.rows) for i in range(len(data))]
+    return table.assign(flags=remarks)
+
+
+def measures() -> pd.DataFrame:
+    """Every measure of `effect_sizes`: short name, what it is, and the columns it needs."""
+    rows = [(m.name, m.title, ", ".join(m.columns)) for m in MEASURES.values()]
+    return pd.DataFrame(rows, columns=["measure", "title", "columns"])
+
+
+def _measure(word: str) -> Measure:
+    name = _ALIASES.get(str(word).upper(), str(word).upper())
+    if name not in MEASURES:
+        close = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ModelError(f"measure={word!r} is not known; {hint}Choose one of {', '.join(MEASURES)}.")
+    return MEASURES[name]
+
+
+def _check_columns(measure: Measure, passed: Mapping[str, Column]) -> None:
+    missing = [name for name in measure.columns if name not in passed]
+    if missing:
+        raise ModelError(
+            f"{measure.name} ({measure.title}) needs {', '.join(measure.columns)}; pass {', '.join(missing)} as columns."
+        )
+    extra = [name for name in passed if name not in measure.columns]
+    if extra:
+        raise ModelError(
+            f"{measure.name} ({measure.title}) does not use {', '.join(extra)}; it needs {', '.join(measure.columns)}."
+        )
+
+
+def _floats(values: Any, name: str) -> Any:
+    """A column as floats; the first cell that is no number is named with its row."""
+    series = pd.Series(values)
+    read = pd.to_numeric(series, errors="coerce")
+    bad = np.flatnonzero(read.isna() & series.notna())
+    if len(bad):
+        raise ModelError(f"{name}, row {int(bad[0])}: {series.iloc[int(bad[0])]!r} is not a number; correct it.")
+    return read.to_numpy(dtype=float, na_value=np.nan)

@@ -1,0 +1,374 @@
+"""Models by formula: random effects and meta-regression, several levels, robust inference, predictions, comparisons.
+
+Each function reads columns by name, hands arrays to `replication.models`, and returns a `FittedModel` or a data frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from replication.errors import ModelError
+from replication.frames.design import Column, Design, column, make_design, new_rows
+from replication.frames.fitted import FittedModel, Transform, effects_of
+from replication.models.criteria import akaike_weights, average_coefficients, information_criteria, likelihood_ratio
+from replication.models.fit import Fit
+from replication.models.multilevel.groups import Codes, build_levels, group_codes
+from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
+from replication.models.multilevel.results import leave_one_cluster_out
+from replication.models.multilevel.robust import RobustData
+from replication.models.multilevel.robust import robust as robust_fit
+from replication.models.multilevel.structure import BlockV
+from replication.models.options import (
+    LevelStructure,
+    LikelihoodMethod,
+    NormalTest,
+    PredictionMethod,
+    RobustDf,
+    RobustKind,
+    Tau2Method,
+    TestMethod,
+)
+from replication.models.prediction import blups as blups_of
+from replication.models.prediction import predict as predict_rows
+from replication.models.two_level.influence import SubsetFits
+from replication.models.two_level.influence import cumulative as cumulative_fits
+from replication.models.two_level.influence import influence as influence_of
+from replication.models.two_level.influence import leave_one_out as leave_one_out_fits
+from replication.models.two_level.random_effects import fit_random_effects
+
+__all__ = [
+    "average_models",
+    "blups",
+    "compare",
+    "cumulative",
+    "influence",
+    "leave_one_out",
+    "likelihood_ratio_test",
+    "multilevel",
+    "predict",
+    "random_effects",
+    "robust",
+]
+
+Clusters = str | Sequence[str] | Mapping[str, Column]
+
+
+def random_effects(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    v: Column = "vi",
+    method: Tau2Method = "REML",
+    test: TestMethod = "knha",
+    level: float = 0.95,
+    labels: Column | None = None,
+    weights: Column | None = None,
+) -> FittedModel:
+    """Fit a random-effects model or meta-regression, or a common-effect model with `method="EE"`.
+
+    Parameters
+    ----------
+    formula : `"yi ~ 1"`, `"yi ~ age + C(country)"`, `"yi ~ 0 + group"`; an intercept is there unless `0 +` is written
+    data : one row an effect; `effect_sizes` makes one
+    v : column of sampling variances, or their values
+    method : estimator of tau2; REML, DL, PM, ML, EB, SJ, HE, HS, ... or EE for a common effect
+    test : knha (Knapp & Hartung), t, z, or adhoc (knha, never narrower than t)
+    level : confidence level
+    labels : column that names the rows; by default the index
+    weights : column of weights to use instead of `1 / (v + tau2)`
+
+    Raises
+    ------
+    ModelError
+        That names the argument, the row, and what to do.
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.01, 0.02, 0.03, 0.01]}, index=list("abcd"))
+    >>> random_effects("yi ~ 1", data, method="DL", test="z").tidy().round(4).loc[0, "estimate"].item()
+    0.2327
+    """
+    needed = {"v": v} if weights is None else {"v": v, "weights": weights}
+    design = make_design(formula, data, needed=needed, labels=labels)
+    fit = fit_random_effects(
+        design.y,
+        column(data, v, "v"),
+        design.x,
+        method=method,
+        test=test,
+        level=level,
+        names=design.names,
+        weights=None if weights is None else column(data, weights, "weights"),
+    )
+    return FittedModel(fit, design)
+
+
+def multilevel(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    clusters: Clusters,
+    v: Column = "vi",
+    V: BlockV | ArrayLike | None = None,
+    rho: float | None = None,
+    method: LikelihoodMethod = "REML",
+    test: NormalTest = "z",
+    structure: LevelStructure = "nested",
+    rows: str | None = "effect",
+    level: float = 0.95,
+    labels: Column | None = None,
+) -> FittedModel:
+    """Fit a multilevel model: effects in studies, studies in countries, or crossed factors.
+
+    Parameters
+    ----------
+    formula, data, v, level, labels : as in `random_effects`
+    clusters : column or columns, outermost first: `"study"`, `["country", "study"]`
+    V : covariance matrix of the sampling errors, or a `BlockV`, instead of `v`
+    rho : assumed correlation of the sampling errors within the innermost clusters (a CHE model; add `robust`)
+    method : REML or ML
+    test : z or t; `robust` gives cluster-robust tests
+    structure : nested or crossed
+    rows : name of the level of single rows; None leaves it out
+
+    Source: Konstantopoulos (2011); Pustejovsky & Tipton (2022) for `rho`.
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.9, 0.2], "vi": [0.01, 0.02, 0.03, 0.01, 0.02], "s": [1, 1, 2, 2, 3]})
+    >>> multilevel("yi ~ 1", data, clusters="s").components().round(4).variance.tolist()
+    [0.0724, 0.0351]
+    """
+    names = _cluster_columns(clusters)
+    needed: dict[str, Column] = {**names} if V is not None else {"v": v, **names}
+    design = make_design(formula, data, needed=needed, labels=labels)
+    factors = {name: np.asarray(column(data, values, "clusters")) for name, values in names.items()}
+    fit = fit_multilevel(
+        design.y,
+        _sampling_covariance(design, factors, v=v, V=V, rho=rho),
+        factors,
+        design.x,
+        method=method,
+        test=test,
+        structure=structure,
+        rows=rows,
+        level=level,
+        names=design.names,
+    )
+    return FittedModel(fit, design)
+
+
+def robust(
+    model: FittedModel,
+    clusters: Column | None = None,
+    *,
+    kind: RobustKind = "CR2",
+    df: RobustDf = "satterthwaite",
+) -> FittedModel:
+    """The same model with cluster-robust standard errors and t tests.
+
+    Parameters
+    ----------
+    model : of `random_effects` or `multilevel`, the working model
+    clusters : column of independent groups; by default the outermost level
+    kind : CR2 (few clusters) or CR0, CR1, CR1p, CR1S
+    df : satterthwaite or clusters
+
+    Source: Pustejovsky & Tipton (2018).
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], "vi": 0.02, "s": [1, 1, 2, 2, 3, 3]})
+    >>> round(robust(multilevel("yi ~ 1", data, clusters="s")).tidy().loc[0, "se"].item(), 4)
+    0.1528
+    """
+    labels = (
+        None if clusters is None else np.asarray(column(model.design.frame, clusters, "clusters"))[list(model.rows)]
+    )
+    return model.with_fit(robust_fit(model.fit, kind, labels, df=df))
+
+
+def predict(
+    model: FittedModel,
+    newdata: pd.DataFrame | None = None,
+    *,
+    level: float | None = None,
+    method: PredictionMethod = "test",
+    transform: Transform | None = None,
+) -> pd.DataFrame:
+    """Means with confidence and prediction intervals, one row for each row of `newdata`.
+
+    Parameters
+    ----------
+    newdata : moderators by name; by default the rows the model was fitted to
+    level : confidence level
+    method : degrees of freedom of prediction intervals: those of the test, or riley (k - p - 1)
+    transform : such as `numpy.tanh` for Fisher z or `numpy.exp` for log odds; `se` stays on the scale of the model
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.01, 0.02, 0.03, 0.01], "age": [8, 10, 12, 9]})
+    >>> table = predict(random_effects("yi ~ age", data), pd.DataFrame({"age": [9, 11]}))
+    >>> table.columns.tolist()
+    ['age', 'fit', 'se', 'df', 'ci_low', 'ci_high', 'pi_low', 'pi_high']
+    """
+    if newdata is None:
+        x, shown = effects_of(model.fit).x, model.design.frame.iloc[list(model.rows)]
+    else:
+        x, shown = new_rows(model.design, newdata), newdata
+    found = predict_rows(model.fit, x, level, method=method)
+    scale = transform or (lambda values: values)
+    used = [c for c in shown.columns if c in {str(n) for n in model.design.spec.required_variables}]
+    ends, outer = found.interval, found.prediction_interval
+    return shown[used].assign(
+        fit=scale(found.fit),
+        se=found.se,
+        df=found.df,
+        ci_low=scale(ends[:, 0]),
+        ci_high=scale(ends[:, 1]),
+        pi_low=scale(outer[:, 0]),
+        pi_high=scale(outer[:, 1]),
+    )
+
+
+def compare(**models: FittedModel) -> pd.DataFrame:
+    """Models side by side, the names as written: parameters, log-likelihood, AIC, AICc, BIC, and weights by AICc.
+
+    Raises `ModelError` when the models are of different rows, or by REML with different designs.
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.01, 0.02, 0.03, 0.01], "age": [8, 10, 12, 9]})
+    >>> fits = {f: random_effects(f, data, method="ML") for f in ("yi ~ 1", "yi ~ age")}
+    >>> compare(mean=fits["yi ~ 1"], age=fits["yi ~ age"]).model.tolist()
+    ['mean', 'age']
+    """
+    if len(models) < 2:
+        raise ModelError("compare needs two models or more, by name: compare(mean=one, age=two).")
+    first = next(iter(models.values()))
+    for name, model in models.items():
+        if model.rows != first.rows:
+            raise ModelError(f"{name} is of other rows than the first model; drop rows with missing values beforehand.")
+    found = {name: information_criteria(model.fit) for name, model in models.items()}
+    if any(c.restricted for c in found.values()) and not _one_design([m.fit for m in models.values()]):
+        raise ModelError(
+            "the models are by REML and their designs differ: restricted likelihoods of different designs cannot be "
+            "compared; fit them with method='ML'."
+        )
+    table = pd.DataFrame(
+        [(n, models[n].fit.k, c.parameters, c.loglik, c.aic, c.aicc, c.bic) for n, c in found.items()],
+        columns=["model", "k", "parameters", "loglik", "AIC", "AICc", "BIC"],
+    )
+    return table.assign(weight=akaike_weights(table.AICc.to_list()))
+
+
+def likelihood_ratio_test(smaller: FittedModel, larger: FittedModel) -> pd.DataFrame:
+    """The likelihood-ratio test of two nested models, in one row (`models.criteria.likelihood_ratio`).
+
+    REML is refused where the formulas differ: refit with `method="ML"`.
+    """
+    test = likelihood_ratio(smaller.fit, larger.fit)
+    notes = "; ".join(note.message for note in test.notes)
+    return pd.DataFrame([{"statistic": test.statistic, "df": test.df, "p": test.p, "notes": notes}])
+
+
+def average_models(**models: FittedModel) -> pd.DataFrame:
+    """Coefficients averaged over models by AICc weights: term, estimate, se, importance (weight of models with it)."""
+    found = average_coefficients({name: model.fit for name, model in models.items()})
+    rows = [(a.name, a.estimate, a.se, a.importance) for a in found]
+    return pd.DataFrame(rows, columns=["term", "estimate", "se", "importance"])
+
+
+def influence(model: FittedModel) -> pd.DataFrame:
+    """Deletion diagnostics of every effect, by label: rstudent, dffits, cook, hat, weight, influential, dfbetas."""
+    found = influence_of(model.fit)
+    names = ("rstudent", "dffits", "cook", "covratio", "tau2_deleted", "Q_deleted", "hat", "weight", "influential")
+    table = pd.DataFrame({"label": model.labels, **{name: getattr(found, name) for name in names}})
+    return table.assign(**{f"dfbetas {n}": found.dfbetas[:, j] for j, n in enumerate(model.fit.names)})
+
+
+def leave_one_out(model: FittedModel) -> pd.DataFrame:
+    """The model without each effect in turn, or without each cluster where it has levels, by label."""
+    data = model.fit.data
+    if not isinstance(data, MultilevelData | RobustData):
+        return _subset_table(leave_one_out_fits(model.fit), model, "without")
+    rows = []
+    for left in leave_one_cluster_out(model.fit):
+        for j, term in enumerate(model.fit.names):
+            numbers = (np.nan,) * 4 if left.fit is None else _numbers(left.fit, j)
+            rows.append((left.label, term, *numbers, left.reason))
+    return pd.DataFrame(rows, columns=["without", "term", "estimate", "se", "ci_low", "ci_high", "reason"])
+
+
+def cumulative(model: FittedModel, order: Column | None = None) -> pd.DataFrame:
+    """The model as effects come in one by one: in the order of the data, or by the values of the column `order`."""
+    index = None
+    if order is not None:
+        values = np.asarray(column(model.design.frame, order, "order"))[list(model.rows)]
+        index = [int(i) for i in np.argsort(values, kind="stable")]
+    return _subset_table(cumulative_fits(model.fit, index), model, "added")
+
+
+def blups(model: FittedModel) -> pd.DataFrame:
+    """True effects of the studies, shrunken towards the model, by label: effect, se, interval."""
+    found = blups_of(model.fit)
+    low, high = found.interval[:, 0], found.interval[:, 1]
+    return pd.DataFrame({"label": model.labels, "effect": found.effect, "se": found.se, "ci_low": low, "ci_high": high})
+
+
+def _numbers(fit: Fit, j: int) -> tuple[float, float, float, float]:
+    low, high = fit.interval()[j]
+    return float(fit.beta[j]), float(fit.se[j]), float(low), float(high)
+
+
+def _subset_table(found: SubsetFits, model: FittedModel, what: str) -> pd.DataFrame:
+    """One row a refit and coefficient."""
+    labels = [model.design.labels[i] for i in found.rows]
+    ends = found.interval()
+    tables = [
+        pd.DataFrame(
+            {
+                what: labels,
+                "term": term,
+                "estimate": found.fits.beta[:, j],
+                "se": found.fits.se[:, j],
+                "ci_low": ends[:, j, 0],
+                "ci_high": ends[:, j, 1],
+                "tau2": found.fits.tau2,
+                "I2": found.fits.I2,
+            }
+        )
+        for j, term in enumerate(found.names)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _cluster_columns(clusters: Clusters) -> dict[str, Column]:
+    if isinstance(clusters, str):
+        return {part.strip(): part.strip() for part in clusters.split("/")}
+    if isinstance(clusters, Mapping):
+        return {str(name): values for name, values in clusters.items()}
+    names = list(clusters)
+    if not all(isinstance(name, str) for name in names):
+        raise ModelError("clusters: pass names of columns, outermost first, or a mapping of name to labels.")
+    return {str(name): str(name) for name in names}
+
+
+def _sampling_covariance(
+    design: Design, factors: Mapping[str, ArrayLike], *, v: Column, V: BlockV | ArrayLike | None, rho: float | None
+) -> BlockV | ArrayLike:
+    if V is not None:
+        if rho is not None:
+            raise ModelError("pass V or rho, not both: rho makes a V from the variances.")
+        return V
+    variances = np.asarray(column(design.frame, v, "v"), dtype=float)
+    if rho is None:
+        return variances
+    # Rows that are left out get a block of their own, so that the blocks of the others do not hang on them.
+    lost = np.isnan(design.y)
+    innermost = _innermost(factors, len(variances))
+    return BlockV.constant_correlation(variances, np.where(lost, -1 - np.arange(len(variances)), innermost), rho)
+
+
+def _innermost(factors: Mapping[str, ArrayLike], k: int) -> Codes:
+    codes = {name: group_codes(labels, k, name) for name, labels in factors.items()}
+    return build_levels(codes, k, "nested", None)[-1].codes
+
+
+def _one_design(fits: Sequence[Fit]) -> bool:
+    first = effects_of(fits[0]).x
+    return all(effects_of(fit).x.shape == first.shape and np.allclose(effects_of(fit).x, first) for fit in fits)
