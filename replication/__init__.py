@@ -1,1 +1,141 @@
-"""Do the published numbers on teacher-student relationships hold?"""
+"""Do the published numbers on teacher-student relationships hold? The data, the models, and what they say.
+
+For researchers, by data frame and formula:
+
+    import replication as tsr
+    es = tsr.effect_sizes(studies, "r", r="r", n="n")
+    fit = tsr.random_effects("yi ~ age", data=es)
+    print(fit.summary())
+
+The names below are the public interface. Each is imported when it is first used, so that `import replication` is done
+at once; `replication.models` and `replication.effects` hold the functions on arrays behind them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from replication.errors import DataError, ModelError, UserError
+    from replication.frames.bayes import average_over_bias, posterior
+    from replication.frames.bias import (
+        beta_selection,
+        bias_table,
+        egger_test,
+        excess_significance,
+        fail_safe_n,
+        henmi_copas,
+        p_curve,
+        pet_peese,
+        rank_test,
+        step_selection,
+        trim_fill,
+        waap,
+    )
+    from replication.frames.fitted import FittedModel, tidy
+    from replication.frames.means import contrast, joint_test, marginal_means, pairwise
+    from replication.frames.measures import effect_sizes, measures
+    from replication.frames.models import (
+        average_models,
+        blups,
+        compare,
+        cumulative,
+        influence,
+        leave_one_out,
+        likelihood_ratio_test,
+        multilevel,
+        predict,
+        random_effects,
+        robust,
+    )
+    from replication.frames.plots import bubble_plot, forest_plot, funnel_plot, orchard_plot
+    from replication.frames.project import findings, load_dataset, run_analyses
+    from replication.frames.structural import correlation_matrices, masem
+    from replication.models.fit import Fit
+
+_FRAMES = {
+    "bayes": ("average_over_bias", "posterior"),
+    "bias": (
+        *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
+        *("p_curve", "pet_peese", "rank_test", "step_selection", "trim_fill", "waap"),
+    ),
+    "fitted": ("FittedModel", "tidy"),
+    "means": ("contrast", "joint_test", "marginal_means", "pairwise"),
+    "measures": ("effect_sizes", "measures"),
+    "models": (
+        *("average_models", "blups", "compare", "cumulative", "influence", "leave_one_out"),
+        *("likelihood_ratio_test", "multilevel", "predict", "random_effects", "robust"),
+    ),
+    "plots": ("bubble_plot", "forest_plot", "funnel_plot", "orchard_plot"),
+    "project": ("findings", "load_dataset", "run_analyses"),
+    "structural": ("correlation_matrices", "masem"),
+}
+_HOMES = {name: f"replication.frames.{module}" for module, names in _FRAMES.items() for name in names}
+_HOMES |= dict.fromkeys(("DataError", "ModelError", "UserError"), "replication.errors")
+_HOMES |= {"Fit": "replication.models.fit"}
+
+__all__ = [
+    "DataError",
+    "Fit",
+    "FittedModel",
+    "ModelError",
+    "UserError",
+    "average_models",
+    "average_over_bias",
+    "beta_selection",
+    "bias_table",
+    "blups",
+    "bubble_plot",
+    "compare",
+    "contrast",
+    "correlation_matrices",
+    "cumulative",
+    "effect_sizes",
+    "egger_test",
+    "excess_significance",
+    "fail_safe_n",
+    "findings",
+    "forest_plot",
+    "funnel_plot",
+    "henmi_copas",
+    "influence",
+    "joint_test",
+    "leave_one_out",
+    "likelihood_ratio_test",
+    "load_dataset",
+    "marginal_means",
+    "masem",
+    "measures",
+    "multilevel",
+    "orchard_plot",
+    "p_curve",
+    "pairwise",
+    "pet_peese",
+    "posterior",
+    "predict",
+    "random_effects",
+    "rank_test",
+    "robust",
+    "run_analyses",
+    "step_selection",
+    "tidy",
+    "trim_fill",
+    "waap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported on first use."""
+    if name not in _HOMES:
+        # submodules come here too when something asks for them before they are imported
+        raise AttributeError(f"module 'replication' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

@@ -130,7 +130,7 @@ def risk_difference(
 
 
 def arcsine_risk_difference(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> EffectSize:
-    """Difference of `asin sqrt p`, variance `1/(4 n1) + 1/(4 n2)`: defined with zero cells as well (Rücker et al. 2009).
+    """Difference of `asin sqrt p`, variance `1/(4 n1) + 1/(4 n2)`; zero cells need no repair (Rücker et al. 2009).
 
     >>> round(float(arcsine_risk_difference(0, 50, 3, 47).estimate), 6)
     -0.247467

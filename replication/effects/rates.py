@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from replication.effects.effect_size import Array, EffectSize, Flag, numbers, refuse, rows_where
 from replication.errors import UserError, list_rows
@@ -86,7 +86,7 @@ def _refuse(x: Array, t: Array) -> None:
     refuse(t <= 0, "an exposure time that is not above 0")
 
 
-def _filled(x: Array, zero: Array) -> tuple[Array, tuple[Flag, ...]]:
+def _filled(x: Array, zero: NDArray[np.bool_]) -> tuple[Array, tuple[Flag, ...]]:
     rows = rows_where(zero)
     flag = Flag("zero-cell", f"0.5 added to the count of {list_rows(rows)}", rows) if rows else None
     return np.where(zero, x + 0.5, x), (flag,) if flag else ()

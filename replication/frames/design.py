@@ -157,7 +157,7 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
     array = np.asarray(values)
     if array.ndim == 0 or len(array) != len(data):
         raise ModelError(
-            f"{argument} has {array.size} values but the data have {len(data)} rows; pass one a row, or a column's name."
+            f"{argument} has {array.size} values but the data {len(data)} rows; pass one a row, or a column's name."
         )
     return array
 
@@ -221,7 +221,7 @@ def _variables(rhs: str, data: pd.DataFrame) -> Sequence[str]:
 def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], ModelSpec]:
     # A level that no kept row has would give a column of zeros.
     unused = {
-        name: values.cat.remove_unused_categories()
+        str(name): values.cat.remove_unused_categories()
         for name, values in data.items()
         if isinstance(values.dtype, pd.CategoricalDtype)
     }
@@ -248,7 +248,7 @@ def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
 
 def _numbers(values: object, name: str) -> NDArray[np.float64]:
     """A column as floats; a cell with text is named by its row."""
-    series = pd.Series(values)  # type: ignore[call-overload]
+    series = pd.Series(values)
     if not pd.api.types.is_numeric_dtype(series):
         read = pd.to_numeric(series, errors="coerce")
         bad = np.flatnonzero(read.isna() & series.notna())

@@ -191,7 +191,7 @@ def tidy(result: object) -> pd.DataFrame:
 
     Records of a row an effect (influence, shrunken effects) give a row an effect.
 
-    >>> from replication.models.bias.rank_test import rank_test
+    >>> from replication.models.bias import rank_test
     >>> tidy(rank_test([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])).columns.tolist()
     ['tau', 'p', 'exact', 'k']
     """

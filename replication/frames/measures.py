@@ -178,7 +178,7 @@ def _check_columns(measure: Measure, passed: Mapping[str, Column]) -> None:
     missing = [name for name in measure.columns if name not in passed]
     if missing:
         raise ModelError(
-            f"{measure.name} ({measure.title}) needs {', '.join(measure.columns)}; pass {', '.join(missing)} as columns."
+            f"{measure.name} ({measure.title}) needs {', '.join(measure.columns)}; pass {', '.join(missing)}."
         )
     extra = [name for name in passed if name not in measure.columns]
     if extra:

@@ -135,7 +135,8 @@ def multilevel(
 
     Source: Konstantopoulos (2011); Pustejovsky & Tipton (2022) for `rho`.
 
-    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.9, 0.2], "vi": [0.01, 0.02, 0.03, 0.01, 0.02], "s": [1, 1, 2, 2, 3]})
+    >>> v = [0.01, 0.02, 0.03, 0.01, 0.02]
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.9, 0.2], "vi": v, "s": [1, 1, 2, 2, 3]})
     >>> multilevel("yi ~ 1", data, clusters="s").components().round(4).variance.tolist()
     [0.0724, 0.0351]
     """

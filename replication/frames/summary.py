@@ -6,8 +6,9 @@ All three show the same parts: what was fitted, variances, heterogeneity, coeffi
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,10 +70,8 @@ def latex(model: FittedModel, transform: Transform | None = None) -> str:
     width = len(coefficients.columns)
     foot = [rf"\multicolumn{{{width}}}{{l}}{{{_tex(line)}}} \\" for line in (f"k = {model.fit.k}", *lines)]
     spec = "l" + "r" * (width - 1)
-    return "\n".join(
-        [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head + r" \\", r"\midrule"]
-        + [*body, r"\midrule", *foot, r"\bottomrule", r"\end{tabular}"]
-    )
+    rules = (rf"\begin{{tabular}}{{{spec}}}", r"\toprule", head + r" \\", r"\midrule")
+    return "\n".join([*rules, *body, r"\midrule", *foot, r"\bottomrule", r"\end{tabular}"])
 
 
 def format_number(value: float, digits: int = 4) -> str:
@@ -122,8 +121,14 @@ def _variances(model: FittedModel) -> Block | None:
         return None
     table = model.components(intervals=len(model.fit.components) == 1 and "model" not in model.fit.method)
     rows = tuple(
-        (row.component, format_number(row.variance), format_number(row.sd), format_number(row.se), _interval(row))
-        for row in table.itertuples()
+        (
+            row["component"],
+            format_number(row["variance"]),
+            format_number(row["sd"]),
+            format_number(row["se"]),
+            _interval(row),
+        )
+        for row in table.to_dict("records")
     )
     return Block("Variance between true effects", ("", "variance", "sd", "se", _level(model)), rows)
 
@@ -151,11 +156,11 @@ def _coefficients(model: FittedModel) -> Block:
     table = model.tidy()
     t = bool(np.isfinite(table.df).any())
     rows = []
-    for row in table.itertuples():
-        df = (format_number(row.df, 2),) if t else ()
-        p = "-" if np.isnan(row.p) else ("<0.0001" if row.p < 1e-4 else f"{row.p:.4f}")
-        numbers = (format_number(row.estimate), format_number(row.se), format_number(row.statistic, 3))
-        rows.append((row.term, *numbers, *df, p, _interval(row)))
+    for row in table.to_dict("records"):
+        df = (format_number(row["df"], 2),) if t else ()
+        p = "-" if np.isnan(row["p"]) else ("<0.0001" if row["p"] < 1e-4 else f"{row['p']:.4f}")
+        numbers = (format_number(row["estimate"]), format_number(row["se"]), format_number(row["statistic"], 3))
+        rows.append((row["term"], *numbers, *df, p, _interval(row)))
     columns = ("", "estimate", "se", "t" if t else "z", *(("df",) if t else ()), "p", _level(model))
     return Block("Coefficients", columns, tuple(rows))
 
@@ -166,11 +171,11 @@ def _transformed(model: FittedModel, transform: Transform | None) -> Block | Non
     table = model.tidy()
     rows = tuple(
         (
-            row.term,
-            format_number(float(transform(row.estimate))),
-            f"[{format_number(float(transform(row.ci_low)))}, {format_number(float(transform(row.ci_high)))}]",
+            row["term"],
+            format_number(float(transform(row["estimate"]))),
+            f"[{format_number(float(transform(row['ci_low'])))}, {format_number(float(transform(row['ci_high'])))}]",
         )
-        for row in table.itertuples()
+        for row in table.to_dict("records")
     )
     name = getattr(transform, "__name__", "transform")
     return Block(f"Coefficients, after {name}", ("", "estimate", _level(model)), rows)
@@ -213,8 +218,8 @@ def _level(model: FittedModel) -> str:
     return f"{100 * model.fit.level:g} % interval"
 
 
-def _interval(row: object) -> str:
-    low, high = getattr(row, "ci_low"), getattr(row, "ci_high")  # noqa: B009 - columns of a data frame row
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    low, high = row["ci_low"], row["ci_high"]
     return "" if np.isnan(low) and np.isnan(high) else f"[{format_number(low)}, {format_number(high)}]"
 
 

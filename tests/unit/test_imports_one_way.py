@@ -21,6 +21,7 @@ ORDER = (
     "evidence",
     "provenance",
     "report",
+    "frames",
     "terminal",
     "stored",
     "workers",

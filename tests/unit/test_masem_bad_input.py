@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from replication.errors import ModelError
 from replication.models.masem import (
     CorrelationSet,
+    LabelledMatrix,
+    correlations_from_matrices,
     correlations_from_rows,
     equality_test,
     explained_heterogeneity,
@@ -206,3 +210,63 @@ def test_one_study_alone_is_its_own_pool() -> None:
     fixed = fit_stage1_fixed(data)
     np.testing.assert_allclose(fixed.fit.beta, data.given[0], atol=1e-10)
     assert fixed.indices.df == 0
+
+
+def matrix(**cells: object) -> pd.DataFrame:
+    table = pd.DataFrame(np.eye(2), index=["x", "y"], columns=["x", "y"]).astype(object)
+    for place, value in cells.items():
+        table.loc[place[0], place[1]] = value
+    return table
+
+
+TEXT_CELLS: dict[str, tuple[Callable[[], object], str]] = {
+    "r in rows": (
+        lambda: correlations_from_rows(["a"], [50], ["x"], ["y"], ["n.s."]),
+        "row 0: r of x with y .study a.",
+    ),
+    "n in rows": (lambda: correlations_from_rows(["a"], ["1,000"], ["x"], ["y"], [0.3]), "row 0: n .study a.*'1,000'"),
+    "moderator in rows": (
+        lambda: correlations_from_rows(["a"], [50], ["x"], ["y"], [0.3], moderators={"ses": ["high"]}),
+        "row 0: ses .study a. holds 'high'",
+    ),
+    "cell of a matrix": (
+        lambda: correlations_from_matrices({"a": matrix(xy="0,3", yx="0,3")}, [50]),
+        "study a: x with y holds '0,3', which is no number; write 0.3",
+    ),
+    "cell of a labelled matrix": (
+        lambda: correlations_from_matrices(
+            {"a": LabelledMatrix(("x", "y"), np.array([[1, "n.s."], ["n.s.", 1]], dtype=object))}, [50]
+        ),
+        "study a: x with y holds 'n.s.'",
+    ),
+    "n of matrices in order": (
+        lambda: correlations_from_matrices({"a": matrix(xy=0.3, yx=0.3)}, ["1,000"]),
+        "study a: n holds '1,000', which is no number; write a number with a decimal point",
+    ),
+    "n of matrices by name": (
+        lambda: correlations_from_matrices({"a": matrix(xy=0.3, yx=0.3)}, {"a": "many"}),
+        "study a: n holds 'many'",
+    ),
+    "moderator of matrices": (
+        lambda: correlations_from_matrices({"a": matrix(xy=0.3, yx=0.3)}, [50], moderators={"ses": ["low"]}),
+        "moderator 'ses', study 0 .from 0. holds 'low'",
+    ),
+    "pooled r": (
+        lambda: pooled_correlations(["x", "y"], ["0,3"], [0.01], 100),
+        "pooled correlation 0 .from 0. holds '0,3'",
+    ),
+    "pooled covariance": (lambda: pooled_correlations(["x", "y"], [0.3], ["?"], 100), "vcov at 0 .from 0. holds"),
+    "pooled n": (lambda: pooled_correlations(["x", "y"], [0.3], [0.01], "1,000"), "n holds '1,000'"),
+}
+
+
+@pytest.mark.parametrize("way", TEXT_CELLS)
+def test_text_in_a_cell_is_named_with_its_study_and_cell(way: str) -> None:
+    call, message = TEXT_CELLS[way]
+    with pytest.raises(ModelError, match=message):
+        call()
+
+
+def test_an_empty_cell_is_a_correlation_that_is_not_given() -> None:
+    data = correlations_from_matrices({"a": matrix(xy=None, yx=None), "b": matrix(xy=0.2, yx=0.2)}, [50, 60])
+    assert data.studies_per_pair.tolist() == [1]

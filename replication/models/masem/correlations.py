@@ -13,9 +13,10 @@ Shape letters of this package: k studies, v variables, p pairs of variables, q f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -25,7 +26,17 @@ from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.masem.audit import Audit, AuditEntry, StudyCells, audit_neighbours, audit_study
 
-__all__ = ["CorrelationSet", "pair_indices", "pair_name", "pair_names", "symmetric", "unknown_names"]
+__all__ = [
+    "CorrelationSet",
+    "check_moderators",
+    "number_at",
+    "numbers_at",
+    "pair_indices",
+    "pair_name",
+    "pair_names",
+    "symmetric",
+    "unknown_names",
+]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int_]
@@ -210,11 +221,49 @@ class CorrelationSet:
         return table
 
 
+def number_at(value: object, where: str) -> float:
+    """A cell as a number, or a `ModelError` that says where the text stands and what to do about it.
+
+    >>> number_at("0,3", "study 2: x with y")
+    Traceback (most recent call last):
+    ...
+    replication.errors.ModelError: study 2: x with y holds '0,3', which is no number; write 0.3, or NaN if not given.
+    """
+    if value is None:
+        return float("nan")
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        pass
+    text = str(value).strip()
+    plain = text.replace(",", ".")
+    # "1,000" can be one or a thousand, so no reading of it is offered
+    readable = text.count(",") == 1 and len(text.split(",")[1]) != 3 and plain.replace(".", "", 1).strip("+-").isdigit()
+    remedy = f"write {plain}" if readable else "write a number with a decimal point and no thousands mark"
+    raise ModelError(f"{where} holds {value!r}, which is no number; {remedy}, or NaN if not given.")
+
+
+def numbers_at(values: ArrayLike, where: Callable[[tuple[int, ...]], str]) -> Array:
+    """Cells as an array of floats; `where` puts the index of a cell without a number into words."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        cells = np.asarray(values, dtype=object)
+    found = np.empty(cells.shape)
+    for index in np.ndindex(cells.shape):
+        found[index] = number_at(cells[index], where(index))
+    return found
+
+
+def _moderator_cell(name: str, at: tuple[int, ...]) -> str:
+    return f"moderator {name!r}, study {at[0] if at else 0} (from 0)"
+
+
 def check_moderators(moderators: Mapping[str, ArrayLike], k: int) -> dict[str, Array]:
     """Moderators as vectors of length k, or a `ModelError` that names the one that is not."""
     checked = {}
     for name, values in moderators.items():
-        vector = np.asarray(values, dtype=float)
+        vector = numbers_at(values, partial(_moderator_cell, name))
         if vector.shape != (k,):
             raise ModelError(
                 f"moderator {name!r} has shape {vector.shape}, but there are {k} studies: one value a study."

@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.masem.audit import AuditEntry
-from replication.models.masem.correlations import CorrelationSet, check_moderators, pair_indices
+from replication.models.masem.correlations import (
+    CorrelationSet,
+    check_moderators,
+    number_at,
+    numbers_at,
+    pair_indices,
+)
 from replication.models.options import SampleSizeRule, check_choice
 
 __all__ = [
@@ -108,7 +114,7 @@ def _cell(row: int, study: object, a: str, b: str, r: float) -> GivenCorrelation
             raise ModelError(f"row {row}: a variable has no name ({name!r}); give every variable its name.")
     if a == b:
         raise ModelError(f"row {row}: {a!r} is paired with itself; a correlation needs two variables.")
-    value = float(r)
+    value = number_at(r, f"row {row}: r of {a} with {b} (study {study})")
     if (np.isfinite(value) and not -1.0 < value < 1.0) or np.isinf(value):
         raise ModelError(f"row {row}: r = {value:g} of {a} with {b} (study {study}) is not between -1 and 1.")
     return GivenCorrelation(str(study), a, b, value, row)
@@ -152,7 +158,7 @@ def _sample_sizes(
 ) -> tuple[Array, list[AuditEntry]]:
     sizes: dict[str, list[float]] = {name: [] for name in studies}
     for cell in cells:
-        value = float(n[cell.row])
+        value = number_at(n[cell.row], f"row {cell.row}: n (study {cell.study})")
         if not (np.isfinite(value) and value > 1):
             raise ModelError(f"row {cell.row}: n = {n[cell.row]!r} (study {cell.study}) is not a sample size above 1.")
         sizes[cell.study].append(value)
@@ -174,7 +180,7 @@ def _sample_sizes(
 def _constant(cells: Sequence[GivenCorrelation], column: Sequence[float], studies: Sequence[str], name: str) -> Array:
     values: dict[str, float] = {}
     for cell in cells:
-        value = float(column[cell.row])
+        value = number_at(column[cell.row], f"row {cell.row}: {name} (study {cell.study})")
         first = values.setdefault(cell.study, value)
         if first != value and not (np.isnan(first) and np.isnan(value)):
             raise ModelError(
@@ -291,11 +297,11 @@ def _matching_sizes(matrices: Mapping[str, object], n: Mapping[str, float] | Seq
         lacking = [study for study in matrices if study not in n]
         if lacking:
             raise ModelError(f"no sample size is given for {', '.join(lacking)}.")
-        sizes = np.array([float(n[study]) for study in matrices])
+        sizes = np.array([number_at(n[study], f"study {study}: n") for study in matrices])
     else:
-        sizes = np.array([float(value) for value in n])
-        if len(sizes) != len(matrices):
-            raise ModelError(f"there are {len(matrices)} matrices, but {len(sizes)} sample sizes.")
+        if len(n) != len(matrices):
+            raise ModelError(f"there are {len(matrices)} matrices, but {len(n)} sample sizes.")
+        sizes = np.array([number_at(value, f"study {study}: n") for study, value in zip(matrices, n, strict=True)])
     for study, value in zip(matrices, sizes, strict=True):
         if not (np.isfinite(value) and value > 1):
             raise ModelError(f"study {study}: n = {value:g} is not a sample size above 1.")
@@ -304,9 +310,9 @@ def _matching_sizes(matrices: Mapping[str, object], n: Mapping[str, float] | Seq
 
 def _labelled(matrix: object, study: str) -> LabelledMatrix:
     if isinstance(matrix, LabelledMatrix):
-        labels, values = tuple(matrix.variables), np.asarray(matrix.values, dtype=float)
+        labels, cells = tuple(matrix.variables), matrix.values
     elif hasattr(matrix, "index") and hasattr(matrix, "columns") and hasattr(matrix, "to_numpy"):
-        labels, values = tuple(matrix.columns), np.asarray(matrix.to_numpy(), dtype=float)
+        labels, cells = tuple(matrix.columns), matrix.to_numpy()
         if tuple(matrix.index) != labels:
             raise ModelError(
                 f"study {study}: rows are named {list(matrix.index)!r}, columns {list(labels)!r}; give both the same "
@@ -318,8 +324,9 @@ def _labelled(matrix: object, study: str) -> LabelledMatrix:
         )
     if not all(isinstance(name, str) and name.strip() for name in labels) or len(set(labels)) != len(labels):
         raise ModelError(f"study {study}: the variables are named {list(labels)!r}; give each a name of its own.")
-    if values.shape != (len(labels), len(labels)):
-        raise ModelError(f"study {study}: the matrix has shape {values.shape} for {len(labels)} variables.")
+    if np.shape(cells) != (len(labels), len(labels)):
+        raise ModelError(f"study {study}: the matrix has shape {np.shape(cells)} for {len(labels)} variables.")
+    values = numbers_at(cells, lambda at: f"study {study}: {labels[at[0]]} with {labels[at[1]]}")
     _check_matrix(LabelledMatrix(labels, values), study)
     return LabelledMatrix(labels, values)
 

@@ -20,6 +20,8 @@ from replication.models.fit import Array, Note
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import (
     CorrelationSet,
+    number_at,
+    numbers_at,
     pair_indices,
     pair_name,
     pair_names,
@@ -91,8 +93,8 @@ def pooled_correlations(
     ('x~~y',)
     """
     names = tuple(variables)
-    values = np.asarray(r, dtype=float)
-    covariance = np.asarray(vcov, dtype=float)
+    values = numbers_at(r, lambda at: f"pooled correlation {at[0] if at else 0} (from 0)")
+    covariance = numbers_at(vcov, lambda at: f"vcov at {', '.join(map(str, at))} (from 0)")
     covariance = np.diag(covariance) if covariance.ndim == 1 else covariance
     p = len(names) * (len(names) - 1) // 2
     if len(set(names)) != len(names) or p == 0 or values.shape != (p,) or covariance.shape != (p, p):
@@ -104,7 +106,7 @@ def pooled_correlations(
         first, second = pair_indices(len(names))
         lacking = [pair_name(names[first[c]], names[second[c]]) for c in np.flatnonzero(~np.isfinite(values))]
         raise ModelError(f"pooled correlations or covariances are not finite ({', '.join(lacking) or 'vcov'}).")
-    return PooledCorrelations(names, values, covariance, float(n), audit or Audit())
+    return PooledCorrelations(names, values, covariance, number_at(n, "n"), audit or Audit())
 
 
 def correlation_covariance(matrix: Array) -> Array:

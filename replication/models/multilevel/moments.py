@@ -218,7 +218,7 @@ def _batch(model: WorkingModel, Q: Array, rows: NDArray[np.intp]) -> _Batch:
     X, Phi = Q[rows], model.covariance(rows)
     weights = model.weights
     WX = np.linalg.solve(Phi, X) if weights is None else weights[rows][:, :, None] * X
-    return _Batch(X, Phi, np.linalg.cholesky(Phi), np.asarray(WX, dtype=float))
+    return _Batch(X, Phi, np.asarray(np.linalg.cholesky(Phi), dtype=float), np.asarray(WX, dtype=float))
 
 
 def _bread(model: WorkingModel, Q: Array, y: Array, codes: Codes) -> _Bread:
@@ -255,7 +255,7 @@ def _shares_from_others(Z: Array, left: Array, F: Array) -> tuple[Array, Array]:
     With `B = F'F` of the others, `I - Z (B + Z'Z)^-1 Z'` has the eigenvalue g for `Z u` where `B u = g (B + Z'Z) u`;
     g is a squared singular value, right to the last digits however small.
     """
-    N = np.linalg.qr(np.vstack([F, Z]), mode="r")
+    N = _triangular(np.vstack([F, Z]))
     root, W = np.linalg.svd(np.linalg.solve(N.T, F.T).T, full_matrices=False)[1:]
     small = root**2 < 0.5
     directions = np.linalg.qr(Z @ np.linalg.solve(N, W[small].T))[0]
@@ -273,8 +273,13 @@ def _other_roots(model: WorkingModel, Q: Array, codes: Codes, cluster: int) -> A
     root = np.zeros((p, p))
     for rows in rows_by_size(codes):
         batch = _batch(model, Q, rows[codes[rows[:, 0]] != cluster])
-        root = np.linalg.qr(np.vstack([root, np.linalg.solve(batch.L, batch.X).reshape(-1, p)]), mode="r")
+        root = _triangular(np.vstack([root, np.linalg.solve(batch.L, batch.X).reshape(-1, p)]))
     return np.asarray(np.vstack([root, np.zeros((max(0, p - len(root)), p))]))
+
+
+def _triangular(rows: Array) -> Array:
+    """The triangular R with `R'R = rows' rows`."""
+    return np.asarray(np.linalg.qr(rows).R, dtype=float)
 
 
 def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Array]:

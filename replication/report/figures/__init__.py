@@ -30,6 +30,9 @@ specification_curve value low high, and a column a choice      sorted by value; 
 p_curve           p observed [flat low_power]                        p = upper end of each range; shares of results
 density           curve x y                                          low, high = the interval to shade
 tau2_profile      x y                                                estimate_value, low, high, cutoff
+relation          label x y role [weight]                            role "point", "line" (a curve a label), "thin" (so,
+                                                                     without a legend), "low" and "high" (a band);
+                                                                     x_label, y_label: names; y_low, y_high: ends
 path_diagram      from to value [low high kind estimate]             kind "path" or "covariance"; names are constructs
 effect_direction  label outcome direction [row]                      direction + - 0 ?
 calibration       label distance [row]                               distance in standard deviations of the prediction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from replication.report.figures import curves, diagrams, intervals, scatter
+from replication.report.figures import curves, diagrams, intervals, relations, scatter
 from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
@@ -30,6 +30,7 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
     "density": (curves.density, ("curve", "x", "y")),
     "tau2_profile": (curves.tau2_profile, ("x", "y")),
     "p_curve": (curves.p_curve, ("p", "observed")),
+    "relation": (relations.relation, ("label", "x", "y", "role")),
     "path_diagram": (path_diagram, ("from", "to", "value")),
     "effect_direction": (diagrams.effect_direction, ("label", "outcome", "direction")),
     "calibration": (diagrams.calibration, ("label", "distance")),

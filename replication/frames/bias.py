@@ -1,0 +1,281 @@
+"""Tests of and corrections for publication bias on a fitted model or a data frame with `yi` and `vi`.
+
+Each function is the method of the same name in `replication.models.bias`; there stand its formulas and sources. None of
+them is a correction to believe alone: `bias_table` shows them side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from replication.errors import ModelError
+from replication.frames.design import Column, column
+from replication.frames.fitted import FittedModel, effects_of
+from replication.models import bias as methods
+from replication.models.bias.pet_peese import PetPeese
+from replication.models.bias.selection_fit import SelectionFit
+from replication.models.bias.trim_fill import TrimFill
+from replication.models.bias.waap import Waap
+from replication.models.fit import Array, Interval
+from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.robust import RobustData
+from replication.models.options import (
+    Alternative,
+    Direction,
+    EmptyStep,
+    FillEstimator,
+    FillSide,
+    FunnelModel,
+    FunnelPredictor,
+    SelectionSides,
+    SelectionTau2,
+    Tau2Method,
+    TestMethod,
+)
+
+__all__ = [
+    "Source",
+    "beta_selection",
+    "bias_table",
+    "egger_test",
+    "excess_significance",
+    "fail_safe_n",
+    "henmi_copas",
+    "independent_effects",
+    "p_curve",
+    "pet_peese",
+    "rank_test",
+    "step_selection",
+    "trim_fill",
+    "waap",
+]
+
+Source = FittedModel | pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Effects:
+    """Effects as the methods take them; `x` and `names` where a model has moderators, `clusters` where rows depend."""
+
+    y: Array
+    v: Array
+    x: Array | None = None
+    names: tuple[str, ...] | None = None
+    clusters: Array | None = None
+
+
+def egger_test(
+    source: Source,
+    *,
+    predictor: FunnelPredictor = "se",
+    model: FunnelModel = "mixed",
+    method: Tau2Method = "REML",
+    test: TestMethod = "knha",
+    clusters: Column | None = None,
+) -> methods.EggerTest:
+    """Egger's regression test of funnel asymmetry; moderators of the model stay in.
+
+    Parameters
+    ----------
+    source : a model, or a data frame with `yi` and `vi`
+    predictor : se, variance, or sample-size based
+    model : mixed, or wls (Egger et al. 1997)
+    clusters : column of studies for cluster-robust tests; the outermost level of a multilevel model by default
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2, 0.4], "vi": [0.01, 0.02, 0.04, 0.01, 0.05]})
+    >>> round(egger_test(data).p, 4)
+    0.0387
+    """
+    e = _effects(source, clusters, moderators=True)
+    return methods.egger_test(
+        e.y, e.v, e.x, predictor=predictor, model=model, method=method, test=test, names=e.names, clusters=e.clusters
+    )
+
+
+def rank_test(source: Source) -> methods.RankTest:
+    """Begg and Mazumdar's rank test of funnel asymmetry."""
+    e = independent_effects(source, "rank_test")
+    return methods.rank_test(e.y, e.v)
+
+
+def trim_fill(
+    source: Source, *, estimator: FillEstimator = "L0", side: FillSide | None = None, method: Tau2Method = "REML"
+) -> TrimFill:
+    """Trim and fill (Duval & Tweedie 2000): how many effects seem missing, and the mean with their mirror images."""
+    e = independent_effects(source, "trim_fill")
+    return methods.trim_fill(e.y, e.v, estimator=estimator, side=side, method=method)
+
+
+def pet_peese(
+    source: Source,
+    *,
+    direction: Direction | None = None,
+    alpha: float = 0.1,
+    model: FunnelModel = "wls",
+    clusters: Column | None = None,
+) -> PetPeese:
+    """PET-PEESE (Stanley & Doucouliagos 2014); cluster-robust for multilevel models."""
+    e = _effects(source, clusters)
+    return methods.pet_peese(e.y, e.v, direction=direction, alpha=alpha, model=model, clusters=e.clusters)
+
+
+def waap(source: Source, *, clusters: Column | None = None) -> Waap:
+    """The weighted average of adequately powered studies, WLS where fewer than two are (Stanley et al. 2017)."""
+    e = _effects(source, clusters)
+    return methods.waap_wls(e.y, e.v, clusters=e.clusters)
+
+
+def henmi_copas(source: Source, *, level: float = 0.95) -> methods.HenmiCopas:
+    """Henmi and Copas's (2010) common-effect centre with an interval that allows for heterogeneity and bias."""
+    e = independent_effects(source, "henmi_copas")
+    return methods.henmi_copas(e.y, e.v, level=level)
+
+
+def p_curve(source: Source, *, direction: Direction | None = None) -> methods.PCurve:
+    """The curve of significant p values (Simonsohn et al. 2014); not diagnostic of bias under heterogeneity."""
+    e = independent_effects(source, "p_curve")
+    return methods.p_curve(e.y, e.v, direction=direction)
+
+
+def step_selection(
+    source: Source,
+    *,
+    steps: Sequence[float] = (0.025,),
+    direction: Direction = "positive",
+    sides: SelectionSides = "one",
+    weights: Sequence[float] | None = None,
+    tau2: SelectionTau2 = "ML",
+    empty: EmptyStep = "error",
+) -> SelectionFit:
+    """The step-function selection model (Vevea & Hedges 1995); three parameters with the default step."""
+    e = independent_effects(source, "step_selection", moderators=True)
+    return methods.fit_step_selection(
+        e.y,
+        e.v,
+        e.x,
+        steps=steps,
+        direction=direction,
+        sides=sides,
+        weights=weights,
+        tau2=tau2,
+        empty=empty,
+        names=e.names,
+    )
+
+
+def beta_selection(source: Source, *, direction: Direction = "positive", tau2: SelectionTau2 = "ML") -> SelectionFit:
+    """The beta selection model (Citkowicz & Vevea 2017)."""
+    e = independent_effects(source, "beta_selection", moderators=True)
+    return methods.fit_beta_selection(e.y, e.v, e.x, direction=direction, tau2=tau2, names=e.names)
+
+
+def excess_significance(source: Source, *, alternative: Alternative = "two-sided") -> methods.ExcessSignificance:
+    """The number of significant studies beside the number expected from their power (Ioannidis & Trikalinos 2007)."""
+    e = independent_effects(source, "excess_significance")
+    return methods.excess_significance(e.y, e.v, alternative=alternative)
+
+
+def fail_safe_n(source: Source, kind: str = "Rosenthal") -> methods.FailSafe:
+    """Fail-safe N by Rosenthal, Orwin or Rosenberg: history, not evidence."""
+    e = independent_effects(source, "fail_safe_n")
+    known: dict[str, Callable[..., methods.FailSafe]] = {
+        "rosenthal": methods.fail_safe_rosenthal,
+        "orwin": methods.fail_safe_orwin,
+        "rosenberg": methods.fail_safe_rosenberg,
+    }
+    if kind.lower() not in known:
+        raise ModelError(f"kind={kind!r} is not known; choose one of 'Rosenthal', 'Orwin', 'Rosenberg'.")
+    return known[kind.lower()](e.y, e.v)
+
+
+def bias_table(source: Source, *, direction: Direction = "positive") -> pd.DataFrame:
+    """Every adjusted estimate side by side: method, estimate, interval, notes; a method that fails says why."""
+    rows = []
+    for name, method in _ADJUSTED.items():
+        try:
+            estimate, interval, notes = method(source, direction)
+        except ModelError as error:
+            estimate, interval, notes = np.nan, Interval(np.nan, np.nan, 0.95, name), str(error)
+        rows.append((name, estimate, interval.low, interval.high, notes))
+    return pd.DataFrame(rows, columns=["method", "estimate", "ci_low", "ci_high", "notes"])
+
+
+_Row = tuple[float, Interval, str]
+
+
+def _trim_fill_row(source: Source, _direction: Direction) -> _Row:
+    found = trim_fill(source)
+    low, high = found.fit.interval()[0]
+    return float(found.fit.beta[0]), Interval(float(low), float(high), 0.95, "trim and fill"), f"{found.k0} filled in"
+
+
+def _pet_peese_row(source: Source, direction: Direction) -> _Row:
+    found = pet_peese(source, direction=direction)
+    return found.estimate, found.interval, f"{found.chosen} chosen"
+
+
+def _waap_row(source: Source, _direction: Direction) -> _Row:
+    found = waap(source)
+    return found.estimate, found.interval, f"{found.used}, {len(found.powered)} with enough power"
+
+
+def _henmi_copas_row(source: Source, _direction: Direction) -> _Row:
+    found = henmi_copas(source)
+    return found.estimate, found.interval, ""
+
+
+def _step_row(source: Source, direction: Direction) -> _Row:
+    found = step_selection(source, direction=direction)
+    low, high = found.fit.interval()[0]
+    notes = "; ".join(note.message for note in found.notes)
+    return float(found.fit.beta[0]), Interval(float(low), float(high), 0.95, "Wald"), notes
+
+
+_ADJUSTED: dict[str, Callable[[Source, Direction], _Row]] = {
+    "PET-PEESE": _pet_peese_row,
+    "three-parameter selection": _step_row,
+    "WAAP-WLS": _waap_row,
+    "trim and fill": _trim_fill_row,
+    "Henmi-Copas": _henmi_copas_row,
+}
+
+
+def _effects(source: Source, clusters: Column | None = None, *, moderators: bool = False) -> _Effects:
+    """Effects, with the clusters of a multilevel model or of a column."""
+    if isinstance(source, pd.DataFrame):
+        labels = None if clusters is None else np.asarray(column(source, clusters, "clusters"))
+        y, v = (np.asarray(column(source, name, "source"), dtype=float) for name in ("yi", "vi"))
+        return _Effects(y, v, clusters=labels)
+    data = effects_of(source.fit)
+    if source.has_moderators and not moderators:
+        raise ModelError(
+            f"the model has moderators ({', '.join(source.fit.names)}), which this method has no place for; "
+            "pass a model with an intercept only."
+        )
+    labels = _outer_clusters(source)
+    if clusters is not None:
+        labels = np.asarray(column(source.design.frame, clusters, "clusters"))[list(source.rows)]
+    x, names = (data.x, data.names) if source.has_moderators else (None, None)
+    return _Effects(data.y, data.v, x, names, labels)
+
+
+def independent_effects(source: Source, method: str, *, moderators: bool = False) -> _Effects:
+    """Effects for a method that takes every row for a study of its own."""
+    found = _effects(source, moderators=moderators)
+    if found.clusters is not None and len(set(found.clusters.tolist())) < len(found.y):
+        raise ModelError(
+            f"{method} takes rows for independent studies, but the model has several rows a cluster; aggregate them "
+            "first, or use egger_test, pet_peese or waap, which allow for clusters."
+        )
+    return found
+
+
+def _outer_clusters(model: FittedModel) -> Array | None:
+    data = model.fit.data
+    if isinstance(data, RobustData):
+        return np.asarray(data.codes)
+    return np.asarray(data.levels[0].codes) if isinstance(data, MultilevelData) else None

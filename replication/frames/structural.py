@@ -1,0 +1,155 @@
+"""Meta-analytic structural equation models from a long table: one correlation a row.
+
+`correlation_matrices` reads the table, `masem` fits a path or factor model in two stages or in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from replication.errors import ModelError
+from replication.frames.design import column
+from replication.models.masem import (
+    CorrelationSet,
+    FixedPool,
+    OneStageFit,
+    PathFit,
+    RandomPool,
+    correlations_from_rows,
+    fit_one_stage,
+    fit_stage1_fixed,
+    fit_stage1_random,
+    fit_stage2,
+    likelihood_intervals,
+    one_stage_intervals,
+)
+from replication.models.options import SamplingRule, Tau2Structure
+
+__all__ = ["StructuralModel", "correlation_matrices", "masem"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StructuralModel:
+    """A fitted path model: the record of the models in `fitted`, stage 1 in `pool` (two stages only)."""
+
+    fitted: PathFit | OneStageFit
+    pool: RandomPool | FixedPool | None
+
+    def tidy(self, *, likelihood: bool = False) -> pd.DataFrame:
+        """Paths, and named effects: term, estimate, se, z, p, interval (likelihood-based on request)."""
+        fit = self.fitted.fit
+        ends = fit.interval()
+        table = pd.DataFrame(
+            {"term": fit.names, "estimate": fit.beta, "se": fit.se, "statistic": fit.statistic, "p": fit.p}
+        ).assign(ci_low=ends[:, 0], ci_high=ends[:, 1])
+        named = [
+            {"term": e.name, "estimate": e.estimate, "se": e.se, "ci_low": e.interval.low, "ci_high": e.interval.high}
+            for e in self.fitted.effects
+        ]
+        table = pd.concat([table, pd.DataFrame(named)], ignore_index=True) if named else table
+        return self._with_likelihood(table) if likelihood else table
+
+    def glance(self) -> pd.DataFrame:
+        """Fit in one row: chi-square, RMSEA, SRMR, CFI, TLI, AIC, BIC (two stages); -2 log likelihood, AIC (one)."""
+        if isinstance(self.fitted, OneStageFit):
+            one = self.fitted
+            return pd.DataFrame([{"k": one.fit.k, "minus2loglik": one.minus2loglik, "AIC": one.aic}])
+        i = self.fitted.indices
+        row = {"chi2": i.chi2, "df": i.df, "p": i.p, "rmsea": i.rmsea, "srmr": i.srmr, "cfi": i.cfi, "tli": i.tli}
+        return pd.DataFrame([{"k": self.fitted.fit.k, "n": i.n, **row, "AIC": i.aic, "BIC": i.bic}])
+
+    def pooled(self) -> pd.DataFrame:
+        """Pooled correlations of stage 1: pair, estimate, se, interval, and tau2 where effects are random."""
+        if self.pool is None:
+            raise ModelError("a one-stage model has no stage 1; fit with stages=2 for pooled correlations.")
+        fit = self.pool.fit
+        ends = fit.interval()
+        table = pd.DataFrame({"pair": fit.names, "estimate": fit.beta, "se": fit.se})
+        tau2 = {c.name: c.estimate for c in fit.components}
+        return table.assign(ci_low=ends[:, 0], ci_high=ends[:, 1], tau2=[tau2.get(n, float("nan")) for n in fit.names])
+
+    def audit(self) -> pd.DataFrame:
+        """Every correlation that was not used or deserves a look, with the reason."""
+        rows = [(e.study, e.pair, e.code, e.used, e.reason) for e in self.fitted.audit]
+        return pd.DataFrame(rows, columns=["study", "pair", "code", "used", "reason"])
+
+    def __repr__(self) -> str:
+        parts = [f"Path model of {self.fitted.fit.k} studies", self.tidy().round(4).to_string(index=False)]
+        return "\n\n".join([*parts, self.glance().round(4).to_string(index=False)])
+
+    def _repr_html_(self) -> str:
+        return str(self.tidy().to_html(index=False))
+
+    def _with_likelihood(self, table: pd.DataFrame) -> pd.DataFrame:
+        one = isinstance(self.fitted, OneStageFit)
+        found = one_stage_intervals(self.fitted) if one else likelihood_intervals(self.fitted)  # type: ignore[arg-type]
+        low = [found[t].low if t in found else float("nan") for t in table.term]
+        high = [found[t].high if t in found else float("nan") for t in table.term]
+        return table.assign(likelihood_low=low, likelihood_high=high)
+
+
+def correlation_matrices(
+    data: pd.DataFrame,
+    *,
+    study: str = "study",
+    n: str = "n",
+    first: str = "var1",
+    second: str = "var2",
+    r: str = "r",
+    moderators: Sequence[str] = (),
+) -> CorrelationSet:
+    """A set of correlation matrices from a long table, one correlation a row; columns are given by name.
+
+    >>> rows = pd.DataFrame({"study": [1, 2], "n": [50, 80], "var1": "x", "var2": "y", "r": [0.3, 0.4]})
+    >>> correlation_matrices(rows).pairs
+    ('x~~y',)
+    """
+    columns = {"study": study, "n": n, "first": first, "second": second, "r": r}
+    s, size, one, two, value = (column(data, name, argument).tolist() for argument, name in columns.items())
+    held = {name: column(data, name, "moderators").tolist() for name in moderators}
+    return correlations_from_rows(s, size, one, two, value, moderators=held)
+
+
+def masem(
+    model: str,
+    data: pd.DataFrame | CorrelationSet,
+    *,
+    stages: int = 2,
+    effects: str = "random",
+    moderators: Mapping[str, str | Sequence[str]] | None = None,
+    tau2: Tau2Structure = "diagonal",
+    sampling: SamplingRule = "weighted",
+    level: float = 0.95,
+) -> StructuralModel:
+    """Fit a path or factor model to correlations of several studies.
+
+    Parameters
+    ----------
+    model : such as `"ach ~ b*enga + pos; enga ~ a*pos; indirect := a*b"`
+    data : a long table with columns study, n, var1, var2, r, or what `correlation_matrices` makes of other columns
+    stages : 2 (Cheung & Chan 2005) or 1 (Jak & Cheung 2020), which takes moderators of paths
+    effects : random or fixed (stage 1 of two)
+    moderators : paths by moderator, one stage only: `{"ses": "a"}`
+
+    >>> rows = pd.DataFrame({"study": [1, 2, 3], "n": [50, 80, 90], "var1": "x", "var2": "y", "r": [0.3, 0.4, 0.2]})
+    >>> masem("y ~ b*x", rows, effects="fixed").tidy().round(4).loc[0, "estimate"].item()
+    0.298
+    """
+    held = data if isinstance(data, CorrelationSet) else correlation_matrices(data)
+    if stages == 1:
+        return StructuralModel(
+            fit_one_stage(held, model, moderators=moderators, tau2=tau2, sampling=sampling, level=level), None
+        )
+    if stages != 2 or effects not in ("random", "fixed"):
+        raise ModelError(f"stages={stages!r}, effects={effects!r}: choose stages 1 or 2, and 'random' or 'fixed'.")
+    if moderators:
+        raise ModelError("moderators of paths need the one-stage model; pass stages=1.")
+    pool: RandomPool | FixedPool
+    if effects == "fixed":
+        pool = fit_stage1_fixed(held, level=level)
+    else:
+        pool = fit_stage1_random(held, tau2=tau2, sampling=sampling, level=level)
+    return StructuralModel(fit_stage2(pool, model, level=level), pool)

@@ -1,0 +1,81 @@
+"""Points over two axes with curves and a band: meta-regression, radial and normal quantile plots, p-value functions.
+
+One drawing serves them all, because they differ in what is computed and not in what is drawn.
+"""
+
+from __future__ import annotations
+
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Label, Scale, extent, linear
+
+__all__ = ["relation"]
+
+_STYLES = ("curve-a", "curve-b", "curve-c", "curve-d", "curve-e", "curve-f")
+
+
+def relation(figure: FigureData, frame: Frame) -> Canvas:
+    """Points sized by weight, lines by name, thin lines without one, and the band between "low" and "high"."""
+    xs, ys, roles = figure.numbers("x"), figure.numbers("y"), figure.texts("role")
+    canvas, top, left, right = Canvas(frame), 12.0, 58.0, frame.width - 16
+    bottom = top + (320 if frame.wide else 280)
+    x = linear(*_range(xs), left, right, ticks=7 if frame.wide else 5)
+    y_low, y_high = figure.number("y_low"), figure.number("y_high")
+    reach = _range(ys) if y_low is None or y_high is None else (y_low, y_high)
+    y = linear(*reach, bottom, top, ticks=5)
+    canvas.box(left, top, right - left, bottom - top, "field")
+    low, high = (_curve(figure, role, x, y) for role in ("low", "high"))
+    if low and high:
+        canvas.path([*low, *reversed(high)], "band", closed=True)
+    if y.holds(0.0):
+        canvas.line(left, y(0.0), right, y(0.0), "zero")
+    thin = dict.fromkeys(name for name, role in zip(figure.texts("label"), roles, strict=True) if role == "thin")
+    for name in thin:
+        canvas.path(_curve(figure, "thin", x, y, name), "interval thin")
+    _lines(canvas, figure, x, y)
+    _points(canvas, figure, frame, x, y)
+    for tick in y.ticks:
+        canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
+        canvas.line(left - 3, y(tick), left, y(tick), "axis")
+    canvas.labels.append(Label(12, (top + bottom) / 2, figure.text("y_label"), "label", "middle", turned=True))
+    canvas.axis(x, bottom, bottom, figure.text("x_label"))
+    names = list(dict.fromkeys(figure.texts("label")[i] for i, role in enumerate(roles) if role == "line"))
+    for number, name in enumerate(names if len(names) > 1 else ()):
+        at = bottom + 46 + 18 * number
+        canvas.line(left, at, left + 26, at, _STYLES[number % len(_STYLES)])
+        canvas.text(left + 34, at + 4, name, "row")
+    canvas.height = bottom + 48 + (18 * len(names) if len(names) > 1 else 0)
+    return canvas
+
+
+def _range(values: list[float | None]) -> tuple[float, float]:
+    """From the smallest to the largest number with a margin, so that no mark is cut by the frame."""
+    low, high = extent(values)
+    margin = 0.04 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _curve(figure: FigureData, role: str, x: Scale, y: Scale, name: str | None = None) -> list[tuple[float, float]]:
+    columns = zip(figure.numbers("x"), figure.numbers("y"), figure.texts("role"), figure.texts("label"), strict=True)
+    return [
+        (x(a), y(b))
+        for a, b, r, label in columns
+        if r == role and a is not None and b is not None and (name is None or label == name)
+    ]
+
+
+def _lines(canvas: Canvas, figure: FigureData, x: Scale, y: Scale) -> None:
+    roles, labels = figure.texts("role"), figure.texts("label")
+    names = dict.fromkeys(labels[i] for i, role in enumerate(roles) if role == "line")
+    for number, name in enumerate(names):
+        canvas.path(_curve(figure, "line", x, y, name), _STYLES[number % len(_STYLES)])
+
+
+def _points(canvas: Canvas, figure: FigureData, frame: Frame, x: Scale, y: Scale) -> None:
+    xs, ys, weights = figure.numbers("x"), figure.numbers("y"), figure.numbers("weight")
+    heaviest = max((w for w in weights if w is not None), default=0.0) or 1.0
+    for i, role in enumerate(figure.texts("role")):
+        a, b, weight = xs[i], ys[i], weights[i]
+        if role != "point" or a is None or b is None:
+            continue
+        size = 4.0 if weight is None else 2.0 + 9.0 * (weight / heaviest) ** 0.5
+        tip = f"{figure.texts('label')[i]}: {frame.words.number(a)}; {frame.words.number(b)}"
+        canvas.mark(x(a), y(b), size, "dot", "point effect", tip=tip)

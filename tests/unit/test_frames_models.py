@@ -1,0 +1,269 @@
+"""The layer of data frames and formulas: names, intercepts, missing rows and labels survive to every result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import replication as tsr
+from replication.errors import ModelError
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.structure import BlockV
+from replication.models.two_level.random_effects import fit_random_effects
+
+
+@pytest.fixture
+def studies() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    k = 24
+    return pd.DataFrame(
+        {
+            "yi": rng.normal(0.3, 0.2, k),
+            "vi": rng.uniform(0.01, 0.05, k),
+            "age": rng.uniform(6, 16, k),
+            "country": ["no", "se", "tr"] * 8,
+            "lab": np.repeat(np.arange(12), 2),
+            "author": [f"Author {i}" for i in range(k)],
+        }
+    )
+
+
+def test_a_formula_is_the_same_model_as_its_design(studies: pd.DataFrame) -> None:
+    found = tsr.random_effects("yi ~ age + C(country)", studies, labels="author")
+    dummies = [(studies.country == name).to_numpy(dtype=float) for name in ("se", "tr")]
+    x = np.column_stack([np.ones(24), studies.age, *dummies])
+    direct = fit_random_effects(studies.yi, studies.vi, x)
+    np.testing.assert_array_equal(found.fit.beta, direct.beta)
+    np.testing.assert_array_equal(found.fit.vcov, direct.vcov)
+    assert found.fit.names == ("intercept", "age", "C(country)[T.se]", "C(country)[T.tr]")
+    assert found.labels == tuple(studies.author)
+
+
+def test_the_intercept_is_what_the_formula_says(studies: pd.DataFrame) -> None:
+    assert tsr.random_effects("yi ~ age", studies).fit.names == ("intercept", "age")
+    without = tsr.random_effects("yi ~ 0 + age", studies)
+    assert without.fit.names == ("age",)
+    assert "without an intercept, as the formula says" in str(without.summary())
+    assert without.has_moderators and not tsr.random_effects("yi", studies).has_moderators
+
+
+def test_rows_without_a_value_are_listed_with_what_they_lack(studies: pd.DataFrame) -> None:
+    studies.loc[3, "age"] = np.nan
+    studies.loc[7, ["age", "vi"]] = np.nan
+    studies.loc[9, "country"] = None
+    found = tsr.random_effects("yi ~ age + country", studies, labels="author")
+    assert found.dropped().to_numpy().tolist() == [
+        [3, "Author 3", "age"],
+        [7, "Author 7", "age, vi"],
+        [9, "Author 9", "country"],
+    ]
+    assert found.rows == tuple(i for i in range(24) if i not in (3, 7, 9))
+    assert "Author 7 (row 7): no age, vi" in str(found.summary())
+    assert "rows 3, 7 and 9" in found.methods_text()
+    whole = tsr.random_effects("yi ~ age + country", studies.dropna())
+    np.testing.assert_array_equal(found.fit.beta, whole.fit.beta)
+
+
+def test_a_number_the_formula_cannot_give_is_a_dropped_row(studies: pd.DataFrame) -> None:
+    studies.loc[2, "age"] = -1.0
+    found = tsr.random_effects("yi ~ np.log(age)", studies)
+    assert found.dropped().to_numpy().tolist() == [[2, "row 2", "a number for np.log(age)"]]
+    assert found.fit.k == 23
+
+
+def test_multilevel_reads_columns_and_assumes_rho_within_the_innermost_cluster(studies: pd.DataFrame) -> None:
+    studies.loc[5, "vi"] = np.nan
+    found = tsr.multilevel("yi ~ age", studies, clusters="lab", rho=0.6)
+    kept = studies.drop(index=5)
+    V = BlockV.constant_correlation(kept.vi, kept.lab, 0.6)
+    x = np.column_stack([np.ones(23), kept.age])
+    direct = fit_multilevel(kept.yi, V, {"lab": kept.lab}, x)
+    np.testing.assert_allclose(found.fit.beta, direct.beta, rtol=1e-12)
+    robust = tsr.robust(found)
+    assert robust.fit.method["vcov"] == "CR2" and robust.fit.clusters == 12
+    assert "cluster-robust (CR2" in robust.methods_text()
+    assert "12 clusters" in str(robust.summary())
+    assert tsr.leave_one_out(robust).without.nunique() == 12
+
+
+def test_predict_codes_new_rows_like_the_data(studies: pd.DataFrame) -> None:
+    model = tsr.random_effects("yi ~ poly(age, 2) + country", studies)
+    at_rows = tsr.predict(model)
+    again = tsr.predict(model, studies)
+    np.testing.assert_allclose(at_rows.fit, again.fit, rtol=1e-12)
+    few = tsr.predict(model, studies.iloc[[4, 2]], transform=np.tanh)
+    np.testing.assert_allclose(np.arctanh(few.fit), again.fit.iloc[[4, 2]], rtol=1e-12)
+    with pytest.raises(ModelError, match="country 'xx' is not in the data of the fit, which have no, se, tr"):
+        tsr.predict(model, pd.DataFrame({"age": [10.0], "country": ["xx"]}))
+    with pytest.raises(ModelError, match="newdata: no column 'country'"):
+        tsr.predict(model, pd.DataFrame({"age": [10.0]}))
+
+
+def test_marginal_means_are_means_of_predictions(studies: pd.DataFrame) -> None:
+    studies["grade"] = ["low", "high"] * 12
+    model = tsr.random_effects("yi ~ age + country + grade", studies)
+    found = tsr.marginal_means(model, "country")
+    for row in found.to_dict("records"):
+        cells = pd.DataFrame({"age": studies.age.mean(), "country": row["country"], "grade": ["low", "high"]})
+        assert row["estimate"] == pytest.approx(tsr.predict(model, cells).fit.mean(), rel=1e-12)
+    pairs = tsr.pairwise(model, "country")
+    assert pairs.contrast.tolist() == ["se - no", "tr - no", "tr - se"]
+    direct = model.tidy().set_index("term")
+    assert pairs.loc[0, "estimate"] == pytest.approx(direct.loc["country[T.se]", "estimate"], rel=1e-10)
+    assert pairs.loc[0, "p"] == pytest.approx(direct.loc["country[T.se]", "p"], rel=1e-9)
+    assert (pairs.p_adjusted >= pairs.p).all()
+    both = tsr.joint_test(model, "country")
+    assert both.df1.item() == 2
+    assert both.statistic.item() == pytest.approx(
+        tsr.joint_test(model, ["country[T.se]", "country[T.tr]"]).statistic.item(), rel=1e-12
+    )
+
+
+def test_proportional_weights_count_the_levels_of_the_data(studies: pd.DataFrame) -> None:
+    studies["grade"] = ["low"] * 18 + ["high"] * 6
+    model = tsr.random_effects("yi ~ country + grade", studies)
+    share = tsr.marginal_means(model, "country", weights="proportional")
+    cells = pd.DataFrame({"country": "no", "grade": ["low", "high"]})
+    low, high = tsr.predict(model, cells).fit
+    assert share.loc[0, "estimate"] == pytest.approx(0.75 * low + 0.25 * high, rel=1e-12)
+
+
+def test_comparison_refuses_what_reml_cannot_compare(studies: pd.DataFrame) -> None:
+    mean, age = (tsr.random_effects(f, studies) for f in ("yi ~ 1", "yi ~ age"))
+    for call in (lambda: tsr.compare(mean=mean, age=age), lambda: tsr.likelihood_ratio_test(mean, age)):
+        with pytest.raises(ModelError, match="restricted likelihoods of different designs cannot be compared"):
+            call()
+    small, large = (tsr.random_effects(f, studies, method="ML") for f in ("yi ~ 1", "yi ~ age"))
+    table = tsr.compare(mean=small, age=large)
+    test = tsr.likelihood_ratio_test(small, large)
+    assert test.statistic.item() == pytest.approx(2 * (table.loglik[1] - table.loglik[0]), rel=1e-12)
+    assert table.weight.sum() == pytest.approx(1.0)
+    with pytest.raises(ModelError, match="not part of the second"):
+        tsr.likelihood_ratio_test(large, small)
+
+
+def test_averaged_coefficients_shrink_towards_absence(studies: pd.DataFrame) -> None:
+    models = {f: tsr.random_effects(f, studies, method="ML") for f in ("yi ~ 1", "yi ~ age")}
+    averaged = tsr.average_models(mean=models["yi ~ 1"], age=models["yi ~ age"]).set_index("term")
+    weight = tsr.compare(mean=models["yi ~ 1"], age=models["yi ~ age"]).weight[1]
+    assert averaged.loc["age", "estimate"] == pytest.approx(weight * models["yi ~ age"].fit.beta[1])
+    assert averaged.loc["age", "importance"] == pytest.approx(weight)
+    assert averaged.loc["intercept", "importance"] == pytest.approx(1.0)
+
+
+BAD = {
+    "yi ~ agee": "no column 'agee'; did you mean 'age'",
+    "y ~ age": "no column 'y'; did you mean 'yi'",
+    "yi ~ age +": "cannot be read",
+    "yi ~ age ~ 1": "has two ~",
+    "yi ~ np.nothing(age)": "cannot be computed",
+}
+
+
+@pytest.mark.parametrize("formula", BAD)
+def test_a_bad_formula_says_what_is_wrong_in_one_line(formula: str, studies: pd.DataFrame) -> None:
+    with pytest.raises(ModelError, match=BAD[formula]) as caught:
+        tsr.random_effects(formula, studies)
+    assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+def test_text_in_a_column_of_effects_is_named_with_its_row(studies: pd.DataFrame) -> None:
+    text = studies.assign(yi=studies.yi.astype(object))
+    text.loc[4, "yi"] = "n.s."
+    with pytest.raises(ModelError, match=r"column 'yi', row 4: 'n.s.' is not a number"):
+        tsr.random_effects("yi ~ 1", text)
+
+
+def test_effect_sizes_names_columns_and_measures(studies: pd.DataFrame) -> None:
+    data = pd.DataFrame({"r": [0.3, np.nan], "n": [50, 80], "note": ["x", "y"]})
+    found = tsr.effect_sizes(data, "ZCOR", r="r", n="n")
+    assert found.columns.tolist() == ["r", "n", "note", "yi", "vi"]
+    assert found.vi[0] == 1 / 47 and np.isnan(found.yi[1])
+    assert tsr.effect_sizes(data, "r", r="r", n="n").equals(found)
+    with pytest.raises(ModelError, match="measure='ZCORR' is not known; did you mean 'ZCOR'"):
+        tsr.effect_sizes(data, "ZCORR", r="r", n="n")
+    with pytest.raises(ModelError, match=r"ZCOR .* needs r, n; pass n"):
+        tsr.effect_sizes(data, "ZCOR", r="r")
+    with pytest.raises(ModelError, match="does not use t"):
+        tsr.effect_sizes(data, "ZCOR", r="r", n="n", t="r")
+    zero = pd.DataFrame({"a": [0, 5], "b": [20, 15], "c": [3, 4], "d": [17, 16]})
+    flagged = tsr.effect_sizes(zero, "OR", a="a", b="b", c="c", d="d")
+    assert "row 0" in flagged.loc[0, "flags"] and flagged.loc[1, "flags"] == ""
+    assert tsr.measures().measure.is_unique
+
+
+def test_tables_and_texts_hold_the_numbers_of_the_fit(studies: pd.DataFrame) -> None:
+    model = tsr.random_effects("yi ~ age", studies, labels="author")
+    tidy = model.tidy()
+    np.testing.assert_array_equal(tidy.estimate, model.fit.beta)
+    glance = model.glance().iloc[0]
+    assert glance.tau2 == model.fit.component("tau2").estimate and glance.k == 24
+    assert model.augment().label.tolist() == list(studies.author)
+    np.testing.assert_allclose(model.augment().residual, studies.yi - model.augment().fitted, rtol=1e-12)
+    text = str(model.summary(np.tanh))
+    for number in (f"{model.fit.beta[1]:.4f}", f"{model.fit.se[0]:.4f}", "after tanh", "F(1, 22)"):
+        assert number in text
+    assert model.to_latex().count(r"\\") == 2 + 1 + 5 and r"\toprule" in model.to_latex()
+    assert "<table>" in model._repr_html_() and repr(model) == str(model.summary())
+    assert "restricted maximum likelihood" in model.methods_text() and "Knapp and Hartung" in model.methods_text()
+
+
+def test_html_and_latex_escape_what_a_column_is_called(studies: pd.DataFrame) -> None:
+    data = studies.rename(columns={"age": "a_b"})
+    model = tsr.random_effects("yi ~ a_b", data)
+    assert r"a\_b" in model.to_latex()
+    odd = tsr.random_effects("yi ~ Q('<b>')", studies.rename(columns={"age": "<b>"}))
+    assert "<b>" not in odd._repr_html_().replace("<body>", "")
+
+
+def test_bias_methods_take_models_and_frames_alike(studies: pd.DataFrame) -> None:
+    model = tsr.random_effects("yi ~ 1", studies)
+    assert tsr.egger_test(model).p == tsr.egger_test(studies).p
+    table = tsr.bias_table(model)
+    assert table.method.is_unique and table.estimate.notna().all()
+    nested = tsr.multilevel("yi ~ 1", studies, clusters="lab")
+    with pytest.raises(ModelError, match="rank_test takes rows for independent studies"):
+        tsr.rank_test(nested)
+    assert tsr.egger_test(nested).p != tsr.egger_test(model).p
+    with pytest.raises(ModelError, match=r"has moderators .intercept, age."):
+        tsr.pet_peese(tsr.random_effects("yi ~ age", studies))
+    with pytest.raises(ModelError, match="kind='Cohen' is not known"):
+        tsr.fail_safe_n(model, "Cohen")
+
+
+def test_exact_posteriors_by_formula(studies: pd.DataFrame) -> None:
+    found = tsr.posterior("yi ~ 1", studies, labels="author")
+    table = found.tidy().set_index("term")
+    assert table.index.tolist() == ["tau", "intercept", "prediction"]
+    assert found.predict()["mean"].item() == pytest.approx(table.loc["intercept", "mean"], rel=1e-6)
+    assert found.effects().label.tolist() == list(studies.author)
+    assert set(found.priors().quantity) == {"tau", "intercept"}
+    three = tsr.posterior("yi ~ age", studies, clusters="lab", rho=0.6)
+    assert three.tidy().term.tolist() == ["between", "within", "intercept", "age"]
+    with pytest.raises(ModelError, match="pass between and within instead of tau"):
+        from replication.models.bayes.priors import HalfNormal
+
+        tsr.posterior("yi ~ 1", studies, clusters="lab", tau=HalfNormal(0.2))
+
+
+def test_path_models_from_a_long_table() -> None:
+    rows = [
+        (s, 80 + 10 * s, a, b, r + 0.02 * s)
+        for s in range(4)
+        for a, b, r in (("x", "m", 0.3), ("m", "y", 0.4), ("x", "y", 0.2))
+    ]
+    table = pd.DataFrame(rows, columns=["study", "n", "var1", "var2", "r"])
+    model = tsr.masem("y ~ b*m + c*x; m ~ a*x; ind := a*b", table, effects="fixed")
+    tidy = model.tidy().set_index("term")
+    assert tidy.loc["ind", "estimate"] == pytest.approx(tidy.loc["a", "estimate"] * tidy.loc["b", "estimate"])
+    assert model.pooled().pair.tolist() == ["x~~m", "x~~y", "m~~y"]
+    assert {"rmsea", "srmr"} <= set(model.glance())
+    with pytest.raises(ModelError, match="moderators of paths need the one-stage model"):
+        tsr.masem("y ~ x", table, moderators={"ses": "all"})
+
+
+def test_the_dataset_opens_and_an_unknown_folder_is_said(tmp_path: object) -> None:
+    assert len(tsr.load_dataset().tables["effects.csv"]) > 500
+    with pytest.raises(tsr.UserError, match="there is no folder"):
+        tsr.load_dataset(f"{tmp_path}/none")
