@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from replication.models.fit import Fit
-from replication.models.multilevel.hypotheses import wald_test
+from replication.models.multilevel.robust import wald_test
 from replication.models.prediction import blups, predict
 from replication.models.two_level.influence import baujat, cumulative, influence, leave_one_out
 from replication.models.two_level.intervals import tau2_interval

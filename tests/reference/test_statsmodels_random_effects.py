@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replication.models.multilevel.hypotheses import wald_test
+from replication.models.multilevel.robust import wald_test
 from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, CONVERGED, assert_close
 

@@ -9,7 +9,7 @@ import pytest
 
 from replication.errors import ModelError
 from replication.models.fit import Fit
-from replication.models.multilevel.hypotheses import wald_test
+from replication.models.multilevel.robust import wald_test
 from replication.models.prediction import blups, predict, prediction_interval
 from replication.models.two_level.batch import fit_batch
 from replication.models.two_level.influence import cumulative, gosh, influence, leave_one_out
@@ -230,7 +230,7 @@ def test_wald_test_of_some_coefficients() -> None:
     fit = fit_random_effects(rng.normal(size=20), np.full(20, 0.3), x, names=["intercept", "a", "b"])
     one = wald_test(fit, ["a"])
     assert one.statistic == pytest.approx(fit.statistic[1] ** 2) and one.p == pytest.approx(fit.p[1])
-    assert wald_test(fit).names == ("a", "b") and wald_test(fit).kind == "F" and wald_test(fit).df2 == 17
+    assert wald_test(fit).names == ("a", "b") and wald_test(fit).method == "F" and wald_test(fit).df_den == 17
     with pytest.raises(ModelError, match="intercept, a, b"):
         wald_test(fit, ["c"])
 

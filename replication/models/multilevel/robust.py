@@ -52,9 +52,10 @@ class RobustData:
 
 @dataclass(frozen=True, slots=True)
 class WaldTest:
-    """A test that q combinations of coefficients are all at their null values.
+    """The test that q combinations of coefficients are all at their null values.
 
     `statistic` is chi-square distributed where `df_den` is infinite (`df_num = q`), else F. NaN: see `reason`.
+    `names` are the coefficients tested, empty where combinations were given as rows.
     """
 
     statistic: float
@@ -63,6 +64,7 @@ class WaldTest:
     p: float
     method: str
     reason: str = ""
+    names: tuple[str, ...] = ()
 
 
 def robust(
@@ -146,7 +148,11 @@ def wald_test(
     >>> round(wald_test(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3])).statistic, 6)
     5.799443
     """
-    C = _constraints(fit, constraints)
+    C, names = _constraints(fit, constraints)
+    return replace(_wald_of_constraints(fit, C, values), names=names)
+
+
+def _wald_of_constraints(fit: Fit, C: Array, values: ArrayLike | None) -> WaldTest:
     gap = C @ fit.beta - (0.0 if values is None else np.asarray(values, dtype=float))
     if gap.shape != (len(C),):
         raise ModelError(f"values must be {len(C)} numbers, one a constraint.")
@@ -182,22 +188,30 @@ def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
     return WaldTest(Q / q, q, df, float(f_sf(Q / q, q, df)), "F")
 
 
-def _constraints(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> Array:
+def _constraints(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
+    """The rows `C (q, p)` to test and, where they are coefficients, their names."""
     p = len(fit.names)
-    if constraints is None:
-        return np.eye(p)[1:] if p > 1 and _has_intercept(fit) else np.eye(p)
-    if isinstance(constraints, str) or (
-        isinstance(constraints, Sequence) and constraints and isinstance(constraints[0], str)
-    ):
-        wanted = [constraints] if isinstance(constraints, str) else [str(name) for name in constraints]
-        unknown = [name for name in wanted if name not in fit.names]
-        if unknown:
-            raise ModelError(f"no coefficient {unknown[0]!r}; this fit has {', '.join(fit.names)}.")
-        return np.eye(p)[[fit.names.index(name) for name in wanted]]
+    names = _coefficients(fit, constraints)
+    if names:
+        return np.eye(p)[[fit.names.index(name) for name in names]], names
     C = np.atleast_2d(np.asarray(constraints, dtype=float))
     if C.ndim != 2 or C.shape[1] != p or np.linalg.matrix_rank(C) < len(C):
         raise ModelError(f"constraints must be (q, {p}) independent rows for {', '.join(fit.names)}; found {C.shape}.")
-    return C
+    return C, ()
+
+
+def _coefficients(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> tuple[str, ...]:
+    """The coefficients asked for by name, or by default; empty where rows are given."""
+    if constraints is None:
+        return fit.names[1:] if len(fit.names) > 1 and _has_intercept(fit) else fit.names
+    if isinstance(constraints, str):
+        constraints = [constraints]
+    if not (isinstance(constraints, Sequence) and constraints and isinstance(constraints[0], str)):
+        return ()
+    unknown = [name for name in constraints if name not in fit.names]
+    if unknown:
+        raise ModelError(f"no coefficient {unknown[0]!r}; this fit has {', '.join(fit.names)}.")
+    return tuple(str(name) for name in constraints)
 
 
 def _has_intercept(fit: Fit) -> bool:
