@@ -8,7 +8,7 @@ printed digits define the interval our unrounded number must fall into.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,11 +21,13 @@ __all__ = [
     "Check",
     "Checked",
     "Claim",
+    "ClaimIndex",
     "Missing",
     "Part",
     "Reason",
     "Recomputed",
     "Verdict",
+    "claims_by_id",
     "claims_of",
     "judge",
 ]
@@ -38,6 +40,7 @@ NOT_COMPUTABLE: the data are not public; the record says what is missing. PENDIN
 PARTS = ("value", "ci_low", "ci_high", "se", "p")
 SECOND_HAND = ("second-hand note", "title page")
 DIRECTION = "direction"
+_TABLE_OF_CLAIMS = "claims.csv"
 DIRECTIONS = {"+": "positive", "-": "negative", "0": "named as null", "?": "not stated"}
 
 
@@ -152,6 +155,48 @@ def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
     return tuple(
         make({str(name): cell for name, cell in row.items()}) for rows, make in own for row in rows.to_dict("records")
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClaimIndex(Mapping[str, Claim]):
+    """All claims by id, where a withdrawn id stands for its successor and, on an earlier version, the other way round.
+
+    So an analysis may name a claim by any id it ever had, and goes on working when the number is corrected.
+    """
+
+    dataset: Dataset
+    claims: Mapping[str, Claim]
+
+    def __getitem__(self, name: str) -> Claim:
+        """The claim that `name` stands for in this version; raises DataError, with what to do, where none does."""
+        living = self.living(name)
+        if living is None:
+            raise DataError(
+                f'no claim "{name}" in dataset {self.dataset.version}, nor one that took its place: '
+                "name its successor in replaced_by, or leave it out of the analysis"
+            )
+        return self.claims[living]
+
+    def living(self, name: str) -> str | None:
+        """The id of the claim that `name` stands for in this version, if there is one."""
+        return name if name in self.claims else self.dataset.living(_TABLE_OF_CLAIMS, name)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether `name` stands for a claim of this version."""
+        return isinstance(name, str) and self.living(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of this version, in the order of the dataset."""
+        return iter(self.claims)
+
+    def __len__(self) -> int:
+        """How many claims this version has."""
+        return len(self.claims)
+
+
+def claims_by_id(dataset: Dataset) -> ClaimIndex:
+    """The claims of a dataset by every id they had."""
+    return ClaimIndex(dataset, {claim.id: claim for claim in claims_of(dataset)})
 
 
 def judge(claim: Claim, answer: Answer | None, reasons: Mapping[str, Reason] | None = None) -> Check:

@@ -4,7 +4,7 @@ The open-data samples were computed from whole files; no result of theirs was se
 model, and they stand beside the published ones only to be compared.
 """
 
-from replication.analysis import Analysis, Context, Findings
+from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.bias import publication_bias
 from replication.evidence.question import Question, evidence
 
@@ -27,10 +27,10 @@ def run(context: Context) -> Findings:
         for question, sign in QUESTIONS
     ]
     return Findings(
-        estimates=tuple(item for page in pages for item in page.estimates),
-        tables=tuple(item for page in pages for item in page.tables),
-        figures=tuple(item for page in pages for item in page.figures),
-        sentences=tuple(item for page in pages for item in page.sentences),
+        estimates=placed("bias", (item for page in pages for item in page.estimates)),
+        tables=placed("bias", (item for page in pages for item in page.tables)),
+        figures=placed("bias", (item for page in pages for item in page.figures)),
+        sentences=placed("bias", (item for page in pages for item in page.sentences)),
     )
 
 

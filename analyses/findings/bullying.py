@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from replication.analysis import Analysis, Context, Findings, Sentence
+from replication.analysis import Analysis, Context, Findings, Ref, Sentence, numbers, placed
 from replication.evidence.finding import Asked, finding, quick_finding
 from replication.evidence.question import Question
 from replication.evidence.schools import direction_evidence, school_estimates
@@ -34,18 +34,26 @@ def run(context: Context) -> Findings:
     directions, plot, sign_test = direction_evidence(context.data, OUTCOMES, "bullying")
     same, other = schools[0], schools[1]
     sentences = (
-        Sentence("bullying.perpetration", {"claim": "tenbokkel2023-003"}),
-        Sentence("bullying.directions", {"favour": sign_test.value, "works": sign_test.k, "p": sign_test.p}),
+        Sentence("bullying.perpetration", {"claim": "tenbokkel2023-003"}, "published"),
+        Sentence(
+            "bullying.directions",
+            numbers({"favour": sign_test.value, "works": sign_test.k, "p": sign_test.p}, Ref("estimate", sign_test.id)),
+            "directions",
+        ),
         Sentence(
             "bullying.schools",
-            {"same": same.value, "same_samples": same.k, "other": other.value, "other_samples": other.k},
+            {
+                **numbers({"same": same.value, "same_samples": same.k}, Ref("estimate", same.id)),
+                **numbers({"other": other.value, "other_samples": other.k}, Ref("estimate", other.id)),
+            },
+            "school",
         ),
     )
     return replace(
         students,
-        estimates=(*students.estimates, *schools, sign_test),
-        tables=(*students.tables, directions, school_table),
-        figures=(*students.figures, plot, school_figure),
+        estimates=(*students.estimates, *placed("school", schools), *placed("directions", [sign_test])),
+        tables=(*students.tables, *placed("directions", [directions]), *placed("school", [school_table])),
+        figures=(*students.figures, *placed("directions", [plot]), *placed("school", [school_figure])),
         sentences=(*students.sentences, *sentences),
     )
 

@@ -1,6 +1,6 @@
 """Does engagement carry the link from relationships to achievement? Every rule, every body of data, schools apart."""
 
-from replication.analysis import Analysis, Context, Findings
+from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.covariance_rules import rule_sentence, rule_table, ses_tables, variants
 from replication.evidence.masem_answers import audit_table, samples45
 from replication.evidence.mediation import mediation_updates, school_matrix_results
@@ -13,17 +13,14 @@ def run(context: Context) -> Findings:
     schools, school_tables, school_diagram = school_matrix_results(data)
     split, continuous = ses_tables(data)
     return Findings(
-        estimates=(*updates, *schools),
+        estimates=(*placed("update", updates), *placed("school", schools)),
         tables=(
-            rule_table(found),
-            split,
-            continuous,
-            before_after,
-            entering,
-            audit_table(samples45(data)),
-            *school_tables,
+            *placed("robustness", (rule_table(found), split, continuous)),
+            *placed("update", [before_after]),
+            *placed("drivers", (entering, audit_table(samples45(data)))),
+            *placed("school", school_tables),
         ),
-        figures=(*diagrams, school_diagram),
+        figures=(*placed("update", diagrams), *placed("school", [school_diagram])),
         sentences=(rule_sentence(found),),
     )
 

@@ -1,6 +1,6 @@
 """Do sampled and exact posteriors agree, and what do models say that only sampling can fit?"""
 
-from replication.analysis import Analysis, Context, Findings
+from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.question import Question, evidence
 from replication.evidence.sampled import (
     agreement_sentence,
@@ -25,7 +25,9 @@ def run(context: Context) -> Findings:
     selection = selection_on(context, one_row, 1)
     fits = (cells, selection, two, three)
     tables = (agreement_table((two, three)), *sampled_tables(fits))
-    return Findings(estimates=estimates, tables=tables, sentences=(agreement_sentence(fits),))
+    return Findings(
+        estimates=placed("bayes", estimates), tables=placed("bayes", tables), sentences=(agreement_sentence(fits),)
+    )
 
 
 ANALYSIS = Analysis(

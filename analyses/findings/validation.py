@@ -1,12 +1,12 @@
 """Do we agree with metafor, metaSEM and bayesmeta on the same data?"""
 
 from replication import paths
-from replication.analysis import Analysis, Context, Findings
+from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.validation import validation_tables
 
 
 def run(context: Context) -> Findings:
-    return Findings(tables=validation_tables(context.data, paths.pinned_dir()))
+    return Findings(tables=placed("more", validation_tables(context.data, paths.pinned_dir())))
 
 
 ANALYSIS = Analysis(

@@ -6,7 +6,8 @@ from replication.claims import Checked
 
 def run(context: Context) -> Findings:
     samples = context.data.samples
-    first = samples.loc[samples["sample_id"] == "roorda2011_s01", "n"].item()
+    sample = context.data.living("samples.csv", "roorda2011_s01")
+    first = samples.loc[samples["sample_id"] == sample, "n"].item()
     how = f"sample 1 of the 45 public samples has n {first:g} (an inference: its study is not named)"
     return Findings(answers={"baker2006-001": Checked(first, first, how, first)})
 

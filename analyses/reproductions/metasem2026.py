@@ -41,7 +41,7 @@ def run(context: Context) -> Findings:
         "all 45 samples": pair_counts(data),
     }
     claims = claims_of(context.data, "metasem2026")
-    answers = {c.id: found[c.subgroup][c.quantity] for c in claims}
+    answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
     swapped = label_table([c for c in claims if c.subgroup == "one-stage model, saturated"], answers)
     estimates, diagram = path_results(saturated, "one-stage", "One stage, all five paths")
     return Findings(answers=answers, estimates=estimates, tables=(audit_table(data), swapped), figures=(diagram,))

@@ -1,6 +1,6 @@
 """Roorda et al. (2011): the headline effects rest on 99 studies; 45 samples are public. Both side by side."""
 
-from replication.analysis import Analysis, Context, Findings, Sentence, missing
+from replication.analysis import Analysis, Context, Findings, Ref, Sentence, missing, numbers
 from replication.evidence.samples45 import audit_table, side_by_side
 
 HEADLINE = {  # claim -> the same pair and kind of model in the public samples
@@ -24,12 +24,13 @@ def run(context: Context) -> Findings:
         answers[claim] = missing(context.data, "roorda2011", beside)
     rows = {row for pooled in side.pools.values() for row in pooled.estimate.rows}
     counts = {"all": len(rows), "unused": len(side.exclusions), "used": len(rows) - len(side.exclusions)}
+    audit = audit_table(context.data)
     return Findings(
         answers=answers,
         estimates=tuple(pooled.estimate for pooled in side.pools.values()),
-        tables=(side.table, audit_table(context.data)),
+        tables=(side.table, audit),
         figures=side.figures,
-        sentences=(Sentence("roorda2011.unused", counts),),
+        sentences=(Sentence("roorda2011.unused", numbers(counts, Ref("table", audit.id))),),
         exclusions=side.exclusions,
     )
 

@@ -2,7 +2,7 @@
 
 from replication.analysis import Analysis, Context, Estimate, Findings, Table, sum_of, value_of
 from replication.analysis.path_bounds import correlation_ranges, implied_third, joint_paths, path_ranges
-from replication.claims import Checked, claims_of
+from replication.claims import Checked, claims_by_id
 
 R = {"pos-enga": "007", "neg-enga": "009", "pos-ach": "003", "neg-ach": "005", "enga-ach": "011"}  # correlations
 B = {"pos_enga": "013", "neg_enga": "014", "enga_ach": "015", "pos_ach": "016", "neg_ach": "017"}  # paths
@@ -10,8 +10,8 @@ DERIVED = {"pos_indirect": "018", "neg_indirect": "019", "R2_enga": "022", "R2_a
 
 
 def run(context: Context) -> Findings:
-    claims = {claim.id: claim for claim in claims_of(context.data, "roorda2017")}
-    value = {claim[-3:]: value_of(claims, claim) for claim in claims}
+    claims = claims_by_id(context.data)
+    value = {number: value_of(claims, f"roorda2017-{number}") for number in {**R, **B, **DERIVED}.values()}
     third = implied_third(*(value[number] for number in ("007", "009", "013", "014")))
     paths = path_ranges([value[n] for n in R.values()], third)
     correlations = correlation_ranges([value[n] for n in B.values()], third)

@@ -1,6 +1,21 @@
 """Analyses: what a file under `analyses/` declares, and how it becomes an outcome."""
 
-from replication.analysis.outcome import Analysis, Context, Estimate, Figure, Findings, Outcome, Sentence, Table, plain
+from replication.analysis.outcome import (
+    Analysis,
+    Context,
+    Estimate,
+    Figure,
+    Findings,
+    Number,
+    Outcome,
+    Ref,
+    Section,
+    Sentence,
+    Table,
+    numbers,
+    placed,
+    plain,
+)
 from replication.analysis.printed_answers import (
     agrees_with,
     between,
@@ -20,7 +35,10 @@ __all__ = [
     "Estimate",
     "Figure",
     "Findings",
+    "Number",
     "Outcome",
+    "Ref",
+    "Section",
     "Sentence",
     "Table",
     "agrees_with",
@@ -31,6 +49,8 @@ __all__ = [
     "fits_p",
     "load_analysis",
     "missing",
+    "numbers",
+    "placed",
     "plain",
     "printed_only",
     "run_analysis",

@@ -1,19 +1,21 @@
 """What an analysis declares and what it returns: plain, frozen, JSON-ready records.
 
-Three ideas:
+Four ideas:
 
 1. An `Analysis` is a file under `analyses/` that declares one question and a function from a `Context` to `Findings`.
 2. `Findings` hold numbers, never prose with numbers in it: a sentence is a key and named values, and the report turns
    it into English or Norwegian. So text cannot drift from results.
-3. `Outcome` is findings plus verdicts plus digest: what `reports/` stores as JSON, and all that pages are made from.
+3. Nothing is guessed afterwards: a number in a sentence carries the reference it leads to (`Number`), and every item of
+   a finding carries the section of its page it stands in. What lacks one is refused when the analysis is run.
+4. `Outcome` is findings plus verdicts plus digest: what `reports/` stores as JSON, and all that pages are made from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 
@@ -21,21 +23,80 @@ from replication.claims import Answer, Check
 from replication.dataset import Dataset, Exclusion
 
 __all__ = [
+    "SECTIONS",
     "Analysis",
+    "Cell",
     "Context",
     "Estimate",
     "Figure",
     "Findings",
     "Kind",
+    "Number",
     "Outcome",
+    "Ref",
+    "RefKind",
+    "Section",
     "Sentence",
     "Store",
     "Table",
+    "numbers",
+    "placed",
     "plain",
 ]
 
 Kind = Literal["reproduction", "finding", "simulated"]
 Cell = str | float | int | bool | None
+
+RefKind = Literal["estimate", "claim", "row", "table", "figure", "work", "page"]
+"""What a number can lead to: something of an outcome, a claim, a row of the dataset (an effect, a sample, a direction),
+a work, or a page of the report by its name (for counts of the whole dataset)."""
+
+Section = Literal[
+    "",
+    "answer",
+    "sure",
+    "cause",
+    "change",
+    "bodies",
+    "published",
+    "known",
+    "new",
+    "update",
+    "prediction",
+    "drivers",
+    "bias",
+    "confounding",
+    "robustness",
+    "bayes",
+    "levels",
+    "directions",
+    "school",
+    "flow",
+    "care",
+    "more",
+]
+"""The sections of a finding's page in their order; empty for items of a reproduction, whose page has but one place."""
+
+SECTIONS: tuple[Section, ...] = tuple(section for section in get_args(Section) if section)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Where a number leads: the kind of thing behind it, and its id.
+
+    The id of an estimate, table or figure is looked up in the outcome that says it; `analysis/id` names another's.
+    """
+
+    kind: RefKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a sentence, with what stands behind it."""
+
+    value: float | int | None
+    ref: Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +111,7 @@ class Estimate:
     label: str
     metric: str
     value: float
+    section: Section = ""
     low: float = math.nan
     high: float = math.nan
     se: float = math.nan
@@ -78,6 +140,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    section: Section = ""
     links: tuple[str, ...] = ()
     note: str = ""
 
@@ -90,16 +153,21 @@ class Figure:
     kind: str
     title: str
     columns: Mapping[str, Sequence[Cell]]
+    section: Section = ""
     settings: Mapping[str, Cell] = field(default_factory=dict)
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the report: the key of its template and the values to fill in. It holds no wording itself."""
+    """A sentence of the report: the key of its template and the values to fill in. It holds no wording itself.
+
+    Every number among the values is a `Number`; text (ids of questions, works, claims, words) stands as it is.
+    """
 
     key: str
-    values: Mapping[str, Cell] = field(default_factory=dict)
+    values: Mapping[str, Cell | Number] = field(default_factory=dict)
+    section: Section = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +180,27 @@ class Findings:
     figures: tuple[Figure, ...] = ()
     sentences: tuple[Sentence, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+
+
+Placed = TypeVar("Placed", Estimate, Table, Figure, Sentence)
+
+
+def placed(section: Section, items: Iterable[Placed]) -> tuple[Placed, ...]:
+    """The items, all in this section of a finding's page.
+
+    >>> [s.section for s in placed("answer", [Sentence("k")])]
+    ['answer']
+    """
+    return tuple(replace(item, section=section) for item in items)
+
+
+def numbers(values: Mapping[str, float | int | None], ref: Ref) -> dict[str, Number]:
+    """Several numbers of a sentence that lead to the same place.
+
+    >>> numbers({"r": 0.3}, Ref("claim", "a-1"))["r"].value
+    0.3
+    """
+    return {name: Number(value, ref) for name, value in values.items()}
 
 
 class Store(Protocol):
@@ -179,8 +268,8 @@ class Outcome:
 def plain(value: object) -> object:
     """Records, arrays and mappings as dicts, lists, numbers and text; NaN and infinities become None.
 
-    >>> plain(Sentence("k", {"x": float("nan")}))
-    {'key': 'k', 'values': {'x': None}}
+    >>> plain(Sentence("k", {"x": Number(float("nan"), Ref("estimate", "e"))}, "answer"))
+    {'key': 'k', 'values': {'x': {'value': None, 'ref': {'kind': 'estimate', 'id': 'e'}}}, 'section': 'answer'}
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}

@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from replication.analysis.outcome import Analysis, Context, Findings
-from replication.claims import Answer, Checked, Claim, Missing, claims_of
+from replication.claims import Answer, Checked, Claim, Missing, claims_by_id
 from replication.dataset import Dataset
 from replication.models.probability import f_isf
 from replication.printed import Printed, parse_printed
 
 __all__ = [
     "Checks",
+    "absent",
     "agrees_with",
     "between",
     "centred_interval",
@@ -33,23 +34,35 @@ def value_of(claims: Mapping[str, Claim], claim_id: str) -> Printed:
     return parse_printed(claims[claim_id].printed["value"])
 
 
-def sum_of(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked:
+def absent(claims: Mapping[str, Claim], needed: Sequence[str]) -> Missing | None:
+    """What a check lacks where a claim it needs is in no row of this version of the dataset; None where all are."""
+    lost = [name for name in needed if name not in claims]
+    return Missing(f"The printed number it would be checked against is not held: {', '.join(lost)}.") if lost else None
+
+
+def sum_of(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked | Missing:
     """The claim should be the sum of other claims."""
+    if lost := absent(claims, parts):
+        return lost
     printed = [value_of(claims, part) for part in parts]
     shown = " + ".join(p.text for p in printed)
     low, high = (math.fsum(getattr(p, end) for p in printed) for end in ("low", "high"))
     return Checked(low, high, f"sum of {shown} ({', '.join(parts)})", math.fsum(p.value for p in printed))
 
 
-def share_of(claims: Mapping[str, Claim], part: str, whole: str) -> Checked:
+def share_of(claims: Mapping[str, Claim], part: str, whole: str) -> Checked | Missing:
     """The claim, in per cent, should be `part` out of `whole`."""
+    if lost := absent(claims, [part, whole]):
+        return lost
     a, b = value_of(claims, part), value_of(claims, whole)
     how = f"100 x {a.text} / {b.text} ({part}, {whole})"
     return Checked(100 * a.low / b.high, 100 * a.high / b.low, how, 100 * a.value / b.value)
 
 
-def agrees_with(claims: Mapping[str, Claim], other: str, where: str = "") -> Checked:
+def agrees_with(claims: Mapping[str, Claim], other: str, where: str = "") -> Checked | Missing:
     """The claim should be the number printed in another place."""
+    if lost := absent(claims, [other]):
+        return lost
     printed = value_of(claims, other)
     return Checked(
         printed.low, printed.high, f"{printed.text} is printed {where or 'elsewhere'} ({other})", printed.value
@@ -72,8 +85,10 @@ def centred_interval(claim: Claim) -> Checked | None:
     return Checked(min(middles), max(middles), how, (low.value + high.value) / 2)
 
 
-def between(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked:
+def between(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked | Missing:
     """The claim is an average over the studies that the parts split up, so it should lie between them."""
+    if lost := absent(claims, parts):
+        return lost
     printed = [value_of(claims, part) for part in parts]
     shown = ", ".join(p.text for p in printed)
     how = f"an average of all studies should lie between those of its parts: {shown} ({', '.join(parts)})"
@@ -114,7 +129,7 @@ def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysi
     def run(context: Context) -> Findings:
         if checks is None:
             return Findings()
-        return Findings(answers=checks({claim.id: claim for claim in claims_of(context.data)}))
+        return Findings(answers=checks(claims_by_id(context.data)))
 
     question = "Do the printed numbers agree with each other, and what is missing to compute them?"
     return Analysis(id=work, title=title, question=question, run=run, claims=(work,))

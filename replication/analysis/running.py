@@ -8,15 +8,19 @@ import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from replication.analysis.outcome import Analysis, Context, Findings, Outcome
+from replication.analysis.placing import check_placed
 from replication.analysis.printed_answers import centred_interval, missing, printed_only
-from replication.claims import Answer, Check, Claim, Reason, claims_of, judge
+from replication.claims import Answer, Check, Claim, ClaimIndex, Reason, claims_by_id, claims_of, judge
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
 from replication.errors import DataError, UserError
 
 __all__ = ["analysis_files", "choose", "load_analysis", "run_analysis"]
+
+Kind = TypeVar("Kind")
 
 
 def analysis_files(folder: Path, data: Path) -> dict[str, Path]:
@@ -82,11 +86,15 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
     dataset = context.data
     findings = _found(analysis, context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
-    stray = set(findings.answers) - {claim.id for claim in claims}
+    index = claims_by_id(dataset)
+    check_placed(analysis, findings, dataset, index)
+    answers = _living(findings.answers, index)
+    stray = set(answers) - {claim.id for claim in claims}
     if stray:
         raise DataError(f"{analysis.id} answers claims it does not declare: {', '.join(sorted(stray))}")
-    reasons = {claim: Reason(e.reason, e.at_most) for e in dataset.explanations for claim in e.claims}
-    checks = tuple(_check(claim, findings, dataset, reasons) for claim in claims)
+    recorded = {claim: Reason(e.reason, e.at_most) for e in dataset.explanations for claim in e.claims}
+    reasons = _living(recorded, index)
+    checks = tuple(_check(claim, answers, dataset, reasons) for claim in claims)
     return Outcome(
         id=analysis.id,
         kind=analysis.kind,
@@ -117,8 +125,21 @@ def _found(analysis: Analysis, context: Context) -> Findings:
         ) from None
 
 
-def _check(claim: Claim, findings: Findings, dataset: Dataset, reasons: Mapping[str, Reason]) -> Check:
-    answer: Answer | None = findings.answers.get(claim.id)
+def _living(said: Mapping[str, Kind], index: ClaimIndex) -> dict[str, Kind]:
+    """What is said of claims, under the id each has in this version; of a claim that is in none, nothing is said.
+
+    What is said of the id of today goes before what is said of one of its earlier ids.
+    """
+    found: dict[str, Kind] = {}
+    for name, said_of_it in said.items():
+        living = index.living(name)
+        if living is not None and (living == name or living not in found):
+            found[living] = said_of_it
+    return found
+
+
+def _check(claim: Claim, answers: Mapping[str, Answer], dataset: Dataset, reasons: Mapping[str, Reason]) -> Check:
+    answer = answers.get(claim.id)
     if answer is None:
         answer = centred_interval(claim) or missing(dataset, claim.work)
     return judge(claim, answer, reasons)

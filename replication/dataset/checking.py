@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -53,6 +54,11 @@ _CHECKED = (
     "ci_high",
     "used_in",
     "until",
+    "design",
+    "lag",
+    "clusters",
+    "unit",
+    "part_of",
     *_SIDES,
 )
 
@@ -78,7 +84,7 @@ def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Pro
     problems: list[Problem] = []
     hints = _Hints(known)
     wholes = dict(zip(samples["sample_id"], samples["subgroup_of"], strict=True))
-    for row in _rows(samples, "sample_id", "subgroup_of", "overlaps"):
+    for row in _rows(samples, "sample_id", "subgroup_of", "overlaps", "shared_n", "n"):
         for column in ("subgroup_of", "overlaps"):
             found = shown(row[column])
             if row[column] and row[column] not in known:
@@ -86,10 +92,24 @@ def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Pro
                 problems.append(Problem(file, row["line"], column, "unknown-sample", found, "a sample_id", hint))
             elif row[column] and row[column] == row["sample_id"]:
                 problems.append(Problem(file, row["line"], column, "itself", found, "another sample", "leave it empty"))
+        if not math.isnan(row["shared_n"]):
+            problems += _shared_persons(file, row)
         if _in_circle(row["sample_id"], wholes):
             found, expected = shown(row["subgroup_of"]), "a whole that is no part of this sample"
             problems.append(Problem(file, row["line"], "subgroup_of", "circle", found, expected, "which is the whole?"))
     return problems
+
+
+def _shared_persons(file: str, row: Mapping[str, Any]) -> list[Problem]:
+    """Persons can be shared only with a named sample, and no more of them than there are."""
+    found = f"{row['shared_n']:g}"
+    if not row["overlaps"]:
+        hint = "name the other sample in overlaps, or leave this cell empty"
+        return [Problem(file, row["line"], "shared_n", "no-overlap", found, "a sample in overlaps", hint)]
+    if row["shared_n"] > row["n"]:
+        expected = f"at most the sample's n, {row['n']:g}"
+        return [Problem(file, row["line"], "shared_n", "n", found, expected, "check both numbers")]
+    return []
 
 
 def _in_circle(sample: str, wholes: Mapping[str, str]) -> bool:
@@ -129,14 +149,17 @@ def check_effects(
     codes = None if measures is None else _codes(measures, constructs)
     hints = _Hints((*sizes, *works))
     pairs: dict[tuple[str, ...], tuple[int, str]] = {}
+    in_work = _WithinWork.of(effects, samples)
     for row in _rows(effects, *_CHECKED):
         problems += _effect_row(file, row, sizes, works, hints)
+        problems += in_work.problems(file, row)
         if codes is not None:
             problems += _measure_codes(file, row, codes, hints)
         if row["until"]:
             continue  # its successor has the same pair
         sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
-        pair = (row["sample_id"], row["statistic"], *sides[0], *sides[1])
+        # values of one pair at two units (students, school means) or two lags are two results, not one twice
+        pair = (row["sample_id"], row["unit"], str(row["lag"]), row["statistic"], *sides[0], *sides[1])
         line, first = pairs.setdefault(pair, (row["line"], row["effect_id"]))
         if first != row["effect_id"]:
             expected = "each pair of measures once in a sample"
@@ -263,6 +286,58 @@ def _effect_row(
         if key not in works:
             say("used_in", "unknown-work", key, "a work key", hints.nearest(key))
     return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _WithinWork:
+    """What a row can only be judged by beside the other rows and the samples of its work."""
+
+    samples: Mapping[str, tuple[str, float]]
+    sample_of: Mapping[str, str]
+    wholes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, effects: pd.DataFrame, samples: pd.DataFrame) -> _WithinWork:
+        """Index the samples (unit and number of schools) and the rows (sample and whole) of one work."""
+        about = zip(samples["unit"], samples["schools"], strict=True)
+        ids = effects["effect_id"]
+        return cls(
+            dict(zip(samples["sample_id"], about, strict=True)),
+            dict(zip(ids, effects["sample_id"], strict=True)),
+            dict(zip(ids, effects["part_of"], strict=True)),
+        )
+
+    def problems(self, file: str, row: Mapping[str, Any]) -> list[Problem]:
+        """A row's unit, clusters and lag against its sample and its design; its whole against the other rows."""
+        problems = []
+
+        def say(column: str, rule: str, found: str, expected: str, hint: str) -> None:
+            problems.append(Problem(file, row["line"], column, rule, found, expected, hint))
+
+        unit, schools = self.samples.get(row["sample_id"], ("", math.nan))
+        if row["unit"] == "school" and unit != "school" and row["n"] > schools:
+            hint = "n of a school-level row counts schools"
+            say("unit", "mixed-units", f"n {row['n']:g}", f"at most the sample's {schools:g} schools", hint)
+        if row["clusters"] > row["n"]:
+            say("clusters", "n", f"{row['clusters']:g}", f"at most n, {row['n']:g}", "check both numbers")
+        if row["design"] == "cross-sectional" and not math.isnan(row["lag"]) and row["lag"] != 0:
+            say("lag", "lag", f"{row['lag']:g} months", "no lag where the design is cross-sectional", "which is right?")
+        if row["part_of"]:
+            found = self._whole(row)
+            if found:
+                say("part_of", *found)
+        return problems
+
+    def _whole(self, row: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
+        whole, found = row["part_of"], shown(row["part_of"])
+        if whole not in self.sample_of:
+            return "unknown-row", found, "an effect_id of this file", nearest(whole, self.sample_of)
+        if self.sample_of[whole] != row["sample_id"]:
+            hint = "for a part of the persons of another sample use subgroup_of in samples.csv"
+            return "other-sample", found, "a row of the same sample", hint
+        if whole == row["effect_id"] or _in_circle(row["effect_id"], self.wholes):
+            return "circle", found, "a whole that is no part of this row", "which is the whole?"
+        return None
 
 
 def _codes(measures: pd.DataFrame, constructs: Collection[str]) -> dict[str, tuple[str, ...]]:

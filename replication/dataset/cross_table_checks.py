@@ -10,6 +10,7 @@ from replication.dataset.folder import Folder, missing_file
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.records import ArticleFile, TrapFile
 from replication.dataset.row_versions import check_lives, check_work_life
+from replication.dataset.successors import check_successors
 
 __all__ = ["asked", "check_across", "check_records", "check_rows_in_time"]
 
@@ -76,12 +77,18 @@ def check_rows_in_time(folder: Folder, version: str) -> None:
     for key, work in folder.works.items():
         if asked(folder, key):
             folder.problems += check_work_life(f"{key}/work.toml", work.since, version)
-    for frames in folder.every.values():
-        for file, frame in frames.items():
-            words = {*frame["since"], *frame["until"]} - {""}
-            if asked(folder, file) and all(VERSION.fullmatch(word) for word in words):
+    for table, frames in folder.every.items():
+        dated = {file: frame for file, frame in frames.items() if _dated(frame)}
+        for file, frame in dated.items():
+            if asked(folder, file):
                 own = folder.works.get(file.partition("/")[0])
                 folder.problems += check_lives(file, frame, version, own.since if own else "")
+        folder.problems += [p for p in check_successors(dated, table) if asked(folder, p.file)]
+
+
+def _dated(frame: pd.DataFrame) -> bool:
+    """Whether every version in the table is one; what is none has been said of its cell."""
+    return all(VERSION.fullmatch(word) for word in {*frame["since"], *frame["until"]} - {""})
 
 
 def check_records(folder: Folder, article: ArticleFile | None, traps: TrapFile | None) -> None:

@@ -85,9 +85,14 @@ _SAMPLE_COLUMNS = [
     "oecd",
     "subgroup_of",
     "overlaps",
+    "shared_n",
     "label",
 ]
+_OF_ROW_OR_SAMPLE = ("unit", "clusters", "icc", "grade", "publication_status", "risk_of_bias")
+"""Columns of both tables: a row's own cell counts, and where it is empty its sample's."""
 
+
+_OF_SAMPLE = "_of_sample"
 
 _SPARED = ("informant_a", "informant_b", "design", "reading", "since", "note", "flags", "source", "locator")
 """Columns whose errors leave a row readable: nothing is computed from them."""
@@ -273,9 +278,24 @@ def _version(folder: Folder) -> str:
 
 def _join(folder: Folder) -> Mapping[str, pd.DataFrame]:
     tables = {name: _concat(folder.frames.get(name, {}), name) for name in TABLES}
-    samples = tables["samples.csv"][_SAMPLE_COLUMNS].drop_duplicates("sample_id")
-    tables["effects.csv"] = tables["effects.csv"].merge(samples, on="sample_id", how="left", validate="many_to_one")
+    columns = [*_SAMPLE_COLUMNS, *(name for name in _OF_ROW_OR_SAMPLE if name not in _SAMPLE_COLUMNS)]
+    samples = tables["samples.csv"][columns].drop_duplicates("sample_id")
+    effects = tables["effects.csv"].merge(
+        samples, on="sample_id", how="left", validate="many_to_one", suffixes=("", _OF_SAMPLE)
+    )
+    tables["effects.csv"] = _with_sample_cells(effects)
     return tables
+
+
+def _with_sample_cells(effects: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their sample's cell wherever their own is empty; the columns end up once, after the row's."""
+    filled = {}
+    for name in _OF_ROW_OR_SAMPLE:
+        own, of_sample = effects[name], effects[name + _OF_SAMPLE]
+        empty = own.isna() if own.dtype == float else own == ""
+        filled[name] = own.where(~empty, of_sample)
+    rest = effects.drop(columns=[*_OF_ROW_OR_SAMPLE, *(name + _OF_SAMPLE for name in _OF_ROW_OR_SAMPLE)])
+    return rest.assign(**filled)
 
 
 def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:

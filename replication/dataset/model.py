@@ -23,7 +23,8 @@ from replication.dataset.records import (
     Work,
 )
 from replication.dataset.row_versions import version_numbers
-from replication.dataset.schema import Vocabulary
+from replication.dataset.schema import TABLES, Vocabulary
+from replication.dataset.successors import Successors
 from replication.digests import digest_of
 from replication.errors import DataError
 
@@ -99,6 +100,18 @@ class Dataset:
     def cited(self) -> tuple[str, ...]:
         """The keys of the works the article lists, in the order of its list."""
         return tuple(key for key in self.references if key in self.works and self.works[key].role == "cited")
+
+    def living(self, table: str, row: str) -> str | None:
+        """The id that stands for a row in this version: its own, its successor's, or of whom it took the place.
+
+        Parameters
+        ----------
+        table : a table whose rows have one id, e.g. "claims.csv".
+        row : an id of any version. None comes back where nothing stands for it here.
+        """
+        column = TABLES[table].id[-1]
+        known = Successors.of(self.withdrawn[table], column) if table in self.withdrawn else Successors()
+        return known.living(row, set(self.tables[table][column]))
 
     def without(self, *works: str) -> Dataset:
         """The dataset as if these works had never been added.

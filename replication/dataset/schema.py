@@ -100,7 +100,21 @@ def boolean(name: str, meaning: str) -> Column:
 
 _SINCE = Column("since", "dataset version in which the row entered", "version", True)
 _UNTIL = Column("until", "dataset version in which the row was withdrawn or replaced; empty while it counts", "version")
+_REPLACED_BY = text(
+    "replaced_by",
+    "id of the row of this table that took a withdrawn row's place (of measures and descriptives: its measure); "
+    "analyses follow it, and --as-of follows it back",
+)
 _NOTE = text("note", "what a reader must know about this row")
+_STATUS = word(
+    "publication_status",
+    "where the result could be found; a row's cell counts before its sample's",
+    "publication_status",
+)
+_CLUSTERS = integer("clusters", "number of classes or schools the persons were drawn in", 1)
+_ICC = number("icc", "intraclass correlation of the outcome in those clusters", -1, 1)
+_GRADE = text("grade", "school grade or grades of the students, e.g. 8 or 7-9")
+_RISK_OF_BIAS = word("risk_of_bias", "risk of bias as judged by a coder, with the reason in note", "risk_of_bias")
 _PEARSON = "for r between -1 and 1"
 
 _EFFECTS = Table(
@@ -143,6 +157,21 @@ _EFFECTS = Table(
         word("informant_a", "who reports the first", "informant"),
         word("informant_b", "who reports the second", "informant"),
         word("design", "when the two were measured", "design"),
+        text("time_a", "when the first was measured: wave, date or grade, in the source's words"),
+        text("time_b", "when the second was measured"),
+        number("lag", "months from the first measurement to the second; 0 at one time, negative where b came first"),
+        text("covariates", "what the value is adjusted for, separated by `;`; empty for a plain association"),
+        word("unit", "what one case of this row is, where it is another than its sample's", "unit"),
+        _CLUSTERS,
+        _ICC,
+        _GRADE,
+        _STATUS,
+        _RISK_OF_BIAS,
+        key(
+            "part_of",
+            "the row this one is a part of (a subscale of its measure, some of its persons): never pool both",
+            required=False,
+        ),
         boolean("diagonal_a_missing", "the source's matrix has NA on the diagonal of the first variable"),
         boolean("diagonal_b_missing", "the same for the second variable"),
         text("used_in", "published analyses this row is part of, as work keys separated by `;`"),
@@ -153,6 +182,7 @@ _EFFECTS = Table(
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -175,10 +205,17 @@ _SAMPLES = Table(
         boolean("oecd", "OECD member in that cycle, where the file says"),
         integer("schools", "number of schools", 1),
         key("subgroup_of", "the sample this one is a part of: never pool both", required=False),
-        key("overlaps", "a sample with which it shares schools", required=False),
+        key("overlaps", "a sample with which it shares schools or persons", required=False),
+        integer("shared_n", "persons it shares with the sample in overlaps; 0 where only schools are shared", 0),
+        _CLUSTERS,
+        _ICC,
+        _GRADE,
+        _STATUS,
+        _RISK_OF_BIAS,
         text("source", "file or address"),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -195,6 +232,7 @@ _MEASURES = Table(
         Column("items", "items and coding", "text", True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
     ),
 )
 
@@ -218,6 +256,7 @@ _DESCRIPTIVES = Table(
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -259,6 +298,7 @@ _CLAIMS = Table(
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -278,6 +318,7 @@ _DIRECTIONS = Table(
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -317,6 +358,7 @@ _SCREENED = Table(
         text("locator", "where in the source"),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
         _NOTE,
     ),
 )
@@ -333,6 +375,7 @@ _LEADS = Table(
         Column("address", "DOI or address", "text", True),
         _SINCE,
         _UNTIL,
+        _REPLACED_BY,
     ),
 )
 

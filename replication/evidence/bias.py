@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Sentence, Table
+from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers
 from replication.errors import ModelError
 from replication.evidence.averaging import (
     AveragedBias,
@@ -325,32 +325,28 @@ def _together(
     holds = [answer for answer in read if _beyond_zero(answer, sign)]
     decision = "not_averaged" if averaged is None else averaged.decision
     key = body_key(found)
-    values: dict[str, Cell] = {
+    unadjusted = {"r": plain.value, "low": plain.low, "high": plain.high, "samples": plain.k}
+    counts = {"models": len(models), "read": len(read), "holds": len(holds)}
+    values: dict[str, Cell | Number] = {
         "question": found.question.id,
-        "r": plain.value,
-        "low": plain.low,
-        "high": plain.high,
-        "samples": plain.k,
-        "models": len(models),
-        "read": len(read),
-        "holds": len(holds),
         "verdict": _verdict(len(holds), len(read), decision),
-        "ref": f"{key}-{plain.model}",
+        **numbers(unadjusted, Ref("estimate", f"{key}-{plain.model}")),
+        **numbers(counts, Ref("table", f"bias-models-{key}")),
     }
     if not read:
         return Sentence("bias.together_none", values)
     weakest, *_, strongest = sorted(read, key=lambda answer: abs(answer.value)) if len(read) > 1 else read * 2
     for name, answer in (("weakest", weakest), ("strongest", strongest)):
-        values |= {name: answer.value, f"{name}_ref": f"{key}-{answer.model}"}
+        values[name] = Number(answer.value, Ref("estimate", f"{key}-{answer.model}"))
     if averaged is None:
         return Sentence("bias.together_alone", values)
-    values |= {"all": len(averaged.models), "decision": decision}
+    values |= {"all": Number(len(averaged.models), Ref("table", f"bias-models-{key}")), "decision": decision}
     for name, value, estimate in (
         ("probability", averaged.probability, "averaged-probability"),
         ("conditional", averaged.conditional[0], "averaged-conditional"),
         ("averaged", averaged.averaged[0], "averaged"),
     ):
-        values |= {name: value, f"{name}_ref": f"{key}-{estimate}"}
+        values[name] = Number(value, Ref("estimate", f"{key}-{estimate}"))
     return Sentence("bias.together", values)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Sentence, Table
+from replication.analysis.outcome import Ref, Sentence, Table, numbers
 from replication.claims import Claim, Reason, Recomputed, claims_of, judge
 from replication.dataset import Dataset
 from replication.evidence.masem_answers import (
@@ -91,17 +91,15 @@ def rule_sentence(found: Sequence[Variant]) -> Sentence:
     best = max(found, key=lambda v: (v.holds + v.nearly, v.holds))
     rest = max((v for v in found if v is not best), key=lambda v: v.holds + v.nearly)
     span = [v.answers[PATHS["pos to enga"]].value for v in found]
-    values: dict[str, str | float] = {
-        "rule": best.rule,
-        "rows": best.rows,
+    values: dict[str, float | int] = {
         "holds": best.holds + best.nearly,
         "total": best.total,
-        "next_rule": rest.rule,
         "next_holds": rest.holds + rest.nearly,
         "path_low": min(span),
         "path_high": max(span),
     }
-    return Sentence("mediation.rules", values)
+    text = {"rule": best.rule, "rows": best.rows, "next_rule": rest.rule}
+    return Sentence("mediation.rules", {**text, **numbers(values, Ref("table", "rules"))}, "robustness")
 
 
 def _value(variant: Variant, quantity: str) -> float | None:

@@ -12,8 +12,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from replication.analysis.outcome import Context, Estimate, Figure, Findings, Sentence, Table
-from replication.claims import Claim, claims_of
+from replication.analysis.outcome import (
+    Context,
+    Estimate,
+    Figure,
+    Findings,
+    Number,
+    Ref,
+    Section,
+    Sentence,
+    Table,
+    numbers,
+    placed,
+)
+from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion
 from replication.evidence.bayes import Bayesian, bayesian_answer, posterior_estimate, posterior_of, prior_update
 from replication.evidence.estimators import agreement, back_transform, che, estimator_estimates
@@ -31,6 +43,9 @@ SOURCES: tuple[tuple[Source, str], ...] = (
     ("new", "new samples"),
     ("together", "both together"),
 )
+
+
+SECTION_OF: Mapping[Source, Section] = {"samples45": "known", "new": "new", "together": "update"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +70,7 @@ class _Parts:
 
 def finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
     """Every question of a finding, answered by every body of evidence that bears on it."""
-    claims = {claim.id: claim for claim in claims_of(context.data)}
+    claims = claims_by_id(context.data)
     parts = _Parts()
     for one in asked:
         _answer(context, one, claims, parts)
@@ -70,7 +85,7 @@ def finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
 
 def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: _Parts) -> None:
     question = asked.question
-    parts.tables.append(published_table(claims, asked.claims, question.id))
+    parts.tables += placed("published", [published_table(claims, asked.claims, question.id)])
     bodies = {source: evidence(context.data, question, source) for source, _ in SOURCES}
     bodies = {source: body for source, body in bodies.items() if len(body.y)}
     if "samples45" not in bodies:
@@ -84,7 +99,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
     new = bodies.get("new")
     if new is None:
         return
-    parts.tables += [moderator_table(new), age_table(context.data, new)]
+    parts.tables += placed("robustness", [moderator_table(new), age_table(context.data, new)])
     heterogeneity, source_of = _heterogeneity(steps)
     for pool in published_pools(claims, asked.predict_from, heterogeneity):
         prediction = predict_samples(pool, heterogeneity, source_of, new)
@@ -95,10 +110,11 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: 
     for pool in published_pools(claims, asked.predict_from[:1], heterogeneity):
         _add_bayes(prior_update(new, pool, expected), parts)
     table, figure = leave_one_sample_out(widest, steps[-1][1])
-    parts.tables += [table, update_table(question.id, question.label, steps), *entering(widest, steps[-1][1])]
-    parts.figures.append(figure)
+    parts.tables += placed("drivers", [table, *entering(widest, steps[-1][1])])
+    parts.tables += placed("update", [update_table(question.id, question.label, steps)])
+    parts.figures += placed("drivers", [figure])
     _update_sentence(question, steps, parts)
-    parts.tables.append(_caveats(context.data, widest))
+    parts.tables += placed("care", [_caveats(context.data, widest)])
 
 
 def _how_sure(question: Question, steps: list[tuple[str, Estimate]]) -> Sentence:
@@ -109,7 +125,7 @@ def _how_sure(question: Question, steps: list[tuple[str, Estimate]]) -> Sentence
     how = "low"
     if agree:
         how = "high" if last.prediction_low * last.prediction_high > 0 else "moderate"
-    return Sentence("finding.sure", {"question": question.id, "how": how, "bodies": len(steps)})
+    return Sentence("finding.sure", {"question": question.id, "how": how}, "sure")
 
 
 def _expected(data: Dataset, question: Question) -> int:
@@ -119,9 +135,9 @@ def _expected(data: Dataset, question: Question) -> int:
 
 
 def _add_bayes(answer: Bayesian, parts: _Parts) -> None:
-    parts.estimates += answer.estimates
-    parts.tables += answer.tables
-    parts.figures += answer.figures
+    parts.estimates += placed("bayes", answer.estimates)
+    parts.tables += placed("bayes", answer.tables)
+    parts.figures += placed("bayes", answer.figures)
 
 
 def _caveats(data: Dataset, found: Evidence) -> Table:
@@ -136,29 +152,33 @@ def _estimators(found: Evidence, label: str, parts: _Parts) -> Estimate:
     """All estimators on one body of evidence; returns the main one: CHE with rho 0.6, or REML where rows are single."""
     estimates = estimator_estimates(found)
     table, figure = agreement(found, estimates, f"{found.question.label}: {label}")
-    parts.estimates += estimates
-    parts.tables.append(table)
-    parts.figures.append(figure)
+    section = SECTION_OF[found.source]
+    parts.estimates += placed(section, estimates)
+    parts.tables += placed(section, [table])
+    parts.figures += placed(section, [figure])
     parts.exclusions |= dict.fromkeys(found.selection.excluded)
     by_estimator = {e.id.removeprefix(f"{found.question.id}-{found.source}-"): e for e in estimates}
     main = by_estimator.get("che-0.6", by_estimator["reml"])
     usable = [e.value for e in estimates if e.group == "heterogeneity" and e.value == e.value]
+    shown = {
+        "r": main.value,
+        "low": main.low,
+        "high": main.high,
+        "prediction_low": main.prediction_low,
+        "prediction_high": main.prediction_high,
+        "samples": main.samples,
+        "effects": main.k,
+    }
     parts.sentences.append(
         Sentence(
             "finding.estimate",
             {
                 "question": found.question.id,
                 "source": found.source,
-                "r": main.value,
-                "low": main.low,
-                "high": main.high,
-                "prediction_low": main.prediction_low,
-                "prediction_high": main.prediction_high,
-                "samples": main.samples,
-                "effects": main.k,
-                "engine_low": min(usable),
-                "engine_high": max(usable),
+                **numbers(shown, Ref("estimate", main.id)),
+                **numbers({"engine_low": min(usable), "engine_high": max(usable)}, Ref("table", table.id)),
             },
+            section,
         )
     )
     return main
@@ -171,29 +191,30 @@ def _heterogeneity(steps: list[tuple[str, Estimate]]) -> tuple[float, str]:
 
 
 def _add_prediction(prediction: Prediction, claim: Claim, question: Question, parts: _Parts) -> None:
-    parts.estimates += [prediction.estimate, prediction.difference]
-    parts.tables.append(prediction.table)
-    parts.figures.append(prediction.figure)
-    counts: dict[str, str | float] = {
-        "inside": prediction.inside,
-        "total": prediction.total,
-        "p": prediction.estimate.p,
-        "difference_p": prediction.difference.p,
+    parts.estimates += placed("prediction", [prediction.estimate, prediction.difference])
+    parts.tables += placed("prediction", [prediction.table])
+    parts.figures += placed("prediction", [prediction.figure])
+    counts = {
+        **numbers({"inside": prediction.inside, "total": prediction.total}, Ref("table", prediction.table.id)),
+        "p": Number(prediction.estimate.p, Ref("estimate", prediction.estimate.id)),
+        "difference_p": Number(prediction.difference.p, Ref("estimate", prediction.difference.id)),
     }
-    parts.sentences.append(Sentence("finding.prediction", {"question": question.id, "claim": claim.id, **counts}))
+    values = {"question": question.id, "claim": claim.id, **counts}
+    parts.sentences.append(Sentence("finding.prediction", values, "prediction"))
 
 
 def _update_sentence(question: Question, steps: list[tuple[str, Estimate]], parts: _Parts) -> None:
     if len(steps) < 3:
         return
     before, after = steps[0][1], steps[-1][1]
-    values: dict[str, str | float] = {
+    moved = after.value - before.value
+    values = {
         "question": question.id,
-        "before": before.value,
-        "after": after.value,
-        "moved": after.value - before.value,
+        "before": Number(before.value, Ref("estimate", before.id)),
+        "after": Number(after.value, Ref("estimate", after.id)),
+        "moved": Number(moved, Ref("table", f"update-{question.id}")),
     }
-    parts.sentences.append(Sentence("finding.update", values))
+    parts.sentences.append(Sentence("finding.update", values, "update"))
 
 
 _SOURCES: tuple[Source, ...] = ("samples45", "new", "together")
@@ -207,7 +228,9 @@ def quick_finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
     figures = tuple(_forest(body, estimates[-1]) for body, estimates in zip(bodies, answered, strict=True))
     exclusions = dict.fromkeys(excluded for body in bodies for excluded in body.selection.excluded)
     return Findings(
-        estimates=tuple(e for estimates in answered for e in estimates), figures=figures, exclusions=tuple(exclusions)
+        estimates=placed("more", (e for estimates in answered for e in estimates)),
+        figures=placed("more", figures),
+        exclusions=tuple(exclusions),
     )
 
 

@@ -235,7 +235,7 @@ def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> T
     A printed label "b31 (enga<-neg)" belongs to the estimate of enga on pos, and the other way round; a number that
     agrees under the printed label as well would not show the swap, so both are printed.
     """
-    by_quantity = {c.quantity: answers[c.id].value for c in claims if c.statistic == "beta"}
+    by_quantity = {c.quantity: answers[c.id].value for c in claims if c.statistic == "beta" and c.id in answers}
     rows = []
     for claim in claims:
         label = claim.note.partition("printed label: ")[2]

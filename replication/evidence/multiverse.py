@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Figure, Findings, Sentence, Table
+from replication.analysis.outcome import Cell, Figure, Findings, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
 from replication.models.fit import Array
@@ -172,9 +172,9 @@ def multiverse_findings(found: Sequence[Multiverse]) -> Findings:
     """A specification curve, the options that move it and a sentence for every question."""
     parts = [(_table(one), _curve(one), _sentence(one)) for one in found]
     return Findings(
-        tables=tuple(table for table, _, _ in parts),
-        figures=tuple(curve for _, curve, _ in parts),
-        sentences=tuple(sentence for _, _, sentence in parts),
+        tables=placed("robustness", [table for table, _, _ in parts]),
+        figures=placed("robustness", [curve for _, curve, _ in parts]),
+        sentences=placed("answer", [sentence for _, _, sentence in parts]),
     )
 
 
@@ -210,15 +210,14 @@ def _curve(one: Multiverse) -> Figure:
 def _sentence(one: Multiverse) -> Sentence:
     first = one.options()[0].choice
     ends = [o.median for o in one.options() if o.choice == first]
-    values: dict[str, Cell] = {
-        "question": one.question.id,
+    values: dict[str, float | int] = {
         "all": len(one.value),
         "holds": int(one.holds.sum()),
         "low": float(one.value.min()),
         "high": float(one.value.max()),
         "median": float(np.median(one.value)),
-        "choice": first,
         "choice_low": min(ends),
         "choice_high": max(ends),
     }
-    return Sentence("choices.answer", values)
+    shown = numbers(values, Ref("table", f"multiverse-options-{one.question.id}"))
+    return Sentence("choices.answer", {"question": one.question.id, "choice": first, **shown})

@@ -50,7 +50,7 @@ def published_pools(claims: Mapping[str, Claim], ids: Sequence[str], tau2: float
     ids : claims that print a pooled correlation.
     tau2 : between-sample variance on Fisher z, used where no interval is printed.
     """
-    return tuple(_published(claims[claim], tau2) for claim in ids)
+    return tuple(_published(claims[claim], tau2) for claim in ids if claim in claims)
 
 
 def _published(claim: Claim, tau2: float) -> Published:
@@ -65,6 +65,7 @@ def _published(claim: Claim, tau2: float) -> Published:
 
 def published_table(claims: Mapping[str, Claim], ids: Sequence[str], key: str) -> Table:
     """The printed numbers on a question, as they stand in the sources."""
+    held = [claims[name] for name in ids if name in claims]
     rows = [
         (
             c.work,
@@ -77,10 +78,16 @@ def published_table(claims: Mapping[str, Claim], ids: Sequence[str], key: str) -
             c.n if np.isfinite(c.n) else None,
             c.reading,
         )
-        for c in (claims[i] for i in ids)
+        for c in held
     ]
     columns = ("work", "quantity", "subgroup", "printed", "low", "high", "k", "n", "reading")
-    return Table(id=f"published-{key}", title="What is published", columns=columns, rows=tuple(rows), links=tuple(ids))
+    return Table(
+        id=f"published-{key}",
+        title="What is published",
+        columns=columns,
+        rows=tuple(rows),
+        links=tuple(c.id for c in held),
+    )
 
 
 def predict_samples(pool: Published, tau2: float, tau2_from: str, found: Evidence) -> Prediction:

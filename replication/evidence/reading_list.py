@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Table
+from replication.analysis.outcome import Cell, Findings, Table, placed
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
 from replication.evidence.question import FROM_AFAR
@@ -194,7 +194,7 @@ def reading_findings(entries: Sequence[ToRead]) -> Findings:
         "waits. An n in brackets is the median of the dataset, where the work's own is not known. Settles: claims. "
         f"{leads} studies that nobody has opened are listed as leads.",
     )
-    return Findings(tables=(table,))
+    return Findings(tables=placed("more", [table]))
 
 
 def _row(entry: ToRead) -> tuple[Cell, ...]:

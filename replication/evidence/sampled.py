@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from replication import paths
-from replication.analysis.outcome import Cell, Context, Estimate, Findings, Sentence, Table
-from replication.claims import claims_of
+from replication.analysis.outcome import Context, Estimate, Findings, Ref, Sentence, Table, numbers
+from replication.claims import claims_by_id
 from replication.digests import digest_of, folder_digest
 from replication.evidence.bayes import RHO, posterior_of
 from replication.evidence.question import Evidence, Question, evidence, sample_means
@@ -106,14 +106,14 @@ def agreement_table(fits: tuple[Sampled, ...]) -> Table:
 def agreement_sentence(fits: tuple[Sampled, ...]) -> Sentence:
     """How many numbers of sampled posteriors agree with exact ones, and how many fits failed their checks."""
     rows = [row for fit in fits for row in fit.agreement]
-    counts: dict[str, Cell] = {
+    counts: dict[str, float | int] = {
         "agree": sum(row.agrees for row in rows),
         "all": len(rows),
         "limit": LIMIT,
         "fits": len(fits),
         "failed": sum(bool(fit.reasons) for fit in fits),
     }
-    return Sentence("sampled.answer", counts)
+    return Sentence("sampled.answer", numbers(counts, Ref("table", "agreement")), "answer")
 
 
 def with_exact(context: Context, found: Evidence) -> Sampled:
@@ -237,7 +237,7 @@ SHARE = 4
 
 def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     """One simulated study: every stated value beside its posterior, or why there is none."""
-    claims = {c.id: c for c in claims_of(context.data, "thornberg2022")}
+    claims = claims_by_id(context.data)
     students, classes = (int(parse_printed(claims[c].printed["value"]).value) // SHARE for c in (STUDENTS, CLASSES))
     settings = Settings(seed=context.seed)
     truth = simulated_truth()

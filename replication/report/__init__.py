@@ -3,10 +3,10 @@
 What an analysis gives, and where the report shows it:
 
 - figures: the kinds, columns and settings of `replication.report.figures`; any other kind is shown as a table;
-- sentences: a key with a template in `locale/en.toml` and `locale/nb.toml` ([sentences]); numbers lead to the id in the
-  value `ref` (or `<name>_ref`), else to the estimate they are taken from, else to the analysis;
-- a finding's estimates, tables, figures and sentences stand in the section their id, key or `source` names (see
-  `pages/findings.py`); a table with the id of a figure is shown on the figure's page;
+- sentences: a key with a template in `locale/en.toml` and `locale/nb.toml` ([sentences]); each number leads to what its
+  typed reference names, and one without a reference is an error;
+- a finding's estimates, tables, figures and sentences stand in the section they name (`analysis.outcome.Section`); a
+  table with the id of a figure is shown on the figure's page;
 - titles, labels and column names are translated by [titles] and [patterns] of `locale/nb.toml`;
 - an outcome of kind "simulated" is called simulated wherever it is shown.
 """

@@ -42,6 +42,7 @@ def with_glance(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> R
             rows.setdefault(row["row"], row)
     columns = {name: [row[name] for row in rows.values()] for name in _COLUMNS}
     figure = {"id": "answer-glance", "kind": "agreement", "title": "At a glance", "columns": columns, "note": ""}
+    figure |= {"section": "answer"}
     return {**outcome, "figures": [{**figure, "settings": {"metric": "r"}}, *outcome["figures"]]}
 
 
@@ -117,6 +118,18 @@ class Archive:
         """Where an id lives: first within the outcome that names it, then anywhere; empty when nowhere."""
         return self.places.get(f"{outcome}/{name}") or self.places.get(name, "")
 
+    def at(self, kind: str, name: str, outcome: str = "") -> str:
+        """Where a typed reference leads, within the outcome unless its id names another one; empty when nowhere."""
+        if kind in ("estimate", "table", "figure"):
+            return self.places.get(f"{kind}:{name}") or self.places.get(f"{kind}:{outcome}/{name}", "")
+        if kind == "claim":
+            claim = self.claim(name)
+            return self.places.get(claim.id, "") if claim else ""
+        page, _, fragment = name.partition("#")
+        if kind == "page":
+            return self.places.get(f"page:{page}", "") + (f"#{fragment}" if fragment else "")
+        return self.places.get(name, "")
+
     def claims_of(self, work: str) -> list[Claim]:
         """The claims of one work."""
         return [claim for claim in self.by_claim.values() if claim.work == work]
@@ -127,8 +140,8 @@ class Archive:
         return list(self.by_claim.values())
 
     def claim(self, name: str) -> Claim | None:
-        """The claim with this id."""
-        return self.by_claim.get(name)
+        """The claim with this id, or the one that took its place."""
+        return self.by_claim.get(name) or self.by_claim.get(self.dataset.living("claims.csv", name) or "")
 
     def verdict(self, claim: Claim) -> str:
         """The verdict on a claim; PENDING where no analysis of this run looked at it."""
@@ -247,11 +260,14 @@ _PAGES = ("index", "claims", "works", "dataset", "methods", "missing", "traps", 
 def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:
     name, page = outcome["id"], outcome_page(outcome)
     yield f"analysis:{name}", page
-    for group in ("estimates", "tables", "figures"):
-        for item in outcome[group]:
-            target = f"{page}#{group[0]}-{anchor(item['id'])}"
-            if group == "figures":
-                target = f"figures/{anchor(name)}--{anchor(item['id'])}.html"
+    drawn = {figure["id"] for figure in outcome["figures"]}
+    for kind in ("estimate", "table", "figure"):
+        for item in outcome[f"{kind}s"]:
+            own_page = f"figures/{anchor(name)}--{anchor(item['id'])}.html"
+            target = own_page if kind == "figure" else f"{page}#{kind[0]}-{anchor(item['id'])}"
+            if kind == "table" and item["id"] in drawn:  # a table that is drawn stands on its figure's page
+                target = f"{own_page}#t-{anchor(item['id'])}"
+            yield f"{kind}:{name}/{item['id']}", target
             yield f"{name}/{item['id']}", target
             yield item["id"], target
     yield name, page

@@ -93,7 +93,7 @@ def _translated(figure: FigureData, words: Words) -> FigureData:
         for name, column in figure.columns.items()
     }
     title, note = words.title(figure.title), words.title(figure.note)
-    return FigureData(figure.id, figure.kind, title, note, shown, figure.settings)
+    return FigureData(figure.id, figure.kind, title, note, shown, figure.settings, figure.section)
 
 
 def _write_files(picture: Picture, sheet: Sequence[str], write: Callable[[str, str], None], words: Words) -> None:

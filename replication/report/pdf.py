@@ -23,13 +23,14 @@ from markupsafe import Markup, escape
 
 from replication.analysis.failures import reason_of
 from replication.dataset.problems import shown
+from replication.analysis.outcome import SECTIONS
 from replication.report.archive import FINDINGS, Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.pages.common import claim_rows, pictures_of, sorted_rows, tally
-from replication.report.pages.findings import SECTIONS, answers, in_section, once, section_of
-from replication.report.words import Words
+from replication.report.pages.findings import answers, in_section, once
+from replication.report.words import Ref, Words
 
 __all__ = ["Paper", "typeset"]
 
@@ -69,8 +70,8 @@ class _PlainLinks:
 
     archive: Archive
 
-    def number(self, target: str, text: str) -> Markup:
-        del target
+    def number(self, ref: Ref | None, text: str) -> Markup:
+        del ref
         return Markup(escape(text))
 
     def work(self, key: str) -> Markup:
@@ -195,11 +196,11 @@ def _chapter(archive: Archive, gallery: Gallery, name: str) -> Mapping[str, Any]
     if outcome:
         pictures = pictures_of(gallery, outcome)
         drawn = {picture.data.id for picture in pictures}
-        for section in (*SECTIONS, "more"):
+        for section in SECTIONS:
             found = {
                 "name": section,
-                "sentences": in_section(outcome["sentences"], section, "key"),
-                "pictures": [p for p in pictures if section_of({"id": p.data.id}) == section],
+                "sentences": in_section(outcome["sentences"], section),
+                "pictures": [p for p in pictures if p.data.section == section],
                 "tables": [t for t in in_section(once(outcome["tables"]), section) if _fits(t, drawn)],
             }
             if section == "answer":
@@ -211,7 +212,7 @@ def _chapter(archive: Archive, gallery: Gallery, name: str) -> Mapping[str, Any]
 
 def _fits(table: Mapping[str, Any], drawn: set[str]) -> bool:
     """Whether a table is short enough for the page and says more than a figure or the list of claims does."""
-    shown = table["id"] in drawn or section_of(table) == "published"
+    shown = table["id"] in drawn or table["section"] == "published"
     return not shown and len(table["rows"]) <= _LONGEST_TABLE and len(table["columns"]) <= _WIDEST_TABLE
 
 

@@ -18,7 +18,7 @@ from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
-from replication.report.words import Words
+from replication.report.words import Ref, Words, bare
 
 __all__ = ["TRANSLATED", "Page", "View", "plain_prose", "prose", "web_address"]
 
@@ -123,7 +123,6 @@ TRANSLATED = (
     "findings/mediation.html",
 )
 """Pages that exist in every language, under the language's folder where it is not English."""
-_NUMBERS = ("value", "low", "high", "se", "p", "prediction_low", "prediction_high", "tau2", "I2")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,14 +206,34 @@ class View:
         return self.link(key, self.archive.short(key))
 
     def sentence(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
-        """A generated sentence with its numbers linked to what is behind them."""
-        links = _SentenceLinks(self, outcome, sentence["key"], _behind(self.archive.outcome(outcome), sentence))
-        return self.words.sentence(sentence["key"], sentence["values"], links)
+        """A generated sentence with its numbers linked to what their references name."""
+        return self.words.sentence(sentence["key"], sentence["values"], _SentenceLinks(self, outcome, sentence["key"]))
 
     def answer(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
-        """The correlation of a short answer, linked to its estimate."""
-        name = _behind(self.archive.outcome(outcome), sentence) or f"analysis:{outcome}"
-        return self.number(sentence["values"]["r"], name, "r", outcome)
+        """The correlation of a short answer, linked to what its reference names."""
+        value, ref = bare(sentence["values"]["r"])
+        return self.anchor(self.at(ref, outcome, sentence["key"]), self.words.number(value, "r"), "n")
+
+    def values(self, sentence: Mapping[str, Any]) -> dict[str, object]:
+        """The values of a sentence without their references."""
+        return {name: bare(value)[0] for name, value in sentence["values"].items()}
+
+    def at(self, ref: Ref | None, outcome: str, key: str) -> str:
+        """The address a number of a sentence leads to.
+
+        Raises
+        ------
+        UserError
+            when the number carries no reference, or one to something the report does not hold; nothing is guessed.
+        """
+        if ref is None:
+            raise UserError(
+                f'sentence "{key}" of {outcome} has a number without a reference; give it a Number(value, ref)'
+            )
+        place = self.archive.at(ref["kind"], ref["id"], outcome)
+        if not place:
+            raise UserError(f'sentence "{key}" of {outcome} leads to {ref["kind"]} "{ref["id"]}", which is nowhere')
+        return self.href(place)
 
     def href_exact(self, target: str) -> str:
         """The relative address of a file, in whatever language it is."""
@@ -272,18 +291,14 @@ def _verdict_class(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SentenceLinks:
-    """Links of one sentence. Numbers that name no target lead to the estimate they come from, else to the analysis."""
+    """The links of one sentence: each number leads to what its reference names."""
 
     view: View
     outcome: str
     key: str
-    estimate: str
 
-    def number(self, target: str, text: str) -> Markup:
-        name = target or self.estimate or f"analysis:{self.outcome}"
-        if target and not self.view.to(target, self.outcome):
-            raise UserError(f'sentence "{self.key}" of {self.outcome} names "{target}", which is nowhere')
-        return self.view.link(name, text, self.outcome, "n")
+    def number(self, ref: Ref | None, text: str) -> Markup:
+        return self.view.anchor(self.view.at(ref, self.outcome, self.key), text, "n")
 
     def work(self, key: str) -> Markup:
         return self.view.work(key)
@@ -295,13 +310,3 @@ class _SentenceLinks:
     def claimant(self, name: str) -> Markup:
         claim = self.view.archive.claim(name)
         return self.view.work(claim.work if claim else name)
-
-
-def _behind(outcome: Mapping[str, Any] | None, sentence: Mapping[str, Any]) -> str:
-    """The estimate of an outcome that shares most of the sentence's decimal numbers, to the last digit."""
-    shared = {x for x in sentence["values"].values() if isinstance(x, float) and not x.is_integer()}
-    if outcome is None or not shared:
-        return ""
-    counts = [(len(shared.intersection(map(e.get, _NUMBERS))), e["id"]) for e in outcome["estimates"]]
-    most, name = max(counts, default=(0, ""), key=lambda pair: pair[0])
-    return f"{outcome['id']}/{name}" if most else ""

@@ -21,18 +21,22 @@ from markupsafe import Markup, escape
 from replication.errors import UserError
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["LANGUAGES", "Links", "Words", "load_words"]
+__all__ = ["LANGUAGES", "Links", "Ref", "Words", "bare", "load_words"]
 
 LANGUAGES = ("en", "nb")
 _NUMERALS = {"en": Numerals(".", ","), "nb": Numerals(",", NARROW_SPACE, NARROW_SPACE + "%")}
 _FORMATTER = string.Formatter()
 
 
+Ref = Mapping[str, str]
+"""A reference of an outcome as plain data: its kind and its id."""
+
+
 class Links(Protocol):
     """How the parts of a sentence become links; each returns safe markup."""
 
-    def number(self, target: str, text: str) -> Markup:
-        """A number linked to the id behind it; `target` is empty where the sentence names none."""
+    def number(self, ref: Ref | None, text: str) -> Markup:
+        """A number linked to what its reference names; None stands for a number that carries none."""
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text."""
@@ -47,8 +51,8 @@ class Links(Protocol):
 class _Plain:
     """No links at all."""
 
-    def number(self, target: str, text: str) -> Markup:
-        del target
+    def number(self, ref: Ref | None, text: str) -> Markup:
+        del ref
         return Markup(escape(text))
 
     def work(self, key: str) -> Markup:
@@ -124,7 +128,7 @@ class Words:
         Parameters
         ----------
         key : the template's key, e.g. "finding.estimate".
-        values : what to fill in. `ref` is the id behind every number, `<name>_ref` the id behind one of them.
+        values : what to fill in: text as it is, and each number as plain data of a `Number` (its value and its ref).
         links : how parts become links; none at all when it is not given.
 
         Raises
@@ -139,11 +143,11 @@ class Words:
                 continue
             if name not in values:
                 raise UserError(f'{self.file}: sentence "{key}" needs the value "{name}", which is not given')
-            target = str(values.get(f"{name}_ref") or values.get("ref") or "")
-            parts.append(self._filled(key, values[name], spec or "", target, links or _Plain()))
+            value, ref = bare(values[name])
+            parts.append(self._filled(key, value, spec or "", ref, links or _Plain()))
         return Markup("").join(parts)
 
-    def _filled(self, key: str, value: object, spec: str, target: str, links: Links) -> Markup:
+    def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
         kind, *forms = spec.split("|")
         if kind in ("work", "claim", "claimant"):
             return Markup(getattr(links, kind)(str(value)))
@@ -159,7 +163,7 @@ class Words:
             return Markup(escape(self.say("undefined")))
         if is_number(value):
             text = self.number(value, kind)
-            shown = links.number(target, f"={NARROW_SPACE}{text}" if kind == "p" and "<" not in text else text)
+            shown = links.number(ref, f"={NARROW_SPACE}{text}" if kind == "p" and "<" not in text else text)
             return shown + (NARROW_SPACE + forms[0 if value == 1 else -1] if forms else "")
         return Markup(escape(self.term("terms", self.number(value))))
 
@@ -174,6 +178,15 @@ class Words:
         for part in key.split("."):
             place = place.get(part) if isinstance(place, Mapping) else None
         return place if isinstance(place, str) else None
+
+
+def bare(value: object) -> tuple[object, Ref | None]:
+    """A value of a sentence without its reference, and the reference; text has none.
+
+    >>> bare({"value": 0.3, "ref": {"kind": "claim", "id": "a-1"}})
+    (0.3, {'kind': 'claim', 'id': 'a-1'})
+    """
+    return (value["value"], value["ref"]) if isinstance(value, Mapping) else (value, None)
 
 
 _SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "title")

@@ -20,10 +20,13 @@ from replication.analysis import (
     Estimate,
     Figure,
     Outcome,
+    Ref,
     Sentence,
     Table,
     analysis_files,
     load_analysis,
+    numbers,
+    placed,
     plain,
     run_analysis,
 )
@@ -180,9 +183,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
         tau2=0.021,
         method={"tau2": "REML", "test": "knha"},
     )
-    values = {
-        "question": "positive-engagement",
-        "source": "together",
+    shown = {
         "r": 0.3123,
         "low": 0.2,
         "high": 0.41,
@@ -193,6 +194,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
         "engine_low": 0.3,
         "engine_high": 0.33,
     }
+    said = {"question": "positive-engagement", "source": "together", **numbers(shown, Ref("estimate", "main"))}
     update = Table(
         id="update-positive-engagement",
         title="positive relationship with engagement: what the update moves",
@@ -225,10 +227,10 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
             kind="finding",
             title="Relationships and engagement",
             checks=(),
-            estimates=(main,),
-            tables=(update, published),
-            figures=tuple(figures),
-            sentences=(Sentence("finding.estimate", values),),
+            estimates=placed("known", [main]),
+            tables=(*placed("update", [update]), *placed("published", [published])),
+            figures=placed("more", figures),
+            sentences=(Sentence("finding.estimate", said, "update"),),
             **shared,
         ),
         Outcome(

@@ -139,6 +139,7 @@ def test_new_and_removed_estimates_and_moved_verdicts_are_told(
 ) -> None:
     outcomes, estimate = changed(small.outcomes)
     estimate["id"] = "other"
+    outcomes[1]["sentences"] = []  # what they said of the estimate went with it
     outcomes[0]["checks"][1] |= {"verdict": "MATCH", "ours": -0.301}
     outcomes[0]["checks"][2]["claim"]["printed"] = {"value": ".12"}
     outcomes[0]["checks"][2]["verdict"] = "DIFFERS"

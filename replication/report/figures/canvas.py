@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class FigureData:
-    """The figure as the report sees it. `note` and `title` are text of the analysis."""
+    """The figure as the report sees it. `note` and `title` are text of the analysis, `section` its place on a page."""
 
     id: str
     kind: str
@@ -43,6 +43,7 @@ class FigureData:
     note: str
     columns: Mapping[str, Sequence[Any]]
     settings: Mapping[str, Any]
+    section: str = ""
 
     def __len__(self) -> int:
         return min((len(column) for column in self.columns.values()), default=0)
@@ -81,9 +82,8 @@ class FigureData:
 def read_figure(figure: Mapping[str, Any]) -> FigureData:
     """A figure as stored in an outcome."""
     columns = {str(k): v for k, v in figure["columns"].items()}
-    return FigureData(
-        figure["id"], figure["kind"], figure["title"], figure.get("note", ""), columns, figure["settings"]
-    )
+    note, section = figure.get("note", ""), figure.get("section", "")
+    return FigureData(figure["id"], figure["kind"], figure["title"], note, columns, figure["settings"], section)
 
 
 def _number(cell: object) -> float | None:

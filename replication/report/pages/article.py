@@ -42,6 +42,6 @@ def _statement(archive: Archive, statement: Statement, words: Words) -> Mapping[
         "finding": statement.finding,
         "outcome": outcome["id"] if outcome else "",
         "answers": answers(outcome) if outcome else [],
-        "sure": in_section(found, "sure", "key"),
+        "sure": in_section(found, "sure"),
         "counts": tally(rows),
     }

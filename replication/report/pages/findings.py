@@ -1,45 +1,23 @@
 """The pages of findings: what is published, what old and new samples give, and what follows.
 
-An item of a finding's outcome stands in the section its id, key or `source` names, by the first word that names one:
-"published-x" under published, "x-samples45-reml" under known, "leave-one-out-x" under drivers. The rest is "more".
+An item of a finding's outcome stands in the section it names. Nothing is read from ids.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from replication.analysis.outcome import SECTIONS
 from replication.report.archive import FINDINGS, Archive, Record, anchor
 from replication.report.gallery import Gallery
 from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["SECTIONS", "answers", "further", "in_section", "once", "pages", "section_of"]
-
-SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "answer": (),
-    "published": ("perpetration",),
-    "known": ("samples45", "old"),
-    "new": (),
-    "prediction": ("calibration", "difference", "predict"),
-    "update": ("together",),
-    "drivers": ("leave", "influence", "baujat", "gosh", "cumulative", "entering", "audit", "masem"),
-    "bias": ("funnel", "pcurve", "egger"),
-    "robustness": ("moderators", "parts", "age", "multiverse", "sensitivity", "rules", "ses"),
-    "bayes": ("prior", "priors", "posterior", "density", "recipe", "predictive", "updated"),
-    "directions": ("sign",),
-    "school": ("schools",),
-    "sure": ("confidence",),
-    "change": (),
-    "care": ("caveats",),
-}
-"""The sections of a finding in their order, each with the other words of an id that lead to it. answer: in short.
-known: the 45 public samples. prediction: whether old samples predict new ones. drivers: which rows carry the result.
-school: school-level results, kept apart. change: what would change our mind. care: what to read first."""
+__all__ = ["answers", "further", "in_section", "once", "pages"]
 
 _TOPICS: Mapping[str, tuple[str, ...]] = {
     "engagement": ("engagement",),
@@ -95,24 +73,14 @@ def _named_rows(archive: Archive, names: Sequence[str]) -> list[ClaimRow]:
     return claim_rows(archive, [claim for claim in map(archive.claim, names) if claim is not None])
 
 
-def section_of(item: Record, name: str = "id") -> str:
-    """The section of an estimate, table, figure or (with name "key") sentence."""
-    values = item.get("values", {})
-    for word in [str(values.get("section", "")), str(values.get("source", "")), *re.split(r"[-._]", item[name])]:
-        for section, aliases in SECTIONS.items():
-            if word == section or word in aliases:
-                return section
-    return "more"
-
-
-def in_section(items: Sequence[Record], section: str, name: str = "id") -> list[Record]:
-    """The items of one section."""
-    return [item for item in items if section_of(item, name) == section]
+def in_section(items: Sequence[Record], section: str) -> list[Record]:
+    """The items that name this section as theirs."""
+    return [item for item in items if item.get("section", "") == section]
 
 
 def answers(outcome: Record) -> list[Record]:
     """The finding in short: its sentences under "answer", else each question's estimate from most evidence."""
-    found = in_section(outcome["sentences"], "answer", "key")
+    found = in_section(outcome["sentences"], "answer")
     if found:
         return found
     last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
@@ -126,10 +94,10 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
     drawn = {p.data.id for p in pictures}
     tables = [table for table in once(outcome["tables"]) if table["id"] not in drawn]
     estimates = [e for e in outcome["estimates"] if e["id"] not in shown]
-    for section in (*SECTIONS, "more"):
+    for section in SECTIONS:
         found: dict[str, Any] = {
-            "sentences": in_section(outcome["sentences"], section, "key"),
-            "pictures": [p for p in pictures if section_of({"id": p.data.id}) == section],
+            "sentences": in_section(outcome["sentences"], section),
+            "pictures": [p for p in pictures if p.data.section == section],
             "estimates": in_section(estimates, section),
             "tables": in_section(tables, section),
         }
@@ -146,7 +114,7 @@ def once(tables: Sequence[Record]) -> list[Record]:
     kept: list[Record] = []
     for table in tables:
         rows = {json.dumps(row) for row in table["rows"]}
-        same = [t for t in kept if t["columns"] == table["columns"] and section_of(t) == section_of(table) == "care"]
+        same = [t for t in kept if t["columns"] == table["columns"] and t["section"] == table["section"] == "care"]
         if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
             kept.append(table)
     return kept
@@ -162,4 +130,5 @@ def _would_change(outcome: Record) -> Iterator[Record]:
             place = max(range(len(table["rows"])), key=lambda i: abs(table["rows"][i][-1] or 0.0))
             row = dict(zip(("sample", "without", "low", "high", "moved"), table["rows"][place], strict=False))
             link = table["links"][place] if place < len(table["links"]) else ""
-            yield {"key": "finding.driver", "values": {**row, "question": question, "ref": link}}
+            numbers = {name: {"value": row[name], "ref": {"kind": "row", "id": link}} for name in ("without", "moved")}
+            yield {"key": "finding.driver", "values": {"sample": row["sample"], **numbers, "question": question}}

@@ -41,24 +41,21 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     return {
         "key": "overview.lead",
         "values": {
-            "claims": sum(row.claim.statistic != "direction" for row in rows),
-            "claims_ref": "page:claims",
-            "directions": sum(row.claim.statistic == "direction" for row in rows),
-            "directions_ref": "page:missing",
-            "works": len({row.claim.work for row in rows}),
-            "held": len(archive.dataset.works),
-            "held_ref": "page:works",
-            "works_ref": "page:works",
-            "cited": len(archive.dataset.cited()),
-            "cited_ref": "page:article",
-            "effects": int((effects["unit"] == "student").sum()),
-            "effects_ref": "page:dataset",
-            "samples": len(students),
-            "samples_ref": "page:dataset",
-            "school": int((effects["unit"] == "school").sum()),
-            "school_ref": "page:dataset",
+            "claims": _count(sum(row.claim.statistic != "direction" for row in rows), "claims"),
+            "directions": _count(sum(row.claim.statistic == "direction" for row in rows), "missing"),
+            "works": _count(len({row.claim.work for row in rows}), "works"),
+            "held": _count(len(archive.dataset.works), "works"),
+            "cited": _count(len(archive.dataset.cited()), "article"),
+            "effects": _count(int((effects["unit"] == "student").sum()), "dataset"),
+            "samples": _count(len(students), "dataset"),
+            "school": _count(int((effects["unit"] == "school").sum()), "dataset"),
         },
     }
+
+
+def _count(value: int, page: str) -> Record:
+    """A count of the whole dataset, which leads to the page that lists what is counted."""
+    return {"value": value, "ref": {"kind": "page", "id": page}}
 
 
 def _card(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:

@@ -1,0 +1,153 @@
+"""Which row took a withdrawn row's place: the chains of `replaced_by`, checked and followed both ways.
+
+A number that was misread is never overwritten. The old row gets an `until` and names its successor; the successor
+enters under a new id. So an analysis that names the old id goes on working (it follows the chain forwards), and one
+that names the new id can still be run on an earlier version of the dataset (it follows the chain back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from replication.dataset.problems import Problem, nearest, shown
+from replication.dataset.row_versions import version_numbers
+from replication.dataset.schema import TABLES
+
+__all__ = ["Successors", "check_successors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Successors:
+    """The successor of each withdrawn row that names one, by id, and the predecessors of each successor."""
+
+    successor: Mapping[str, str] = field(default_factory=dict)
+    predecessors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, withdrawn: pd.DataFrame, column: str) -> Successors:
+        """The chains among the withdrawn rows of a table whose ids stand in `column`."""
+        if "replaced_by" not in withdrawn or withdrawn.empty:
+            return cls()
+        pairs = zip(withdrawn[column].tolist(), withdrawn["replaced_by"].tolist(), strict=True)
+        successor = {old: new for old, new in pairs if new}
+        predecessors: dict[str, list[str]] = {}
+        for old, new in successor.items():
+            predecessors.setdefault(new, []).append(old)
+        return cls(successor, {new: tuple(old) for new, old in predecessors.items()})
+
+    def living(self, row: str, alive: Collection[str]) -> str | None:
+        """The id among `alive` that stands for `row`: itself, else its nearest living successor, else predecessor.
+
+        Parameters
+        ----------
+        row : an id as an analysis names it, of any version.
+        alive : the ids that count in the version at hand.
+
+        >>> chain = Successors({"a": "b"}, {"b": ("a",)})
+        >>> chain.living("a", {"b"}), chain.living("b", {"a"}), chain.living("c", {"a"})
+        ('b', 'a', None)
+        """
+        if row in alive:
+            return row
+        return next((name for name in (*self._onwards(row), *self._back(row)) if name in alive), None)
+
+    def _onwards(self, row: str) -> Iterator[str]:
+        seen = {row}  # a circle is an error of the data, but must not hang whoever looks before the check has spoken
+        while (row := self.successor.get(row, "")) and row not in seen:
+            seen.add(row)
+            yield row
+
+    def _back(self, row: str) -> Iterator[str]:
+        """All rows the row came from, nearest first; where two were merged, in the order of the dataset."""
+        seen, level = {row}, [row]
+        while level:
+            level = [old for name in level for old in self.predecessors.get(name, ()) if old not in seen]
+            seen.update(level)
+            yield from level
+
+
+def check_successors(frames: Mapping[str, pd.DataFrame], table: str) -> list[Problem]:
+    """Successors exist in the same kind of table, lead round in no circle, and leave no version without the row.
+
+    Parameters
+    ----------
+    frames : the rows of one kind of table by file; only versions that are versions.
+    table : the kind, e.g. "claims.csv".
+    """
+    if not any("replaced_by" in rows and any(rows["replaced_by"]) for rows in frames.values()):
+        return []  # the usual case, told without going through the rows
+    known = _rows_by_id(frames, table)
+    ids = [key[-1] for key in known]
+    problems = []
+    for file, rows in frames.items():
+        for key, line, cells in _entries(rows, table):
+            if cells["replaced_by"]:
+                found = _successor_problem(key, cells, known, ids)
+                problems += [Problem(file, line, *found)] if found else []
+    return problems
+
+
+_Row = dict[str, str]
+_Found = tuple[str, str, str, str, str]
+
+
+def _successor_problem(
+    key: tuple[str, ...], cells: _Row, known: Mapping[tuple[str, ...], _Row], ids: Collection[str]
+) -> _Found | None:
+    """Column, rule, found, expected and hint of what is wrong with one successor, if anything is."""
+    new = _next_key(key, cells)
+    found = shown(cells["replaced_by"])
+    if not cells["until"]:
+        expected = "an until beside it: the version in which this row was replaced"
+        return "until", "successor", '""', expected, "a row that still counts has no successor; fill until"
+    if new not in known:
+        return "replaced_by", "unknown-row", found, f"an id of {_table_of(key)}", nearest(cells["replaced_by"], ids)
+    if _leads_back(key, known):
+        return "replaced_by", "circle", found, "a successor that does not lead back here", "which row is the newer one?"
+    entered = known[new]["since"]
+    if cells["since"] and entered and version_numbers(entered) < version_numbers(cells["since"]):
+        expected = f"a successor that entered in {cells['since']} or later"
+        return "replaced_by", "older", f"{found}, since {entered}", expected, "are the two rows the wrong way round?"
+    if entered and version_numbers(entered) > version_numbers(cells["until"]):
+        expected = f"a successor that entered by {cells['until']}, when this row left"
+        hint = "no version may be without the row: make until and the successor's since the same version"
+        return "replaced_by", "gap", f"{found}, since {entered}", expected, hint
+    return None
+
+
+def _table_of(key: tuple[str, ...]) -> str:
+    return "this table" if len(key) == 1 else "this table, with the same first columns"
+
+
+def _next_key(key: tuple[str, ...], cells: _Row) -> tuple[str, ...]:
+    """The successor's key: `replaced_by` names the last part of an id of several columns, the others stay."""
+    return (*key[:-1], cells["replaced_by"])
+
+
+def _leads_back(key: tuple[str, ...], known: Mapping[tuple[str, ...], _Row]) -> bool:
+    at, seen = key, set()
+    while at in known and known[at]["replaced_by"] and at not in seen:
+        seen.add(at)
+        at = _next_key(at, known[at])
+    return at in seen
+
+
+def _rows_by_id(frames: Mapping[str, pd.DataFrame], table: str) -> dict[tuple[str, ...], _Row]:
+    return {key: cells for rows in frames.values() for key, _line, cells in _entries(rows, table)}
+
+
+def _entries(rows: pd.DataFrame, table: str) -> Iterator[tuple[tuple[str, ...], int, _Row]]:
+    """Key, line and versions of each row; measures and descriptives are told apart by their work as well."""
+    names = list(TABLES[table].id)
+    keyed = ["work", *names] if len(names) > 1 and "work" in rows else names
+    columns = ("since", "until", "replaced_by")
+    for line, key, cells in zip(
+        rows["line"].tolist(),
+        zip(*(rows[name].tolist() for name in keyed), strict=True),
+        zip(*(rows[name].tolist() for name in columns), strict=True),
+        strict=True,
+    ):
+        yield tuple(map(str, key)), int(line), dict(zip(columns, cells, strict=True))
