@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from replication.analysis.outcome import (
+    Cell,
     Context,
     Estimate,
     Figure,
@@ -199,7 +200,7 @@ def _add_prediction(prediction: Prediction, claim: Claim, question: Question, pa
         "p": Number(prediction.estimate.p, Ref("estimate", prediction.estimate.id)),
         "difference_p": Number(prediction.difference.p, Ref("estimate", prediction.difference.id)),
     }
-    values = {"question": question.id, "claim": claim.id, **counts}
+    values: dict[str, Cell | Number] = {"question": question.id, "claim": claim.id, **counts}
     parts.sentences.append(Sentence("finding.prediction", values, "prediction"))
 
 
@@ -208,7 +209,7 @@ def _update_sentence(question: Question, steps: list[tuple[str, Estimate]], part
         return
     before, after = steps[0][1], steps[-1][1]
     moved = after.value - before.value
-    values = {
+    values: dict[str, Cell | Number] = {
         "question": question.id,
         "before": Number(before.value, Ref("estimate", before.id)),
         "after": Number(after.value, Ref("estimate", after.id)),

@@ -63,7 +63,7 @@ def test_every_claim_an_analysis_names_is_answered_by_its_successor(dataset: Dat
 
 @pytest.mark.parametrize("name", QUICK)
 def test_analyses_say_the_same_of_the_successors(dataset: Dataset, name: str) -> None:
-    analysis = load_analysis(analysis_files(paths.analyses_dir())[name])
+    analysis = load_analysis(analysis_files(paths.analyses_dir(), paths.data_dir())[name])
     plain = run_analysis(analysis, Context(dataset))
     after = corrected(dataset, named_claims(dataset))
     run = run_analysis(analysis, Context(after))
@@ -80,7 +80,7 @@ def test_a_claim_without_successor_says_what_to_do(dataset: Dataset) -> None:
     )
     with pytest.raises(DataError, match=r"tao2022-004.*replaced_by"):
         claims_by_id(gone)["tao2022-004"]
-    analysis = load_analysis(analysis_files(paths.analyses_dir())["tao2022"])
+    analysis = load_analysis(analysis_files(paths.analyses_dir(), paths.data_dir())["tao2022"])
     verdict = {c.claim.id: c for c in run_analysis(analysis, Context(gone)).checks}["tao2022-002"]
     assert verdict.verdict == "NOT_COMPUTABLE"
     assert "tao2022-004" in verdict.reason
