@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Sentence, Table
+from replication.analysis.outcome import Cell, Estimate, Number, Ref, Sentence, Table, numbers
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Evidence
@@ -35,21 +35,16 @@ def compare_bodies(
     ours = bodies or (_main(published, "published"), _main(open_data, "open-data"))
     gap = difference_of(*ours, id=f"bias-difference-{published.question.id}", label=published.question.label)
     excludes = gap.low * gap.high > 0
-    values: dict[str, Cell] = {
+    side_by_side = Ref("table", f"bias-bodies-{published.question.id}")
+    to = [Ref("estimate", body.id) if bodies else side_by_side for body in ours]  # estimates of their own, if given
+    one, other = ours
+    values: dict[str, Cell | Number] = {
         "question": published.question.id,
-        "published": ours[0].value,
-        "published_low": ours[0].low,
-        "published_high": ours[0].high,
-        "published_ref": ours[0].id if bodies else gap.id,
-        "open": ours[1].value,
-        "open_low": ours[1].low,
-        "open_high": ours[1].high,
-        "samples": ours[1].samples,
-        "difference": gap.value,
-        "low": gap.low,
-        "high": gap.high,
-        "ref": gap.id,
         "chance": "bodies_differ" if excludes else "bodies_unclear",
+        **numbers({"published": one.value, "published_low": one.low, "published_high": one.high}, to[0]),
+        **numbers({"open": other.value, "open_low": other.low, "open_high": other.high}, to[1]),
+        "samples": Number(other.samples, to[1]),
+        **numbers({"difference": gap.value, "low": gap.low, "high": gap.high}, Ref("estimate", gap.id)),
     }
     table = _bodies_table(published, open_data, ours, gap)
     return Compared(gap, table, Sentence("bias.difference", values))

@@ -22,8 +22,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from replication.analysis.failures import reason_of
-from replication.dataset.problems import shown
 from replication.analysis.outcome import SECTIONS
+from replication.dataset.problems import shown
 from replication.report.archive import FINDINGS, Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label

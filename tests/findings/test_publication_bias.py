@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import replication.analysis  # noqa: F401
-from replication.analysis.outcome import Estimate, Sentence, plain
+from replication.analysis.outcome import Estimate, Number, Sentence, plain
 from replication.dataset import Dataset, Selection
 from replication.errors import ModelError
 from replication.evidence import averaging
@@ -74,14 +74,21 @@ def test_the_sentence_says_what_the_models_say(monkeypatch: pytest.MonkeyPatch) 
 def test_an_association_against_what_was_expected_is_not_one_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same data read with the other expected sign: no model lies on that side of zero."""
     sentence = together(EVEN, -1, monkeypatch, 0.1)
-    assert sentence.values["holds"] == 0 and sentence.values["verdict"] == "bias_gone"
+    assert number(sentence, "holds") == 0 and sentence.values["verdict"] == "bias_gone"
+
+
+def number(sentence: Sentence, name: str) -> float:
+    """A number of a sentence, without what it leads to."""
+    value = sentence.values[name]
+    assert isinstance(value, Number) and value.value is not None
+    return float(value.value)
 
 
 def test_turned_data_turn_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     turned = body((-EVEN.y).tolist(), SIZES)
     one, other = together(EVEN, 1, monkeypatch), together(turned, -1, monkeypatch)
-    assert other.values["r"] == pytest.approx(-float(str(one.values["r"])), abs=1e-9)
-    assert other.values["holds"] == one.values["holds"]
+    assert number(other, "r") == pytest.approx(-number(one, "r"), abs=1e-9)
+    assert number(other, "holds") == number(one, "holds")
 
 
 @pytest.mark.parametrize(("probability", "word"), [(0.76, "effect_likely"), (0.74, "undecided"), (0.26, "undecided"), (0.24, "effect_unlikely")])  # fmt: skip
@@ -198,7 +205,7 @@ def test_the_difference_is_shown_with_its_interval_and_never_called_bias(pages: 
     sentence = pages["positive-engagement"].findings.sentences[-1]
     assert sentence.values["chance"] == "bodies_unclear"  # a statement on the real data: the interval holds zero
     for language in ("en", "nb"):
-        text = str(load_words(language).sentence(sentence.key, sentence.values))
+        text = str(load_words(language).sentence(sentence.key, plain(sentence)["values"]))
         assert "+0" in text.replace(",", ".") and ("does not measure" in text or "måler ikke" in text)
 
 
@@ -213,7 +220,7 @@ def test_every_sentence_exists_in_both_languages(monkeypatch: pytest.MonkeyPatch
     assert {s.key for s in found} == {"bias.together", "bias.together_none", "bias.difference", "bias.open_only"}
     for language in ("en", "nb"):
         for sentence in found:
-            assert "{" not in str(load_words(language).sentence(sentence.key, sentence.values))
+            assert "{" not in str(load_words(language).sentence(sentence.key, plain(sentence)["values"]))
 
 
 def test_the_difference_by_hand() -> None:
