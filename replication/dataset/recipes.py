@@ -67,6 +67,7 @@ class Measure(_Record):
     values, of which r is the mean. `codes` are numbers for words. `unfilled` undoes a gap filled by the file's maker:
     "median" sets values at the column's median to missing, "decimals" those with more than four decimals. Two sets of
     plausible values with the same `scaled_with` were drawn from one joint scaling and are paired by their index.
+    `scale_items` are the answers behind an index that the file's makers computed: only its reliability needs them.
     """
 
     variable: Filled
@@ -84,12 +85,14 @@ class Measure(_Record):
     unfilled: Literal["", "median", "decimals"] = ""
     only_with: list[Filled] = Field(default_factory=list)
     scaled_with: str = ""
+    scale_items: list[Filled] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_columns(self) -> Measure:
         if bool(self.items) == bool(self.plausible):
             raise ValueError("a measure needs either items = […] or plausible = […]")
         expand(self.items or self.plausible)
+        expand(self.scale_items)
         if self.scale and not (len(self.scale) == 2 and self.scale[0] < self.scale[1]):
             raise ValueError("scale is the lowest and the highest answer, e.g. [1, 4]")
         return self

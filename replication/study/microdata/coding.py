@@ -18,7 +18,7 @@ from replication.dataset.recipes import Condition, Measure, Recipe, expand
 from replication.errors import UserError
 from replication.models.fit import Array
 
-__all__ = ["Coded", "Mask", "code_sample", "keep_rows"]
+__all__ = ["Coded", "Mask", "code_sample", "keep_rows", "numbers_of"]
 
 Mask = NDArray[np.bool_]
 """Which rows are meant `(n,)`."""
@@ -53,7 +53,7 @@ def keep_rows(frame: pd.DataFrame, conditions: Sequence[Condition]) -> Mask:
         if condition.not_values:
             keep &= ~_is_one_of(cells, condition.not_values)
         if condition.low is not None or condition.high is not None:
-            numbers = _numbers(cells, {}, ())
+            numbers = numbers_of(cells, {}, ())
             low = -np.inf if condition.low is None else condition.low
             high = np.inf if condition.high is None else condition.high
             with np.errstate(invalid="ignore"):
@@ -63,13 +63,13 @@ def keep_rows(frame: pd.DataFrame, conditions: Sequence[Condition]) -> Mask:
 
 def _code(frame: pd.DataFrame, measure: Measure, recipe: Recipe, keep: Mask) -> Coded:
     missing = (*recipe.missing, *measure.missing)
-    columns = [_numbers(frame[name], recipe.codes.get(name, measure.codes), missing) for name in measure.columns]
+    columns = [numbers_of(frame[name], recipe.codes.get(name, measure.codes), missing) for name in measure.columns]
     columns = [_unfilled(column, measure)[keep] for column in columns]
     values = np.column_stack(columns) if measure.plausible else _combined(_turned(columns, measure), measure)[:, None]
     return Coded(measure.variable, measure.measure, values, measure.informant, tuple(measure.only_with))
 
 
-def _numbers(cells: pd.Series, codes: dict[str, float | int], missing: Sequence[str | float]) -> Array:
+def numbers_of(cells: pd.Series, codes: dict[str, float | int], missing: Sequence[str | float]) -> Array:
     """A column as numbers: words by `codes`, "(3) …" by the number in brackets, missing codes as NaN."""
     if pd.api.types.is_numeric_dtype(cells):
         numbers = cells.to_numpy(dtype=float, na_value=np.nan)

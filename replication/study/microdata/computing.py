@@ -25,7 +25,7 @@ from replication.study.microdata.design_correlations import DesignCorrelation, c
 from replication.study.microdata.files import read_columns
 from replication.study.microdata.levels import SchoolLevels, school_levels
 
-__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe"]
+__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe", "samples_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,26 +148,33 @@ def _kept(frame: pd.DataFrame, recipe: Recipe, files: str) -> Mask:
     return keep
 
 
+def samples_in(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]]:
+    """Each sample's id and its rows: one a value of `each`, or the whole and its parts."""
+    if recipe.each:
+        values = frame[recipe.each].astype(str).str.strip()
+        for value in sorted(set(values)):
+            name = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            yield name, (values == value).to_numpy()
+        return
+    yield recipe.sample, np.ones(len(frame), dtype=bool)
+    for part in recipe.subsample:
+        yield part.sample, keep_rows(frame, part.where)
+
+
 def _samples(survey: _Survey, sample: str) -> Iterator[tuple[str, _Survey, Mask]]:
     """Each sample asked for: its id, the survey it was drawn in, and its rows there.
 
     A value of `each` (a country) was drawn by itself; a part of a sample (girls) keeps the design of the whole, because
     schools were drawn, not schools of girls.
     """
-    recipe, frame = survey.recipe, survey.frame
-    if recipe.each:
-        values = frame[recipe.each].astype(str).str.strip()
-        for value in sorted(set(values)):
-            name = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
-            if sample in ("", name, recipe.sample):
-                part = survey.part((values == value).to_numpy())
-                yield name, part, np.ones(len(part.frame), dtype=bool)
-        return
-    if sample in ("", recipe.sample):
-        yield recipe.sample, survey, np.ones(len(frame), dtype=bool)
-    for part_of in recipe.subsample:
-        if sample in ("", part_of.sample, recipe.sample):
-            yield part_of.sample, survey, keep_rows(frame, part_of.where)
+    for name, rows in samples_in(survey.frame, survey.recipe):
+        if sample not in ("", name, survey.recipe.sample):
+            continue
+        if survey.recipe.each:
+            part = survey.part(rows)
+            yield name, part, np.ones(len(part.frame), dtype=bool)
+        else:
+            yield name, survey, rows
 
 
 def _value_of(recipe: Recipe, sample: str) -> str | None:

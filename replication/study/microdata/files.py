@@ -12,7 +12,8 @@ import bz2
 import gzip
 import lzma
 import struct
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -112,7 +113,7 @@ class _Reader:
 
 
 def read_saved_tables(path: Path) -> list[pd.DataFrame]:
-    """Every data frame saved in an .rda file.
+    """Every data frame saved in an .rda file; the tables of a nested list, where they have the same rows, as one.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def read_saved_tables(path: Path) -> list[pd.DataFrame]:
         reader.take(reader.integer())
     saved = reader.item()
     objects = [value for _, value in saved] if isinstance(saved, list) else [saved]
-    return [_table(item) for item in objects if isinstance(item, _Vector) and "names" in item.attributes]
+    return [_whole(item) for item in objects if isinstance(item, _Vector) and "names" in item.attributes]
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -143,6 +144,37 @@ def _unpacked(content: bytes) -> bytes:
     if len(content) > _LARGEST:
         raise UserError("the file unpacks to more than 2 GB")
     return content
+
+
+def _whole(saved: _Vector) -> pd.DataFrame:
+    """A data frame, or the columns in a list of data frames and lists put beside each other.
+
+    Packages keep one survey as a list of blocks (ids, scales, plausible values, weights). Their rows are the same
+    persons only where every block has the same length; anything else is refused, never cut to fit. Of two columns
+    with one name the first stays out too: which was meant could not be told.
+    """
+    if "row.names" in saved.attributes or not any(_has_names(item) for item in saved.values):
+        return _table(saved)
+    columns = list(_leaves(saved))
+    lengths = {len(item.values) for _, item in columns}
+    if len(lengths) > 1:
+        sizes = ", ".join(str(size) for size in sorted(lengths)[:4])
+        raise UserError(f"the file holds a list of tables with different numbers of rows ({sizes}); save one as CSV")
+    counts = Counter(name for name, _ in columns)
+    return pd.DataFrame({name: _column(item) for name, item in columns if counts[name] == 1})
+
+
+def _has_names(item: object) -> bool:
+    return isinstance(item, _Vector) and "names" in item.attributes and isinstance(item.values, list)
+
+
+def _leaves(saved: _Vector) -> Iterator[tuple[str, _Vector]]:
+    """Name and cells of every column, however deep its table lies in the list; matrices are left out."""
+    for name, item in zip(saved.attributes["names"].values, saved.values, strict=True):
+        if _has_names(item):
+            yield from _leaves(item)
+        elif isinstance(item, _Vector) and "dim" not in item.attributes:
+            yield str(name), item
 
 
 def _table(saved: _Vector) -> pd.DataFrame:
@@ -270,6 +302,8 @@ def _read_r(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         tables = [frame for frame in pyreadr.read_r(str(path)).values() if isinstance(frame, pd.DataFrame)]
     except UnicodeDecodeError:
+        tables = read_saved_tables(path)
+    if not tables:  # pyreadr passes over a list of tables without a word
         tables = read_saved_tables(path)
     if not tables:
         raise UserError(f"{path.name} holds no table")
