@@ -27,6 +27,9 @@ FROM_AFAR = ("abstract", "second-hand note", "title page")  # not read in the wo
 ALTERNATIVE = {
     ("victimization", "bullied-item"): "one of the items of the victimization measure in the same sample",
     ("positive", "teachint"): "teacher enthusiasm: not a relationship measure in the strict sense",
+    ("victimization", "is3g20a-f"): "another scoring of the same answers: the survey's own scale counts",
+    ("engagement", "s-schpart"): "civic participation: not engagement in learning",
+    ("engagement", "s-valparts"): "civic participation: not engagement in learning",
 }
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from replication.dataset import Dataset
 
-READINGS = {"program output": 157, "data file": 19, "abstract": 144, "second-hand note": 61, "title page": 1}
+READINGS = {
+    "1.0.0": {"program output": 157, "data file": 19, "abstract": 144, "second-hand note": 61, "title page": 1},
+}
+READINGS["1.2.0"] = {**READINGS["1.0.0"], "abstract": 144 + 18, "page text": 5}
+CLAIMS = {"1.0.0": (382, 45), "1.2.0": (382 + 23, 45 + 15)}
+SURVEYS = {"1.0.0": (445, 22, 5), "1.2.0": (445 + 237, 22 + 15, 5 + 4)}  # rows, samples, of them parts of others
+DIRECTIONS = {"1.0.0": (55, 12), "1.2.0": (55 + 9, 12 + 5)}
+SCREENED = {
+    "1.0.0": {"doubtful": 12, "exclude": 11, "adjacent": 19},
+    "1.2.0": {"doubtful": 15, "exclude": 11, "adjacent": 20},
+}
 USED_PAIRS = {
     ("positive", "negative"): (15, 16),
     ("positive", "engagement"): (21, 26),
@@ -17,11 +29,11 @@ USED_PAIRS = {
 }
 
 
-def test_claims(dataset: Dataset) -> None:
-    claims = dataset.claims
-    assert len(claims) == 382
-    assert claims["work"].nunique() == 45
-    assert claims["reading"].value_counts().to_dict() == READINGS
+@pytest.mark.parametrize("version", CLAIMS)
+def test_claims(dataset: Dataset, version: str) -> None:
+    claims = dataset.as_of(version).claims
+    assert (len(claims), claims["work"].nunique()) == CLAIMS[version]
+    assert claims["reading"].value_counts().to_dict() == READINGS[version]
 
 
 def test_the_45_samples(dataset: Dataset) -> None:
@@ -41,12 +53,33 @@ def test_pairs_in_use(dataset: Dataset, pair: tuple[str, str]) -> None:
     assert ((~missing).sum(), len(rows)) == USED_PAIRS[pair]
 
 
-def test_student_surveys(dataset: Dataset) -> None:
-    effects = dataset.effects
-    rows = effects[(effects["reading"] == "computed") & (effects["unit"] == "student")]
-    samples = dataset.samples[dataset.samples["sample_id"].isin(rows["sample_id"])]
-    assert len(rows) == 445
-    assert (len(samples), (samples["subgroup_of"] != "").sum()) == (22, 5)
+@pytest.mark.parametrize("version", SURVEYS)
+def test_student_surveys(dataset: Dataset, version: str) -> None:
+    then = dataset.as_of(version)
+    rows = then.effects[(then.effects["reading"] == "computed") & (then.effects["unit"] == "student")]
+    samples = then.samples[then.samples["sample_id"].isin(rows["sample_id"])]
+    assert (len(rows), len(samples), (samples["subgroup_of"] != "").sum()) == SURVEYS[version]
+
+
+def test_of_two_scorings_of_one_set_of_answers_one_counts(dataset: Dataset) -> None:
+    effects = dataset.effects.set_index("effect_id")
+    marked = effects[effects["flags"].str.contains("same_items=")]
+    assert len(marked) == 6 * 4
+    for name, row in marked.iterrows():
+        counts = effects.loc[re.search(r"same_items=([^;]+)", row["flags"])[1]]
+        pair = {row["measure_a"], row["measure_b"]} - {"is3g20a-f"} | {"s-abuse"}
+        assert counts["sample_id"] == row["sample_id"], name
+        assert {counts["measure_a"], counts["measure_b"]} == pair, name
+
+
+def test_every_relationship_measure_says_what_it_asks_about(dataset: Dataset) -> None:
+    measures = dataset.measures
+    side = {name: construct.side for name, construct in dataset.vocabulary.constructs.items()}
+    relationship = measures["variable"].map(side) == "relationship"
+    assert (measures.loc[relationship, "scope"] != "").all()
+    assert (measures.loc[~relationship, "scope"] == "").all()
+    single = relationship & (measures["form"] == "single item")
+    assert (measures["scope"] == "one item").equals(single)
 
 
 def test_schools(dataset: Dataset) -> None:
@@ -58,15 +91,14 @@ def test_schools(dataset: Dataset) -> None:
 
 def test_units_are_whole(dataset: Dataset) -> None:
     assert set(dataset.effects["unit"]) == {"student", "school"}
-    assert len(dataset.effects) == 114 + 445 + 3549 + 12
+    assert len(dataset.effects) == 114 + SURVEYS["1.2.0"][0] + 3549 + 12
 
 
-def test_directions_and_screening(dataset: Dataset) -> None:
-    screened = dataset.table("screened.csv")
-    assert len(dataset.directions) == 55
-    assert dataset.directions["work"].nunique() == 12
-    assert screened["screen"].value_counts().to_dict() == {"doubtful": 12, "exclude": 11, "adjacent": 19}
-    assert len(screened) + 12 == 54
+@pytest.mark.parametrize("version", DIRECTIONS)
+def test_directions_and_screening(dataset: Dataset, version: str) -> None:
+    then = dataset.as_of(version)
+    assert (len(then.directions), then.directions["work"].nunique()) == DIRECTIONS[version]
+    assert then.table("screened.csv")["screen"].value_counts().to_dict() == SCREENED[version]
 
 
 def test_core_associations_are_works(dataset: Dataset) -> None:
@@ -79,9 +111,9 @@ def test_core_associations_are_works(dataset: Dataset) -> None:
 
 def test_works_and_bibliography(dataset: Dataset) -> None:
     roles = {role: sum(work.role == role for work in dataset.works.values()) for role in ("cited", "survey")}
-    assert len(dataset.references) == 93 + 16
+    assert len(dataset.references) == 93 + 16 + 6 + 17
     assert set(dataset.references) == set(dataset.works)
-    assert roles == {"cited": 24, "survey": 16}
+    assert roles == {"cited": 24, "survey": 16 + 6}
     assert len(dataset.cited()) == 24
 
 

@@ -132,9 +132,10 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A small dataset whose titles and cells try to break out of the page."""
     root, real = tmp_path_factory.mktemp("data") / "references", paths.data_dir()
     (root / "article").mkdir(parents=True)
-    for name in ("vocabulary.toml", "traps.toml", "article/statements.toml", "article/corrections.toml", "VERSION"):
+    for name in ("vocabulary.toml", "traps.toml", "article/statements.toml", "article/corrections.toml"):
         text = (real / name).read_text(encoding="utf-8")
         (root / name).write_text(re.sub(r"works = \[[^\]]*\]", "works = []", text), encoding="utf-8")
+    (root / "VERSION").write_text("1.0.0\n", encoding="utf-8")
     works = {
         "alpha2020": ("meta_analysis", "cited", "yes", ""),
         "beta2021": ("primary_study", "primary", "unknown", f"missing = {json.dumps(HOSTILE)}"),

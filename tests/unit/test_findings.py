@@ -56,9 +56,19 @@ def test_schools_never_enter_a_question_about_students(dataset: Dataset) -> None
         assert set(evidence(dataset, ENGAGED, source).rows["unit"]) == {"student"}
 
 
-def test_bullying_others_has_no_sample_with_a_relationship_measure(dataset: Dataset) -> None:
+def test_bullying_others_has_one_sample_with_a_relationship_measure(dataset: Dataset) -> None:
     others = Question("o", "quality with bullying others", ("positive", "negative"), "perpetration")
-    assert len(evidence(dataset, others, "together").y) == 0
+    assert len(evidence(dataset.as_of("1.0.0"), others, "together").y) == 0
+    assert list(evidence(dataset, others, "together").rows["effect_id"]) == ["krull2022_deu_g34-004"]
+
+
+def test_civic_participation_and_a_second_scoring_enter_no_pool(dataset: Dataset) -> None:
+    bullied = Question("b", "being bullied", ("positive",), "victimization")
+    for question, measure in ((ENGAGED, "s-schpart"), (ENGAGED, "s-valparts"), (bullied, "is3g20a-f")):
+        found = evidence(dataset, question, "new")
+        assert not (found.rows[["measure_a", "measure_b"]] == measure).to_numpy().any()
+        left_out = dataset.effects.set_index("effect_id").loc[[e.row for e in found.selection.excluded]]
+        assert (left_out[["measure_a", "measure_b"]] == measure).any(axis=1).sum() == 6
 
 
 def test_the_variance_of_a_sample_mean() -> None:
