@@ -212,7 +212,6 @@ _SAMPLES = Table(
         _GRADE,
         _STATUS,
         _RISK_OF_BIAS,
-        key("overlaps", "a sample with which it shares schools", required=False),
         word("sampling", "how the persons of an open file were come by", "sampling"),
         text("source", "file or address"),
         _SINCE,
