@@ -412,6 +412,7 @@ for _name, _command in (
     ("take", handing.take),
     ("answer", answer),
     ("convert", convert),
+    ("matrix", handing.matrix),
     ("preview", preview),
     ("agree", agree),
     ("compute", compute),

@@ -11,7 +11,7 @@ import typer
 from replication import paths
 from replication.study.command_options import Data, Work
 
-__all__ = ["take", "tidy"]
+__all__ = ["matrix", "take", "tidy"]
 
 
 def take(
@@ -43,3 +43,69 @@ def tidy(work: Work, data: Data = None) -> None:
     changed = tidied(folder)
     said = f"Stored plainly: {', '.join(changed)}." if changed else "All tables are stored plainly already."
     sys.stdout.write(said + "\n")
+
+
+def matrix(
+    work: Work,
+    file: Annotated[str, typer.Argument(help="A text file with the table as pasted; - reads it from the terminal.")],
+    variables: Annotated[
+        str,
+        typer.Option(
+            help='What each variable is, in order: "positive=closeness@student, -, engagement=scale@teacher".'
+        ),
+    ] = "",
+    sample: Annotated[str, typer.Option(help="sample_id; where the work has one sample it need not be given.")] = "",
+    n: Annotated[str, typer.Option(help="Persons behind the correlations; the sample's n where not given.")] = "",
+    design: Annotated[str, typer.Option(help="cross-sectional or longitudinal.")] = "",
+    source: Annotated[str, typer.Option(help="Address or DOI.")] = "",
+    locator: Annotated[str, typer.Option(help="Page and table.")] = "",
+    reading: Annotated[str, typer.Option(help="Grade of reading.")] = "table",
+    write: Annotated[bool, typer.Option("--write", help="Add the rows to effects.csv and descriptives.csv.")] = False,
+    data: Data = None,
+) -> None:
+    """Turn a correlation matrix as printed, with M, SD and alpha beside it, into rows: one for each pair."""
+    from replication.study.matrix import read_matrix, read_variables
+    from replication.study.matrix_rows import MatrixPlace, matrix_rows, write_matrix
+    from replication.study.submission import readable_dataset
+
+    root = data or paths.data_dir()
+    read = read_matrix(_pasted(file))
+    dataset = readable_dataset(root)
+    if not variables:
+        listed = "\n".join(f"  {i}. {label}" for i, label in enumerate(read.labels, 1))
+        example = ", ".join(["positive=closeness@student", *["-"] * (len(read.labels) - 1)])
+        sys.stdout.write(
+            f"Read {len(read.labels)} variables and {len(read.pairs)} correlations:\n{listed}\n"
+            f'Say what each is, in this order, "-" for one to leave out:\n  --variables "{example}"\n'
+        )
+        return
+    place = MatrixPlace(work=work, sample=sample, n=n, design=design, source=source, locator=locator, reading=reading)
+    rows = matrix_rows(root, dataset, place, read, read_variables(variables, read, dataset.vocabulary))
+    for row in rows.effects:
+        pair = f"{row['var_a']} ({row['measure_a']}) with {row['var_b']} ({row['measure_b']})"
+        sys.stdout.write(f"{row['effect_id']}: {pair}: r {row['value']}, n {row['n']} {row['flags']}".rstrip() + "\n")
+    if read.impossible:
+        sys.stdout.write("warning: no complete data can have all these correlations at once; look them up again\n")
+    if write:
+        write_matrix(root, place, rows)
+        said = f"Added {len(rows.effects)} rows to {work}/effects.csv and {len(rows.descriptives)} to descriptives.csv"
+        sys.stdout.write(f"{said}; now check it: python -m replication.study check {work}\n")
+    else:
+        sys.stdout.write("Nothing is written; --write adds the rows.\n")
+
+
+def _pasted(file: str) -> str:
+    from replication.errors import UserError
+
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); give a text file with the pasted table") from error
+    from replication.dataset.spreadsheets import decode
+
+    try:
+        return decode(content)[0]
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is no text; paste the table into a text file and save it as UTF-8") from None
