@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from replication.dataset.schema import printed
+from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number, readings
 from replication.errors import UserError
 from replication.printed import parse_printed
 
@@ -16,19 +18,24 @@ _SEPARATORS = re.compile(r"[,\s]")
 _TWO_DF = re.compile(r"\s*\(?\s*([0-9]{1,6})\s*[,;]\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*\)?\s*")
 _LARGEST = 1e12
 _SMALLEST_N = 4
-_STATISTICS = ("r", "t", "F", "chi2", "p", "d", "or", "beta")
+_STATISTICS = ("r", "t", "F", "chi2", "p", "d", "or", "beta", "rho", "tau", "eta2", "R2", "b")
+_WHOLE = ("n", "n1", "n2", "predictors", "cells")
+"""Whole numbers: their comma is one of thousands, or stands between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """What is printed: numbers as strings by name (empty: not given), and the direction where the statistic has none.
 
-    `sign` is None where nobody gave a direction; `as_r` reads a beta as r.
+    `sign` is None where nobody gave a direction; `as_r` reads a beta as r; `one_sided`: the p is of a one-sided test;
+    `cut`: the groups were made by cutting a measured variable.
     """
 
     numbers: Mapping[str, str]
     sign: int | None = None
     as_r: bool = False
+    one_sided: bool = False
+    cut: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -53,6 +60,29 @@ class Given:
             found = f'found "{text[:60]}" for {option(name)}'
             raise UserError(f"{found}; expected a number a study can print; is the exponent mistyped?")
         return printed.value
+
+    def with_points(self) -> Given:
+        """The same with decimal points: what a comma is, is told by the other numbers, or asked.
+
+        Raises
+        ------
+        UserError
+            with both readings, where a number such as 5,123 is one thing with a decimal comma and another in thousands.
+        """
+        read = {name: text for name, text in self.numbers.items() if text and name not in _WHOLE}
+        if _TWO_DF.fullmatch(read.get("df", "")):
+            del read["df"]  # both degrees of freedom of an F test
+        commas = decimal_comma([printed("given", "")], [[text] for text in read.values()])
+        unclear = [name for name, text in read.items() if ambiguous(text)]
+        if unclear and not commas:
+            text = read[unclear[0]]
+            decimal, thousands = readings(text)
+            raise UserError(
+                f"found {option(unclear[0])} {text}, which is {decimal} with a decimal comma and {thousands} in "
+                f"thousands; expected one of the two: write {decimal} or {thousands}"
+            )
+        clear = {name: plain_number(text) for name, text in read.items() if commas or _decimal(text)}
+        return replace(self, numbers={**self.numbers, **clear})
 
     def with_two_df(self) -> Given:
         """The same where `df` holds both degrees of freedom of an F test, as printed in F(1, 118)."""
@@ -120,6 +150,11 @@ class Given:
         if value < low or value != round(value):
             raise UserError(f"{name} is a whole number of {low} or more; found {self.text(name)}")
         return round(value)
+
+
+def _decimal(text: str) -> bool:
+    """Whether a number has a decimal comma, whatever the others have."""
+    return "," in text and decimal_comma([printed("given", "")], [[text]])
 
 
 def option(name: str) -> str:

@@ -32,6 +32,14 @@ def test_every_kind_says_formula_and_assumptions(study: Command) -> None:
         "d": ("--value", ".5", "--n", "90"),
         "means": ("--mean1", "10", "--sd1", "2", "--n1", "20", "--mean2", "9", "--sd2", "2.5", "--n2", "25"),
         "or": ("--value", "1.8", "--ci-low", "1.2", "--ci-high", "2.7", "--n", "300"),
+        "or-per-unit": ("--value", "1.8", "--ci-low", "1.2", "--ci-high", "2.7", "--sd-x", "1.2", "--n", "300"),
+        "table": ("--value", "40,20,15,45"),
+        "paired": ("--mean1", "10", "--sd1", "2", "--mean2", "9", "--n", "20", "--value", ".6"),
+        "spearman": ("--value", ".3", "--n", "90"),
+        "kendall": ("--value", ".3", "--n", "90"),
+        "eta2": ("--value", ".03", "--n", "90"),
+        "R2": ("--value", ".03", "--n", "90", "--predictors", "1"),
+        "b": ("--value", ".3", "--sd-x", "1", "--sd-y", "2", "--predictors", "1", "--n", "90"),
         "beta": ("--value", ".3", "--n", "90"),
     }
     assert given.keys() == KINDS.keys()
@@ -105,10 +113,10 @@ def test_a_loose_conversion_counts_for_fewer_persons() -> None:
     [
         ("p", {"p": "<.05", "n": "50"}, "only a bound"),
         ("t", {"t": "2.3"}, "--n is needed"),
-        ("t", {"t": "2,3", "n": "50"}, "decimal comma"),
+        ("t", {"t": "2,345", "n": "50"}, "decimal comma"),
         ("t", {"t": "2.3", "n": "3"}, "4 or more"),
         ("r", {"r": "35", "n": "50"}, "is the decimal point missing?"),
-        ("F", {"F": "2", "df1": "2", "n": "50"}, "1 degree of freedom"),
+        ("F", {"F": "2", "df1": "2", "n": "50"}, "F with 2 degrees of freedom in front"),
         ("chi2", {"chi2": "60", "n": "50"}, "chi-square above n"),
         ("or", {"or": "2", "ci_low": "2.5", "ci_high": "4", "n": "50"}, "lies inside its interval"),
         ("or", {"or": "2.0", "ci_low": "1.9", "ci_high": "8.0", "n": "50"}, "one is mistyped"),
@@ -241,6 +249,6 @@ def test_both_degrees_of_freedom_of_f_as_printed(study: Command) -> None:
     assert said.code == 0 and "r = 0.2081, n 120" in said.out
     assert study("convert", "--from", "F", "--value", "5.34", "--df", "(1, 118)").out == said.out
     two = study("convert", "--from", "F", "--value", "5.34", "--df", "2,118")
-    assert two.code == 1 and "only with 1 degree of freedom in front" in two.err
+    assert two.code == 1 and "F with 2 degrees of freedom in front" in two.err
     other = study("convert", "--from", "t", "--value", "2.31", "--df", "1,118")
     assert other.code == 1 and "expected one whole number" in other.err

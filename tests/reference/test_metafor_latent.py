@@ -32,7 +32,7 @@ def test_the_tetrachoric_correlation_is_metafors_up_to_its_optimiser() -> None:
     for case in pinned()["tetrachoric"]:
         found = tetrachoric(*case["cells"])
         assert_close([found.estimate, found.variance], [case["r"], case["v"]], STOPPED_EARLY, case)
-        a, b, c, d = np.array(case["cells"]) / sum(case["cells"])
+        a, b, c, _ = np.array(case["cells"]) / sum(case["cells"])
         normal = stats.multivariate_normal(cov=[[1, found.estimate], [found.estimate, 1]])
         assert_close(normal.cdf(stats.norm.ppf([a + b, a + c])), a, CLOSED_BY_SCIPY, case)
 

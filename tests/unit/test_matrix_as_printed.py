@@ -19,12 +19,10 @@ LAYOUTS = {
         "3. Engagement\t3.10\t0.50\t.41***\t−.22*\t(.91)\n"
     ),
     "means last": (
-        "Variable 1 2 3 M SD α\nCloseness — -.35 .41 3.42 .81 .86\nConflict — -.22 1.50 .62 .80\n"
-        "Eng. — 3.10 .50 .91"
+        "Variable 1 2 3 M SD α\nCloseness — -.35 .41 3.42 .81 .86\nConflict — -.22 1.50 .62 .80\nEng. — 3.10 .50 .91"
     ),
     "decimal commas": (
-        "Variable;1;2;3;M;SA\nNærhet;-;;;3,42;0,81\nKonflikt;-,35;-;;1,50;0,62\n"
-        "Engasjement;,41;-,22;-;3,10;0,50"
+        "Variable;1;2;3;M;SA\nNærhet;-;;;3,42;0,81\nKonflikt;-,35;-;;1,50;0,62\nEngasjement;,41;-,22;-;3,10;0,50"
     ),
 }
 
