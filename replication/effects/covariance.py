@@ -20,8 +20,11 @@ __all__ = [
     "CorrelationScale",
     "CovarianceBlocks",
     "assumed_correlation_blocks",
+    "constant_correlation",
     "correlation_blocks",
     "correlation_covariance",
+    "least_correlation",
+    "olkin_siotani",
 ]
 
 CorrelationScale = Literal["r", "fisher z"]
@@ -73,20 +76,29 @@ def correlation_covariance(
     if any(i == j or not 0 <= min(i, j) <= max(i, j) < len(r) for i, j in chosen):
         raise UserError(f"pairs={chosen!r} must name two different variables out of 0 to {len(r) - 1} each.")
     i, j = (np.array([pair[side] for pair in chosen], dtype=np.intp)[:, None] for side in (0, 1))
-    scatter = _scatter(r, i, j, i.T, j.T)
+    scatter = olkin_siotani(r, i, j, i.T, j.T)
     if scale == "r":
         return np.asarray(scatter / (n - 1.0))
     root = 1.0 - r[i, j] ** 2
     return np.asarray(scatter / (root * root.T) / (n - 3.0))
 
 
-def _scatter(r: Array, i: NDArray[np.intp], j: NDArray[np.intp], k: NDArray[np.intp], m: NDArray[np.intp]) -> Array:
-    """n times the asymptotic covariance of `r_ij` and `r_km`."""
-    squares = r[i, k] ** 2 + r[i, m] ** 2 + r[j, k] ** 2 + r[j, m] ** 2
-    from_ij = r[i, j] * (r[i, k] * r[i, m] + r[j, k] * r[j, m])
-    from_km = r[k, m] * (r[i, k] * r[j, k] + r[i, m] * r[j, m])
-    crossed = r[i, k] * r[j, m] + r[i, m] * r[j, k]
-    return np.asarray(0.5 * r[i, j] * r[k, m] * squares + crossed - from_ij - from_km)
+def olkin_siotani(
+    r: Array, i: NDArray[np.intp], j: NDArray[np.intp], k: NDArray[np.intp], m: NDArray[np.intp]
+) -> Array:
+    """n times the large-sample covariance of `r_ij` and `r_km`, for correlation matrices `r (..., p, p)`.
+
+    Source: Olkin & Siotani (1976), eq. 3.4; Steiger (1980), eq. 3. The indices are broadcast against each other.
+
+    >>> r, one, two = np.array([[1, 0.6], [0.6, 1]]), np.array(0), np.array(1)
+    >>> round(float(olkin_siotani(r, one, two, one, two)), 4)  # (1 - 0.6 ** 2) ** 2
+    0.4096
+    """
+    ij, km = r[..., i, j], r[..., k, m]
+    ik, im, jk, jm = r[..., i, k], r[..., i, m], r[..., j, k], r[..., j, m]
+    squares = 0.5 * ij * km * (ik**2 + im**2 + jk**2 + jm**2)
+    triples = ij * ik * im + ij * jk * jm + ik * jk * km + im * jm * km
+    return np.asarray(squares + ik * jm + im * jk - triples)
 
 
 def correlation_blocks(
@@ -173,18 +185,34 @@ def assumed_correlation_blocks(variance: ArrayLike, cluster: Sequence[Hashable],
     if len(v) != len(cluster):
         raise UserError(f"{len(v)} variances but {len(cluster)} cluster labels; pass one label an effect.")
     rows = _by_label(cluster)
-    largest = max(len(members) for members in rows.values())
-    low = -1.0 / (largest - 1) if largest > 1 else -1.0
+    low = least_correlation(max(len(members) for members in rows.values()))
     if not low <= rho <= 1.0:
         raise UserError(f"rho={rho!r} gives no covariance matrix here; choose from {low:.4g} to 1.")
-    blocks = [_constant(np.sqrt(v[members]), rho) for members in rows.values()]
+    blocks = [constant_correlation(v[members], rho) for members in rows.values()]
     return CovarianceBlocks(tuple(rows.values()), tuple(blocks))
 
 
-def _constant(se: Array, rho: float) -> Array:
-    block = rho * np.outer(se, se)
-    np.fill_diagonal(block, se**2)
-    return block
+def constant_correlation(variance: Array, rho: float) -> Array:
+    """Covariances `(..., k, k)` of effects with sampling variances `(..., k)` that all correlate by `rho`.
+
+    Source: Hedges, Tipton & Johnson (2010); Pustejovsky & Tipton (2022), the correlated-effects working model.
+
+    >>> constant_correlation(np.array([0.04, 0.01]), 0.5).round(3).tolist()
+    [[0.04, 0.01], [0.01, 0.01]]
+    """
+    root = np.sqrt(variance)
+    shared = rho * root[..., :, None] * root[..., None, :]
+    # the diagonal is the variance itself, to the last bit, whatever rho is
+    return np.asarray(np.where(np.eye(root.shape[-1], dtype=bool), variance[..., :, None], shared))
+
+
+def least_correlation(size: int) -> float:
+    """The lowest correlation that all effects of a cluster of `size` can share: `-1 / (size - 1)`.
+
+    >>> least_correlation(3)
+    -0.5
+    """
+    return -1.0 / (size - 1) if size > 1 else -1.0
 
 
 def _by_label(labels: Sequence[Hashable]) -> dict[Hashable, NDArray[np.intp]]:

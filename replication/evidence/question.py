@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from replication.dataset import Dataset, Selection, select
+from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes
 from replication.models.fit import Array
 
@@ -100,9 +101,7 @@ def sample_means(found: Evidence, rho: float = 0.6) -> Evidence:
 
 
 def _mean_variance(v: Array, rho: float) -> float:
-    se = np.sqrt(v)
-    covariance = rho * np.outer(se, se) + np.diag((1.0 - rho) * v)
-    return float(covariance.sum()) / len(v) ** 2
+    return float(constant_correlation(v, rho).sum()) / len(v) ** 2
 
 
 def _candidates(data: Dataset, relationship: str, outcome: str, source: Source) -> Selection:

@@ -14,7 +14,7 @@ from replication.models.masem.model_text import parse_model
 from replication.models.masem.newton import Objective
 from replication.models.masem.osmasem import Moderation, path_means
 from replication.models.masem.ram import structure
-from replication.models.masem.sampling_covariance import PooledCorrelations, correlation_covariance
+from replication.models.masem.sampling_covariance import PooledCorrelations, unit_covariance
 from replication.models.masem.stage1_fixed import CommonCorrelation
 from replication.models.masem.wls import WeightedLeastSquares, group
 
@@ -54,7 +54,7 @@ def studies(k: int = 6, v: int = 4) -> tuple[Any, Any, Any]:
     p = v * (v - 1) // 2
     y = 0.3 + 0.2 * rng.standard_normal((k, p))
     used = rng.random((k, p)) < 0.75
-    covariance = correlation_covariance(symmetric(np.full(p, 0.3)))
+    covariance = unit_covariance(symmetric(np.full(p, 0.3)))
     return y, used, covariance / rng.integers(40, 300, k)[:, None, None]
 
 
@@ -101,7 +101,7 @@ def test_weighted_least_squares(text: str) -> None:
     model = parse_model(text)
     names = tuple(sorted(model.observed))
     p = len(names) * (len(names) - 1) // 2
-    covariance = correlation_covariance(symmetric(np.full(p, 0.3))) / 100
+    covariance = unit_covariance(symmetric(np.full(p, 0.3))) / 100
     pooled = PooledCorrelations(names, np.linspace(0.1, 0.5, p), covariance, 100)
     q = len(model.parameters)
     objective = WeightedLeastSquares((group(pooled, structure(model, names), np.eye(q)),))
@@ -142,6 +142,6 @@ def test_sampling_covariance_of_correlations_is_the_inverse_information_of_a_nor
     for p, (i, j) in enumerate(zip(first, second, strict=True)):
         slopes[p, cells.index((i, j))] = 1.0
         slopes[p, cells.index((i, i))] = slopes[p, cells.index((j, j))] = -r[i, j] / 2
-    np.testing.assert_allclose(correlation_covariance(r), slopes @ wishart @ slopes.T, atol=1e-14)
+    np.testing.assert_allclose(unit_covariance(r), slopes @ wishart @ slopes.T, atol=1e-14)
     pairs = list(zip(first.tolist(), second.tolist(), strict=True))
-    np.testing.assert_allclose(correlation_covariance(r), 30 * effects_covariance(r, 31, pairs), atol=1e-14)
+    np.testing.assert_allclose(unit_covariance(r), 30 * effects_covariance(r, 31, pairs), atol=1e-14)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from replication.effects.covariance import olkin_siotani
 from replication.errors import ModelError
 from replication.models.fit import Array, Note
 from replication.models.masem.audit import Audit
@@ -33,9 +34,9 @@ from replication.models.options import SamplingRule, check_choice
 __all__ = [
     "PooledCorrelations",
     "average_correlations",
-    "correlation_covariance",
     "pooled_correlations",
     "sampling_covariances",
+    "unit_covariance",
 ]
 
 
@@ -109,25 +110,18 @@ def pooled_correlations(
     return PooledCorrelations(names, values, covariance, number_at(n, "n"), audit or Audit())
 
 
-def correlation_covariance(matrix: Array) -> Array:
-    """n times the large-sample covariance `(..., p, p)` of the correlations of one sample.
+def unit_covariance(matrix: Array) -> Array:
+    """The large-sample covariance `(..., p, p)` of the correlations of one sample, for one person: divide it by n.
 
     Parameters
     ----------
     matrix : (..., v, v) population correlations
 
-    Source: Olkin & Siotani (1976); Steiger (1980), equation 3.
-
-    >>> correlation_covariance(symmetric([0.6])).round(4).tolist()  # (1 - 0.6 ** 2) ** 2
+    >>> unit_covariance(symmetric([0.6])).round(4).tolist()  # (1 - 0.6 ** 2) ** 2
     [[0.4096]]
     """
     first, second = pair_indices(matrix.shape[-1])
-    s, t, u, w = first[:, None], second[:, None], first[None, :], second[None, :]
-    st, uw = matrix[..., s, t], matrix[..., u, w]
-    su, sw, tu, tw = matrix[..., s, u], matrix[..., s, w], matrix[..., t, u], matrix[..., t, w]
-    squares = 0.5 * st * uw * (su**2 + sw**2 + tu**2 + tw**2)
-    triples = st * su * sw + st * tu * tw + su * tu * uw + sw * tw * uw
-    return np.asarray(squares + su * tw + sw * tu - triples)
+    return olkin_siotani(matrix, first[:, None], second[:, None], first[None, :], second[None, :])
 
 
 def average_correlations(data: CorrelationSet, rule: SamplingRule) -> Array:
@@ -158,12 +152,12 @@ def sampling_covariances(data: CorrelationSet, rule: SamplingRule) -> tuple[Arra
     notes = _unknown_pairs(data, mean)
     mean = np.where(np.isfinite(mean), mean, 0.0)
     if rule != "individual":
-        return correlation_covariance(symmetric(mean)) / data.n[:, None, None], notes
+        return unit_covariance(symmetric(mean)) / data.n[:, None, None], notes
     own = np.where(data.used, data.given, mean)
     filled = _filled_gaps(data)
     if filled:
         notes = (*notes, Note("sampling-filled", _fill_message(filled)))
-    return correlation_covariance(symmetric(own)) / data.n[:, None, None], notes
+    return unit_covariance(symmetric(own)) / data.n[:, None, None], notes
 
 
 def _unknown_pairs(data: CorrelationSet, mean: Array) -> tuple[Note, ...]:

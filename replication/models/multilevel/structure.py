@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from replication.effects.covariance import constant_correlation, least_correlation
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.multilevel.groups import Codes, Level, first_rows, group_codes, refines, rows_by_size
@@ -98,8 +99,7 @@ class BlockV:
         if (codes < 0).any():
             rows = list_rows(np.flatnonzero(codes < 0).tolist())
             raise ModelError(f"cluster has no label in {rows}; label the rows or leave them out.")
-        largest = int(np.bincount(codes).max(initial=1))
-        low = -1.0 / (largest - 1) if largest > 1 else -1.0
+        low = least_correlation(int(np.bincount(codes).max(initial=1)))
         if not low < rho < 1.0:
             raise ModelError(f"rho={rho!r} is not possible here; choose a value above {low:.4g} and below 1.")
         return cls(v, codes, float(rho))
@@ -192,9 +192,7 @@ class BlockV:
         codes = self.codes[rows]
         same = codes[:, :, None] == codes[:, None, :]
         if self.given is None:
-            root = np.sqrt(v)
-            shared = np.where(same, self.rho * root[:, :, None] * root[:, None, :], 0.0)
-            return np.asarray(shared + (1.0 - self.rho) * diagonal)
+            return np.where(same, constant_correlation(v, self.rho), 0.0)
         g, places = self.given, self.given.places[rows]
         at = (g.starts[codes] + places * g.widths[codes])[:, :, None] + places[:, None, :]
         return np.where(same, g.entries[np.where(same, at, 0)], 0.0)
