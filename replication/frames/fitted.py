@@ -18,9 +18,8 @@ from replication.errors import ModelError
 from replication.frames.design import Design
 from replication.models.criteria import information_criteria
 from replication.models.fit import Fit, Interval, Note
-from replication.models.multilevel.hypotheses import wald_test
 from replication.models.multilevel.multilevel import MultilevelData
-from replication.models.multilevel.robust import RobustData
+from replication.models.multilevel.robust import RobustData, wald_test
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
 from replication.models.two_level.influence import influence
@@ -111,7 +110,7 @@ class FittedModel:
             row |= {"I2": q.I2, "H2": q.H2, "R2": q.R2, "Q": q.Q, "Q_df": q.df, "Q_p": q.p}
         if self.has_moderators:
             test = wald_test(fit, [name for name in fit.names if name != "intercept"])
-            row |= {f"QM_{test.kind}": test.statistic, "QM_df": test.df1, "QM_df2": test.df2, "QM_p": test.p}
+            row |= {f"QM_{test.kind}": test.statistic, "QM_df": test.df_num, "QM_df2": test.df_den, "QM_p": test.p}
         else:
             interval = prediction_interval(fit)
             row |= {"pi_low": interval.low, "pi_high": interval.high}

@@ -20,8 +20,7 @@ from replication.errors import ModelError
 from replication.frames.design import INTERCEPT, nearest, new_rows
 from replication.frames.fitted import FittedModel, Transform
 from replication.models.fit import Array
-from replication.models.multilevel.hypotheses import wald_test
-from replication.models.multilevel.robust import contrast_df
+from replication.models.multilevel.robust import contrast_df, wald_test
 from replication.models.multilevel.robust import wald_test as wald_test_of
 from replication.models.probability import t_ppf, t_sf
 
@@ -140,7 +139,7 @@ def joint_test(model: FittedModel, terms: str | Sequence[str] | ArrayLike | None
     chosen = [name for name in model.fit.names if name != INTERCEPT] if terms is None else _coefficients(model, terms)
     test = wald_test(model.fit, chosen)
     label = ", ".join(chosen) if terms is None else ", ".join([terms] if isinstance(terms, str) else _words(terms))
-    row = {"terms": label, "statistic": test.statistic, "df1": test.df1, "df2": test.df2, "p": test.p}
+    row = {"terms": label, "statistic": test.statistic, "df1": test.df_num, "df2": test.df_den, "p": test.p}
     return pd.DataFrame([{**row, "test": test.kind}])
 
 

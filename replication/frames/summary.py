@@ -14,7 +14,7 @@ import numpy as np
 
 from replication.frames.design import INTERCEPT
 from replication.frames.fitted import FittedModel, Transform
-from replication.models.multilevel.hypotheses import wald_test
+from replication.models.multilevel.robust import wald_test
 from replication.models.prediction import prediction_interval
 
 __all__ = ["Summary", "format_number", "format_p", "latex", "summarise"]
@@ -144,7 +144,7 @@ def _heterogeneity(model: FittedModel) -> Block | None:
     names = [name for name in model.fit.names if name != INTERCEPT]
     if model.has_moderators and names:
         test = wald_test(model.fit, names)
-        df = f"{test.df1}" if test.kind == "chi2" else f"{test.df1}, {test.df2:.4g}"
+        df = f"{test.df_num}" if test.kind == "chi2" else f"{test.df_num}, {test.df_den:.4g}"
         lines.append(
             f"Test of moderators ({', '.join(names)}): {'QM' if test.kind == 'chi2' else 'F'}({df}) = "
             f"{format_number(test.statistic)}, p {format_p(test.p)}"

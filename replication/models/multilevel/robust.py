@@ -66,6 +66,11 @@ class WaldTest:
     reason: str = ""
     names: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """The distribution of the statistic: chi2 or F."""
+        return "chi2" if np.isinf(self.df_den) else "F"
+
 
 def robust(
     fit: Fit,
