@@ -14,6 +14,7 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Table
 from replication.evidence.bias_models import one_row_a_sample
+from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.influence import cluster_influence
@@ -34,6 +35,8 @@ __all__ = [
 
 # Sixty rows of twenty pixels are about one sheet of A4 at the size the PDF sets them.
 ROWS_A_PAGE = 60
+# Characters that fit into a line of the widest label column (300 pixels at 12 pixels a character of mean width .57).
+LABEL_LINE = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,27 +168,40 @@ def _add_summaries(columns: dict[str, list[Cell]], summaries: Sequence[Subgroup]
 
 
 def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
-    """The figure, or its pages of at most `rows` rows on one scale; the parts of a page are told by number.
+    """The figure, or its pages of at most `rows` rows on one scale; fewer where labels take several lines.
 
     >>> long = Figure(id="f", kind="forest", title="All", columns={"value": [0.1] * 130, "low": [0.0] * 130})
     >>> [(page.id, len(page.columns["value"])) for page in paged(long)]
     [('f', 60), ('f-2', 60), ('f-3', 10)]
     """
     size = len(next(iter(figure.columns.values()), ()))
-    if size <= rows:
+    pages = _page_ranges(figure.columns.get("label", [""] * size), rows)
+    if len(pages) <= 1:
         return (figure,)
-    starts = range(0, size, rows)
-    scale = {} if "scale_low" in figure.settings else _whole_scale(figure)
+    scale = _whole_scale(figure)
     return tuple(
         replace(
             figure,
-            id=figure.id if page == 0 else f"{figure.id}-{page + 1}",
-            title=f"{figure.title} ({page + 1} of {len(starts)})",
-            columns={name: list(column[start : start + rows]) for name, column in figure.columns.items()},
-            settings={**figure.settings, **scale, "page": page + 1, "pages": len(starts)},
+            id=figure.id if number == 0 else f"{figure.id}-{number + 1}",
+            title=f"{figure.title} ({number + 1} of {len(pages)})",
+            columns={name: [column[i] for i in page] for name, column in figure.columns.items()},
+            settings={**figure.settings, **scale, "page": number + 1, "pages": len(pages)},
         )
-        for page, start in enumerate(starts)
+        for number, page in enumerate(pages)
     )
+
+
+def _page_ranges(labels: Sequence[Cell], rows: int) -> list[range]:
+    """Which rows stand on each page: as many as fit into the height of `rows` labels of one line."""
+    pages, start, used = [], 0, 0.0
+    for number, label in enumerate(labels):
+        lines = -(-len(str(label or "")) // LABEL_LINE) or 1
+        height = 1.0 + 0.7 * (lines - 1)  # a further line adds 14 pixels to the 20 of a row
+        if used + height > rows and number > start:
+            pages.append(range(start, number))
+            start, used = number, 0.0
+        used += height
+    return [*pages, range(start, len(labels))]
 
 
 def _whole_scale(figure: Figure) -> dict[str, Cell]:
@@ -212,8 +228,7 @@ def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) 
         columns["n"] += rows.rows["n"].tolist()
         columns["new"] += ["yes" if body.source == "new" else "no"] * len(means.y)
     first = bodies[0]
-    means = sample_means(first)
-    settings: dict[str, Cell] = {"metric": "z", "center": float(np.average(means.y, weights=1 / means.v))}
+    settings: dict[str, Cell] = {"metric": "z", "center": float(che(first).beta[0])}
     if line is not None:
         settings |= {"line_intercept": line[0], "line_slope": line[1]}
     alone = first.source == "new"

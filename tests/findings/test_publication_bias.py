@@ -91,7 +91,10 @@ def test_turned_data_turn_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number(other, "holds") == number(one, "holds")
 
 
-@pytest.mark.parametrize(("probability", "word"), [(0.76, "effect_likely"), (0.74, "undecided"), (0.26, "undecided"), (0.24, "effect_unlikely")])  # fmt: skip
+DECISIONS = [(0.76, "effect_likely"), (0.74, "undecided"), (0.26, "undecided"), (0.24, "effect_unlikely")]
+
+
+@pytest.mark.parametrize(("probability", "word"), DECISIONS)
 def test_the_average_decides_by_a_bayes_factor_of_three(probability: float, word: str) -> None:
     assert stored(probability).decision == word
 

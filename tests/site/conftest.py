@@ -267,6 +267,8 @@ def figures() -> list[Figure]:
         "prediction_low": -0.3,
         "prediction_high": 0.7,
         "estimate": "main",
+        "samples": 3,
+        "students": 1234.0,
     }
     columns: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "forest": (
@@ -280,9 +282,7 @@ def figures() -> list[Figure]:
             },
             whole,
         ),
-        "caterpillar": ({**intervals, **rows}, whole),
         "leave_one_out": ({**intervals, **rows}, whole),
-        "cumulative": ({**intervals, **rows}, whole),
         "bias_comparison": ({**intervals, "group": ["x", "x", "y"]}, whole),
         "agreement": ({**intervals, "estimate": ["main", "main", ""]}, {"metric": "r"}),
         "prior_sensitivity": (intervals, {"metric": "r"}),
@@ -297,10 +297,6 @@ def figures() -> list[Figure]:
             {"metric": "z", "center": 0.2, "line_intercept": 0.1, "line_slope": 0.8},
         ),
         "baujat": ({"label": labels, "x": [1.0, 4.0, 0.2], "y": [0.1, 0.9, 0.3], **rows}, {}),
-        "gosh": (
-            {"value": _curve(300), "heterogeneity": _curve(300), "includes": [i % 3 == 0 for i in range(300)]},
-            {"metric": "r", "focus": "Alpha"},
-        ),
         "specification_curve": (
             {
                 "value": _curve(300),
@@ -311,27 +307,9 @@ def figures() -> list[Figure]:
             },
             {"metric": "r", "summary": 0.2},
         ),
-        "orchard": (
-            {
-                "label": labels,
-                "group": ["A", "A", "A"],
-                "role": ["effect", "effect", "summary"],
-                "value": [0.1, 0.2, 0.15],
-                "weight": [1.0, 2.0, None],
-                "low": [None, None, 0.1],
-                "high": [None, None, 0.2],
-                "prediction_low": [None, None, 0.0],
-                "prediction_high": [None, None, 0.3],
-            },
-            {"metric": "r"},
-        ),
         "density": (
             {"curve": ["prior"] * 20 + ["posterior"] * 20, "x": _curve(20) * 2, "y": _curve(40)},
             {"metric": "r", "low": 0.2, "high": 0.5},
-        ),
-        "tau2_profile": (
-            {"x": _curve(30), "y": [-((x - 0.3) ** 2) for x in _curve(30)]},
-            {"estimate_value": 0.3, "low": 0.1, "high": 0.6, "cutoff": -0.05},
         ),
         "p_curve": (
             {
@@ -364,6 +342,28 @@ def figures() -> list[Figure]:
             {},
         ),
         "calibration": ({"label": labels, "distance": [0.4, -2.7, None], **rows}, {}),
+        "certainty_strip": (
+            {
+                "domain": ["risk of bias", "inconsistency", f"imprecision {HOSTILE}"],
+                "step": [-2.0, 0.0, -1.0],
+                "reason": ["the same student answers on both sides in most rows of all samples", "", "few countries"],
+            },
+            {"start": 4, "certainty": "very_low"},
+        ),
+        "flow_diagram": (
+            {
+                "role": ["main", "out", "out", "main", "main"],
+                "label": [
+                    "rows found",
+                    "another unit",
+                    f"a beta {HOSTILE} with a reason that takes lines",
+                    "met",
+                    "used",
+                ],
+                "count": [1234.0, 30.0, 4.0, 1200.0, 1200.0],
+            },
+            {},
+        ),
         "verdict_strip": (
             {
                 "label": ["Alpha"] * 3,

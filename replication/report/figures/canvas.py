@@ -26,10 +26,12 @@ __all__ = [
     "Scale",
     "extent",
     "halves",
+    "keys",
     "linear",
     "read_figure",
     "shorten",
     "text_width",
+    "wrapped",
 ]
 
 
@@ -261,6 +263,48 @@ def halves(words: str, width: float, size: float) -> list[str]:
         return [shorten(words, width, size)]
     cut = min(range(1, len(pieces)), key=lambda i: abs(len(" ".join(pieces[:i])) - len(words) / 2))
     return [shorten(" ".join(part), width, size) for part in (pieces[:cut], pieces[cut:])]
+
+
+def wrapped(words: str, width: float, size: float) -> list[str]:
+    """The whole text on as many lines of `width` pixels as it needs; a word longer than a line is broken.
+
+    >>> wrapped("one sample of many", 60, 12)
+    ['one', 'sample', 'of many']
+    """
+    room = max(4, int(width / (size * _CHARACTER)))
+    lines = [""]
+    for word in words.split(" "):
+        pieces = [word[at : at + room] for at in range(0, len(word), room)] or [""]
+        for number, piece in enumerate(pieces):
+            joined = f"{lines[-1]} {piece}" if lines[-1] and number == 0 else lines[-1] + piece
+            if len(joined) <= room and (number == 0 or not lines[-1]):
+                lines[-1] = joined
+            else:
+                lines.append(piece)
+    return lines
+
+
+def keys(canvas: Canvas, y: float, entries: Sequence[tuple[str, str, str]]) -> float:
+    """The legend: each entry a mark (a shape, "box" or "line"), its class and its words; returns the height below.
+
+    Entries stand beside each other as long as there is room.
+    """
+    x, line = 0.0, y + 8
+    for shape, css, words in entries:
+        parts = wrapped(words, canvas.width - 22, 11)
+        needed = 22 + max(text_width(part, 11) for part in parts) + 14
+        if x and x + needed > canvas.width:
+            x, line = 0.0, line + 17
+        if shape == "box":
+            canvas.box(x, line - 9, 14, 10, css)
+        elif shape == "line":
+            canvas.line(x, line - 4, x + 14, line - 4, css)
+        else:
+            canvas.mark(x + 7, line - 4, 4.5, shape, css)
+        for number, part in enumerate(parts):
+            canvas.text(x + 20, line + 13 * number, part, "tick")
+        x, line = x + needed, line + 13 * (len(parts) - 1)
+    return line + 10
 
 
 def text_width(words: str, size: float) -> float:

@@ -1,4 +1,4 @@
-"""Figures of curves: prior and posterior densities, the profile of tau2, p-curve."""
+"""Figures of curves: prior and posterior densities, and the p-curve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, extent, linear, shorten
 
-__all__ = ["density", "p_curve", "tau2_profile"]
+__all__ = ["density", "p_curve"]
 
 _STYLES = ("curve-a", "curve-b", "curve-c", "curve-d", "curve-e", "curve-f")
 
@@ -32,30 +32,6 @@ def density(figure: FigureData, frame: Frame) -> Canvas:
         canvas.line(left, top + 18 * number + 2, left + 26, top + 18 * number + 2, css)
         canvas.text(left + 34, top + 18 * number + 6, shorten(name, right - left - 40, 12), "row")
     canvas.axis(x, bottom, top + legend, frame.words.term("metrics", figure.text("metric", "r")))
-    canvas.height = bottom + 40
-    return canvas
-
-
-def tau2_profile(figure: FigureData, frame: Frame) -> Canvas:
-    """The profile log-likelihood over tau2, with the estimate, the interval and the cut that defines it."""
-    xs, ys = figure.numbers("x"), figure.numbers("y")
-    canvas, top, left, right = Canvas(frame), 12.0, 64.0, frame.width - 16
-    bottom = top + 260
-    x = linear(*extent(xs), left, right, nice=False)
-    cutoff = figure.number("cutoff")
-    y = linear(*extent(ys, [cutoff]), bottom, top, ticks=5)
-    low, high = figure.number("low"), figure.number("high")
-    if low is not None and high is not None:
-        canvas.box(x(low), top, x(high) - x(low), bottom - top, "band")
-    if cutoff is not None:
-        canvas.line(left, y(cutoff), right, y(cutoff), "guide")
-    canvas.path(_defined(xs, ys, x, y), "curve-a")
-    estimate = figure.number("estimate_value")
-    if estimate is not None:
-        canvas.line(x(estimate), top, x(estimate), bottom, "middle")
-    for tick in y.ticks:
-        canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", "tau2"))
     canvas.height = bottom + 40
     return canvas
 

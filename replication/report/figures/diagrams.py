@@ -1,13 +1,13 @@
-"""Figures of judgements: effect directions, the strip of verdicts, predictions held against new data."""
+"""Figures of judgements: effect directions, verdicts, predictions against new data, certainty, the flow of rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
-from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, halves, linear, shorten
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, halves, keys, linear, shorten, wrapped
 
-__all__ = ["VERDICT_MARKS", "calibration", "effect_direction", "verdict_strip"]
+__all__ = ["VERDICT_MARKS", "calibration", "certainty_strip", "effect_direction", "flow_diagram", "verdict_strip"]
 
 VERDICT_MARKS: Mapping[str, tuple[str, str]] = {
     "DIFFERS": ("cross", "v-differs"),
@@ -156,3 +156,112 @@ def _direction_legend(canvas: Canvas, frame: Frame, y: float) -> None:
         line = y + (0 if frame.wide else 18 * (number // 2))
         canvas.mark(x, line - 4, 4.6, shape, f"point {css}")
         canvas.text(x + 12, line, shorten(frame.words.term("direction", word), step - 22, 12), "tick")
+
+
+_LEVELS = ("very_low", "low", "moderate", "high")
+
+
+def certainty_strip(figure: FigureData, frame: Frame) -> Canvas:
+    """How certainty came about: where it starts, the steps down domain by domain, and where it ends."""
+    canvas, words, y = Canvas(frame), frame.words, 6.0
+    left = 210.0 if frame.wide else 0.0
+    start = int(figure.number("start") or len(_LEVELS))
+    y = _level_row(canvas, y, left, words.say("figure.certainty_start"), start)
+    for domain, step, reason in zip(
+        figure.texts("domain"), figure.numbers("step"), figure.texts("reason"), strict=True
+    ):
+        y = _domain_row(canvas, y, left, domain, int(step or 0), reason)
+        canvas.line(0, y - 3, frame.width, y - 3, "grid")
+    end = figure.text("certainty")
+    steps = int(sum(step or 0 for step in figure.numbers("step")))
+    reached = _LEVELS.index(end) + 1 if end in _LEVELS else max(1, start + steps)
+    y = _level_row(canvas, y + 4, left, words.say("figure.certainty_end"), reached)
+    canvas.height = keys(canvas, y + 4, [
+        ("dot", "point up", words.say("figure.certainty_kept")),
+        ("ring", "point unknown", words.say("figure.certainty_lost")),
+        ("down", "point down", words.say("figure.certainty_step")),
+    ])  # fmt: skip
+    return canvas
+
+
+def _level_row(canvas: Canvas, y: float, left: float, title: str, level: int) -> float:
+    """A title and four circles, as many filled as the level counts, with the word for it."""
+    wide = left > 0
+    canvas.text(0, y + 12, title, "strong")
+    line = y + 8 if wide else y + 26
+    for number in range(len(_LEVELS)):
+        shape, css = ("dot", "point up") if number < level else ("ring", "point unknown")
+        canvas.mark(left + 8 + 18 * number, line, 6, shape, css)
+    word = canvas.frame.words.say(f"figure.certainty_{_LEVELS[min(max(level, 1), len(_LEVELS)) - 1]}")
+    canvas.text(left + 84, line + 4, word, "strong")
+    return line + 18
+
+
+def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, reason: str) -> float:
+    """A domain with a triangle for each step down, and why; the text takes the lines it needs."""
+    words, wide = canvas.frame.words, left > 0
+    canvas.text(0, y + 12, words.title(domain), "row")
+    line = y if wide else y + 17
+    for number in range(-step):
+        canvas.mark(left + 8 + 18 * number, line + 8, 5, "down", "point down")
+    if not step:
+        canvas.text(left + 8, line + 12, "0", "tick", "middle")
+    start = left + 50
+    for part in wrapped(words.title(reason), canvas.width - start, 11):
+        canvas.text(start, line + 12, part, "tick")
+        line += 14
+    return max(line, y + 14) + 8
+
+
+def flow_diagram(figure: FigureData, frame: Frame) -> Canvas:
+    """What was identified, what left and why, and what is pooled: a box a stage, at its side a box of what left."""
+    canvas, y, start = Canvas(frame), 4.0, 4.0
+    width = 300.0 if frame.wide else frame.width - 4
+    stages = _stages(figure)
+    for number, (main, out) in enumerate(stages):
+        if number:
+            _down(canvas, 2 + width / 2 if frame.wide else 12, start, y + 18)
+            y += 20
+        top, y = y, _flow_box(canvas, 2, y, width, [main], "node")
+        start = y
+        if out and frame.wide:
+            middle, side = (top + y) / 2, width + 46
+            canvas.line(width + 2, middle, side - 2, middle, "path")
+            canvas.path([(side - 8, middle - 4), (side - 2, middle), (side - 8, middle + 4)], "head", closed=True)
+            y = max(y, _flow_box(canvas, side, top, frame.width - side - 2, out, "flow-out"))
+        elif out:
+            y = _flow_box(canvas, 26, y + 8, width - 26, out, "flow-out")
+    canvas.height = y + 6
+    return canvas
+
+
+def _down(canvas: Canvas, x: float, start: float, end: float) -> None:
+    """An arrow from the foot of a box to the next one."""
+    canvas.line(x, start, x, end, "path")
+    canvas.path([(x - 4, end - 6), (x, end), (x + 4, end - 6)], "head", closed=True)
+
+
+_Entry = tuple[str, float | None]
+
+
+def _stages(figure: FigureData) -> list[tuple[_Entry, list[_Entry]]]:
+    """Each main box with what left after it; entries that leave before any main box open a stage of their own."""
+    stages: list[tuple[_Entry, list[_Entry]]] = []
+    for role, label, count in zip(figure.texts("role"), figure.texts("label"), figure.numbers("count"), strict=True):
+        if role == "out" and stages:
+            stages[-1][1].append((label, count))
+        else:
+            stages.append(((label, count), []))
+    return stages
+
+
+def _flow_box(canvas: Canvas, x: float, y: float, width: float, entries: Sequence[_Entry], css: str) -> float:
+    """A box with a line or more for each entry, its count in front; returns the height below it."""
+    words = canvas.frame.words
+    texts = [f"{words.numerals.show(count, 'count')} {words.title(label)}" for label, count in entries]
+    lines = [line for text in texts for line in wrapped(text, width - 20, 12)]
+    height = 14.0 + 15.0 * len(lines)
+    canvas.box(x, y, width, height, css, round_=4)
+    for number, line in enumerate(lines):
+        canvas.text(x + 10, y + 18 + 15 * number, line, "row")
+    return y + height

@@ -16,24 +16,21 @@ _Drawer = Callable[[FigureData, Frame], Canvas]
 
 KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
     "forest": (intervals.forest, ("label", "value", "low", "high")),
-    "caterpillar": (intervals.caterpillar, ("label", "value", "low", "high")),
     "leave_one_out": (intervals.leave_one_out, ("label", "value", "low", "high")),
-    "cumulative": (intervals.cumulative, ("label", "value", "low", "high")),
     "bias_comparison": (intervals.comparison, ("label", "value", "low", "high")),
     "agreement": (intervals.comparison, ("label", "value", "low", "high")),
     "prior_sensitivity": (intervals.comparison, ("label", "value", "low", "high")),
     "funnel": (scatter.funnel, ("label", "value", "se")),
     "baujat": (scatter.baujat, ("label", "x", "y")),
-    "gosh": (scatter.gosh, ("value", "heterogeneity")),
     "specification_curve": (intervals.specification_curve, ("value", "low", "high")),
-    "orchard": (scatter.orchard, ("label", "group", "role", "value")),
     "density": (curves.density, ("curve", "x", "y")),
-    "tau2_profile": (curves.tau2_profile, ("x", "y")),
     "p_curve": (curves.p_curve, ("p", "observed")),
     "relation": (relations.relation, ("label", "x", "y", "role")),
     "path_diagram": (path_diagram, ("from", "to", "value")),
     "effect_direction": (diagrams.effect_direction, ("label", "outcome", "direction")),
     "calibration": (diagrams.calibration, ("label", "distance")),
+    "certainty_strip": (diagrams.certainty_strip, ("domain", "step")),
+    "flow_diagram": (diagrams.flow_diagram, ("role", "label", "count")),
     "verdict_strip": (diagrams.verdict_strip, ("label", "work", "row", "verdict", "distance")),
 }
 """Kind -> the drawing function and the columns it cannot do without."""

@@ -1,8 +1,7 @@
-"""Estimates with intervals, a row each: forest, leave-one-out, cumulative, caterpillar and comparisons.
+"""Estimates with intervals, a row each: forest plot, leave-one-out and comparisons; and the specification curve.
 
-On a wide page a row is label, plot, numbers; on a narrow one the label and numbers stand above the plot.
-
-The specification curve: many specifications sorted by their value, and below them what each of them chose.
+On a wide page a row is label, plot, numbers; on a narrow one the label and numbers stand above the plot. A label that
+is too long for its place takes as many lines as it needs: cut labels of different samples could look alike.
 """
 
 from __future__ import annotations
@@ -11,13 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, extent, linear, shorten, text_width
+from replication.report.figures.canvas import (
+    Canvas,
+    FigureData,
+    Frame,
+    Scale,
+    extent,
+    keys,
+    linear,
+    shorten,
+    text_width,
+    wrapped,
+)
 
-__all__ = ["caterpillar", "comparison", "cumulative", "forest", "leave_one_out", "specification_curve"]
+__all__ = ["comparison", "forest", "leave_one_out", "specification_curve"]
 
 _SIZE = 12.0
-_CLOSE = 7.0  # rows closer than this are drawn thin
+_LINE_HEIGHT = 14.0
 _NUMBERS = 168.0  # room for an estimate with its interval
+_WEIGHT = 48.0  # and for a weight in per cent
 _SUMMARY = ("summary", "summary_low", "summary_high", "prediction_low", "prediction_high")
 
 
@@ -40,22 +51,36 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the plot stands and how high a row is."""
+    """Where the plot stands, and how many lines the label of a row takes."""
 
     left: float
     right: float
-    row: float
-    offset: float
-    numbers: bool = True
+    wide: bool
+    width: float
 
     @classmethod
     def of(cls, frame: Frame, rows: Sequence[_Row]) -> _Layout:
         """Labels left, numbers right on wide pages; both above the plot on narrow ones."""
         if not frame.wide:
-            return cls(18, frame.width - 18, 34, 24)
+            return cls(18, frame.width - 18, False, frame.width)
         longest = max((text_width(row.label, _SIZE) for row in rows if not row.heading), default=0.0)
-        weights = any(row.extra for row in rows)
-        return cls(min(max(longest + 16, 152.0), 300.0), frame.width - (_NUMBERS + 48 if weights else _NUMBERS), 20, 10)
+        room = _NUMBERS + (_WEIGHT if any(row.extra for row in rows) else 0.0)
+        return cls(min(max(longest + 16, 152.0), 300.0), frame.width - room, True, frame.width)
+
+    def lines(self, row: _Row) -> list[str]:
+        """The label on as many lines as it needs."""
+        if row.heading:
+            return wrapped(row.label, self.width, _SIZE)
+        beside = self.left - 10 if self.wide else self.width - 12 - text_width(row.text, _SIZE)
+        return wrapped(row.label, beside, _SIZE)
+
+    def height(self, row: _Row) -> float:
+        """The height of a row: that of one line, and what further lines of its label add."""
+        return (20.0 if self.wide or row.heading else 34.0) + _LINE_HEIGHT * (len(self.lines(row)) - 1)
+
+    def middle(self, row: _Row) -> float:
+        """How far below the top of a row its interval stands: in the middle, or below the label on narrow pages."""
+        return self.height(row) / 2 if self.wide or row.heading else self.height(row) - 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +100,24 @@ class _Plot:
 
 
 def forest(figure: FigureData, frame: Frame) -> Canvas:
-    """Effects with intervals, marks as large as their weight; the summary as a diamond, its prediction below."""
+    """Every pooled sample with its interval, marks as large as their weight; means of parts and of all as diamonds.
+
+    On top stands what the figure says, in numbers; at the foot what each mark is and what the figure rests on.
+    """
     rows = _clustered(_effect_rows(figure, frame), figure.texts("cluster"))
-    plot = _plot(figure, frame, rows, _Layout.of(frame, rows))
-    top = 8.0 + (16 if frame.wide else 0)
-    bottom = top + plot.layout.row * len(rows) + 6
+    plot = _plot(figure, frame, rows)
+    top = _headline(plot, 14.0) + (16 if frame.wide else 4)
     if frame.wide:
-        _column_heads(plot, any(row.extra for row in rows))
+        _column_heads(plot, top - 6, any(row.extra for row in rows))
+    bottom = top + sum(plot.layout.height(row) for row in rows) + 6
     _reference(plot, top, bottom + 50)
+    _pooled_line(plot, top, bottom + 14)
     _draw_rows(plot, rows, top)
     plot.canvas.line(0, bottom, frame.width, bottom, "rule")
-    return _finish(plot, top, _summary(plot, bottom + plot.layout.offset + 4))
-
-
-def caterpillar(figure: FigureData, frame: Frame) -> Canvas:
-    """The effects in order of size, close together, with the summary below."""
-    rows = sorted(_effect_rows(figure, frame), key=lambda row: (row.value is None, row.value or 0.0))
-    pitch = min(14.0, max(2.2, 520 / max(1, len(rows))))
-    plot = _plot(figure, frame, rows, _Layout(18, frame.width - 18, 34, 24, numbers=False))
-    top, bottom = 10.0, 18.0 + pitch * len(rows)
-    _reference(plot, top, bottom)
-    _band(plot, top, bottom)
-    for number, row in enumerate(rows):
-        y = top + pitch * (number + 0.5)
-        _interval(plot, row, y, "interval thin" if pitch < _CLOSE else "interval")
-        if row.value is not None:
-            tip = f"{row.label}: {frame.words.metric(row.value, plot.metric)}"
-            plot.canvas.dot(plot.scale(row.value), y, min(3.0, pitch * 0.45), row.css, href=row.href, tip=tip)
-    return _finish(plot, top, _summary(plot, bottom + 14))
+    _finish(plot, top, _summary(plot, bottom + 4))
+    _legend(plot, rows)
+    _source(plot)
+    return plot.canvas
 
 
 def leave_one_out(figure: FigureData, frame: Frame) -> Canvas:
@@ -110,32 +125,79 @@ def leave_one_out(figure: FigureData, frame: Frame) -> Canvas:
     return comparison(figure, frame)
 
 
-def cumulative(figure: FigureData, frame: Frame) -> Canvas:
-    """The summary as rows are added in order."""
-    return comparison(figure, frame)
-
-
 def comparison(figure: FigureData, frame: Frame) -> Canvas:
-    """Several answers to one question, an interval each, grouped where they have a group."""
+    """Several answers to one question, an interval each, in their groups, over the band of the whole."""
     rows = _clustered(_effect_rows(figure, frame, "dot"), figure.texts("group"))
-    plot = _plot(figure, frame, rows, _Layout.of(frame, rows))
-    top, bottom = 8.0, 14.0 + plot.layout.row * len(rows)
+    plot = _plot(figure, frame, rows)
+    top = 8.0
+    bottom = top + 6 + sum(plot.layout.height(row) for row in rows)
     _reference(plot, top, bottom)
-    _band(plot, top, bottom)
+    banded = _band(plot, top, bottom)
     _draw_rows(plot, rows, top)
-    return _finish(plot, top, bottom)
+    _finish(plot, top, bottom)
+    if banded:
+        words = frame.words.say(f"figure.band_{figure.kind}")
+        plot.canvas.height = keys(plot.canvas, plot.canvas.height + 8, [("box", "band swatch", words)])
+    return plot.canvas
 
 
-def _plot(figure: FigureData, frame: Frame, rows: Sequence[_Row], layout: _Layout) -> _Plot:
+def _plot(figure: FigureData, frame: Frame, rows: Sequence[_Row]) -> _Plot:
+    layout = _Layout.of(frame, rows)
     return _Plot(Canvas(frame), figure, frame, layout, _scale(figure, rows, layout.left, layout.right))
 
 
-def _finish(plot: _Plot, top: float, bottom: float) -> Canvas:
+def _finish(plot: _Plot, top: float, bottom: float) -> None:
     """The axis below everything."""
     label = plot.figure.text("x_label") or plot.frame.words.term("metrics", plot.figure.text("metric", "estimate"))
     plot.canvas.axis(plot.scale, bottom, top, label)
     plot.canvas.height = bottom + 40
-    return plot.canvas
+
+
+def _headline(plot: _Plot, y: float) -> float:
+    """What the figure says: the pooled value with both intervals and how much it rests on; returns the height below."""
+    figure, words = plot.figure, plot.frame.words
+    value, low, high, lower, upper = (figure.number(name) for name in _SUMMARY)
+    samples = figure.number("samples")
+    if value is None or samples is None:
+        return 8.0
+    pooled = _in_numbers(plot.frame, plot.metric, value, (low, high))
+    parts = [words.say("figure.headline", value=pooled, k=samples)]
+    if lower is not None and upper is not None:
+        parts.append(words.say("figure.headline_further", interval=words.interval(lower, upper, plot.metric)))
+    for line in wrapped(" ".join(parts), plot.frame.width, 13):
+        plot.canvas.text(0, y, line, "strong")
+        y += 16
+    return y
+
+
+def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
+    """What each mark of a forest plot is; only marks that are drawn."""
+    say, drawn = plot.frame.words.say, {row.css for row in rows}
+    parts = any(row.shape == "diamond" for row in rows)
+    entries = [("square", "mark effect", say("figure.mark_sample"))] if "mark effect" in drawn else []
+    if "mark new" in drawn:
+        entries.append(("triangle", "mark new", say("figure.mark_new")))
+    if parts:
+        entries.append(("diamond", "mark effect", say("figure.mark_part")))
+    if plot.figure.number("summary") is not None:
+        entries.append(("diamond", "summary", say("figure.mark_pooled")))
+    if plot.figure.number("prediction_low") is not None:
+        entries.append(("box", "prediction", say("figure.mark_further")))
+    if entries:
+        plot.canvas.height = keys(plot.canvas, plot.canvas.height + 10, entries)
+
+
+def _source(plot: _Plot) -> None:
+    """The line that says what the figure rests on."""
+    samples, students = plot.figure.number("samples"), plot.figure.number("students")
+    if samples is None or students is None:
+        return
+    line = plot.frame.words.say("figure.source", k=samples, n=students)
+    y = plot.canvas.height + 6
+    for part in wrapped(line, plot.frame.width, 10):
+        y += 12
+        plot.canvas.text(0, y, part, "small")
+    plot.canvas.height = y + 6
 
 
 def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> list[_Row]:
@@ -186,80 +248,90 @@ def _clustered(rows: Sequence[_Row], clusters: Sequence[str]) -> list[_Row]:
 
 
 def _draw_rows(plot: _Plot, rows: Sequence[_Row], top: float) -> None:
-    layout, frame = plot.layout, plot.frame
-    for number, row in enumerate(rows):
-        y = top + layout.row * number + layout.offset
+    layout = plot.layout
+    for row in rows:
+        y = top + layout.middle(row)
         if row.heading:
-            plot.canvas.text(0, y + 4, shorten(row.label, frame.width, _SIZE), "strong")
-            continue
-        _numbers(plot, row, y)
-        _interval(plot, row, y)
-        if row.value is not None:
-            plot.canvas.mark(plot.scale(row.value), y, row.size, row.shape, row.css)
+            for number, line in enumerate(layout.lines(row)):
+                plot.canvas.text(0, top + 14 + _LINE_HEIGHT * number, line, "strong")
+        else:
+            _numbers(plot, row, top, y)
+            _interval(plot, row, y)
+            if row.value is not None:
+                plot.canvas.mark(plot.scale(row.value), y, row.size, row.shape, row.css)
+        top += layout.height(row)
 
 
-def _numbers(plot: _Plot, row: _Row, y: float) -> None:
+def _numbers(plot: _Plot, row: _Row, top: float, y: float) -> None:
     """The label and the numbers of a row: beside the plot when there is room, else above it."""
-    if not plot.layout.numbers:
+    canvas, layout = plot.canvas, plot.layout
+    lines = layout.lines(row)
+    first = y + 4 - _LINE_HEIGHT * (len(lines) - 1) / 2 if layout.wide else top + 14
+    for number, line in enumerate(lines):
+        canvas.text(0, first + _LINE_HEIGHT * number, line, "row", href=row.href)
+    if not layout.wide:
+        canvas.text(plot.frame.width, first, row.text, "value", "end")
         return
-    canvas, layout, text = plot.canvas, plot.layout, row.text
-    if plot.frame.wide:
-        canvas.text(0, y + 4, shorten(row.label, layout.left - 10, _SIZE), "row", href=row.href)
-        canvas.text(layout.right + _NUMBERS - 4, y + 4, text, "value", "end")
-        if row.extra:
-            canvas.text(plot.frame.width, y + 4, row.extra, "tick", "end")
-        return
-    room = plot.frame.width - 10 - len(text) * _SIZE * 0.56
-    canvas.text(0, y - 10, shorten(row.label, room, _SIZE), "row", href=row.href)
-    canvas.text(plot.frame.width, y - 10, text, "value", "end")
+    canvas.text(layout.right + _NUMBERS - 4, y + 4, row.text, "value", "end")
+    if row.extra:
+        canvas.text(plot.frame.width, y + 4, row.extra, "tick", "end")
 
 
-def _interval(plot: _Plot, row: _Row, y: float, css: str = "interval") -> None:
+def _interval(plot: _Plot, row: _Row, y: float) -> None:
     """The interval as a line; an arrow head where it runs off the scale."""
     if row.low is None or row.high is None:
         return
     scale = plot.scale
-    plot.canvas.line(scale(row.low), y, scale(row.high), y, css)
+    plot.canvas.line(scale(row.low), y, scale(row.high), y, "interval")
     for end, beyond, step in ((row.low, row.low < scale.low, 5), (row.high, row.high > scale.high, -5)):
         if beyond:
             x = scale(end)
             plot.canvas.path([(x + step, y - 4), (x, y), (x + step, y + 4)], "interval")
 
 
-def _summary(plot: _Plot, y: float) -> float:
-    """The diamond and the prediction interval; returns the height at which the axis stands."""
+def _summary(plot: _Plot, top: float) -> float:
+    """The diamond and the interval for a further sample; returns the height at which the axis stands."""
     value, low, high, lower, upper = (plot.figure.number(name) for name in _SUMMARY)
     if value is None:
-        return y
+        return top + 14
     words, scale, href = plot.frame.words, plot.scale, plot.frame.href(plot.figure.text("estimate"))
     shown = _in_numbers(plot.frame, plot.metric, value, (low, high))
-    _numbers(plot, _Row(words.say("figure.summary"), value, low, high, href=href, text=shown), y)
+    row = _Row(words.say("figure.summary"), value, low, high, href=href, text=shown)
+    y = top + plot.layout.middle(row)
+    _numbers(plot, row, top, y)
     ends = scale(value if low is None else low), scale(value if high is None else high)
     plot.canvas.diamond(ends[0], scale(value), ends[1], y)
     if lower is not None and upper is not None:
-        y += plot.layout.row if plot.layout.numbers else 14
+        top += plot.layout.height(row)
         shown = _in_numbers(plot.frame, plot.metric, None, (lower, upper))
-        _numbers(plot, _Row(words.say("figure.prediction"), None, lower, upper, href=href, text=shown), y)
+        row = _Row(words.say("figure.further"), None, lower, upper, href=href, text=shown)
+        y = top + plot.layout.middle(row)
+        _numbers(plot, row, top, y)
         plot.canvas.box(scale(lower), y - 3, scale(upper) - scale(lower), 6, "prediction", round_=3)
-    return y + 18
+    return top + plot.layout.height(row) + 8
 
 
-def _column_heads(plot: _Plot, weights: bool) -> None:
+def _column_heads(plot: _Plot, y: float, weights: bool) -> None:
     words, right = plot.frame.words, plot.layout.right + _NUMBERS - 4
-    plot.canvas.text(right, 12, words.say("figure.estimate_interval"), "tick", "end")
+    plot.canvas.text(right, y, words.say("figure.estimate_interval"), "tick", "end")
     if weights:
-        plot.canvas.text(plot.frame.width, 12, words.say("figure.weight"), "tick", "end")
+        plot.canvas.text(plot.frame.width, y, words.say("figure.weight"), "tick", "end")
 
 
 def _scale(figure: FigureData, rows: Sequence[_Row], left: float, right: float) -> Scale:
-    """A scale that holds the estimates, the reference and the prediction interval, and the intervals within reason."""
+    """A scale that holds the estimates, the reference and the prediction interval, and the intervals within reason.
+
+    The pages of one figure share their ends by `scale_low` and `scale_high`.
+    """
     values = [row.value for row in rows]
-    settings = [figure.number(name) for name in _SUMMARY]
+    settings = [figure.number(name) for name in (*_SUMMARY, "scale_low", "scale_high")]
     reference = figure.number("reference")
     core_low, core_high = extent(values, settings, include=[reference if reference is not None else 0.0])
     low, high = extent([row.low for row in rows], [row.high for row in rows], include=[core_low, core_high])
     reach = 0.75 * (core_high - core_low) or abs(core_high) or 1.0
     low, high = max(low, core_low - reach), min(high, core_high + reach)
+    if figure.number("pages") is not None:
+        low, high = core_low - 0.25 * reach, core_high + 0.25 * reach  # not that of the intervals of this page alone
     if figure.text("metric") == "r":
         low, high = max(low, -1.0), min(high, 1.0)
     return linear(low, high, left, right, ticks=6 if right - left > 250 else 5)
@@ -272,13 +344,21 @@ def _reference(plot: _Plot, top: float, bottom: float) -> None:
         plot.canvas.line(plot.scale(at), top, plot.scale(at), bottom, "zero")
 
 
-def _band(plot: _Plot, top: float, bottom: float) -> None:
-    value, low, high = (plot.figure.number(name) for name in _SUMMARY[:3])
+def _pooled_line(plot: _Plot, top: float, bottom: float) -> None:
+    """The pooled value through all rows."""
+    value = plot.figure.number("summary")
+    if value is not None:
+        plot.canvas.line(plot.scale(value), top, plot.scale(value), bottom, "middle")
+
+
+def _band(plot: _Plot, top: float, bottom: float) -> bool:
+    """The interval of the whole behind the rows, and its value as a line; whether there is one."""
+    low, high = (plot.figure.number(name) for name in _SUMMARY[1:3])
     scale = plot.scale
     if low is not None and high is not None:
         plot.canvas.box(scale(low), top, scale(high) - scale(low), bottom - top, "band")
-    if value is not None:
-        plot.canvas.line(scale(value), top, scale(value), bottom, "middle")
+    _pooled_line(plot, top, bottom)
+    return low is not None and high is not None
 
 
 def _href(figure: FigureData, frame: Frame, number: int) -> str:

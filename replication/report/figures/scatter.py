@@ -1,9 +1,7 @@
-"""Figures of points: funnel, Baujat, GOSH and orchard."""
+"""Figures of points: the contour-enhanced funnel and Baujat's plot."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +12,13 @@ from replication.report.figures.canvas import (
     Label,
     Scale,
     extent,
+    keys,
     linear,
-    shorten,
     text_width,
+    wrapped,
 )
 
-__all__ = ["baujat", "funnel", "gosh", "orchard"]
+__all__ = ["baujat", "funnel"]
 
 _CONTOURS = ((2.575829303548901, "contour-a"), (1.959963984540054, "contour-b"), (1.6448536269514722, "contour-c"))
 _P_RANGES: Mapping[str, tuple[float, float | None]] = {
@@ -27,7 +26,6 @@ _P_RANGES: Mapping[str, tuple[float, float | None]] = {
     "contour-b": (0.05, 0.1),
     "contour-c": (0.1, None),
 }
-_DENSITY_STEPS = 6
 _Point = tuple[float | None, float | None]
 
 
@@ -62,9 +60,25 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     _points(_Plot(canvas, figure, frame, x, y), list(zip(value, se, strict=True)))
     _left_axis(canvas, y, left, frame.words.say("figure.se"), frame)
     canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "z")))
-    entries = [(css, _p_range(frame, *ends)) for css, ends in _P_RANGES.items()]
-    canvas.height = _legend(canvas, frame, bottom + 48, entries)
+    canvas.height = keys(canvas, bottom + 44, _funnel_keys(figure, frame))
     return canvas
+
+
+def _funnel_keys(figure: FigureData, frame: Frame) -> list[tuple[str, str, str]]:
+    """What the marks, lines and shades are; of the marks and lines only those that are drawn."""
+    say, new = frame.words.say, figure.flags("new")
+    entries = []
+    if not all(new):
+        entries.append(("dot", "point effect", say("figure.mark_published" if any(new) else "figure.mark_sample")))
+    if any(new):
+        entries.append(("triangle", "point new", say("figure.mark_open")))
+    if any(figure.flags("imputed")):
+        entries.append(("dot", "point imputed", say("figure.mark_imputed")))
+    if figure.number("center") is not None:
+        entries.append(("line", "middle", say("figure.mark_center")))
+    if figure.number("line_slope") is not None:
+        entries.append(("line", "regression", say("figure.mark_egger")))
+    return [*entries, *(("box", f"{css} swatch", _p_range(frame, *ends)) for css, ends in _P_RANGES.items())]
 
 
 def baujat(figure: FigureData, frame: Frame) -> Canvas:
@@ -85,79 +99,6 @@ def baujat(figure: FigureData, frame: Frame) -> Canvas:
     return canvas
 
 
-def gosh(figure: FigureData, frame: Frame) -> Canvas:
-    """Pooled values of many subsets against their heterogeneity, counted in cells; subsets with a named row apart."""
-    xs, ys = figure.numbers("value"), figure.numbers("heterogeneity")
-    canvas, top, left, right = Canvas(frame), 12.0, 58.0, frame.width - 16
-    bottom = top + 320
-    x = linear(*extent(xs), left, right)
-    y = linear(*extent(ys), bottom, top, ticks=5)
-    canvas.box(left, top, right - left, bottom - top, "field")
-    inside = figure.flags("includes") if "includes" in figure.columns else [False] * len(figure)
-    for group, css in ((False, "density"), (True, "density-new")):
-        points = [(a, b) for a, b, i in zip(xs, ys, inside, strict=True) if i is group]
-        _cells(canvas, points, x, y, css)
-    _left_axis(canvas, y, left, frame.words.term("metrics", figure.text("y_metric", "I2")), frame)
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "r")))
-    canvas.height = bottom + 40
-    if figure.text("focus"):
-        names = [("density-new-3", frame.words.say("figure.with")), ("density-3", frame.words.say("figure.without"))]
-        entries = [(css, f"{name} {figure.text('focus')}") for css, name in names]
-        canvas.height = _legend(canvas, frame, bottom + 48, entries)
-    return canvas
-
-
-def orchard(figure: FigureData, frame: Frame) -> Canvas:
-    """Groups of effects as swarms sized by precision, each with its summary, interval and prediction interval."""
-    roles, groups, values = figure.texts("role"), figure.texts("group"), figure.numbers("value")
-    names = list(dict.fromkeys(groups))
-    weights = figure.numbers("weight")
-    canvas, left, right, top = Canvas(frame), 12.0, frame.width - 12, 8.0
-    ends = [figure.numbers(n) for n in ("low", "high", "prediction_low", "prediction_high")]
-    x = linear(*extent(values, *ends, include=[figure.number("reference") or 0.0]), left, right)
-    pitch = 84.0
-    bottom = top + pitch * len(names)
-    if x.holds(0.0):
-        canvas.line(x(0.0), top, x(0.0), bottom, "zero")
-    heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
-    for number, name in enumerate(names):
-        y = top + pitch * number
-        canvas.text(left, y + 14, shorten(name, frame.width - 24, 12), "strong")
-        members = [i for i, g in enumerate(groups) if g == name and roles[i] != "summary" and values[i] is not None]
-        for i, lift in zip(members, _swarm([x(values[i] or 0.0) for i in members]), strict=True):
-            radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
-            tip = f"{figure.texts('label')[i]}: {frame.words.metric(values[i], figure.text('metric'))}"
-            href = frame.href(figure.texts("row")[i])
-            canvas.dot(x(values[i] or 0.0), y + 48 + lift, radius, "point effect", href=href, tip=tip)
-        for i in (i for i, g in enumerate(groups) if g == name and roles[i] == "summary"):
-            _orchard_summary(canvas, x, y + 62, values[i], [end[i] for end in ends])
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "r")))
-    canvas.height = bottom + 40
-    return canvas
-
-
-def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, ends: Sequence[float | None]) -> None:
-    low, high, prediction_low, prediction_high = ends
-    if prediction_low is not None and prediction_high is not None:
-        canvas.line(x(prediction_low), y, x(prediction_high), y, "interval")
-    if low is not None and high is not None:
-        canvas.box(x(low), y - 3, x(high) - x(low), 6, "summary", round_=3)
-    if value is not None:
-        canvas.mark(x(value), y, 6, "diamond", "summary")
-
-
-def _swarm(places: Sequence[float]) -> list[float]:
-    """A height above the line for each point, so that points at nearly the same place do not hide each other."""
-    taken: Counter[int] = Counter()
-    lifts = []
-    for place in places:
-        cell = round(place / 7)
-        step = taken[cell]
-        taken[cell] += 1
-        lifts.append(-min(28.0, 5.0 * step))
-    return lifts
-
-
 def _points(plot: _Plot, points: Sequence[_Point]) -> None:
     figure, frame = plot.figure, plot.frame
     labels, rows = figure.texts("label"), figure.texts("row")
@@ -173,27 +114,31 @@ def _points(plot: _Plot, points: Sequence[_Point]) -> None:
 
 
 def _name_the_far_ones(plot: _Plot, points: Sequence[_Point]) -> None:
-    """Names beside the points that stand out most; names that would overlap are left to the table."""
+    """Names beside the points that stand out most; names that would overlap are left to the table.
+
+    A name takes the lines it needs: cut names of different samples could look alike.
+    """
     x, y, labels = plot.x, plot.y, plot.figure.texts("label")
-    placed: list[tuple[float, float]] = []
+    placed: list[tuple[float, float, float, float]] = []
     defined = [(a, b, labels[i]) for i, (a, b) in enumerate(points) if a is not None and b is not None]
     for a, b, label in sorted(defined, key=lambda p: -((x(p[0]) - x.start) ** 2 + (y.start - y(p[1])) ** 2))[:6]:
-        px, py = x(a), y(b)
-        if any(abs(py - qy) < 13 and abs(px - qx) < 110 for qx, qy in placed):
+        lines = wrapped(label, 150, 12)
+        width = max(text_width(line, 12) for line in lines)
+        beyond = x(a) + 10 + width > x.end
+        left = x(a) - 8 - width if beyond else x(a) + 8
+        top = min(y(b), y.start - 14.0 * (len(lines) - 1) - 6) + 4
+        box = (left, left + width, top - 12, top + 14.0 * (len(lines) - 1))
+        if left < 0 or any(_overlap(box, other) for other in placed):
             continue
-        placed.append((px, py))
-        name = shorten(label, 130, 12)
-        beyond = px + 10 + text_width(name, 12) > x.end
-        plot.canvas.text(px + (-8 if beyond else 8), py + 4, name, "row", "end" if beyond else "")
+        placed.append(box)
+        for number, line in enumerate(lines):
+            end = (left + width, "end") if beyond else (left, "")
+            plot.canvas.text(end[0], top + 14.0 * number, line, "row", end[1])
 
 
-def _cells(canvas: Canvas, points: Sequence[tuple[float | None, float | None]], x: Scale, y: Scale, css: str) -> None:
-    side = 5.0
-    counts = Counter((int(x(a) // side), int(y(b) // side)) for a, b in points if a is not None and b is not None)
-    most = max(counts.values(), default=1)
-    for (column, row), count in sorted(counts.items()):
-        step = 1 + min(_DENSITY_STEPS - 1, int(_DENSITY_STEPS * math.log1p(count) / math.log1p(most) - 1e-9))
-        canvas.box(column * side, row * side, side, side, f"{css}-{step}")
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes (left, right, top, bottom) share a place."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _contours(canvas: Canvas, x: Scale, y: Scale, at: float) -> None:
@@ -234,13 +179,3 @@ def _left_axis(canvas: Canvas, y: Scale, left: float, label: str, frame: Frame) 
         canvas.line(left - 3, y(tick), left, y(tick), "axis")
     middle = (y.start + y.end) / 2
     canvas.labels.append(Label(12, middle, label, "label", "middle", turned=True))
-
-
-def _legend(canvas: Canvas, frame: Frame, y: float, entries: Sequence[tuple[str, str]]) -> float:
-    """Swatches with their names, beside each other where there is room; returns the height below them."""
-    step = (frame.width - 60) / len(entries) if frame.wide else 0.0
-    for number, (css, name) in enumerate(entries):
-        line = y if frame.wide else y + 18 * number
-        canvas.box(52 + step * number, line - 9, 12, 10, f"{css} swatch")
-        canvas.text(70 + step * number, line, shorten(name, (step or frame.width - 60) - 22, 11), "tick")
-    return y + 14 + (0 if frame.wide else 18 * (len(entries) - 1))
