@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from replication.dataset import Problem
-from replication.dataset.schema import TABLES
 from replication.dataset.problems import nearest, shown
+from replication.dataset.schema import TABLES
 from replication.errors import UserError
 from replication.study.submission import RECORD_FIELDS, SHEETS, Rows, Submission, sheet_name
 
