@@ -338,7 +338,7 @@ def _odds_per_unit(given: Given) -> Converted:
     ratio, low, high, sd = (given.number(name) for name in ("or", "ci_low", "ci_high", "sd_x"))
     if not 0 < low < ratio < high:
         raise UserError(f"an odds ratio lies inside its interval and above 0; found {ratio:g} and {low:g} to {high:g}")
-    made = r_from_logistic_slope(math.log(ratio), math.log(high / low) / (2 * _NORMAL), sd)
+    made = r_from_logistic_slope(math.log(ratio), math.log(high / low) / (2 * NORMAL_95), sd)
     texts = (
         f"OR = {given.text('or')} [{given.text('ci_low')}, {given.text('ci_high')}] per unit, sd {given.text('sd_x')}"
     )
