@@ -65,7 +65,7 @@ def run_analyses(*analyses: str, data: str | Path | None = None, seed: int = 202
     if not analyses:
         raise UserError("run_analyses() wants ids, such as run_analyses('roorda2017'); list them with --list.")
     context = Context(load_dataset(data), seed)
-    chosen = choose(analysis_files(folder, data or _data_folder()), analyses)
+    chosen = choose(analysis_files(folder, Path(data) if data else _data_folder()), analyses)
     return {name: run_analysis(load_analysis(path), context) for name, path in chosen.items()}
 
 
