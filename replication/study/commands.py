@@ -263,6 +263,9 @@ def compute(
         typer.Option("--replace", help="Withdraw stored rows that come out otherwise; the new ones take their place."),
     ] = False,
     levels: Annotated[bool, typer.Option("--levels", help="Each pair also within and between schools.")] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Size, mean, reliability and missing share of each measure, too.")
+    ] = False,
     data: Data = None,
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
@@ -278,6 +281,10 @@ def compute(
     work, recipe = computing.recipe_of(dataset, sample)
     found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels)
     sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
+    if measures:
+        from replication.study.microdata.describing import describe_recipe, described_lines
+
+        sys.stdout.write("\n".join(described_lines(describe_recipe(recipe, file, sample))) + "\n")
     taken = set(dataset.effects["effect_id"])
     path, table = root / work / "effects.csv", TABLES["effects.csv"]
     if replace:

@@ -12,6 +12,7 @@ import bz2
 import gzip
 import lzma
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -300,10 +301,12 @@ def _read_r(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
     wanted = {column.casefold() for column in columns}
     try:
-        tables = [frame for frame in pyreadr.read_r(str(path)).values() if isinstance(frame, pd.DataFrame)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it skips lists of tables, which are read below
+            tables = [frame for frame in pyreadr.read_r(str(path)).values() if isinstance(frame, pd.DataFrame)]
     except UnicodeDecodeError:
-        tables = read_saved_tables(path)
-    if not tables:  # pyreadr passes over a list of tables without a word
+        tables = []
+    if not tables:
         tables = read_saved_tables(path)
     if not tables:
         raise UserError(f"{path.name} holds no table")
