@@ -1,12 +1,8 @@
-"""Ranges of a function over a box of rounding intervals, and points that satisfy several intervals at once.
+"""What printed paths and correlations allow each other to be, in the saturated path model of four variables.
 
-Printed numbers are boxes, not points: what follows from them is a range. The range of a smooth function over a box is
-sought at the corners and polished inside by bounded optimisation from the best corners.
-
-The saturated path model of this literature: two relationships, engagement, achievement.
-
-Achievement on engagement and both relationships, engagement on both relationships. With four variables and no path
-left out, paths follow from correlations and correlations from paths.
+Achievement on engagement and both relationships, engagement on both relationships: with no path left out, paths follow
+from correlations and correlations from paths. Printed numbers are boxes, not points, so what follows from them is a
+range: sought at the corners of the box and polished inside by bounded optimisation (scipy).
 """
 
 from __future__ import annotations

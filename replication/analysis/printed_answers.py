@@ -1,6 +1,7 @@
-"""Checks of printed numbers against printed numbers, with their rounding intervals carried through.
+"""Answers to claims from other printed numbers, with their rounding intervals carried through.
 
-Works of which only printed numbers can be had: an analysis that says so, claim by claim.
+`printed_only` makes the analysis of a work of which nothing but printed numbers can be had: claim by claim it says
+whether others allow the number, or what is missing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Checks across cells and tables: what no single cell can show.
+"""Checks across cells, tables and records: what no single cell can show.
 
-Checks of records against the rest of the dataset: works, recipes, explanations, corrections, statements, traps.
+Rows against each other and against their sample; then works, recipes, explanations, corrections, statements and traps
+against the rest of the dataset.
 """
 
 from __future__ import annotations

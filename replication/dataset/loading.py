@@ -1,9 +1,7 @@
-"""`references.bib` through pybtex: one plain-text `Reference` an entry.
-
-`data/references` -> `Dataset`. Reads every file, collects every problem, and only then decides.
+"""`data/references` -> `Dataset`. Reads every file, collects every problem, and only then decides.
 
 Two ideas: a bad file never hides another (all problems are reported at once), and a dataset with an error is no
-dataset (nothing is loaded around a broken row).
+dataset (nothing is loaded around a broken row). `references.bib` is read by pybtex, one `Reference` per entry.
 """
 
 from __future__ import annotations

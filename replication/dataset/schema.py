@@ -1,6 +1,6 @@
-"""What each column of each table means and may hold. The codebook, the checks and the templates all come from here.
+"""What each column of each table means and may hold, and the closed vocabularies its words come from.
 
-The closed vocabularies: which words a column may hold, and what each means.
+The codebook, the checks, the templates and the workbook are all made from here.
 """
 
 from __future__ import annotations

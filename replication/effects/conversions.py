@@ -1,11 +1,8 @@
-"""From one effect size to another: d, r, log odds ratio, and beta read as r.
+"""From one effect size to another (d, r, log odds ratio, beta read as r), and from a test statistic to one.
 
 Every conversion rests on a model of what lies behind (two normal groups, a logistic latent variable); the result is
-flagged with it.
-
-Effects from test statistics: r or d from t, F with 1 numerator df, chi-square with 1 df, or p with n.
-
-F, chi-square and p have no direction: `sign` (1 or -1) must be given, as the source states it.
+flagged with it. F with 1 numerator df, chi-square with 1 df and p have no direction: `sign` (1 or -1) must be given, as
+the source states it.
 """
 
 from __future__ import annotations

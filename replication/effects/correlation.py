@@ -1,6 +1,7 @@
-"""Correlations: r, Fisher's z, partial and semipartial r.
+"""Correlations and what is made of them: r, Fisher's z and back, partial and semipartial r, corrections.
 
-Adjustments of an effect size: unreliable measures, and samples drawn in clusters.
+This file owns Fisher's z, its variance and its inverse; nothing else in the project writes them. Two adjustments stand
+at its end: for unreliable measures (attenuation) and for samples drawn in clusters (design effect).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The record every function of this package returns: estimate, sampling variance, metric, flags.
+"""What every function of this package returns (`EffectSize`), and how it checks what it is given.
 
-Checked arrays of one shape from whatever a user passes, with errors that name the rows.
+Numbers, lists and arrays become float arrays of one shape; an error names the rows that cannot be.
 """
 
 from __future__ import annotations

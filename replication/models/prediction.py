@@ -1,6 +1,6 @@
-"""What a fit says about an effect not yet seen: the mean at given moderators, and where a new true effect would lie.
+"""What a fit says about effects: the mean at given moderators, where a new true effect would lie, and shrunken effects.
 
-Each study's own true effect, drawn towards the model: best linear unbiased predictions (BLUPs).
+The shrunken effect of a study (best linear unbiased prediction, BLUP) is its own result drawn towards the model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a user passes as numbers, as an array of floats.
-
-From what a user passes to what a model needs: checked shapes, complete rows, a design of full rank.
-"""
+"""From what a user passes to what a model needs: arrays of checked shape, complete rows, a design of full rank."""
 
 from __future__ import annotations
 

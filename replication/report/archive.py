@@ -1,11 +1,7 @@
-"""The first figure of a finding: what is printed, what old and new samples give, and both together.
+"""Everything a report can show, indexed: which outcome holds an id, which check answers which claim.
 
-It is made of two kinds of tables of the finding's outcome: `published-<question>`, whose rows print a correlation,
-and `update-<question>`, whose rows hold ours. Nothing is computed.
-
-Everything a report can show, indexed: where each id lives, which check answers which claim.
-
-Paths are relative to the report's root; a page turns them into relative addresses.
+Paths are relative to the report's root; a page turns them into relative addresses. The first figure of a finding is put
+together here, from its tables of published and of our numbers; nothing is computed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Every page of the report, in order.
-
-The report folder: pages made from outcomes and the dataset.
+"""The report folder: pages made from outcomes and the dataset, in order.
 
 Nothing is computed here. Pages are described by `pages/`, rendered by jinja2 with everything escaped, and written
 under one folder that opens from disk. The same outcomes and dataset give the same bytes, but for the stamp.

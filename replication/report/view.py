@@ -1,9 +1,4 @@
-"""Where something was read, as an address that is safe to link to.
-
-Notes as pages: a small, safe part of Markdown. Everything is escaped first, then marked up.
-
-What a template is handed beside its values: links, numbers and words for the page it renders.
-"""
+"""What a template is handed beside its values: links, numbers, words, and notes in Markdown made safe."""
 
 from __future__ import annotations
 

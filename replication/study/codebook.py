@@ -1,7 +1,4 @@
-"""The codebook, written from the columns and the vocabulary: `data/references/README.md`.
-
-JSON Schemas of the TOML records, for editors: completion and red underlines while typing.
-"""
+"""The codebook (`data/references/README.md`) and the JSON Schemas of the TOML records, from the schema."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""One readable page that needs nothing else: headings, paragraphs, tables, figures.
-
-A check on the terminal, as a page to attach to a pull request, and as JSON. The words are the same in all three.
-"""
+"""What a check found, on the terminal, as a page to attach to a pull request, and as JSON. The words are the same."""
 
 from __future__ import annotations
 

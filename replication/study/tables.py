@@ -1,7 +1,4 @@
-"""Reading and writing a work's tables as text, row by row, with the columns in the order of the codebook.
-
-Text as TOML writes it.
-"""
+"""Reading and writing a work's tables as text, per row, with the columns in the order of the codebook."""
 
 from __future__ import annotations
 

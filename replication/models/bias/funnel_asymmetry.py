@@ -1,21 +1,14 @@
-"""Weighted least squares with one dispersion: the residual variance of effect i is `phi v_i`, phi estimated.
+"""Do less precise studies have larger effects? Egger's regression and Begg & Mazumdar's rank test.
 
-Regress effects on their imprecision: the one model under Egger's test, PET and PEESE.
-
-The predictor is what the effects are suspected to depend on: their standard error (Egger, PET), their variance
-(PEESE), or a function of sample size. With `model="wls"` the residual variance is `phi v_i` with phi estimated (least
-squares with weights `1 / v`, t tests); with `model="mixed"` it is `tau2 + v_i`.
-
-Egger's regression test for funnel-plot asymmetry: do less precise studies have larger effects?
+The regression is the one model under Egger's test, PET and PEESE. Its predictor is what the effects are suspected to
+depend on: their standard error (Egger, PET), their variance (PEESE), or a function of sample size. With `model="wls"`
+the residual variance is `phi v_i` with phi estimated (least squares with weights `1 / v`, t tests); with
+`model="mixed"` it is `tau2 + v_i`.
 
 Sources: Egger et al. (1997, BMJ 315:629) for `model="wls"`, Sterne & Egger (2005) for `model="mixed"`; with dependent
 effects, Rodgers & Pustejovsky (2021, Psychological Methods 26:141): the same coefficient of a multilevel model with
-robust variance, read by `egger_of_fit`.
-
-Begg & Mazumdar's rank test: are standardised effects correlated with their variances?
-
-Source: Begg & Mazumdar (1994, Biometrics 50:1088). Effects are centred at the common-effect mean and divided by the
-standard error of that difference; Kendall's tau with the variances is the statistic.
+robust variance, read by `egger_of_fit`. Rank test: Begg & Mazumdar (1994, Biometrics 50:1088); effects are centred at
+the common-effect mean and divided by the standard error of that difference; the statistic is Kendall's tau.
 """
 
 from __future__ import annotations

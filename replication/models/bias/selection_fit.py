@@ -1,8 +1,7 @@
-"""What a selection model starts from: effects on a common scale (`SelectionSetup`) and a weight function (`Selection`).
+"""What a selection model starts from and what a reader sees of it: setup, weight function, fit, parameters, test.
 
-`SelectionSetup` is the same for every weight function; `Selection` is all that step and beta models differ in.
-
-From a peak of a selection likelihood to what a reader sees: the `Fit`, the selection parameters, the test.
+`SelectionSetup` (effects on a common scale) is the same for every weight function; `Selection` is all that step and
+beta models differ in.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Step-function selection models: results in one interval of p are published less often than in another.
+"""Selection models: the chance of being published depends on the p value, by steps or by a smooth beta function.
 
-Sources: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
+Steps: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
 advance, Vevea & Woods (2005, Psychological Methods 10:428). One step with random effects is the three-parameter
 selection model (McShane et al. 2016).
 
-The beta selection model: the chance of publication is a smooth function of the one-sided p value.
-
-Source: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 - 1) (1 - p)^(delta2 - 1)`, with p
-kept within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
+Beta: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 - 1) (1 - p)^(delta2 - 1)`, with p kept
+within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""Test of excess significance: are more studies significant than their power allows?
+"""Methods that count significant results: the test of excess significance, and fail-safe N.
 
-Source: Ioannidis & Trikalinos (2007, Clinical Trials 4:245); the exact test is Francis (2013, Journal of Mathematical
-Psychology 57:153). The power of each study at an assumed true effect (with tau2 > 0 the average power over the
-distribution of effects) gives the expected number of significant results, to be set beside the observed one.
+Excess significance: Ioannidis & Trikalinos (2007, Clinical Trials 4:245); the exact test is Francis (2013, Journal of
+Mathematical Psychology 57:153). The power of each study at an assumed true effect (with tau2 > 0 the average power over
+the distribution of effects) gives the expected number of significant results, to be set beside the observed one.
 
-Fail-safe N: how many unseen null results would undo a finding. History, not evidence.
-
-Kept because older syntheses print it. It assumes that hidden studies average exactly zero and says nothing on
-heterogeneity or on whether studies are hidden (Becker 2005; Scargle 2000), so every result carries a note to that end.
+Fail-safe N is history, not evidence, kept because older syntheses print it. It assumes that hidden studies average
+exactly zero and says nothing on heterogeneity or on whether studies are hidden (Becker 2005; Scargle 2000), so every
+result carries a note to that end.
 """
 
 from __future__ import annotations

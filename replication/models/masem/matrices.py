@@ -1,6 +1,6 @@
-"""From long rows to a `CorrelationSet`. Names decide; what conflicts is refused.
+"""From long rows, or from one labelled matrix a study, to a `CorrelationSet`. Names decide, never positions.
 
-From one labelled matrix a study to a `CorrelationSet`. Names decide; a matrix that could be misread is refused.
+What conflicts, or could be misread, is refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Named expressions of parameters, such as an indirect effect `a*b`, with exact first and second derivatives.
-
-A `Jet` is a number that carries its gradient and Hessian through arithmetic (forward differentiation).
-
-Path and factor models as readable text, in the manner of lavaan.
+"""Path and factor models as readable text, in the manner of lavaan, and named expressions of their parameters.
 
     enga ~ pos + neg            regressions: left side is explained by the right side
     f =~ x1 + x2 + x3           a factor and its indicators; factors have variance 1
@@ -13,9 +9,12 @@ Path and factor models as readable text, in the manner of lavaan.
     a == b                      equal parameters;  a == 0.5 fixes one
     ind := a*b                  a named expression of parameters, residual variances and earlier expressions
 
-One statement a line (or separated by `;`), `#` starts a comment. Covariances among observed variables that nothing
+One statement per line (or separated by `;`), `#` starts a comment. Covariances among observed variables that nothing
 explains are free unless written otherwise, as in lavaan. A parameter without a label is called by what it is:
 "enga~pos", "f=~x1", "pos~~neg".
+
+An expression is read by Python's own `ast` and evaluated on `Jet`s, numbers that carry gradient and Hessian through
+arithmetic (forward differentiation), so that derivatives are exact.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""The correlations a path model implies, with their exact first and second derivatives.
+"""The correlations a path model implies, with exact derivatives, and whether its parameters can be told apart at all.
 
 Notation (reticular action model): `A` holds arrows (row = target, column = source), `S` covariances, `B = (I - A)^-1`,
 implied matrix `M = B S B'`. All variances are 1, so the diagonal `psi` of S follows from the rest: `(B * B) psi = 1 -
 diag(B S0 B')`, S0 being S without its diagonal. This holds for any model with `B`, with or without loops, and makes
-residual variances functions of the paths. Everything runs over a batch of points at once (one a study).
+residual variances functions of the paths. Everything runs over a batch of points at once (one per study).
 
-Can the parameters be told apart at all? Asked before fitting, by the rank of the first derivatives.
-
-A parameter is not identified when moving it (perhaps with others) moves no correlation. That is seen at points chosen
-away from any symmetry; a model that is identified has full rank at almost all of them.
+A parameter is not identified when changing it, perhaps together with others, changes no correlation. That is seen
+before fitting, by the rank of the first derivatives at points chosen away from any symmetry; a model that is
+identified has full rank at almost all of them.
 """
 
 from __future__ import annotations

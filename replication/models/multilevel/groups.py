@@ -1,8 +1,6 @@
-"""Rows in groups: labels to codes, sums within groups, which grouping refines which.
+"""Which rows share a random effect: labels to codes, sums within groups, and the levels of a multilevel model.
 
 Long sums are made without BLAS: its threads cost more than they give on a few columns, the more so on a busy machine.
-
-The levels of a multilevel model: which rows share a random effect, and which levels can be told apart.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The inverse of a diagonal plus a chain of nested rank-one terms, in closed form.
+"""Inverse and determinant of a multilevel covariance in closed form: a chain of nested groups, then crossed factors.
 
-One idea: going from the finest groups to the coarsest, `B <- B + w u u'` within each group changes the inverse by one
+Nested: going from the finest groups to the coarsest, `B <- B + w u u'` within each group changes the inverse by one
 rank (Sherman & Morrison 1950), so with `q = B^-1 u`, `e = u'q` and `gain = 1 + w e`,
 
     (B + w u u')^-1 a = B^-1 (a - u m) + q m / gain,   m = q'a / e,      log det grows by log gain.
@@ -8,9 +8,8 @@ rank (Sherman & Morrison 1950), so with `q = B^-1 u`, `e = u'q` and `gain = 1 + 
 Splitting `a` into its weighted group mean m and the rest loses no digits when w is huge. Everything is analytic in
 the variances, so a complex step through it gives exact derivatives.
 
-Crossed factors on top of a chain, by the Woodbury identity (1950).
-
-With `N` the chain's matrix, `Z (k, r)` the indicator columns of the crossed factors and `T = diag(their variances)`,
+Crossed (Woodbury 1950): with `N` the chain's matrix, `Z (k, r)` the indicator columns of the crossed factors and
+`T = diag(their variances)`,
 
     (N + Z T Z')^-1 = N^-1 - N^-1 Z R Z' N^-1,   R = T (I + C T)^-1,   C = Z' N^-1 Z.
 

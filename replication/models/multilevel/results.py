@@ -1,6 +1,6 @@
-"""What a multilevel fit says beyond its coefficients: weights, shares of variance, predicted effects of clusters.
+"""What a multilevel fit says beyond its coefficients: weights, shares of variance, effects of clusters, profiles.
 
-Profile likelihood of the variances of a multilevel model, and the intervals it gives.
+The profile likelihood of a variance gives its interval.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Cluster-robust inference: standard errors that hold when the working model of the dependence is wrong.
+"""Cluster-robust inference: standard errors and tests that hold when the working model of the dependence is wrong.
 
-The correlated and hierarchical effects (CHE) model with cluster-robust inference.
+`robust` turns a fit into one with a CR covariance; `fit_che` is the correlated and hierarchical effects model
+(Pustejovsky & Tipton 2022) made robust; `wald_test` tests combinations of coefficients of any fit.
 """
 
 from __future__ import annotations

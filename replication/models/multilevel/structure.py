@@ -1,20 +1,18 @@
-"""Known sampling covariances of dependent effects: block-diagonal, one block a cluster.
+"""Covariance of dependent effects: how V is stored, and how `M = V + sum theta Z Z'` inverts fast.
 
-Two ideas:
+What is known, `BlockV`:
 
 1. A block is stored by what it rests on: variances alone, variances with one assumed correlation `rho` inside a
    cluster (`V_ij = rho sqrt(v_i v_j)`, k numbers in all), or given dense blocks. The `k x k` matrix is never built.
 2. Rows keep the caller's order; `codes (k,)` says which block a row is in.
 
-The marginal covariance `M = V + sum_l theta_l Z_l Z_l'` of a multilevel model, taken apart so that it inverts fast.
-
-Four ideas:
+The marginal covariance, `CovarianceStructure`:
 
 1. What varies row by row is a diagonal. Levels nested in one another form a chain; each adds, for every group, a
    multiple of `u u'`, where `u` is 1 on the group's rows. An assumed correlation adds `rho s s'`, `s = sqrt(v)`.
-   A chain inverts group by group (`chain_inverse.py`), in time and memory linear in k.
+   A chain inverts group by group (`inverse.py`), in time and memory linear in k.
 2. Given dense blocks of V become diagonal in the coordinates of their eigenvectors; `u` is rotated along.
-3. Whatever does not nest is a crossed factor and enters by the Woodbury identity (`crossed_inverse.py`).
+3. Whatever does not nest is a crossed factor and enters by the Woodbury identity.
 4. Many rows are cut, between clusters, into pieces that fit the processor's cache.
 """
 

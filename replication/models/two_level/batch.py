@@ -1,9 +1,8 @@
-"""From what a user passes to `fit_batch` to data sets the kernel can take: shapes, absent rows, rank.
-
-Many random-effects fits at once: many data sets, or many subsets and resamplings of one.
+"""Many random-effects fits at once: many data sets, or many subsets and resamplings of one.
 
 The same kernel as the single fit, with the data sets along the first axis, worked through in pieces that fit the
-processor's cache and shared among its cores. For simulation, bootstrap, GOSH, leave-one-out and the multiverse.
+processor's cache and shared among its cores. For simulation, bootstrap, GOSH, leave-one-out and the multiverse. The
+first part of the file turns what a user passes into such sets: shapes, absent rows, rank.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Fits with effects left out or added one at a time: leave-one-out and cumulative meta-analysis.
+"""How much each study pulls on a fit: leave-one-out, cumulative, influence statistics, Baujat's plot, GOSH.
 
-How much each effect pulls on the fit: outliers and influence (Viechtbauer & Cheung 2010), and Baujat's plot.
-
-GOSH: the fit in every subset of studies, or in a random sample of the subsets (Olkin et al. 2012).
+Outliers and influence as in Viechtbauer & Cheung (2010). GOSH is the fit in every subset of studies, or in a random
+sample of the subsets (Olkin et al. 2012). Refits are one batch.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Estimate every data set of a batch: tau2, coefficients, heterogeneity, likelihood. A single fit is a batch of one.
+"""The random-effects model and meta-regression: `y_i = x_i' beta + u_i + e_i`, `u_i ~ N(0, tau2)`, `e_i ~ N(0, v_i)`.
 
-The random-effects model and meta-regression: `y_i = x_i' beta + u_i + e_i`, `u_i ~ N(0, tau2)`, `e_i ~ N(0, v_i)`.
-
-Steps, each its own function: estimate tau2 (`tau2.py`), weigh by `1 / (v + tau2)` (`weighted.py`), scale the
-covariance by the test asked for, and describe the heterogeneity. The common-effect model is the case tau2 = 0.
+Steps, each its own function: estimate tau2 (`tau2.py`), weigh by `1 / (v + tau2)` (`least_squares.py`), scale the
+covariance by the test asked for (Knapp & Hartung 2003 among them), and describe the heterogeneity. The common-effect
+model is the case tau2 = 0. A single fit is a batch of one: `estimate_sets` serves both.
 """
 
 from __future__ import annotations

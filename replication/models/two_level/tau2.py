@@ -1,18 +1,12 @@
-"""Many one-dimensional roots at once: Newton steps kept inside a shrinking bracket.
-
-The peaks of the (restricted) likelihood in tau2, for many data sets at once.
-
-The profile may have several peaks. Every fall of the score through zero on a grid over a proven range, and tau2 = 0
-where the score falls already there, is a candidate; the highest wins.
-
-Estimators of the between-study variance tau2, for any number of data sets at once.
+"""Estimators of the between-study variance tau2, for any number of data sets at once.
 
 Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (2015), with `w_i = 1 / (v_i + tau2)`:
 
 - closed moments: HE, DL, HS, HSk, SJ;
 - the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM and EB
-  (its mean, k - p) and PMM (its median);
-- the likelihood, in `tau2_likelihood.py`: ML and REML.
+  (its mean, k - p) and PMM (its median). The roots are found together, by Newton steps inside shrinking brackets;
+- the likelihood: ML and REML. Its profile may have several peaks: every fall of the score through zero on a grid over
+  a proven range, and tau2 = 0 where the score falls already there, is a candidate; the highest wins.
 """
 
 from __future__ import annotations

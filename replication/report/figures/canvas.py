@@ -1,6 +1,4 @@
-"""A figure of an outcome, read safely: columns of equal length, numbers that may be missing, settings by name.
-
-SVG by hand: a canvas that escapes everything, a linear scale with readable ticks, and the look of a figure.
+"""SVG by hand: a canvas that escapes everything, scales with readable ticks, and the columns of a figure read safely.
 
 Colours and fonts are classes of `assets/figures.css`, so one drawing serves screen, dark mode and paper.
 """

@@ -1,11 +1,8 @@
-"""Cells as other programs may read them: nothing a spreadsheet would run.
+"""Tables for other programs: effects for metafor, matrices for metaSEM, cells that no spreadsheet would run.
 
-One effect a row, with everything metafor needs: yi, vi, and the columns that say what depends on what.
-
-Correlation matrices for metaSEM: one matrix a sample, stacked, NA where a correlation is not known.
-
-Only one correlation a pair of constructs can stand in a matrix. A sample with several measures of a construct gives
-the mean of its correlations on Fisher's z, and the file says how many went in.
+One effect per row, with yi, vi and the columns that say what depends on what. Of correlation matrices one per sample,
+stacked, NA where a correlation is not known; a sample with several measures of a construct gives the mean of its
+correlations on Fisher's z, and the file says how many went in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Does the wording hold the value? "r = .53" beside a value of .35 is a slip of the hand in one of the two.
-
-Plausibility of single effect rows: sign, size, standard error, interval, and the test printed beside them.
-"""
+"""Plausibility of single effect rows: wording, sign, size, error, interval, and the test printed beside."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""Is a printed value in the middle of its printed interval, on some usual scale, and is the interval as wide as n says?
+"""Is a printed value inside its printed interval, in the middle of it on some usual scale, and as wide as n says?
 
 Scales: as printed, Fisher's z (correlations), logarithm (ratios). Rounding is carried through: every number stands
 for all values that print like it.
-
-Plausibility of printed results: possible, inside their interval, and in the middle of it.
 """
 
 from __future__ import annotations

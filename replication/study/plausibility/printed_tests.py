@@ -1,11 +1,7 @@
-"""Tests printed beside a correlation: "t(118) = 4.06", "F(1, 118) = 16.5", "chi2(1, N = 120) = 14.7" in any usual form.
+"""Does the correlation follow from the t, F, chi-square or p printed beside it? Rounding is carried through.
 
-Decimal df, thousands separators, semicolons, bounds ("F(1, 118) < 1") and a t without df are read. A number longer than
-any that is printed is none.
-
-Does the correlation follow from the t, F, chi-square or p printed beside it? Rounding is carried through.
-
-The tests are found in text such as "r = .35, t(118) = 4.06, p < .001".
+Tests are found in text such as "r = .35, t(118) = 4.06, p < .001", in any usual form: decimal df, thousands separators,
+semicolons, bounds ("F(1, 118) < 1") and a t without df. A number longer than any that is printed is none.
 """
 
 from __future__ import annotations

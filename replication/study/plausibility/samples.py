@@ -1,7 +1,4 @@
-"""Plausibility across rows of one sample: its sizes, and correlations that cannot stand together.
-
-Plausibility of what samples say of their people: per cent values and ages.
-"""
+"""Plausibility across the rows of one sample: sizes, correlations that cannot stand together, per cent values, ages."""
 
 from __future__ import annotations
 

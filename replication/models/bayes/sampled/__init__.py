@@ -10,12 +10,11 @@ Each returns a `SampledPosterior`, or `Failed` with the reasons and no estimates
 Layout, imports run from top to bottom:
 
 - `sampling.py`            settings; PyMC loaded without a C++ compiler; compile once, draw
-- `convergence.py`         R-hat, effective sizes, Monte Carlo errors
-- `diagnostics.py`         the gate; `SampledPosterior` and `Failed`
+- `diagnostics.py`         convergence and the gate; `SampledPosterior` and `Failed`
 - `sampled_model.py`       from a PyMC model to one of the two
 - `likelihood_op.py`       a log-likelihood with its own gradient as one step of a PyMC model
-- `pymc_priors.py`         prior records as PyMC variables; `coefficient_space.py` the units they are sampled in
-- `*_kernel.py`            the log-likelihoods; `correlation_root.py` correlation matrices in them
+- `pymc_priors.py`         prior records as PyMC variables, and the units they are sampled in
+- `multilevel_kernel.py`   the multilevel log-likelihood; those of roles and selection stand with their models
 - `multilevel_data.py`, `multivariate.py`, `selection.py`, `roles_data.py`, `roles.py`, `roles_simulated.py`
 - `agreement.py`           exact and sampled posteriors of one model side by side
 """
