@@ -365,14 +365,16 @@ def codebook(
     ] = False,
     data: Data = None,
 ) -> int:
-    """Write the codebook (README.md of the dataset) and the JSON Schemas for editors."""
+    """Write the codebook (README.md of the dataset), the form for browsers and the JSON Schemas for editors."""
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
+    from replication.study.form import FORM_FILE, form_html
     from replication.writing import write_atomic
 
     root = data or paths.data_dir()
     vocabulary = _readable(root).vocabulary
     files = {root / "README.md": book.codebook(vocabulary)}
+    files |= {root.parent / FORM_FILE: form_html(vocabulary)}
     files |= {root.parent / "schemas" / name: text for name, text in schema_files(vocabulary).items()}
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
@@ -427,6 +429,7 @@ for _name, _command in (
     ("versions", versions),
     ("export", export),
     ("codebook", codebook),
+    ("form", handing.form),
     ("tidy", handing.tidy),
 ):
     _app.command(_name)(_command)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data, Work
+from replication.study.command_options import Data, Out, Work, deliver
 
-__all__ = ["matrix", "take", "tidy"]
+__all__ = ["form", "matrix", "take", "tidy"]
 
 
 def take(
@@ -32,6 +32,14 @@ def take(
         f"  python -m replication.study preview {folder.name}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def form(out: Out = Path("study-form.html"), data: Data = None) -> None:
+    """Write the form: one HTML file that opens from disk, in which a study is entered and saved for `take`."""
+    from replication.dataset.loading import read_vocabulary
+    from replication.study.form import form_html
+
+    deliver(form_html(read_vocabulary(data or paths.data_dir())), out, "The form:")
 
 
 def tidy(work: Work, data: Data = None) -> None:

@@ -13,6 +13,7 @@ from replication import paths
 from replication.dataset import Dataset
 from replication.dataset.schema import TABLES
 from replication.study.codebook import FILES, codebook, schema_files
+from replication.study.form import FORM_FILE, form_html
 
 ROOT = paths.data_dir()
 NAMES = {name: f"{name}.toml" for name in FILES}
@@ -27,6 +28,11 @@ def test_the_schemas_are_not_stale(dataset: Dataset) -> None:
     for name, text in schema_files(dataset.vocabulary).items():
         stored = (ROOT.parent / "schemas" / name).read_text(encoding="utf-8")
         assert stored == text, f"{name}: run: python -m replication.study codebook"
+
+
+def test_the_form_is_not_stale(dataset: Dataset) -> None:
+    stored = (ROOT.parent / FORM_FILE).read_text(encoding="utf-8")
+    assert stored == form_html(dataset.vocabulary), "run: python -m replication.study codebook"
 
 
 def test_the_codebook_names_every_column_and_word(dataset: Dataset) -> None:
