@@ -159,8 +159,10 @@ def _is_interrupted(folder: Path, version: str, signature: str) -> bool:
 
 def _lock_of(target: Path) -> AbstractContextManager[None]:
     """The lock for writing a report: of all reports where it is one of them, else its own, beside it."""
-    reports = paths.reports_dir()
-    return exclusive(reports) if target.parent == reports else exclusive(target.parent, f".{target.name}.lock")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.parent == paths.reports_dir():
+        return exclusive(target.parent)
+    return exclusive(target.parent, f".{target.name}.lock")
 
 
 def _computed(request: Request) -> list[OutcomeData]:

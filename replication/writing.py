@@ -52,7 +52,7 @@ def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
 
     Parameters
     ----------
-    folder : where the lock file lies; made when it is not there.
+    folder : where the lock file lies.
     name : the lock file's name, for the lock of something in a folder that is not ours.
 
     Raises
@@ -64,8 +64,9 @@ def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
     import filelock
 
     path = folder / name
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder, so nothing can be written in it; check the path")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # No soft lock as a way out: it would outlive a killed process and block everybody after it.
         lock = filelock.FileLock(path, is_singleton=True, fallback_to_soft=False)
         if not _taken(lock, 1.0):
@@ -83,12 +84,12 @@ def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
         lock.release()
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing: beside its place, then renamed. The system's umask decides who may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_HALF}")
     try:
-        _write_new(half, text.encode("utf-8"))
+        _write_new(half, content if isinstance(content, bytes) else content.encode("utf-8"))
         half.replace(path)
         _keep_names(path.parent)
     except BaseException:
@@ -96,20 +97,22 @@ def write_atomic(path: Path, text: str) -> None:
         raise
 
 
-def write_together(folder: Path, texts: Mapping[str, str]) -> None:
+def write_together(folder: Path, texts: Mapping[str, str | None]) -> None:
     """Write several files of a folder, all or none; called by who holds its lock.
 
     Parameters
     ----------
     folder : whose lock is held.
-    texts : contents by path relative to the folder; folders on the way are made.
+    texts : contents by path relative to the folder; None removes the file. Folders on the way are made.
     """
     staged = folder / f"{_STAGED}{secrets.token_hex(4)}"
     try:
         staged.mkdir()
         for number, text in enumerate(texts.values()):
-            _write_new(staged / str(number), text.encode("utf-8"))
-        _write_new(staged / "names.json", json.dumps(list(texts)).encode())
+            if text is not None:
+                _write_new(staged / str(number), text.encode("utf-8"))
+        names = [[name, text is not None] for name, text in texts.items()]
+        _write_new(staged / "names.json", json.dumps(names).encode())
         _keep_names(staged)
         staged.rename(folder / _JOURNAL)  # from here on the change is certain: whoever comes next completes it
     except BaseException:
@@ -139,8 +142,12 @@ def _complete(folder: Path) -> None:
     if not journal.exists():
         return
     try:
-        for number, name in enumerate(json.loads((journal / "names.json").read_text(encoding="utf-8"))):
-            _put_in_place(journal / str(number), _inside(folder, name))
+        for number, (name, stays) in enumerate(json.loads((journal / "names.json").read_text(encoding="utf-8"))):
+            target = _inside(folder, name)
+            if stays:
+                _put_in_place(journal / str(number), target)
+            else:
+                target.unlink(missing_ok=True)
         _keep_names(folder)
         done = folder / f"{_STAGED}{secrets.token_hex(4)}"
         journal.rename(done)  # in one step: half a journal could not be told from a damaged one

@@ -24,6 +24,7 @@ from replication.dataset.records import ArticleFile, Reference, TrapFile, read_t
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.digests import folder_digest
 from replication.errors import DataError
+from replication.writing import finish_writing
 
 __all__ = ["Checked", "check_dataset", "load_dataset", "read_bibliography", "read_vocabulary"]
 
@@ -142,6 +143,7 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     if not root.is_dir():
         found = Problem(str(root), 0, "", "no-folder", "no such folder", "the dataset's folder", "check the path")
         return Checked((found,), None)
+    finish_writing(root)
     vocabulary = _vocabulary(root)
     if not isinstance(vocabulary, Vocabulary):
         return Checked(vocabulary, None)
@@ -200,6 +202,7 @@ def _dataset(
 
 def read_vocabulary(root: Path) -> Vocabulary:
     """The closed vocabularies of a dataset; DataError where they cannot be read."""
+    finish_writing(root)
     vocabulary = _vocabulary(root)
     if not isinstance(vocabulary, Vocabulary):
         raise DataError(format_problems(vocabulary), vocabulary)

@@ -6,6 +6,7 @@ Those that take a file (take, matrix, form, tidy) and `convert` stand in modules
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -170,9 +171,11 @@ def answer(
     """Record why a row that raises a question is right as it stands."""
     from replication.study.answering import record_answer
     from replication.study.checking import check_study, work_folder
+    from replication.writing import exclusive
 
     root = data or paths.data_dir()
-    record_answer(work_folder(root, work), check_study(root, work), rule, row, reason, who)
+    with exclusive(root):  # the answers are read and written as one: eight may answer at once
+        record_answer(work_folder(root, work), check_study(root, work), rule, row, reason, who)
     sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
 
 
@@ -206,19 +209,19 @@ def agree(
     from replication.study.coding import merged_tables
     from replication.study.coding.agreement import agreement_of
     from replication.study.coding.showing import agreement_html, agreement_lines, merged_line
-    from replication.writing import write_atomic
+    from replication.writing import exclusive, write_together
 
     root = data or paths.data_dir()
-    coders, comparison = _coders(root, work)
-    fields = agreement_of(comparison)
-    sys.stdout.write("\n".join(agreement_lines(comparison, fields)) + "\n")
-    if out is not None:
-        deliver(agreement_html(comparison, fields), out)
-    if write:
-        folder = work_folder(root, work)
-        for merged in merged_tables(folder, coders, comparison):
-            write_atomic(folder / merged.table, merged.text)
-            sys.stdout.write(f"{merged_line(work, merged)}\n")
+    with exclusive(root) if write else nullcontext():
+        coders, comparison = _coders(root, work)
+        fields = agreement_of(comparison)
+        sys.stdout.write("\n".join(agreement_lines(comparison, fields)) + "\n")
+        if out is not None:
+            deliver(agreement_html(comparison, fields), out)
+        if write:
+            made = merged_tables(work_folder(root, work), coders, comparison)
+            write_together(root, {f"{work}/{merged.table}": merged.text for merged in made})
+            sys.stdout.writelines(f"{merged_line(work, merged)}\n" for merged in made)
     return 1 if comparison.open or comparison.undecided else 0
 
 
@@ -244,11 +247,13 @@ def settle(
     from replication.study.checking import work_folder
     from replication.study.coding import record_settled
     from replication.study.coding.coders import Settled
+    from replication.writing import exclusive
 
     root = data or paths.data_dir()
-    _, comparison = _coders(root, work)
-    vocabulary = _readable(root).vocabulary
-    record_settled(work_folder(root, work), comparison, vocabulary, (table, row, column), Settled(value, who, why))
+    with exclusive(root):
+        _, comparison = _coders(root, work)
+        vocabulary = _readable(root).vocabulary
+        record_settled(work_folder(root, work), comparison, vocabulary, (table, row, column), Settled(value, who, why))
     sys.stdout.write(f"Recorded in {work}/coders/settled.csv.\n")
 
 
@@ -275,6 +280,7 @@ def compute(
     from replication.dataset.schema import TABLES
     from replication.study import computing
     from replication.study.tables import add_rows, read_rows, write_rows
+    from replication.writing import exclusive
 
     root = data or paths.data_dir()
     dataset = _readable(root)
@@ -285,16 +291,19 @@ def compute(
         from replication.study.microdata.describing import describe_recipe, described_lines
 
         sys.stdout.write("\n".join(described_lines(describe_recipe(recipe, file, sample))) + "\n")
-    taken = set(dataset.effects["effect_id"])
     path, table = root / work / "effects.csv", TABLES["effects.csv"]
-    if replace:
-        after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, dataset.version, taken)
-        write_rows(path, table, after)
-        sys.stdout.write(f"Replaced {sum(bool(entry.differs) for entry in found.rows)} rows of {work}/effects.csv.\n")
-    if write:
-        rows = computing.effect_rows(found.rows, recipe, dataset.version, taken)
-        add_rows(path, table, rows)
-        sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
+    with exclusive(root) if write or replace else nullcontext():
+        now = _readable(root)
+        if replace:
+            taken = set(now.effects["effect_id"])
+            after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
+            write_rows(path, table, after)
+            replaced = sum(bool(entry.differs) for entry in found.rows)
+            sys.stdout.write(f"Replaced {replaced} rows of {work}/effects.csv.\n")
+        if write:
+            rows = computing.rows_to_add(_readable(root), work, found.rows, recipe)
+            add_rows(path, table, rows)
+            sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
     lost = any(entry.stored for entry in found.lacking)
     return 0 if found.reproduced or (replace and not lost) else 1
 
@@ -369,7 +378,7 @@ def codebook(
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
     from replication.study.form import FORM_FILE, form_html
-    from replication.writing import write_atomic
+    from replication.writing import exclusive, write_atomic
 
     root = data or paths.data_dir()
     vocabulary = _readable(root).vocabulary
@@ -379,7 +388,9 @@ def codebook(
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:
-            write_atomic(path, files[path])
+            path.parent.mkdir(exist_ok=True)
+            with exclusive(path.parent):
+                write_atomic(path, files[path])
         sys.stdout.write(f"{'stale' if check else 'wrote'}: {path}\n")
     return 1 if check and stale else 0
 

@@ -21,6 +21,7 @@ __all__ = [
     "effect_rows",
     "recipe_of",
     "replaced_rows",
+    "rows_to_add",
 ]
 
 _DECIMALS = 4
@@ -206,6 +207,13 @@ def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
         "source": f"{recipe.source} {'; '.join(recipe.file)}",
         "note": row.note if row.unit else "",
     }
+
+
+def rows_to_add(dataset: Dataset, work: str, compared: Sequence[Compared], recipe: Recipe) -> list[dict[str, str]]:
+    """The rows of `effects.csv` that the dataset, as it stands now, lacks: somebody may have added some meanwhile."""
+    stored = _stored(dataset, work, {entry.row.sample for entry in compared}, levels=True)
+    new = [entry for entry in compared if _key(entry.row) not in stored]
+    return effect_rows(new, recipe, dataset.version, set(dataset.effects["effect_id"]))
 
 
 def _stored(dataset: Dataset, work: str, samples: set[str], *, levels: bool) -> dict[_Key, Mapping[Hashable, object]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from replication import paths
 from replication.dataset import Dataset
 from replication.dataset.cells import VERSION
 from replication.dataset.problems import nearest, shown
@@ -16,7 +13,7 @@ from replication.errors import UserError
 from replication.study.bibtex import Entry, entry_text
 from replication.study.keys import check_key, check_text
 from replication.study.templates import TEMPLATE_TABLES, record_template, table_template
-from replication.writing import exclusive, write_atomic
+from replication.writing import exclusive, write_together
 
 __all__ = ["NewWork", "create_work", "next_version"]
 
@@ -44,7 +41,6 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
     UserError
         when the key may not be used or a field holds no word of the vocabulary; nothing is written then.
     """
-    check_key(work.key, root, set(dataset.works) | set(dataset.references))
     fields = {name: check_text(name, text) for name, text in work.fields.items()}
     for name in _WORDS:
         known = dataset.vocabulary.words(name)
@@ -52,17 +48,11 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
             raise UserError(f'{name} is "{fields.get(name, "")[:60]}": {nearest(fields.get(name, ""), known)}')
     entry = entry_text(work.key, work.entry)
     since = next_version(dataset.version)
-    building = Path(tempfile.mkdtemp(dir=root, prefix=f".{work.key}."))
-    try:
-        _fill(building, work, fields, since, dataset)
-        building.chmod(0o755)
-        with exclusive(paths.cache_dir() / "new-work.lock"):
-            bibliography = root / "references.bib"
-            before = bibliography.read_text(encoding="utf-8")
-            building.rename(root / work.key)
-            write_atomic(bibliography, f"{before.rstrip()}\n\n{entry}")
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with exclusive(root):  # whether the key is free is asked under the lock: two may want the same
+        check_key(work.key, root, set(dataset.works) | set(dataset.references))
+        before = (root / "references.bib").read_text(encoding="utf-8")
+        texts = {f"{work.key}/{name}": text for name, text in _texts(work, fields, since, dataset)}
+        write_together(root, {**texts, "references.bib": f"{before.rstrip()}\n\n{entry}"})
     return root / work.key
 
 
@@ -83,11 +73,12 @@ def next_version(version: str) -> str:
     return f"{major}.{int(minor) + 1}.0"
 
 
-def _fill(folder: Path, work: NewWork, fields: Mapping[str, str], since: str, dataset: Dataset) -> None:
-    record = record_template(work.key, fields, since, dataset.vocabulary)
-    (folder / "work.toml").write_text(record, encoding="utf-8", newline="\n")
+def _texts(work: NewWork, fields: Mapping[str, str], since: str, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """The files of the work's folder: name and content."""
+    yield "work.toml", record_template(work.key, fields, since, dataset.vocabulary)
     templates = {name: table_template(name, work.key, since, dataset.vocabulary) for name in TEMPLATE_TABLES}
-    for name, text in (work.tables or templates).items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    notes = f"# {work.key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n"
-    (folder / "NOTES.md").write_text(notes, encoding="utf-8", newline="\n")
+    yield from (work.tables or templates).items()
+    yield (
+        "NOTES.md",
+        f"# {work.key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n",
+    )

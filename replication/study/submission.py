@@ -23,7 +23,7 @@ from replication.study.checking import CheckReport, check_study
 from replication.study.new import NewWork, create_work, next_version
 from replication.study.plausibility.query import Place
 from replication.study.tables import rows_as_csv
-from replication.writing import exclusive, write_atomic
+from replication.writing import exclusive, write_atomic, write_together
 
 __all__ = [
     "FIRST_ROW",
@@ -123,21 +123,18 @@ def take_submission(root: Path, submission: Submission, *, replace_work: bool = 
     UserError
         with every problem, or when the work may not be replaced.
     """
-    dataset = readable_dataset(root)
-    report = _checked(root, submission, dataset)
-    if report.errors:
-        raise DataError(f"mend this first, nothing was written:\n{format_problems(report.errors)}", report.errors)
-    whole, _ = _prepared(submission, dataset)
-    folder = root / whole.key
-    if not folder.exists():
-        return create_work(root, dataset, _new_work(whole))
-    _may_be_replaced(dataset, whole.key, replace_work)
-    with exclusive(folder):
-        for name, text in _texts(whole).items():
-            write_atomic(folder / name, text)
-        for name in set(SHEETS.values()) - set(whole.tables):
-            (folder / name).unlink(missing_ok=True)
-    return folder
+    with exclusive(root):  # what is checked is what is there when it is written
+        dataset = readable_dataset(root)
+        report = _checked(root, submission, dataset)
+        if report.errors:
+            raise DataError(f"mend this first, nothing was written:\n{format_problems(report.errors)}", report.errors)
+        whole, _ = _prepared(submission, dataset)
+        if not (root / whole.key).exists():
+            return create_work(root, dataset, _new_work(whole))
+        _may_be_replaced(dataset, whole.key, replace_work)
+        gone = dict.fromkeys(set(SHEETS.values()) - set(whole.tables))
+        write_together(root, {f"{whole.key}/{name}": text for name, text in {**gone, **_texts(whole)}.items()})
+    return root / whole.key
 
 
 def _may_be_replaced(dataset: Dataset, key: str, asked: bool) -> None:

@@ -12,7 +12,7 @@ from replication.dataset.folder import WORK_TABLES
 from replication.dataset.reading import plain_text, read_table
 from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
-from replication.writing import write_atomic
+from replication.writing import exclusive, write_atomic, write_together
 
 __all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes", "write_rows"]
 
@@ -58,33 +58,32 @@ def add_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> Non
 
 
 def tidied(folder: Path) -> tuple[str, ...]:
-    """Store each table of a work in the dataset's own form; the names of those that were in another."""
-    changed = []
-    for name in WORK_TABLES:
-        path = folder / name
-        if path.exists():
-            read_rows(path, TABLES[name])  # says what is to be mended first
-            text = plain_text(path, TABLES[name])
-            if text.encode() not in (path.read_bytes(), path.read_bytes().removeprefix(b"\xef\xbb\xbf")):
-                write_atomic(path, text)
-                changed.append(name)
-    return tuple(changed)
+    """Store each table of a work in the dataset's own form, all or none; the names of those that were in another."""
+    with exclusive(folder.parent):
+        changed = {}
+        for name in WORK_TABLES:
+            path = folder / name
+            if path.exists():
+                read_rows(path, TABLES[name])  # says what is to be mended first
+                text = plain_text(path, TABLES[name])
+                if text.encode() not in (path.read_bytes(), path.read_bytes().removeprefix(b"\xef\xbb\xbf")):
+                    changed[f"{folder.name}/{name}"] = text
+        if changed:
+            write_together(folder.parent, changed)
+    return tuple(name.partition("/")[2] for name in changed)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing, beside its place first.
+    """Write a whole file or nothing.
 
     Raises
     ------
     UserError
         when it cannot be written there.
     """
-    beside = path.with_name(f".{path.name}.part")
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        write_atomic(path, content)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); is it open in a spreadsheet program?") from error
 
 

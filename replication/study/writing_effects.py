@@ -15,6 +15,7 @@ from replication.study.checking import work_folder
 from replication.study.converting import Converted
 from replication.study.new import next_version
 from replication.study.tables import add_rows, read_rows
+from replication.writing import exclusive
 
 __all__ = ["EffectPlace", "write_effect"]
 
@@ -39,6 +40,11 @@ def write_effect(root: Path, place: EffectPlace, converted: Converted) -> str:
     UserError
         when the work or sample does not exist, a word is not known or a cell cannot be; nothing is written then.
     """
+    with exclusive(root):  # the next free id is read and used before anybody else can
+        return _written(root, place, converted)
+
+
+def _written(root: Path, place: EffectPlace, converted: Converted) -> str:
     folder = work_folder(root, place.work)
     dataset = check_dataset(root, [place.work]).readable
     if dataset is None:

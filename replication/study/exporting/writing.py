@@ -14,7 +14,7 @@ from replication.dataset.schema import TABLES
 from replication.study.exporting.layouts import cell_text, csv_text, long_table, matrix_table
 from replication.study.exporting.package import describe_package, table_columns
 from replication.study.exporting.rscript import R_SCRIPT
-from replication.writing import replace_folder
+from replication.writing import exclusive, replace_folder
 
 __all__ = ["Exported", "export_dataset"]
 
@@ -52,7 +52,9 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
     """
     tables = {name: _table(dataset, name) for name in TABLES}
     present = [name for name, table in tables.items() if len(table)]
-    with replace_folder(folder, "datapackage.json") as building:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = exclusive(folder.parent, f".{folder.name}.lock")
+    with lock, replace_folder(folder, "datapackage.json") as building:
         (building / "data").mkdir()
         works = _works(dataset)
         _write_table(building / "data", "works", works)

@@ -1,0 +1,98 @@
+"""A command in a process of its own that is killed, for good, at its n-th write event.
+
+The process is a fork of the test's, so it starts in no time; what kills it is `os._exit`, which runs no clean-up of any
+kind: what lies on the disk afterwards is what a power cut of the process leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+__all__ = ["KILLED", "forked", "kills", "study"]
+
+KILLED = 99
+_EVENTS = ("mkdir", "open", "replace", "rename", "rmdir", "unlink", "fsync", "link")
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def study(*arguments: object) -> Callable[[], int]:
+    """`python -m replication.study ARGUMENTS` as something to do; gives its exit code."""
+
+    def act() -> int:
+        from replication.study.commands import main
+
+        sys.argv = ["study", *map(str, arguments)]
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return act
+
+
+def forked(act: Callable[[], int], event: int = 0, said: Path | None = None) -> int:
+    """Do something in a fork and give its exit code; at the `event`-th write event it is killed (0: never)."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 98
+    try:
+        stream = os.open(said or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(stream, 1)
+        os.dup2(stream, 2)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115, PTH123
+        if event:
+            _arm(event)
+        code = act()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def kills(
+    make: Callable[[int], Path], act: Callable[[Path], Callable[[], int]], most: int = 200
+) -> Iterator[tuple[int, Path]]:
+    """Kill what is done at its first, second, … write event, each time in a place of its own, until it gets to its end.
+
+    Parameters
+    ----------
+    make : the place for the n-th kill, freshly made.
+    act : what is done there.
+    most : events after which a test gives up.
+
+    Yields each event and its place, as the kill left it.
+    """
+    for event in range(1, most):
+        place = make(event)
+        if forked(act(place), event) != KILLED:
+            return
+        yield event, place
+    raise AssertionError(f"more than {most} write events")
+
+
+def _arm(event: int) -> None:
+    """From now on every event that changes the disk is counted; the process is gone before the `event`-th happens."""
+    count = 0
+
+    def counted(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            nonlocal count
+            flags = arguments[1] if name == "open" and len(arguments) > 1 else _WRITES
+            if isinstance(flags, int) and flags & _WRITES:
+                count += 1
+                if count >= event:
+                    os._exit(KILLED)
+            return real(*arguments, **options)
+
+        return call
+
+    for name in _EVENTS:
+        setattr(os, name, counted(name, getattr(os, name)))

@@ -1,0 +1,182 @@
+"""Every command that writes: killed at each write event it leaves the old or the new, and eight at once lose nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from replication import paths
+from replication.dataset import check_dataset
+from replication.writing import exclusive
+from tests.data.small import EFFECTS, Small
+from tests.hostile.killing import forked, kills, study
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forks")
+
+ROWS = tuple(f"alpha2020-e{i}" for i in range(1, 9))
+HEADER = "effect_id,sample_id,var_a,var_b,statistic,value,n,informant_a,informant_b,reading,since\n"
+CONSTRUCTS = ("engagement", "achievement", "belonging", "victimization", "perpetration", "negative", "relationship")
+CONVERT = ("convert", "alpha2020", "--from", "t", "--df", "98", "--sample", "alpha2020_s1", "--a", "positive")
+WHO = ("--who", "Ann", "--why", "looked up together")
+
+
+def coded(value: str) -> str:
+    """Eight rows, all with another value than the other coder's."""
+    pairs = [("positive", b) for b in CONSTRUCTS] + [("negative", "engagement")]
+    rows = [
+        f"alpha2020-e{i},alpha2020_s1,{a},{b},r,{value}{i},110,student,student,table,1.0.0\n"
+        for i, (a, b) in enumerate(pairs, 1)
+    ]
+    return HEADER + "".join(rows)
+
+
+def build(root: Path) -> Small:
+    """The small dataset with two coders who differ in eight rows, and with eight questions of plausibility."""
+    small = Small.build(root, paths.data_dir())
+    for name, value in (("ann", ".2"), ("bo", ".3")):
+        (root / "alpha2020" / "coders" / name).mkdir(parents=True)
+        small.write(f"alpha2020/coders/{name}/effects.csv", coded(value))
+    questioned = EFFECTS.splitlines()[0].replace("note", "p") + "\n"
+    for i, construct in enumerate([*CONSTRUCTS, "depth"][:8], 1):
+        pair = f"positive,{construct}" if construct != "depth" else "negative,engagement"
+        questioned += f"beta2021-e{i},beta2021_s1,{pair},r,.3{i},110,student,student,doi:10/x,Table 2,table,1.0.0,.9\n"
+    small.write("beta2021/effects.csv", questioned)
+    return small
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset built once, to be copied."""
+    root = tmp_path_factory.mktemp("prepared") / "references"
+    build(root)
+    for command in (*COMMANDS.values(), lambda at: study("check", "--data", at)):
+        loaded = tmp_path_factory.mktemp("loaded") / "references"
+        shutil.copytree(root, loaded)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            command(loaded)()  # in this process: what it imports, the forks have, which saves each of them a second
+    for number, row in enumerate(ROWS, 1):  # all but one settled, so that one decision more lets `agree` write
+        assert number == 8 or forked(settle(root, row)) == 0
+    return root
+
+
+def settle(root: Path, row: str) -> Callable[[], int]:
+    return study("settle", "alpha2020", row, "value", f".2{row[-1]}", *WHO, "--data", root)
+
+
+def answer(root: Path, row: str) -> Callable[[], int]:
+    return study("answer", "beta2021", "p", row, "--reason", "printed so", "--who", "Ann", "--data", root)
+
+
+def convert(root: Path, value: str, construct: str = "belonging") -> Callable[[], int]:
+    return study(*CONVERT, "--b", construct, "--value", value, "--write", "--data", root)
+
+
+def new(root: Path, key: str) -> Callable[[], int]:
+    return study("new", key, "--author", "New, A.", "--title", f"Title {key}", "--year", "2024", "--data", root)
+
+
+def agree_write(root: Path) -> Callable[[], int]:
+    def act() -> int:
+        settle(root, ROWS[-1])()
+        return study("agree", "alpha2020", "--write", "--data", root)()
+
+    return act
+
+
+COMMANDS: dict[str, Callable[[Path], Callable[[], int]]] = {
+    "new": lambda root: new(root, "gamma2022"),
+    "answer": lambda root: answer(root, "beta2021-e1"),
+    "settle": lambda root: settle(root, ROWS[-1]),
+    "convert": lambda root: convert(root, "2.31"),
+    "agree": agree_write,
+    "tidy": lambda root: study("tidy", "alpha2020", "--data", root),
+    "codebook": lambda root: study("codebook", "--data", root),
+}
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """Every file a reader could see, hidden ones too, but for the lock."""
+    files = (path for path in root.parent.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_killed_at_any_write_event_a_command_has_done_all_or_nothing(
+    prepared: Path, tmp_path: Path, command: str
+) -> None:
+    act = COMMANDS[command]
+
+    def make(event: int) -> Path:
+        root = tmp_path / str(event) / "references"
+        shutil.copytree(prepared, root)
+        if command == "tidy":
+            for name in ("effects.csv", "claims.csv"):
+                text = (root / "alpha2020" / name).read_text(encoding="utf-8")
+                (root / "alpha2020" / name).write_text(text.replace(",", ";"), encoding="utf-8")
+        return root
+
+    said = tmp_path / "said"
+    old = content(make(0))
+    assert forked(act(tmp_path / "0" / "references"), said=said) in (0, 1), said.read_text(encoding="utf-8")
+    new_content = content(tmp_path / "0" / "references")
+    assert new_content != old
+    seen = []
+    for event, root in kills(make, act):
+        check_dataset(root)  # what a reader does first: a change that was made certain is completed
+        for folder in (root, root.parent / "schemas"):
+            with exclusive(folder) if folder.is_dir() else contextlib.nullcontext():
+                pass  # what the next writer does first: leftovers go
+        seen.append(content(root))
+        assert in_between(command, old, seen[-1], new_content), event
+    assert old in seen and (new_content in seen or command == "codebook")
+
+
+def in_between(command: str, old: dict[str, bytes], found: dict[str, bytes], new: dict[str, bytes]) -> bool:
+    """Old or new; the codebook's files are each old or new, for the next run makes them anew, and so are the two
+    commands that `agree` stands for here: a decision, and the tables that follow from it."""
+    if command == "codebook":
+        return all(text in (old.get(name), new.get(name)) for name, text in found.items())
+    settled = {name: text for name, text in new.items() if name.endswith("settled.csv")}
+    return found in (old, new) or (command == "agree" and found == {**old, **settled})
+
+
+def at_once(acts: list[Callable[[], int]]) -> Iterator[int]:
+    """The exit codes of things that eight processes do at the same time."""
+    children = []
+    for act in acts:
+        child = os.fork()
+        if child == 0:
+            os._exit(forked(act))
+        children.append(child)
+    yield from (os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_path: Path) -> None:
+    del prepared  # for what it has imported
+    root = build(tmp_path / "references").root
+    acts: list[Callable[[], int]] = []
+    for i, row in enumerate(ROWS, 1):
+        acts += [
+            settle(root, row),
+            answer(root, f"beta2021-e{i}"),
+            convert(root, f"2.{i}1"),
+            new(root, f"work{i}x2024"),
+        ]
+    codes = [code for start in range(0, len(acts), 8) for code in at_once(acts[start : start + 8])]
+    assert codes == [0] * len(acts)
+    settled = (root / "alpha2020/coders/settled.csv").read_text(encoding="utf-8")
+    answers = (root / "beta2021/answers.toml").read_text(encoding="utf-8")
+    effects = (root / "alpha2020/effects.csv").read_text(encoding="utf-8")
+    bibliography = (root / "references.bib").read_text(encoding="utf-8")
+    assert all(f"effects.csv,{row},value" in settled for row in ROWS)
+    assert all(f'"beta2021-e{i}"' in answers for i in range(1, 9))
+    assert all(f"t = 2.{i}1" in effects for i in range(1, 9))
+    assert all(f"work{i}x2024" in bibliography and (root / f"work{i}x2024").is_dir() for i in range(1, 9))
+    ids = [line.partition(",")[0] for line in effects.splitlines()[1:]]
+    assert len(ids) == len(set(ids)) == 10
