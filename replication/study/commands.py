@@ -293,8 +293,8 @@ def compute(
         sys.stdout.write("\n".join(described_lines(describe_recipe(recipe, file, sample))) + "\n")
     path, table = root / work / "effects.csv", TABLES["effects.csv"]
     with exclusive(root) if write or replace else nullcontext():
-        now = _readable(root)
         if replace:
+            now = _readable(root)
             taken = set(now.effects["effect_id"])
             after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
             write_rows(path, table, after)
