@@ -142,8 +142,9 @@ class Recipe(_Record):
     """One sample; with `each`, one sample for each value of that column, which takes the place of {} in `sample`
     (in small letters, or as `each_as` says).
 
-    `file` are the files in the order they are given, joined by rows (parts of one sample) or by columns. `codes` are
-    numbers for the words or numbers of single columns, where columns of one measure are coded differently.
+    `file` are the files in the order they are given, joined by rows (parts of one sample) or by columns. `id` are the
+    columns that together name a person, who then counts once. `codes` are numbers for the words or numbers of single
+    columns, where columns of one measure are coded differently.
     """
 
     sample: Filled
@@ -152,6 +153,7 @@ class Recipe(_Record):
     join: Literal["rows", "columns"] = "rows"
     each: str = ""
     each_as: dict[str, str] = Field(default_factory=dict)
+    id: list[Filled] = Field(default_factory=list)
     weight: str = ""
     cluster: list[Filled] = Field(default_factory=list)
     cluster_unit: ClusterUnit = "school"
@@ -188,7 +190,7 @@ class Recipe(_Record):
         conditions = (*self.where, *(c for part in self.subsample for c in part.where))
         replicates = self.replicate_weights.names if self.replicate_weights is not None else ()
         design = (self.weight, *self.cluster, *self.strata, *replicates)
-        named = [self.each, *design, *(c.column for c in conditions)]
+        named = [self.each, *self.id, *design, *(c.column for c in conditions)]
         used = itertools.chain(named, *(m.columns for m in self.measure))
         return tuple(dict.fromkeys(name for name in used if name))
 

@@ -260,7 +260,8 @@ def settle(
 def compute(
     sample: Annotated[str, typer.Argument(help="sample_id of the survey sample, e.g. timss2019_tur_g5.")],
     file: Annotated[
-        list[Path], typer.Option(help="The public file you have (.sav .dta .rda .csv); again for a second one.")
+        list[Path],
+        typer.Option(help="The public file you have (.sav .dta .rda .csv .parquet); again for a second one."),
     ],
     write: Annotated[bool, typer.Option("--write", help="Add the rows that are not in the dataset yet.")] = False,
     replace: Annotated[
@@ -271,6 +272,7 @@ def compute(
     measures: Annotated[
         bool, typer.Option("--measures", help="Size, mean, reliability and missing share of each measure, too.")
     ] = False,
+    encoding: Annotated[str, typer.Option(help="Encoding of the file's text, e.g. windows-1252.")] = "",
     data: Data = None,
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
@@ -285,7 +287,7 @@ def compute(
     root = data or paths.data_dir()
     dataset = _readable(root)
     work, recipe = computing.recipe_of(dataset, sample)
-    found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels)
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
     sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
     if measures:
         from replication.study.microdata.describing import describe_recipe, described_lines

@@ -49,10 +49,11 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """A sample recomputed: the pairs with an r beside what is stored, and the pairs without."""
+    """A sample recomputed: pairs with an r beside what is stored, pairs without, and notes on reading the file."""
 
     rows: tuple[Compared, ...]
     lacking: tuple[Lacking, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def reproduced(self) -> bool:
@@ -68,7 +69,14 @@ def recipe_of(dataset: Dataset, sample: str) -> tuple[str, Recipe]:
 
 
 def compare_with_stored(
-    dataset: Dataset, work: str, recipe: Recipe, paths: Sequence[Path], sample: str, *, levels: bool = False
+    dataset: Dataset,
+    work: str,
+    recipe: Recipe,
+    paths: Sequence[Path],
+    sample: str,
+    *,
+    levels: bool = False,
+    encoding: str = "",
 ) -> Recomputed:
     """Compute, round as the dataset does, and compare with the stored rows; with `levels` also those of schools.
 
@@ -77,10 +85,10 @@ def compare_with_stored(
     UserError
         when the files do not fit the recipe or give no correlation at all.
     """
-    computed = compute_recipe(recipe, paths, sample, levels=levels)
-    stored = _stored(dataset, work, {row.sample for row in computed}, levels=levels)
+    computed = compute_recipe(recipe, paths, sample, levels=levels, encoding=encoding)
+    stored = _stored(dataset, work, {row.sample for row in computed.rows}, levels=levels)
     compared, lacking = [], []
-    for row in computed:
+    for row in computed.rows:
         held = stored.pop(_key(row), None)
         name = "" if held is None else str(held["effect_id"])
         if not math.isfinite(row.r):
@@ -94,11 +102,12 @@ def compare_with_stored(
                 f"{held['sample_id']}: {held['var_a']} ({held['measure_a']}) with {held['var_b']} ({held['measure_b']})"
             )
             lacking.append(Lacking(pair, str(held["effect_id"]), "the recipe makes no such pair"))
-    return Recomputed(tuple(compared), tuple(lacking))
+    return Recomputed(tuple(compared), tuple(lacking), computed.notes)
 
 
 def computed_lines(found: Recomputed) -> Iterator[str]:
     """A line a correlation, a line a pair without one, and the result in a sentence."""
+    yield from (f"note: {note}" for note in found.notes)
     for entry in found.rows:
         row = entry.row
         mark = "new" if not entry.stored else ("differs: " + ", ".join(entry.differs) if entry.differs else "as stored")

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyreadr
 import pyreadstat
 import pytest
+import rdata
+from replication.study.microdata.r_files import read_saved_tables
 
 from replication.dataset import load_dataset
 from replication.dataset.recipes import Recipe
 from replication.errors import UserError
 from replication.study.microdata import compute_recipe
-from replication.study.microdata.files import read_columns, read_saved_tables
+from replication.study.microdata.survey_files import read_columns
 from tests.cli.conftest import Command
 from tests.data.small import Small
 
@@ -110,7 +111,7 @@ def by_hand(frame: pd.DataFrame) -> float:
     return float(np.corrcoef(items.mean(axis=1), frame["LIKE"])[0, 1])
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".sav", ".dta", ".rda"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".sav", ".dta", ".rda", ".parquet"])
 def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str) -> None:
     recipe = Recipe.model_validate(recipe_record())
     frame = simulated()
@@ -120,10 +121,11 @@ def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str) -> None:
         ".tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
         ".sav": lambda: pyreadstat.write_sav(frame, str(path)),
         ".dta": lambda: pyreadstat.write_dta(frame, str(path)),
-        ".rda": lambda: pyreadr.write_rdata(str(path), frame, df_name="simulated"),
+        ".parquet": lambda: frame.to_parquet(path),
+        ".rda": lambda: rdata.write_rda(path, {"simulated": frame}),
     }
     writers[suffix]()
-    rows = compute_recipe(recipe, [path])
+    rows = compute_recipe(recipe, [path]).rows
     assert len(rows) == 6
     assert rows[0].r == pytest.approx(by_hand(frame), abs=1e-12)
     girls = frame[frame["SEX"] == 2]
@@ -152,7 +154,7 @@ def test_words_get_numbers_and_an_unknown_word_is_named(tmp_path: Path) -> None:
     path = tmp_path / "simulated.csv"
     frame.to_csv(path, index=False)
     numbers = np.where(frame["LIKE"].str.startswith("(3)"), 3, 1)
-    rows = compute_recipe(Recipe.model_validate(recipe_record()), [path])
+    rows = compute_recipe(Recipe.model_validate(recipe_record()), [path]).rows
     assert rows[0].r == pytest.approx(by_hand(frame.assign(LIKE=numbers)), abs=1e-12)
     assert rows[3].n == int(frame["SEX"].str.startswith("(2)").sum())
     frame.loc[5, "LIKE"] = "now and then"
@@ -167,10 +169,10 @@ def test_two_halves_and_two_sides(tmp_path: Path) -> None:
     frame[:200].to_csv(tmp_path / "a.csv", index=False)
     frame[200:].to_csv(tmp_path / "b.csv", index=False)
     halves = read_columns([tmp_path / "a.csv", tmp_path / "b.csv"], ["Q1", "W"], "rows")
-    assert len(halves) == 500
+    assert len(halves.frame) == 500
     frame[["Q1"]].to_csv(tmp_path / "a.csv", index=False)
     frame[["W"]].to_csv(tmp_path / "b.csv", index=False)
-    assert len(read_columns([tmp_path / "a.csv", tmp_path / "b.csv"], ["Q1", "W"], "columns")) == 500
+    assert len(read_columns([tmp_path / "a.csv", tmp_path / "b.csv"], ["Q1", "W"], "columns").frame) == 500
     frame[["W"]][:9].to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(UserError, match=r"a\.csv has 500, b\.csv has 9"):
         read_columns([tmp_path / "a.csv", tmp_path / "b.csv"], ["Q1", "W"], "columns")
@@ -181,9 +183,9 @@ def test_one_recipe_for_many_samples(tmp_path: Path) -> None:
     frame["CNT"] = np.where(np.arange(500) % 2 == 0, "NOR", "SWE")
     frame.to_csv(tmp_path / "simulated.csv", index=False)
     record = recipe_record() | {"sample": "survey_{}_s", "each": "CNT", "each_as": {"SWE": "sverige"}, "subsample": []}
-    rows = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])
+    rows = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"]).rows
     assert {row.sample for row in rows} == {"survey_nor_s", "survey_sverige_s"}
-    only = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"], "survey_nor_s")
+    only = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"], "survey_nor_s").rows
     assert {row.sample for row in only} == {"survey_nor_s"} and len(only) == 3
 
 
@@ -271,7 +273,7 @@ def test_a_number_the_codes_do_not_know_is_named(tmp_path: Path) -> None:
         compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])
     frame.loc[3, "LIKE"] = 9.0  # the recipe's code for no answer
     frame.to_csv(tmp_path / "simulated.csv", index=False)
-    assert compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])[0].n == 499
+    assert compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"]).rows[0].n == 499
 
 
 def test_a_composite_of_standardised_items(tmp_path: Path) -> None:
@@ -283,6 +285,6 @@ def test_a_composite_of_standardised_items(tmp_path: Path) -> None:
         {"variable": "engagement", "measure": "b", "items": ["LIKE"]},
     ]
     record = recipe_record() | {"measure": measures, "subsample": [], "missing": []}
-    (row,) = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"])
+    (row,) = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"]).rows
     z = frame[["PV1", "PV2"]].apply(lambda x: (x - x.mean()) / x.std())
     assert row.r == pytest.approx(np.corrcoef(z.mean(axis=1), frame["LIKE"])[0, 1], abs=1e-12)

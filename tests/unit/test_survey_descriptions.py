@@ -10,7 +10,7 @@ import rdata
 from replication.dataset.recipes import Measure, Recipe
 from replication.errors import UserError
 from replication.study.microdata.describing import coefficient_alpha, describe_recipe, described_lines
-from replication.study.microdata.files import read_columns
+from replication.study.microdata.survey_files import read_columns
 
 N = 400
 
@@ -99,7 +99,7 @@ def test_a_list_of_tables_with_the_same_rows_is_one_table(tmp_path: Path) -> Non
     path = tmp_path / "list.rda"
     blocks = {"id": {"SCHOOL": np.array(["a", "a", "b"])}, "test": {"pv": {"PV1": np.array([1.0, 2.0, 3.0])}}}
     rdata.write_rda(str(path), {"SURVEY": blocks})
-    frame = read_columns([path], ["SCHOOL", "PV1"], "rows")
+    frame = read_columns([path], ["SCHOOL", "PV1"], "rows").frame
     assert frame.to_dict("list") == {"SCHOOL": ["a", "a", "b"], "PV1": [1.0, 2.0, 3.0]}
 
 

@@ -17,6 +17,7 @@ from replication.dataset.problems import shown
 from replication.dataset.recipes import Condition, Measure, Recipe, expand
 from replication.errors import UserError
 from replication.models.fit import Array
+from replication.study.microdata.questions import ask_about_codes
 
 __all__ = ["Coded", "Mask", "code_sample", "keep_rows", "numbers_of"]
 
@@ -64,6 +65,9 @@ def keep_rows(frame: pd.DataFrame, conditions: Sequence[Condition]) -> Mask:
 def _code(frame: pd.DataFrame, measure: Measure, recipe: Recipe, keep: Mask) -> Coded:
     missing = (*recipe.missing, *measure.missing)
     columns = [numbers_of(frame[name], recipe.codes.get(name, measure.codes), missing) for name in measure.columns]
+    for name, column in zip(measure.columns, columns, strict=True):
+        if not measure.scale:  # outside a declared scale everything is missing, and nothing is left to ask
+            ask_about_codes(name, column[keep], measure.measure)
     columns = [_unfilled(column, measure)[keep] for column in columns]
     values = np.column_stack(columns) if measure.plausible else _combined(_turned(columns, measure), measure)[:, None]
     return Coded(measure.variable, measure.measure, values, measure.informant, tuple(measure.only_with))

@@ -22,10 +22,11 @@ from replication.study.microdata.coding import Coded, Mask, code_sample, keep_ro
 from replication.study.microdata.correlations import Correlated, correlate, kish_size
 from replication.study.microdata.design import Groups, SurveyDesign, survey_design, survey_weights
 from replication.study.microdata.design_correlations import DesignCorrelation, correlate_by_design
-from replication.study.microdata.files import read_columns
 from replication.study.microdata.levels import SchoolLevels, school_levels
+from replication.study.microdata.questions import ask_about_samples, each_person_once
+from replication.study.microdata.survey_files import read_columns
 
-__all__ = ["ComputedRow", "compute_frame", "compute_recipe", "find_recipe", "samples_in"]
+__all__ = ["Computed", "ComputedRow", "compute_frame", "compute_recipe", "find_recipe", "samples_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class ComputedRow:
     contextual: float = np.nan
     contextual_se: float = np.nan
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The rows a recipe gives from a file, and what a reader must know about how the file was read."""
+
+    rows: tuple[ComputedRow, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +103,8 @@ def find_recipe(recipes: Sequence[Recipe], sample: str) -> Recipe:
 
 
 def compute_recipe(
-    recipe: Recipe, paths: Sequence[Path], sample: str = "", *, levels: bool = False
-) -> tuple[ComputedRow, ...]:
+    recipe: Recipe, paths: Sequence[Path], sample: str = "", *, levels: bool = False, encoding: str = ""
+) -> Computed:
     """Every correlation the recipe gives, or those of one of its samples; `levels`: also within and between schools.
 
     Raises
@@ -106,15 +115,17 @@ def compute_recipe(
     if len(paths) != len(recipe.file):
         listed = "; ".join(recipe.file)
         raise UserError(f"the recipe of {recipe.sample} needs {len(recipe.file)} file(s), in this order: {listed}")
-    frame = read_columns(paths, recipe.columns, recipe.join)
-    return compute_frame(recipe, frame, " and ".join(path.name for path in paths), sample, levels=levels)
+    table = read_columns(paths, recipe.columns, recipe.join, encoding)
+    found = compute_frame(recipe, table.frame, " and ".join(path.name for path in paths), sample, levels=levels)
+    return Computed(found.rows, (*table.notes, *found.notes))
 
 
 def compute_frame(
     recipe: Recipe, frame: pd.DataFrame, files: str, sample: str = "", *, levels: bool = False
-) -> tuple[ComputedRow, ...]:
+) -> Computed:
     """Every correlation of persons already read; `files` names where they come from, for messages."""
-    survey = _coded(recipe, frame, files)
+    once, note = each_person_once(frame, recipe, files)
+    survey = _coded(recipe, frame[once].reset_index(drop=True), files)
     rows = tuple(
         row for name, part, among in _samples(survey, sample) for row in _rows_of(name, part, among, levels=levels)
     )
@@ -125,7 +136,7 @@ def compute_frame(
             f"{files} gives no correlation of {sample or recipe.sample}: of {rows[0].measure_a} with "
             f"{rows[0].measure_b}, {rows[0].note}; is it the whole file the recipe names ({'; '.join(recipe.file)})?"
         )
-    return rows
+    return Computed(rows, (f"{files}: {note}",) if note else ())
 
 
 def _coded(recipe: Recipe, frame: pd.DataFrame, files: str) -> _Survey:
@@ -152,6 +163,7 @@ def samples_in(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]
     """Each sample's id and its rows: one a value of `each`, or the whole and its parts."""
     if recipe.each:
         values = frame[recipe.each].astype(str).str.strip()
+        ask_about_samples(recipe, sorted(set(values)))
         for value in sorted(set(values)):
             name = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
             yield name, (values == value).to_numpy()

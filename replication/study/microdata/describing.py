@@ -18,7 +18,7 @@ from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows, numbers_of
 from replication.study.microdata.computing import samples_in
-from replication.study.microdata.files import read_columns
+from replication.study.microdata.survey_files import read_columns
 
 _SAME_SCALE = 0.95  # rank correlation of an index with the sum of its items; the lowest seen of a right list is .968
 
@@ -52,7 +52,7 @@ def describe_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> 
         when a file cannot be read or lacks a column.
     """
     behind = [column for measure in recipe.measure for column in expand(measure.scale_items)]
-    frame = read_columns(paths, tuple(dict.fromkeys((*recipe.columns, *behind))), recipe.join)
+    frame = read_columns(paths, tuple(dict.fromkeys((*recipe.columns, *behind))), recipe.join).frame
     keep = keep_rows(frame, recipe.where)
     coded = code_sample(frame, recipe, keep)
     answers = [_answers(frame, measure, recipe)[keep] for measure in recipe.measure]
