@@ -8,6 +8,7 @@ of two tables that both could be meant neither is taken.
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,16 +191,24 @@ def _read_r(path: Path, columns: Sequence[str], encoding: str) -> SurveyTable:
 def _r_tables(path: Path) -> list[pd.DataFrame]:
     """Every table of an R file: by our own reader, several times faster on long columns of text, else by rdata."""
     try:
-        return read_saved_tables(path)
+        tables = read_saved_tables(path)
     except UserError as error:
-        if "of type" not in str(error):
+        if "of type" not in str(error):  # a kind of vector it does not know, not a damaged file
             raise
+        tables = []
+    return tables or _by_rdata(path)
+
+
+def _by_rdata(path: Path) -> list[pd.DataFrame]:
+    """Data frames and matrices with named columns, by the package rdata."""
     import rdata
 
-    read = rdata.read_rds if path.suffix.lower() == ".rds" else rdata.read_rda
-    found = read(path)
-    objects = found.values() if isinstance(found, dict) else [found]
-    return [item for item in objects if isinstance(item, pd.DataFrame)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it names classes of labels it does not know; values stay
+        found = rdata.read_rds(path) if path.suffix.lower() == ".rds" else rdata.read_rda(path)
+    objects = list(found.values()) if isinstance(found, dict) else [found]
+    matrices = [item.to_pandas() for item in objects if getattr(item, "ndim", 0) == 2 and hasattr(item, "to_pandas")]
+    return [item for item in (*objects, *matrices) if isinstance(item, pd.DataFrame)]
 
 
 def _read_text(path: Path, columns: Sequence[str], encoding: str) -> SurveyTable:
