@@ -32,7 +32,7 @@ def run(
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
     sampling: Annotated[
         bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")

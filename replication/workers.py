@@ -70,7 +70,7 @@ def run_jobs(
     ----------
     jobs : what to run, longest first.
     dataset : what they run on; `load` gives the same dataset in a process that has not got it.
-    processes : how many; 0 means one a core. With one, or little to do, everything runs in this process.
+    processes : how many; 0 means one per core. With one, or little to do, everything runs in this process.
     cache : store of slow results; None to compute everything.
 
     An analysis that fails, or whose process the system ends (as it does where memory is short), has an outcome that

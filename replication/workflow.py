@@ -42,7 +42,7 @@ class Request:
 
 
 def print_analyses(request: Request) -> None:
-    """The analyses, one a line: id, kind and question; of a file that cannot be loaded, why not."""
+    """The analyses, one per line: id, kind and question; of a file that cannot be loaded, why not."""
     from replication.analysis import analysis_files, load_analysis
 
     for name, path in analysis_files(paths.analyses_dir(), request.data).items():

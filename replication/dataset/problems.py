@@ -96,7 +96,7 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def format_problems(problems: Sequence[Problem], limit: int = SHOWN) -> str:
-    """All problems, one a line, the first `limit` in full and the count of the rest."""
+    """All problems, one per line, the first `limit` in full and the count of the rest."""
     ordered = in_order(problems)
     lines = [str(p) for p in ordered[:limit]]
     if len(ordered) > limit:

@@ -1,7 +1,7 @@
 """Sampling covariances of effects from the same persons.
 
 Correlations that share a sample covary by Olkin and Siotani's formula; other effects by an assumed correlation. Both
-come as blocks, one a sample, so that the full matrix is never needed.
+come as blocks, one per sample, so that the full matrix is never needed.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def correlation_blocks(
     scale: CorrelationScale = "fisher z",
     missing: float | Mapping[frozenset[Hashable], float] | None = None,
 ) -> CovarianceBlocks:
-    """Covariances of correlations in rows: one a row, several a sample.
+    """Covariances of correlations in rows: one per row, several per sample.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def assumed_correlation_blocks(variance: ArrayLike, cluster: Sequence[Hashable],
     (v,) = numbers({"variance": variance})
     refuse(~(v >= 0), "a missing or negative variance")
     if len(v) != len(cluster):
-        raise UserError(f"{len(v)} variances but {len(cluster)} cluster labels; pass one label an effect.")
+        raise UserError(f"{len(v)} variances but {len(cluster)} cluster labels; pass one label per effect.")
     rows = _by_label(cluster)
     low = least_correlation(max(len(members) for members in rows.values()))
     if not low <= rho <= 1.0:

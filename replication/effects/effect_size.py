@@ -100,7 +100,7 @@ def numbers(values: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         return tuple(np.broadcast_arrays(*arrays))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
-        raise UserError(f"the shapes do not go together: {shapes}; pass one value an effect, or one for all.") from None
+        raise UserError(f"shapes do not match: {shapes}; pass one value per effect, or one for all.") from None
 
 
 def rows_where(condition: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -77,9 +77,9 @@ def make_design(
     Parameters
     ----------
     formula : effect, then moderators; `"yi ~ 1"` or `"yi"` for a mean, `"yi ~ 0 + group"` without intercept
-    data : one row an effect
+    data : one row per effect
     needed : further columns a row must have (variances, clusters), by the name used in messages
-    labels : column with a label a row; by default the index where it is not just 0, 1, 2, ...
+    labels : column with a label per row; by default the index where it is not just 0, 1, 2, ...
 
     Raises
     ------
@@ -87,7 +87,7 @@ def make_design(
         For a column that is not there (the nearest one is named), a formula that cannot be read, or no row left.
     """
     if not isinstance(data, pd.DataFrame):
-        raise ModelError(f"data is a {type(data).__name__}; pass a pandas data frame with one row an effect.")
+        raise ModelError(f"data is a {type(data).__name__}; pass a pandas data frame with one row per effect.")
     response, rhs = _parts(formula)
     y = _numbers(column(data, response, "formula"), response)
     used = _variables(rhs, data)
@@ -157,7 +157,7 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
     array = np.asarray(values)
     if array.ndim == 0 or len(array) != len(data):
         raise ModelError(
-            f"{argument} has {array.size} values but the data {len(data)} rows; pass one a row, or a column's name."
+            f"{argument} has {array.size} values but the data {len(data)} rows; pass one per row, or a column's name."
         )
     return array
 

@@ -188,7 +188,7 @@ def effects_of(fit: Fit) -> EffectData:
 def tidy(result: object) -> pd.DataFrame:
     """Any result as a data frame: the coefficients of a model, else one row of a record's numbers and words.
 
-    Records of a row an effect (influence, shrunken effects) give a row an effect.
+    Records of a row per effect (influence, shrunken effects) give a row per effect.
 
     >>> from replication.models.bias import rank_test
     >>> tidy(rank_test([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])).columns.tolist()

@@ -126,7 +126,7 @@ def effect_sizes(
 
     Parameters
     ----------
-    data : one row an effect
+    data : one row per effect
     measure : metafor's short name (`measures()` lists them with the columns they need): `"ZCOR"` or `"r"` for Fisher's
         z of correlations, `"COR"` for correlations as they are, `"SMD"` for Hedges' g, `"OR"`, `"RR"`, `"PLO"`, ...
     r, n, ... : columns of `data` by name, or values; only those the measure needs

@@ -73,7 +73,7 @@ def random_effects(
     Parameters
     ----------
     formula : `"yi ~ 1"`, `"yi ~ age + C(country)"`, `"yi ~ 0 + group"`; an intercept is there unless `0 +` is written
-    data : one row an effect; `effect_sizes` makes one
+    data : one row per effect; `effect_sizes` makes one
     v : column of sampling variances, or their values
     method : estimator of tau2; REML, DL, PM, ML, EB, SJ, HE, HS, ... or EE for a common effect
     test : knha (Knapp & Hartung), t, z, or adhoc (knha, never narrower than t)

@@ -37,7 +37,7 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
             raise TypeError("complex numbers")
         return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} holds something that is not a number ({error}); pass one number an effect.") from None
+        raise ModelError(f"{name} holds no number ({error}); pass one number per effect.") from None
 
 
 def is_number(value: object) -> bool:
@@ -113,9 +113,9 @@ def check_level(level: float) -> float:
 def _vector(values: ArrayLike, name: str, length: int | None) -> Array:
     vector = as_numbers(values, name)
     if vector.ndim != 1:
-        raise ModelError(f"{name} has shape {vector.shape}; pass a vector with one number an effect.")
+        raise ModelError(f"{name} has shape {vector.shape}; pass a vector with one number per effect.")
     if length is not None and len(vector) != length:
-        raise ModelError(f"{name} has {len(vector)} values but y has {length}; pass one value an effect.")
+        raise ModelError(f"{name} has {len(vector)} values but y has {length}; pass one value per effect.")
     return vector
 
 
@@ -123,7 +123,7 @@ def _matrix(x: ArrayLike, k: int) -> Array:
     matrix = as_numbers(x, "x")
     if matrix.ndim != 2 or len(matrix) != k or matrix.shape[1] == 0:
         raise ModelError(
-            f"x has shape {matrix.shape}; pass the whole design as ({k}, p), a row an effect, "
+            f"x has shape {matrix.shape}; pass the whole design as ({k}, p), a row per effect, "
             "with a column of ones if the model has an intercept."
         )
     return matrix

@@ -57,7 +57,7 @@ def test_a_pair_is_one_pair_in_either_order() -> None:
         ({"var_a": ["x", "x", "y ", "x", "z", "y"]}, "differ only in case or blanks"),
         ({"study": ["a", "a", "a", "b", "b", None]}, "row 5: the study has no name"),
         ({"variables": ["x", "y"]}, "must name each variable once"),
-        ({"moderators": {"ses": [1, 2, 1, 5, 5, 7]}}, "one value a study"),
+        ({"moderators": {"ses": [1, 2, 1, 5, 5, 7]}}, "one value per study"),
     ],
 )
 def test_conflicting_rows_are_refused_by_row(columns: dict[str, Any], words: str) -> None:

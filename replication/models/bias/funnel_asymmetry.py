@@ -121,7 +121,7 @@ def _predictor(predictor: FunnelPredictor, v: Array, n: ArrayLike | None) -> Arr
     if predictor == "se":
         return np.sqrt(v)
     if n is None:
-        raise ModelError(f"predictor={predictor!r} needs the sample sizes; pass n, one an effect.")
+        raise ModelError(f"predictor={predictor!r} needs the sample sizes; pass n, one per effect.")
     sizes = np.asarray(n, dtype=float)
     if sizes.shape != v.shape or (sizes <= 0).any():
         raise ModelError("n must hold one sample size above 0 an effect; use NaN to leave a row out.")

@@ -266,7 +266,7 @@ def check_moderators(moderators: Mapping[str, ArrayLike], k: int) -> dict[str, A
         vector = numbers_at(values, partial(_moderator_cell, name))
         if vector.shape != (k,):
             raise ModelError(
-                f"moderator {name!r} has shape {vector.shape}, but there are {k} studies: one value a study."
+                f"moderator {name!r} has shape {vector.shape}, but there are {k} studies: one value per study."
             )
         if np.isinf(vector).any():
             raise ModelError(f"moderator {name!r} has infinite values; leave a value out (NaN) where it is not known.")

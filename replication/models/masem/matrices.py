@@ -1,4 +1,4 @@
-"""From long rows, or from one labelled matrix a study, to a `CorrelationSet`. Names decide, never positions.
+"""From long rows, or from one labelled matrix per study, to a `CorrelationSet`. Names decide, never positions.
 
 What conflicts, or could be misread, is refused.
 """
@@ -73,10 +73,10 @@ def correlations_from_rows(
 
     Parameters
     ----------
-    study, n, var_a, var_b, r : one entry a row; rows of one study need not stand together
+    study, n, var_a, var_b, r : one entry per row; rows of one study need not stand together
     absent_a, absent_b : whether the row's study declares its first (second) variable absent, although r is given
     variables : names in the order wanted (by default the order in which they first appear)
-    moderators : study-level values, one entry a row, the same in all rows of a study
+    moderators : study-level values, one entry per row, the same in all rows of a study
     sample_size : "same" refuses studies whose rows differ in n; "smallest" takes the smallest, with an audit entry
 
     Raises
@@ -185,7 +185,7 @@ def _constant(cells: Sequence[GivenCorrelation], column: Sequence[float], studie
         if first != value and not (np.isnan(first) and np.isnan(value)):
             raise ModelError(
                 f"row {cell.row}: moderator {name!r} is {value:g}, but {first:g} in an earlier row of study "
-                f"{cell.study}; a moderator has one value a study."
+                f"{cell.study}; a moderator has one value per study."
             )
     return np.array([values[study] for study in studies])
 
@@ -251,7 +251,7 @@ def correlations_from_matrices(
     variables: Sequence[str] | None = None,
     moderators: Mapping[str, Sequence[float]] | None = None,
 ) -> CorrelationSet:
-    """Build a set of correlations from one labelled matrix a study.
+    """Build a set of correlations from one labelled matrix per study.
 
     Variables are matched by name, so matrices may hold any of them in any order; NaN on the diagonal declares a
     variable absent from the study, NaN elsewhere a correlation that is not given.

@@ -161,7 +161,7 @@ def wald_test(
 def _wald_of_constraints(fit: Fit, C: Array, values: ArrayLike | None) -> WaldTest:
     gap = C @ fit.beta - (0.0 if values is None else np.asarray(values, dtype=float))
     if gap.shape != (len(C),):
-        raise ModelError(f"values must be {len(C)} numbers, one a constraint.")
+        raise ModelError(f"values must be {len(C)} numbers, one per constraint.")
     V = C @ fit.vcov @ C.T
     if not np.isfinite(V).all():
         return _undefined(len(C), "the covariance of these coefficients is not defined; see the notes of the fit")

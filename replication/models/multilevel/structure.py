@@ -211,7 +211,7 @@ def as_block_v(V: BlockV | ArrayLike) -> BlockV:
 def _vector(values: ArrayLike) -> Array:
     array = np.atleast_1d(as_numbers(values, "V"))
     if array.ndim != 1:
-        raise ModelError(f"variances must be one number a row; found an array of shape {array.shape}.")
+        raise ModelError(f"variances must be one number per row; found an array of shape {array.shape}.")
     return array
 
 

@@ -80,7 +80,7 @@ def cluster_codes(model: WorkingModel, clusters: ArrayLike | None) -> Codes:
 def _given_weights(weights: ArrayLike, k: int) -> Array:
     array = np.asarray(weights, dtype=float)
     if array.shape != (k,) or not (np.isfinite(array) & (array >= 0)).all():
-        raise ModelError(f"weights must be {k} numbers of 0 or more, one an effect used; found shape {array.shape}.")
+        raise ModelError(f"weights must be {k} numbers of 0 or more, one per effect used; found shape {array.shape}.")
     return array
 
 

@@ -281,7 +281,7 @@ def gosh(
     data = effect_data(fit)
     labels = tuple(data.rows) if studies is None else tuple(studies)
     if len(labels) != fit.k:
-        raise ModelError(f"studies has {len(labels)} labels but {fit.k} effects were fitted; pass one an effect.")
+        raise ModelError(f"studies has {len(labels)} labels but {fit.k} effects were fitted; pass one per effect.")
     names = tuple(dict.fromkeys(labels))
     least = len(fit.names) + 1 if smallest is None else smallest
     if not 1 <= least <= len(names):

@@ -201,7 +201,7 @@ def _prepare(
         raise ModelError(f"y has {k} effects, V has {covariance.k}; pass as many.")
     design = np.ones((k, 1)) if x is None else as_numbers(x, "x")
     if design.ndim != 2 or len(design) != k or not design.shape[1]:
-        raise ModelError(f"x has shape {design.shape}; pass the whole design as ({k}, p), a row an effect.")
+        raise ModelError(f"x has shape {design.shape}; pass the whole design as ({k}, p), a row per effect.")
     codes = None if cluster is None else group_codes(cluster, k, "cluster")
     missing = covariance.missing() | np.isnan(design).any(axis=1) | (False if codes is None else codes < 0)
     effects, notes = prepare_effects(np.where(missing, np.nan, values), covariance.variances)

@@ -282,7 +282,7 @@ class CoefficientSpace:
 
         raw = pm.Flat("raw", shape=len(self.centre))
         scale = np.diag(self.root)
-        if np.array_equal(self.root, np.diag(scale)):  # one mean a cell: no product of matrices to compile
+        if np.array_equal(self.root, np.diag(scale)):  # one mean per cell: no product of matrices to compile
             beta = self.centre + scale * raw
         else:
             beta = self.centre + (pt.as_tensor(self.root) * raw).sum(axis=1)

@@ -9,7 +9,7 @@ Functions here are written for numba: plain loops over vectors.
 A random-effects selection model: what the effects would be without the preference for significant results.
 
 Steps of the p value, one-sided towards the expected sign or two-sided, have publication weights relative to the most
-significant one. Effects are taken to be independent: use one a sample, or an average.
+significant one. Effects are taken to be independent: use one per sample, or an average.
 """
 
 from __future__ import annotations
