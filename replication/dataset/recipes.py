@@ -139,8 +139,10 @@ class Subsample(_Record):
 
 
 class Recipe(_Record):
-    """One sample; with `each`, one sample for each value of that column, which takes the place of {} in `sample`
-    (in small letters, or as `each_as` says).
+    """How the correlations of one sample are computed from its file.
+
+    One sample; with `each`, one sample for each value of that column, which takes the place of {} in `sample` (in small
+    letters, or as `each_as` says).
 
     `file` are the files in the order they are given, joined by rows (parts of one sample) or by columns. `id` are the
     columns that together name a person, who then counts once. `codes` are numbers for the words or numbers of single

@@ -62,7 +62,7 @@ Tau2IntervalMethod = Literal["qprofile", "profile", "wald"]
 # The quantity a heterogeneity prior is stated on: the standard deviation or the variance.
 PriorScale = Literal["tau", "tau2"]
 
-# What varies between samples in a sampled multilevel model: nothing, one deviation per sample, one per cell (correlated).
+# What varies between samples in a sampled model: nothing, one deviation per sample, one per cell (correlated).
 SampleStructure = Literal["none", "shared", "by_cell"]
 
 # p values that decide on publication: two-sided, or one-sided towards the expected sign.

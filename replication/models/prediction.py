@@ -22,9 +22,10 @@ __all__ = ["Blups", "Prediction", "blups", "predict", "prediction_interval"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """At the n rows `x (n, p)`: the mean `fit`, its `se (n,)` and `interval (n, 2)`, and the `prediction_interval
+    """Predicted means and the range of new true effects, per row of moderators.
 
-    (n, 2)` for a new true effect. `df (n,)` belongs to `interval`; `reason` says why an end is NaN.
+    At the n rows `x (n, p)`: the mean `fit`, its `se (n,)` and `interval (n, 2)`, and the `prediction_interval (n, 2)`
+    for a new true effect. `df (n,)` belongs to `interval`; `reason` says why an end is NaN.
     """
 
     x: Array
@@ -126,9 +127,10 @@ def _around(centre: Array, half: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blups:
-    """Per effect `(k,)`: predicted true `effect` with `se` and `interval (k, 2)`, and its `deviation` from the model
+    """Shrunken effects: each study drawn towards the model.
 
-    with `deviation_se`.
+    Per effect `(k,)`: predicted true `effect` with `se` and `interval (k, 2)`, and its `deviation` from the model with
+    `deviation_se`.
     """
 
     rows: tuple[int, ...]

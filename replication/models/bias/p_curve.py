@@ -113,8 +113,9 @@ def p_curve(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PCurveShares:
-    """The curve itself `(5,)`: upper ends `p` of the ranges .00-.01 to .04-.05, the share of significant results
+    """The p-curve itself, in five ranges of p.
 
+    The curve itself `(5,)`: upper ends `p` of the ranges .00-.01 to .04-.05, the share of significant results
     `observed` in each (NaN with none), and the shares to expect without any effect (`flat`) and with 33 % power.
     """
 

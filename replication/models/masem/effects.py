@@ -30,9 +30,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantities:
-    """The named quantities of a path model: parameters, residual variances ("enga~~enga", and the name the text
+    """The named quantities of a path model and their derivatives.
 
-    gives), and named expressions. `chain (cells, q)` says how cells move with the q parameters called `names`.
+    The named quantities of a path model: parameters, residual variances ("enga~~enga", and the name the text gives),
+    and named expressions. `chain (cells, q)` says how cells move with the q parameters called `names`.
     """
 
     model: PathModel

@@ -46,9 +46,10 @@ CONDITION = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """A function at one point: `value` (inf where it is not defined), `gradient (q,)`, `hessian (q, q)`, and
+    """A function at one point, with its derivatives.
 
-    `expected (q, q)`, a positive semi-definite stand-in for the Hessian.
+    A function at one point: `value` (inf where it is not defined), `gradient (q,)`, `hessian (q, q)`, and `expected (q,
+    q)`, a positive semi-definite stand-in for the Hessian.
     """
 
     value: float
@@ -106,9 +107,10 @@ def _newton_step(here: Evaluation, held: NDArray[np.bool_]) -> tuple[Array, floa
 
 
 def _solve_positive(hessian: Array, expected: Array, gradient: Array) -> Array:
-    """`H^-1 gradient` where H is positive definite; else with the expected derivatives, if these are well
+    """The Newton step, with a positive definite matrix in any case.
 
-    conditioned; else with every eigenvalue of H turned positive (which leaves saddle points behind).
+    `H^-1 gradient` where H is positive definite; else with the expected derivatives, if these are well conditioned;
+    else with every eigenvalue of H turned positive (which leaves saddle points behind).
     """
     scale = np.sqrt(np.maximum(np.diag(expected), np.abs(np.diag(hessian))))
     scale = np.where(scale > 0, scale, 1.0)

@@ -186,8 +186,9 @@ def _likelihood(
 
 
 def likelihood_start(data: CorrelationSet, v: Array) -> Start:
-    """Start values: the n-weighted mean of each correlation and the moment estimate of DerSimonian & Laird of its
+    """Where the search for the likelihood of stage 1 begins.
 
+    Start values: the n-weighted mean of each correlation and the moment estimate of DerSimonian & Laird of its
     variance, kept off zero. Pairs no study holds start at 0.
     """
     used = data.used

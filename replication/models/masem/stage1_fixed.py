@@ -33,8 +33,9 @@ __all__ = ["CommonCorrelation", "FixedPool", "fit_stage1_fixed"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommonCorrelation:
-    """-2 log likelihood of common correlations `(p,)` against that of free matrices: `R (k, v, v)` with unit rows for
+    """The likelihood of one common correlation matrix behind several samples.
 
+    -2 log likelihood of common correlations `(p,)` against that of free matrices: `R (k, v, v)` with unit rows for
     variables a study lacks, `held (k, v)` the variables it holds, `weight (k,)` its sample size.
     """
 

@@ -25,9 +25,10 @@ STARTS = ((0.5, 0.1, 0.0), (0.3, 0.3, 0.3), (0.8, 0.2, 0.2))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One group: its pooled correlations, the weight matrix `u (p, p)`, its model, and `select (own q, all q)`,
+    """One group of a weighted least squares fit of a path model.
 
-    which maps the parameters of all groups to its own.
+    One group: its pooled correlations, the weight matrix `u (p, p)`, its model, and `select (own q, all q)`, which maps
+    the parameters of all groups to its own.
     """
 
     pooled: PooledCorrelations

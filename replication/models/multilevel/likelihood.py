@@ -36,9 +36,10 @@ COMPLEX_STEP = 1e-30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """Generalised least squares at given variances: coefficients `gamma (p,)` on the basis, their covariance
+    """Generalised least squares at given variances.
 
-    `M (p, p)`, `Wx (p, k)` = basis' M^-1, `Py (k,)` and the residual sum of squares `rss = y'Py`.
+    Generalised least squares at given variances: coefficients `gamma (p,)` on the basis, their covariance `M (p, p)`,
+    `Wx (p, k)` = basis' M^-1, `Py (k,)` and the residual sum of squares `rss = y'Py`.
     """
 
     inverse: Inverse

@@ -53,9 +53,10 @@ PAIRWISE, LEADERS, LARGE_SHARE = 200, 50, 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterMoments:
-    """Coefficients `gamma (p,)` on an orthonormal basis (`beta = to_beta @ gamma`), scores `(m, p)`, and `G (m, p, p)`,
+    """What each cluster contributes to a robust covariance.
 
-    `F (m, 2p, p)`, `Psi (2p, 2p)` as above.
+    Coefficients `gamma (p,)` on an orthonormal basis (`beta = to_beta @ gamma`), scores `(m, p)`, and `G (m, p, p)`, `F
+    (m, 2p, p)`, `Psi (2p, 2p)` as above.
     """
 
     gamma: Array
@@ -92,8 +93,9 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Residuals:
-    """`Omega_i = L E diag(share) E' L'`: orthonormal directions `E (b, n, n)`, and what the coefficients leave of each
+    """The adjusted residual space of a batch of clusters.
 
+    `Omega_i = L E diag(share) E' L'`: orthonormal directions `E (b, n, n)`, and what the coefficients leave of each
     `(b, n)`, 0 where they leave nothing.
     """
 

@@ -58,9 +58,10 @@ class MultilevelOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MultilevelData:
-    """What a multilevel model was fitted to: `effects` (y, v, x, rows kept), covariance `V`, the label arrays
+    """What a multilevel model was fitted to.
 
-    `factors`, the `levels` with a component each, their variances `theta (q,)` (0 where not defined), `options`.
+    What a multilevel model was fitted to: `effects` (y, v, x, rows kept), covariance `V`, the label arrays `factors`,
+    the `levels` with a component each, their variances `theta (q,)` (0 where not defined), `options`.
     """
 
     effects: EffectData

@@ -30,10 +30,11 @@ MOST_STEPS = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slope:
-    """A log-likelihood at `theta (q,)`: `value`, `gradient (q,)`, average `information (q, q)`, and `ratio (q,)`: the
+    """A log-likelihood at one point, with its slope.
 
-    square root of observed over expected squared effects, by which each variance would grow in an MM step (Zhou et
-    al. 2019).
+    A log-likelihood at `theta (q,)`: `value`, `gradient (q,)`, average `information (q, q)`, and `ratio (q,)`: the
+    square root of observed over expected squared effects, by which each variance would grow in an MM step (Zhou et al.
+    2019).
     """
 
     theta: Array

@@ -28,8 +28,9 @@ class Tie:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkingModel:
-    """`y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, diagonal `weights (k,)`
+    """What a robust covariance takes from a fit: the model that need not be right.
 
+    `y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, diagonal `weights (k,)`
     (None: the inverse of the covariance) and the `ties` between rows. `rows` are the positions of the k effects in the
     arrays the fit was given; `clusters (k,)` is the grouping to use unless told otherwise.
     """

@@ -31,9 +31,10 @@ RANK = 1e-10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The data sets, the way from their basis to coefficients `to_beta (B or 1, p, p)`, which can be fitted, and
+    """Many data sets, ready for the kernel.
 
-    which are saturated: as many effects as coefficients.
+    The data sets, the way from their basis to coefficients `to_beta (B or 1, p, p)`, which can be fitted, and which are
+    saturated: as many effects as coefficients.
     """
 
     sets: EffectSets

@@ -241,9 +241,10 @@ def _influential(dffits: Array, cook: Array, hat: Array, dfbetas: Array) -> NDAr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gosh:
-    """`fits` of B subsets; `members (B, m)` says which of the m `studies` each one holds. `complete`: no subset is
+    """The fits of many subsets of the studies.
 
-    missing but those smaller than `smallest` studies; otherwise they are a random sample.
+    `fits` of B subsets; `members (B, m)` says which of the m `studies` each one holds. `complete`: no subset is missing
+    but those smaller than `smallest` studies; otherwise they are a random sample.
     """
 
     studies: tuple[Hashable, ...]

@@ -51,8 +51,9 @@ class QStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
-    """Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, the `scale (B,)` of the
+    """What is estimated of each data set of a batch.
 
+    Per data set: `gamma (B, p)` and its model covariance `cov (B, p, p)` on the basis, tau2, the `scale (B,)` of the
     covariance under the test, degrees of freedom `df (B,)` and log-likelihood `loglik (B,)`.
     """
 

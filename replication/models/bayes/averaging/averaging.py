@@ -45,9 +45,10 @@ FEW = 2
 
 @dataclass(frozen=True, slots=True)
 class AveragedModel:
-    """One model in the average: its parts, prior and posterior probability, log marginal likelihood with its error,
+    """One model in the average.
 
-    mean effect, mean tau, and the posterior mean weights of its p-value intervals (the smallest p first).
+    One model in the average: its parts, prior and posterior probability, log marginal likelihood with its error, mean
+    effect, mean tau, and the posterior mean weights of its p-value intervals (the smallest p first).
     """
 
     label: str

@@ -62,9 +62,10 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likelihood:
-    """What the data say at given sds: generalised least squares `beta (..., p)`, its precision `A (..., p, p)`,
+    """What the data say at given standard deviations, effects and coefficients integrated out.
 
-    the residual sum of squares `rss (...)` and `logdet (...)` of the covariance of y.
+    What the data say at given sds: generalised least squares `beta (..., p)`, its precision `A (..., p, p)`, the
+    residual sum of squares `rss (...)` and `logdet (...)` of the covariance of y.
     """
 
     beta: Array

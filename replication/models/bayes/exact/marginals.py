@@ -154,9 +154,10 @@ class NormalMixture(Marginal):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Blend(Marginal):
-    """Distributions `parts` mixed with `weights (N,)`, all mirrored where `sign` is -1. Points are jumps of the cdf;
+    """A mixture of distributions.
 
-    `pdf` and `slope` are those of the continuous rest.
+    Distributions `parts` mixed with `weights (N,)`, all mirrored where `sign` is -1. Points are jumps of the cdf; `pdf`
+    and `slope` are those of the continuous rest.
     """
 
     weights: Array

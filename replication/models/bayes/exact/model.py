@@ -71,9 +71,10 @@ class Units:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """Data, axes and coefficient priors, all in computed units. `flat (p,)` marks coefficients without a prior;
+    """What is integrated: data, axes and coefficient priors, all in computed units.
 
-    `mean, sd (p,)` are those of the normal ones; `mixed (p,)` is the axis that holds a t prior's sd, or -1.
+    Data, axes and coefficient priors, all in computed units. `flat (p,)` marks coefficients without a prior; `mean, sd
+    (p,)` are those of the normal ones; `mixed (p,)` is the axis that holds a t prior's sd, or -1.
     """
 
     blocks: Blocks

@@ -66,9 +66,10 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scores:
-    """Per cell: the logs' `peak (C, h)`, the log integral `mass (C, h)`, the log of the unresolved tail per axis
+    """What is known of each cell of the quadrature.
 
-    `tail (C, h, d)`, and the height of a peak hidden between nodes `hidden (C, d)` of the first function.
+    Per cell: the logs' `peak (C, h)`, the log integral `mass (C, h)`, the log of the unresolved tail per axis `tail (C,
+    h, d)`, and the height of a peak hidden between nodes `hidden (C, d)` of the first function.
     """
 
     peak: Array

@@ -93,8 +93,11 @@ PROBABILITIES = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a sampled fit must meet. Vehtari et al. (2021): rank-normalised split R-hat below 1.01, effective sizes of
-    bulk and tails above 100 a chain (400 with four); Betancourt (2017): no divergent transition."""
+    """What a sampled fit must meet to be reported.
+
+    What a sampled fit must meet. Vehtari et al. (2021): rank-normalised split R-hat below 1.01, effective sizes of bulk
+    and tails above 100 a chain (400 with four); Betancourt (2017): no divergent transition.
+    """
 
     rhat: float = 1.01
     ess: float = 400.0

@@ -43,9 +43,12 @@ __all__ = ["MultilevelPriors", "multilevel_model", "sample_multilevel"]
 
 @dataclass(frozen=True, slots=True)
 class MultilevelPriors:
-    """Priors of the coefficients (one for all, or one each), of the sds between samples (each slot) and within samples,
+    """The priors of a sampled multilevel model.
+
+    Priors of the coefficients (one for all, or one each), of the sds between samples (each slot) and within samples,
     and `eta` of the LKJ prior of the correlations between slots: 1 is flat over correlation matrices, 2 (default) leans
-    a little to 0, so that no pair seen in few samples is taken to be perfectly correlated."""
+    a little to 0, so that no pair seen in few samples is taken to be perfectly correlated.
+    """
 
     coefficients: CoefficientPrior | Sequence[CoefficientPrior]
     between: PositivePrior

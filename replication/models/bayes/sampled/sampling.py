@@ -58,8 +58,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """What the sampler returned: `values` by name `(chains, draws, ...)`, the log density `(chains, draws)`, and the
-    numbers of divergent transitions and of trees cut at their greatest depth."""
+    """What the sampler returned.
+
+    What the sampler returned: `values` by name `(chains, draws, ...)`, the log density `(chains, draws)`, and the
+    numbers of divergent transitions and of trees cut at their greatest depth.
+    """
 
     values: Mapping[str, Array]
     log_density: Array
