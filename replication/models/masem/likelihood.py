@@ -145,6 +145,7 @@ class RandomEffectsLikelihood:
     def _weights(self, tau2: Array) -> tuple[Array, float] | None:
         both = self.used[:, :, None] & self.used[:, None, :]
         p = self.used.shape[1]
+        # a unit block for what a study lacks has log determinant 0 and takes part in no product
         covariance = np.where(both, self.v + self.cells.matrix(tau2, p), np.eye(p))
         try:
             factor = np.linalg.cholesky(covariance)
@@ -162,6 +163,7 @@ class RandomEffectsLikelihood:
         theta_theta = 2.0 * _pull_back(j, w if j is None else np.matmul(w, j))
         theta_tau2 = 2.0 * _pull_back(j, wu)
         trace, quadratic = _tau2_products(w, u, self.cells)
+        # the mean's own curvature is what tells the exact Hessian from Fisher's information
         curved = theta_theta - 2.0 * self.means.curvature(theta, u)
         return Evaluation(
             value,
@@ -181,10 +183,12 @@ def _pull_back(jacobian: Array | None, values: Array) -> Array:
 def _tau2_products(w: Array, u: Array, cells: Tau2Cells) -> tuple[Array, Array]:
     """`sum_i tr(W D_r W D_s)` and `sum_i u' D_r W D_s u`, both `(q, q)`, for the derivatives D of T."""
     a, b = cells.a, cells.b
+    # variances only, the usual case: squares of cells instead of four-index products
     if np.array_equal(a, b):
         waa, ua = w[:, a[:, None], a], u[:, a]
         return (waa**2).sum(axis=0), (ua[:, :, None] * waa * ua[:, None, :]).sum(axis=0)
     p = w.shape[1]
+    # summing over studies first turns q x q x k products into one p2 x p2 matrix
     flat = w.reshape(len(w), p * p)
     ww = flat.T @ flat
     uw = (u[:, :, None] * u[:, None, :]).reshape(len(u), p * p).T @ flat
@@ -273,6 +277,7 @@ def _search_factor(likelihood: RandomEffectsLikelihood, theta: Array, variances:
     cells = likelihood.cells
     problem = _Factored(likelihood, len(theta), cells.a[cells.a == cells.b])
     factor = np.zeros(len(cells.a))
+    # a diagonal start: T is the moment estimate of each variance, nothing correlated
     factor[cells.a == cells.b] = np.sqrt(variances)
     found = minimize(problem, np.concatenate([theta, factor]))
     tau2 = problem.tau2(found.theta[len(theta) :])
@@ -280,6 +285,7 @@ def _search_factor(likelihood: RandomEffectsLikelihood, theta: Array, variances:
     t = cells.matrix(tau2, likelihood.used.shape[1])[np.ix_(problem.places, problem.places)]
     eigenvalues = np.linalg.eigvalsh(t)
     held = np.zeros(len(point), dtype=bool)
+    # a singular T has no interior neighbourhood: its cells cannot have Wald errors
     held[len(theta) :] = eigenvalues[0] < EDGE * eigenvalues[-1]
     return Minimum(point, likelihood.evaluate(point), held, found.converged, found.steps)
 
@@ -329,6 +335,7 @@ def _wald_interval(estimate: float, se: float, crit: float, level: float) -> Int
 def _log_interval(estimate: float, se: float, crit: float, level: float) -> Interval:
     """Ends `exp(log tau2 -+ crit se(log tau2))`: never below zero."""
     with np.errstate(over="ignore"):
+        # se(log tau2) = se(tau2) / tau2 by the delta method
         reach = float(np.exp(np.float64(crit * se / estimate)))
     reason = "" if np.isfinite(se) else "no standard error on the bound"
     return Interval(estimate / reach, estimate * reach, level, "wald, log scale", reason)

@@ -36,8 +36,11 @@ __all__ = [
     "minimize",
 ]
 
+# Far below any digit that is printed; the square of the step before already meets it.
 DONE = 1e-13
+# A well-posed model needs about 10; what needs more is reported as not converged.
 MOST_STEPS = 300
+# 2^-40 of a step is rounding.
 MOST_HALVINGS = 40
 
 # Smallest over largest eigenvalue below which a matrix of second derivatives is not leant on.
@@ -84,6 +87,7 @@ def minimize(objective: Objective, start: Array, lower: Array | None = None) -> 
         held = (theta <= bound) & (here.gradient > 0)
         move, gain = _newton_step(here, held)
         theta_next, there = _descend(objective, theta, here, move, bound)
+        # no halving descends any more: rounding decides, and the gain says whether this is the top
         stuck = there is here
         if gain < DONE * (1.0 + abs(here.value) * 1e-3) or stuck:
             return Minimum(theta_next, there, _held(theta_next, there, bound), gain < 1e-6, step + 1)
@@ -114,6 +118,7 @@ def _solve_positive(hessian: Array, expected: Array, gradient: Array) -> Array:
     """
     scale = np.sqrt(np.maximum(np.diag(expected), np.abs(np.diag(hessian))))
     scale = np.where(scale > 0, scale, 1.0)
+    # parameters differ in scale by orders (paths, variances): scaled, the condition means something
     unit, scaled = hessian / np.outer(scale, scale), gradient / scale
     try:
         factor = linalg.cho_factor(unit, check_finite=False)
@@ -123,6 +128,7 @@ def _solve_positive(hessian: Array, expected: Array, gradient: Array) -> Array:
     values, vectors = np.linalg.eigh(expected / np.outer(scale, scale))
     if values[0] < CONDITION * values[-1]:
         values, vectors = np.linalg.eigh(unit)
+        # negative curvature flipped: the step leads away from a saddle instead of into it
         values = np.maximum(np.abs(values), CONDITION * np.abs(values).max())
     return np.asarray(vectors @ ((vectors.T @ scaled) / values) / scale)
 
@@ -131,6 +137,7 @@ def _descend(
     objective: Objective, theta: Array, here: Evaluation, move: Array, bound: Array
 ) -> tuple[Array, Evaluation]:
     """The first of the step, its half, its quarter, ... that does not climb; the point itself if none does."""
+    # near the minimum differences drown in rounding; without slack the search would halve for ever
     slack = 1e-13 * (1.0 + abs(here.value))
     for halving in range(MOST_HALVINGS):
         candidate = np.maximum(theta + move * 0.5**halving, bound)
@@ -164,6 +171,7 @@ def covariance_of_minimum(
         return MinimumCovariance(vcov, (*notes, *_improper(vcov, names)))
     full = _inverse(minimum.at.hessian)
     first = full[:needed, :needed]
+    # metaSEM's rule can leave correlations without a proper covariance; then it is not used
     usable = bool(np.isfinite(first).all()) and needed > 0 and float(np.linalg.eigvalsh(first)[0]) > 0
     chosen = full if at_bound == "full-hessian" and usable else vcov
     where = ", ".join(name for name, on in zip(names, held, strict=True) if on)
@@ -203,6 +211,7 @@ def _compare(names: Sequence[str], held: NDArray[np.bool_], full: Array, vcov: A
         lost = ", ".join(name for name, se, on in zip(names, se_full, held, strict=True) if not on and np.isnan(se))
         return f"It is taken as known, for all second derivatives leave {lost} without a standard error."
     worst = int(np.argmax(gap))
+    # a difference no printed standard error would show
     if gap[worst] < 5e-3:
         return "Standard errors are the same whether it counts as known or not."
     rule = "all second derivatives (as metaSEM)" if chosen is full else "that variance taken as known"

@@ -137,6 +137,7 @@ def average_correlations(data: CorrelationSet, rule: SamplingRule) -> Array:
         if rule == "unweighted":
             return np.asarray(r.sum(axis=0) / known.sum(axis=0))
         if rule == "weighted-missing-as-zero":
+            # kept because published numbers rest on it; see the traps of the dataset
             return np.where(known.any(axis=0), data.n @ r / data.n.sum(), np.nan)
         return np.asarray(data.n @ r / (data.n @ known))
 
@@ -153,6 +154,7 @@ def sampling_covariances(data: CorrelationSet, rule: SamplingRule) -> tuple[Arra
     mean = np.where(np.isfinite(mean), mean, 0.0)
     if rule != "individual":
         return unit_covariance(symmetric(mean)) / data.n[:, None, None], notes
+    # Olkin & Siotani's formula needs every correlation among the variables in use
     own = np.where(data.used, data.given, mean)
     filled = _filled_gaps(data)
     if filled:

@@ -180,6 +180,7 @@ def _likelihood(
             f"tau2={structure!r} needs {p + len(cells.a)} parameters, but only {int(data.used.sum())} correlations "
             "are used; take tau2='diagonal' or 'zero', or fewer variables."
         )
+    # unused cells are never read again: `used` masks them in every sum
     y = np.where(data.used, data.given, 0.0)
     likelihood = RandomEffectsLikelihood(y, data.used, v, SaturatedMean(len(data.studies), p), cells)
     return likelihood, _few_studies(data) if structure != "zero" else ()
@@ -198,9 +199,11 @@ def likelihood_start(data: CorrelationSet, v: Array) -> Start:
     total = np.maximum(w.sum(axis=0), np.finfo(float).tiny)
     mean = (w * y).sum(axis=0) / total
     q = (w * np.where(used, y - mean, 0.0) ** 2).sum(axis=0)
+    # DerSimonian & Laird (1986), equation 8, for every pair at once
     scale = total - (w**2).sum(axis=0) / total
     with np.errstate(divide="ignore", invalid="ignore"):
         moment = (q - (used.sum(axis=0) - 1)) / scale
+    # a start on the bound would stay there: the slope at zero variance can point either way
     typical = used.sum(axis=0) / total
     return Start(mean, np.where(moment > 0.2 * typical, moment, 0.2 * typical))
 
@@ -235,6 +238,7 @@ def heterogeneity(q: float, df: int) -> Heterogeneity:
     """Q with its p, the I2 and H2 made of it; NaN where there are no degrees of freedom or no Q."""
     if df == 0 or not np.isfinite(q):
         return Heterogeneity(q, df, float("nan"), float("nan"), float("nan"))
+    # Higgins & Thompson (2002): below its expectation Q says nothing of heterogeneity
     i2 = 100.0 * (q - df) / q if q > df else 0.0
     return Heterogeneity(q, df, float(chi2_sf(q, df)), i2, q / df)
 
@@ -245,6 +249,7 @@ def _i_squared(data: CorrelationSet, v: Array, sampling: SamplingRule, tau2: Arr
     With a mean behind the sampling covariances every study has a sampling variance for every pair, and metaSEM
     counts them all; with `individual` only the studies that hold the pair.
     """
+    # the published I2 of these data rest on this: metaSEM counts studies that lack the pair
     counted = data.used if sampling == "individual" else np.ones_like(data.used)
     w = np.where(counted, 1.0 / np.diagonal(v, axis1=1, axis2=2), 0.0)
     total = w.sum(axis=0)
