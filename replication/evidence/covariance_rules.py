@@ -153,21 +153,21 @@ def ses_tables(data: Dataset) -> tuple[Table, Table]:
             (rule, path, by_name[f"{path}[low SES]"], by_name[f"{path}[high SES]"], test.chi2, test.df, test.p)
             for path in SES_PATHS
         ]
-    still = fit_one_stage(correlations, FULL_MEDIATION)
-    moving = fit_one_stage(correlations, FULL_MEDIATION, moderators={"ses": list(SES_PATHS)})
-    test = likelihood_ratio_test(still, moving)
-    ends = moving.fit.interval()
+    reduced = fit_one_stage(correlations, FULL_MEDIATION)
+    full = fit_one_stage(correlations, FULL_MEDIATION, moderators={"ses": list(SES_PATHS)})
+    test = likelihood_ratio_test(reduced, full)
+    ends = full.fit.interval()
     slopes = tuple(
         (
             name.partition(":")[0],
-            float(moving.fit.beta[j]),
+            float(full.fit.beta[j]),
             float(ends[j, 0]),
             float(ends[j, 1]),
             test.chi2,
             test.df,
             test.p,
         )
-        for j, name in enumerate(moving.fit.names)
+        for j, name in enumerate(full.fit.names)
         if ":" in name
     )
     tests = ("chi-square", "df", "p")

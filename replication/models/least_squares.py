@@ -140,9 +140,10 @@ def effect_sets(
 
 
 def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
-    """Floor 0 and offset v_min; where v_min is 0, and so the weights at tau2 = 0 infinite, both are a tiny tau2:
+    """The lowest tau2 that is searched, and the offset added to it, per data set.
 
-    a millionth of the least positive variance (of the mean square of `y`, where there is none).
+    Usually 0 and the smallest sampling variance. Where that variance is 0 the weights at tau2 = 0 would be infinite, so
+    both are a tiny tau2: a millionth of the least positive variance (of the mean square of `y`, where there is none).
     """
     used = counts > 0
     least = np.where(used, v, np.inf).min(-1, keepdims=True)

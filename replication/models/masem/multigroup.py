@@ -110,7 +110,7 @@ class _GroupModel:
 
 
 def _describe(grouped: _GroupModel, objective: WeightedLeastSquares, minimum: Minimum, level: float) -> GroupFit:
-    """Everything said of a minimum."""
+    """The multigroup fit of a minimum: estimates by group, fit indices, notes."""
     groups, names = objective.groups, grouped.names
     covariance = covariance_of_minimum(minimum, names)
     states = [_implied(one, minimum.theta) for one in groups]

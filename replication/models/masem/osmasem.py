@@ -128,6 +128,7 @@ def path_means(structure: Structure, moderated: Sequence[Moderation], values: Ma
         values[one.moderator][:, None] * base[:, structure.parameters.index(one.parameter)][None, :]
         for one in moderated
     ]
+    # a slope enters a study's cells times its moderator, so the same base serves all studies
     columns = [np.broadcast_to(base, (k, *base.shape)), *(slope[:, :, None] for slope in slopes)]
     return PathMeans(structure, np.concatenate(columns, axis=2))
 
@@ -245,7 +246,7 @@ def _set_up(data: CorrelationSet, model: PathModel, chosen: tuple[Moderation, ..
 def _describe(
     setup: _Setup, likelihood: RandomEffectsLikelihood, minimum: Minimum, tau2: Tau2Structure, level: float
 ) -> OneStageFit:
-    """Everything said of a minimum."""
+    """The one-stage fit of a minimum: estimates, variances, effects, notes."""
     data, places, m = setup.data, setup.means.structure, setup.means.size
     labels = cell_names(data.pairs, likelihood.cells)
     covariance = estimate_covariance(minimum, (*setup.names, *labels), tau2)

@@ -81,6 +81,7 @@ class Structure:
         except np.linalg.LinAlgError:
             return None
         bt = b.transpose(0, 2, 1)
+        # the diagonal of B S0 B' alone, without the products off it
         explained = np.einsum("kij,kij->ki", np.matmul(b, s), b)
         psi = np.matmul(shares, (1.0 - explained)[:, :, None])[:, :, 0]
         m = np.matmul(np.matmul(b, s), bt) + np.matmul(b * psi[:, None, :], bt)
@@ -165,6 +166,7 @@ def structure(model: PathModel, observed: tuple[str, ...]) -> Structure:
 
 # Singular values below this share of the largest (columns scaled to one) count as zero.
 RANK = 1e-9
+# One point can be unlucky (a rank lost by coincidence); four spread points never all are.
 POINTS = 4
 
 
@@ -198,6 +200,7 @@ def require_identified(
 
 def _point(size: int, index: int) -> Array:
     """A point between .1 and .5, spread by the fractional parts of multiples of the golden ratio, signs mixed."""
+    # spread without a generator: the same points on every machine, no two coordinates alike
     steps = np.modf((np.arange(1, size + 1) + 17.0 * index) * 0.6180339887498949)[0]
     sign = np.where(np.modf((np.arange(1, size + 1) + 5.0 * index) * 0.7548776662466927)[0] < 0.3, -1.0, 1.0)
     return np.asarray(sign * (0.1 + 0.4 * steps))
@@ -207,7 +210,9 @@ def _rank(derivatives: Array) -> tuple[int, np.ndarray[tuple[int], np.dtype[np.b
     """The rank, and which columns take part in the directions that change nothing."""
     length = np.sqrt((derivatives**2).sum(axis=0))
     still = length <= 1e-12 * max(float(length.max(initial=0.0)), 1e-300)
+    # columns of length one, so that a path measured in other units does not look redundant
     scaled = derivatives / np.where(still, 1.0, length)
+    # QR first: studies can be many more rows than parameters
     values, directions = np.linalg.svd(np.linalg.qr(scaled, mode="r"), full_matrices=True)[1:]
     padded = np.zeros(scaled.shape[1])
     padded[: len(values)] = values

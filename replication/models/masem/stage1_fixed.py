@@ -160,7 +160,7 @@ def fit_stage1_fixed(data: CorrelationSet, *, level: float = 0.95) -> FixedPool:
 def _describe(
     data: CorrelationSet, minimum: Minimum, indices: FitIndices, notes: tuple[Note, ...], level: float
 ) -> FixedPool:
-    """Everything said of a minimum."""
+    """The pooled fit of a minimum: estimates, standard errors, fit indices, notes."""
     covariance = covariance_of_minimum(minimum, data.pairs)
     audit = data.audit
     fit = Fit(

@@ -91,7 +91,7 @@ def fit_stage2(pool: Pool, model: str | PathModel, *, level: float = 0.95) -> Pa
 
 
 def _describe(model: PathModel, objective: WeightedLeastSquares, minimum: Minimum, level: float) -> PathFit:
-    """Everything said of a minimum."""
+    """The path fit of a minimum: estimates, effects, fit indices, notes."""
     only = objective.groups[0]
     places, pooled, names = only.structure, only.pooled, model.parameters
     covariance = covariance_of_minimum(minimum, names)
@@ -150,6 +150,7 @@ def _jacobian(places: Structure, theta: Array) -> Array | None:
 def _indices(pooled: PooledCorrelations, minimum: Minimum, at: Implied, u: Array) -> FitIndices:
     """As metaSEM: RMSEA by n - 1, its interval from the 5 % and 95 % points."""
     p = len(pooled.r)
+    # metaSEM's convention; its "95 %" interval is a 90 % one, and the report says so
     how = Rmsea(divisor=pooled.n - 1, interval_divisor=pooled.n - 1)
     baseline = float(pooled.r @ u @ pooled.r)
     residual = srmr(pooled.r, at.r[0])

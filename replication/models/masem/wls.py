@@ -49,6 +49,7 @@ def group(pooled: PooledCorrelations, structure: Structure, select: Array) -> Gr
     """A group with the inverse of its covariance, or a `ModelError` when it has none."""
     try:
         np.linalg.cholesky(pooled.vcov)
+        # the Cholesky factor only asks whether vcov is a covariance at all; inv alone would not tell
         u = np.asarray(np.linalg.inv(pooled.vcov), dtype=np.float64)
     except np.linalg.LinAlgError:
         raise ModelError(
@@ -102,10 +103,12 @@ def best_minimum(objective: WeightedLeastSquares, starts: Sequence[Array], laten
         if not np.isfinite(objective.evaluate(start).value):
             continue
         found.append(minimize(objective, start))
+        # without factors the surface has one valley in practice; a proper minimum ends the search
         if not latent and found[-1].converged and np.linalg.eigvalsh(found[-1].at.hessian)[0] > 0:
             break
     if not found:
         raise ModelError(
             "the model implies no correlations at any start value (a loop of paths that feeds on itself?)."
         )
+    # a minimum that was reached goes before a lower point where the search gave up
     return min(found, key=lambda minimum: (not minimum.converged, minimum.at.value))

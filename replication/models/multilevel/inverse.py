@@ -70,7 +70,7 @@ class ChainInverse:
 
     @property
     def log_determinant(self) -> float:
-        """Of the matrix, not of its inverse."""
+        """The log determinant of the matrix, not of its inverse."""
         gains = sum(float(np.log(factor.gain.real).sum()) for factor in self.factors)
         return float(np.log(self.diagonal.real).sum()) + gains
 
@@ -152,7 +152,7 @@ class Inverse:
 
     @property
     def log_determinant(self) -> float:
-        """Of `M`."""
+        """The log determinant of `M`."""
         return sum(chain.log_determinant for chain in self.chains) + (
             0.0 if self.woodbury is None else self.woodbury.log_determinant
         )

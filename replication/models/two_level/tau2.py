@@ -269,7 +269,7 @@ def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
 
 
 def _se_q(sets: EffectSets, tau2: Array) -> Array:
-    """Of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
+    """Standard errors of tau2 of the Paule-Mandel family: `k / (k - p) sqrt(2 (k - p)) / tr W`."""
     w = 1.0 / (sets.v + np.maximum(tau2, sets.floor)[..., None])
     return np.asarray(sets.k * np.sqrt(2.0 / (sets.k - sets.p)) / np.vecdot(w, sets.counts))
 

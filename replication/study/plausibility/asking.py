@@ -77,7 +77,7 @@ def _answer(query: Query, answers: Mapping[str, Mapping[Question, RecordedAnswer
 
 
 def _unneeded(asked: list[Query], answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> Iterator[Asked]:
-    """Answers that answer nothing: a rule nobody knows, rows that raise no such question, or other numbers."""
+    """Stale recorded answers: of an unknown rule, of rows that raise no such query, or of other numbers."""
     own = [s for s in asked if _work(s) in answers]
     open_questions = {(_work(s), _question(s)) for s in own}
     found_today = {(_work(s), s.problem.rule, frozenset(s.rows)): s.asked for s in own}
@@ -88,7 +88,7 @@ def _unneeded(asked: list[Query], answers: Mapping[str, Mapping[Question, Record
 
 
 def _idle(file: str, answer: RecordedAnswer, today: str) -> Query:
-    """What is said of an answer that answers nothing; `today` is what the check finds in its rows now."""
+    """The problem of a stale recorded answer; `today` is what the check finds in its rows now."""
     rows = ", ".join(answer.rows)
     if answer.rule not in RULES:
         found, expected, hint = shown(answer.rule), "a rule of the checker", nearest(answer.rule, RULES)

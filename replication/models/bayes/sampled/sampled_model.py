@@ -19,7 +19,7 @@ __all__ = ["SampledModel", "sample_model"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledModel:
-    """A PyMC model and what is told of it.
+    """A PyMC model with the names and transforms of its parameters.
 
     `report` turns the drawn variables into the quantities shown, each `(chains, draws)`; what it draws itself
     (a new sample, say) comes from the generator it is given.
