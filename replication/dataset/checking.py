@@ -42,7 +42,7 @@ _COUNTED = ("Q", "F", "chi2", "tau2", "RMSEA", "SRMR", "k", "n", "count", "sd", 
 _RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fromkeys(_COUNTED, (0.0, math.inf))}
 _WHOLE = ("n", "k", "count")  # statistics whose comma can only be one of thousands
 _MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
-_SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b")
+_SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b", "time_a", "time_b")
 _CHECKED = (
     "effect_id",
     "sample_id",
@@ -60,6 +60,7 @@ _CHECKED = (
     "clusters",
     "unit",
     "part_of",
+    "covariates",
     *_SIDES,
 )
 
@@ -158,13 +159,22 @@ def check_effects(
             problems += _measure_codes(file, row, codes, hints)
         if row["until"]:
             continue  # its successor has the same pair
-        sides = sorted((row[f"var_{s}"], row[f"measure_{s}"], row[f"informant_{s}"]) for s in "ab")
-        # values of one pair at two units (students, school means) or two lags are two results, not one twice
-        pair = (row["sample_id"], row["unit"], str(row["lag"]), row["statistic"], *sides[0], *sides[1])
+        sides = sorted(tuple(row[f"{name}_{s}"] for name in ("var", "measure", "informant", "time")) for s in "ab")
+        # values of one pair at two units (students, school means), two lags, two points of time or adjusted for
+        # different things are two results, not one twice
+        pair = (
+            row["sample_id"],
+            row["unit"],
+            str(row["lag"]),
+            row["statistic"],
+            row["covariates"],
+            *sides[0],
+            *sides[1],
+        )
         line, first = pairs.setdefault(pair, (row["line"], row["effect_id"]))
         if first != row["effect_id"]:
             expected = "each pair of measures once in a sample"
-            hint = f"row {line} has it already; tell them apart by measure or informant, or delete one"
+            hint = f"row {line} has it already; tell them apart by measure, informant or time, or delete one"
             found = shown(row["effect_id"])
             problems.append(Problem(file, row["line"], "var_b", "duplicate-pair", found, expected, hint))
     return problems
@@ -271,7 +281,9 @@ def _effect_row(
     if not possible:
         hint = "is the decimal point missing?" if abs(value) > 1 else "is it a measure with itself? Delete the row"
         say("value", "range", row["value_text"], "a correlation between -1 and 1, not its ends", hint)
-    if row["var_a"] and row["var_a"] == row["var_b"] and row["measure_a"] == row["measure_b"]:
+    same = row["var_a"] == row["var_b"] and row["measure_a"] == row["measure_b"]
+    # the same measure at two times is its stability, by two informants their agreement
+    if row["var_a"] and same and row["time_a"] == row["time_b"] and row["informant_a"] == row["informant_b"]:
         say("var_b", "itself", row["var_b"], "another variable than var_a, or another measure of it", "is it a slip?")
     if row["n_effective"] > n:
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")

@@ -18,6 +18,7 @@ _HEAD = (
     "#:schema ../../schemas/answers.schema.json\n"
     "# Why rows that raise a question of `study check` are right as they stand.\n"
 )
+_EVERY = "all"  # in place of an id: every open question of the rule
 _LISTED = 3  # questions named in a message
 
 
@@ -30,7 +31,7 @@ def record_answer(folder: Path, report: CheckReport, rule: str, row: str, reason
     report : the check in which the question was asked.
     rule : the question, as the check names it.
     row : the id of the row it is about. Where several questions are about it and further rows, all ids of one of them,
-        with commas between.
+        with commas between; `all` for every open question of the rule in this work.
     reason, who : why the row is right, and who says so.
 
     Raises
@@ -54,6 +55,8 @@ def _meant(report: CheckReport, rule: str, row: str) -> list[Query]:
     if rule not in RULES:
         raise UserError(f'no rule "{rule[:60]}": {nearest(rule, RULES)}')
     asked = [a.query for a in report.asked if a.problem.rule == rule and a.answer is None]
+    if row == _EVERY and asked:
+        return asked
     about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
     if not about:
         if any(a.problem.rule == rule and a.answer and row in a.query.rows for a in report.asked):

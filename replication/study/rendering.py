@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,10 @@ from replication.study.plausibility import RULES, Asked
 if TYPE_CHECKING:
     from replication.analysis.outcome import Figure
 
-__all__ = ["as_html", "as_json", "figure_svg", "page", "print_report", "table"]
+__all__ = ["as_html", "as_json", "figure_svg", "folded", "page", "print_report", "table"]
 
+_NARROW = 100  # columns of a terminal
+_ROWS_LISTED = 12
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
@@ -73,7 +76,7 @@ _DECIDED = ("coders-differ", "coded-alone", "not-as-coded")  # decided together,
 
 def print_report(report: CheckReport) -> None:
     """Problems and questions as a table where there is a terminal, as lines elsewhere; then the result."""
-    entries = [*report.errors, *report.questions]
+    entries = folded([*report.errors, *report.questions])
     if sys.stdout.isatty():
         _print_table(entries[:SHOWN])
     else:
@@ -90,6 +93,7 @@ def print_report(report: CheckReport) -> None:
             "If the source really says so, record why, for example:\n"
             f"  python -m replication.study answer {work} {first.problem.rule} {shlex.quote(first.query.rows[0])} "
             '--reason "…" --who "your name"\n'
+            "(all in place of the id answers every open question of that rule)\n"
         )
 
 
@@ -132,6 +136,7 @@ def as_html(report: CheckReport) -> str:
 def _section(heading: str, kind: str, problems: Sequence[Problem]) -> list[str]:
     if not problems:
         return []
+    problems = folded(problems)
     rows = [(p.place, p.found, p.expected, f"{p.hint} [{p.rule}]".strip()) for p in problems[:SHOWN]]
     more = [f"<p>… and {len(problems) - SHOWN} more.</p>"] if len(problems) > SHOWN else []
     return [
@@ -141,12 +146,35 @@ def _section(heading: str, kind: str, problems: Sequence[Problem]) -> list[str]:
     ]
 
 
+def folded(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems with those that say the same of many rows folded into the first, which then names the others."""
+    alike: dict[tuple[str, ...], list[Problem]] = {}
+    for problem in problems:
+        key = (problem.file, problem.column, problem.rule, problem.found, problem.expected, problem.hint)
+        alike.setdefault(key, []).append(problem)
+    return [_first_of(same) for same in alike.values()]
+
+
+def _first_of(same: Sequence[Problem]) -> Problem:
+    """The first of problems that say the same, with the rows of the others in its hint."""
+    others = [str(problem.row) for problem in same[1:]]
+    if not others:
+        return same[0]
+    listed = ", ".join(others[:_ROWS_LISTED]) + (" …" if len(others) > _ROWS_LISTED else "")
+    rows = f"the same in {len(others)} more row{'s' if len(others) > 1 else ''}: {listed}"
+    return replace(same[0], hint=f"{same[0].hint}; {rows}" if same[0].hint else rows)
+
+
 def _print_table(problems: Sequence[Problem]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     if not problems:
+        return
+    if Console().width < _NARROW:  # a table of four columns would break file names in mid-word
+        for problem in problems:
+            Console().print(Text(str(problem), "red" if problem.severity == "error" else "yellow"), "", sep="\n")
         return
     shown = Table(show_lines=True)
     for name in ("where", "found", "expected", "what to do"):

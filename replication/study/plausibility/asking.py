@@ -14,6 +14,7 @@ from replication.study.plausibility.descriptives import descriptive_queries
 from replication.study.plausibility.duplicates import duplicate_queries
 from replication.study.plausibility.effects import effect_queries
 from replication.study.plausibility.intervals import claim_queries
+from replication.study.plausibility.new_rows import new_row_queries
 from replication.study.plausibility.query import RULES, Query
 from replication.study.plausibility.samples import people_queries, sample_queries
 
@@ -51,6 +52,7 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -
         people_queries(dataset, keys),
         descriptive_queries(dataset, keys),
         claim_queries(dataset, keys),
+        new_row_queries(dataset, keys),
         further,
     )
     ordered = sorted(asked, key=_PLACE)

@@ -18,6 +18,8 @@ __all__ = ["duplicate_queries"]
 _FEWEST = 3  # shared correlations that make a copy likely
 _NEAR = 1.02  # sizes of a sample and its copy
 _LOOKED_AT = 20  # samples compared for each correlation: a value that more of them have tells nothing
+_ROUND = (0.1, 0.2, 0.3, 0.4, 0.5)  # values that samples share by chance where one decimal is printed
+_MOST_SAMPLES = 12  # samples of a work that are compared with each other
 _COLUMNS = ("work", "line", "effect_id", "sample_id", "var_a", "var_b", "value", "n")
 
 Key = tuple[frozenset[str], float]
@@ -46,6 +48,8 @@ def duplicate_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query
     apart = _related(dataset.samples)  # grows: each pair of samples is asked about once
     yield from _twins(rows, works, apart)
     yield from _copies(rows, works, apart)
+    yield from _pasted(rows, works, apart)
+    yield from _parts(dataset.samples, works)
 
 
 def _rows(effects: pd.DataFrame) -> Iterator[_Row]:
@@ -109,6 +113,56 @@ def _copy_of(
             hint = "is it a copy? if it is the same study, enter it once; if it is part of it, fill subgroup_of"
             yield Query.about(first.place, "sample_id", "near-copy", found, expected, hint, other.row)
             return
+
+
+def _pasted(rows: list[_Row], works: frozenset[str], apart: set[frozenset[str]]) -> Iterator[Query]:
+    """Two samples of one work with most values alike whatever their n: one group's numbers entered for another."""
+    by_work: defaultdict[str, defaultdict[str, dict[frozenset[str], _Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        if row.work in works and row.key[1] not in _ROUND:
+            by_work[row.work][row.sample].setdefault(row.key[0], row)
+    for samples in by_work.values():
+        if len(samples) > _MOST_SAMPLES:
+            continue  # a file of many countries, computed: nobody pasted it
+        for one, other in itertools.combinations(samples, 2):
+            shared = [pair for pair in samples[one] if pair in samples[other]]
+            alike = [pair for pair in shared if samples[one][pair].key == samples[other][pair].key]
+            if len(alike) >= _FEWEST and len(alike) > len(shared) * 0.6 and frozenset((one, other)) not in apart:
+                apart.add(frozenset((one, other)))
+                first, second = samples[other][alike[0]], samples[one][alike[0]]
+                found = f"{len(alike)} of {len(shared)} correlations as in {one}"
+                hint = "were the numbers of one group entered for the other?"
+                expected = f"values of {other} of its own"
+                yield Query.about(first.place, "value", "near-copy", found, expected, hint, second.row)
+
+
+def _parts(samples: pd.DataFrame, works: frozenset[str]) -> Iterator[Query]:
+    """Two to four samples of one work whose sizes add up to another's, of which nobody says that they are its parts."""
+    columns = (samples[name].tolist() for name in ("work", "line", "sample_id", "n", "subgroup_of"))
+    by_work: defaultdict[str, list[tuple[int, str, float, str]]] = defaultdict(list)
+    for work, line, sample, n, whole in zip(*columns, strict=True):
+        if work in works and n > 0:
+            by_work[work].append((line, sample, n, whole))
+    for work, own in by_work.items():
+        if not 3 <= len(own) <= _MOST_SAMPLES:
+            continue
+        for line, sample, n, _ in own:
+            parts = _adding_up(n, [entry for entry in own if entry[1] != sample and entry[3] == ""])
+            if parts:
+                place = Place(f"{work}/samples.csv", line, sample)
+                names = " and ".join(parts)
+                expected = f"a sample beside {names}, whose sizes add up to it"
+                hint = f"is it the whole of them? then write {sample} into their subgroup_of"
+                yield Query.about(place, "n", "parts", f"n {n:g}", expected, hint, *parts)
+
+
+def _adding_up(n: float, others: list[tuple[int, str, float, str]]) -> tuple[str, ...]:
+    """The first two to four samples whose sizes add up to n."""
+    for count in range(2, min(4, len(others)) + 1):
+        for some in itertools.combinations(others, count):
+            if sum(entry[2] for entry in some) == n:
+                return tuple(entry[1] for entry in some)
+    return ()
 
 
 def _alike(row: _Row, seen: Mapping[tuple[Key, int], list[_Row]]) -> Iterator[_Row]:

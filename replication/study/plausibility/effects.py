@@ -38,6 +38,7 @@ _PLAIN = str.maketrans({**dict.fromkeys("−–‐‑", "-"), ",": ".", "+": ""}
 
 def check_wording(place: Place, statistic: str, value: str, wording: str) -> Iterator[Query]:
     """A wording that gives the statistic a number, while none of its numbers is the value."""
+    yield from _other_statistic(place, statistic, value, wording)
     form = _FORMS.get(statistic)
     given = (form.search(wording) if form is not None else None) or _BARE.fullmatch(wording)
     if given is None:
@@ -48,6 +49,19 @@ def check_wording(place: Place, statistic: str, value: str, wording: str) -> Ite
         expected = f"a wording that holds the value, {value}"
         hint = f"it holds {given[1].strip()}: which of the two is mistyped?"
         yield Query.about(place, "as_printed", "as-printed", found, expected, hint)
+
+
+def _other_statistic(place: Place, statistic: str, value: str, wording: str) -> Iterator[Query]:
+    """A wording such as "β = .36" beside a value .36 that is called r."""
+    own = _FORMS.get(statistic)
+    if own is None or own.search(wording) is not None:
+        return
+    for name, form in _FORMS.items():
+        given = form.search(wording)
+        if name != statistic and given is not None and _decimal(given[1]) == _decimal(value):
+            hint = f"is the statistic {name}? only r is pooled with r"
+            yield Query.about(place, "statistic", "wording-statistic", shown(wording), f"a {statistic}", hint)
+            return
 
 
 def _decimal(text: str) -> Decimal:

@@ -1,0 +1,143 @@
+"""Questions about rows that are new: far from other studies, without a place, from many schools taken for one.
+
+Rows of released versions are not asked again: what was answered by release needs no second reader.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from replication.dataset import Dataset
+from replication.dataset.row_versions import version_numbers
+from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
+from replication.study.plausibility.query import Place, Query
+
+__all__ = ["new_row_queries"]
+
+_FEWEST = 6  # other samples that make a distribution
+_FAR = 2.8  # standard deviations of a new study's r: about one honest row in two hundred is asked about
+_PLACED = ("table", "text")
+_COLUMNS = (
+    "work", "line", "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective",
+    "se", "measure_a", "measure_b", "informant_a", "informant_b", "reading", "locator", "unit", "since", "clusters",
+    "icc",
+)  # fmt: skip
+
+Pair = tuple[str, frozenset[str]]
+"""A unit and two constructs: what is comparable across studies."""
+
+
+def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
+    """Every question about the rows of these works that are in no released version yet, and were not computed."""
+    effects = dataset.effects
+    released = version_numbers(dataset.version)
+    coming = effects["since"].map({since: version_numbers(since) > released for since in set(effects["since"])})
+    fresh = effects["work"].isin(works) & coming.astype(bool) & (effects["reading"] != "computed")
+    rows = [dict(zip(_COLUMNS, cells, strict=True)) for cells in effects.loc[fresh, list(_COLUMNS)].to_numpy().tolist()]
+    if not rows:
+        return
+    known = _known(effects[~effects["work"].isin(works)])
+    schools = dict(zip(dataset.samples["sample_id"], dataset.samples["schools"], strict=True))
+    for row in rows:
+        place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+        yield from _place(place, row)
+        yield from _clusters(place, row, schools)
+        yield from _standard_error(place, row)
+        yield from _prediction(place, row, known)
+    yield from _informants(rows)
+    yield from _tests(dataset, rows)
+
+
+def _place(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+    if row["reading"] in _PLACED and not row["locator"]:
+        hint = "write the page and the table, so that a second reader finds it"
+        yield Query.about(place, "locator", "locator", "an empty cell", f"where in the {row['reading']}", hint)
+
+
+def _clusters(place: Place, row: Mapping[str, Any], schools: Mapping[str, float]) -> Iterator[Query]:
+    """Students of one class are alike, so that r is less certain than its n says."""
+    groups = row["clusters"] if row["clusters"] > 0 else schools.get(row["sample_id"], math.nan)
+    if groups > 1 and math.isnan(row["icc"]) and not row["n_effective"] > 0:
+        hint = "write the intraclass correlation into icc, or n_effective; if neither is printed, answer it"
+        expected = "an effective n, or an ICC to compute it from"
+        yield Query.about(place, "n_effective", "clusters", f"n {row['n']:g} in {groups:g} clusters", expected, hint)
+
+
+def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+    """1 / sqrt(n - 3) is the standard error of z; that of r is smaller by the factor 1 - r^2."""
+    if row["statistic"] != "r" or not row["se"] > 0 or not row["n"] > 4 or abs(row["value"]) < 0.25:
+        return
+    of_z = math.sqrt(float(fisher_z_variance(row["n"])))
+    of_r = (1 - row["value"] ** 2) / math.sqrt(row["n"] - 1)
+    if abs(row["se"] - of_z) < 0.1 * (of_z - of_r):
+        expected = f"about {of_r:.4f}, the standard error of r"
+        hint = "is it the standard error of Fisher's z? then leave it out, n says the same"
+        yield Query.about(place, "se", "se-of-z", f"{row['se']:g}", expected, hint)
+
+
+def _known(others: pd.DataFrame) -> Mapping[Pair, tuple[float, float]]:
+    """Mean and standard deviation of Fisher's z over the samples of other works, each sample once, by pair."""
+    rows = others[(others["statistic"] == "r") & (others["value"].abs() < 1)]
+    columns = (rows[name].tolist() for name in ("unit", "var_a", "var_b", "sample_id", "value"))
+    found: defaultdict[Pair, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for unit, a, b, sample, value in zip(*columns, strict=True):
+        found[unit, frozenset((a, b))][sample].append(float(to_fisher_z(value)))
+    means = {pair: [float(np.mean(z)) for z in samples.values()] for pair, samples in found.items()}
+    return {pair: (float(np.mean(z)), float(np.std(z, ddof=1))) for pair, z in means.items() if len(z) >= _FEWEST}
+
+
+def _prediction(place: Place, row: Mapping[str, Any], known: Mapping[Pair, tuple[float, float]]) -> Iterator[Query]:
+    """A new r against what an r of a further study of its n would be, by the spread of those that are there."""
+    pair = (row["unit"], frozenset((row["var_a"], row["var_b"])))
+    if row["statistic"] != "r" or pair not in known or not abs(row["value"]) < 1 or not row["n"] > 3:
+        return
+    mean, sd = known[pair]
+    reach = _FAR * math.sqrt(sd**2 + float(fisher_z_variance(row["n"])))
+    if abs(float(to_fisher_z(row["value"])) - mean) > reach:
+        low, high = float(back_to_r(mean - reach)), float(back_to_r(mean + reach))
+        expected = f"a correlation from {low:.2f} to {high:.2f}, as other studies of {row['n']:g} would have"
+        hint = "are two digits swapped, is a minus lost, or is it another pair? if the source says so, answer it"
+        yield Query.about(place, "value", "prediction", row["value_text"], expected, hint)
+
+
+def _informants(rows: list[dict[str, Any]]) -> Iterator[Query]:
+    """One measure of one sample has one informant, unless it was given to two of them."""
+    first: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for row in rows:
+        for side in ("a", "b"):
+            measure, informant = row[f"measure_{side}"], row[f"informant_{side}"]
+            if not measure or not informant:
+                continue
+            other, at = first.setdefault(
+                (row["sample_id"], row[f"var_{side}"], measure), (informant, str(row["effect_id"]))
+            )
+            if other != informant:
+                place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+                expected = f"{other}, as in {at}"
+                hint = "who answered this measure? if two did, answer it"
+                yield Query.about(place, f"informant_{side}", "informants", informant, expected, hint, at)
+
+
+def _tests(dataset: Dataset, rows: list[dict[str, Any]]) -> Iterator[Query]:
+    """A test is taken, not reported: its informant is test or records."""
+    measures = dataset.measures
+    columns = (measures[name].tolist() for name in ("work", "variable", "measure", "form"))
+    tests = {
+        (work, variable, measure) for work, variable, measure, form in zip(*columns, strict=True) if form == "test"
+    }
+    for row in rows:
+        for side in ("a", "b"):
+            informant = row[f"informant_{side}"]
+            if (row["work"], row[f"var_{side}"], row[f"measure_{side}"]) in tests and informant not in _TESTED:
+                place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+                hint = "is it a test, or does somebody report it?"
+                yield Query.about(place, f"informant_{side}", "test-informant", informant, "test or records", hint)
+
+
+_TESTED = ("", "test", "records")
