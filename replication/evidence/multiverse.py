@@ -3,21 +3,29 @@
 A published pool is one path through choices that others would have made otherwise (Steegen, Tuerlinckx, Gelman &
 Vanpaemel 2016; Voracek, Kossmeier & Tran 2019 for meta-analysis). Here every path is walked. All data sets of one
 estimator go through the batch kernel at once, so a thousand fits take less than a second on one core.
+
+Whether to allow for publication bias, and by which model, is one of the choices. Bias models are walked for published
+bodies on Fisher's z only: nothing was selected from whole files, and on plain r a standard error made of r and n is
+tied to its r by construction, which looks like bias. They have estimators and tests of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
 from replication.analysis.outcome import Cell, Figure, Findings, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
+from replication.errors import ModelError
+from replication.evidence.bias_models import direction_of
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
+from replication.models.bias import fit_step_selection, pet_peese, trim_fill, waap_wls
 from replication.models.fit import Array
-from replication.models.options import Tau2Method, TestMethod
+from replication.models.options import Direction, Tau2Method, TestMethod
 from replication.models.two_level.batch import fit_batch
 
 __all__ = ["CHOICES", "Multiverse", "Option", "multiverse_findings", "multiverse_of"]
@@ -26,13 +34,16 @@ _RHOS = {"rho .4": 0.4, "rho .6": 0.6, "rho .8": 0.8}
 _SCALES = ("Fisher z", "plain r")
 _SIZES = ("effective n", "plain n")
 _LEFT_OUT = ("nothing", "the largest", "the farthest")
+_NO_BIAS, _OWN = "none", "by the bias model"
+_PUBLISHED = ("as published", "public samples")
 _ESTIMATORS: Mapping[str, Tau2Method] = {name: name for name in ("EE", "DL", "PM", "REML", "ML", "SJ")}
 _TESTS: Mapping[str, TestMethod] = {"normal": "z", "Knapp–Hartung": "knha"}
 
-CHOICES = ("evidence", "dependence", "scale", "size", "left out", "estimator", "test")
+CHOICES = ("evidence", "dependence", "scale", "size", "left out", "bias model", "estimator", "test")
 """What a specification decides: which rows; how far the errors of a sample's rows correlate when they become one
 value; on which scale and with which n they are weighed; which sample is left out (none, the largest, or the one
-farthest from the mean); how the variance between samples is estimated; how the mean is tested."""
+farthest from the mean); by which model publication bias is allowed for; how the variance between samples is estimated;
+how the mean is tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +64,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Multiverse:
-    """Every specification of a question: `chosen` names its option of each choice `(S, 7)`; `value`, `low`, `high`
+    """Every specification of a question: `chosen` names its option of each choice `(S, 8)`; `value`, `low`, `high`
 
-    `(S,)` are in r, with 95 % intervals; `k (S,)` samples. `sign` is that of the expected association.
+    `(S,)` are in r, with 95 % intervals; `k (S,)` samples. `sign` is that of the expected association. `failed` counts
+    the specifications that gave no estimate, by reason.
     """
 
     question: Question
@@ -65,6 +77,12 @@ class Multiverse:
     high: Array
     k: Array
     sign: int
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def adjusted(self) -> list[bool]:
+        """Whether each specification allows for publication bias."""
+        return [chosen[CHOICES.index("bias model")] != _NO_BIAS for chosen in self.chosen]
 
     @property
     def holds(self) -> Array:
@@ -103,16 +121,66 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse
     y, v = _padded([effects for _, effects, _ in sets]), _padded([variances for _, _, variances in sets])
     on_z = np.array([name[CHOICES.index("scale")] == _SCALES[0] for name in names])
     chosen: list[tuple[str, ...]] = []
-    parts = []
+    parts: list[Array] = []
+    failed: Counter[str] = Counter()
     for (estimator, method), (test_name, test) in product(_ESTIMATORS.items(), _TESTS.items()):
         fits = fit_batch(y, v, method=method, test=test)
         ends = np.column_stack([fits.beta[:, 0], fits.interval()[:, 0], fits.k])
         ends[:, :3] = np.where(on_z[:, None], np.tanh(ends[:, :3]), ends[:, :3])
         kept = fits.defined & fits.converged
-        chosen += [(*name, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
+        chosen += [(*name, _NO_BIAS, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
         parts.append(ends[kept])
+        failed["no converged estimate"] += int((~kept).sum())
+    for name, effects, variances in sets:
+        if name[0] in _PUBLISHED and name[CHOICES.index("scale")] == _SCALES[0]:
+            for model, made in _allowed_for_bias(effects, variances, sign, failed):
+                chosen.append((*name, model, _OWN, _OWN))
+                parts.append(made[None])
     value, low, high, k = np.concatenate(parts).T
-    return Multiverse(question, tuple(chosen), value, low, high, k, sign)
+    return Multiverse(question, tuple(chosen), value, low, high, k, sign, +failed)
+
+
+def _allowed_for_bias(y: Array, v: Array, sign: int, failed: Counter[str]) -> Iterator[tuple[str, Array]]:
+    """Value, ends and k of each bias model in r; one that cannot be fitted is counted with its reason."""
+    direction = direction_of(sign)
+    for model, fit in _BIAS_MODELS.items():
+        try:
+            ends = np.tanh(fit(y, v, direction))
+        except ModelError as error:
+            failed[f"{model}: {error}"] += 1
+            continue
+        if np.isfinite(ends).all():
+            yield model, np.append(ends, len(y))
+        else:
+            failed[f"{model}: no estimate with an interval"] += 1
+
+
+def _pet_peese(y: Array, v: Array, direction: Direction) -> Array:
+    found = pet_peese(y, v, direction=direction)
+    return np.array([found.estimate, found.interval.low, found.interval.high])
+
+
+def _selection(y: Array, v: Array, direction: Direction) -> Array:
+    fit = fit_step_selection(y, v, direction=direction).fit
+    return np.array([fit.beta[0], *fit.interval()[0]])
+
+
+def _waap(y: Array, v: Array, _direction: Direction) -> Array:
+    found = waap_wls(y, v)
+    return np.array([found.estimate, found.interval.low, found.interval.high])
+
+
+def _trim_fill(y: Array, v: Array, direction: Direction) -> Array:
+    fit = trim_fill(y, v, side="left" if direction == "positive" else "right").fit
+    return np.array([fit.beta[0], *fit.interval()[0]])
+
+
+_BIAS_MODELS: Mapping[str, Callable[[Array, Array, Direction], Array]] = {
+    "PET-PEESE": _pet_peese,
+    "selection model": _selection,
+    "WAAP": _waap,
+    "trim and fill": _trim_fill,
+}
 
 
 def _padded(rows: Sequence[Array]) -> Array:
@@ -186,8 +254,14 @@ def _table(one: Multiverse) -> Table:
         rows=tuple(
             (o.choice, o.name, o.median, o.lowest, o.highest, f"{100 * o.holds:.0f} %", o.count) for o in one.options()
         ),
-        note="Over all specifications with that option; the choice with the largest difference of medians is first.",
+        note="Over all specifications with that option; the choice with the largest difference of medians is first."
+        + _failures(one),
     )
+
+
+def _failures(one: Multiverse) -> str:
+    """What gave no estimate, and why; empty where everything did."""
+    return "".join(f" No estimate in {count} specifications: {reason}" for reason, count in one.failed.items())
 
 
 def _curve(one: Multiverse) -> Figure:
@@ -201,6 +275,7 @@ def _curve(one: Multiverse) -> Figure:
             "value": one.value[order].tolist(),
             "low": one.low[order].tolist(),
             "high": one.high[order].tolist(),
+            "adjusted": [one.adjusted[i] for i in order],
             **choices,
         },
         settings={"metric": "r", "summary": float(np.median(one.value))},

@@ -302,6 +302,7 @@ def figures() -> list[Figure]:
                 "value": _curve(300),
                 "low": _curve(300),
                 "high": _curve(300),
+                "adjusted": [i % 7 == 0 for i in range(300)],
                 "evidence": [("old", "new")[i % 2] for i in range(300)],
                 "estimator": [("REML", "DL", "PM")[i // 100] for i in range(300)],
             },
@@ -342,6 +343,15 @@ def figures() -> list[Figure]:
             {},
         ),
         "calibration": ({"label": labels, "distance": [0.4, -2.7, None], **rows}, {}),
+        "relation": (
+            {
+                "label": ["Alpha", "Alpha", f"curve {HOSTILE}", f"curve {HOSTILE}"],
+                "x": [0.1, 0.4, 0.0, 1.0],
+                "y": [0.2, 0.3, 0.1, 0.5],
+                "role": ["point", "point", "line", "line"],
+            },
+            {},
+        ),
         "certainty_strip": (
             {
                 "domain": ["risk of bias", "inconsistency", f"imprecision {HOSTILE}"],

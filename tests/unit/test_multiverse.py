@@ -10,6 +10,7 @@ import pytest
 from replication.dataset import Dataset
 from replication.evidence.multiverse import CHOICES, Multiverse, multiverse_findings, multiverse_of
 from replication.evidence.question import Question, evidence, sample_means
+from replication.models.bias import fit_step_selection, pet_peese
 from replication.models.two_level.random_effects import fit_random_effects
 
 QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
@@ -22,13 +23,43 @@ def engagement(dataset: Dataset) -> Multiverse:
 
 
 def test_every_combination_is_there_once(engagement: Multiverse) -> None:
-    options = [list(dict.fromkeys(names)) for names in zip(*engagement.chosen, strict=True)]
-    assert [len(names) for names in options] == [4, 3, 2, 2, 3, 6, 2]
-    assert sorted(engagement.chosen) == sorted(product(*options))
+    plain = [chosen for chosen in engagement.chosen if chosen[5] == "none"]
+    options = [list(dict.fromkeys(names)) for names in zip(*plain, strict=True)]
+    assert [len(names) for names in options] == [4, 3, 2, 2, 3, 1, 6, 2]
+    assert sorted(plain) == sorted(product(*options))
+
+
+def test_every_bias_model_is_walked_for_published_bodies_on_z(engagement: Multiverse) -> None:
+    """Two published bodies, three rho, two n, three left out, four models; never on plain r, never on whole files."""
+    allowed = [chosen for chosen in engagement.chosen if chosen[5] != "none"]
+    assert len(set(allowed)) == len(allowed) == 2 * 3 * 2 * 3 * 4 - sum(engagement.failed.values())
+    assert {chosen[0] for chosen in allowed} == {"as published", "public samples"}
+    assert {chosen[2] for chosen in allowed} == {"Fisher z"}
+    assert engagement.adjusted == [chosen[5] != "none" for chosen in engagement.chosen]
+
+
+def test_a_bias_model_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
+    means = sample_means(evidence(dataset, QUALITY, "samples45"))
+    name = ("public samples", "rho .6", "Fisher z", "effective n", "nothing")
+    rows = {chosen[5]: at for at, chosen in enumerate(engagement.chosen) if chosen[:5] == name}
+    fit = fit_step_selection(means.y, means.v, direction="positive").fit
+    assert engagement.value[rows["selection model"]] == pytest.approx(np.tanh(fit.beta[0]), rel=1e-9)
+    assert engagement.low[rows["selection model"]] == pytest.approx(np.tanh(fit.interval()[0, 0]), rel=1e-9)
+    found = pet_peese(means.y, means.v, direction="positive")
+    assert engagement.high[rows["PET-PEESE"]] == pytest.approx(np.tanh(found.interval.high), rel=1e-9)
+
+
+def test_a_bias_model_that_cannot_be_fitted_is_counted_with_its_reason(dataset: Dataset) -> None:
+    """All ten results of the negative relationship are significant: no weight for the others can be estimated."""
+    question = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
+    made = multiverse_of(dataset, question, -1)
+    (reason,) = [reason for reason in made.failed if "selection model" in reason][:1]
+    assert "cannot be estimated" in reason and made.failed[reason] > 0
+    assert "No estimate in" in multiverse_findings([made]).tables[0].note
 
 
 def test_a_specification_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
-    chosen = ("old and new", "rho .6", "Fisher z", "effective n", "nothing", "REML", "Knapp–Hartung")
+    chosen = ("old and new", "rho .6", "Fisher z", "effective n", "nothing", "none", "REML", "Knapp–Hartung")
     at = engagement.chosen.index(chosen)
     means = sample_means(evidence(dataset, QUALITY, "together"))
     fit = fit_random_effects(means.y, means.v)
@@ -42,7 +73,7 @@ def test_on_plain_r_the_large_sample_variance_of_r(engagement: Multiverse, datas
     question = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
     found = evidence(dataset, question, "samples45")
     made = multiverse_of(dataset, question, -1)
-    chosen = ("public samples", "rho .4", "plain r", "plain n", "the largest", "DL", "normal")
+    chosen = ("public samples", "rho .4", "plain r", "plain n", "the largest", "none", "DL", "normal")
     r, n = np.tanh(found.y), found.rows["n"].to_numpy(float)
     v = (1 - r**2) ** 2 / (n - 1)
     rest = np.arange(len(r)) != np.argmin(v)

@@ -367,7 +367,7 @@ def _href(figure: FigureData, frame: Frame, number: int) -> str:
     return next((frame.href(name) for name in names if name), "")
 
 
-_DRAWN = ("value", "low", "high", "row")
+_DRAWN = ("value", "low", "high", "row", "adjusted")
 _TALL, _LINE = 180.0, 15.0
 _STEPS = 6
 
@@ -386,8 +386,13 @@ def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
     canvas.box(left, top, right - left, _TALL, "field")
     if y.holds(0.0):
         canvas.line(left, y(0.0), right, y(0.0), "zero")
+    adjusted = figure.flags("adjusted")
     for number, members in enumerate(columns):
         _bar(canvas, y, left + step * (number + 0.5), [[each[i] for i in members] for each in (value, low, high)])
+    for number, members in enumerate(columns):  # above the bars: what the models of bias give there
+        found = sorted(v for i in members if adjusted[i] and (v := value[i]) is not None)
+        if found:
+            canvas.mark(left + step * (number + 0.5), y(found[len(found) // 2]), 3.2, "triangle", "point new")
     summary = figure.number("summary")
     if summary is not None:
         canvas.line(left, y(summary), right, y(summary), "middle")
@@ -395,6 +400,9 @@ def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
         canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
     canvas.text(12, top + 12, frame.words.term("metrics", figure.text("metric", "r")), "label")
     canvas.height = _choices(canvas, figure, columns, left, step, top + _TALL + 12) + 6
+    if any(adjusted):
+        entries = [("triangle", "point new", frame.words.say("figure.mark_adjusted"))]
+        canvas.height = keys(canvas, canvas.height + 4, entries)
     return canvas
 
 
