@@ -13,7 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Figure,
+    Findings,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    numbers,
+    placed,
+)
 from replication.errors import ModelError
 from replication.evidence.averaging import (
     AveragedBias,
@@ -92,10 +103,10 @@ def publication_bias(
     elif open_data is not None:
         parts.sentences.append(Sentence("bias.open_only", {"question": open_data.question.id}))
     found = Findings(
-        estimates=tuple(parts.estimates),
-        tables=tuple(parts.tables),
-        figures=tuple(parts.figures),
-        sentences=tuple(parts.sentences),
+        estimates=placed("bias", parts.estimates),
+        tables=placed("bias", parts.tables),
+        figures=placed("bias", parts.figures),
+        sentences=placed("bias", parts.sentences),
     )
     return BiasPage(found, models, averaged)
 
@@ -324,30 +335,33 @@ def _together(
     read = [answer for answer in models if answer.adequate]
     holds = [answer for answer in read if _beyond_zero(answer, sign)]
     decision = "not_averaged" if averaged is None else averaged.decision
-    key = body_key(found)
-    unadjusted = {"r": plain.value, "low": plain.low, "high": plain.high, "samples": plain.k}
-    counts = {"models": len(models), "read": len(read), "holds": len(holds)}
+    plain_ref, models_table = _to(found, plain.model), Ref("table", f"bias-models-{body_key(found)}")
     values: dict[str, Cell | Number] = {
         "question": found.question.id,
         "verdict": _verdict(len(holds), len(read), decision),
-        **numbers(unadjusted, Ref("estimate", f"{key}-{plain.model}")),
-        **numbers(counts, Ref("table", f"bias-models-{key}")),
+        **numbers({"r": plain.value, "low": plain.low, "high": plain.high, "samples": plain.k}, plain_ref),
+        **numbers({"models": len(models), "read": len(read), "holds": len(holds)}, models_table),
     }
     if not read:
         return Sentence("bias.together_none", values)
-    weakest, *_, strongest = sorted(read, key=lambda answer: abs(answer.value)) if len(read) > 1 else read * 2
-    for name, answer in (("weakest", weakest), ("strongest", strongest)):
-        values[name] = Number(answer.value, Ref("estimate", f"{key}-{answer.model}"))
+    ends = sorted(read, key=lambda answer: abs(answer.value))
+    for name, answer in (("weakest", ends[0]), ("strongest", ends[-1])):
+        values[name] = Number(answer.value, _to(found, answer.model))
     if averaged is None:
         return Sentence("bias.together_alone", values)
-    values |= {"all": Number(len(averaged.models), Ref("table", f"bias-models-{key}")), "decision": decision}
-    for name, value, estimate in (
-        ("probability", averaged.probability, "averaged-probability"),
-        ("conditional", averaged.conditional[0], "averaged-conditional"),
-        ("averaged", averaged.averaged[0], "averaged"),
-    ):
-        values[name] = Number(value, Ref("estimate", f"{key}-{estimate}"))
+    values |= {
+        "decision": decision,
+        "all": Number(len(averaged.models), Ref("table", f"bias-averaged-{body_key(found)}")),
+        "probability": Number(averaged.probability, _to(found, "averaged-probability")),
+        "conditional": Number(averaged.conditional[0], _to(found, "averaged-conditional")),
+        "averaged": Number(averaged.averaged[0], _to(found, "averaged")),
+    }
     return Sentence("bias.together", values)
+
+
+def _to(found: Evidence, model: str) -> Ref:
+    """Where the number of a model leads: to its estimate."""
+    return Ref("estimate", f"{body_key(found)}-{model}")
 
 
 def _beyond_zero(answer: BiasAnswer, sign: int) -> bool:

@@ -34,16 +34,14 @@ def compare_bodies(
     """
     ours = bodies or (_main(published, "published"), _main(open_data, "open-data"))
     gap = difference_of(*ours, id=f"bias-difference-{published.question.id}", label=published.question.label)
-    excludes = gap.low * gap.high > 0
-    side_by_side = Ref("table", f"bias-bodies-{published.question.id}")
-    to = [Ref("estimate", body.id) if bodies else side_by_side for body in ours]  # estimates of their own, if given
-    one, other = ours
+    second = ours[1]
     values: dict[str, Cell | Number] = {
         "question": published.question.id,
-        "chance": "bodies_differ" if excludes else "bodies_unclear",
-        **numbers({"published": one.value, "published_low": one.low, "published_high": one.high}, to[0]),
-        **numbers({"open": other.value, "open_low": other.low, "open_high": other.high}, to[1]),
-        "samples": Number(other.samples, to[1]),
+        "chance": "bodies_differ" if gap.low * gap.high > 0 else "bodies_unclear",
+        **numbers(
+            {"open": second.value, "open_low": second.low, "open_high": second.high, "samples": second.samples},
+            Ref("table", f"bias-bodies-{published.question.id}"),
+        ),
         **numbers({"difference": gap.value, "low": gap.low, "high": gap.high}, Ref("estimate", gap.id)),
     }
     table = _bodies_table(published, open_data, ours, gap)

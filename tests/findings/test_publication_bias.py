@@ -58,6 +58,13 @@ def together(found: Evidence, sign: int, monkeypatch: pytest.MonkeyPatch, probab
     return publication_bias(found, None, sign).findings.sentences[0]
 
 
+def number(sentence: Sentence, name: str) -> float:
+    """The value of a number of a sentence."""
+    found = sentence.values[name]
+    assert isinstance(found, Number) and found.value is not None
+    return found.value
+
+
 def test_models_of_a_lopsided_funnel_fall_and_of_an_even_one_do_not() -> None:
     fallen = {a.model: a for a in bias_answers(LOPSIDED, 1)}
     assert all(fallen[name].value < unadjusted(LOPSIDED).value - 0.1 for name in ("pet-peese", "waap", "henmi-copas"))
@@ -75,13 +82,6 @@ def test_an_association_against_what_was_expected_is_not_one_that_stands(monkeyp
     """The same data read with the other expected sign: no model lies on that side of zero."""
     sentence = together(EVEN, -1, monkeypatch, 0.1)
     assert number(sentence, "holds") == 0 and sentence.values["verdict"] == "bias_gone"
-
-
-def number(sentence: Sentence, name: str) -> float:
-    """A number of a sentence, without what it leads to."""
-    value = sentence.values[name]
-    assert isinstance(value, Number) and value.value is not None
-    return float(value.value)
 
 
 def test_turned_data_turn_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

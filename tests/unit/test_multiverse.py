@@ -102,5 +102,5 @@ def test_figure_table_and_sentence_say_the_same(engagement: Multiverse) -> None:
     found = multiverse_findings([engagement])
     values = [float(str(value)) for value in found.figures[0].columns["value"]]
     assert values == sorted(values) and len(values) == len(engagement.chosen)
-    assert found.sentences[0].values["low"] == values[0]
+    assert found.sentences[0].values["low"].value == values[0]  # type: ignore[union-attr]
     assert found.sentences[0].values["choice"] == found.tables[0].rows[0][0]
