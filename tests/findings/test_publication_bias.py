@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import replication.analysis  # noqa: F401
+from replication import paths
+from replication.analysis import Context, load_analysis, run_analysis
 from replication.analysis.outcome import Estimate, Number, Sentence, plain
 from replication.dataset import Dataset, Selection
 from replication.errors import ModelError
@@ -248,3 +250,14 @@ def test_means_rest_on_rows_and_weights_of_dependent_effects(dataset: Dataset) -
     assert len(means.y) < len(found.y)
     one, other = (bias_answers(each, 1)[0].value for each in (found, means))
     assert one != pytest.approx(other, abs=1e-6)
+
+
+def test_every_item_has_its_section_and_every_number_its_reference(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Running the analysis checks it: an item out of place or a number that leads nowhere stops it."""
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.55))
+    analysis = load_analysis(paths.analyses_dir() / "findings" / "averaging.py")
+    outcome = run_analysis(analysis, Context(dataset))
+    assert {item.section for item in (*outcome.estimates, *outcome.tables, *outcome.figures)} == {"bias"}
+    assert {figure.kind for figure in outcome.figures} == {"bias_comparison", "p_curve", "funnel"}
