@@ -108,6 +108,7 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
     basis = orthonormal(model.x)
     Q = basis.columns
     start = model.y @ Q
+    # the residuals of ordinary least squares keep their digits where y has a large common offset
     y = model.y - Q @ start
     bread = _bread(model, Q, y, codes)
     residuals = y - Q @ bread.gamma
@@ -118,6 +119,7 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
         batch = _batch(model, Q, rows)
         at = codes[rows[:, 0]]
         left = _residual_shares(batch, bread, at, lambda cluster: _other_roots(model, Q, codes, cluster))
+        # CR0 and its multiples need no adjusted residuals, only their variance
         a = batch.WX @ bread.M * factor
         if kind == "CR2":
             a, G[at] = _bias_reduced(batch, left, a)
@@ -159,6 +161,7 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
     """
     T = (C @ moments.to_beta).T
     values, vectors = np.linalg.eigh(expected_covariance(moments, C))
+    # the robust covariance of these combinations is singular by design: no F test of all of them
     if values[0] <= 0:
         return float("nan")
     T = T @ (vectors / np.sqrt(values)) @ vectors.T
@@ -181,6 +184,7 @@ def _cross_products(F: Array, Psi: Array) -> float:
         apart = ~np.eye(m, dtype=bool)
         return float(_pair_sizes(F, F, Psi)[apart].sum())
     own = _self_sizes(F, Psi)
+    # a cluster that dominates would be subtracted from itself with all digits lost
     leaders = np.argsort(own)[-LEADERS:]
     leaders = leaders[own[leaders] > LARGE_SHARE * own.sum()]
     rest = np.setdiff1d(np.arange(m), leaders)

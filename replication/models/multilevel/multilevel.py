@@ -128,6 +128,7 @@ def fit_multilevel(
     covariance = as_block_v(V)
     k = len(np.atleast_1d(np.asarray(y)))
     factors = factor_arrays(clusters, k)
+    # a row without label or covariance leaves the same way as one without variance: listed, not lost
     usable = np.where(_unusable(covariance, factors, k), np.nan, covariance.variances)
     effects, notes = prepare_effects(y, usable, x, names)
     kept = np.asarray(effects.rows, dtype=np.intp)
@@ -147,6 +148,7 @@ def refit(data: MultilevelData, rows: NDArray[np.intp]) -> Fit:
     checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
     effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
     factors = {name: labels[rows] for name, labels in data.factors.items()}
+    # leaving a few rows out moves variances little, so the whole fit's are a good start
     return _fit(effects, data.V.take(rows), factors, data.options, (), near=data.theta)
 
 
@@ -193,9 +195,11 @@ def _fit(
             "the covariance matrix cannot be inverted: effects differ far more than their sampling variances allow; "
             "check the units of V, or include the level of single rows (rows='effect')."
         ) from None
+    # the search ran in units of the data's own spread; from here on everything is on the scale of y
     theta = estimate.peak.slope.theta * estimate.likelihood.scale**2
     data = MultilevelData(effects, V, factors, levels, theta, options)
     T, scale = estimate.likelihood.basis.to_beta, estimate.likelihood.scale
+    # k = p leaves no residual: a t test would have no degrees of freedom, so z is kept and said
     df = float(k - p) if options.test == "t" and k > p else np.inf
     return Fit(
         method={
@@ -224,6 +228,7 @@ def _fit(
 def _estimate(data: MultilevelData, near: Array | None) -> _Estimate:
     likelihood = likelihood_of(data)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
+    # a level may be gone (all of its groups single) once rows are left out
     guess = near / likelihood.scale**2 if near is not None and len(near) == len(defined) else None
     peak = _highest(likelihood, defined, len(data.effects.y), guess)
     theta = peak.slope.theta
@@ -252,14 +257,17 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
     starts = _starts(likelihood, defined)
     if guess is not None:
         near = climb(likelihood, np.where(defined, guess, 0.0), defined, near=True)
+        # a peak on an edge may hide a higher one inside, so only an inner one is trusted from one start
         within = near.converged and bool((near.slope.theta[defined] > 0).all())
         if within and all(likelihood.value(likelihood.solve(start)) <= near.slope.value for start in starts):
             return near
     best = climb(likelihood, starts[0], defined)
     on_edge = bool((best.slope.theta[defined] == 0).any())
+    # two levels can trade variance for each other: the profile may have one peak per level
     if defined.sum() > 1 and (k * len(defined) <= MANY or on_edge or not best.converged):
         for start in starts[1:]:
             other = climb(likelihood, start, defined)
+            # equal peaks are one peak reached twice; the first is kept, so results do not flip by rounding
             if other.slope.value > best.slope.value + 1e-9 * (abs(best.slope.value) + 1.0):
                 best = other
     return best
@@ -268,6 +276,7 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
 def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:
     """Variances `(q,)` to start from: all levels alike, then each level alone."""
     q = len(defined)
+    # all heterogeneity in one level: the corner from which its own peak is reached
     alone = [np.where(np.arange(q) == level, likelihood.excess, 0.0) for level in np.flatnonzero(defined)]
     return [np.where(defined, likelihood.excess / q, 0.0), *alone]
 
@@ -313,6 +322,7 @@ def _notes(levels: tuple[Level, ...], theta: Array, estimate: _Estimate) -> tupl
         elif np.isnan(estimate.se[i]):
             message = f"the likelihood is flat around the variance of {level.name}: other values fit as well."
             notes.append(Note("flat", message))
+    # an answer with few right digits is still given, with the reason, rather than refused
     if estimate.inversion_error > UNSAFE:
         message = (
             "the variances dwarf the sampling variances so much that few digits are right; check the units of V, or "

@@ -71,9 +71,11 @@ def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, n
     """
     here = likelihood.slope(start)
     if not near:
+        # one MM step never overshoots, however far off the start is; Newton from there would
         here = likelihood.slope(np.where(allowed, start * here.ratio, start))
     lacking, before = np.zeros_like(here.information), np.inf
     for steps in range(1, MOST_STEPS + 1):
+        # on the edge and pointing outwards: held there (Bertsekas 1982)
         free = np.flatnonzero(allowed & ((here.theta > 0) | (here.gradient > 0)))
         if len(free) == 0:
             return Peak(here, True, steps)
@@ -83,9 +85,11 @@ def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, n
             return Peak(here, _size(step, here, likelihood) < ROUNDING, steps)
         moved = _size(ahead.theta - here.theta, here, likelihood)
         here = ahead
+        # with a constant pace the rest of the way is moved * pace / (1 - pace); below DONE it is over
         pace = moved / before if np.isfinite(before) else 1.0
         if moved * min(pace, 1.0) < DONE or before < moved < ROUNDING:
             return Peak(here, True, steps)
+        # average information converges linearly where clusters are few; the observed one restores Newton
         if moved < CLOSE and pace > SLOW:
             lacking = _lacking(likelihood, here, free)
         before = moved
@@ -93,6 +97,7 @@ def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, n
 
 
 def _size(step: Array, here: Slope, likelihood: Likelihood) -> float:
+    # relative to the variance, but a variance near 0 is measured against the data's own unit
     return float(np.abs(step / (here.theta + 1e-3 * likelihood.unit)).max())
 
 
@@ -111,6 +116,7 @@ def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
     variances to put at 0 is tried: there are few.
     """
     information = here.information + lacking
+    # away from the peak the observed information need not be positive; the average always is
     if np.linalg.eigvalsh(information[np.ix_(free, free)])[0] <= 0:
         information = here.information
     best, height = np.zeros_like(here.theta), 0.0
@@ -121,6 +127,7 @@ def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
             gain = float(here.gradient @ step - 0.5 * step @ information @ step)
             if (here.theta + step >= 0.0).all() and gain > height:
                 best, height = step, gain
+        # fewest variances on the edge first: a larger face is tried only where the smaller gains nothing
         if height > 0.0:
             break
     return best
@@ -140,6 +147,7 @@ def _face_step(here: Slope, information: Array, moving: NDArray[np.intp], held: 
 
 def _try_step(likelihood: Likelihood, here: Slope, step: Array) -> Slope | None:
     """The slope after the longest of the step, its half, its quarter, ... that does not lose height."""
+    # rounding of the likelihood itself; without it the last steps would be halved away
     slack = 1e-13 * (abs(here.value) + 1.0)
     for halving in range(40):
         theta = np.maximum(here.theta + step * 0.5**halving, 0.0)
