@@ -249,6 +249,7 @@ def _refined(
         shares = [p * s.error for p, s in zip(weighed.posterior, solutions, strict=True)]
         if sum(shares) <= rtol:
             break
+        # only models that carry weight are computed again: an error in an impossible model costs nothing
         for i in np.flatnonzero(np.array(shares) > rtol / len(models)):
             solutions[i] = _solve(data, priors, models[i], direction, FIRST * 0.1**attempt)
     return _weigh(models, solutions)
@@ -261,6 +262,7 @@ def _weigh(models: tuple[BiasModel, ...], solutions: list[BiasSolution]) -> _Wei
 
 def _solve(data: EffectData, priors: BiasPriors, model: BiasModel, direction: Direction, rtol: float) -> BiasSolution:
     sign = 1.0 if direction == "positive" else -1.0
+    # bias towards negative results is bias towards positive ones of the mirrored data
     turned = EffectData(sign * data.y, data.v, data.x, data.names, data.rows)
     effect = Normal(sign * priors.effect.mean, priors.effect.sd) if model.effect else None
     if isinstance(model.bias, WeightFunction):
@@ -275,6 +277,7 @@ def _linear(
     tau = sd_axis("tau", priors.tau if model.heterogeneity else Fixed(0.0), unit)
     if bias is None:
         return Linear(data.y, data.v, np.zeros_like(data.y), effect, tau, sd_axis("slope", Fixed(0.0), 1.0))
+    # PET regresses on the standard error, PEESE on its square; the unit keeps both slopes near 1
     pet = bias.on == "PET"
     slope = sd_axis(bias.on, priors.pet if pet else priors.peese, 1.0 if pet else 1.0 / unit)
     return Linear(data.y, data.v, np.sqrt(data.v) if pet else data.v, effect, tau, slope)
@@ -297,6 +300,7 @@ def _selection(
         weights=priors.weights,
         effect=effect,
         tau=sd_axis("tau", priors.tau if model.heterogeneity else Fixed(0.0), unit),
+        # where the effect is likely to be: quadrature over it starts there
         center=float((data.y / data.v).sum() / (1.0 / data.v).sum()),
         unit=unit,
     )
@@ -321,6 +325,7 @@ def _inclusion(weighed: _Weighed, name: str, has: Callable[[BiasModel], bool]) -
     if there.all() or not there.any():
         which = "every" if there.all() else "no"
         return Inclusion(name, prior, posterior, float("nan"), f"{which} model has it, so there is nothing to compare")
+    # in logs: a model's share can be 1e-300 and its Bayes factor still have digits
     odds = special.logsumexp(weighed.logs[there]) - special.logsumexp(weighed.logs[~there])
     log = odds - np.log(chances[there].sum()) + np.log(chances[~there].sum())
     return Inclusion(name, prior, posterior, float(log / np.log(10.0)))

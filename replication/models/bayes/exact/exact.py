@@ -97,6 +97,7 @@ def exact_two_level(
     >>> round(fit.coefficient().mean, 4), round(fit.sd("tau").mean, 4)
     (0.2923, 0.2265)
     """
+    # two levels are three with no variation between clusters: one way to integrate both
     priors = _Priors(tau, Fixed(0.0), coefficients)
     return _fit(y, V, None, x, priors=priors, names=names, level=level, rtol=rtol)
 
@@ -166,6 +167,7 @@ def _fit(
     rtol: float,
 ) -> ExactPosterior:
     check_level(level)
+    # below, rounding decides; above, the cells would miss whole peaks
     if not 1e-12 <= rtol <= 1e-2:
         raise ModelError(f"rtol={rtol!r} must lie between 1e-12 and 1e-2; 1e-6 is the default.")
     data, notes = _prepare(y, V, cluster, x, priors=priors, names=names)
@@ -204,6 +206,7 @@ def _prepare(
         raise ModelError(f"x has shape {design.shape}; pass the whole design as ({k}, p), a row per effect.")
     codes = None if cluster is None else group_codes(cluster, k, "cluster")
     missing = covariance.missing() | np.isnan(design).any(axis=1) | (False if codes is None else codes < 0)
+    # a row without label, design or covariance leaves by the same door as one without an effect
     effects, notes = prepare_effects(np.where(missing, np.nan, values), covariance.variances)
     kept = np.array(effects.rows)
     if not np.all(np.isfinite(design[kept])):
@@ -224,6 +227,7 @@ def _prepare(
 
 def _codes(cluster: Codes, V: BlockV) -> Codes:
     codes = np.unique(cluster, return_inverse=True)[1]
+    # covariances across clusters would tie integrals together that are done cluster by cluster
     if not V.is_diagonal and V.codes is not None and not refines(V.codes, codes):
         raise ModelError(
             "V has covariances between effects of different clusters; the clusters must contain its blocks."
@@ -259,6 +263,7 @@ def _notes(data: ExactData, solution: Solution) -> tuple[Note, ...]:
         notes.append(Note("accuracy", text))
     names = ("within" if data.cluster is not None else "tau", "between")
     for name, prior, rank in zip(names, (data.within, data.between), solution.tails.ranks, strict=True):
+        # a posterior equal to its prior is no finding; without this note it reads like one
         if rank == 0 and not isinstance(prior, Fixed):
             notes.append(Note("prior-only", f"these effects say nothing about {name}: its posterior is its prior."))
     if data.cluster is not None and int(data.cluster.max()) + 1 == len(data.y):

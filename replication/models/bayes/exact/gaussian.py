@@ -202,6 +202,7 @@ def _residuals(rows: _Rows, beta: Array) -> Array:
 def _least_squares(rows: _Rows, g: Array, A: Array, *, full: bool) -> Array:
     """Generalised least squares `(N, b, p)`, with one step of refinement: weights may differ by orders of magnitude."""
     beta = _solve(A, rows.xy[:, None] + _weighted(g * rows.y[:, None], rows.x), full=full)
+    # one coefficient, the usual case: a division, no matrix
     if A.shape[-1] == 1:
         return beta
     gradient = (
@@ -213,6 +214,7 @@ def _least_squares(rows: _Rows, g: Array, A: Array, *, full: bool) -> Array:
 def _within(rows: _Rows, beta: Array) -> Array:
     """Residual sum of squares within clusters `(N, b)`."""
     curve = ((rows.xx[:, None] @ beta[..., None])[..., 0] * beta).sum(-1)
+    # a sum of squares that rounding took below 0 is 0
     return np.asarray(np.maximum(rows.yy[:, None] - 2.0 * (beta * rows.xy[:, None]).sum(-1) + curve, 0.0))
 
 
@@ -222,6 +224,7 @@ def _solve(A: Array, b: Array, *, full: bool) -> Array:
         return np.asarray((np.linalg.pinv(A, rcond=1e-10, hermitian=True) @ b[..., None])[..., 0])
     if A.shape[-1] == 1:
         return np.asarray(b / A[..., 0])
+    # columns of very different length would cost half the digits
     even, root = equilibrated(A)
     return np.asarray(np.linalg.solve(even, (b / root)[..., None])[..., 0] / root)
 
@@ -258,6 +261,7 @@ def effect_moments(blocks: Blocks, tau_w: Array, tau_b: Array, beta: Array, cova
     mean, shared, own = _turn(blocks, mean), _turn(blocks, shared), _turn(blocks, own, squared=True)
     pull = np.stack([_turn(blocks, pull[..., j]) for j in range(pull.shape[-1])], axis=-1) if columns else pull
     variance = own + g[:, cluster] * shared**2 + ((pull @ covariance) * pull).sum(-1)
+    # rows were sorted by cluster; the caller gets them back in the order passed
     back = np.argsort(blocks.order)
     return Effects(mean[:, back], variance[:, back])
 

@@ -104,7 +104,9 @@ def integrate(model: Model, tails: Tails, rtol: float) -> Solution:
         return replace(solution, accuracy=Accuracy(rtol, _machine(solution.log_mass), "rounding", 1, 1))
     if free not in RULES:
         raise ModelError(f"{free} sds to integrate over are too many; give coefficients Normal instead of t priors.")
+    # cells are found with the coarse rule and used with the fine one: their difference is the error
     few, more = RULES[free]
+    # the difference of the rules overstates the error, so a loose first try is usually enough
     for tightness in (1e1, 1e-1, 1e-3):
         grid = adapt(partial(_functions, model, tails, tightness < 1.0), cells, tightness * rtol, n=few)
         if not len(grid.cells.low):
@@ -129,6 +131,7 @@ def _nothing_left(model: Model, tails: Tails, cells: Cells, n: int) -> str:
 
 
 def _machine(log_mass: float) -> float:
+    # what rounding costs in a log of this size, generously
     return 64.0 * float(np.finfo(float).eps) * max(1.0, abs(log_mass))
 
 
@@ -146,9 +149,11 @@ def _functions(model: Model, tails: Tails, sharp: bool, nodes: tuple[Array, ...]
     given = conditional(model, nodes)
     logs = [given.log]
     for order, size in _sizes(model, tails, nodes, given):
+        # moments hang on tails that the density itself has forgotten; they are resolved beside it
         logs.append(given.log + order * np.log(size))
     if sharp:
         variances = np.diagonal(given.covariance, axis1=-2, axis2=-1)
+        # the density of a coefficient goes as 1 / sd at its peak: halfway there shows the cusp to the cells
         logs += [given.log - 0.25 * np.log(v) for v in np.moveaxis(variances, -1, 0)]
     return np.stack(logs, axis=1)
 
@@ -201,6 +206,7 @@ def _prune(nodes: Nodes) -> Nodes:
     keep = nodes.weights > PRUNE
     for size in sizes:
         for carried in (nodes.weights * size, nodes.weights * size * size):
+            # a node far out may carry no probability and yet the second moment
             keep |= carried > 1e3 * PRUNE * carried.sum()
     return Nodes(*(getattr(nodes, f.name)[keep] for f in fields(nodes)))
 
@@ -274,6 +280,7 @@ def _distance(fine: Marginal, coarse: Marginal) -> float:
     shift = np.abs(coarse.cdf(at) - fine.cdf(at))
     density = fine.pdf(at)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # an error in probability, turned into one of the quantile relative to the interval's width
         moved = shift / (density * np.maximum(np.abs(at), at[2] - at[0]))
     size = np.nanmax([abs(fine.mean), fine.sd, at[2] - at[0]])
     moments = [abs(fine.mean - coarse.mean) / size, abs(fine.sd - coarse.sd) / size]
@@ -310,6 +317,7 @@ def without_coefficient(data: ExactData, j: int, value: float) -> ExactData:
     left = [i for i in range(len(data.names)) if i != j]
     return replace(
         data,
+        # a coefficient held at a value is an offset: the rest of the model is unchanged
         y=data.y - value * data.x[:, j],
         x=data.x[:, left],
         names=tuple(data.names[i] for i in left),

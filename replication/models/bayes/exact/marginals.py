@@ -109,6 +109,7 @@ class NormalMixture(Marginal):
         """
         p = np.atleast_1d(np.asarray(probability, dtype=float))
         tail, side = np.minimum(p, 1.0 - p), np.where(p > 0.5, -1.0, 1.0)
+        # the quantile of a mixture lies between those of its parts: a bracket for free
         own = self.centers + special.ndtri(p)[:, None] * self.sds
         low, high, x = own.min(axis=1), own.max(axis=1), _weighted_median(own, self.weights)
         todo = np.arange(len(p))
@@ -119,9 +120,11 @@ class NormalMixture(Marginal):
                 gap = side[todo] * (mass - tail[todo])
                 low[todo], high[todo] = np.where(gap <= 0, here, low[todo]), np.where(gap >= 0, here, high[todo])
                 step = gap / density
+                # Halley's correction, kept from turning the step round far out
                 step /= np.maximum(1.0 - 0.5 * step * slope / density, 0.5)
             open_ = (np.abs(gap) > 1e-12 * tail[todo]) & (high[todo] > low[todo])
             new = here - step
+            # a step out of the bracket is replaced by a bisection: no start can fail
             within = (new > low[todo]) & (new < high[todo])
             x[todo] = np.where(open_, np.where(within, new, (low[todo] + high[todo]) / 2.0), here)
             todo = todo[open_]
@@ -134,6 +137,7 @@ class NormalMixture(Marginal):
         mass, density, slope = np.empty_like(x), np.empty_like(x), np.empty_like(x)
         rates = 1.0 / self.sds
         heights = self.weights * rates / np.sqrt(2.0 * np.pi)
+        # one quantile at a time: a (Q, N) array would leave the cache for large N
         for i, at in enumerate(x):
             z = (at - self.centers) / self.sds
             curve = np.exp(-0.5 * z * z) * heights
@@ -194,6 +198,7 @@ class Blend(Marginal):
         ends = self.sign * np.stack([part.ppf(inner) for part in self.parts])
         low, high = ends.min(axis=0), ends.max(axis=0)
         low = low - 1e-12 * np.maximum(high - low, np.abs(low))
+        # 60 halvings leave 1e-18 of the bracket: bisection, since a jump of the cdf has no derivative
         for _ in range(60):
             middle = (low + high) / 2.0
             reached = self.cdf(middle) >= p
@@ -320,6 +325,7 @@ def panel_density(
 
     The result has the panels between all the ends, scaled to area 1.
     """
+    # cells of several dimensions overlap once projected on one axis; their ends cut them into panels
     edges = np.unique(np.concatenate([low, high]))
     values = _resample(edges, low, high, series)
     used = values.any(axis=1)

@@ -51,6 +51,7 @@ class Axis:
         """Log prior density of `x`; 0 on a fixed axis."""
         if len(self.edges) == 1:
             return np.zeros_like(x)
+        # cosh itself overflows at x = 711, far inside the range of x
         log_cosh = x + np.log1p(np.exp(-2.0 * x)) - np.log(2.0)
         return np.asarray(self.prior.logpdf(self.sd(x)) + np.log(self.unit) + log_cosh)
 
@@ -117,6 +118,7 @@ def make_model(
         if isinstance(prior, Normal):
             sd[j] = prior.sd / units.slope[j]
         elif isinstance(prior, StudentT | Cauchy):
+            # given the mixing sd a t prior is normal, so all that follows stays linear algebra
             mixed[j] = len(axes)
             axes.append(_mixing_axis(j, prior, float(units.slope[j])))
     flat = np.array([not prior.proper for prior in priors], dtype=bool)
@@ -159,6 +161,7 @@ def _units(y: Array, v: Array, x: Array, sds: tuple[PositivePrior, ...]) -> Unit
             "computed with; check the units of y and V."
         )
     root = 1.0 / np.sqrt(v / unit**2 + 1.0)
+    # the data are centred where the coefficients will be: sums of squares then keep their digits
     center = np.linalg.lstsq(x / columns * root[:, None], y / unit * root, rcond=None)[0] if x.size else np.zeros(0)
     return Units(unit, columns, np.asarray(center, dtype=float))
 
@@ -177,6 +180,7 @@ def _unit(y: Array, v: Array, x: Array, sds: tuple[PositivePrior, ...]) -> float
 
 def conditional(model: Model, nodes: tuple[Array, ...]) -> Conditional:
     """Coefficients and log joint density on the grids spanned by `nodes`, one `(C, n_a)` per axis."""
+    # pieces that stay in the cache are three times as fast as one large array
     step = max(1, CHUNK // max(1, _work(model, nodes)))
     parts = [_conditional(model, tuple(n[i : i + step] for n in nodes)) for i in range(0, len(nodes[0]), step)]
     return Conditional(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("mean", "covariance", "log")))
@@ -231,8 +235,10 @@ def _combine(model: Model, data: Likelihood, precision: Array) -> Conditional:
     mean = data.beta + lift
     from_data = ((data.A @ lift[..., None])[..., 0] * lift).sum(-1)
     quad = data.rss + from_data + (precision * (mean - model.mean) ** 2).sum(-1)
+    # a flat prior has no constant; Bayes factors refuse such models for that reason
     own = np.where(model.flat, 0.0, np.log(np.where(model.flat, 1.0, precision))).sum(-1)
     free, k = int(model.flat.sum()), len(model.blocks.y)
+    # the change of units, so that marginal likelihoods compare with those computed elsewhere
     size = (k - free) * LOG_2PI + 2.0 * k * np.log(model.units.y) - 2.0 * np.log(model.units.slope[model.flat]).sum()
     return Conditional(mean, covariance, -0.5 * (size + data.logdet + logdet - own + quad))
 

@@ -124,6 +124,7 @@ def narrow(cells: Cells, width: float) -> Cells:
 def log_sum(logs: Array) -> Array:
     """`log sum exp` over the first axis, `-inf` where all are."""
     peak = logs.max(axis=0)
+    # a cell without any mass has no finite peak to scale by
     safe = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):
         return np.asarray(safe + np.log(np.exp(logs - safe).sum(axis=0)))
@@ -137,6 +138,7 @@ def adapt(functions: LogFunctions, start: Cells, rtol: float, max_points: int = 
     cells, scores, used = start, _score(functions, start, n), _points(start, n)
     while True:
         excess, hidden = _excess(scores, rtol)
+        # a hidden peak goes before a poor fit: what is not seen cannot be resolved
         axis = np.argmax(np.where(hidden > 0, hidden + 1e9, excess), axis=1)
         wide = _wide(cells, axis)
         cut = ((excess.max(axis=1) > 0) | (hidden.max(axis=1) > 0)) & wide
@@ -177,6 +179,7 @@ def _excess(scores: _Scores, rtol: float) -> tuple[Array, Array]:
     """How far (in logs) the unresolved tail and hidden peaks lie above what may be neglected, `(C, d)` each."""
     total = log_sum(scores.mass)
     peak = scores.peak[:, 0].max()
+    # logs near 1e4 carry errors of 1e-12 themselves: asking for more would cut for ever
     noise = 16.0 * np.finfo(float).eps * abs(float(peak)) if np.isfinite(peak) else 0.0
     excess = (scores.tail - (total[:, None] + np.log(rtol + noise))).max(axis=1)
     # A corner is out of reach of every line of nodes, so heights add up; and they are estimates, so half is added.
@@ -187,6 +190,7 @@ def _excess(scores: _Scores, rtol: float) -> tuple[Array, Array]:
 def _drop(cells: Cells, scores: _Scores) -> tuple[Cells, float]:
     """Without the cells that carry nothing of any function; and the unresolved share that remains."""
     total = log_sum(scores.mass)
+    # cells are kept if any function needs them: a moment's mass lies elsewhere than probability's
     keep = (scores.mass > total - NEGLIGIBLE).any(axis=1)
     error = float(np.exp((log_sum(scores.tail.max(axis=2)) - total).max())) if keep.any() else float("nan")
     return Cells(cells.low[keep], cells.high[keep]), error
