@@ -18,6 +18,7 @@ from replication.models.criteria import akaike_weights, average_coefficients, in
 from replication.models.fit import Fit
 from replication.models.multilevel.groups import Codes, build_levels, group_codes
 from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
+from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
 from replication.models.multilevel.results import leave_one_cluster_out
 from replication.models.multilevel.robust import RobustData
 from replication.models.multilevel.robust import robust as robust_fit
@@ -26,6 +27,7 @@ from replication.models.options import (
     LevelStructure,
     LikelihoodMethod,
     NormalTest,
+    OutcomeStructure,
     PredictionMethod,
     RobustDf,
     RobustKind,
@@ -49,6 +51,7 @@ __all__ = [
     "leave_one_out",
     "likelihood_ratio_test",
     "multilevel",
+    "multivariate",
     "predict",
     "random_effects",
     "robust",
@@ -153,6 +156,64 @@ def multilevel(
         test=test,
         structure=structure,
         rows=rows,
+        level=level,
+        names=design.names,
+    )
+    return FittedModel(fit, design)
+
+
+def multivariate(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    outcome: str,
+    study: str,
+    v: Column = "vi",
+    V: BlockV | ArrayLike | None = None,
+    rho: float | None = None,
+    structure: OutcomeStructure = "UN",
+    times: Mapping[str, float] | None = None,
+    levels: Sequence[str] = (),
+    known: Mapping[str, pd.DataFrame] | None = None,
+    method: LikelihoodMethod = "REML",
+    test: NormalTest = "z",
+    level: float = 0.95,
+    labels: Column | None = None,
+) -> FittedModel:
+    """Fit several outcomes or occasions at once: true effects of one study covary.
+
+    Parameters
+    ----------
+    formula : usually with a mean for each outcome, such as `"yi ~ 0 + outcome"`
+    outcome, study : columns; effects of one study covary by their outcome
+    V : covariance matrix of the sampling errors (`covariance` makes one), or `rho`, one assumed correlation in a study
+    structure : UN (any), CS, HCS, DIAG, ID, or in time AR, HAR, CAR
+    times : times of the occasions, where their labels are no numbers
+    levels : columns of further groupings, each with a variance
+    known : correlations between the groups of a level as a data frame named on both sides: a phylogeny, a pedigree
+
+    Source: van Houwelingen, Arends & Stijnen (2002).
+
+    >>> data = pd.DataFrame({"yi": [0.4, 0.1, 0.5, 0.3, 0.2, 0.0, 0.9, 0.4], "vi": 0.02, "o": ["a", "b"] * 4})
+    >>> model = multivariate("yi ~ 0 + o", data.assign(s=[1, 1, 2, 2, 3, 3, 4, 4]), outcome="o", study="s", rho=0.5)
+    >>> model.components().component.tolist()
+    ['tau2[a]', 'tau2[b]', 'rho[a, b]']
+    """
+    columns: dict[str, Column] = {name: name for name in (outcome, study, *levels)}
+    design = make_design(formula, data, needed=columns if V is not None else {"v": v, **columns}, labels=labels)
+    groups = {name: np.asarray(column(data, name, "study")) for name in columns}
+    fit = fit_multivariate(
+        design.y,
+        _sampling_covariance(design, {study: groups[study]}, v=v, V=V, rho=rho),
+        groups[outcome],
+        groups[study],
+        design.x,
+        structure=structure,
+        times=times,
+        levels={name: groups[name] for name in levels},
+        known={n: KnownCorrelation(tuple(map(str, R.columns)), R.to_numpy(float)) for n, R in (known or {}).items()},
+        method=method,
+        test=test,
         level=level,
         names=design.names,
     )

@@ -151,6 +151,9 @@ def average_coefficients(fits: Mapping[str, Fit]) -> tuple[AveragedCoefficient, 
 
 def parameters(fit: Fit) -> int:
     """The number of coefficients and estimated variances (correlations among them)."""
+    counted = getattr(fit.data, "parameters", None)
+    if counted is not None:
+        return len(fit.names) + int(counted)
     held = fit.method.get("tau2") in ("EE", "fixed")
     estimated = 0 if held else sum(not np.isnan(part.estimate) for part in fit.components)
     return len(fit.names) + estimated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 from replication.errors import ModelError
@@ -19,6 +20,7 @@ __all__ = [
     "LevelStructure",
     "LikelihoodMethod",
     "NormalTest",
+    "OutcomeStructure",
     "PredictionMethod",
     "PriorScale",
     "PriorTarget",
@@ -48,6 +50,11 @@ TestMethod = Literal["z", "t", "knha", "adhoc"]
 LikelihoodMethod = Literal["REML", "ML"]
 NormalTest = Literal["z", "t"]
 LevelStructure = Literal["nested", "crossed"]
+
+# How true effects of several outcomes (or occasions) of one study covary: one variance (ID) or one for each outcome
+# (DIAG) without correlation; one correlation with one variance (CS) or several (HCS); correlations that fall with the
+# distance in time, rho^|t - s| (AR, with a variance for each occasion HAR, in continuous time CAR); anything (UN).
+OutcomeStructure = Literal["UN", "CS", "HCS", "ID", "DIAG", "AR", "HAR", "CAR"]
 
 # Cluster-robust covariances (Pustejovsky & Tipton 2018) and where their degrees of freedom come from.
 RobustKind = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2"]
@@ -110,4 +117,6 @@ def check_choice(value: str, choices: object, option: str) -> None:
     """
     words = get_args(choices)
     if value not in words:
-        raise ModelError(f"{option}={value!r} is not known; choose one of {', '.join(map(repr, words))}.")
+        close = get_close_matches(str(value).lower(), [word.lower() for word in words], n=1, cutoff=0.5)
+        hint = next((f"did you mean {word!r}? C" for word in words if close and word.lower() == close[0]), "c")
+        raise ModelError(f"{option}={value!r} is not known; {hint}hoose one of {', '.join(map(repr, words))}.")

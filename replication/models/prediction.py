@@ -108,6 +108,9 @@ def _between_variance(fit: Fit, df: Array) -> _Spread:
     nan = float("nan")
     if fit.method.get("tau2") == "EE":
         return _Spread(nan, df, "a common-effect model says nothing about how true effects differ")
+    if fit.method.get("model") == "multivariate":
+        reason = "true effects vary by outcome; use the variance of the outcome in fit.components, or fit it alone"
+        return _Spread(nan, df, reason)
     total = float(sum(component.estimate for component in fit.components))
     if np.isnan(total):
         return _Spread(nan, df, "a variance component is not defined; see the notes of the fit")

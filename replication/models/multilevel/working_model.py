@@ -12,6 +12,7 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.groups import Codes, Level, group_codes, refines
 from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
 from replication.models.prepare import EffectData, list_rows
 
@@ -50,6 +51,8 @@ def working_model(fit: Fit, weights: ArrayLike | None = None) -> WorkingModel:
     given = None if weights is None else _given_weights(weights, fit.k)
     if isinstance(data, MultilevelData):
         return _of_multilevel(data, given)
+    if isinstance(data, MultivariateData):
+        return _of_multivariate(data, given)
     if isinstance(data, EffectData):
         return _of_random_effects(data, float(np.nansum([c.estimate for c in fit.components])), given)
     raise ModelError(
@@ -100,6 +103,20 @@ def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
     outer = levels[0].codes
     natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
     return WorkingModel(e.y, e.x, covariance, weights, ties, np.asarray(e.rows, dtype=np.intp), natural)
+
+
+def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingModel:
+    """Studies are the natural clusters, unless a level or a covariance ties them to each other."""
+    e, k = data.effects, len(data.effects.y)
+    ties = [Tie("study", data.outer)]
+    ties += [
+        Tie(level.name, level.codes if level.known is None else np.zeros(k, dtype=np.intp)) for level in data.levels
+    ]
+    if data.V.codes is not None and not data.V.is_diagonal:
+        ties.append(Tie("sampling error", data.V.codes))
+    natural = data.outer if all(refines(tie.codes, data.outer) for tie in ties) else None
+    rows = np.asarray(e.rows, dtype=np.intp)
+    return WorkingModel(e.y, e.x, data.covariance, weights, tuple(ties), rows, natural)
 
 
 def _ties(V: BlockV, levels: tuple[Level, ...], k: int) -> tuple[Tie, ...]:
