@@ -13,7 +13,9 @@ at once; `replication.models` and `replication.effects` hold the functions on ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from replication.lazily import on_first_use
 
 if TYPE_CHECKING:
     from replication.errors import DataError, ModelError, UserError
@@ -53,27 +55,6 @@ if TYPE_CHECKING:
     from replication.frames.project import findings, load_dataset, run_analyses
     from replication.frames.structural import correlation_matrices, masem
     from replication.models.fit import Fit
-
-_FRAMES = {
-    "bayes": ("average_over_bias", "posterior"),
-    "bias": (
-        *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
-        *("p_curve", "pet_peese", "rank_test", "step_selection", "trim_fill", "waap"),
-    ),
-    "fitted": ("FittedModel", "tidy"),
-    "means": ("contrast", "joint_test", "marginal_means", "pairwise"),
-    "measures": ("effect_sizes", "measures"),
-    "models": (
-        *("average_models", "blups", "compare", "cumulative", "influence", "leave_one_out"),
-        *("likelihood_ratio_test", "multilevel", "multivariate", "predict", "random_effects", "robust"),
-    ),
-    "plots": ("bubble_plot", "forest_plot", "funnel_plot", "orchard_plot"),
-    "project": ("findings", "load_dataset", "run_analyses"),
-    "structural": ("correlation_matrices", "masem"),
-}
-_HOMES = {name: f"replication.frames.{module}" for module, names in _FRAMES.items() for name in names}
-_HOMES |= dict.fromkeys(("DataError", "ModelError", "UserError"), "replication.errors")
-_HOMES |= {"Fit": "replication.models.fit"}
 
 __all__ = [
     "DataError",
@@ -126,16 +107,28 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, imported on first use."""
-    if name not in _HOMES:
-        # submodules come here too when something asks for them before they are imported
-        raise AttributeError(f"module 'replication' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_first_use(
+    "replication",
+    {
+        "replication.errors": ("DataError", "ModelError", "UserError"),
+        "replication.models.fit": ("Fit",),
+        "replication.frames.bayes": ("average_over_bias", "posterior"),
+        "replication.frames.bias": (
+            *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
+            *("p_curve", "pet_peese", "rank_test", "step_selection", "trim_fill", "waap"),
+        ),
+        "replication.frames.fitted": ("FittedModel", "tidy"),
+        "replication.frames.means": ("contrast", "joint_test", "marginal_means", "pairwise"),
+        "replication.frames.measures": ("effect_sizes", "measures"),
+        "replication.frames.models": (
+            *("average_models", "blups", "compare", "cumulative", "influence", "leave_one_out"),
+            *("likelihood_ratio_test", "multilevel", "multivariate", "predict", "random_effects", "robust"),
+        ),
+        "replication.frames.plots": ("bubble_plot", "forest_plot", "funnel_plot", "orchard_plot"),
+        "replication.frames.project": ("findings", "load_dataset", "run_analyses"),
+        "replication.frames.structural": ("correlation_matrices", "masem"),
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from replication.effects import binary, conversions, correlation, mean_difference, one_group, rates, ratios
+from replication import effects
 from replication.effects.effect_size import EffectSize
 from replication.errors import ModelError
 from replication.frames.design import Column, column
@@ -39,50 +39,50 @@ _TABLE = ("a", "b", "c", "d")
 _RATES = ("events1", "time1", "events2", "time2")
 
 _ALL = (
-    Measure("COR", "correlation", ("r", "n"), correlation.correlation),
-    Measure("ZCOR", "Fisher's z of a correlation", ("r", "n"), correlation.fisher_z),
-    Measure("PCOR", "partial correlation from a t", ("t", "n", "predictors"), correlation.partial_correlation),
-    Measure("ZPCOR", "Fisher's z of a partial correlation", ("t", "n", "predictors"), correlation.partial_fisher_z),
+    Measure("COR", "correlation", ("r", "n"), effects.correlation),
+    Measure("ZCOR", "Fisher's z of a correlation", ("r", "n"), effects.fisher_z),
+    Measure("PCOR", "partial correlation from a t", ("t", "n", "predictors"), effects.partial_correlation),
+    Measure("ZPCOR", "Fisher's z of a partial correlation", ("t", "n", "predictors"), effects.partial_fisher_z),
+    Measure("SPCOR", "semipartial correlation", ("t", "n", "predictors", "r_squared"), effects.semipartial_correlation),
+    Measure("RT", "correlation from the t of its test", ("t", "n"), effects.r_from_t),
+    Measure("MD", "difference of means", _GROUPS, effects.mean_difference),
+    Measure("SMD", "standardised difference (Hedges' g)", _GROUPS, effects.standardized_mean_difference),
+    Measure("SMDH", "g with unequal spreads", _GROUPS, effects.heteroscedastic_mean_difference),
+    Measure("ROM", "log ratio of means", _GROUPS, effects.log_ratio_of_means),
+    Measure("CVR", "log ratio of coefficients of variation", _GROUPS, effects.log_variation_ratio),
+    Measure("VR", "log ratio of standard deviations", ("sd1", "n1", "sd2", "n2"), effects.log_variability_ratio),
+    Measure("MC", "mean change", _CHANGE, effects.mean_change),
+    Measure("SMCC", "change in sds of the change", _CHANGE, effects.change_in_change_sd),
+    Measure("SMCR", "change in sds at 1", ("mean1", "sd1", "mean2", "n", "r"), effects.change_in_raw_sd),
+    Measure("SMCRH", "the same, unequal spreads", _CHANGE, effects.change_in_raw_sd_heteroscedastic),
+    Measure("OR", "log odds ratio", _TABLE, effects.log_odds_ratio),
+    Measure("RR", "log risk ratio", _TABLE, effects.log_risk_ratio),
+    Measure("RD", "risk difference", _TABLE, effects.risk_difference),
+    Measure("AS", "arcsine risk difference", _TABLE, effects.arcsine_risk_difference),
+    Measure("PETO", "Peto's log odds ratio", _TABLE, effects.peto_log_odds_ratio),
+    Measure("PHI", "phi coefficient", _TABLE, effects.phi_coefficient),
+    Measure("YUQ", "Yule's Q", _TABLE, effects.yule_q),
+    Measure("YUY", "Yule's Y", _TABLE, effects.yule_y),
+    Measure("IRR", "log rate ratio", _RATES, effects.rate_ratio),
+    Measure("IRD", "rate difference", _RATES, effects.rate_difference),
+    Measure("IR", "rate", ("events", "time"), partial(effects.incidence_rate, scale="raw")),
+    Measure("IRLN", "log rate", ("events", "time"), effects.incidence_rate),
+    Measure("IRS", "root of a rate", ("events", "time"), partial(effects.incidence_rate, scale="square root")),
     Measure(
-        "SPCOR", "semipartial correlation", ("t", "n", "predictors", "r_squared"), correlation.semipartial_correlation
+        "IRFT", "double root of a rate", ("events", "time"), partial(effects.incidence_rate, scale="freeman-tukey")
     ),
-    Measure("RT", "correlation from the t of its test", ("t", "n"), conversions.r_from_t),
-    Measure("MD", "difference of means", _GROUPS, mean_difference.mean_difference),
-    Measure("SMD", "standardised difference (Hedges' g)", _GROUPS, mean_difference.standardized_mean_difference),
-    Measure("SMDH", "g with unequal spreads", _GROUPS, mean_difference.heteroscedastic_mean_difference),
-    Measure("ROM", "log ratio of means", _GROUPS, ratios.log_ratio_of_means),
-    Measure("CVR", "log ratio of coefficients of variation", _GROUPS, ratios.log_variation_ratio),
-    Measure("VR", "log ratio of standard deviations", ("sd1", "n1", "sd2", "n2"), ratios.log_variability_ratio),
-    Measure("MC", "mean change", _CHANGE, mean_difference.mean_change),
-    Measure("SMCC", "change in sds of the change", _CHANGE, mean_difference.change_in_change_sd),
-    Measure("SMCR", "change in sds at 1", ("mean1", "sd1", "mean2", "n", "r"), mean_difference.change_in_raw_sd),
-    Measure("SMCRH", "the same, unequal spreads", _CHANGE, mean_difference.change_in_raw_sd_heteroscedastic),
-    Measure("OR", "log odds ratio", _TABLE, binary.log_odds_ratio),
-    Measure("RR", "log risk ratio", _TABLE, binary.log_risk_ratio),
-    Measure("RD", "risk difference", _TABLE, binary.risk_difference),
-    Measure("AS", "arcsine risk difference", _TABLE, binary.arcsine_risk_difference),
-    Measure("PETO", "Peto's log odds ratio", _TABLE, binary.peto_log_odds_ratio),
-    Measure("PHI", "phi coefficient", _TABLE, binary.phi_coefficient),
-    Measure("YUQ", "Yule's Q", _TABLE, binary.yule_q),
-    Measure("YUY", "Yule's Y", _TABLE, binary.yule_y),
-    Measure("IRR", "log rate ratio", _RATES, rates.rate_ratio),
-    Measure("IRD", "rate difference", _RATES, rates.rate_difference),
-    Measure("IR", "rate", ("events", "time"), partial(rates.incidence_rate, scale="raw")),
-    Measure("IRLN", "log rate", ("events", "time"), rates.incidence_rate),
-    Measure("IRS", "root of a rate", ("events", "time"), partial(rates.incidence_rate, scale="square root")),
-    Measure("IRFT", "double root of a rate", ("events", "time"), partial(rates.incidence_rate, scale="freeman-tukey")),
-    Measure("PR", "proportion", ("events", "n"), partial(one_group.proportion, scale="raw")),
-    Measure("PLN", "log proportion", ("events", "n"), partial(one_group.proportion, scale="log")),
-    Measure("PLO", "logit proportion", ("events", "n"), one_group.proportion),
-    Measure("PAS", "arcsine proportion", ("events", "n"), partial(one_group.proportion, scale="arcsine")),
-    Measure("PFT", "double arcsine proportion", ("events", "n"), partial(one_group.proportion, scale="double arcsine")),
-    Measure("MN", "mean", ("mean", "sd", "n"), one_group.single_mean),
-    Measure("SDLN", "log standard deviation", ("sd", "n"), one_group.log_spread),
-    Measure("ARAW", "alpha", ("alpha", "items", "n"), partial(one_group.cronbach_alpha, scale="raw")),
+    Measure("PR", "proportion", ("events", "n"), partial(effects.proportion, scale="raw")),
+    Measure("PLN", "log proportion", ("events", "n"), partial(effects.proportion, scale="log")),
+    Measure("PLO", "logit proportion", ("events", "n"), effects.proportion),
+    Measure("PAS", "arcsine proportion", ("events", "n"), partial(effects.proportion, scale="arcsine")),
+    Measure("PFT", "double arcsine proportion", ("events", "n"), partial(effects.proportion, scale="double arcsine")),
+    Measure("MN", "mean", ("mean", "sd", "n"), effects.single_mean),
+    Measure("SDLN", "log standard deviation", ("sd", "n"), effects.log_spread),
+    Measure("ARAW", "alpha", ("alpha", "items", "n"), partial(effects.cronbach_alpha, scale="raw")),
     Measure(
-        "AHW", "alpha, cube root", ("alpha", "items", "n"), partial(one_group.cronbach_alpha, scale="hakstian-whalen")
+        "AHW", "alpha, cube root", ("alpha", "items", "n"), partial(effects.cronbach_alpha, scale="hakstian-whalen")
     ),
-    Measure("ABT", "alpha, log", ("alpha", "items", "n"), one_group.cronbach_alpha),
+    Measure("ABT", "alpha, log", ("alpha", "items", "n"), effects.cronbach_alpha),
 )
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
 

@@ -64,8 +64,9 @@ def run_analyses(*analyses: str, data: str | Path | None = None, seed: int = 202
         raise UserError("there are no analyses beside the installed package; run from a checkout of the project.")
     if not analyses:
         raise UserError("run_analyses() wants ids, such as run_analyses('roorda2017'); list them with --list.")
-    context = Context(load_dataset(data), seed)
-    chosen = choose(analysis_files(folder, Path(data) if data else _data_folder()), analyses)
+    root = Path(data) if data is not None else _data_folder()
+    context = Context(load_dataset(root), seed)
+    chosen = choose(analysis_files(folder, root), analyses)
     return {name: run_analysis(load_analysis(path), context) for name, path in chosen.items()}
 
 

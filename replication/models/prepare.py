@@ -75,7 +75,8 @@ def prepare_effects(
     k = len(effects)
     variances = _vector(v, "v", k)
     design = np.ones((k, 1)) if x is None else _matrix(x, k)
-    labels = _labels(names, design)
+    columns = None if names is not None else getattr(x, "columns", None)  # a data frame names its own
+    labels = _labels(names if columns is None else [str(name) for name in columns], design)
     user = None if weights is None else _vector(weights, "weights", k)
     kept, notes = _complete_rows(effects, variances, design, user)
     data = EffectData(
@@ -88,6 +89,8 @@ def prepare_effects(
     )
     _check_values(data)
     check_rank(data.x, data.names)
+    if columns is not None:
+        notes += _intercept_note(data)
     if user is not None:
         _check_weights(data)
     return data, notes
@@ -153,6 +156,18 @@ def _complete_rows(y: Array, v: Array, x: Array, weights: Array | None) -> tuple
     if not rows:
         return ~missing, ()
     return ~missing, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
+
+
+def _intercept_note(data: EffectData) -> tuple[Note, ...]:
+    """A note where the columns of a data frame were taken for the whole design and no intercept is among them."""
+    ones = np.ones(len(data.x))
+    if np.abs(data.x @ np.linalg.lstsq(data.x, ones)[0] - 1.0).max() < COLLINEAR:
+        return ()
+    message = (
+        f"the data frame has no column of ones, so the model has no intercept: only {', '.join(data.names)}. Add one, "
+        "or write a formula: replication.random_effects('yi ~ ...', data)."
+    )
+    return (Note("no-intercept", message),)
 
 
 def _check_values(data: EffectData) -> None:

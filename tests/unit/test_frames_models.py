@@ -267,3 +267,31 @@ def test_the_dataset_opens_and_an_unknown_folder_is_said(tmp_path: object) -> No
     assert len(tsr.load_dataset().tables["effects.csv"]) > 500
     with pytest.raises(tsr.UserError, match="there is no folder"):
         tsr.load_dataset(f"{tmp_path}/none")
+
+
+def test_a_data_frame_given_to_the_array_functions_keeps_its_names_and_says_what_it_lacks(
+    studies: pd.DataFrame,
+) -> None:
+    """Once it lost its column names and got no intercept without a word: p was .0005 where it should be .30."""
+    alone = fit_random_effects(studies.yi, studies.vi, studies[["age"]])
+    assert alone.names == ("age",)
+    note = next(note for note in alone.notes if note.code == "no-intercept")
+    assert "no intercept: only age" in note.message
+    whole = fit_random_effects(studies.yi, studies.vi, studies[["age"]].assign(one=1.0))
+    assert whole.names == ("age", "one") and "no-intercept" not in [n.code for n in whole.notes]
+    dummies = pd.get_dummies(studies.country, dtype=float)
+    assert "no-intercept" not in [n.code for n in fit_random_effects(studies.yi, studies.vi, dummies).notes]
+    nested = fit_multilevel(studies.yi, studies.vi, {"lab": studies.lab}, studies[["age"]])
+    assert nested.names == ("age",) and "no-intercept" in [n.code for n in nested.notes]
+
+
+def test_an_analysis_runs_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    from replication import paths
+
+    outcome = tsr.run_analyses("roorda2017")["roorda2017"]
+    assert outcome.checks and outcome.estimates
+    with pytest.raises(tsr.UserError, match="roorda2017"):
+        tsr.run_analyses("roorda2071")
+    monkeypatch.setattr(paths, "analyses_dir", lambda: paths.project_root() / "no-such-folder")
+    with pytest.raises(tsr.UserError, match="run from a checkout"):
+        tsr.run_analyses("roorda2017")

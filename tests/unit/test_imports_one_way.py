@@ -8,6 +8,7 @@ import replication
 PACKAGE = Path(replication.__file__).parent
 ORDER = (
     "errors",
+    "lazily",
     "command_line",
     "paths",
     "digests",

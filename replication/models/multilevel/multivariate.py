@@ -538,4 +538,4 @@ def _spread(matrix: Numbers, codes: Codes) -> Numbers:
 
 
 def _same(codes: Codes) -> NDArray[np.bool_]:
-    return codes[:, :, None] == codes[:, None, :]
+    return np.asarray(codes[:, :, None] == codes[:, None, :], dtype=bool)
