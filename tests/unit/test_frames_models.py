@@ -290,7 +290,7 @@ def test_an_analysis_runs_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
     outcome = tsr.run_analyses("roorda2017")["roorda2017"]
     assert outcome.checks and outcome.estimates
-    with pytest.raises(tsr.UserError, match="roorda2017"):
+    with pytest.raises(tsr.UserError, match='no analysis "roorda2071": did you mean'):
         tsr.run_analyses("roorda2071")
     monkeypatch.setattr(paths, "analyses_dir", lambda: paths.project_root() / "no-such-folder")
     with pytest.raises(tsr.UserError, match="run from a checkout"):
