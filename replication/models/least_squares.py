@@ -130,6 +130,7 @@ def effect_sets(
     """Build `EffectSets` from `y, v, counts, weights (B or 1, k)` and an orthonormal `basis (B or 1, k, p)`."""
     c = np.ones((1, y.shape[-1])) if counts is None else counts
     start = y[:, None, :] @ basis
+    # an offset of 1e6 would eat ten digits of every sum of squares
     centred = y - (start @ basis.mT)[:, 0]
     if (v == 0).any():
         v = np.where(c > 0, v, 1.0)  # a row not in use must not weigh infinitely

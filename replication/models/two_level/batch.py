@@ -91,6 +91,7 @@ def _common_size(arrays: _Arrays) -> int:
         raise ModelError(
             f"the shapes do not fit together: {shapes}; pass (k,) or (B, k), and x as (k, p) or (B, k, p)."
         )
+    # one set shared by all stays one array: 10,000 bootstrap counts over the same y need no copies of it
     sizes = {len(a) for a in (*flat, arrays.x)} - {1}
     if len(sizes) > 1:
         raise ModelError(f"unequal numbers of data sets: {shapes}; each is B long, or 1 to be shared.")
@@ -98,6 +99,7 @@ def _common_size(arrays: _Arrays) -> int:
 
 
 def _without_absent(arrays: _Arrays) -> _Arrays:
+    # an absent row stays in the array with count 0: sets of unequal size go through one kernel
     absent = np.isnan(arrays.y) | np.isnan(arrays.v) | np.isnan(arrays.x).any(-1)
     if arrays.weights is not None:
         absent = absent | np.isnan(arrays.weights)
@@ -106,6 +108,7 @@ def _without_absent(arrays: _Arrays) -> _Arrays:
     y = np.where(absent, np.nan, arrays.y)
     present = np.maximum((~absent).sum(-1, keepdims=True), 1)
     return _Arrays(
+        # the mean of what is there: a filler that moves no centred sum by rounding
         np.where(absent, np.nansum(y, axis=-1, keepdims=True) / present, y),
         np.where(absent, 1.0, arrays.v),
         np.where(absent[..., None], 0.0, arrays.x),
@@ -217,6 +220,7 @@ def fit_batch(
     def fit(index: NDArray[np.intp]) -> BatchFits:
         return _fit_piece(take(batch.sets, index), _pick(batch.to_beta, index), method, test)
 
+    # threads, not processes: numpy lets go of the interpreter inside the kernel
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         parts = list(pool.map(fit, pieces))
     if len(saturated := np.flatnonzero(batch.saturated)):
@@ -243,6 +247,7 @@ def _fit_piece(sets: EffectSets, to_beta: Array, method: Tau2Method, test: TestM
         scale=e.scale,
         df=e.df,
         k=e.q.df + sets.p,
+        # a row without sampling variance takes all the weight when tau2 sinks to its floor
         defined=(sets.floor[:, 0] == 0) | (e.tau2.value > sets.floor[:, 0]),
         converged=e.tau2.converged,
     )
@@ -251,6 +256,7 @@ def _fit_piece(sets: EffectSets, to_beta: Array, method: Tau2Method, test: TestM
 def _fit_saturated(sets: EffectSets, to_beta: Array) -> BatchFits:
     """As many effects as coefficients: the common-effect result with z tests; tau2, I2 and H2 are not defined."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        # with no residual left there is no tau2 to estimate and no t test to make
         fits = _fit_piece(sets, to_beta, "EE", "z")
     nan = np.full(len(fits.tau2), np.nan)
     return replace(fits, tau2=nan, Q=np.zeros(len(nan)), I2=nan, H2=nan, defined=sets.floor[:, 0] == 0)

@@ -157,6 +157,7 @@ def influence(fit: Fit) -> Influence:
     d = _delete_each(fit)
     x, refits = d.data.x, d.refits
     change = fit.beta - refits.beta
+    # a Knapp-Hartung scale of 0 means a perfect fit: any distance measured in it would be infinite
     scale = np.where(refits.scale > 0, refits.scale, np.nan)
     spread = refits.tau2 + d.data.v
     dffits = (d.fitted - d.predicted) / np.sqrt(scale * d.hat * spread)
@@ -203,6 +204,7 @@ def _delete_each(fit: Fit) -> _Deletion:
     refits = refit_subsets(fit, 1.0 - np.eye(k))
     tau2 = fit.component("tau2").estimate
     w = 1.0 / (data.v + tau2)
+    # leverages as squared lengths of orthonormal rows: no inverse, so they sum to p exactly
     root = np.linalg.qr(np.sqrt(w)[:, None] * data.x)[0]
     return _Deletion(
         data,
@@ -289,6 +291,7 @@ def gosh(
         raise ModelError(
             f"no subset of {len(names)} studies holds {least} of them; choose `smallest` from 1 to {len(names)}."
         )
+    # in floating point: 2 ** 2000 studies would be a very large integer
     complete = 2.0 ** len(names) - 1.0 <= subsets
     members = _all_subsets(len(names), least) if complete else _random_subsets(len(names), least, subsets, rng)
     position = {name: i for i, name in enumerate(names)}
@@ -297,6 +300,7 @@ def gosh(
 
 
 def _all_subsets(m: int, least: int) -> NDArray[np.bool_]:
+    # the bits of the numbers 1 to 2^m - 1 are all subsets but the empty one
     members = (np.arange(1, 2**m)[:, None] >> np.arange(m)) & 1
     return np.asarray(members[members.sum(axis=1) >= least], dtype=bool)
 
@@ -304,8 +308,10 @@ def _all_subsets(m: int, least: int) -> NDArray[np.bool_]:
 def _random_subsets(m: int, least: int, size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Uniform over the subsets with `least` studies or more: their number first, then which."""
     sizes = np.arange(least, m + 1)
+    # drawing sizes in proportion to how many subsets have them makes every subset equally likely
     weight = np.exp(_log_binomial(m, sizes) - _log_binomial(m, sizes).max())
     number = rng.choice(sizes, size=size, p=weight / weight.sum())
+    # a random order per row; its first `number` studies are a uniform subset of that size
     rank = rng.random((size, m)).argsort(axis=1).argsort(axis=1)
     return np.asarray(rank < number[:, None])
 

@@ -105,6 +105,7 @@ def q_profile(sets: EffectSets, level: float) -> Interval:
     tail = 0.5 * (1.0 - level)
     quantiles = np.array([[special.chdtri(df, tail), special.chdtri(df, 1.0 - tail)]])
     low, high = solve_q(sets, quantiles).value[0]
+    # Viechtbauer (2007): Q below its lower quantile rejects every tau2, so the set is empty
     if high == 0.0 and float(rss(weighted_at(sets, sets.floor))[0, 0]) < quantiles[0, 1]:
         return Interval(NAN, NAN, level, "qprofile", "empty: Q lies below its lower quantile already at tau2 = 0")
     return Interval(float(low), float(high), level, "qprofile")
@@ -121,6 +122,7 @@ def _profile(sets: EffectSets, estimate: float, level: float, *, restricted: boo
     cut = float(peak) - 0.5 * float(special.chdtri(1.0, 1.0 - level))
     trial = _trial_values(sets, estimate, cut, restricted=restricted)
     inside = np.flatnonzero(_height(sets, trial, restricted=restricted) >= cut)
+    # a likelihood with two peaks has gaps inside: the outermost crossings make one interval
     first, last = int(inside[0]), int(inside[-1])
     low = _crossing(sets, trial[:, first - 1 : first + 1], cut, -1.0, restricted=restricted) if first else 0.0
     high = _crossing(sets, trial[:, last : last + 2], cut, 1.0, restricted=restricted)
@@ -136,6 +138,7 @@ def _trial_values(sets: EffectSets, estimate: float, cut: float, *, restricted: 
     values = [*search_grid(sets)[0], estimate]
     top = max(values)
     while _height(sets, np.array([[top]]), restricted=restricted)[0] >= cut:
+        # fourfold steps: the upper end can be hundreds of times the estimate with three studies
         top = 4.0 * (top + float(sets.offset[0, 0]))
         values.append(top)
     return np.sort(np.array([values]))

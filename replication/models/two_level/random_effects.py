@@ -83,6 +83,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Est
     gamma, cov = solved.gamma, solved.cov
     if sets.weights is not None:
         gamma, cov = _with_user_weights(sets, fit, sets.weights)
+        # the likelihood is that of the coefficients reported, which are not its best with foreign weights
         e = sets.y - gamma @ sets.columns
         loglik = loglik - 0.5 * (np.vecdot(fit.w * e, sets.counts * e) - residual)
     return Estimates(
@@ -112,6 +113,7 @@ def _scale(sets: EffectSets, fit: Weighted, test: TestMethod) -> Array:
     if test not in ("knha", "adhoc"):
         return np.ones(len(fit.w))
     y = raw_effects(sets)
+    # equal effects leave dust, not zero: p values made of it would look overwhelming
     rounding = (16.0 * np.finfo(float).eps) ** 2 * np.vecdot(fit.w * y, sets.counts * y)
     residual = rss(fit)
     scale = (np.where(residual <= rounding, 0.0, residual) / (sets.k - sets.p))[:, 0]
@@ -128,6 +130,7 @@ def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatisti
     common = weighted_at(sets, np.where(zero, 1.0, 0.0)[:, None])
     Q = np.where(zero, np.nan, rss(common)[:, 0])
     df = np.broadcast_to(sets.k[:, 0] - sets.p, Q.shape)
+    # without tau2 the classical definitions from Q are the only ones (Higgins & Thompson 2002)
     if method == "EE":
         H2 = Q / df
         return QStatistics(Q, df, 100.0 * np.maximum(0.0, 1.0 - 1.0 / np.where(H2 > 0, H2, 1.0)), H2)
@@ -236,6 +239,7 @@ def _r2(data: EffectData, basis: Basis, tau2: float, method: Tau2Method) -> floa
     ones = np.ones(k)
     if p == 1 or np.abs(ones - basis.columns @ (basis.columns.T @ ones)).max() > 1e-8:
         return float("nan")
+    # the same estimator on both sides: R2 of mixed estimators can leave 0 to 100
     null = float(estimate_tau2(single_set(data.y, data.v, orthonormal(ones[:, None])), method).value[0])
     return max(0.0, 100.0 * (null - tau2) / null) if null > 0 else float("nan")
 
@@ -245,6 +249,7 @@ def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> 
     if (data.v == 0).all():
         raise ModelError("the only effects have sampling variance 0: nothing can be estimated; pass their variances.")
     k = len(data.y)
+    # as many coefficients as effects: the design is square and solves exactly
     T = np.linalg.inv(data.x)
     message = (
         f"{k} effect{'s' * (k > 1)} for as many coefficients: tau2 cannot be estimated; common-effect result, z test."

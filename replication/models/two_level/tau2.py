@@ -88,6 +88,7 @@ def falling_roots(
             above = f > 0
             low, high = np.where(above, t, low), np.where(above, high, t)
             new = t - f / slope
+            # Newton where it stays in the bracket, bisection where not: no start can fail
             inside = (new >= low) & (new <= high)  # never so where the slope is not negative
             if not inside.all():
                 new = np.where(inside, new, np.sqrt((low + offset) * (high + offset)) - offset)
@@ -150,6 +151,7 @@ def search_grid(sets: EffectSets) -> Array:
     s2 = sum_of_squares(sets) / (sets.k - sets.p)
     spread = sets.v.max(-1) - sets.offset
     low = sets.offset + sets.floor
+    # beyond this the score is proven negative, so no peak is missed to the right
     bound = 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0))))
     width = np.log(np.maximum(1.01 * bound, low) / low)
     cells = max(4, int(width.max() / GRID_STEP) + 1)
@@ -192,6 +194,7 @@ def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, balance: Arra
         return _balance_and_slope(chosen, weighted_at(chosen, tau2), restricted=restricted)
 
     low, high = ends[:, :1], ends[:, 1:]
+    # the secant through the bracket's ends; the balance is nearly a line
     start = low + (high - low) * balance[:, :1] / (balance[:, :1] - balance[:, 1:])
     roots = falling_roots(function, low, high, offset=chosen.offset, start=start)
     return Roots(roots.value[:, 0], roots.converged[:, 0])
@@ -203,6 +206,7 @@ def _highest(
     """Position of each set's candidate with the greatest likelihood."""
     chosen = take(sets, owner)
     height = log_likelihood(chosen, weighted_at(chosen, value[:, None]), restricted=restricted)[:, 0]
+    # sorted by set, then by height: the first of each set is its highest
     order = np.lexsort((-height, owner))
     return order[np.searchsorted(owner[order], np.arange(size))]
 
@@ -284,6 +288,7 @@ def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
     expected = trace_P(sets, fit, sets.v)
     excess, divisor = rss(fit) - expected, trace_P(sets, fit)
     if method in ("HS", "HSk"):
+        # HSk is HS with its bias in k removed (Brannick et al. 2019)
         small = sets.k / df if method == "HSk" else np.ones_like(df)
         excess, divisor = rss(fit) - sets.k / small, np.vecdot(w, sets.counts) / small
     value = np.maximum(excess / divisor, 0.0)
@@ -298,6 +303,7 @@ def _quadratic_sd(sets: EffectSets, fit: Weighted, tau2: Array) -> Array:
 def _sidik_jonkman(sets: EffectSets) -> tuple[Array, Array]:
     """Two steps: the crude variance of `y`, then its multiple that makes the scaled residual mean square 1."""
     crude = _crude_variance(sets)
+    # no spread at all: SJ is 0, and 1 only keeps the weights finite
     safe = np.where(crude > 0, crude, 1.0)
     fit = weighted_at(sets, safe)
     df = sets.k - sets.p
