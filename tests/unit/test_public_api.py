@@ -1,10 +1,10 @@
-"""The public names, pinned: a change of `public_api.txt` in a diff is a change of what others build on.
-
-After a change that is meant: `python -m tests.unit.test_public_api` writes the file anew.
-"""
+"""The names people use, pinned: a change of `PINNED` in a diff is a change of what others build on."""
 
 import ast
+import importlib
 from pathlib import Path
+
+import pytest
 
 import replication
 
@@ -20,16 +20,24 @@ def exported(path: Path) -> list[str]:
     return []
 
 
-def listing() -> str:
-    lines = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        lines += [f"{name}: {public}" for public in exported(path)]
-    return "\n".join(lines) + "\n"
+def test_the_front_door_has_the_pinned_names() -> None:
+    """After a change that is meant: write the new list into `public_api.txt`, and the change into CHANGELOG."""
+    assert sorted(replication.__all__) == PINNED.read_text(encoding="utf-8").split()
 
 
-def test_the_public_names_are_the_pinned_ones() -> None:
-    assert listing() == PINNED.read_text(encoding="utf-8")
+def test_the_front_door_is_short() -> None:
+    assert 30 <= len(replication.__all__) <= 60
+
+
+@pytest.mark.parametrize("name", replication.__all__)
+def test_every_name_of_the_front_door_can_be_had(name: str) -> None:
+    assert getattr(replication, name) is not None
+
+
+@pytest.mark.parametrize("room", ["replication.effects", "replication.models", "replication.models.bayes"])
+def test_every_name_a_room_exports_can_be_had(room: str) -> None:
+    module = importlib.import_module(room)
+    assert all(getattr(module, name, None) is not None for name in module.__all__)
 
 
 def test_every_module_says_what_is_public() -> None:
@@ -46,7 +54,3 @@ def ast_body(path: Path) -> bool:
     """Whether a module defines anything beside its docstring and imports."""
     kinds = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
     return any(isinstance(node, kinds) for node in ast.parse(path.read_text(encoding="utf-8")).body)
-
-
-if __name__ == "__main__":
-    PINNED.write_text(listing(), encoding="utf-8", newline="\n")
