@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,17 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from replication.dataset.letters import has_hidden
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
 from replication.dataset.schema import Column, Table, Vocabulary
 from replication.dataset.spreadsheets import ambiguous, date_hint, mended_text, readings, spreadsheet_hint
 from replication.errors import UserError
+from replication.formulas import is_command
 from replication.printed import parse_printed
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["VERSION", "Stack", "check_cells", "has_hidden", "schema_for", "stack", "typed", "typed_rows"]
+__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
@@ -34,8 +35,8 @@ _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
 _EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf", "unknown", "n.r.", "nr"}
 _LONGEST_CELL = 20_000
+_LARGEST = {False: 1e12, True: 1e10}  # of numbers, and of counts: more persons than there are, more studies than ever
 _AS_PRINTED = ("as_printed", "test", "df", "p", "items")  # texts of numbers, of which spreadsheets make dates
-_JOINERS = "\u200c\u200d"  # shape the letters beside them in Persian, Urdu and the scripts of India
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:
         rules += _number_rules(column)
     elif column.kind == "printed":
         rules.append(_Rule("printed", "a number as printed, e.g. -.32 or 15%", _optional(_is_printed), _number_hint))
+        expected = f"a size that exists: at most {_LARGEST[False]:g}"
+        rules.append(_Rule("size", expected, _optional(_is_of_a_size), _range_hint))
     elif column.kind == "key":
         rules.append(
             _Rule(
@@ -198,6 +201,9 @@ def _number_rules(column: Column) -> list[_Rule]:
     form = _INTEGER if whole else _NUMBER
     kind = "a whole number without separators" if whole else "a number with a decimal point"
     rules = [_Rule(column.kind, kind, _optional(_full(form)), _integer_hint if whole else _number_hint)]
+    most = _LARGEST[whole]
+    of_a_size = _optional(partial(_in_range, form, -most, most))
+    rules.append(_Rule("size", f"a size that exists: at most {most:g}", of_a_size, _range_hint))
     low, high = column.low, column.high
     if low is not None or high is not None:
         expected = f"between {low:g} and {high:g}" if low is not None and high is not None else f"at least {low:g}"
@@ -244,8 +250,15 @@ def _is_printed(cell: str) -> bool:
     return True
 
 
+def _is_of_a_size(cell: str) -> bool:
+    try:
+        return abs(parse_printed(cell).value) <= _LARGEST[False]
+    except UserError:
+        return True  # said by the rule before
+
+
 def _no_formula(cell: str) -> bool:
-    return not cell.startswith(("=", "@", "\t", "\r"))
+    return not is_command(cell)
 
 
 def _nothing(_: str) -> str:
@@ -257,21 +270,7 @@ def _formula_hint(_: str) -> str:
 
 
 def _is_plain(cell: str) -> bool:
-    return cell.isprintable() or not has_hidden(cell)
-
-
-def has_hidden(text: str) -> str:
-    """The first hidden character of a text, "" where it has none; joiners between letters are no hidden ones.
-
-    >>> has_hidden("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"), has_hidden("r\u200c = .3")
-    ('', '\\u200c')
-    """
-    for place, letter in enumerate(text):
-        if unicodedata.category(letter)[0] == "C":
-            beside = (text[place - 1 : place], text[place + 1 : place + 2])
-            if letter not in _JOINERS or not all(b and unicodedata.category(b)[0] in "LM" for b in beside):
-                return letter
-    return ""
+    return not has_hidden(cell)
 
 
 def _is_whole(cell: str) -> bool:

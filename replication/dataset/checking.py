@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ _CHECKED = (
     "n_effective",
     "ci_low",
     "ci_high",
+    "p",
     "used_in",
     "until",
     "design",
@@ -153,7 +154,7 @@ def check_effects(
     pairs: dict[tuple[str, ...], tuple[int, str]] = {}
     in_work = _WithinWork.of(effects, samples)
     for row in _rows(effects, *_CHECKED):
-        problems += _effect_row(file, row, sizes, works, hints)
+        problems += (*_effect_row(file, row, sizes, works, hints), *_impossible_p(file, row))
         problems += in_work.problems(file, row)
         if codes is not None:
             problems += _measure_codes(file, row, codes, hints)
@@ -181,9 +182,9 @@ def check_effects(
 
 
 def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
-    """Claim ids begin with their work's key; correlations and their intervals are possible ones."""
+    """Claim ids begin with their work's key; every printed figure is one that can be."""
     problems = []
-    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high", "p"):
+    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high", "se", "p", "k", "n"):
         if not row["claim_id"].startswith(f"{work}-"):
             found, expected = shown(row["claim_id"]), f"{work}-001, {work}-002, …"
             problems.append(
@@ -191,19 +192,41 @@ def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
             )
         if row["statistic"] not in _WHOLE:
             problems += _two_readings(file, row, ("printed", "ci_low", "ci_high"))
-        value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
-        bound_low, bound_high = _RANGES.get(row["statistic"], (-math.inf, math.inf))
-        if value < bound_low or value > bound_high:
-            expected = f"{row['statistic']} between {bound_low:g} and {bound_high:g}"
-            hint = "is the decimal point in its place, or a minus too many?"
-            problems.append(Problem(file, row["line"], "printed", "range", shown(row["printed"]), expected, hint))
-        if _printed(row["p"]) > 1:
-            found, expected = shown(row["p"]), "a probability between 0 and 1"
-            problems.append(Problem(file, row["line"], "p", "range", found, expected, "is the decimal point missing?"))
-        if low > high:
-            found, expected = f"{row['ci_low']} and {row['ci_high']}", "the lower end first"
-            problems.append(Problem(file, row["line"], "ci_low", "interval", found, expected, "are the ends swapped?"))
+        problems += _impossible_print(file, row)
     return problems
+
+
+def _impossible_print(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
+    """Printed figures that no study can have: out of their range, a broken count, an interval turned around."""
+    value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
+    statistic, line = row["statistic"], row["line"]
+    bounds = _RANGES.get(statistic, (-math.inf, math.inf))
+    ends = (("ci_low", low), ("ci_high", high)) if statistic == "r" and -1 <= value <= 1 else ()
+    for column, figure in (("printed", value), *ends):
+        if figure < bounds[0] or figure > bounds[1]:
+            expected = f"{statistic} between {bounds[0]:g} and {bounds[1]:g}"
+            hint = "is the decimal point in its place, or a minus too many?"
+            yield Problem(file, line, column, "range", shown(row[column]), expected, hint)
+    if statistic in _WHOLE and math.isfinite(value) and value != round(value):
+        hint = "a count has no decimals: is it another statistic, or is the comma one of thousands?"
+        yield Problem(file, line, "printed", "count", shown(row["printed"]), "a whole number", hint)
+    yield from _impossible_p(file, row)
+    if _printed(row["se"]) < 0:
+        hint = "a standard error has no sign"
+        yield Problem(file, line, "se", "range", shown(row["se"]), "a standard error above 0", hint)
+    if low > high:
+        found, expected = f"{row['ci_low']} and {row['ci_high']}", "the lower end first"
+        yield Problem(file, line, "ci_low", "interval", found, expected, "are the ends swapped?")
+    if row["k"] > row["n"]:
+        found, expected = f"{row['n']:g} persons in {row['k']:g} studies", "no more studies than persons"
+        yield Problem(file, line, "n", "n", found, expected, "are k and n swapped?")
+
+
+def _impossible_p(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
+    p = _printed(row["p"])
+    if p < 0 or p > 1:
+        hint = "is the decimal point missing, or a minus too many?"
+        yield Problem(file, row["line"], "p", "range", shown(row["p"]), "a probability between 0 and 1", hint)
 
 
 def _two_readings(file: str, row: Mapping[str, Any], columns: Iterable[str]) -> list[Problem]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from replication.dataset.letters import hidden_lines
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
 from replication.dataset.recipes import Recipe, RecipeFile
@@ -121,7 +122,15 @@ def _notes_file(folder: Folder, path: Path, file: str) -> None:
     if isinstance(content, Problem):
         folder.problems.append(content)
         return
-    folder.notes[path.parent.name] = content.decode("utf-8", errors="replace")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"
+        row = content[: error.start].count(b"\n") + 1
+        folder.problems.append(Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as UTF-8"))
+        return
+    folder.problems += hidden_lines(text, file)
+    folder.notes[path.parent.name] = text
 
 
 def _record_file(folder: Folder, path: Path, file: str) -> None:

@@ -6,7 +6,7 @@ dataset (nothing is loaded around a broken row). `references.bib` is read by pyb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from replication.dataset import checking
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
 from replication.dataset.cross_table_checks import asked, check_across, check_records, check_rows_in_time
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
+from replication.dataset.letters import hidden_lines, lacks_glyph
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, shown
 from replication.dataset.reading import read_bytes
-from replication.dataset.records import ArticleFile, Reference, TrapFile, read_toml
+from replication.dataset.records import Article, ArticleFile, Reference, TrapFile, read_toml
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.digests import folder_digest
 from replication.errors import DataError
@@ -39,18 +40,31 @@ def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list
     if isinstance(content, Problem):
         return {}, [content]
     try:
-        bibliography: BibliographyData = parse_string(content.decode("utf-8-sig"), "bibtex")
+        text = content.decode("utf-8-sig")
+        hidden = list(hidden_lines(text, file))
+        bibliography: BibliographyData = parse_string(text, "bibtex")
+        references = {key: _reference(key, entry) for key, entry in bibliography.entries.items()}
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         return {}, [Problem(file, row, "", "encoding", "bytes that are not UTF-8", "UTF-8 text", "save as UTF-8")]
-    except PybtexError as error:
+    except (PybtexError, ValueError, LookupError, RecursionError) as error:
         row = int(getattr(error, "lineno", 0) or 0)
         twice = "repeated" in str(error).lower()
         hint = "delete one of the two" if twice else "look for a missing brace or comma"
         return {}, [Problem(file, row, "", "bibtex", shown(error), "BibTeX entries", hint)]
-    if not bibliography.entries:
+    if not references:
         return {}, [Problem(file, 0, "", "bibtex", "no entry", "BibTeX entries", "restore it from version control")]
-    return {key: _reference(key, entry) for key, entry in bibliography.entries.items()}, []
+    return references, [*hidden, *_without_glyph(references, file)]
+
+
+def _without_glyph(references: Mapping[str, Reference], file: str) -> Iterator[Problem]:
+    """Names and titles in a script that the paper report cannot show: no fault, but its author should know."""
+    for key, reference in references.items():
+        letter = lacks_glyph(" ".join((reference.title, *reference.authors, reference.venue)))
+        if letter:
+            hint = "nothing to mend: the pages show it; write the name in Latin letters, too, if paper matters"
+            expected = "letters the PDF's fonts have; it prints □ in place of this one"
+            yield Problem(file, 0, key, "no-glyph", shown(letter), expected, hint, "warning")
 
 
 def _reference(key: str, entry: object) -> Reference:
@@ -95,6 +109,23 @@ _OF_SAMPLE = "_of_sample"
 
 _SPARED = ("informant_a", "informant_b", "design", "reading", "since", "note", "flags", "source", "locator")
 """Columns whose errors leave a row readable: nothing is computed from them."""
+
+
+_UNREAD = "could not be read"
+_NO_ARTICLE = ArticleFile(
+    article=Article(
+        title=_UNREAD,
+        publisher=_UNREAD,
+        year=0,
+        changed=_UNREAD,
+        language=_UNREAD,
+        reading=_UNREAD,
+        works_listed=0,
+        note=_UNREAD,
+    ),
+    statement=[],
+)
+"""Stands where the article's record has an error: such a dataset is read by checks only, never by an analysis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +195,9 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     check_rows_in_time(folder, version)
     check_records(folder, article, traps)
     problems = in_order(folder.problems)
-    if article is None or traps is None:
-        return Checked(tuple(problems), None)
-    readable = _dataset(folder, version, references, (article, traps), problems)
+    # What cannot be read of article and traps is no reason to ask a coder's rows nothing.
+    records = (article or _NO_ARTICLE, traps or TrapFile(trap=[]))
+    readable = _dataset(folder, version, references, records, problems)
     whole = works is None and not any(p.severity == "error" for p in problems)
     return Checked(tuple(problems), readable if whole else None, readable)
 

@@ -21,6 +21,7 @@ from replication.dataset.spreadsheets import (
     separator_of,
     without_separator_line,
 )
+from replication.formulas import restored
 
 __all__ = ["RawTable", "decided", "plain_text", "read_bytes", "read_table"]
 
@@ -99,7 +100,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     if cut and body and len(body[-1][1]) == len(header):
         problems.append(_no_newline(file, body[-1][0]))
     lines = tuple(line for line, _ in kept)
-    rows = tuple(tuple(cell.strip() for cell in row) for _, row in kept)
+    rows = tuple(tuple(restored(cell.strip()) for cell in row) for _, row in kept)
     raw, undecided = decided(RawTable(file, tuple(header), rows, lines, Form(encoding, separator)), table)
     problems += undecided
     if raw.form != PLAIN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from replication.dataset.letters import hidden_lines, hidden_values
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import read_bytes
 
@@ -220,7 +222,9 @@ def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
     if len(content) > _LARGEST_TOML:
         return Problem(file, 0, "", "too-large", f"{len(content)} bytes", "at most 2 MB", "keep records short")
     try:
-        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        record = tomllib.loads(text)
+        return next(itertools.chain(hidden_lines(text, file), hidden_values(record, file)), record)
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"

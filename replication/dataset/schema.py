@@ -133,7 +133,7 @@ _EFFECTS = Table(
             "n_effective",
             "n after the survey design, for the variance 1 / (n_effective - 3) of Fisher's z: of value_weighted where "
             "there is one, else of value",
-            1,
+            4,
         ),
         number(
             "value_weighted", "the same with the survey's weights: the main figure where the file has weights", -1, 1
@@ -294,7 +294,7 @@ _CLAIMS = Table(
         text("df", "degrees of freedom as printed"),
         text("p", "p value as printed, or the words in its place (n.s.)"),
         integer("k", "studies behind the value", 0),
-        integer("n", "persons behind the value", 0),
+        integer("n", "persons behind the value", 1),
         text("as_printed", "literal wording where available"),
         text("source_url", "address where it was read"),
         Column("locator", "where in the source", "text", True),

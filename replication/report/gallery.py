@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from replication.formulas import harmless
 from replication.report.archive import Archive, Record, anchor
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
@@ -57,12 +58,19 @@ def draw_gallery(
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table as CSV text: UTF-8, commas, a header row, empty cells for what is not defined."""
+    """A table as CSV text: UTF-8, commas, a header row, empty cells for what is not defined.
+
+    A cell that a spreadsheet would run begins with an apostrophe; numbers stay numbers.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    writer.writerows([_plain(cell) for cell in row] for row in rows)
     return stream.getvalue()
+
+
+def _plain(cell: object) -> object:
+    return "" if cell is None else harmless(cell) if isinstance(cell, str) else cell
 
 
 def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Picture:

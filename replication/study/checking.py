@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.dataset import Problem, check_dataset
-from replication.dataset.problems import in_order, nearest, shown
+from replication.dataset.problems import in_order, nearest, printable, shown
 from replication.errors import UserError
 from replication.study.coding.coders import read_coders
 from replication.study.plausibility import Asked, Query, ask
 from replication.study.plausibility.coded import coding_queries
 
 __all__ = ["CheckReport", "check_study", "work_folder"]
+
+
+_LISTED = 3  # files named in a line
+_NOT_ASKED = Problem(
+    "the dataset",
+    0,
+    "",
+    "not-asked",
+    "problems that keep it from being read, so plausibility and double coding were not checked",
+    "a dataset that can be read",
+    "mend what stands above, then check again",
+)
+"""Said where a check could not run: silence would pass for a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +85,10 @@ def check_study(root: Path, work: str = "") -> CheckReport:
 
 def _checked(root: Path, work: str) -> CheckReport:
     checked = check_dataset(root, [work] if work else None)
-    problems = [p for p in checked.problems if not work or _concerns(p, work)]
+    problems = [*(p for p in checked.problems if not work or _concerns(p, work)), *_beside(checked.problems, work)]
     readable = checked.readable
     if readable is None:
-        return CheckReport(work or "the dataset", "", 0, tuple(problems), ())
+        return CheckReport(work or "the dataset", "", 0, (*problems, _NOT_ASKED), ())
     works = [work] if work else sorted(readable.works)
     further: list[Query] = []
     in_coding: list[Problem] = []
@@ -83,9 +96,20 @@ def _checked(root: Path, work: str) -> CheckReport:
         coders, found = read_coders(root / key, readable.vocabulary)
         in_coding += found
         further += coding_queries(root / key, coders)
-    ordered = in_order([*problems, *in_coding]) if in_coding else problems  # the dataset's are in order already
+    ordered = in_order([*problems, *in_coding])
     asked = ask(readable, works, further)
     return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked)
+
+
+def _beside(problems: Sequence[Problem], work: str) -> list[Problem]:
+    """Errors in other works, in a line: a check that had too little to compare with is not a pass."""
+    files = sorted({p.file for p in problems if work and p.severity == "error" and not _concerns(p, work)})
+    if not files:
+        return []
+    listed = ", ".join(printable(file) for file in files[:_LISTED]) + (" …" if len(files) > _LISTED else "")
+    found = f"errors in {listed}, so {work} could not be compared with everything and no analysis runs"
+    hint = "mend them first: python -m replication.study check"
+    return [Problem(files[0], 0, "", "not-compared", found, "a dataset without errors", hint)]
 
 
 def work_folder(root: Path, work: str) -> Path:
@@ -119,8 +143,8 @@ def _collector_resting() -> Iterator[None]:
 def _concerns(problem: Problem, work: str) -> bool:
     return (
         problem.file.startswith(f"{work}/")
-        or (problem.file == "references.bib" and problem.column in ("", work))
-        or problem.file in ("vocabulary.toml", "VERSION")
+        or (problem.file == "references.bib" and (problem.severity == "error" or problem.column in ("", work)))
+        or "/" not in problem.file.removeprefix("article/")  # of the dataset itself, which every check rests on
     )
 
 

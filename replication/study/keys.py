@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
-from replication.dataset.cells import has_hidden
+from replication.dataset.letters import has_hidden
 from replication.dataset.problems import shown
 from replication.errors import UserError
 

@@ -64,10 +64,27 @@ def test_lines_read_as_sentences(study: Command, small: Small) -> None:
         assert not any(word in line for word in ("Error", "Exception", "None", "nan", "DataFrame", "dtype")), line
 
 
-def test_other_works_are_not_spoken_of(study: Command, small: Small) -> None:
+def test_errors_of_other_works_are_one_line_and_no_pass(study: Command, small: Small) -> None:
+    """Twins could not be looked for and no analysis runs: to pass alpha2020 would be to pass what was not checked."""
     small.write("beta2021/effects.csv", "broken")
-    assert study("check", "alpha2020", "--data", small.root).out == "alpha2020: nothing to mend.\n"
+    said = study("check", "alpha2020", "--data", small.root)
+    assert said.code == 1 and "[not-compared]" in said.out.splitlines()[0]
+    assert said.out.splitlines()[1:] == ["alpha2020: 1 problem to mend, 0 questions to answer."]
     assert study("check", "--data", small.root).code == 1
+
+
+@pytest.mark.parametrize("file", ["traps.toml", "article/statements.toml", "vocabulary.toml", "VERSION"])
+def test_a_file_that_cannot_be_read_hides_no_question_and_is_no_pass(study: Command, small: Small, file: str) -> None:
+    """A row that is suspicious stays so while an unrelated file is broken; where nothing can be asked, that is said."""
+    small.replace("alpha2020/effects.csv", ",.35,", ",.99,")
+    asked = {
+        line for line in study("check", "alpha2020", "--data", small.root).out.splitlines() if "effects.csv" in line
+    }
+    assert asked
+    small.write(file, b"\xff\xfe\x00")
+    said = study("check", "alpha2020", "--data", small.root)
+    assert said.code == 1 and file in said.out
+    assert asked <= set(said.out.splitlines()) or "[not-asked]" in said.out
 
 
 def test_json_and_html_say_the_same(study: Command, small: Small) -> None:

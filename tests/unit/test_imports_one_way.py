@@ -12,6 +12,7 @@ ORDER = (
     "command_line",
     "paths",
     "digests",
+    "formulas",
     "writing",
     "printed",
     "effects",

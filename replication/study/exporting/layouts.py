@@ -17,23 +17,9 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
+from replication.formulas import harmless
 
-__all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "harmless", "long_table", "matrix_table"]
-
-_RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
-
-
-def harmless(cell: str) -> str:
-    """Text that a spreadsheet shows and does not run: an apostrophe goes before what looks like a formula.
-
-    Numbers, also with a sign, are left alone; so is a lone sign, which stands for a direction.
-
-    >>> harmless("=HYPERLINK(1)"), harmless("-.32"), harmless("+")
-    ("'=HYPERLINK(1)", '-.32', '+')
-    """
-    if not cell.startswith(_RUN) or len(cell) == 1 or _is_number(cell):
-        return cell
-    return f"'{cell}"
+__all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "long_table", "matrix_table"]
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -50,14 +36,6 @@ def cell_text(cell: object) -> str:
     if isinstance(cell, float):
         return "" if math.isnan(cell) else (f"{cell:.0f}" if cell.is_integer() else repr(cell))
     return harmless(" ".join(str(cell).split("\n")))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.removesuffix("%"))
-    except ValueError:
-        return False
-    return True
 
 
 LONG_COLUMNS = (
