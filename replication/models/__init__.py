@@ -21,7 +21,6 @@ from replication.lazily import on_first_use
 if TYPE_CHECKING:
     from replication.models.criteria import akaike_weights, average_coefficients, information_criteria, likelihood_ratio
     from replication.models.fit import Component, Fit, Heterogeneity, Interval, Note
-    from replication.models.multilevel.hypotheses import wald_test
     from replication.models.multilevel.influence import cluster_influence
     from replication.models.multilevel.multilevel import fit_multilevel
     from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
         row_sum_weights,
         variance_shares,
     )
-    from replication.models.multilevel.robust import contrast_df, fit_che, robust
+    from replication.models.multilevel.robust import contrast_df, fit_che, robust, wald_test
     from replication.models.multilevel.structure import BlockV
     from replication.models.prediction import Prediction, blups, predict, prediction_interval
     from replication.models.two_level.batch import BatchFits, fit_batch
@@ -92,7 +91,6 @@ __getattr__ = on_first_use(
             "likelihood_ratio",
         ),
         "replication.models.fit": ("Component", "Fit", "Heterogeneity", "Interval", "Note"),
-        "replication.models.multilevel.hypotheses": ("wald_test",),
         "replication.models.multilevel.influence": ("cluster_influence",),
         "replication.models.multilevel.multilevel": ("fit_multilevel",),
         "replication.models.multilevel.multivariate": ("KnownCorrelation", "fit_multivariate"),
@@ -104,7 +102,7 @@ __getattr__ = on_first_use(
             "row_sum_weights",
             "variance_shares",
         ),
-        "replication.models.multilevel.robust": ("contrast_df", "fit_che", "robust"),
+        "replication.models.multilevel.robust": ("contrast_df", "fit_che", "robust", "wald_test"),
         "replication.models.multilevel.structure": ("BlockV",),
         "replication.models.prediction": ("Prediction", "blups", "predict", "prediction_interval"),
         "replication.models.two_level.batch": ("BatchFits", "fit_batch"),
