@@ -111,12 +111,18 @@ def _cosmic_ray(copy: Path, *arguments: str) -> None:
 def _sample(session: Path, mutants: int, seed: int) -> None:
     """Keep a random sample of the fair mutants."""
     with sqlite3.connect(session) as database:
-        rows = database.execute(
-            "select job_id, operator_name from mutation_specs order by module_path, rowid"
-        ).fetchall()
-        fair = [job for job, operator in rows if any(operator.endswith(name) for name in FAIR)]
+        order = (
+            "select job_id, operator_name, module_path, start_pos_row from mutation_specs order by module_path, rowid"
+        )
+        rows = database.execute(order).fetchall()
+        lines = {path: (session.parent / path).read_text().splitlines() for path in {row[2] for row in rows}}
+        fair = [
+            job
+            for job, operator, path, line in rows
+            if any(operator.endswith(name) for name in FAIR) and "@dataclass" not in lines[path][line - 1]
+        ]
         kept = set(random.Random(seed).sample(fair, min(mutants, len(fair))))
-        for job, _ in rows:
+        for job, *_ in rows:
             if job not in kept:
                 database.execute("delete from mutation_specs where job_id = ?", (job,))
                 database.execute("delete from work_items where job_id = ?", (job,))

@@ -35,6 +35,8 @@ def claim(value: str = ".39", **printed: str) -> Claim:
         (".39", Recomputed(math.nan), "DIFFERS"),
         (".39", Checked(0.38, 0.386, "somewhere else"), "CONSISTENT"),
         (".39", Checked(0.38, 0.3849, "somewhere else"), "INCONSISTENT"),
+        (".39", Checked(0.395, 0.4, "touches from above"), "CONSISTENT"),
+        (".39", Checked(0.38, 0.385, "touches from below"), "CONSISTENT"),
         (".39", Missing("the study list"), "NOT_COMPUTABLE"),
         (".39", None, "PENDING"),
         ("", Recomputed(0.39), "PENDING"),
@@ -80,6 +82,46 @@ def test_a_decision_flips_with_the_sign_or_with_significance(answer: Recomputed,
 def test_significance_can_come_from_p() -> None:
     assert judge(claim(".20", p="<.001"), Recomputed(0.2, p=0.2)).decision_flip == "significance"
     assert judge(claim(".20", p=".30"), Recomputed(0.2, p=0.2)).decision_flip == ""
+
+
+@pytest.mark.parametrize(
+    ("p", "ours", "flip"),
+    [
+        ("<.05", 0.2, "significance"),  # printed below .05 means significant
+        ("<.05", 0.049, ""),
+        (".05", 0.049, "significance"),  # printed as .05 does not
+        (".05", 0.2, ""),
+        (".049", 0.05, "significance"),  # and neither does ours of exactly .05
+        ("≤.05", 0.04, ""),
+        (">.05", 0.04, "significance"),
+    ],
+)
+def test_the_level_of_five_per_cent_is_outside_significance(p: str, ours: float, flip: str) -> None:
+    assert judge(claim(".20", p=p), Recomputed(0.2, p=ours)).decision_flip == flip
+
+
+def test_an_interval_that_ends_at_zero_does_not_exclude_it() -> None:
+    touching = Recomputed(0.2, ci_low=0.0, ci_high=0.3)
+    assert judge(claim(".20", ci_low=".10", ci_high=".30"), touching).decision_flip == "significance"
+    below = Recomputed(-0.2, ci_low=-0.3, ci_high=0.0)
+    assert judge(claim("-.20", ci_low="-.30", ci_high="-.10"), below).decision_flip == "significance"
+
+
+def test_one_printed_end_decides_nothing() -> None:
+    """Significance then comes from the printed p, or from nowhere."""
+    ours = Recomputed(0.2, ci_low=-0.1, ci_high=0.5)
+    assert judge(claim(".20", ci_low=".10"), ours).decision_flip == ""
+    assert judge(claim(".20", ci_low=".10", p=".01"), ours).decision_flip == "significance"
+
+
+def test_a_value_of_zero_has_no_other_sign() -> None:
+    assert judge(claim(".00"), Recomputed(-0.001)).decision_flip == ""
+    assert judge(claim(".20"), Recomputed(0.0)).decision_flip == ""
+
+
+def test_relative_difference_from_a_printed_zero_is_not_defined_but_for_zero() -> None:
+    assert judge(claim(".00"), Recomputed(0.0)).relative_difference == 0.0
+    assert math.isnan(judge(claim(".00"), Recomputed(0.001)).relative_difference)
 
 
 def test_relative_difference_is_signed_and_relative_to_the_print() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from replication.errors import UserError
-from replication.printed import parse_printed
+from replication.printed import Printed, parse_printed
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,15 @@ def test_what_is_not_a_printed_number_is_refused(text: str) -> None:
 def test_a_decimal_comma_is_named() -> None:
     with pytest.raises(UserError, match=r'a decimal comma\? write "-0\.508"'):
         parse_printed("−0,508")
+
+
+def test_only_a_print_with_a_sign_is_a_percentage() -> None:
+    assert parse_printed("15%").percent and not parse_printed("15").percent
+    assert not Printed("1", 1.0, 0.5, 1.5, 0).percent
+
+
+def test_a_printed_number_cannot_be_changed() -> None:
+    """It is remembered and handed out again: a change would reach every other reader of the same print."""
+    with pytest.raises(AttributeError):
+        parse_printed(".39").value = 0.4  # type: ignore[misc]
+    assert parse_printed(".39") is parse_printed(".39")
