@@ -227,15 +227,18 @@ def agree(
 
 def settle(
     work: Work,
-    row: Annotated[str, typer.Argument(help="Id of the row.")],
+    row: Annotated[str, typer.Argument(help="Id of the row; all for every row.")],
     column: Annotated[
-        str, typer.Argument(help="The column on which the coders differ; row, where only some have the row.")
+        str,
+        typer.Argument(
+            help="The column on which the coders differ; row, where only some have the row; all for every one."
+        ),
     ],
     value: Annotated[
         str,
         typer.Argument(
             help='What it should be, "" for an empty cell, after -- where it begins with a minus; '
-            "keep or drop for a row."
+            "keep or drop for a row; @name for what that coder wrote."
         ),
     ],
     who: Annotated[str, typer.Option(help="Who decided.")] = "",
@@ -245,16 +248,22 @@ def settle(
 ) -> None:
     """Record what was decided where coders differ: a cell, or whether a row belongs that only some of them have."""
     from replication.study.checking import work_folder
-    from replication.study.coding import record_settled
+    from replication.study.coding import record_settled, settle_many
     from replication.study.coding.coders import Settled
+    from replication.study.coding.settling import EVERY
     from replication.writing import exclusive
 
     root = data or paths.data_dir()
     with exclusive(root):
         _, comparison = _coders(root, work)
         vocabulary = _readable(root).vocabulary
-        record_settled(work_folder(root, work), comparison, vocabulary, (table, row, column), Settled(value, who, why))
-    sys.stdout.write(f"Recorded in {work}/coders/settled.csv.\n")
+        decided = Settled(value, who, why)
+        if row == EVERY:
+            count = settle_many(work_folder(root, work), comparison, vocabulary, (table, column), decided)
+        else:
+            record_settled(work_folder(root, work), comparison, vocabulary, (table, row, column), decided)
+            count = 1
+    sys.stdout.write(f"Recorded in {work}/coders/settled.csv{f': {count} decisions' if count > 1 else ''}.\n")
 
 
 def compute(
@@ -401,13 +410,14 @@ def _coders(root: Path, work: str) -> tuple[Coders, Comparison]:
     from replication.dataset import format_problems
     from replication.errors import DataError
     from replication.study.checking import work_folder
-    from replication.study.coding import compare_coders, read_coders
+    from replication.study.coding import compare_coders, matched, read_coders
 
     folder = work_folder(root, work)
     coders, problems = read_coders(folder, _readable(root).vocabulary)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise DataError(f"mend this first:\n{format_problems(errors)}", tuple(errors))
+    coders = matched(coders)
     return coders, compare_coders(coders)
 
 

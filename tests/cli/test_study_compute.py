@@ -11,12 +11,12 @@ import pandas as pd
 import pyreadstat
 import pytest
 import rdata
-from replication.study.microdata.r_files import read_saved_tables
 
 from replication.dataset import load_dataset
 from replication.dataset.recipes import Recipe
 from replication.errors import UserError
 from replication.study.microdata import compute_recipe
+from replication.study.microdata.r_files import read_saved_tables
 from replication.study.microdata.survey_files import read_columns
 from tests.cli.conftest import Command
 from tests.data.small import Small

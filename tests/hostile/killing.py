@@ -45,7 +45,7 @@ def forked(act: Callable[[], int], event: int = 0, said: Path | None = None) -> 
         stream = os.open(said or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(stream, 1)
         os.dup2(stream, 2)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115, PTH123
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         if event:
             _arm(event)
         code = act()

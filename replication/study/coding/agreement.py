@@ -14,7 +14,8 @@ from scipy import stats
 
 from replication.models.fit import Array
 from replication.models.probability import NORMAL_95
-from replication.study.coding.comparing import Comparison, FieldPairs, same_value
+from replication.study.coding.comparing import Comparison, FieldPairs
+from replication.study.coding.same import same_value
 
 __all__ = ["FieldAgreement", "Icc", "agreement_of", "icc_agreement"]
 
@@ -84,7 +85,7 @@ def _field(field: FieldPairs) -> FieldAgreement:
 def _with_icc(field: FieldPairs, base: tuple[str, str, int, int, float, float]) -> FieldAgreement:
     complete = [cells for cells in zip(*field.cells, strict=True) if all(cells)]
     ratings = np.array([[float(cell) for cell in cells] for cells in complete])
-    if len(complete) < 3 or np.ptp(ratings) == 0:
+    if len(complete) < 3 or np.ptp(ratings.mean(axis=1)) == 0:  # no cell differs from another: nothing to agree on
         return FieldAgreement(*base, note="too few different numbers for an intraclass correlation")
     icc = icc_agreement(ratings)
     return FieldAgreement(*base, icc=icc.value, icc_low=icc.low, icc_high=icc.high)

@@ -6,7 +6,7 @@ They have the columns of the dataset's own tables and are checked by the same ru
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication.dataset import Problem
@@ -37,13 +37,14 @@ class Settled:
 class Coders:
     """What each coder wrote, by table and coder, the line of each row, and what was settled since.
 
-    `settled` is by table, row and column.
+    `settled` is by table, row and column; `renamed` by table and coder: ids that became another coder's.
     """
 
     work: str
     tables: Mapping[str, Mapping[str, Rows]]
     lines: Mapping[tuple[str, str, str], int]
     settled: Mapping[tuple[str, str, str], Settled]
+    renamed: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def names(self, table: str) -> tuple[str, ...]:
         """Who coded this table, in alphabetical order."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from replication.dataset.schema import TABLES, Column
 from replication.errors import UserError
-from replication.printed import parse_printed
 from replication.study.coding.coders import CODED_TABLES, DROP, KEEP, PRESENCE, Coders, Rows, Settled
+from replication.study.coding.same import same_value
 
-__all__ = ["Alone", "Comparison", "Disagreement", "FieldPairs", "compare_coders", "same_value"]
+__all__ = ["Alone", "Comparison", "Disagreement", "FieldPairs", "compare_coders"]
 
 _NOT_CODED = ("since", "until")
 
@@ -64,6 +64,8 @@ class Comparison:
     fields: tuple[FieldPairs, ...]
     disagreements: tuple[Disagreement, ...]
     alone: tuple[Alone, ...]
+    renamed: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """By table and coder: ids of rows that were matched by what they say, and the id under which they are compared."""
 
     @property
     def open(self) -> tuple[Disagreement, ...]:
@@ -77,7 +79,7 @@ class Comparison:
 
 
 def compare_coders(coders: Coders) -> Comparison:
-    """Compare all coders of each table, cell by cell. Rows are matched by their id.
+    """Compare all coders of each table, cell by cell; rows that say the same have the same id by now.
 
     Raises
     ------
@@ -93,22 +95,7 @@ def compare_coders(coders: Coders) -> Comparison:
     alone = [entry for table in tables for entry in _alone(coders, table)]
     kept = {(entry.table, entry.row): entry.having for entry in alone if entry.kept}
     differing = [entry for table in tables for entry in _disagreements(coders, table, kept)]
-    return Comparison(coders.work, tuple(fields), tuple(differing), tuple(alone))
-
-
-def same_value(column: Column, cells: Sequence[str]) -> bool:
-    """Whether all cells say the same: words alike, numbers equal, printed numbers equal with the same digits."""
-    if len(set(cells)) == 1:
-        return True
-    if "" in cells:
-        return False
-    if column.kind in ("number", "integer"):
-        return len({float(cell) for cell in cells}) == 1
-    if column.kind == "printed":
-        return len({(p.value, p.decimals, p.bound) for p in map(parse_printed, cells)}) == 1
-    if column.kind == "words":
-        return len({frozenset(cell.split(";")) for cell in cells}) == 1
-    return len({" ".join(cell.split()).casefold() for cell in cells}) == 1
+    return Comparison(coders.work, tuple(fields), tuple(differing), tuple(alone), coders.renamed)
 
 
 def _shared(coders: Coders, table: str) -> list[str]:

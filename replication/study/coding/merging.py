@@ -16,7 +16,8 @@ from replication.dataset.reading import plain_text
 from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.study.coding.coders import Coders, Rows
-from replication.study.coding.comparing import Comparison, same_value
+from replication.study.coding.comparing import Comparison
+from replication.study.coding.same import same_value
 from replication.study.tables import read_rows
 
 __all__ = ["Merged", "merged_tables"]

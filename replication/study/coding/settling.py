@@ -18,7 +18,10 @@ from replication.study.coding.comparing import Alone, Comparison, Disagreement
 from replication.study.keys import check_text
 from replication.writing import write_atomic
 
-__all__ = ["record_settled", "settle_command"]
+__all__ = ["EVERY", "record_settled", "settle_command", "settle_many"]
+
+EVERY = "all"
+"""In place of a row or a column: every open one."""
 
 _PLAIN = re.compile(r"[\w.,:/-]+", re.ASCII)
 _QUOTABLE = re.compile(r'[^"$`\\!%]+')
@@ -73,6 +76,44 @@ def record_settled(
     writer.writerows([*rows, cells])
     write_atomic(path, text.getvalue())
     return entry
+
+
+def settle_many(
+    folder: Path, comparison: Comparison, vocabulary: Vocabulary, columns: tuple[str, str], decided: Settled
+) -> int:
+    """Settle every open disagreement of a table in a column, or in all of them; how many there were.
+
+    Parameters
+    ----------
+    columns : the table, and a column, `row` for rows that only some coders have, or `all`.
+    decided : the value, or `@name` for what that coder wrote; for rows keep or drop.
+
+    Raises
+    ------
+    UserError
+        when nothing is open there, or no coder has that name; nothing is written then.
+    """
+    table, column = columns
+    cells = [d for d in comparison.open if d.table == table and column in (EVERY, d.column)]
+    rows = [entry for entry in comparison.undecided if entry.table == table and column == PRESENCE]
+    if not cells and not rows:
+        raise UserError(f"nothing is open in {table}, column {column}; python -m replication.study agree shows what is")
+    values = [(entry, _value_of(entry, decided.value)) for entry in cells]
+    for entry, value in values:
+        place = (table, entry.row, entry.column)
+        record_settled(folder, comparison, vocabulary, place, Settled(value, decided.who, decided.why))
+    for alone in rows:
+        record_settled(folder, comparison, vocabulary, (table, alone.row, PRESENCE), decided)
+    return len(cells) + len(rows)
+
+
+def _value_of(entry: Disagreement, value: str) -> str:
+    """The value itself, or what the coder named after @ wrote."""
+    if not value.startswith("@"):
+        return value
+    if value[1:] not in entry.values:
+        raise UserError(f"no coder {shown(value[1:])} of {entry.row}: {nearest(value[1:], entry.values)}")
+    return entry.values[value[1:]]
 
 
 def _differing(comparison: Comparison, place: tuple[str, str, str]) -> Disagreement | Alone:

@@ -25,6 +25,10 @@ def agreement_lines(comparison: Comparison, fields: Sequence[FieldAgreement]) ->
         parts = [f"{field.table} {field.column}: {field.agreed} of {field.n} cells agree ({_percent(field)})"]
         parts += [text for text in (_kappa(field), _weighted(field), _icc(field), field.note) if text]
         yield "; ".join(parts)
+    for (name, coder), ids in comparison.renamed.items():
+        listed = ", ".join(f"{old} is {new}" for old, new in list(ids.items())[:_LISTED])
+        more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+        yield f"{name}: rows of {coder} matched by what they say, not by their id: {listed}{more}"
     for alone in comparison.alone:
         yield _presence(comparison.work, alone)
     for entry in comparison.disagreements:

@@ -12,7 +12,9 @@ from replication.dataset.reading import read_table
 from replication.dataset.schema import TABLES, Column
 from replication.errors import UserError
 from replication.study.coding.coders import Coders
-from replication.study.coding.comparing import Comparison, compare_coders, same_value
+from replication.study.coding.comparing import Comparison, compare_coders
+from replication.study.coding.matching import matched
+from replication.study.coding.same import same_value
 from replication.study.coding.settling import settle_command
 from replication.study.plausibility.query import Place, Query
 
@@ -37,6 +39,7 @@ def coding_queries(folder: Path, coders: Coders) -> Iterator[Query]:
     """
     if not any(len(coders.names(table)) > 1 for table in coders.tables):
         return
+    coders = matched(coders)
     comparison = compare_coders(coders)
     yield from _unsettled(coders, comparison)
     yield from _alone(coders, comparison)
