@@ -3,26 +3,32 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: report test check lint simulation benchmark clean
+.PHONY: help report test check lint simulation benchmark clean
 
-report: $(VENV)/ready
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+report: $(VENV)/ready  ## recompute everything and write reports/latest/index.html
 	$(BIN)/python -m replication.run
 
-test: $(VENV)/ready
+test: $(VENV)/ready  ## run the tests (about four minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-check: lint test
+check: lint test  ## lint, types and tests together
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-simulation: $(VENV)/ready
+simulation: $(VENV)/ready  ## long seeded simulations, before a release
 	$(BIN)/python -m pytest -m simulation
 
-benchmark: $(VENV)/ready
+benchmark: $(VENV)/ready  ## speed beside other packages, in one run
 	for topic in whole_run random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
+
+mutation: $(VENV)/ready  ## plant faults and see which the tests catch (about an hour)
+	for room in claims selection effects two_level findings; do $(BIN)/python -m benchmarks.mutation $$room; done
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,5 +36,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-clean:
+clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
