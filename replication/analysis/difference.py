@@ -17,6 +17,7 @@ from replication.dataset import Dataset
 __all__ = ["Difference", "EstimateChange", "RowChange", "Step", "VerdictChange", "compare", "row_changes", "steps"]
 
 _SAME = 1e-9
+# A figure of more steps than this cannot be read; the rest is one step, and says how many works it holds.
 _MOST_STEPS = 12
 
 
@@ -135,6 +136,7 @@ def steps(
     last = values(before)
     found: dict[str, list[Step]] = {name: [] for name in last}
     for group in [*([work] for work in first), *([rest] if rest else [])]:
+        # cumulative, so that the moves of all works add up to the whole difference
         done |= set(group)
         came = {c.row for c in changes if c.work in done and c.change != "gone"}
         now = values(after.with_effects((ids[0] & ids[1]) | came, gone[~gone["work"].isin(done)]))

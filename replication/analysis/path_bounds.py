@@ -52,6 +52,7 @@ def box_range(function: Callable[[Array], float], low: ArrayLike, high: ArrayLik
     (-3.0, 3.0)
     """
     a, b = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    # 64 corners at most: six printed numbers; functions here are monotone in most of them
     corners = [np.array(corner) for corner in itertools.product(*zip(a, b, strict=True))] + [(a + b) / 2]
     values = [float(function(corner)) for corner in corners]
     order = np.argsort(values)
@@ -86,6 +87,7 @@ def joint_solution(
 
     rng = np.random.default_rng(seed)
     best = JointSolution((a + b) / 2, float(np.max(miss((a + b) / 2))))
+    # the hinge is flat where all targets hold, so a local search can stall short of the box's feasible part
     for _ in range(starts):
         if best.violation == 0.0:
             break
@@ -173,6 +175,7 @@ def joint_paths(r: Sequence[Printed], third: tuple[float, float], printed: Mappi
     """One set of correlations in their box that gives every printed result at once, or the nearest miss."""
     low, high = _box(r, third)
     at = [PATHS.index(name) for name in printed]
+    # R2 is printed in per cent, paths are not: each in the unit of its print
     scale = np.array([100.0 if p.percent else 1.0 for p in printed.values()])
     floor, ceiling = (np.array([getattr(p, end) for p in printed.values()]) for end in ("low", "high"))
     return joint_solution(lambda x: saturated_paths(x)[at] * scale, low, high, floor, ceiling)

@@ -47,6 +47,7 @@ def sum_of(claims: Mapping[str, Claim], parts: Sequence[str]) -> Checked | Missi
         return lost
     printed = [value_of(claims, part) for part in parts]
     shown = " + ".join(p.text for p in printed)
+    # fsum: a difference of 1e-16 must not decide whether two printed numbers agree
     low, high = (math.fsum(getattr(p, end) for p in printed) for end in ("low", "high"))
     return Checked(low, high, f"sum of {shown} ({', '.join(parts)})", math.fsum(p.value for p in printed))
 
@@ -57,6 +58,7 @@ def share_of(claims: Mapping[str, Claim], part: str, whole: str) -> Checked | Mi
         return lost
     a, b = value_of(claims, part), value_of(claims, whole)
     how = f"100 x {a.text} / {b.text} ({part}, {whole})"
+    # the share is smallest with the smallest part of the largest whole
     return Checked(100 * a.low / b.high, 100 * a.high / b.low, how, 100 * a.value / b.value)
 
 

@@ -62,6 +62,7 @@ def two_by_two(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, zero_c
     a, b, c, d = numbers({"a": a, "b": b, "c": c, "d": d})
     refuse((a < 0) | (b < 0) | (c < 0) | (d < 0), "a negative count; check the printed numbers")
     refuse((a + b == 0) | (c + d == 0), "a group without persons")
+    # one empty cell is enough for an infinite ratio or an infinite variance
     zero = (a == 0) | (b == 0) | (c == 0) | (d == 0)
     uninformative = _flag(
         "no-contrast", "both groups have events in none or in all persons of", (a + c == 0) | (b + d == 0)

@@ -50,6 +50,7 @@ def d_to_r(d: EffectSize, n1: ArrayLike = 1.0, n2: ArrayLike = 1.0) -> EffectSiz
     _expect(d, "d", "g")
     y, v, n1, n2 = numbers({"estimate": d.estimate, "variance": d.variance, "n1": n1, "n2": n2})
     refuse((n1 <= 0) | (n2 <= 0), "group sizes must be above 0")
+    # 4 for equal groups; unequal ones make the same d a smaller correlation
     A = (n1 + n2) ** 2 / (n1 * n2)
     flags = (*d.flags, Flag("from-d", "r converted from a standardised difference of two groups"))
     return EffectSize(y / np.sqrt(y**2 + A), A**2 * v / (y**2 + A) ** 3, "r", flags)
@@ -81,6 +82,7 @@ def log_odds_to_d(effect: EffectSize) -> EffectSize:
     0.5
     """
     _expect(effect, "log odds ratio")
+    # the standard deviation of the logistic distribution is pi / sqrt(3)
     factor = np.sqrt(3.0) / np.pi
     flags = (*effect.flags, Flag("from-log-odds", "d converted from a log odds ratio, by a logistic outcome"))
     return EffectSize(effect.estimate * factor, effect.variance * factor**2, "d", flags)
@@ -136,6 +138,7 @@ def beta_to_r(beta: ArrayLike, n: ArrayLike) -> EffectSize:
     """
     beta, n = numbers({"beta": beta, "n": n})
     refuse(n < 2, "n below 2: the variance is not defined")
+    # NaN >= 0 is False, which would count a missing beta as a negative one
     r = np.where(np.isnan(beta), np.nan, 0.98 * beta + 0.05 * (beta >= 0))
     refuse(np.abs(r) > 1, "beta is so large that no correlation corresponds to it")
     flags = [Flag("beta-as-r", "a standardised regression coefficient read as a correlation (Peterson & Brown 2005)")]
@@ -182,6 +185,7 @@ def r_from_chi2(chi2: ArrayLike, n: ArrayLike, sign: ArrayLike) -> EffectSize:
     0.2
     """
     root, n = numbers({"chi2": _root(chi2, sign, "chi2"), "n": n})
+    # a phi beyond 1: the table is larger than two by two, or n is that of another group
     refuse(root**2 > n, "chi-square above n is not possible for a table of two by two; check both")
     return _as_r(root / np.sqrt(n), n)
 
@@ -259,6 +263,7 @@ def _t_of_p(p: Array, df: Array, sign: Array, sides: Sides) -> Array:
         raise UserError(f"sides={sides!r} is not known; choose one of {', '.join(get_args(Sides))}.")
     refuse((p <= 0) | (p > (1.0 if sides == "two-sided" else 0.5)), "p outside its range; pass an exact p above 0")
     _check_sign(sign)
+    # the test's own quantile, not the normal one: with 20 persons they differ in the second decimal of r
     tail = p / 2.0 if sides == "two-sided" else p
     return np.asarray(sign * -special.stdtrit(df, tail))
 

@@ -59,6 +59,7 @@ def fisher_z(r: ArrayLike, n: ArrayLike) -> EffectSize:
     (0.423649, 0.021277)
     """
     r, n = _checked(r, n, least=4)
+    # a printed 1.00 may be .996; guessing the digits would decide the weight of the row
     refuse(np.abs(r) >= 1.0, "r of 1 or -1 has no Fisher z; check the number or leave the row out")
     return EffectSize(to_fisher_z(r), fisher_z_variance(n), "fisher z")
 
@@ -114,6 +115,7 @@ def semipartial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike, r
     refuse((R2 < 0) | (R2 >= 1), "r_squared outside 0 to 1; pass a proportion, not per cent")
     r = t * np.sqrt((1.0 - R2) / (n - m - 1.0))
     without = R2 - r**2
+    # rounding of a printed t and R2 can take this a hair below 0; more than that is a slip
     refuse(without < -1e-6, "t and r_squared contradict each other: the predictor alone would explain more than R2")
     variance = (R2**2 - 2.0 * R2 + without + 1.0 - without**2) / n
     return EffectSize(r, variance, "semipartial r")
@@ -188,10 +190,12 @@ def correct_attenuation(
         {"reliability_x": reliability_x, "reliability_y": reliability_y, "y": effect.estimate, "v": effect.variance}
     )
     refuse((rx <= 0) | (rx > 1) | (ry <= 0) | (ry > 1), "a reliability outside 0 to 1")
+    # which group a person is in carries no error of measurement
     if effect.metric != "r" and (rx < 1).any():
         raise UserError("a group is known without error: pass reliability_y alone for d and g.")
     corrected = y / np.sqrt(rx * ry)
     flags = [Flag("corrected-for-reliability", "divided by the root of the reliabilities")]
+    # kept and flagged, not cut to 1: a corrected r beyond 1 says that a reliability is too low
     beyond = rows_where(np.abs(corrected) > 1.0) if effect.metric == "r" else ()
     if beyond:
         flags.append(Flag("beyond-one", f"corrected correlation beyond 1 in {list_rows(beyond)}", beyond))

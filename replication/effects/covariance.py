@@ -135,6 +135,7 @@ def correlation_blocks(
     for label, members in rows.items():
         links = [(first[i], second[i]) for i in members]
         R, pairs = _matrix_of(label, links, values[members], missing)
+        # the smallest n: persons who lack one variable inform fewer of the covariances
         blocks.append(correlation_covariance(R, float(persons[members].min()), pairs, scale))
     return CovarianceBlocks(tuple(rows.values()), tuple(blocks))
 
@@ -157,6 +158,7 @@ def _matrix_of(
                 f"sample {label!r}: {variables[i]!r} with {variables[j]!r} cannot stand twice or with itself."
             )
         R[i, j] = R[j, i] = value
+    # a covariance needs correlations the sample may not print; what stands in is the caller's to say
     for i, j in np.argwhere(np.isnan(np.tril(R))):
         R[i, j] = R[j, i] = _filled(label, variables[i], variables[j], missing)
     return R, pairs

@@ -44,6 +44,7 @@ def small_sample_factor(df: ArrayLike, correction: Correction = "exact") -> Arra
         return np.ones_like(m)
     if correction == "approximate":
         return np.asarray(1.0 - 3.0 / (4.0 * m - 1.0))
+    # Pochhammer's symbol is a ratio of gammas that does not overflow at large df
     return np.asarray(special.poch((m - 1.0) / 2.0, 0.5) / np.sqrt(m / 2.0))
 
 
@@ -113,6 +114,7 @@ def change_in_change_sd(
     0.465625
     """
     m1, s1, m2, s2, k, rho = _pairs({"mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2, "n": n, "r": r})
+    # printed sds and r can leave a tiny negative here only if r is beyond 1, which is refused above
     change = np.sqrt(s1**2 + s2**2 - 2.0 * rho * s1 * s2)
     refuse(change == 0, "the changes have no spread: a standardised change is not defined")
     d = small_sample_factor(k - 1.0, correction) * (m1 - m2) / change
