@@ -27,7 +27,15 @@ from replication.models.options import Direction, check_choice
 from replication.models.prepare import list_rows
 from replication.models.probability import normal_isf
 
-__all__ = ["PCurve", "PCurveShares", "PCurveTest", "p_curve", "p_curve_shares"]
+__all__ = [
+    "PCurve",
+    "PCurveShares",
+    "PCurveTest",
+    "has_evidential_value",
+    "is_inadequate",
+    "p_curve",
+    "p_curve_shares",
+]
 
 ALPHA = 0.05
 # The power set against flatness, and the range of the power estimate: authors' choices.
@@ -103,12 +111,28 @@ def p_curve(
         half=len(half),
         right_skew=right,
         flatness=flat,
-        evidential_value=right.half_p < 0.05 or (right.half_p < 0.10 and right.p < 0.10),
-        inadequate=flat.p < 0.05 or (flat.half_p < 0.10 and flat.binomial_p < 0.10),
+        evidential_value=has_evidential_value(right),
+        inadequate=is_inadequate(flat),
         power=power,
         power_interval=interval,
         notes=data.notes + notes,
     )
+
+
+def has_evidential_value(right: PCurveTest) -> bool:
+    """The authors' rule for evidential value, from the tests of right skew (Simonsohn, Simmons & Nelson 2015).
+
+    The half curve is below .05, or the half and the full curve are both below .10.
+    """
+    return right.half_p < 0.05 or (right.half_p < 0.10 and right.p < 0.10)
+
+
+def is_inadequate(flat: PCurveTest) -> bool:
+    """The authors' rule for evidence that is inadequate, from the tests of flatness beside 33 % power.
+
+    The full curve is below .05, or the half curve and the binomial test are both below .10.
+    """
+    return flat.p < 0.05 or (flat.half_p < 0.10 and flat.binomial_p < 0.10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
