@@ -23,6 +23,7 @@ from replication.dataset.problems import Problem, format_problems, in_order, sho
 from replication.dataset.reading import read_bytes
 from replication.dataset.records import Article, ArticleFile, Reference, TrapFile, read_toml
 from replication.dataset.schema import TABLES, Vocabulary
+from replication.dataset.tex import tex_to_text
 from replication.digests import folder_digest
 from replication.errors import DataError
 from replication.writing import finish_writing
@@ -83,7 +84,7 @@ def _reference(key: str, entry: object) -> Reference:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.replace("{", "").replace("}", "").replace("--", "–").replace("\\&", "&").split())
+    return " ".join(tex_to_text(text).replace("{", "").replace("}", "").replace("--", "–").split())
 
 
 _SAMPLE_COLUMNS = [

@@ -6,6 +6,7 @@ Those that take a file (take, matrix, form, tidy) and `convert` stand in modules
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -43,17 +44,23 @@ __all__ = [
 
 def new(
     key: Annotated[str, typer.Argument(help="First author and year in small letters, e.g. smith2024.")],
-    bib: Annotated[Path | None, typer.Option(help="A .bib file with the entry of this work.")] = None,
+    bib: Annotated[
+        Path | None, typer.Option(help="A file with its reference: BibTeX (.bib), RIS (.ris) or CSL JSON (.json).")
+    ] = None,
     author: Annotated[str, typer.Option(help='Authors: "Smith, Ann and Jones, Bo".')] = "",
     title: Annotated[str, typer.Option(help="Title.")] = "",
     year: Annotated[str, typer.Option(help="Year.")] = "",
     journal: Annotated[str, typer.Option(help="Journal, publisher or school.")] = "",
     doi: Annotated[str, typer.Option(help="DOI, if it has one.")] = "",
+    url: Annotated[str, typer.Option(help="Address, if it has one.")] = "",
     kind: Annotated[str, typer.Option(help="Kind of publication, e.g. primary_study (the usual).")] = "",
     role: Annotated[str, typer.Option(help="Its role here, e.g. primary (the usual) or related.")] = "",
     setting: Annotated[str, typer.Option(help="Setting, e.g. school (the usual).")] = "",
     design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
     xlsx: Annotated[bool, typer.Option("--xlsx", help="Write KEY.xlsx here to fill in, in place of a folder.")] = False,
+    another: Annotated[
+        bool, typer.Option("--another", help="It is another work than the one held that looks like it.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Make the folder of a new work with templates to fill in; asks for what is missing when run at a terminal.
@@ -62,24 +69,29 @@ def new(
     """
     from replication.dataset import check_dataset, format_problems
     from replication.errors import DataError
-    from replication.study.bibtex import Entry, read_entry
+    from replication.study.bibtex import Entry
     from replication.study.keys import check_key, check_text
     from replication.study.new import NewWork, create_work
+    from replication.study.references_in import read_reference
 
     root = data or paths.data_dir()
     dataset = check_dataset(root, []).readable
     if dataset is None:
         raise DataError(format_problems(check_dataset(root).problems))
     check_key(key, root, set(dataset.works) | set(dataset.references))
-    entry = read_entry(bib) if bib else Entry("book" if kind == "book" else "article", {})
-    given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi}
+    entry = read_reference(bib) if bib else Entry("book" if kind == "book" else "article", {})
+    given = {"author": author, "title": title, "year": year, "journal": journal, "doi": doi, "url": url}
     fields = {**entry.fields, **{name: check_text(name, text) for name, text in given.items() if text}}
+    if not another:
+        _refuse_known(dataset, fields)
     if xlsx:
         words = {"kind": kind, "role": role, "setting": setting, "design": design, "publication": entry.kind}
         _new_workbook(key, {**fields, **words}, dataset)
         return
     for name in ("author", "title", "year"):
         fields[name] = fields.get(name) or check_text(name, _asked(name.capitalize()))
+    if not another:
+        _refuse_known(dataset, fields)
     words = {"kind": kind, "role": role, "setting": setting}
     for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", "school")):
         known = dataset.vocabulary.words(name)
@@ -92,6 +104,20 @@ def new(
         f"  python -m replication.study check {key}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _refuse_known(dataset: Dataset, fields: Mapping[str, str]) -> None:
+    """A work that is held already is not entered a second time."""
+    from replication.errors import UserError
+    from replication.study.known_works import known_works
+
+    found = known_works(dataset, fields)
+    if found:
+        known = found[0]
+        raise UserError(
+            f"{known.key} has {known.shared}: {known.reference.short}, {known.reference.title}. It is in the dataset "
+            f"already; add your rows to its folder, or say --another if it is another work"
+        )
 
 
 def _new_workbook(key: str, said: dict[str, str], dataset: Dataset) -> None:

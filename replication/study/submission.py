@@ -20,6 +20,7 @@ from replication.dataset.schema import TABLES
 from replication.errors import DataError, UserError
 from replication.study.bibtex import KEPT, Entry
 from replication.study.checking import CheckReport, check_study
+from replication.study.known_works import known_works
 from replication.study.new import NewWork, create_work, next_version
 from replication.study.plausibility.query import Place
 from replication.study.tables import rows_as_csv
@@ -106,11 +107,24 @@ def _checked(root: Path, submission: Submission, dataset: Dataset) -> CheckRepor
     if not whole.tables:
         raise UserError(f"{submission.file} has no rows yet; fill its sheets from row {FIRST_ROW} on, then try again")
     others = dataset.without(whole.key) if whole.key in dataset.works else dataset
+    problems += _known(whole, others)
     with _copy(root, whole.key) as copied:
         create_work(copied, others, _new_work(whole))
         _keep_answers(root / whole.key, copied / whole.key)
         report = check_study(copied, whole.key)
     return _placed(report, whole, (*submission.problems, *problems))
+
+
+def _known(submission: Submission, others: Dataset) -> list[Problem]:
+    """The question whether the work is held already under another key."""
+    place = sheet_name(submission.file, "work")
+    return [
+        Problem(
+            place, submission.lines.get("title", 0), "title", "known-work", known.shared, "a work that is not held yet",
+            f"{known.key} has it, too: {known.reference.short}; add rows there if it is the same work", "warning",
+        )
+        for known in known_works(others, submission.record)
+    ]  # fmt: skip
 
 
 def take_submission(root: Path, submission: Submission, *, replace_work: bool = False) -> Path:

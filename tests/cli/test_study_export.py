@@ -18,10 +18,10 @@ from replication import paths
 from replication.dataset import Dataset, Selection, select
 from replication.evidence.masem_answers import FULL_MEDIATION, NAMES, samples45
 from replication.evidence.pooling import pool
+from replication.formulas import harmless
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2
 from replication.study.exporting import export_dataset
-from replication.formulas import harmless
 from replication.study.exporting.layouts import matrix_table
 from tests.cli.conftest import Command
 from tests.data.small import Small

@@ -1,0 +1,32 @@
+"""TeX's letters as letters: what reference managers write as L{\\o}vlie and {\\=u}, by the codec that pybtex brings."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+__all__ = ["tex_to_text"]
+
+_DOTLESS = re.compile(r"\{?\\([ij])(?![A-Za-z])\}?")  # an accent stands on the plain letter once it is one letter
+_COMMAND = re.compile(r"\\[A-Za-z]+\s*(?=\{)")
+_LETTER = re.compile(r"\{([^\x00-\x7f])\}")  # braces that only held the command of a letter
+_REST = re.compile(r"\\([&%$#_{} ])")
+
+
+def tex_to_text(text: str) -> str:
+    """The text with TeX's letters decoded and its commands gone; other braces stay, as does text without TeX.
+
+    >>> tex_to_text(r"L{\\o}vlie, Gr{\\=u}z{\\=i}tis, 10\\%, \\emph{skolen}")
+    'Løvlie, Grūzītis, 10%, {skolen}'
+    """
+    if "\\" not in text:
+        return text  # an unescaped % would begin a comment for the codec
+    import latexcodec  # noqa: F401  registers the codec
+
+    plain = _DOTLESS.sub(r"\1", text)
+    escaped = re.sub(r"(?<!\\)%", r"\\%", plain)
+    try:
+        decoded = codecs.decode(escaped, "ulatex")
+    except ValueError:
+        decoded = escaped
+    return _LETTER.sub(r"\1", _REST.sub(r"\1", _COMMAND.sub("", decoded)))
