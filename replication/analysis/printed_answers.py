@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from replication.analysis.conceptual import conceptual_findings
 from replication.analysis.outcome import Analysis, Context, Findings
 from replication.claims import Answer, Checked, Claim, Missing, claims_by_id
 from replication.dataset import Dataset
@@ -126,13 +128,13 @@ Checks = Callable[[Mapping[str, Claim]], Mapping[str, Answer]]
 def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysis:
     """The analysis of a work without public data: `checks` are tried, every other claim says what is missing.
 
-    A printed correlation with an interval is checked against the middle of that interval in any case.
+    A printed correlation with an interval is checked against the middle of that interval in any case. Where the work's
+    question was asked of an open file (`conceptual.toml`), that stands beside.
     """
 
     def run(context: Context) -> Findings:
-        if checks is None:
-            return Findings()
-        return Findings(answers=checks(claims_by_id(context.data)))
+        found = conceptual_findings(context.data, work)
+        return found if checks is None else replace(found, answers=checks(claims_by_id(context.data)))
 
     question = "Do the printed numbers agree with each other, and what is missing to compute them?"
     return Analysis(id=work, title=title, question=question, run=run, claims=(work,))

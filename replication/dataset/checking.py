@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from replication.dataset.conceptual import ConceptualRecord
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import Explanation, Reference, Work
@@ -25,6 +26,7 @@ from replication.printed import parse_printed
 __all__ = [
     "RECORD_LISTS",
     "check_claims",
+    "check_conceptual",
     "check_descriptives",
     "check_effects",
     "check_explanations",
@@ -457,6 +459,29 @@ def check_recipes(
             if measure.informant and measure.informant not in vocabulary.words("informant"):
                 found, hint = shown(measure.informant), nearest(measure.informant, vocabulary.words("informant"))
                 problems.append(Problem(file, 0, recipe.sample, "word", found, "an informant", hint))
+    return problems
+
+
+def check_conceptual(
+    file: str, rows: pd.DataFrame, records: Iterable[ConceptualRecord], directions: set[str]
+) -> list[Problem]:
+    """Stored results come from a record of their work, lie in their interval and name directions that exist."""
+    known = [record.id for record in records]
+    problems = []
+    for row in rows.to_dict("records"):
+        line, low, high = int(row["line"]), row["ci_low"], row["ci_high"]
+        if row["record"] not in known:
+            found, hint = shown(row["record"]), nearest(row["record"], known)
+            problems.append(Problem(file, line, "record", "unknown-record", found, "an id of conceptual.toml", hint))
+        if not low <= row["estimate"] <= high:
+            found = f"{row['estimate']:g} outside {low:g} to {high:g}"
+            problems.append(Problem(file, line, "estimate", "interval", found, "a value in its interval", "compute it"))
+        for name in filter(None, str(row["direction_ids"]).split(";")):
+            if name not in directions:
+                found, hint = shown(name), nearest(name, directions)
+                problems.append(
+                    Problem(file, line, "direction_ids", "unknown-direction", found, "a direction_id", hint)
+                )
     return problems
 
 

@@ -19,6 +19,7 @@ _IDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("samples.csv",), "sample_id"),
     (("claims.csv",), "claim_id"),
     (("directions.csv",), "direction_id"),
+    (("conceptual.csv",), "estimate_id"),
 )
 """Ids that stand once in the whole dataset, and the tables they stand in."""
 
@@ -45,6 +46,10 @@ def check_across(folder: Folder) -> None:
     for file, frame in _asked_frames(folder, "claims.csv"):
         folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
     _check_recipes(folder, known)
+    for file, frame in _asked_frames(folder, "conceptual.csv"):
+        work = file.partition("/")[0]
+        directions = _ids(folder, "directions.csv", "direction_id")
+        folder.problems += checking.check_conceptual(file, frame, folder.conceptual.get(work, ()), directions)
     claims = _ids(folder, "claims.csv", "claim_id")
     for file, explanations in folder.explanations.items():
         folder.problems += checking.check_explanations(file, explanations, claims)

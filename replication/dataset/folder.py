@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from replication.dataset.conceptual import ConceptualFile, ConceptualRecord
 from replication.dataset.letters import hidden_lines
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table
@@ -30,8 +31,24 @@ __all__ = ["WORK_TABLES", "Folder", "missing_file", "parsed_record", "walk"]
 
 _TOP_TABLES = ("screened.csv", "leads.csv")
 _TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
-WORK_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
-_WORK_FILES = ("work.toml", "corrections.toml", "explanations.toml", "recipes.toml", "answers.toml", "NOTES.md")
+WORK_TABLES = (
+    "samples.csv",
+    "effects.csv",
+    "measures.csv",
+    "descriptives.csv",
+    "claims.csv",
+    "directions.csv",
+    "conceptual.csv",
+)
+_WORK_FILES = (
+    "work.toml",
+    "corrections.toml",
+    "explanations.toml",
+    "recipes.toml",
+    "conceptual.toml",
+    "answers.toml",
+    "NOTES.md",
+)
 _NOT_WORKS = ("article", "notes")
 _TO_ADD = {
     "work.toml": "a new work? `python -m replication.study new KEY` writes one; else restore it from version control",
@@ -61,6 +78,7 @@ class Folder:
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
     recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
     answers: dict[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
+    conceptual: dict[str, tuple[ConceptualRecord, ...]] = field(default_factory=dict)
 
     @property
     def corrections(self) -> list[Correction]:
@@ -147,6 +165,9 @@ def _record_file(folder: Folder, path: Path, file: str) -> None:
     elif path.name == "recipes.toml":
         recipes = parsed_record(folder, RecipeFile, file)
         folder.recipes[path.parent.name] = tuple(recipes.recipe) if recipes else ()
+    elif path.name == "conceptual.toml":
+        conceptual = parsed_record(folder, ConceptualFile, file)
+        folder.conceptual[path.parent.name] = tuple(conceptual.conceptual) if conceptual else ()
     elif path.name == "answers.toml":
         answers = parsed_record(folder, AnswerFile, file)
         folder.answers[path.parent.name] = tuple(answers.answer) if answers else ()

@@ -227,6 +227,7 @@ def _dataset(
         warnings=tuple(problems),
         recipes=MappingProxyType(folder.recipes),
         answers=MappingProxyType(folder.answers),
+        conceptual=MappingProxyType(folder.conceptual),
         tables=MappingProxyType(live),
         withdrawn=MappingProxyType(withdrawn),
     )

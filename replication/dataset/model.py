@@ -10,6 +10,7 @@ from typing import TypeVar
 import pandas as pd
 
 from replication.dataset.cells import VERSION
+from replication.dataset.conceptual import ConceptualRecord
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import (
@@ -56,6 +57,7 @@ class Dataset:
     warnings: tuple[Problem, ...] = ()
     recipes: Mapping[str, tuple[Recipe, ...]] = field(default_factory=dict)
     answers: Mapping[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
+    conceptual: Mapping[str, tuple[ConceptualRecord, ...]] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
     withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -183,6 +185,7 @@ class Dataset:
             references=_only(self.references, works),
             notes=_only(self.notes, works),
             recipes=_only(self.recipes, works),
+            conceptual=_only(self.conceptual, works),
             answers=_only(self.answers, works),
             tables=MappingProxyType(dict(tables)),
         )

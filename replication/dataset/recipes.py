@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 __all__ = [
     "ClusterUnit",
     "Condition",
+    "Filled",
     "Measure",
     "Recipe",
     "RecipeFile",
     "ReplicateMethod",
     "ReplicateWeights",
+    "StrictRecord",
     "Subsample",
     "expand",
 ]
@@ -39,11 +41,13 @@ ReplicateMethod = Literal["fay", "brr", "jackknife", "jackknife_both"]
 (ICCS, TIMSS to 2011); jackknife_both: two a zone, half the sum (TIMSS and PIRLS since 2015)."""
 
 
-class _Record(BaseModel):
+class StrictRecord(BaseModel):
+    """A frozen record of exactly its fields, without conversions."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Condition(_Record):
+class Condition(StrictRecord):
     """Rows to keep: those whose `column` is one of `values`, none of `not_values`, and lies from `low` to `high`."""
 
     column: Filled
@@ -59,7 +63,7 @@ class Condition(_Record):
         return self
 
 
-class Measure(_Record):
+class Measure(StrictRecord):
     """One measure of one construct: which columns, how they are coded and combined.
 
     `items` are columns (`ASBG11{A..K}` stands for eleven); `reversed` are those whose scale is turned (true: all);
@@ -103,7 +107,7 @@ class Measure(_Record):
         return expand(self.items or self.plausible)
 
 
-class ReplicateWeights(_Record):
+class ReplicateWeights(StrictRecord):
     """Replicate weights: the `columns` that hold them, or the `zone` and `half` (0 or 1) they are made from.
 
     `fay` is Fay's factor, for the method of that name.
@@ -131,14 +135,14 @@ class ReplicateWeights(_Record):
         return expand(self.columns) if self.columns else (self.zone, self.half)
 
 
-class Subsample(_Record):
+class Subsample(StrictRecord):
     """A part of the sample with an id of its own."""
 
     sample: Filled
     where: list[Condition] = Field(min_length=1)
 
 
-class Recipe(_Record):
+class Recipe(StrictRecord):
     """How the correlations of one sample are computed from its file.
 
     One sample; with `each`, one sample for each value of that column, which takes the place of {} in `sample` (in small
@@ -197,7 +201,7 @@ class Recipe(_Record):
         return tuple(dict.fromkeys(name for name in used if name))
 
 
-class RecipeFile(_Record):
+class RecipeFile(StrictRecord):
     """`recipes.toml`."""
 
     recipe: list[Recipe]

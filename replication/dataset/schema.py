@@ -326,6 +326,31 @@ _DIRECTIONS = Table(
     ),
 )
 
+_CONCEPTUAL = Table(
+    "conceptual.csv",
+    "One result of a conceptual replication a row: the work's question asked of an open file, computed here.",
+    ("estimate_id",),
+    (
+        key("estimate_id", "stable id, unique in the whole dataset"),
+        key("record", "which record of `conceptual.toml` it comes from"),
+        Column("outcome", "what is explained: a measure of the record, or a role", "text", True),
+        number("cut", "from which value on the outcome, or the role, counts"),
+        word("scale", "on which scale the estimate is", "model_scale", required=True),
+        Column("term", "which term of the model", "text", True),
+        Column("estimate", "as computed", "number", True),
+        Column("ci_low", "lower end of the 95 per cent interval", "number", True),
+        Column("ci_high", "upper end", "number", True),
+        integer("n", "persons in the model", 4, required=True),
+        integer("clusters", "classes or schools; empty where the file has none", 2),
+        word("expected", "the sign the work's own result leads one to expect", "direction"),
+        text("direction_ids", "rows of `directions.csv` it is set against, separated by `;`"),
+        _SINCE,
+        _UNTIL,
+        _REPLACED_BY,
+        _NOTE,
+    ),
+)
+
 _SCREENED = Table(
     "screened.csv",
     "Associations that were read and not taken into the dataset, with the reason: the screening log.",
@@ -383,7 +408,10 @@ _LEADS = Table(
 )
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {t.name: t for t in (_EFFECTS, _SAMPLES, _MEASURES, _DESCRIPTIVES, _CLAIMS, _DIRECTIONS, _SCREENED, _LEADS)}
+    {
+        t.name: t
+        for t in (_EFFECTS, _SAMPLES, _MEASURES, _DESCRIPTIVES, _CLAIMS, _DIRECTIONS, _CONCEPTUAL, _SCREENED, _LEADS)
+    }
 )
 """Every kind of CSV file, by file name."""
 

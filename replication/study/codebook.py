@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from replication.dataset.conceptual import ConceptualFile
 from replication.dataset.recipes import RecipeFile
 from replication.dataset.records import AnswerFile, ArticleFile, CorrectionFile, ExplanationFile, TrapFile, Work
 from replication.dataset.schema import SETTLED, TABLES, Column, Table, Vocabulary
@@ -41,6 +42,7 @@ space is a comment; one that looks like data is said by the check.
 | `corrections.toml` | errors in print, or points no record settles |
 | `explanations.toml` | why a recomputed number differs from the printed one |
 | `recipes.toml` | how the correlations of a survey file are computed |
+| `conceptual.toml` | the work's question asked of an open file: what is the same, what differs, which model |
 | `answers.toml` | why rows that raise a plausibility question are right |
 | `coders/<name>/*.csv`, `coders/settled.csv` | double coding and what was decided |
 | `NOTES.md` | what a reader must know |
@@ -117,6 +119,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "corrections": CorrectionFile,
     "explanations": ExplanationFile,
     "recipes": RecipeFile,
+    "conceptual": ConceptualFile,
     "answers": AnswerFile,
     "statements": ArticleFile,
     "traps": TrapFile,

@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "codebook",
     "compute",
+    "conceptual",
     "convert",
     "deliver",
     "export",
@@ -345,6 +346,42 @@ def compute(
     return 0 if found.reproduced or (replace and not lost) else 1
 
 
+def conceptual(
+    work: Annotated[str, typer.Argument(help="Key of the cited work, e.g. marengo2021.")],
+    file: Annotated[list[Path], typer.Option(help="The public file you have; again for a further one.")],
+    write: Annotated[bool, typer.Option("--write", help="Add the results that are not in the dataset yet.")] = False,
+    data: Data = None,
+) -> int:
+    """Ask a cited work's question of an open file, by its record, beside what is stored; never the work's own result.
+
+    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise.
+    """
+    from replication.dataset.schema import TABLES
+    from replication.errors import UserError
+    from replication.study.conceptual import compare_conceptual, compute_conceptual, conceptual_rows, with_files
+    from replication.study.tables import add_rows
+
+    root = data or paths.data_dir()
+    dataset = _readable(root)
+    records = dataset.conceptual.get(work, ())
+    if not records:
+        raise UserError(f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}")
+    results = dataset.table("conceptual.csv")
+    stored = results[results["work"] == work].to_dict("records")
+    rows: list[dict[str, str]] = []
+    differs = False
+    for record, files in with_files(records, file):
+        new, lines = compare_conceptual(record, compute_conceptual(record, files), stored)
+        for line in lines:
+            sys.stdout.write(line + "\n")
+            differs |= line.endswith("[differs]")
+        rows += conceptual_rows(work, record, new, len(stored) + len(rows) + 1, dataset.version)
+    if write and rows:
+        add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
+        sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
+    return 1 if differs else 0
+
+
 def todo(
     work: Annotated[str, typer.Argument(help="Make the coding sheet of this work.")] = "",
     leads: Annotated[bool, typer.Option("--leads", help="Show studies nobody has opened, too.")] = False,
@@ -474,6 +511,7 @@ for _name, _command in (
     ("preview", preview),
     ("agree", agree),
     ("compute", compute),
+    ("conceptual", conceptual),
     ("todo", todo),
     ("versions", versions),
     ("export", export),

@@ -1,0 +1,78 @@
+"""What open files say to a cited study's question: stored results, set against the direction the study reports.
+
+The verdicts of printed numbers are not used here: another sample and other measures cannot MATCH a number. A result
+agrees, points the other way, or its interval holds zero and says neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+from replication.analysis.outcome import Cell, Findings, Ref, Sentence, Table, numbers
+from replication.dataset import Dataset
+from replication.dataset.conceptual import ConceptualRecord, agreement
+
+__all__ = ["conceptual_findings"]
+
+Row = Mapping[Hashable, Any]
+_COLUMNS = ("outcome", "cut", "scale", "term", "estimate", "low", "high", "n", "clusters", "expected", "agreement")
+
+
+def conceptual_findings(data: Dataset, work: str) -> Findings:
+    """A table for each record of the work and a sentence that counts what agrees; nothing where there is no record."""
+    records = data.conceptual.get(work, ())
+    stored = data.table("conceptual.csv")
+    rows = stored[stored["work"] == work].to_dict("records")
+    tables = tuple(_table(record, [row for row in rows if row["record"] == record.id]) for record in records)
+    tables = tuple(table for table in tables if table.rows)
+    if not tables:
+        return Findings()
+    said = Counter(agreement(row["expected"], row["ci_low"], row["ci_high"]) for row in rows)
+    counts = {word: said[word] for word in ("agrees", "opposite", "inconclusive")}  # type: ignore[index]
+    values = numbers({"k": sum(counts.values()), **counts}, Ref("table", tables[0].id))
+    return Findings(tables=tables, sentences=(Sentence("conceptual.summary", values),))
+
+
+def _table(record: ConceptualRecord, rows: Sequence[Row]) -> Table:
+    same, differs = "; ".join(record.same), "; ".join(record.differs)
+    return Table(
+        id=f"conceptual-{record.id}",
+        title=record.question,
+        columns=_COLUMNS,
+        rows=tuple(_cells(row) for row in rows),
+        note=f"Conceptual replication, computed here from {record.source} ({'; '.join(record.file)}). "
+        f"The same: {same}. Different: {differs}. {' '.join(_scales(record))} "
+        "Expected: the sign the work's own result leads one to expect. Agrees: that sign, and the 95 per cent interval "
+        "excludes zero; opposite likewise; else inconclusive.",
+    )
+
+
+def _cells(row: Row) -> tuple[Cell, ...]:
+    cut, clusters = row["cut"], row["clusters"]
+    numbers = (float(row["estimate"]), float(row["ci_low"]), float(row["ci_high"]))
+    said = agreement(row["expected"], row["ci_low"], row["ci_high"])
+    return (
+        row["outcome"],
+        None if math.isnan(cut) else float(cut),
+        row["scale"],
+        row["term"],
+        *numbers,
+        int(row["n"]),
+        None if math.isnan(clusters) else int(clusters),
+        row["expected"],
+        said,
+    )
+
+
+def _scales(record: ConceptualRecord) -> Iterator[str]:
+    """What the numbers are per, by model."""
+    if record.model == "moderation":
+        yield "Predictor and moderator are in standard deviations; the product on the raw scale and on that of the link"
+        yield "answer different questions, so both are given."
+    elif record.model == "roles":
+        yield "Log odds against uninvolved, per standard deviation; a pupil at or above the cut has the role."
+    else:
+        yield "Outcome, predictor and earlier outcome are in standard deviations."
