@@ -1,10 +1,18 @@
-"""Do good relationships go with achievement? Published, the 45 samples, new samples, prediction, update."""
+"""Do good relationships go with achievement? One answer first, then positive and negative relationships apart."""
 
 from replication.analysis import Analysis, Context, Findings
 from replication.evidence.finding import Asked, finding, quick_finding
 from replication.evidence.question import Question
 
+QUALITY = ("positive", "negative", "relationship")
+"""Positive, negative (turned) and overall relationship: what the main question asks about."""
+
 ASKED = (
+    Asked(
+        question=Question("quality-achievement", "relationship quality with achievement", QUALITY, "achievement"),
+        claims=("roorda2011-014", "roorda2011-016"),
+        main=True,
+    ),
     Asked(
         question=Question(
             "positive-achievement", "positive relationship with achievement", ("positive",), "achievement"
@@ -37,12 +45,6 @@ ASKED = (
             "jakcheung2018-005",
         ),
         predict_from=("roorda2011-016", "roorda2017-005"),
-    ),
-    Asked(
-        question=Question(
-            "quality-achievement", "relationship quality with achievement", ("positive", "negative"), "achievement"
-        ),
-        claims=("roorda2011-014", "roorda2011-016"),
     ),
 )
 

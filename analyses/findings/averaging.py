@@ -19,8 +19,8 @@ QUESTIONS = (
 def run(context: Context) -> Findings:
     pages = [
         publication_bias(
-            evidence(context.data, question, "samples45"),
-            evidence(context.data, question, "new"),
+            evidence(context.data, question, "published"),
+            evidence(context.data, question, "open"),
             sign,
             remember=context.remember,
         ).findings

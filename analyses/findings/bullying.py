@@ -1,28 +1,34 @@
-"""Do good relationships go with less bullying? Being bullied can be updated, bullying others cannot; schools apart."""
+"""Do good relationships go with less bullying, of being bullied and of bullying others? Schools apart."""
 
 from dataclasses import replace
 
-from replication.analysis import Analysis, Context, Findings, Ref, Sentence, numbers, placed
+from replication.analysis import Analysis, Context, Findings, Sentence
+from replication.analysis.outcome import Ref, numbers, placed
 from replication.evidence.finding import Asked, finding, quick_finding
 from replication.evidence.question import Question
 from replication.evidence.schools import direction_evidence, school_estimates
 
+QUALITY = ("positive", "negative", "relationship")
+"""Positive, negative (turned) and overall relationship: what the main questions ask about."""
+
 ASKED = (
     Asked(
-        question=Question(
-            "quality-victimization",
-            "relationship quality with being bullied",
-            ("positive", "negative"),
-            "victimization",
-        ),
+        question=Question("quality-victimization", "relationship quality with being bullied", QUALITY, "victimization"),
         claims=("tenbokkel2023-004", "tenbokkel2023-005"),
-        predict_from=("tenbokkel2023-004",),
+        main=True,
+    ),
+    Asked(
+        question=Question("quality-perpetration", "relationship quality with bullying others", QUALITY, "perpetration"),
+        claims=("tenbokkel2023-003",),
+        main=True,
+        none_held="tenbokkel2023-003",
     ),
     Asked(
         question=Question(
             "positive-victimization", "positive relationship with being bullied", ("positive",), "victimization"
         ),
         claims=("tenbokkel2023-004",),
+        predict_from=("tenbokkel2023-004",),
     ),
 )
 OUTCOMES = {"bullying_perpetration": -1, "peer_victimization": -1, "bullying_other": -1}
@@ -34,7 +40,6 @@ def run(context: Context) -> Findings:
     directions, plot, sign_test = direction_evidence(context.data, OUTCOMES, "bullying")
     same, other = schools[0], schools[1]
     sentences = (
-        Sentence("bullying.perpetration", {"claim": "tenbokkel2023-003"}, "published"),
         Sentence(
             "bullying.directions",
             numbers({"favour": sign_test.value, "works": sign_test.k, "p": sign_test.p}, Ref("estimate", sign_test.id)),
@@ -51,9 +56,9 @@ def run(context: Context) -> Findings:
     )
     return replace(
         students,
-        estimates=(*students.estimates, *placed("school", schools), *placed("directions", [sign_test])),
-        tables=(*students.tables, *placed("directions", [directions]), *placed("school", [school_table])),
-        figures=(*students.figures, *placed("directions", [plot]), *placed("school", [school_figure])),
+        estimates=(*students.estimates, *placed("school", schools), *placed("directions", (sign_test,))),
+        tables=(*students.tables, *placed("directions", (directions,)), *placed("school", (school_table,))),
+        figures=(*students.figures, *placed("directions", (plot,)), *placed("school", (school_figure,))),
         sentences=(*students.sentences, *sentences),
     )
 

@@ -1,10 +1,18 @@
-"""Do good relationships go with engagement? Published, the 45 samples, new samples, prediction, update."""
+"""Do good relationships go with engagement? One answer first, then positive and negative relationships apart."""
 
 from replication.analysis import Analysis, Context, Findings
 from replication.evidence.finding import Asked, finding, quick_finding
 from replication.evidence.question import Question
 
+QUALITY = ("positive", "negative", "relationship")
+"""Positive, negative (turned) and overall relationship: what the main question asks about."""
+
 ASKED = (
+    Asked(
+        question=Question("quality-engagement", "relationship quality with engagement", QUALITY, "engagement"),
+        claims=("roorda2011-011", "roorda2011-012"),
+        main=True,
+    ),
     Asked(
         question=Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"),
         claims=(
@@ -22,12 +30,6 @@ ASKED = (
         question=Question("negative-engagement", "negative relationship with engagement", ("negative",), "engagement"),
         claims=("roorda2011-012", "roorda2011-022", "roorda2011-024", "roorda2017-009", "jakcheung2018-004"),
         predict_from=("roorda2011-012", "roorda2017-009"),
-    ),
-    Asked(
-        question=Question(
-            "quality-engagement", "relationship quality with engagement", ("positive", "negative"), "engagement"
-        ),
-        claims=("roorda2011-011", "roorda2011-012"),
     ),
 )
 

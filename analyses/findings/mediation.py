@@ -1,27 +1,40 @@
-"""Does engagement carry the link from relationships to achievement? Every rule, every body of data, schools apart."""
+"""Does engagement carry the link from relationships to achievement? The answer, then every rule, schools apart."""
 
-from replication.analysis import Analysis, Context, Findings, placed
+from replication.analysis import Analysis, Context, Findings
+from replication.analysis.outcome import placed
 from replication.evidence.covariance_rules import rule_sentence, rule_table, ses_tables, variants
+from replication.evidence.finding import grade_of_question
 from replication.evidence.masem_answers import audit_table, samples45
-from replication.evidence.mediation import mediation_updates, school_matrix_results
+from replication.evidence.mediation import chain_sentences, mediation_updates, school_matrix_results
+from replication.evidence.question import Question
+
+QUALITY = ("positive", "negative", "relationship")
+LINKS = {
+    "relationship-engagement": Question("quality-engagement", "relationship with engagement", QUALITY, "engagement"),
+    "engagement-achievement": Question(
+        "engagement-achievement", "engagement with achievement", ("engagement",), "achievement"
+    ),
+}
+"""The two links of the chain: it is no surer than the weaker one."""
 
 
 def run(context: Context) -> Findings:
     data = context.data
     found = variants(data)
-    updates, before_after, diagrams, entering = mediation_updates(data)
+    paths = mediation_updates(data)
+    chain = chain_sentences({name: grade_of_question(context, question) for name, question in LINKS.items()})
     schools, school_tables, school_diagram = school_matrix_results(data)
     split, continuous = ses_tables(data)
     return Findings(
-        estimates=(*placed("update", updates), *placed("school", schools)),
+        estimates=(*paths.estimates, *placed("school", schools)),
         tables=(
+            *paths.tables,
             *placed("robustness", (rule_table(found), split, continuous)),
-            *placed("update", [before_after]),
-            *placed("drivers", (entering, audit_table(samples45(data)))),
+            *placed("drivers", (audit_table(samples45(data)),)),
             *placed("school", school_tables),
         ),
-        figures=(*placed("update", diagrams), *placed("school", [school_diagram])),
-        sentences=(rule_sentence(found),),
+        figures=(*paths.figures, *placed("school", (school_diagram,))),
+        sentences=(*paths.sentences, *chain, *placed("robustness", (rule_sentence(found),))),
     )
 
 

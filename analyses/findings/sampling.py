@@ -18,9 +18,9 @@ THREE = Question(
 
 
 def run(context: Context) -> Findings:
-    one_row = evidence(context.data, TWO, "samples45")
+    one_row = evidence(context.data, TWO, "published")
     two = with_exact(context, one_row)
-    three = with_exact(context, evidence(context.data, THREE, "samples45"))
+    three = with_exact(context, evidence(context.data, THREE, "published"))
     cells, estimates = cells_at_once(context)
     selection = selection_on(context, one_row, 1)
     fits = (cells, selection, two, three)

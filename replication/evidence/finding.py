@@ -1,14 +1,14 @@
-"""A finding, put together: published, the 45 samples, the new samples, prediction, update.
+"""A finding, put together: one answer first, how sure, what it does not show, and everything it rests on.
 
-A finding in short: its main estimates and a forest plot of each body of evidence, for a preview in seconds.
-
-The most evidence there is also gets the exact posterior, so that a preview shows how a new study updates it.
+Called by the analyses of findings. A *main* question gets everything; the questions beside it (positive and negative
+relationships apart) get their estimates, bias and drivers. `quick_finding` is the same model in seconds, for previews.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -28,38 +28,73 @@ from replication.analysis.outcome import (
 )
 from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion
-from replication.evidence.bayes import Bayesian, bayesian_answer, posterior_estimate, posterior_of, prior_update
-from replication.evidence.estimators import agreement, back_transform, che, estimator_estimates
-from replication.evidence.moderators import age_table, moderator_table
-from replication.evidence.published import Prediction, predict_samples, published_pools, published_table
-from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
-from replication.evidence.update import entering, leave_one_sample_out, update_table
-from replication.models.bayes.priors.informed import correlation_priors
-from replication.models.two_level.random_effects import fit_random_effects
-
-__all__ = ["Asked", "finding", "quick_finding"]
-
-SOURCES: tuple[tuple[Source, str], ...] = (
-    ("samples45", "the 45 public samples"),
-    ("new", "new samples"),
-    ("together", "both together"),
+from replication.digests import digest_of
+from replication.evidence.answer import (
+    Answered,
+    answer_sentences,
+    cause_sentence,
+    certainty_sentences,
+    change_sentences,
+    driver_sentence,
+    further_sentence,
+    lead_id,
 )
+from replication.evidence.bias import BiasPage, publication_bias
+from replication.evidence.bias_models import bias_answers
+from replication.evidence.certainty import Certainty, Grade, certainty_of, load_thresholds
+from replication.evidence.change import change_of
+from replication.evidence.estimators import agreement, estimator_estimates
+from replication.evidence.main_model import Estimated, estimate_body, estimates_of
+from replication.evidence.moderators import age_table, moderator_table
+from replication.evidence.prediction import coverage, left_out_by, predict_body, prediction_tables
+from replication.evidence.prior import PriorAnswer, prior_and_data, prior_sensitivity
+from replication.evidence.protocol import flow, load_protocol
+from replication.evidence.published import published_pools, published_table
+from replication.evidence.question import Evidence, Question, Source, evidence, screened_rows
+from replication.evidence.sensitivity import sensitivities, sensitivity_table
+from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
+from replication.evidence.update import entering, leave_one_sample_out, update_table
 
+__all__ = ["Answer", "Asked", "finding", "grade_of_question", "quick_finding"]
 
-SECTION_OF: Mapping[Source, Section] = {"samples45": "known", "new": "new", "together": "update"}
+BODIES: Mapping[Source, str] = {
+    "published": "published samples",
+    "open": "open data",
+    "pool": "both together",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A question with the claims that print an answer, and those among them that are pools to predict from."""
+    """A question with the claims that print an answer, those among them that are pools to start from, and whether it
+
+    is the main one of its page. `none_held` is the claim that stands alone where no row counts.
+    """
 
     question: Question
-    claims: tuple[str, ...]
+    claims: tuple[str, ...] = ()
     predict_from: tuple[str, ...] = ()
+    main: bool = False
+    none_held: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a finding answers to one question: its bodies as estimated (widest last), certainty where it is judged."""
+
+    asked: Asked
+    bodies: Mapping[Source, Estimated]
+    association: Certainty | None = None
+    cause: Certainty | None = None
+
+    @property
+    def widest(self) -> Estimated:
+        """The estimate from most evidence."""
+        return list(self.bodies.values())[-1]
 
 
 @dataclass(slots=True)
-class _Parts:
+class _Page:
     """What is collected on the way; local to one finding."""
 
     estimates: list[Estimate] = field(default_factory=list)
@@ -68,201 +103,251 @@ class _Parts:
     sentences: list[Sentence] = field(default_factory=list)
     exclusions: dict[Exclusion, None] = field(default_factory=dict)
 
+    def add(self, section: Section, *items: Estimate | Table | Figure | Sentence) -> None:
+        """Put items into a section of the page."""
+        for item in items:
+            (one,) = placed(section, (item,))
+            if isinstance(one, Estimate):
+                self.estimates.append(one)
+            elif isinstance(one, Table):
+                self.tables.append(one)
+            elif isinstance(one, Figure):
+                self.figures.append(one)
+            else:
+                self.sentences.append(one)
+
+    def add_all(self, section: Section, found: Findings | PriorAnswer) -> None:
+        """Put everything of another part into one section."""
+        self.add(section, *found.estimates, *found.tables, *found.figures, *found.sentences)
+
 
 def finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
     """Every question of a finding, answered by every body of evidence that bears on it."""
     claims = claims_by_id(context.data)
-    parts = _Parts()
+    page = _Page()
     for one in asked:
-        _answer(context, one, claims, parts)
+        _answer(context, one, claims, page)
     return Findings(
-        estimates=tuple(parts.estimates),
-        tables=tuple(parts.tables),
-        figures=tuple(parts.figures),
-        sentences=tuple(parts.sentences),
-        exclusions=tuple(parts.exclusions),
+        estimates=tuple(page.estimates),
+        tables=tuple(page.tables),
+        figures=tuple(page.figures),
+        sentences=tuple(page.sentences),
+        exclusions=tuple(page.exclusions),
     )
 
 
-def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], parts: _Parts) -> None:
+def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
+    """Each body that has rows on a question, estimated; the pool only where there are both."""
+    found = {source: evidence(data, question, source) for source in ("published", "open")}
+    held: dict[Source, Estimated] = {s: estimate_body(body) for s, body in found.items() if len(body.y)}  # type: ignore[misc]
+    if len(held) == 2:
+        held["pool"] = estimate_body(evidence(data, question, "pool"))
+    return held
+
+
+def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _Page) -> None:
     question = asked.question
-    parts.tables += placed("published", [published_table(claims, asked.claims, question.id)])
-    bodies = {source: evidence(context.data, question, source) for source, _ in SOURCES}
-    bodies = {source: body for source, body in bodies.items() if len(body.y)}
-    if "samples45" not in bodies:
-        bodies.pop("together", None)  # nothing public to join the new samples with
-    steps = []
-    for source, label in SOURCES:
-        if source in bodies:
-            main = _estimators(bodies[source], label, parts)
-            steps.append((label, main))
-    parts.sentences.append(_how_sure(question, steps))
-    new = bodies.get("new")
-    if new is None:
+    if asked.claims:
+        page.add("published", published_table(claims, asked.claims, question.id))
+    screened = screened_rows(context.data, question)
+    page.exclusions |= dict.fromkeys(screened.exclusions())
+    counts = flow(context.data, screened)
+    page.add("flow", flow_table(question, counts), *([flow_figure(question, counts)] if asked.main else []))
+    bodies = bodies_of(context.data, question)
+    if not bodies:
+        values: dict[str, Cell | Number] = {"question": question.id, "claim": asked.none_held}
+        page.add("answer", Sentence(f"answer.{question.outcome}.none", values))
         return
-    parts.tables += placed("robustness", [moderator_table(new), age_table(context.data, new)])
-    heterogeneity, source_of = _heterogeneity(steps)
-    for pool in published_pools(claims, asked.predict_from, heterogeneity):
-        prediction = predict_samples(pool, heterogeneity, source_of, new)
-        _add_prediction(prediction, pool.claim, question, parts)
-    widest = bodies.get("together", new)
-    expected = _expected(context.data, question)
-    _add_bayes(bayesian_answer(widest, expected), parts)
-    for pool in published_pools(claims, asked.predict_from[:1], heterogeneity):
-        _add_bayes(prior_update(new, pool, expected), parts)
-    table, figure = leave_one_sample_out(widest, steps[-1][1])
-    parts.tables += placed("drivers", [table, *entering(widest, steps[-1][1])])
-    parts.tables += placed("update", [update_table(question.id, question.label, steps)])
-    parts.figures += placed("drivers", [figure])
-    _update_sentence(question, steps, parts)
-    parts.tables += placed("care", [_caveats(context.data, widest)])
+    answer = Answer(asked, bodies)
+    page.exclusions |= dict.fromkeys(answer.widest.found.selection.excluded)
+    _estimates(answer, page)
+    if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
+        bias = _bias(context, answer, page)
+        _drivers(context.data, answer, page)
+        _main(context.data, answer, bias, page)
+    _priors(context.data, answer, claims, page)
 
 
-def _how_sure(question: Question, steps: list[tuple[str, Estimate]]) -> Sentence:
-    """A rule, not a mood: do old and new samples each exclude zero on one side, and would a further sample too?"""
-    signs = {np.sign(e.low) if e.low * e.high > 0 else 0.0 for _, e in steps}
-    agree = len(steps) > 1 and len(signs) == 1 and signs != {0.0}
-    last = steps[-1][1]
-    how = "low"
-    if agree:
-        how = "high" if last.prediction_low * last.prediction_high > 0 else "moderate"
-    return Sentence("finding.sure", {"question": question.id, "how": how}, "sure")
+def _estimates(answer: Answer, page: _Page) -> None:
+    """Every body by the main model and by every other estimator, and the intervals in one table."""
+    question, steps = answer.asked.question, []
+    for source, body in answer.bodies.items():
+        made = estimates_of(body, f"{question.label}, {BODIES[source]}")
+        page.add("bodies", *made)
+        main = next(e for e in made if e.group == "main")
+        steps.append((BODIES[source], main))
+        others = estimator_estimates(body.found)
+        page.add("robustness", *others)
+        page.add("robustness", *agreement(body.found, others, f"{question.label}: {BODIES[source]}"))
+    page.add("bodies", _intervals_table(answer), further_sentence(answer.widest))
+    page.add("update", update_table(question.id, question.label, steps))
 
 
-def _expected(data: Dataset, question: Question) -> int:
+def _intervals_table(answer: Answer) -> Table:
+    """The three intervals of every body, by name, with what each rests on."""
+    rows: list[tuple[Cell, ...]] = []
+    links = []
+    for source, body in answer.bodies.items():
+        further, row = body.further_sample, body.further_row()
+        found = body.found
+        rows.append(
+            (
+                BODIES[source], body.centre, body.mean.low, body.mean.high, further.low, further.high, row.low,
+                row.high, len(found.y), len(set(found.samples)), found.persons, len(found.countries),
+                found.unknown_countries, body.leads,
+            )
+        )  # fmt: skip
+        links.append(lead_id(body))
+    return Table(
+        id=f"intervals-{answer.asked.question.id}",
+        title=f"{answer.asked.question.label}: three intervals",
+        columns=(
+            "evidence", "r", "(1) mean, low", "(1) mean, high", "(2) further sample, low", "(2) further sample, high",
+            "(3) one printed r, low", "(3) one printed r, high", "rows", "samples", "students", "known countries",
+            "samples of unknown country", "leads",
+        ),
+        rows=tuple(rows),
+        links=tuple(links),
+        note="(1) the mean true correlation; (2) the mean true correlation, over measures, of a further sample in a "
+        "further country; (3) one printed r of a further study of 200 students. (2) and (3) are posterior quantiles.",
+    )  # fmt: skip
+
+
+def _bias(context: Context, answer: Answer, page: _Page) -> BiasPage:
+    """Publication bias of the published body, and the difference of the bodies."""
+    question = answer.asked.question
+    published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
+    leading = {e.id: e for e in page.estimates}
+    pair = None
+    if published is not None and open_data is not None:
+        pair = (leading[lead_id(published)], leading[lead_id(open_data)])
+    found = publication_bias(
+        None if published is None else published.found,
+        None if open_data is None else open_data.found,
+        expected_sign(context.data, question),
+        bodies=pair,
+        remember=context.remember,
+    )
+    page.add_all("bias", found.findings)
+    return found
+
+
+def expected_sign(data: Dataset, question: Question) -> int:
     """The sign expected when good goes with good; relationship quality counts as positive."""
     relationship = "positive" if question.quality else question.relationships[0]
     return data.vocabulary.expected_sign(relationship, question.outcome)
 
 
-def _add_bayes(answer: Bayesian, parts: _Parts) -> None:
-    parts.estimates += placed("bayes", answer.estimates)
-    parts.tables += placed("bayes", answer.tables)
-    parts.figures += placed("bayes", answer.figures)
-
-
-def _caveats(data: Dataset, found: Evidence) -> Table:
-    """What trips a reader of these rows: the traps recorded for the works they come from."""
-    works = set(found.rows["work"])
+def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
+    """Which samples carry the estimate, why they differ, and what came in when."""
+    widest, question = answer.widest.found, answer.asked.question
+    leading = next(e for e in page.estimates if e.id == lead_id(answer.widest))
+    if len(set(widest.samples)) > 2:
+        table, figure = leave_one_sample_out(widest, leading)
+        page.add("drivers", table, figure, *driver_sentence(question.id, table.rows, table.id))
+    if "open" in answer.bodies:
+        page.add("robustness", moderator_table(answer.bodies["open"].found), age_table(data, widest))
+    if "pool" in answer.bodies:
+        page.add("update", *entering(widest, leading))
+    works = set(widest.rows["work"])
     rows = tuple((trap.title, trap.text) for trap in data.traps if works & set(trap.works))
-    title = f"{found.question.label}: read this before using the numbers"
-    return Table(id=f"caveats-{found.question.id}", title=title, columns=("caveat", "what it means"), rows=rows)
+    title = f"{question.label}: read this before using the numbers"
+    page.add("care", Table(id=f"caveats-{question.id}", title=title, columns=("caveat", "what it means"), rows=rows))
 
 
-def _estimators(found: Evidence, label: str, parts: _Parts) -> Estimate:
-    """All estimators on one body of evidence; returns the main one: CHE with rho 0.6, or REML where rows are single."""
-    estimates = estimator_estimates(found)
-    table, figure = agreement(found, estimates, f"{found.question.label}: {label}")
-    section = SECTION_OF[found.source]
-    parts.estimates += placed(section, estimates)
-    parts.tables += placed(section, [table])
-    parts.figures += placed(section, [figure])
-    parts.exclusions |= dict.fromkeys(found.selection.excluded)
-    by_estimator = {e.id.removeprefix(f"{found.question.id}-{found.source}-"): e for e in estimates}
-    main = by_estimator.get("che-0.6", by_estimator["reml"])
-    usable = [e.value for e in estimates if e.group == "heterogeneity" and e.value == e.value]
-    shown = {
-        "r": main.value,
-        "low": main.low,
-        "high": main.high,
-        "prediction_low": main.prediction_low,
-        "prediction_high": main.prediction_high,
-        "samples": main.samples,
-        "effects": main.k,
-    }
-    parts.sentences.append(
-        Sentence(
-            "finding.estimate",
-            {
-                "question": found.question.id,
-                "source": found.source,
-                **numbers(shown, Ref("estimate", main.id)),
-                **numbers({"engine_low": min(usable), "engine_high": max(usable)}, Ref("table", table.id)),
-            },
-            section,
-        )
+def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
+    """What the main question of a page gets besides: variations, certainty, the answer, predictions, priors."""
+    question, widest = answer.asked.question, answer.widest
+    varied = sensitivities(data, question, widest)
+    estimates, table = sensitivity_table(widest, varied)
+    page.add("robustness", *estimates, table)
+    inputs = certainty_inputs(data, answer.bodies, varied, bias.models)
+    association, cause = certainty_of(inputs)
+    change = change_of(widest, inputs, association)
+    page.add("sure", *certainty_sentences(question.id, association), certainty_table(question, association, cause))
+    page.add("sure", certainty_figure(question, association))
+    page.add("cause", *cause_sentence(question.id, question.outcome, cause))
+    page.add("change", *change_sentences(question.id, association.grade, change))
+    gap = next(((e.value, e.low, e.high) for e in bias.findings.estimates if e.id.startswith("bias-difference")), None)
+    answered = Answered(
+        widest, answer.bodies.get("published"), answer.bodies.get("open"), gap, association, cause, change
     )
-    return main
+    page.add("answer", *answer_sentences(answered))
+    _predictions(data, answer, page)
 
 
-def _heterogeneity(steps: list[tuple[str, Estimate]]) -> tuple[float, str]:
-    """tau2 for predictions: from the 45 samples where they bear on the question, else from the new samples."""
-    label, estimate = steps[0]
-    return estimate.tau2, f"from {label} (no source prints one)"
+def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
+    question, widest = answer.asked.question, answer.widest
+    checks = [
+        ("each sample left out, with its overlaps", left_out_by(data, widest, "sample")),
+        ("each country left out", left_out_by(data, widest, "country")),
+    ]
+    published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
+    if published is not None and open_data is not None:
+        checks.append(("open data predicted from the published samples", predict_body(published, open_data.found)))
+    tables = prediction_tables(question.id, question.label, checks)
+    page.add("prediction", *tables)
+    ref = Ref("table", tables[0].id)
+    for name, predicted in checks:
+        if predicted:
+            c = coverage(predicted)[-1]
+            values: dict[str, Cell | Number] = {"question": question.id, "what": name}
+            counts = {"inside": c.inside, "total": c.total, "level": c.level, "low": c.low, "high": c.high}
+            page.add("prediction", Sentence("finding.prediction", {**values, **numbers(counts, ref)}))
 
 
-def _add_prediction(prediction: Prediction, claim: Claim, question: Question, parts: _Parts) -> None:
-    parts.estimates += placed("prediction", [prediction.estimate, prediction.difference])
-    parts.tables += placed("prediction", [prediction.table])
-    parts.figures += placed("prediction", [prediction.figure])
-    counts = {
-        **numbers({"inside": prediction.inside, "total": prediction.total}, Ref("table", prediction.table.id)),
-        "p": Number(prediction.estimate.p, Ref("estimate", prediction.estimate.id)),
-        "difference_p": Number(prediction.difference.p, Ref("estimate", prediction.difference.id)),
-    }
-    values: dict[str, Cell | Number] = {"question": question.id, "claim": claim.id, **counts}
-    parts.sentences.append(Sentence("finding.prediction", values, "prediction"))
-
-
-def _update_sentence(question: Question, steps: list[tuple[str, Estimate]], parts: _Parts) -> None:
-    if len(steps) < 3:
+def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _Page) -> None:
+    """Other priors beside the default one, and printed pools as priors of open data that they do not contain."""
+    expected = expected_sign(data, answer.asked.question)
+    if answer.asked.main:
+        page.add("bayes", *prior_sensitivity(answer.widest, expected))
+    open_data = answer.bodies.get("open")
+    if open_data is None:
         return
-    before, after = steps[0][1], steps[-1][1]
-    moved = after.value - before.value
-    values: dict[str, Cell | Number] = {
-        "question": question.id,
-        "before": Number(before.value, Ref("estimate", before.id)),
-        "after": Number(after.value, Ref("estimate", after.id)),
-        "moved": Number(moved, Ref("table", f"update-{question.id}")),
-    }
-    parts.sentences.append(Sentence("finding.update", values, "update"))
+    heterogeneity = open_data.posterior.variance("between") + open_data.posterior.variance("country")
+    for pool in published_pools(claims, answer.asked.predict_from, heterogeneity):
+        page.add_all("bayes", prior_and_data(open_data, pool, expected))
 
 
-_SOURCES: tuple[Source, ...] = ("samples45", "new", "together")
-_NORMAL = 1.959963984540054
+def grade_of_question(context: Context, question: Question) -> Grade:
+    """The certainty of an association alone, for findings that are a chain of several; kept by content."""
+    files = (load_protocol().model_dump_json(), load_thresholds().model_dump_json())
+    key = digest_of(context.data.digest, question.id, *files)
+    return cast("Grade", context.remember("certainty", key, lambda: _grade(context.data, question)))
+
+
+def _grade(data: Dataset, question: Question) -> Grade:
+    bodies = bodies_of(data, question)
+    if not bodies:
+        return "very low"
+    widest = list(bodies.values())[-1]
+    published = bodies.get("published")
+    enough = published is not None and len(published.found.y) > 1
+    models = bias_answers(published.found, expected_sign(data, question)) if published and enough else ()
+    inputs = certainty_inputs(data, bodies, sensitivities(data, question, widest), models)
+    return certainty_of(inputs)[0].grade
 
 
 def quick_finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
-    """Random effects (REML, Knapp–Hartung), CHE model and posterior on each question and body of evidence."""
-    bodies = [body for one in asked for body in _bodies(context.data, one.question)]
-    answered = [list(_estimates(body)) for body in bodies]
-    figures = tuple(_forest(body, estimates[-1]) for body, estimates in zip(bodies, answered, strict=True))
-    exclusions = dict.fromkeys(excluded for body in bodies for excluded in body.selection.excluded)
+    """The main model on each question and body of evidence, with a forest plot: a preview in seconds."""
+    estimates: list[Estimate] = []
+    figures = []
+    exclusions: dict[Exclusion, None] = {}
+    for one in asked:
+        for source, body in bodies_of(context.data, one.question).items():
+            made = estimates_of(body, f"{one.question.label}, {BODIES[source]}")
+            estimates += made
+            figures.append(_forest(body.found, next(e for e in made if e.group == "main")))
+            exclusions |= dict.fromkeys(body.found.selection.excluded)
     return Findings(
-        estimates=placed("more", (e for estimates in answered for e in estimates)),
-        figures=placed("more", figures),
-        exclusions=tuple(exclusions),
+        estimates=placed("bodies", estimates), figures=placed("bodies", figures), exclusions=tuple(exclusions)
     )
-
-
-def _bodies(data: Dataset, question: Question) -> list[Evidence]:
-    """What there is to pool: the 45 samples and new ones, and both together where there are both."""
-    found = [evidence(data, question, source) for source in _SOURCES]
-    apart = [body for body in found[:2] if len(body.y) > 1]
-    return [*apart, *found[2:]] if all(len(body.y) for body in found[:2]) else apart
-
-
-def _estimates(found: Evidence) -> Iterator[Estimate]:
-    means = sample_means(found)
-    fit = fit_random_effects(means.y, means.v, method="REML", test="knha")
-    label = f"{found.question.label}, {found.source}"
-    rows = tuple(found.rows["effect_id"])
-    yield replace(back_transform(fit, means, "reml", f"{label}: REML, Knapp–Hartung, one value a sample"), rows=rows)
-    if len(means.y) < len(found.y):
-        yield back_transform(che(found), found, "che-0.6", f"{label}: three levels, CHE rho 0.6, CR2")
-    if found.source != "samples45":
-        yield posterior_estimate(
-            posterior_of(found, correlation_priors()),
-            found.selection,
-            id=f"{found.question.id}-{found.source}-bayes",
-            label=f"{label}: exact posterior, default priors",
-        )
 
 
 def _forest(found: Evidence, main: Estimate) -> Figure:
     """One row an effect, in the order of the dataset, with the main estimate below."""
     weights = 1.0 / (found.v + max(0.0, main.tau2))
-    half = _NORMAL * np.sqrt(found.v)
+    half = 1.959963984540054 * np.sqrt(found.v)
     rows = found.rows
     columns = {
         "row": [str(row) for row in rows["effect_id"]],

@@ -1,16 +1,22 @@
-"""The mediation paths on the 45 samples, on new samples, and together; which new samples can enter and how.
+"""The mediation paths on published samples, on open data, and together; which samples can enter and how.
 
 Schools in PISA, 221 samples and six reports of principals: pooled matrix and an exploratory path model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Estimate, Figure, Table
-from replication.dataset import Dataset, Selection, select
+from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.dataset import Dataset, select
+from replication.evidence.answer import grade_term
+from replication.evidence.certainty import GRADES, Grade
 from replication.evidence.masem_answers import NAMES, SATURATED, VARIABLES, path_results
+from replication.evidence.protocol import Body, candidates, load_protocol, screen
+from replication.evidence.question import each_person_once
 from replication.models.masem.comparison import likelihood_ratio_test
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.matrices import correlations_from_rows
@@ -18,38 +24,66 @@ from replication.models.masem.osmasem import fit_one_stage
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import PathFit, fit_stage2
 
-__all__ = ["EXPLORATORY", "entering_table", "mediation_updates", "new_matrices", "school_matrix_results", "school_set"]
+__all__ = [
+    "EXPLORATORY",
+    "REVERSED",
+    "body_matrices",
+    "chain_sentences",
+    "entering_table",
+    "mediation_updates",
+    "school_matrix_results",
+    "school_set",
+]
 
-FEWEST_PAIRS = 3  # a relationship with both outcomes, and the outcomes with each other
+REVERSED = """
+achiev ~ r41*pos + r42*neg
+enga ~ r34*achiev + r31*pos + r32*neg
+pos ~~ p21*neg
+pos_reversed := r41*r34
+neg_reversed := r42*r34
+"""
+"""The path model with engagement and achievement changing places: as many free parameters, the same fit to the last
+digit, another story. Correlations at one time cannot tell the two apart (MacCallum et al. 1993)."""
+BODIES = {"published": "published samples", "open": "open data"}
 
 
-def new_matrices(data: Dataset) -> pd.DataFrame:
-    """One row a sample and pair: the mean Fisher z over the measures of both sides, and the sample's smallest n.
+def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
+    """One row a sample and pair of one body: mean Fisher z over the measures of both sides, smallest n of the sample.
 
-    A sample enters when it holds a relationship with engagement and achievement and these two with each other.
+    The protocol decides which rows count. A sample of open data enters when it holds a relationship with engagement
+    and achievement and these two with each other; published matrices enter with what they print, as they did in the
+    published analyses.
     """
-    roles = {key: work.role for key, work in data.works.items()}
-    selection = select(data).keep(lambda r: r["work"].map(roles) == "survey", "not a new sample")
-    rows = selection.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice").rows
-    rows = rows[rows["var_a"].isin(list(NAMES)) & rows["var_b"].isin(list(NAMES))]
-    rows = rows[(rows["measure_a"] != "teachint") & (rows["measure_b"] != "teachint")]
+    rows = candidates(data)
+    rows = rows[rows["var_a"].isin(list(NAMES)) & rows["var_b"].isin(list(NAMES))].reset_index(drop=True)
+    screened = screen(rows, load_protocol())
+    rows = screened.rows[screened.included & (screened.rows["body"] == body).to_numpy()].reset_index(drop=True)
+    rows = each_person_once(data, rows).rows
     order = {name: at for at, name in enumerate(NAMES)}
     swap = rows["var_a"].map(order) > rows["var_b"].map(order)
     first, second = rows["var_a"].where(~swap, rows["var_b"]), rows["var_b"].where(~swap, rows["var_a"])
     n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
-    frame = rows.assign(a=first.map(NAMES), b=second.map(NAMES), z=np.arctanh(rows["value"]), size=n)
+    value = rows["value_weighted"].where(rows["value_weighted"].notna(), rows["value"])
+    missing = [rows[f"diagonal_{side}_missing"] == "yes" for side in ("a", "b")]
+    frame = rows.assign(
+        a=first.map(NAMES), b=second.map(NAMES), z=np.arctanh(value), size=n,
+        absent_a=missing[0].where(~swap, missing[1]), absent_b=missing[1].where(~swap, missing[0]),
+    )  # fmt: skip
     frame = frame[frame["a"] != frame["b"]]
-    pairs = frame.groupby(["sample_id", "label", "a", "b"], sort=False).agg(
-        z=("z", "mean"), measures=("z", "size"), size=("size", "min")
-    )
+    pairs = frame.groupby(["sample_id", "label", "a", "b"], sort=False, dropna=False).agg(
+        z=("z", "mean"), measures=("z", "size"), size=("size", "min"), absent_a=("absent_a", "any"),
+        absent_b=("absent_b", "any"),
+    )  # fmt: skip
     pairs = pairs.reset_index()
     pairs["n"] = pairs.groupby("sample_id")["size"].transform("min")
-    complete = pairs.groupby("sample_id")[["a", "b"]].apply(_has_both_sides)
-    return pairs[pairs["sample_id"].map(complete)].assign(r=lambda p: np.tanh(p["z"])).reset_index(drop=True)
+    if body == "open":
+        complete = pairs.groupby("sample_id")[["a", "b"]].apply(_has_both_sides)
+        pairs = pairs[pairs["sample_id"].map(complete)]
+    return pairs.assign(r=lambda p: np.tanh(p["z"])).reset_index(drop=True)
 
 
 def entering_table(pairs: pd.DataFrame) -> Table:
-    """Which new samples enter the path model, with how many measures behind each correlation."""
+    """Which samples of open data enter the path model, with how many measures behind each correlation."""
     rows = tuple(
         (str(p["label"]), f"{p['a']} with {p['b']}", float(p["r"]), int(p["measures"]), float(p["n"]))
         for p in pairs.to_dict("records")
@@ -57,55 +91,73 @@ def entering_table(pairs: pd.DataFrame) -> Table:
     columns = ("sample", "pair", "mean r", "pairs of measures", "n in the model")
     note = "Mean of Fisher z over the measures of both sides; n is the smallest (effective) n of the sample."
     links = tuple(str(s) for s in pairs["sample_id"])
-    title = "New samples in the path model"
+    title = "Open data in the path model"
     return Table(id="entering", title=title, columns=columns, rows=rows, links=links, note=note)
 
 
-def mediation_updates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, tuple[Figure, ...], Table]:
-    """One-stage path models on the 45 samples, the new samples, and both; the paths side by side."""
-    pairs = new_matrices(data)
-    old = _old_rows(select(data, works=["roorda2011"]))
-    new = pairs[["sample_id", "n", "a", "b", "r"]].assign(absent_a=False, absent_b=False)
-    bodies = {"45": ("the 45 samples", old), "new": ("new samples", new), "both": ("both", pd.concat([old, new]))}
+def mediation_updates(data: Dataset) -> Findings:
+    """One-stage path models on each body and on both, the reversed model, and the sentences of the answer."""
+    pairs = {body: body_matrices(data, body) for body in BODIES}  # type: ignore[arg-type]
+    sets = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
     estimates: list[Estimate] = []
     figures, columns = [], []
-    for key, (label, rows) in bodies.items():
-        fitted = fit_one_stage(_set(rows), SATURATED)
-        found, diagram = path_results(fitted, f"update-{key}", f"One stage, {label}")
+    for key, rows in sets.items():
+        label = BODIES.get(key, "both together")
+        found, diagram = path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {label}")
         estimates += found
         figures.append(diagram)
-        columns.append((label, {e.id.removeprefix(f"update-{key}-"): e for e in found}))
+        columns.append((label, {e.id.removeprefix(f"paths-{key}-"): e for e in found}))
+    turned, _ = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "One stage, reversed model")
+    by_id = {e.id: e for e in (*estimates, *turned)}
+    return Findings(
+        estimates=placed("bodies", (*estimates, *turned)),
+        tables=(*placed("bodies", (_side_by_side(columns),)), *placed("drivers", (entering_table(pairs["open"]),))),
+        figures=placed("bodies", figures),
+        sentences=placed("answer", (s for path in ("pos", "neg") for s in _indirect_sentences(by_id, path))),
+    )
+
+
+def _indirect_sentences(estimates: Mapping[str, Estimate], path: str) -> Iterator[Sentence]:
+    """The indirect effect of one relationship, in all samples and in each body, and of the reversed model."""
+    pool, turned = estimates[f"paths-pool-{path}_indirect"], estimates[f"reversed-pool-{path}_reversed"]
+    each = {body: estimates[f"paths-{body}-{path}_indirect"] for body in BODIES}
+    yield Sentence(
+        "answer.mediation.lead",
+        {
+            "path": f"path-{path}",
+            **numbers({"r": pool.value, "low": pool.low, "high": pool.high}, Ref("estimate", pool.id)),
+            **{f"{body}_r": Number(e.value, Ref("estimate", e.id)) for body, e in each.items()},
+        },
+    )
+    ends = {"r": turned.value, "low": turned.low, "high": turned.high}
+    yield Sentence("answer.mediation.reversed", {"path": f"path-{path}", **numbers(ends, Ref("estimate", turned.id))})
+
+
+def chain_sentences(grades: Mapping[str, Grade]) -> tuple[Sentence, ...]:
+    """How sure a chain is: as its weakest link; and that it says nothing of cause."""
+    weakest = min(grades, key=lambda name: GRADES.index(grades[name]))
+    return (
+        Sentence(
+            "answer.mediation.sure", {"grade": grade_term(grades[weakest]), "weakest": f"path-{weakest}"}, "answer"
+        ),
+        Sentence("answer.mediation.cause", {"grade": grade_term("very low")}, "cause"),
+    )
+
+
+def _side_by_side(columns: Sequence[tuple[str, Mapping[str, Estimate]]]) -> Table:
     names = list(columns[0][1])
-    rows_ = tuple(
+    rows = tuple(
         (columns[0][1][name].label, *(value for _, by in columns for value in _interval(by.get(name))))
         for name in names
     )
     heads = tuple(f"{label}{end}" for label, _ in columns for end in ("", ", low", ", high"))
-    table = Table(
-        id="mediation-update", title="Paths before and after the update", columns=("path", *heads), rows=rows_
-    )
-    return tuple(estimates), table, tuple(figures), entering_table(pairs)
+    return Table(id="paths-bodies", title="Paths in each body of evidence", columns=("path", *heads), rows=rows)
 
 
 def _has_both_sides(pairs: pd.DataFrame) -> bool:
     held = {(a, b) for a, b in zip(pairs["a"], pairs["b"], strict=True)}
     relationship = any({(name, "enga"), (name, "achiev")} <= held for name in ("pos", "neg"))
     return relationship and ("enga", "achiev") in held
-
-
-def _old_rows(selection: Selection) -> pd.DataFrame:
-    rows = selection.rows
-    return pd.DataFrame(
-        {
-            "sample_id": rows["sample_id"],
-            "n": rows["n"],
-            "a": rows["var_a"].map(NAMES),
-            "b": rows["var_b"].map(NAMES),
-            "r": rows["value"],
-            "absent_a": rows["diagonal_a_missing"] == "yes",
-            "absent_b": rows["diagonal_b_missing"] == "yes",
-        }
-    )
 
 
 def _set(rows: pd.DataFrame) -> CorrelationSet:

@@ -203,14 +203,14 @@ def _data_sets(dataset: Dataset, question: Question) -> Iterator[tuple[tuple[str
 
 def _bodies(dataset: Dataset, question: Question) -> dict[str, Evidence]:
     sources: tuple[tuple[str, Source], ...] = (
-        ("public samples", "samples45"),
-        ("new samples", "new"),
-        ("old and new", "together"),
+        ("published samples", "published"),
+        ("open data", "open"),
+        ("both", "pool"),
     )
     found = {name: evidence(dataset, question, source) for name, source in sources}
-    public = found["public samples"]
+    public = found["published samples"]
     if not len(public.y):
-        return {"new samples": found["new samples"]}
+        return {"open data": found["open data"]}
     published = public.rows["used_in"].str.contains("jakcheung2018").to_numpy(bool)
     return {"as published": public.take(published), **found}
 

@@ -226,12 +226,12 @@ def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) 
         columns["se"] += np.sqrt(rows.v).tolist()
         columns["row"] += [str(s) for s in means.samples]
         columns["n"] += rows.rows["n"].tolist()
-        columns["new"] += ["yes" if body.source == "new" else "no"] * len(means.y)
+        columns["new"] += ["yes" if body.source == "open" else "no"] * len(means.y)
     first = bodies[0]
     settings: dict[str, Cell] = {"metric": "z", "center": float(che(first).beta[0])}
     if line is not None:
         settings |= {"line_intercept": line[0], "line_slope": line[1]}
-    alone = first.source == "new"
+    alone = first.source == "open"
     return Figure(
         id=f"funnel-{first.question.id}",
         kind="funnel",

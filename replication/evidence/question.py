@@ -1,37 +1,55 @@
-"""Which rows bear on a question, oriented so that their sign means one thing.
+"""Which rows bear on a question, oriented so that their sign means one thing, and which of them depend on each other.
 
-Rows of a negative relationship are turned when both relationships are asked for together: the value is then that of
-relationship quality. Every candidate that is not used is listed with its reason.
+Called by everything that pools. Three ideas:
+
+1. Rows of a negative relationship are turned when relationships are asked for together: the value is then that of
+   relationship quality. The protocol decides which rows count; every other candidate is listed with its reason.
+2. Persons are counted once. A sample most of whose persons are in another one is that sample; samples that share
+   fewer persons keep their own effects, and their sampling errors covary.
+3. A country that is not recorded is not a country: such a sample is a group of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication.dataset import Dataset, Selection, select
+from replication.dataset import Dataset, Exclusion, Selection
+from replication.effects.conversions import beta_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes
+from replication.evidence.protocol import Protocol, Screened, bearing_on, candidates, load_protocol, screen
 from replication.models.fit import Array
+from replication.models.multilevel.structure import BlockV
 
-__all__ = ["Evidence", "Question", "Source", "evidence", "sample_means"]
+__all__ = [
+    "RHO",
+    "Evidence",
+    "Persons",
+    "Question",
+    "Source",
+    "each_person_once",
+    "evidence",
+    "sample_means",
+    "screened_rows",
+]
 
-Source = Literal["samples45", "new", "together"]
-RELATIONSHIPS = ("positive", "negative")
+Source = Literal["published", "open", "pool"]
+RELATIONSHIPS = ("positive", "negative", "relationship")
 FROM_AFAR = ("abstract", "second-hand note", "title page")  # not read in the work itself
-ALTERNATIVE = {
-    ("victimization", "bullied-item"): "one of the items of the victimization measure in the same sample",
-    ("positive", "teachint"): "teacher enthusiasm: not a relationship measure in the strict sense",
-    ("victimization", "is3g20a-f"): "another scoring of the same answers: the survey's own scale counts",
-    ("engagement", "s-schpart"): "civic participation: not engagement in learning",
-    ("engagement", "s-valparts"): "civic participation: not engagement in learning",
-}
+
+RHO = 0.6
+"""Assumed correlation of the sampling errors of rows from the same persons: 0.6, the value of the robust variance
+literature (Tanner-Smith & Tipton 2014); 0.4 and 0.8 stand beside every result."""
+
+SAME_PERSONS = 0.5
+"""From this share of the smaller sample's persons on, two samples count as one. Shared persons share the true effect,
+so a covariance of errors would not do; half is where more persons are common than not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +63,17 @@ class Question:
 
     @property
     def quality(self) -> bool:
-        """Whether positive and negative relationships are taken together, the negative ones turned."""
+        """Whether several relationship constructs are taken together, the negative one turned."""
         return len(self.relationships) > 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Rows of one source for a question: oriented Fisher z `y (k,)`, variances `v (k,)` and the sample of each row.
+    """Rows of one body for a question: oriented Fisher z `y (k,)`, variances `v (k,)` and the sample of each row.
 
-    `rows` has the columns of `effects` and, of the measures on both sides, `form_rel`, `form_out` and `facet`.
+    `rows` has the columns of `protocol.candidates` and `relationship`, `form_rel`, `form_out`, `facet`, `sign`, and
+    `place`: the country, or a name of its own for a sample whose country is unknown. `shared` are pairs of samples
+    with the share of persons they have in common, as a correlation of errors.
     """
 
     question: Question
@@ -62,66 +82,177 @@ class Evidence:
     rows: pd.DataFrame
     y: Array
     v: Array
+    shared: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def samples(self) -> Array:
         """The sample of each row `(k,)`."""
         return self.rows["sample_id"].to_numpy()
 
+    @property
+    def places(self) -> Array:
+        """The country of each row `(k,)`; a sample of unknown country is a place of its own."""
+        return self.rows["place"].to_numpy()
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """The countries that are known, in order of appearance."""
+        return tuple(c for c in pd.unique(self.rows["country"].fillna("")) if c)
+
+    @property
+    def unknown_countries(self) -> int:
+        """How many samples have no known country."""
+        return int(self.rows.loc[self.rows["country"].fillna("") == "", "sample_id"].nunique())
+
+    @property
+    def persons(self) -> float:
+        """Persons behind all rows, each sample with the largest n of its rows."""
+        return float(self.rows.groupby("sample_id")["n"].max().sum())
+
+    def covariance(self, rho: float = RHO) -> BlockV:
+        """The working covariance of the sampling errors: `rho` within a sample, what is shared between samples."""
+        if not self.shared:
+            return BlockV.constant_correlation(self.v, self.samples, rho)
+        se = np.sqrt(self.v)
+        alike = self.samples[:, None] == self.samples[None, :]
+        correlation = np.where(alike, rho, 0.0)
+        pair = (
+            self.rows["relationship"] + "|" + self.rows["measure_key_a"] + "|" + self.rows["measure_key_b"]
+        ).tolist()
+        same = np.equal.outer(np.array(pair, dtype=object), np.array(pair, dtype=object)).astype(bool)
+        for first, second, share in self.shared:
+            between = np.logical_and.outer(self.samples == first, self.samples == second)
+            between |= between.T
+            # the same pair of measures on the shared persons: n_shared / sqrt(n1 n2); another pair: times rho, the
+            # working value that stands for Olkin and Siotani's where their six correlations are not all held
+            correlation = np.where(between, share * np.where(same, 1.0, rho), correlation)
+        np.fill_diagonal(correlation, 1.0)
+        return BlockV.from_matrix(correlation * np.outer(se, se))
+
     def take(self, mask: NDArray[np.bool_]) -> Evidence:
         """The same for some rows only."""
         kept = Selection(self.selection.rows[mask].reset_index(drop=True), self.selection.excluded)
         rows = self.rows[mask].reset_index(drop=True)
-        return Evidence(self.question, self.source, kept, rows, self.y[mask], self.v[mask])
+        here = set(rows["sample_id"])
+        shared = tuple(pair for pair in self.shared if pair[0] in here and pair[1] in here)
+        return Evidence(self.question, self.source, kept, rows, self.y[mask], self.v[mask], shared)
 
 
-def evidence(data: Dataset, question: Question, source: Source) -> Evidence:
-    """The rows of `source` that bear on `question`, with every exclusion on the way."""
-    found = [_candidates(data, relationship, question.outcome, source) for relationship in question.relationships]
-    rows = pd.concat([s.rows for s in found], ignore_index=True)
-    selection = Selection(rows, tuple(e for s in found for e in s.excluded))
-    y, v = effect_sizes(selection)
-    turned = _relationship_side(rows, "var") == "negative" if question.quality else np.zeros(len(rows), dtype=bool)
-    sign = np.where(turned, -1.0, 1.0)
-    return Evidence(question, source, selection, _with_measures(data, rows).assign(sign=sign), sign * y, v)
+def evidence(
+    data: Dataset,
+    question: Question,
+    source: Source,
+    protocol: Protocol | None = None,
+    *,
+    without: str = "",
+) -> Evidence:
+    """The rows of one body (or of both, "pool") that bear on `question`, with every exclusion on the way.
 
-
-def sample_means(found: Evidence, rho: float = 0.6) -> Evidence:
-    """One row a sample: the mean of its z, with the variance of a mean of rows that correlate by `rho`.
-
-    The rows of a sample share their persons; their sampling errors correlate. 0.6 is the value of the robust variance
-    literature (Tanner-Smith & Tipton, 2014) and is varied in the working models beside this one.
+    Parameters
+    ----------
+    protocol : which rows count; by default that of `analyses/protocol.toml`.
+    without : the id of a criterion to drop, for its sensitivity analysis.
     """
+    screened = screened_rows(data, question, protocol)
+    counts = screened.without(without) if without else screened.included
+    rows = screened.rows[counts].reset_index(drop=True)
+    excluded = screened.exclusions()
+    if without:
+        kept = set(rows["effect_id"])
+        excluded = tuple(e for e in excluded if e.row not in kept)
+    if source != "pool":
+        rows = rows[rows["body"] == source].reset_index(drop=True)
+    persons = each_person_once(data, rows)
+    rows = persons.rows
+    selection = Selection(rows, (*excluded, *persons.excluded))
+    y, v = _effects(selection)
+    sign = np.where((_relationship_side(rows, "var") == "negative") & question.quality, -1.0, 1.0)
+    return Evidence(
+        question, source, selection, _with_measures(data, rows).assign(sign=sign), sign * y, v, persons.shared
+    )
+
+
+def screened_rows(data: Dataset, question: Question, protocol: Protocol | None = None) -> Screened:
+    """Every candidate for a question with the criteria it fails."""
+    rows = bearing_on(candidates(data), question.relationships, question.outcome)
+    return screen(rows, protocol or load_protocol())
+
+
+def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
+    """One row a sample: the mean of its z, with the variance of a mean of rows that correlate by `rho`."""
     groups = [np.flatnonzero(found.samples == s) for s in pd.unique(found.rows["sample_id"])]
     first = [int(g[0]) for g in groups]
     y = np.array([found.y[g].mean() for g in groups])
     v = np.array([_mean_variance(found.v[g], rho) for g in groups])
     kept = Selection(found.selection.rows.iloc[first].reset_index(drop=True), found.selection.excluded)
-    return Evidence(found.question, found.source, kept, found.rows.iloc[first].reset_index(drop=True), y, v)
+    return replace(found, selection=kept, rows=found.rows.iloc[first].reset_index(drop=True), y=y, v=v)
 
 
 def _mean_variance(v: Array, rho: float) -> float:
     return float(constant_correlation(v, rho).sum()) / len(v) ** 2
 
 
-def _candidates(data: Dataset, relationship: str, outcome: str, source: Source) -> Selection:
-    everything = select(data, pair=(relationship, outcome))
-    selection = everything.keep(
-        lambda r: ~r["reading"].isin(FROM_AFAR),
-        "coded from an abstract: a convenience set, too few and too skewed to pool",
-    )
-    public = selection.rows["work"] == "roorda2011"
-    in_source = {"samples45": public, "new": ~public, "together": public | ~public}[source]
-    selection = Selection(selection.rows[in_source].reset_index(drop=True), selection.excluded)
-    selection = selection.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice")
-    for (variable, measure), reason in ALTERNATIVE.items():
-        selection = selection.keep(partial(_without, variable, measure), reason)
-    return selection
+def _effects(selection: Selection) -> tuple[Array, Array]:
+    """Fisher z and variances: the weighted r where the file has weights, standardized coefficients made r.
+
+    A survey's weights make its students stand for the country's; `n_effective` already allows for them.
+    """
+    rows = selection.rows
+    if not len(rows):
+        return np.zeros(0), np.zeros(0)
+    weighted = rows["value_weighted"].to_numpy(float) if "value_weighted" in rows else np.full(len(rows), np.nan)
+    value = np.where(np.isnan(weighted), rows["value"].to_numpy(float), weighted)
+    beta = (rows["statistic"] == "beta").to_numpy()
+    if beta.any():  # only ever in the sensitivity analysis without the criterion "adjusted"
+        value = np.where(beta, beta_to_r(np.where(beta, value, 0.0), rows["n"].to_numpy(float)).estimate, value)
+    return effect_sizes(Selection(rows.assign(value=value), selection.excluded))
 
 
-def _without(variable: str, measure: str, rows: pd.DataFrame) -> pd.Series:
-    one = (rows["var_a"] == variable) & (rows["measure_a"] == measure)
-    return ~(one | ((rows["var_b"] == variable) & (rows["measure_b"] == measure)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Persons:
+    """Rows in which each person is counted once, each with its `place`; what was left out, and who shares whom."""
+
+    rows: pd.DataFrame
+    excluded: tuple[Exclusion, ...]
+    shared: tuple[tuple[str, str, float], ...]
+
+
+def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
+    """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
+    rows = rows.assign(place=_places(rows))
+    n = rows.groupby("sample_id")["n"].max()
+    excluded: list[Exclusion] = []
+    shared: list[tuple[str, str, float]] = []
+    for first, second, common in _overlaps(data):
+        if first not in n.index or second not in n.index or not common > 0:
+            continue
+        small, large = sorted((first, second), key=lambda s: (n[s], s))
+        if common >= SAME_PERSONS * n[small]:
+            gone = rows["sample_id"] == small
+            reason = f"overlap: half or more of its persons are in {large}, whose rows are kept (the larger n)"
+            excluded += [Exclusion(str(row), reason) for row in rows.loc[gone, "effect_id"]]
+            rows, n = rows[~gone].reset_index(drop=True), n.drop(small)
+        else:
+            shared.append((first, second, float(common / np.sqrt(n[first] * n[second]))))
+            one = rows.loc[rows["sample_id"] == first, "place"].iloc[0]
+            rows = rows.assign(place=rows["place"].where(rows["sample_id"] != second, one))
+    kept = tuple(pair for pair in shared if pair[0] in n.index and pair[1] in n.index)
+    return Persons(rows, tuple(excluded), kept)
+
+
+def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
+    """Pairs of samples with the number of persons they share; 0 where the dataset names shared schools only."""
+    samples = data.samples
+    if "overlaps" not in samples:
+        return []
+    found = samples[samples["overlaps"].fillna("") != ""]
+    common = found["shared_n"] if "shared_n" in found else pd.Series(0.0, index=found.index)
+    return list(zip(found["sample_id"], found["overlaps"], common.fillna(0.0).astype(float), strict=True))
+
+
+def _places(rows: pd.DataFrame) -> pd.Series:
+    country = rows["country"].fillna("")
+    return country.where(country != "", "sample " + rows["sample_id"])
 
 
 def _relationship_side(rows: pd.DataFrame, column: str) -> Array:

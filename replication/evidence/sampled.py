@@ -137,7 +137,7 @@ def with_exact(context: Context, found: Evidence) -> Sampled:
 
 def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
     """Four cells of relationship and outcome in one model; old against new samples as a moderator."""
-    bodies = [evidence(context.data, Question(f"{a}-{b}", f"{a} with {b}", (a,), b), "together") for a, b in CELLS]
+    bodies = [evidence(context.data, Question(f"{a}-{b}", f"{a} with {b}", (a,), b), "pool") for a, b in CELLS]
     y, v = (np.concatenate([getattr(body, name) for body in bodies]) for name in ("y", "v"))
     samples = np.concatenate([body.samples for body in bodies])
     works = np.concatenate([body.rows["work"].to_numpy() for body in bodies])

@@ -28,7 +28,7 @@ from replication.report.words import load_words
 POSITIVE = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
 
 
-def body(z: list[float], n: list[int], samples: list[str] | None = None, source: Source = "samples45") -> Evidence:
+def body(z: list[float], n: list[int], samples: list[str] | None = None, source: Source = "published") -> Evidence:
     """A small constructed body of evidence on Fisher's z."""
     rows = pd.DataFrame(
         {
@@ -195,7 +195,7 @@ def pages(dataset: Dataset) -> dict[str, BiasPage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.55))
         return {
-            q.id: publication_bias(evidence(dataset, q, "samples45"), evidence(dataset, q, "new"), 1) for q in questions
+            q.id: publication_bias(evidence(dataset, q, "published"), evidence(dataset, q, "open"), 1) for q in questions
         }
 
 
@@ -245,7 +245,7 @@ def test_real_published_samples(pages: dict[str, BiasPage]) -> None:
 
 def test_means_rest_on_rows_and_weights_of_dependent_effects(dataset: Dataset) -> None:
     """PET-PEESE takes the rows as they are, not one mean a sample: with several rows a sample the two differ."""
-    found = evidence(dataset, Question("q", "q", ("positive", "negative"), "engagement"), "samples45")
+    found = evidence(dataset, Question("q", "q", ("positive", "negative"), "engagement"), "published")
     means = sample_means(found)
     assert len(means.y) < len(found.y)
     one, other = (bias_answers(each, 1)[0].value for each in (found, means))

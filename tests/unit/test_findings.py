@@ -26,46 +26,46 @@ def tiny(y: list[float], v: list[float], samples: list[str]) -> Evidence:
             "work": ["w"] * len(y),
         }
     )
-    return Evidence(ENGAGED, "new", Selection(frame), frame, np.array(y), np.array(v))
+    return Evidence(ENGAGED, "open", Selection(frame), frame, np.array(y), np.array(v))
 
 
 def test_no_part_of_a_sample_counts_twice(dataset: Dataset) -> None:
-    found = evidence(dataset, ENGAGED, "new")
+    found = evidence(dataset, ENGAGED, "open")
     assert set(found.rows["subgroup_of"]) == {""}
     assert {e.reason for e in found.selection.excluded} >= {"a part of another sample: it would count twice"}
 
 
 def test_negative_relationships_are_turned_only_where_both_are_asked_for(dataset: Dataset) -> None:
-    both = evidence(dataset, VICTIMS, "new")
+    both = evidence(dataset, VICTIMS, "open")
     turned = both.rows["relationship"].to_numpy() == "negative"
     assert turned.any()
     assert both.y == pytest.approx(np.where(turned, -1, 1) * np.arctanh(both.rows["value"].to_numpy(float)))
     negative = Question("n", "negative with engagement", ("negative",), "engagement")
-    alone = evidence(dataset, negative, "samples45")
+    alone = evidence(dataset, negative, "published")
     assert alone.y == pytest.approx(np.arctanh(alone.rows["value"].to_numpy(float)))
 
 
 def test_together_is_old_and_new_and_nothing_else(dataset: Dataset) -> None:
-    old, new, both = (set(evidence(dataset, ENGAGED, s).rows["effect_id"]) for s in ("samples45", "new", "together"))
+    old, new, both = (set(evidence(dataset, ENGAGED, s).rows["effect_id"]) for s in ("published", "open", "pool"))
     assert old | new == both
     assert not old & new
 
 
 def test_schools_never_enter_a_question_about_students(dataset: Dataset) -> None:
-    for source in ("samples45", "new", "together"):
+    for source in ("published", "open", "pool"):
         assert set(evidence(dataset, ENGAGED, source).rows["unit"]) == {"student"}
 
 
 def test_bullying_others_has_one_sample_with_a_relationship_measure(dataset: Dataset) -> None:
     others = Question("o", "quality with bullying others", ("positive", "negative"), "perpetration")
-    assert len(evidence(dataset.as_of("1.0.0"), others, "together").y) == 0
-    assert list(evidence(dataset, others, "together").rows["effect_id"]) == ["krull2022_deu_g34-004"]
+    assert len(evidence(dataset.as_of("1.0.0"), others, "pool").y) == 0
+    assert list(evidence(dataset, others, "pool").rows["effect_id"]) == ["krull2022_deu_g34-004"]
 
 
 def test_civic_participation_and_a_second_scoring_enter_no_pool(dataset: Dataset) -> None:
     bullied = Question("b", "being bullied", ("positive",), "victimization")
     for question, measure in ((ENGAGED, "s-schpart"), (ENGAGED, "s-valparts"), (bullied, "is3g20a-f")):
-        found = evidence(dataset, question, "new")
+        found = evidence(dataset, question, "open")
         assert not (found.rows[["measure_a", "measure_b"]] == measure).to_numpy().any()
         left_out = dataset.effects.set_index("effect_id").loc[[e.row for e in found.selection.excluded]]
         assert (left_out[["measure_a", "measure_b"]] == measure).any(axis=1).sum() == 6

@@ -19,7 +19,7 @@ NEGATIVE = Question("negative-engagement", "negative with engagement", ("negativ
 
 
 def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) -> None:
-    found = evidence(dataset, QUALITY, "together")
+    found = evidence(dataset, QUALITY, "pool")
     whole = back_transform(che(found), found, "che-0.6", "all rows")
     steps, came = entering(found, whole)
     published = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
@@ -36,7 +36,7 @@ def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) ->
 
 def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:
     """Where every sample has one row, the first step is the two-level model on the published rows."""
-    found = evidence(dataset, NEGATIVE, "samples45")
+    found = evidence(dataset, NEGATIVE, "published")
     whole = back_transform(fit_random_effects(found.y, found.v), found, "reml", "all rows")
     steps, _ = entering(found, whole)
     used = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
@@ -45,7 +45,7 @@ def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:
 
 
 def test_rows_that_nobody_published_have_no_steps(dataset: Dataset) -> None:
-    found = evidence(dataset, QUALITY, "new")
+    found = evidence(dataset, QUALITY, "open")
     whole = back_transform(che(found), found, "che-0.6", "new rows")
     assert entering(found, whole) == ()
 

@@ -61,7 +61,7 @@ def test_a_bias_model_that_cannot_be_fitted_is_counted_with_its_reason(dataset: 
 def test_a_specification_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
     chosen = ("old and new", "rho .6", "Fisher z", "effective n", "nothing", "none", "REML", "Knapp–Hartung")
     at = engagement.chosen.index(chosen)
-    means = sample_means(evidence(dataset, QUALITY, "together"))
+    means = sample_means(evidence(dataset, QUALITY, "pool"))
     fit = fit_random_effects(means.y, means.v)
     ours = (engagement.value[at], engagement.low[at], engagement.high[at])
     assert ours == pytest.approx(np.tanh([fit.beta[0], *fit.interval()[0]]), rel=1e-9)
@@ -71,7 +71,7 @@ def test_a_specification_is_the_single_fit_on_its_rows(engagement: Multiverse, d
 def test_on_plain_r_the_large_sample_variance_of_r(engagement: Multiverse, dataset: Dataset) -> None:
     """A row a sample: r with variance (1 - r^2)^2 / (n - 1), the sample of least variance left out."""
     question = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
-    found = evidence(dataset, question, "samples45")
+    found = evidence(dataset, question, "published")
     made = multiverse_of(dataset, question, -1)
     chosen = ("public samples", "rho .4", "plain r", "plain n", "the largest", "none", "DL", "normal")
     r, n = np.tanh(found.y), found.rows["n"].to_numpy(float)

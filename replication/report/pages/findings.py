@@ -79,12 +79,8 @@ def in_section(items: Sequence[Record], section: str) -> list[Record]:
 
 
 def answers(outcome: Record) -> list[Record]:
-    """The finding in short: its sentences under "answer", else each question's estimate from most evidence."""
-    found = in_section(outcome["sentences"], "answer")
-    if found:
-        return found
-    last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
-    return [{"key": "finding.short", "values": s["values"]} for s in last.values()] or outcome["sentences"][:1]
+    """The finding in short: its sentences under "answer", else the first of all."""
+    return in_section(outcome["sentences"], "answer") or outcome["sentences"][:1]
 
 
 def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
@@ -103,8 +99,6 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
         }
         if section == "answer":
             found["sentences"] = answers(outcome)
-        if section == "change":
-            found["sentences"] = found["sentences"] or list(_would_change(outcome))
         if any(found.values()) or section == "published":
             yield {"name": section, **found}
 
@@ -118,17 +112,3 @@ def once(tables: Sequence[Record]) -> list[Record]:
         if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
             kept.append(table)
     return kept
-
-
-def _would_change(outcome: Record) -> Iterator[Record]:
-    """What a new sample would have to show, and which single sample carries most; read off, not computed."""
-    last = {s["values"]["question"]: s for s in outcome["sentences"] if s["key"] == "finding.estimate"}
-    for question, sentence in last.items():
-        yield {"key": "finding.surprise", "values": sentence["values"]}
-        table = next((t for t in outcome["tables"] if t["id"].startswith(f"leave-one-out-{question}")), None)
-        if table and table["rows"]:
-            place = max(range(len(table["rows"])), key=lambda i: abs(table["rows"][i][-1] or 0.0))
-            row = dict(zip(("sample", "without", "low", "high", "moved"), table["rows"][place], strict=False))
-            link = table["links"][place] if place < len(table["links"]) else ""
-            numbers = {name: {"value": row[name], "ref": {"kind": "row", "id": link}} for name in ("without", "moved")}
-            yield {"key": "finding.driver", "values": {"sample": row["sample"], **numbers, "question": question}}

@@ -1,0 +1,247 @@
+"""One answer first: the sentences a finding's page opens with, each conditional on the numbers it says.
+
+Nothing here is fixed text: which template is used, and every number in it, follows from the estimates. Turn the sign of
+the data, and the sentences turn with it. A template's key is `answer.<outcome>.<direction>`; the locale has its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Number, Ref, Sentence
+from replication.evidence.certainty import Certainty, Grade
+from replication.evidence.main_model import FURTHER_N, Estimated
+
+__all__ = [
+    "Answered",
+    "Change",
+    "Direction",
+    "answer_sentences",
+    "cause_sentence",
+    "certainty_sentences",
+    "change_sentences",
+    "direction_of",
+    "driver_sentence",
+    "further_sentence",
+    "grade_term",
+    "lead_id",
+    "probability_ahead",
+]
+
+Direction = Literal["more", "slightly_more", "less", "slightly_less", "unclear"]
+SMALL = 0.10
+"""Below this |r| the sentence says "slightly": the target of the certainty rules."""
+EVERYDAY = ("engagement", "achievement")
+"""Outcomes with an everyday unit. 1/2 + asin(r)/pi needs a bivariate normal distribution without ties; answers on
+bullying are mostly zeros, so there it would be false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """So many further samples of `n` students with correlation `r` would move the grade to `to`.
+
+    `samples` is None where not even `most` would; `domains` are those that hold the grade down now.
+    """
+
+    samples: int | None
+    most: int
+    r: float
+    n: int
+    to: Grade | None
+    domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """What the answer to one question rests on. `gap` are the difference of the bodies in r and its interval."""
+
+    widest: Estimated
+    published: Estimated | None
+    open: Estimated | None
+    gap: tuple[float, float, float] | None
+    association: Certainty
+    cause: Certainty
+    change: Change | None
+
+    @property
+    def apart(self) -> bool:
+        """Whether published samples and open data differ beyond chance: then no single figure is given."""
+        return self.gap is not None and self.gap[1] * self.gap[2] > 0
+
+
+def probability_ahead(r: float) -> float:
+    """Of two random students, the chance that the one ahead on one variable is ahead on the other too.
+
+    1/2 + asin(r) / pi, for a bivariate normal distribution (Sheppard 1899): no ties, no skew.
+
+    >>> round(probability_ahead(0.3), 3), round(probability_ahead(-0.3), 3), probability_ahead(0.0)
+    (0.597, 0.403, 0.5)
+    """
+    return 0.5 + float(np.arcsin(r)) / float(np.pi)
+
+
+def direction_of(centre: float, low: float, high: float) -> Direction:
+    """The word for an interval: where it excludes zero its sign, and "slightly" for means below .10.
+
+    >>> direction_of(0.3, 0.2, 0.4), direction_of(-0.05, -0.08, -0.02), direction_of(0.2, -0.1, 0.5)
+    ('more', 'slightly_less', 'unclear')
+    """
+    if not low * high > 0:
+        return "unclear"
+    if centre > 0:
+        return "more" if centre >= SMALL else "slightly_more"
+    return "less" if centre <= -SMALL else "slightly_less"
+
+
+def lead_id(answer: Estimated) -> str:
+    """The id of the estimate that leads."""
+    key = f"{answer.found.question.id}-{answer.found.source}"
+    return f"{key}-{'cr2' if answer.leads == 'CR2' else 'posterior'}"
+
+
+def _interval(answer: Estimated, prefix: str = "") -> dict[str, Number]:
+    ref, mean = Ref("estimate", lead_id(answer)), answer.mean
+    found = {"r": answer.centre, "low": mean.low, "high": mean.high}
+    return {f"{prefix}{name}": Number(value, ref) for name, value in found.items()}
+
+
+def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
+    """The opening of a finding: the answer, its everyday unit, how sure, counts, and the bodies where there are two."""
+    found = a.widest.found
+    outcome, question = found.question.outcome, found.question.id
+    mean = a.widest.mean
+    direction = direction_of(a.widest.centre, mean.low, mean.high)
+    said: list[Sentence] = []
+    if a.apart and a.published is not None and a.open is not None:
+        values: dict[str, Cell | Number] = {"question": question}
+        said.append(
+            Sentence("answer.apart", values | _interval(a.published, "published_") | _interval(a.open, "open_"))
+        )
+    else:
+        said.append(Sentence(f"answer.{outcome}.{direction}", {"question": question, **_interval(a.widest)}))
+        if outcome in EVERYDAY and direction != "unclear":
+            word = "more" if a.widest.centre > 0 else "less"
+            ref = Ref("estimate", lead_id(a.widest))
+            share = Number(probability_ahead(abs(a.widest.centre)), ref)
+            said.append(Sentence(f"answer.{outcome}.everyday_{word}", {"share": share}))
+    said.append(_sure(a))
+    said.append(_counts(a.widest))
+    if a.published is not None and a.open is not None and not a.apart:
+        values = {"question": question}
+        gap = dict(zip(("gap", "gap_low", "gap_high"), a.gap or (None, None, None), strict=True))
+        ref = Ref("estimate", f"bias-difference-{question}")
+        said.append(
+            Sentence(
+                "answer.bodies",
+                values
+                | _interval(a.published, "published_")
+                | _interval(a.open, "open_")
+                | {name: Number(value, ref) for name, value in gap.items()},
+            )
+        )
+    return tuple(said)
+
+
+def grade_term(grade: Grade) -> str:
+    """The term of the locale for a grade, with its symbol."""
+    return f"certainty-{grade.replace(' ', '-')}"
+
+
+def _sure(a: Answered) -> Sentence:
+    grade = grade_term(a.association.grade)
+    if not a.association.target > 0:
+        return Sentence("answer.sure_sign", {"grade": grade})
+    target = Number(a.association.target, Ref("table", f"certainty-{a.widest.found.question.id}"))
+    return Sentence("answer.sure", {"grade": grade, "target": target})
+
+
+def _counts(answer: Estimated) -> Sentence:
+    """How much there is: samples, students, known countries, and samples whose country nobody recorded."""
+    found = answer.found
+    ref = Ref("table", f"intervals-{found.question.id}")
+    body = found.rows.groupby("sample_id")["body"].first()
+    counts = {
+        "samples": len(body),
+        "students": found.persons,
+        "published": int((body == "published").sum()),
+        "open": int((body == "open").sum()),
+        "countries": len(found.countries),
+        "unknown": found.unknown_countries,
+    }
+    kind = "both" if counts["published"] and counts["open"] else "published" if counts["published"] else "open"
+    names = {"names": ", ".join(found.countries)}
+    values: dict[str, Cell | Number] = {**names, **{name: Number(value, ref) for name, value in counts.items()}}
+    return Sentence(f"answer.counts_{kind}", values)
+
+
+def certainty_sentences(question: str, certainty: Certainty) -> tuple[Sentence, ...]:
+    """One sentence a domain, with its step and the numbers that decided."""
+    ref = Ref("table", f"certainty-{question}")
+    return tuple(
+        Sentence(
+            f"certainty.{decision.domain}.{decision.because}",
+            {"step": Number(decision.step, ref), **_numbered(decision.values, ref)},
+        )
+        for decision in certainty.decisions
+    )
+
+
+def cause_sentence(question: str, outcome: str, cause: Certainty) -> tuple[Sentence, ...]:
+    """What the data do not show, and the certainty that it is so."""
+    ref = Ref("table", f"certainty-{question}")
+    decision = cause.decisions[0]
+    grade = grade_term(cause.grade)
+    values: dict[str, Cell | Number] = {"grade": grade, **_numbered(decision.values, ref)}
+    return (Sentence(f"answer.{outcome}.cause", {"grade": grade}), Sentence(f"cause.{decision.because}", values))
+
+
+def change_sentences(question: str, grade: Grade, change: Change | None) -> tuple[Sentence, ...]:
+    """What would change the grade: so many samples of such a correlation, or what holds it down."""
+    if change is None:
+        return ()
+    ref = Ref("table", f"certainty-{question}")
+    here: dict[str, Cell | Number] = {"grade": grade_term(grade)}
+    n, r = Number(change.n, ref), Number(change.r, ref)
+    said = []
+    if grade == "very low":
+        pass  # nothing is below it
+    elif change.samples is None or change.to is None:
+        said.append(Sentence("change.stands", {**here, "most": Number(change.most, ref), "n": n, "r": r}))
+    else:
+        values = {"samples": Number(change.samples, ref), "n": n, "r": r}
+        said.append(Sentence("change.lower", {**here, **values, "to": grade_term(change.to)}))
+    if change.domains:
+        said += [Sentence(f"change.held_{domain}", {}) for domain in change.domains]
+    return tuple(said)
+
+
+def further_sentence(answer: Estimated) -> Sentence:
+    """The two predictive intervals in words."""
+    key = f"{answer.found.question.id}-{answer.found.source}"
+    sample, row = answer.further_sample, answer.further_row()
+    values: dict[str, Cell | Number] = {"question": answer.found.question.id}
+    for name, interval in (("sample", sample), ("row", row)):
+        ref = Ref("estimate", f"{key}-further-{name}")
+        values |= {f"{name}_low": Number(interval.low, ref), f"{name}_high": Number(interval.high, ref)}
+    values["n"] = Number(FURTHER_N, Ref("estimate", f"{key}-further-row"))
+    return Sentence("answer.further", values)
+
+
+def _numbered(values: Mapping[str, Cell], ref: Ref) -> dict[str, Cell | Number]:
+    """Numbers with a reference; words as they are."""
+    return {name: value if isinstance(value, str | bool) else Number(value, ref) for name, value in values.items()}
+
+
+def driver_sentence(question: str, rows: Sequence[Sequence[Cell]], table: str) -> tuple[Sentence, ...]:
+    """The single sample that moves the mean most, read off the table of leaving one out."""
+    if not rows:
+        return ()
+    place = max(range(len(rows)), key=lambda i: abs(float(rows[i][-1] or 0.0)))
+    sample, without, _, _, moved = rows[place][:5]
+    ref = Ref("table", table)
+    values: dict[str, Cell | Number] = {"question": question, "sample": str(sample)}
+    return (Sentence("finding.driver", {**values, "without": Number(without, ref), "moved": Number(moved, ref)}),)  # type: ignore[arg-type]

@@ -1,0 +1,306 @@
+"""The main estimate of a body of evidence and its three intervals, each by its name.
+
+Called by findings, the prediction checks and the rules of certainty. The model: Fisher z of effects in samples in
+countries, a constant correlation of the sampling errors within a sample, REML, and cluster-robust inference (CR2,
+Satterthwaite) at the outermost level; beside it the exact posterior of the same model. Why two: with few countries CR2
+has next to no degrees of freedom, and the posterior then leads; with many, CR2 asks least of the model.
+
+The three intervals (all shown in r; predictive ones are quantiles of the posterior):
+
+1. the mean true correlation;
+2. the mean true correlation, over measures, of a further sample in a further country: adds between + country variance;
+3. one printed r of a further study of n students: adds the variance within samples and 1 / (n - 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from replication.analysis.outcome import Estimate
+from replication.errors import ModelError
+from replication.evidence.question import RHO, Evidence
+from replication.models.bayes.exact.marginals import Marginal
+from replication.models.bayes.exact.nested import NestedPosterior, exact_nested
+from replication.models.bayes.priors.coefficient import CoefficientPrior
+from replication.models.bayes.priors.informed import PriorSet, correlation_priors
+from replication.models.bayes.priors.positive import Fixed
+from replication.models.fit import Array, Fit, Interval
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.robust import robust
+
+__all__ = [
+    "FEWEST_COUNTRIES",
+    "FEWEST_DF",
+    "FURTHER_N",
+    "Difference",
+    "Estimated",
+    "Leads",
+    "difference_of_bodies",
+    "estimate_body",
+    "estimates_of",
+    "posterior_of_body",
+    "working_fit",
+]
+
+Leads = Literal["CR2", "posterior"]
+
+FEWEST_COUNTRIES = 6
+"""Fewer independent groups at the outermost level than this, and nothing is tested by CR2: the small-sample work on
+cluster-robust meta-regression (Tipton 2015) does not go lower, and one odd country decides."""
+FEWEST_DF = 4.0
+"""Satterthwaite degrees of freedom below which the t approximation fails (Tipton 2015)."""
+FURTHER_N = 200
+"""Students of the further study in interval (3): about eight classes, what a thesis collects."""
+RTOL = 1e-3
+"""Numerical error allowed of a posterior: a thousandth of a probability moves no printed digit."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """One body of evidence, estimated: the working model with CR2 (None where it cannot be fitted), the posterior,
+
+    and which of the two leads, with the reason.
+    """
+
+    found: Evidence
+    fit: Fit | None
+    posterior: NestedPosterior
+    leads: Leads
+    why: str
+
+    @property
+    def mean(self) -> Interval:
+        """Interval (1) in r, from whichever leads; `centre` gives its middle."""
+        if self.leads == "CR2" and self.fit is not None:
+            low, high = np.tanh(self.fit.interval()[0]).tolist()
+            return Interval(low, high, self.posterior.level, "CR2")
+        low, high = _ends(self.posterior.coefficient(), self.posterior.level)
+        return Interval(low, high, self.posterior.level, "posterior")
+
+    @property
+    def centre(self) -> float:
+        """The mean correlation, from whichever leads."""
+        if self.leads == "CR2" and self.fit is not None:
+            return float(np.tanh(self.fit.beta[0]))
+        return float(np.tanh(self.posterior.coefficient().ppf(0.5)))
+
+    @property
+    def further_sample(self) -> Interval:
+        """Interval (2) in r."""
+        low, high = _ends(self.posterior.further_sample(), self.posterior.level)
+        return Interval(low, high, self.posterior.level, "posterior")
+
+    def further_row(self, n: int = FURTHER_N) -> Interval:
+        """Interval (3) in r, for a study of `n` students."""
+        low, high = _ends(self.posterior.further_row(1.0 / (n - 3.0)), self.posterior.level)
+        return Interval(low, high, self.posterior.level, "posterior")
+
+    @property
+    def spread(self) -> float:
+        """The sd of true sample means on z: the root of the posterior means of between + country variance."""
+        return float(np.sqrt(self.posterior.variance("between") + self.posterior.variance("country")))
+
+
+def working_fit(
+    found: Evidence,
+    rho: float = RHO,
+    x: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    places: Array | None = None,
+) -> Fit:
+    """The working model with CR2 at the outermost level: countries, or samples for a published body alone.
+
+    The countries of published samples are unknown, so there the variances of country and sample cannot be told apart
+    and their sum is the sample's.
+
+    Raises
+    ------
+    ModelError
+        when the rows cannot carry it (one sample, one country).
+    """
+    countries = found.places if places is None else places
+    outer = found.samples if found.source == "published" else countries
+    levels = {"sample": found.samples} if found.source == "published" else {"country": outer, "sample": found.samples}
+    fit = fit_multilevel(found.y, found.covariance(rho), levels, x, names=names)
+    return robust(fit, "CR2", clusters=outer)
+
+
+def posterior_of_body(
+    found: Evidence,
+    priors: PriorSet | None = None,
+    x: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    mean: CoefficientPrior | None = None,
+    places: Array | None = None,
+    rtol: float = RTOL,
+) -> NestedPosterior:
+    """The exact posterior of the same model under the default priors of a correlation, or others; `mean` is that of
+
+    the mean alone.
+    """
+    chosen = priors or correlation_priors()
+    published = found.source == "published"
+    coefficients = [mean or chosen.mean, *[chosen.slope] * ((1 if x is None else np.shape(x)[1]) - 1)]
+    return exact_nested(
+        found.y,
+        found.covariance(),
+        found.samples,
+        found.places if places is None else places,
+        x,
+        within=chosen.within,
+        between=chosen.between,
+        country_sd=Fixed(0.0, reason="countries unknown") if published else chosen.between,
+        coefficients=coefficients,
+        names=names,
+        rtol=rtol,
+    )
+
+
+def estimate_body(found: Evidence) -> Estimated:
+    """Fit one body both ways and decide which leads: CR2 needs six outer groups and four degrees of freedom."""
+    posterior = posterior_of_body(found)
+    try:
+        fit = working_fit(found)
+    except ModelError as error:
+        return Estimated(found, None, posterior, "posterior", str(error))
+    groups, df = fit.clusters or 0, float(fit.df[0])
+    if groups < FEWEST_COUNTRIES:
+        return Estimated(found, fit, posterior, "posterior", f"{groups} independent groups, fewer than six")
+    if not df >= FEWEST_DF:
+        return Estimated(found, fit, posterior, "posterior", f"{df:.1f} degrees of freedom, fewer than four")
+    return Estimated(found, fit, posterior, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
+
+
+def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
+    """The body's estimates as records: mean by CR2, mean by the posterior, intervals (2) and (3).
+
+    No p value is given where CR2 does not lead.
+    """
+    found, key = answer.found, f"{answer.found.question.id}-{answer.found.source}"
+    posterior = answer.posterior
+    further, row = answer.further_sample, answer.further_row()
+    low, high = _ends(posterior.coefficient(), posterior.level)
+    tau2 = posterior.variance("between") + posterior.variance("country")
+    common = Estimate(
+        id=f"{key}-posterior",
+        label=f"{label}: mean, exact posterior",
+        metric="r",
+        value=float(np.tanh(posterior.coefficient().ppf(0.5))),
+        low=low,
+        high=high,
+        prediction_low=further.low,
+        prediction_high=further.high,
+        tau2=tau2,
+        k=len(found.y),
+        samples=len(set(found.samples)),
+        n=found.persons,
+        group="main" if answer.leads == "posterior" else "beside",
+        method=_said(answer),
+        notes=tuple(note.message for note in posterior.notes),
+        rows=tuple(found.rows["effect_id"]),
+    )
+    made = [common]
+    if answer.fit is not None:
+        made.insert(0, _cr2(answer, common, label))
+    about = {"interval": "(2) mean true r of a further sample in a further country", **common.method}
+    made.append(
+        replace(
+            common, id=f"{key}-further-sample", label=f"{label}: mean true r of a further sample in a further country",
+            low=further.low, high=further.high, group="prediction", method=about,
+        )
+    )  # fmt: skip
+    about = {"interval": f"(3) one printed r of a further study of {FURTHER_N} students", **common.method}
+    made.append(
+        replace(
+            common, id=f"{key}-further-row", label=f"{label}: one printed r of a further study of {FURTHER_N} students",
+            low=row.low, high=row.high, group="prediction", method=about,
+        )
+    )  # fmt: skip
+    return tuple(made)
+
+
+def _cr2(answer: Estimated, like: Estimate, label: str) -> Estimate:
+    fit, leads = answer.fit, answer.leads == "CR2"
+    if fit is None:
+        raise ModelError("no working model was fitted")
+    low, high = np.tanh(fit.interval()[0]).tolist()
+    return replace(
+        like,
+        id=f"{answer.found.question.id}-{answer.found.source}-cr2",
+        label=f"{label}: mean, REML with CR2",
+        value=float(np.tanh(fit.beta[0])),
+        low=low,
+        high=high,
+        se=float(fit.se[0]),
+        p=float(fit.p[0]) if leads else float("nan"),
+        tau2=float(sum(c.estimate for c in fit.components if c.name != "effect")),
+        group="main" if leads else "beside",
+        method={**fit.method, "df": f"{float(fit.df[0]):.2f} (Satterthwaite)", **_said(answer)},
+        notes=tuple(note.message for note in fit.notes),
+    )
+
+
+def _said(answer: Estimated) -> dict[str, str]:
+    found, posterior = answer.found, answer.posterior
+    known, unknown = len(found.countries), found.unknown_countries
+    return {
+        "scale": "Fisher z, shown as r; variances on z; weighted r where the file has weights",
+        "levels": "effects in samples" if found.source == "published" else "effects in samples in countries",
+        "errors": f"correlate by {RHO} within a sample" + ("; shared persons between samples" if found.shared else ""),
+        "countries": f"{known} known; {unknown} samples of unknown country, each a group of its own",
+        "leads": f"{answer.leads}: {answer.why}",
+        "variance within, between, country (posterior means)": ", ".join(
+            f"{posterior.variance(name):.4f}" for name in ("within", "between", "country")
+        ),
+        **posterior.priors,
+        "numerical error": f"{posterior.accuracy.error:.1g}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Open data less published samples: on z with its interval, the posterior probability that it is above 0, and
+
+    the two means it stands for, in r.
+    """
+
+    value: float
+    low: float
+    high: float
+    above: float
+    published: float
+    open: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low * self.high > 0
+
+
+def difference_of_bodies(pool: Evidence) -> Difference | None:
+    """Open data less published, in one model of both with common variances; None where one of them is missing.
+
+    They differ in measure, informant, year and country too: the difference is no measure of bias, and one that is
+    compatible with zero is no agreement.
+    """
+    is_open = (pool.rows["body"] == "open").to_numpy(float)
+    if not 0 < is_open.sum() < len(is_open):
+        return None
+    x = np.column_stack([np.ones(len(is_open)), is_open])
+    posterior = posterior_of_body(pool, x=x, names=("published", "open less published"))
+    gap = posterior.coefficient("open less published")
+    low, middle, high = (float(q) for q in gap.ppf([0.025, 0.5, 0.975]))
+    means = [float(np.tanh(posterior.contrast(c).ppf(0.5))) for c in ([1.0, 0.0], [1.0, 1.0])]
+    return Difference(middle, low, high, float(gap.sf(0.0)), *means)
+
+
+def _ends(marginal: Marginal, level: float) -> tuple[float, float]:
+    low, high = np.tanh(marginal.ppf([0.5 - level / 2, 0.5 + level / 2])).tolist()
+    return low, high

@@ -1,0 +1,198 @@
+"""A printed pool as the prior of samples it does not contain, and what other priors would have said.
+
+Three rules: a prior shares no sample with its data; a conflict of prior and data is said, by a statistic; and the
+prior is a mixture fixed in advance (four fifths the print, one fifth the default), never chosen after a conflict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Estimate, Figure, Number, Ref, Sentence, Table
+from replication.evidence.main_model import Estimated, posterior_of_body
+from replication.evidence.published import Published
+from replication.evidence.question import Evidence
+from replication.models.bayes.exact.marginals import Blend, Marginal, NormalMixture
+from replication.models.bayes.exact.summaries import density_curve
+from replication.models.bayes.priors.coefficient import Normal
+from replication.models.bayes.priors.informed import correlation_priors, sensitivity_priors
+
+__all__ = [
+    "CONFLICT",
+    "PRINTED_WEIGHT",
+    "PriorAnswer",
+    "conflict",
+    "prior_and_data",
+    "prior_sensitivity",
+    "shares_samples",
+]
+
+PRINTED_WEIGHT = 0.8
+"""Weight of the printed pool in the mixture; the rest is the default prior. Robust mixture priors of this kind lose
+the print where the data contradict it (Schmidli et al. 2014, who use weights of .8 to .9)."""
+CONFLICT = 1.96
+"""Prior and data conflict where their means are further apart than this many standard deviations."""
+THRESHOLDS = (0.0, 0.1, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorAnswer:
+    """Estimates, tables, figures and sentences of prior and data."""
+
+    estimates: tuple[Estimate, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+
+
+def shares_samples(pool: Published, found: Evidence) -> bool:
+    """Whether rows of the evidence belong to the printed pool: rows of its work, or rows recorded as used in it."""
+    work = pool.claim.work
+    used = found.rows["used_in"].fillna("") if "used_in" in found.rows else ()
+    return bool((found.rows["work"] == work).any() or any(work in cell.split(";") for cell in used))
+
+
+def conflict(prior: tuple[float, float], data: tuple[float, float], tau2: float) -> float:
+    """|m_p - m_d| / sqrt(se_p^2 + se_d^2 + tau^2): how far prior and data are apart, in standard deviations.
+
+    tau^2 is there because two pools of different samples may differ as two samples do.
+
+    >>> round(conflict((0.35, 0.02), (0.24, 0.06), 0.01), 2)
+    0.93
+    """
+    return abs(prior[0] - data[0]) / float(np.sqrt(prior[1] ** 2 + data[1] ** 2 + tau2))
+
+
+def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAnswer:
+    """The printed pool, the data alone, and the data under the mixture; refused where they share samples."""
+    found, claim = answer.found, pool.claim
+    key = f"{found.question.id}-{claim.id}"
+    if shares_samples(pool, found) or not pool.se > 0:
+        why = "prior.shares" if pool.se > 0 else "prior.no_error"
+        return PriorAnswer(sentences=(Sentence(why, {"question": found.question.id, "claim": claim.id}),))
+    informed = posterior_of_body(found, mean=Normal(pool.z, pool.se, source=claim.id))
+    alone = answer.posterior
+    weight = _weight(informed.log_marginal, alone.log_marginal)
+    parts = (informed.coefficient(), alone.coefficient())
+    mixed = _blend(weight, parts)
+    data = alone.coefficient()
+    distance = conflict((pool.z, pool.se), (data.mean, data.sd), alone.variance("between") + alone.variance("country"))
+    estimate = _estimate(answer, key, mixed, pool)
+    table = Table(
+        id=f"prior-{key}",
+        title=f"{found.question.label}: {claim.work} as prior, and data it does not contain",
+        columns=("what", "r (median)", "low", "high", *(f"P(stronger than {t:g})" for t in THRESHOLDS)),
+        rows=(
+            ("printed pool", *_normal(pool), None, None, None),
+            ("data alone, default prior", *_in_r(data), *_beyond(data, expected)),
+            ("data with the mixture prior", *_in_r(mixed), *_beyond(mixed, expected)),
+        ),
+        links=(claim.id, f"{found.question.id}-{found.source}-posterior", estimate.id),
+        note=f"Prior: {PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}) on z, standard error from {pool.se_from}; "
+        f"the rest is the default prior. After the data the print keeps the weight {weight:.2f}.",
+    )
+    ref = Ref("table", table.id)
+    values: dict[str, Cell | Number] = {"question": found.question.id, "claim": claim.id}
+    median, low, high = _in_r(mixed)
+    to = Ref("estimate", estimate.id)
+    values |= {"r": Number(median, to), "low": Number(low, to), "high": Number(high, to)}
+    values |= {"distance": Number(distance, ref), "limit": Number(CONFLICT, ref), "weight": Number(weight, ref)}
+    sentence = Sentence("prior.conflict" if distance > CONFLICT else "prior.no_conflict", values)
+    return PriorAnswer((estimate,), (table,), (_curves(key, table.title, pool, data, mixed),), (sentence,))
+
+
+def _weight(informed: float, default: float) -> float:
+    """The weight of the printed part after the data: prior weights times marginal likelihoods."""
+    gap = np.clip(default - informed, -700.0, 700.0)
+    return float(1.0 / (1.0 + (1.0 - PRINTED_WEIGHT) / PRINTED_WEIGHT * np.exp(gap)))
+
+
+def _blend(weight: float, parts: tuple[Marginal, Marginal]) -> Marginal:
+    """Both posteriors mixed; as one mixture of normals where both are, whose quantiles take a tenth of the time."""
+    weights = np.array([weight, 1.0 - weight])
+    means = np.array([part.mean for part in parts])
+    mean = float(weights @ means)
+    sd = float(np.sqrt(weights @ (np.square([part.sd for part in parts]) + np.square(means - mean))))
+    first, second = parts
+    if isinstance(first, NormalMixture) and isinstance(second, NormalMixture):
+        return NormalMixture(
+            mean=mean, sd=sd,
+            weights=np.concatenate([weight * first.weights, (1.0 - weight) * second.weights]),
+            centers=np.concatenate([first.centers, second.centers]),
+            sds=np.concatenate([first.sds, second.sds]),
+        )  # fmt: skip
+    return Blend(mean=mean, sd=sd, weights=weights, parts=parts)
+
+
+def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
+    """The same posterior under every set of priors beside the default one."""
+    found = answer.found
+    key = f"{found.question.id}-{found.source}"
+    default = correlation_priors().name
+    rows = []
+    for priors in sensitivity_priors():
+        if not isinstance(priors.mean, Normal):
+            continue  # a Cauchy mean is one more variance to integrate over; the other sets cover the ground
+        posterior = answer.posterior if priors.name == default else posterior_of_body(found, priors)
+        mean = posterior.coefficient()
+        rows.append((priors.name, *_in_r(mean), *_in_r(posterior.further_sample())[1:], *_beyond(mean, expected)))
+    columns = ("priors", "r (median)", "low", "high", "further sample low", "further sample high",
+               *(f"P(stronger than {t:g})" for t in THRESHOLDS))  # fmt: skip
+    title = f"{found.question.label}: posterior under each set of priors"
+    table = Table(id=f"priors-{key}", title=title, columns=columns, rows=tuple(rows),
+                  note=f"Numerical error: at most {answer.posterior.accuracy.error:.1g} relative.")  # fmt: skip
+    shown = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
+    figure = Figure(id=f"priors-{key}", kind="prior_sensitivity", title=title, columns=shown, settings={"metric": "r"})
+    return table, figure
+
+
+def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> Estimate:
+    found, (median, low, high) = answer.found, _in_r(mixed)
+    return Estimate(
+        id=f"{key}-updated",
+        label=f"{pool.claim.printed['value']} of {pool.claim.work} updated by samples it does not contain",
+        metric="r",
+        value=median,
+        low=low,
+        high=high,
+        k=len(found.y),
+        samples=len(set(found.samples)),
+        n=found.persons,
+        group="bayes",
+        method={
+            "prior": f"{PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}), the rest normal(0, 1); fixed in advance",
+            "standard error of the print": pool.se_from,
+        },
+        rows=tuple(found.rows["effect_id"]),
+    )
+
+
+def _in_r(marginal: Marginal) -> tuple[float, float, float]:
+    low, median, high = (float(x) for x in np.tanh(marginal.ppf(np.array([0.025, 0.5, 0.975]))))
+    return median, low, high
+
+
+def _normal(pool: Published) -> tuple[float, float, float]:
+    low, median, high = np.tanh(Normal(pool.z, pool.se).ppf([0.025, 0.5, 0.975])).tolist()
+    return median, low, high
+
+
+def _beyond(marginal: Marginal, expected: int) -> tuple[float, ...]:
+    cuts = np.arctanh(np.array(THRESHOLDS)) * expected
+    return tuple(float(p) for p in np.atleast_1d(marginal.sf(cuts) if expected > 0 else marginal.cdf(cuts)))
+
+
+def _curves(key: str, title: str, pool: Published, data: Marginal, mixed: Marginal) -> Figure:
+    grid = np.linspace(pool.z - 4 * pool.se, pool.z + 4 * pool.se, 121)
+    parts = [("prior", grid, np.asarray(Normal(pool.z, pool.se).pdf(grid)))]
+    for name, marginal in (("data alone", data), ("posterior", mixed)):
+        curve = density_curve(marginal, points=121)
+        parts.append((name, curve.x, curve.density))
+    columns = {
+        "curve": [name for name, x, _ in parts for _ in x],
+        "x": [float(np.tanh(value)) for _, x, _ in parts for value in x],
+        "y": [float(d / (1 - np.tanh(value) ** 2)) for _, x, y in parts for value, d in zip(x, y, strict=True)],
+    }
+    return Figure(id=f"density-{key}", kind="density", title=title, columns=columns, settings={"metric": "r"})

@@ -1,0 +1,257 @@
+"""The protocol: which rows count for a question, decided by recorded columns and by nobody's memory.
+
+Called by `question.evidence` for every pool, and by a finding for its flow diagram. Three ideas:
+
+1. A criterion is a record in `analyses/protocol.toml`: columns, and the words it refuses or the only ones it allows.
+   Code knows no topic; whoever disagrees with a criterion edits a file, and the digest of every result changes.
+2. Every candidate row meets every criterion, so "without this criterion" is a look-up and not a second screening.
+3. A body of evidence is a kind of row: *published* (somebody chose to print it) or *open-data* (computed by recipe
+   from a public file, printed by nobody). The row's own columns say which, never the name of its work.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from replication import paths
+from replication.dataset import Dataset, Exclusion
+from replication.errors import DataError
+
+__all__ = [
+    "Body",
+    "Criterion",
+    "Flow",
+    "Protocol",
+    "Screened",
+    "bearing_on",
+    "candidates",
+    "flow",
+    "load_protocol",
+    "screen",
+]
+
+Body = Literal["published", "open"]
+
+OPEN = "open data"  # the word of `publication_status` for what nobody printed
+
+
+class Criterion(BaseModel):
+    """One criterion or restriction: `columns` may not hold a word of `refused`, nor another than `allowed`.
+
+    `filled = false` refuses rows where one of the columns holds anything at all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    wording: str
+    wording_nb: str
+    reason: str
+    columns: tuple[str, ...] = Field(min_length=1)
+    refused: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    filled: bool = True
+
+    def fails(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each row `(k,)` fails. Columns the dataset does not have yet are empty, and empty cells pass."""
+        failed = np.zeros(len(rows), dtype=bool)
+        for column in self.columns:
+            if column in rows:
+                failed |= np.array([self._refuses(str(cell)) for cell in rows[column].fillna("")], dtype=bool)
+        return failed
+
+    def _refuses(self, cell: str) -> bool:
+        words = [word.strip() for word in cell.split(";") if word.strip()]
+        if not self.filled:
+            return bool(words)
+        # flags such as subscale_of=ID carry an id behind the word
+        plain = [word.partition("=")[0] for word in words]
+        return any(word in self.refused for word in plain) or bool(
+            self.allowed and any(word not in self.allowed for word in plain)
+        )
+
+
+class Protocol(BaseModel):
+    """All criteria in the order of the flow diagram, and restrictions for sensitivity analyses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    dated: date
+    note: str
+    note_nb: str
+    criterion: tuple[Criterion, ...] = Field(min_length=1)
+    restriction: tuple[Criterion, ...] = ()
+
+
+@lru_cache(maxsize=8)
+def load_protocol(path: Path | None = None) -> Protocol:
+    """The protocol of `analyses/protocol.toml` (or another file), checked.
+
+    Raises
+    ------
+    DataError
+        when the file is no protocol; the message names the file, the place and what was found.
+    """
+    file = path or paths.analyses_dir() / "protocol.toml"
+    try:
+        found = Protocol.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{file.name} cannot be read: {error}; restore it from the repository") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{file.name}, {place}: {first['msg']}; found {first['input']!r}. Mend the file.") from None
+    ids = [c.id for c in (*found.criterion, *found.restriction)]
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise DataError(f'{file.name}: two criteria are called "{twice[0]}"; give each an id of its own')
+    return found
+
+
+def candidates(data: Dataset) -> pd.DataFrame:
+    """Every effect row with what criteria ask about: its work's setting, its measures' scope, its body, its informants.
+
+    Added columns: `setting`, `scope` (of the relationship measure), `facet_a`, `facet_b`, `measure_key_a`,
+    `measure_key_b` ("construct:measure"), `status`, `body`, `informants` (same, different, unknown).
+    """
+    rows = data.effects
+    rows["setting"] = rows["work"].map({key: work.setting for key, work in data.works.items()})
+    for side in ("a", "b"):
+        rows[f"measure_key_{side}"] = rows[f"var_{side}"] + ":" + rows[f"measure_{side}"].fillna("")
+        rows[f"facet_{side}"] = _of_measure(data, rows, side, "facet")
+    relationship = [data.vocabulary.constructs[v].side == "relationship" for v in rows["var_a"]]
+    rows["scope"] = np.where(relationship, *(_of_measure(data, rows, side, "scope") for side in ("a", "b")))
+    for column in ("publication_status", "sampling"):
+        rows[f"sample_{column}"] = _of_sample(data, rows, column)
+    rows["status"] = _status(rows)
+    rows["sampling"] = rows["sample_sampling"]
+    rows["body"] = np.where(rows["status"] == OPEN, "open", "published")
+    a, b = rows["informant_a"].fillna(""), rows["informant_b"].fillna("")
+    rows["informants"] = np.where((a == "") | (b == ""), "unknown", np.where(a == b, "same", "different"))
+    return rows
+
+
+def _status(rows: pd.DataFrame) -> pd.Series:
+    """The publication status of each row; where none is recorded, what was computed from a file is open data."""
+    empty = pd.Series("", index=rows.index)
+    own = rows["publication_status"].fillna("") if "publication_status" in rows else empty
+    own = own.where(own != "", rows["sample_publication_status"])  # a row's own cell counts before its sample's
+    computed = pd.Series(np.where(rows["reading"] == "computed", OPEN, "not stated"), index=rows.index)
+    return own.where(own != "", computed)
+
+
+def _of_sample(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column of `samples.csv` for the sample of each row; empty where there is none."""
+    samples = data.samples
+    if column not in samples:
+        return pd.Series("", index=rows.index)
+    return rows["sample_id"].map(samples.set_index("sample_id")[column].fillna("")).fillna("")
+
+
+def _of_measure(data: Dataset, rows: pd.DataFrame, side: str, column: str) -> list[str]:
+    """A column of `measures.csv` for the measure on one side of each row; empty where nothing is recorded."""
+    measures = data.measures
+    if column not in measures:
+        return [""] * len(rows)
+    names = ("work", "variable", "measure", column)
+    known = {(w, v, m): str(x or "") for w, v, m, x in zip(*(measures[n].fillna("") for n in names), strict=True)}
+    keys = zip(rows["work"], rows[f"var_{side}"], rows[f"measure_{side}"].fillna(""), strict=True)
+    return [known.get(key, "") for key in keys]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screened:
+    """Candidates for one question, and which criteria each fails: `failed (k, c)`, in the order of the protocol."""
+
+    rows: pd.DataFrame
+    failed: NDArray[np.bool_]
+    protocol: Protocol
+
+    @property
+    def included(self) -> NDArray[np.bool_]:
+        """Whether each row `(k,)` passes every criterion."""
+        return ~self.failed.any(axis=1)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The id of the first criterion each row fails; empty for rows that count."""
+        ids = [criterion.id for criterion in self.protocol.criterion]
+        return [ids[int(np.argmax(row))] if row.any() else "" for row in self.failed]
+
+    def without(self, criterion: str) -> NDArray[np.bool_]:
+        """Which rows `(k,)` would count if this criterion were dropped and all others kept."""
+        at = [c.id for c in self.protocol.criterion].index(criterion)
+        return ~np.delete(self.failed, at, axis=1).any(axis=1)
+
+    def exclusions(self) -> tuple[Exclusion, ...]:
+        """Every row that does not count, with the criterion's id and wording."""
+        wording = {c.id: f"{c.id}: not {c.wording}" for c in self.protocol.criterion}
+        return tuple(
+            Exclusion(str(row), wording[reason])
+            for row, reason in zip(self.rows["effect_id"], self.reasons, strict=True)
+            if reason
+        )
+
+
+def screen(rows: pd.DataFrame, protocol: Protocol) -> Screened:
+    """Hold every row of `candidates` (or some of them) against every criterion."""
+    failed = np.column_stack([criterion.fails(rows) for criterion in protocol.criterion])
+    return Screened(rows.reset_index(drop=True), failed, protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The numbers of a PRISMA 2020 flow diagram for one question; `excluded` by criterion id, in order."""
+
+    works: int
+    rows: int
+    logged: int
+    directions: int
+    other_pairs: int
+    assessed: int
+    excluded: tuple[tuple[str, int], ...]
+    included_rows: int
+    included_samples: int
+    included_works: int
+
+
+def flow(data: Dataset, screened: Screened) -> Flow:
+    """From everything the dataset identified to the rows that count for one question; every row is counted once.
+
+    `logged` rows were read and not taken into the dataset (the screening log), `directions` carry no size.
+    """
+    rows = screened.rows[screened.included]
+    reasons = Counter(reason for reason in screened.reasons if reason)
+    everything, logged, directions = len(data.effects), len(data.table("screened.csv")), len(data.directions)
+    return Flow(
+        works=len(data.works),
+        rows=everything + logged + directions,
+        logged=logged,
+        directions=directions,
+        other_pairs=everything - len(screened.rows),
+        assessed=len(screened.rows),
+        excluded=tuple((c.id, reasons[c.id]) for c in screened.protocol.criterion),
+        included_rows=len(rows),
+        included_samples=rows["sample_id"].nunique(),
+        included_works=rows["work"].nunique(),
+    )
+
+
+def bearing_on(rows: pd.DataFrame, relationships: Sequence[str], outcome: str) -> pd.DataFrame:
+    """The candidates that join one of the relationship constructs with the outcome, in either order."""
+    forward = rows["var_a"].isin(list(relationships)) & (rows["var_b"] == outcome)
+    backward = rows["var_b"].isin(list(relationships)) & (rows["var_a"] == outcome)
+    return rows[forward | backward].reset_index(drop=True)

@@ -1,0 +1,139 @@
+"""What the main estimate hangs on: each criterion of the protocol dropped, each restriction added, other assumptions.
+
+Called by findings; the rules of certainty read some of the same estimates (`Sensitivity.part`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Estimate, Table
+from replication.dataset import Dataset
+from replication.errors import ModelError
+from replication.evidence.certainty import Part
+from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
+from replication.evidence.protocol import load_protocol
+from replication.evidence.question import Evidence, Question, evidence
+from replication.models.fit import Fit
+
+__all__ = ["RHOS", "Sensitivity", "sensitivities", "sensitivity_table"]
+
+RHOS = (0.4, 0.8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sensitivity:
+    """One variation of the pool: its id, its wording, how many rows it has more or fewer, and its estimate.
+
+    `answer` is None where no row is left, or where the variation changes nothing.
+    """
+
+    id: str
+    wording: str
+    rows: int
+    answer: Estimated | None
+
+    @property
+    def part(self) -> Part | None:
+        """What the rules of certainty read."""
+        if self.answer is None:
+            return None
+        mean = self.answer.mean
+        return Part(len(set(self.answer.found.samples)), self.answer.centre, mean.low, mean.high)
+
+
+def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[Sensitivity, ...]:
+    """Without each criterion in turn (where that lets rows in), and with each restriction (where it leaves any)."""
+    found, protocol = main.found, load_protocol()
+    made = []
+    for criterion in protocol.criterion:
+        if criterion.id in ("unit", "whole"):
+            continue  # other quantities, and persons counted twice: there is no sound estimate without these two
+        wider = evidence(data, question, found.source, without=criterion.id)
+        made.append(_varied(f"without-{criterion.id}", f"without: {criterion.wording}", wider, main))
+    for restriction in protocol.restriction:
+        narrower = found.take(~restriction.fails(found.rows))
+        made.append(_varied(f"only-{restriction.id}", restriction.wording, narrower, main))
+    return tuple(made)
+
+
+def _varied(name: str, wording: str, varied: Evidence, main: Estimated) -> Sensitivity:
+    more = len(varied.y) - len(main.found.y)
+    if not len(varied.y):
+        return Sensitivity(name, wording, more, None)
+    if set(varied.rows["effect_id"]) == set(main.found.rows["effect_id"]):
+        return Sensitivity(name, wording, 0, main if name.startswith("only-") else None)
+    return Sensitivity(name, wording, more, estimate_body(varied))
+
+
+def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple[tuple[Estimate, ...], Table]:
+    """All variations beside the main estimate: rows, samples, r with interval (1), and what leads.
+
+    A variation that changes nothing says so; one that leaves nothing says that.
+    """
+    key = main.found.question.id
+    rows: list[tuple[Cell, ...]] = [("main estimate", 0, *_numbers(main))]
+    links = [f"{key}-{main.found.source}-{'cr2' if main.leads == 'CR2' else 'posterior'}"]
+    estimates: list[Estimate] = []
+    for one in varied:
+        if one.answer is None or one.answer is main:
+            rows.append((one.wording, one.rows, *_said(one, main)))
+            links.append("")
+            continue
+        estimate = _lead(one.answer, f"{key}-{one.id}", one.wording)
+        estimates.append(estimate)
+        rows.append((one.wording, one.rows, *_numbers(one.answer)))
+        links.append(estimate.id)
+    for wording, numbers in _assumptions(main):
+        rows.append((wording, 0, *numbers))
+        links.append("")
+    table = Table(
+        id=f"sensitivity-{key}",
+        title=f"{main.found.question.label}: what the estimate hangs on",
+        columns=("variation", "rows more or fewer", "samples", "r", "low", "high", "leads"),
+        rows=tuple(rows),
+        links=tuple(links),
+    )
+    return tuple(estimates), table
+
+
+def _said(one: Sensitivity, main: Estimated) -> tuple[Cell, ...]:
+    if one.answer is main or one.rows == 0:
+        return (None, None, None, None, "no row differs")
+    return (None, None, None, None, "no row is left")
+
+
+def _numbers(answer: Estimated) -> tuple[Cell, ...]:
+    mean = answer.mean
+    return (len(set(answer.found.samples)), answer.centre, mean.low, mean.high, answer.leads)
+
+
+def _lead(answer: Estimated, name: str, label: str) -> Estimate:
+    led = next(e for e in estimates_of(answer, label) if e.group == "main")
+    return replace(led, id=name, label=f"{answer.found.question.label}: {label}", group="sensitivity")
+
+
+def _assumptions(main: Estimated) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+    """Other working correlations of errors, and all unknown countries as one: the bound of what is not known."""
+    found = main.found
+    for rho in RHOS:
+        yield f"errors within a sample correlate by {rho}", _fitted(found, partial(working_fit, found, rho))
+    if found.source == "pool" and found.unknown_countries > 1:
+        unknown = (found.rows["country"].fillna("") == "").to_numpy()
+        places = np.where(unknown, "all unknown", found.places)
+        fitted = _fitted(found, partial(working_fit, found, places=places))
+        yield "all samples of unknown country in one country", fitted
+
+
+def _fitted(found: Evidence, fit: Callable[[], Fit]) -> tuple[Cell, ...]:
+    try:
+        made = fit()
+    except ModelError as error:
+        return (len(set(found.samples)), None, None, None, str(error))
+    low, high = np.tanh(made.interval()[0]).tolist()
+    value = float(np.tanh(made.beta[0]))
+    return (len(set(found.samples)), value, low, high, f"CR2, {float(made.df[0]):.1f} df")

@@ -1,0 +1,192 @@
+"""The summary of findings and the flow diagram: what the rules of certainty are given, and what they and the protocol
+
+decided, as tables and figures. Called by findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from replication.analysis.outcome import Cell, Figure, Table
+from replication.dataset import Dataset
+from replication.evidence.bias_models import BiasAnswer
+from replication.evidence.certainty import BiasModel, Certainty, Inputs, Part, load_thresholds
+from replication.evidence.main_model import Estimated
+from replication.evidence.protocol import Flow, load_protocol
+from replication.evidence.question import Evidence, Question, Source, screened_rows
+from replication.evidence.sensitivity import Sensitivity
+
+__all__ = ["certainty_figure", "certainty_inputs", "certainty_table", "flow_figure", "flow_table"]
+
+INDIRECT = ("lesson support", "one item")
+
+
+def certainty_inputs(
+    data: Dataset,
+    bodies: Mapping[Source, Estimated],
+    varied: Sequence[Sensitivity],
+    models: Sequence[BiasAnswer],
+) -> Inputs:
+    """Everything the rules look at, from the estimates of the bodies, the variations and the models of bias."""
+    widest = list(bodies.values())[-1]
+    found, mean = widest.found, widest.mean
+    parts = {one.id: one.part for one in varied}
+    published, open_data = bodies.get("published"), bodies.get("open")
+    return Inputs(
+        centre=widest.centre,
+        low=mean.low,
+        high=mean.high,
+        spread=widest.spread,
+        samples=len(set(found.samples)),
+        groups=len(set(found.places)),
+        countries=found.countries,
+        different=parts.get("only-different-informants"),
+        direct=parts.get("only-relationship-measures"),
+        indirect_share=_indirect_share(found),
+        missing=_missing_share(data, found),
+        published=0 if published is None else len(set(published.found.samples)),
+        models=tuple(BiasModel(m.model, m.adequate, m.value, m.low, m.high) for m in models),
+        open=None if open_data is None else _part(open_data),
+        **_beyond_plain(data, found.question),
+    )
+
+
+def _part(answer: Estimated) -> Part:
+    mean = answer.mean
+    return Part(len(set(answer.found.samples)), answer.centre, mean.low, mean.high)
+
+
+def _indirect_share(found: Evidence) -> float:
+    """Share of samples all of whose relationship measures are lesson support or one item."""
+    indirect = found.rows["scope"].isin(list(INDIRECT))
+    return float(indirect.groupby(found.rows["sample_id"]).all().mean())
+
+
+def _missing_share(data: Dataset, found: Evidence) -> float:
+    """The median share of missing answers over measures of these samples; NaN where none is recorded."""
+    table = data.table("descriptives.csv")
+    if "missing_pct" not in table:
+        return float("nan")
+    own = table.loc[table["sample_id"].isin(set(found.samples)), "missing_pct"].dropna()
+    return float(own.median()) / 100.0 if len(own) else float("nan")
+
+
+def _beyond_plain(data: Dataset, question: Question) -> dict[str, int]:
+    """Rows on the question that adjust for something or measure the outcome later, whether they are pooled or not."""
+    rows = screened_rows(data, question).rows
+    flags = rows["flags"].fillna("").astype(str)
+    adjusted = rows["statistic"].isin(["beta", "partial_r"]) | flags.str.contains("adjusted|beta_converted")
+    if "covariates" in rows:
+        adjusted |= rows["covariates"].fillna("") != ""
+    later = rows["design"].fillna("") == "longitudinal"
+    if "lag" in rows:
+        later |= rows["lag"].fillna(0.0).astype(float) > 0
+    return {"adjusted": int(adjusted.sum()), "lagged": int(later.sum())}
+
+
+def certainty_table(question: Question, association: Certainty, cause: Certainty) -> Table:
+    """Start, every step with the numbers that decided it, and the grade, for both lines."""
+    rows: list[tuple[Cell, ...]] = []
+    for line, certainty in (("goes together", association), ("one changes the other", cause)):
+        rows.append((line, "start", certainty.start, "", ""))
+        for decision in certainty.decisions:
+            numbers = "; ".join(f"{name} {_written(value)}" for name, value in decision.values.items())
+            rows.append((line, decision.domain, decision.step, decision.because, numbers))
+        rows.append((line, "sum", certainty.total, certainty.grade, ""))
+    thresholds = load_thresholds()
+    return Table(
+        id=f"certainty-{question.id}",
+        title=f"{question.label}: summary of findings",
+        columns=("claim", "domain", "step", "decided by", "on these numbers"),
+        rows=tuple(rows),
+        note=f"GRADE-informed rules, version {thresholds.version} of {thresholds.dated}: analyses/certainty.toml. "
+        f"{thresholds.note}",
+    )
+
+
+def _written(value: Cell) -> str:
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "not recorded"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+REASONS = {
+    "few": "too few to tell",
+    "holds": "holds",
+    "short": "falls short of the target",
+    "opposite": "opposite sign",
+    "measures": "indirect measures",
+    "countries": "no country like Norway",
+    "both": "indirect measures, and no country like Norway",
+    "zero": "the interval holds zero",
+    "target": "the interval holds the target",
+    "open_only": "nothing published counts",
+    "cleared": "open data clear it",
+    "crossing": "models of bias cross the target",
+    "unknown": "too few samples to judge",
+}
+"""What decided, in a few words, for the figure; the sentences say it in full."""
+
+
+def certainty_figure(question: Question, association: Certainty) -> Figure:
+    """The strip of domains: where certainty starts, each step with its reason, where it ends."""
+    return Figure(
+        id=f"strip-{question.id}",
+        kind="certainty_strip",
+        title=f"{question.label}: how sure",
+        columns={
+            "domain": [d.domain.replace("_", " ") for d in association.decisions],
+            "step": [d.step for d in association.decisions],
+            "reason": [REASONS[d.because] for d in association.decisions],
+        },
+        settings={"start": association.start, "certainty": association.grade.replace(" ", "_")},
+    )
+
+
+def flow_table(question: Question, numbers: Flow) -> Table:
+    """The flow as rows: identified, screened, assessed, excluded by criterion, included."""
+    protocol = load_protocol()
+    wording = {c.id: c.wording for c in protocol.criterion}
+    rows: list[tuple[Cell, ...]] = [
+        ("identified: associations in all works", numbers.rows, f"{numbers.works} works"),
+        ("read and not taken into the dataset (screening log)", numbers.logged, ""),
+        ("direction only, no size", numbers.directions, ""),
+        ("another pair of constructs", numbers.other_pairs, ""),
+        ("assessed for this question", numbers.assessed, ""),
+        *((f"excluded: {criterion}", count, f"not: {wording[criterion]}") for criterion, count in numbers.excluded),
+        ("included rows", numbers.included_rows, ""),
+        ("included samples", numbers.included_samples, ""),
+        ("included works", numbers.included_works, ""),
+    ]
+    return Table(
+        id=f"flow-{question.id}",
+        title=f"{question.label}: from what was found to what is pooled",
+        columns=("step", "number", "remark"),
+        rows=tuple(rows),
+        note=f"Protocol version {protocol.version} of {protocol.dated}. {protocol.note}",
+    )
+
+
+def flow_figure(question: Question, numbers: Flow) -> Figure:
+    """The PRISMA 2020 flow diagram: boxes with their counts."""
+    protocol = {c.id: c.wording for c in load_protocol().criterion}
+    boxes: list[tuple[str, str, int]] = [
+        ("main", "associations in all works", numbers.rows),
+        ("out", "screening log: read and not taken in", numbers.logged),
+        ("out", "direction only, no size", numbers.directions),
+        ("out", "another pair of constructs", numbers.other_pairs),
+        ("main", "assessed for this question", numbers.assessed),
+        *(("out", f"not: {protocol[criterion]}", count) for criterion, count in numbers.excluded if count),
+        ("main", "rows included", numbers.included_rows),
+        ("main", "samples included", numbers.included_samples),
+    ]
+    columns = {name: [box[at] for box in boxes] for at, name in enumerate(("role", "label", "count"))}
+    return Figure(
+        id=f"diagram-{question.id}",
+        kind="flow_diagram",
+        title=f"{question.label}: flow of rows",
+        columns=columns,
+        settings={"works": numbers.works, "included_works": numbers.included_works},
+    )
