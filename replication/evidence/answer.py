@@ -130,9 +130,9 @@ def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
             said.append(Sentence(f"answer.{outcome}.everyday_{word}", {"share": share}))
     said.append(_sure(a))
     said.append(_counts(a.widest))
-    if a.published is not None and a.open is not None and not a.apart:
+    if a.published is not None and a.open is not None and a.gap is not None and not a.apart:
         values = {"question": question}
-        gap = dict(zip(("gap", "gap_low", "gap_high"), a.gap or (None, None, None), strict=True))
+        gap = dict(zip(("gap", "gap_low", "gap_high"), a.gap, strict=True))
         ref = Ref("estimate", f"bias-difference-{question}")
         said.append(
             Sentence(

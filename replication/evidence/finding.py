@@ -57,6 +57,8 @@ from replication.evidence.update import entering, leave_one_sample_out, update_t
 
 __all__ = ["Answer", "Asked", "finding", "grade_of_question", "quick_finding"]
 
+FEWEST_TO_PREDICT = 3
+"""Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
 BODIES: Mapping[Source, str] = {
     "published": "published samples",
     "open": "open data",
@@ -283,7 +285,7 @@ def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
         ("each country left out", left_out_by(data, widest, "country")),
     ]
     published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
-    if published is not None and open_data is not None:
+    if published is not None and open_data is not None and len(set(published.found.samples)) >= FEWEST_TO_PREDICT:
         checks.append(("open data predicted from the published samples", predict_body(published, open_data.found)))
     tables = prediction_tables(question.id, question.label, checks)
     page.add("prediction", *tables)

@@ -33,6 +33,7 @@ __all__ = ["CHOICES", "Multiverse", "Option", "multiverse_findings", "multiverse
 _RHOS = {"rho .4": 0.4, "rho .6": 0.6, "rho .8": 0.8}
 _SCALES = ("Fisher z", "plain r")
 _SIZES = ("effective n", "plain n")
+_FEWEST_SAMPLES = 3
 _LEFT_OUT = ("nothing", "the largest", "the farthest")
 _NO_BIAS, _OWN = "none", "by the bias model"
 _PUBLISHED = ("as published", "public samples")
@@ -209,10 +210,10 @@ def _bodies(dataset: Dataset, question: Question) -> dict[str, Evidence]:
     )
     found = {name: evidence(dataset, question, source) for name, source in sources}
     public = found["published samples"]
-    if not len(public.y):
-        return {"open data": found["open data"]}
-    published = public.rows["used_in"].str.contains("jakcheung2018").to_numpy(bool)
-    return {"as published": public.take(published), **found}
+    used = public.rows["used_in"].str.contains("jakcheung2018").to_numpy(bool)
+    bodies = {"as published": public.take(used), **found}
+    # with one or two samples left there is no choice to vary, and nothing to leave out
+    return {name: body for name, body in bodies.items() if len(set(body.samples)) >= _FEWEST_SAMPLES}
 
 
 def _weighed(found: Evidence, scale: str, size: str) -> Evidence:

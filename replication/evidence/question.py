@@ -92,17 +92,17 @@ class Evidence:
     @property
     def places(self) -> Array:
         """The country of each row `(k,)`; a sample of unknown country is a place of its own."""
-        return self.rows["place"].to_numpy()
+        return (self.rows["place"] if "place" in self.rows else _places(self.rows)).to_numpy()
 
     @property
     def countries(self) -> tuple[str, ...]:
         """The countries that are known, in order of appearance."""
-        return tuple(c for c in pd.unique(self.rows["country"].fillna("")) if c)
+        return tuple(str(c) for c in pd.unique(_countries(self.rows)) if c)
 
     @property
     def unknown_countries(self) -> int:
         """How many samples have no known country."""
-        return int(self.rows.loc[self.rows["country"].fillna("") == "", "sample_id"].nunique())
+        return int(self.rows.loc[_countries(self.rows) == "", "sample_id"].nunique())
 
     @property
     def persons(self) -> float:
@@ -250,9 +250,14 @@ def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
     return list(zip(found["sample_id"], found["overlaps"], common.fillna(0.0).astype(float), strict=True))
 
 
+def _countries(rows: pd.DataFrame) -> pd.Series:
+    """The country of each row, empty where it is unknown."""
+    return rows["country"].fillna("") if "country" in rows else pd.Series("", index=rows.index)
+
+
 def _places(rows: pd.DataFrame) -> pd.Series:
-    country = rows["country"].fillna("")
-    return country.where(country != "", "sample " + rows["sample_id"])
+    country = _countries(rows)
+    return country.where(country != "", "sample " + rows["sample_id"].astype(str))
 
 
 def _relationship_side(rows: pd.DataFrame, column: str) -> Array:

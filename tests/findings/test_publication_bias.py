@@ -195,7 +195,8 @@ def pages(dataset: Dataset) -> dict[str, BiasPage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.55))
         return {
-            q.id: publication_bias(evidence(dataset, q, "published"), evidence(dataset, q, "open"), 1) for q in questions
+            q.id: publication_bias(evidence(dataset, q, "published"), evidence(dataset, q, "open"), 1)
+            for q in questions
         }
 
 
@@ -237,9 +238,9 @@ def test_the_difference_by_hand() -> None:
 
 
 def test_real_published_samples(pages: dict[str, BiasPage]) -> None:
-    """Pinned: the models on the 26 published samples of positive relationship with engagement."""
+    """Pinned: the models on the 27 published samples of positive relationship with engagement, Krull's among them."""
     values = {answer.model: round(answer.value, 3) for answer in pages["positive-engagement"].models}
-    assert values == {"pet-peese": 0.325, "selection": 0.224, "waap": 0.302, "trim-fill": 0.312, "henmi-copas": 0.301}
+    assert values == {"pet-peese": 0.316, "selection": 0.217, "waap": 0.296, "trim-fill": 0.308, "henmi-copas": 0.295}
     assert all(answer.adequate for answer in pages["positive-engagement"].models)
 
 
