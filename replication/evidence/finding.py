@@ -46,6 +46,7 @@ from replication.evidence.change import change_of
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
 from replication.evidence.moderators import age_table, moderator_table
+from replication.evidence.plots import forest_figures, influence_table, leave_one_out_figures
 from replication.evidence.prediction import coverage, left_out_by, predict_body, prediction_tables
 from replication.evidence.prior import PriorAnswer, prior_and_data, prior_sensitivity
 from replication.evidence.protocol import flow, load_protocol
@@ -53,7 +54,7 @@ from replication.evidence.published import published_pools, published_table
 from replication.evidence.question import Evidence, Question, Source, evidence, screened_rows
 from replication.evidence.sensitivity import sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
-from replication.evidence.update import entering, leave_one_sample_out, update_table
+from replication.evidence.update import entering, update_table
 
 __all__ = ["Answer", "Asked", "finding", "grade_of_question", "quick_finding"]
 
@@ -241,12 +242,17 @@ def expected_sign(data: Dataset, question: Question) -> int:
 
 
 def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
-    """Which samples carry the estimate, why they differ, and what came in when."""
+    """Every pooled sample in a forest plot, which of them carry the estimate, why they differ, what came in when."""
     widest, question = answer.widest.found, answer.asked.question
     leading = next(e for e in page.estimates if e.id == lead_id(answer.widest))
-    if len(set(widest.samples)) > 2:
-        table, figure = leave_one_sample_out(widest, leading)
-        page.add("drivers", table, figure, *driver_sentence(question.id, table.rows, table.id))
+    fit = answer.widest.fit
+    if fit is not None and len(set(widest.samples)) > 2:
+        further = answer.widest.further_sample
+        groups = [BODIES[body] for body in widest.rows["body"]]
+        page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, further=(further.low, further.high)))
+        table, figures = leave_one_out_figures(widest, fit, leading)
+        page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
+        page.add("drivers", *influence_table(widest, fit))
     if "open" in answer.bodies:
         page.add("robustness", moderator_table(answer.bodies["open"].found), age_table(data, widest))
     if "pool" in answer.bodies:

@@ -283,7 +283,7 @@ def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[T
 
 def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
     """Which samples carry the heterogeneity and which the mean: Baujat's plot and Cook's distance by sample."""
-    names, result = sample_names(found), cluster_influence(fit)
+    names, result = sample_names(found), cluster_influence(fit, found.samples)
     labels = [names.get(label, label) for label in result.labels]
     shares = 100 * result.heterogeneity / result.heterogeneity.sum()
     moves = np.tanh(fit.beta[0]) - np.tanh(fit.beta[0] - result.change[:, 0])

@@ -44,7 +44,7 @@ def body(samples: list[str], labels: list[str] | None = None, seed: int = 1) -> 
             "measure_b": ["grades"] * len(samples),
         }
     )
-    return Evidence(QUESTION, "new", Selection(rows), rows, rng.normal(0.3, 0.1, len(samples)), 1.0 / (n - 3.0))
+    return Evidence(QUESTION, "open", Selection(rows), rows, rng.normal(0.3, 0.1, len(samples)), 1.0 / (n - 3.0))
 
 
 def drawn(figure: Figure, language: str = "en") -> tuple[str, str]:
@@ -151,7 +151,7 @@ def test_shares_of_heterogeneity_add_up_and_the_most_influential_comes_first() -
 
 
 def test_the_funnel_tells_open_data_from_published() -> None:
-    published = replace(body(["a", "b", "c"]), source="samples45")
+    published = replace(body(["a", "b", "c"]), source="published")
     figure = funnel_figure([published, body(["x", "y"])], (0.1, 0.5))
     assert figure.columns["new"] == ["no", "no", "no", "yes", "yes"]
     text = drawn(figure)[0]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.models.fit import Array, Fit
-from replication.models.multilevel.multilevel import likelihood_of
+from replication.models.multilevel.groups import Codes, first_rows, group_codes
+from replication.models.multilevel.multilevel import MultilevelData, likelihood_of
 from replication.models.multilevel.results import leave_one_cluster_out, multilevel_data
 from replication.models.multilevel.structure import rotate, rotate_back
 
@@ -41,8 +42,10 @@ class ClusterInfluence:
     reasons: tuple[str, ...]
 
 
-def cluster_influence(fit: Fit) -> ClusterInfluence:
-    """Diagnostics of every cluster of the outermost level of a multilevel fit, robust or not.
+def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInfluence:
+    """Diagnostics of every cluster of a multilevel fit, robust or not.
+
+    `clusters (k,)` labels the effects used, such as their samples; by default the outermost level.
 
     With one effect a cluster they are those of `baujat` and `influence`.
 
@@ -53,10 +56,10 @@ def cluster_influence(fit: Fit) -> ClusterInfluence:
     (('A', 'B', 'C'), [0.97, 0.08, 2.73])
     """
     data = multilevel_data(fit)
-    codes, labels = data.levels[0].codes, data.levels[0].labels
+    codes, labels = _groups(data, clusters)
     m, p = len(labels), len(fit.beta)
     change, cook, influence = np.full((m, p), np.nan), np.full(m, np.nan), np.full(m, np.nan)
-    left_out = leave_one_cluster_out(fit)
+    left_out = leave_one_cluster_out(fit, codes)
     for c, left in enumerate(left_out):
         if left.fit is None:
             continue
@@ -73,6 +76,15 @@ def cluster_influence(fit: Fit) -> ClusterInfluence:
         influential=special.chdtr(p, np.nan_to_num(cook)) > 0.5,
         reasons=tuple(left.reason for left in left_out),
     )
+
+
+def _groups(data: MultilevelData, clusters: ArrayLike | None) -> tuple[Codes, tuple[str, ...]]:
+    """Numbers `(k,)` and names `(m,)` of the clusters."""
+    if clusters is None:
+        return data.levels[0].codes, data.levels[0].labels
+    codes = group_codes(clusters, len(data.effects.y), "clusters")
+    first = first_rows(codes, int(codes.max()) + 1)
+    return codes, tuple(str(label) for label in np.asarray(clusters)[first])
 
 
 def _quadratic_form(fit: Fit) -> Array:
