@@ -20,6 +20,7 @@ ASKED = (
     Asked(
         question=Question("quality-perpetration", "relationship quality with bullying others", QUALITY, "perpetration"),
         claims=("tenbokkel2023-003",),
+        predict_from=("tenbokkel2023-003",),
         main=True,
         none_held="tenbokkel2023-003",
     ),

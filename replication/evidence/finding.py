@@ -305,16 +305,14 @@ def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
 
 
 def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _Page) -> None:
-    """Other priors beside the default one, and printed pools as priors of open data that they do not contain."""
+    """Other priors beside the default one, and printed pools as priors of samples that they do not contain."""
     expected = expected_sign(data, answer.asked.question)
     if answer.asked.main:
         page.add("bayes", *prior_sensitivity(answer.widest, expected))
-    open_data = answer.bodies.get("open")
-    if open_data is None:
-        return
-    heterogeneity = open_data.posterior.variance("between") + open_data.posterior.variance("country")
+    body = answer.bodies.get("open") or answer.widest
+    heterogeneity = body.posterior.variance("between") + body.posterior.variance("country")
     for pool in published_pools(claims, answer.asked.predict_from, heterogeneity):
-        page.add_all("bayes", prior_and_data(open_data, pool, expected))
+        page.add_all("bayes", prior_and_data(body, pool, expected))
 
 
 def grade_of_question(context: Context, question: Question) -> Grade:
