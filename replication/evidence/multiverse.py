@@ -36,7 +36,7 @@ _SIZES = ("effective n", "plain n")
 _FEWEST_SAMPLES = 3
 _LEFT_OUT = ("nothing", "the largest", "the farthest")
 _NO_BIAS, _OWN = "none", "by the bias model"
-_PUBLISHED = ("as published", "public samples")
+_PUBLISHED = ("as published", "published samples")
 _ESTIMATORS: Mapping[str, Tau2Method] = {name: name for name in ("EE", "DL", "PM", "REML", "ML", "SJ")}
 _TESTS: Mapping[str, TestMethod] = {"normal": "z", "Knapp–Hartung": "knha"}
 

@@ -33,14 +33,14 @@ def test_every_bias_model_is_walked_for_published_bodies_on_z(engagement: Multiv
     """Two published bodies, three rho, two n, three left out, four models; never on plain r, never on whole files."""
     allowed = [chosen for chosen in engagement.chosen if chosen[5] != "none"]
     assert len(set(allowed)) == len(allowed) == 2 * 3 * 2 * 3 * 4 - sum(engagement.failed.values())
-    assert {chosen[0] for chosen in allowed} == {"as published", "public samples"}
+    assert {chosen[0] for chosen in allowed} == {"as published", "published samples"}
     assert {chosen[2] for chosen in allowed} == {"Fisher z"}
     assert engagement.adjusted == [chosen[5] != "none" for chosen in engagement.chosen]
 
 
 def test_a_bias_model_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
-    means = sample_means(evidence(dataset, QUALITY, "samples45"))
-    name = ("public samples", "rho .6", "Fisher z", "effective n", "nothing")
+    means = sample_means(evidence(dataset, QUALITY, "published"))
+    name = ("published samples", "rho .6", "Fisher z", "effective n", "nothing")
     rows = {chosen[5]: at for at, chosen in enumerate(engagement.chosen) if chosen[:5] == name}
     fit = fit_step_selection(means.y, means.v, direction="positive").fit
     assert engagement.value[rows["selection model"]] == pytest.approx(np.tanh(fit.beta[0]), rel=1e-9)
@@ -59,7 +59,7 @@ def test_a_bias_model_that_cannot_be_fitted_is_counted_with_its_reason(dataset: 
 
 
 def test_a_specification_is_the_single_fit_on_its_rows(engagement: Multiverse, dataset: Dataset) -> None:
-    chosen = ("both", "rho .6", "Fisher z", "effective n", "nothing", "REML", "Knapp–Hartung")
+    chosen = ("both", "rho .6", "Fisher z", "effective n", "nothing", "none", "REML", "Knapp–Hartung")
     at = engagement.chosen.index(chosen)
     means = sample_means(evidence(dataset, QUALITY, "pool"))
     fit = fit_random_effects(means.y, means.v)
@@ -73,7 +73,7 @@ def test_on_plain_r_the_large_sample_variance_of_r(engagement: Multiverse, datas
     question = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
     found = evidence(dataset, question, "published")
     made = multiverse_of(dataset, question, -1)
-    chosen = ("published samples", "rho .4", "plain r", "plain n", "the largest", "DL", "normal")
+    chosen = ("published samples", "rho .4", "plain r", "plain n", "the largest", "none", "DL", "normal")
     r, n = np.tanh(found.y), found.rows["n"].to_numpy(float)
     v = (1 - r**2) ** 2 / (n - 1)
     rest = np.arange(len(r)) != np.argmin(v)
