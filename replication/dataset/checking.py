@@ -26,6 +26,7 @@ from replication.printed import parse_printed
 __all__ = [
     "RECORD_LISTS",
     "check_claims",
+    "check_computed",
     "check_conceptual",
     "check_descriptives",
     "check_effects",
@@ -433,6 +434,18 @@ def check_works(
     lost = [key for key in references if key not in folders]
     return problems + [
         Problem(bib, 0, key, "no-folder", shown(key), f"a folder {key}/ with a work.toml", "add it") for key in lost
+    ]
+
+
+def check_computed(file: str, effects: pd.DataFrame, recipes: Collection[Recipe]) -> list[Problem]:
+    """Rows computed from a survey file have a recipe by which they can be computed again: said once a work."""
+    computed = effects[(effects["reading"] == "computed") & (effects["until"] == "")]
+    if recipes or computed.empty:
+        return []
+    found = f"{len(computed)} row{'s' if len(computed) > 1 else ''} with reading computed, this the first"
+    hint = "write one (see data/references/timss*/recipes.toml), or say in reading where the numbers were read"
+    return [
+        Problem(file, int(computed["line"].iloc[0]), "reading", "no-recipe", found, "a recipe in recipes.toml", hint)
     ]
 
 

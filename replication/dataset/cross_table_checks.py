@@ -46,6 +46,8 @@ def check_across(folder: Folder) -> None:
     for file, frame in _asked_frames(folder, "claims.csv"):
         folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
     _check_recipes(folder, known)
+    for file, frame in _asked_frames(folder, "effects.csv"):
+        folder.problems += checking.check_computed(file, frame, folder.recipes.get(file.partition("/")[0], ()))
     for file, frame in _asked_frames(folder, "conceptual.csv"):
         work = file.partition("/")[0]
         directions = _ids(folder, "directions.csv", "direction_id")

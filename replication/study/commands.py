@@ -517,6 +517,7 @@ for _name, _command in (
     ("export", export),
     ("codebook", codebook),
     ("form", handing.form),
+    ("practice", handing.practice),
     ("tidy", handing.tidy),
 ):
     _app.command(_name)(_command)

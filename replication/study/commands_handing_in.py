@@ -11,7 +11,7 @@ import typer
 from replication import paths
 from replication.study.command_options import Data, Out, Work, deliver
 
-__all__ = ["form", "matrix", "take", "tidy"]
+__all__ = ["form", "matrix", "practice", "take", "tidy"]
 
 
 def take(
@@ -40,6 +40,19 @@ def form(out: Out = Path("study-form.html"), data: Data = None) -> None:
     from replication.study.form import form_html
 
     deliver(form_html(read_vocabulary(data or paths.data_dir())), out, "The form:")
+
+
+def practice(
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path("practice"), data: Data = None
+) -> None:
+    """Make a folder to practise in: an invented article and a copy of the dataset in which nothing can be spoilt."""
+    from replication.study.practising import make_practice
+
+    made = make_practice(data or paths.data_dir(), folder)
+    sys.stdout.write(
+        f"Made {made}: article.md is an invented article, references is a copy of the dataset.\n"
+        f"Add --data {made / 'references'} to each command while you practise.\n"
+    )
 
 
 def tidy(work: Work, data: Data = None) -> None:

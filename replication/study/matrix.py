@@ -83,8 +83,8 @@ def read_matrix(text: str) -> Matrix:
         raise UserError(f"the text has {len(text)} letters; paste one table of at most {_MOST} variables")
     lines = [line.translate(_MINUS) if _DIAGONAL.search(line) is None else line for line in text.splitlines()]
     lines = [line.rstrip() for line in lines if line.strip()]
-    before, after, body = _header(lines)
-    rows = _kept([_row(line) for line in body], len(before) + len(after))
+    before, after, body, width = _header(lines)
+    rows = _kept([_row(line, width) for line in body], len(before) + len(after))
     if not 2 <= len(rows) <= _MOST:
         raise UserError(f"found {len(rows)} rows with numbers; expected 2 to {_MOST}, a line for each variable")
     comma = decimal_comma([printed("r", "")], [[_plain(cell)] for _, cells in rows for cell in cells])
@@ -106,15 +106,16 @@ def _kept(rows: list[tuple[str, list[str]]], statistics: int) -> list[tuple[str,
         return numbered
     one = statistics + 1
     undivided = not any(_DIAGONAL.fullmatch(cell) for _, cells in numbered for cell in cells)
-    if undivided and not rows[0][1] and len(numbered[0][1]) == one:
+    filled = [sum(cell != "" for cell in row[1]) for row in (numbered[0], numbered[-1])]
+    if undivided and not rows[0][1] and filled[0] == one:
         return [rows[0], *numbered]
-    if undivided and not rows[-1][1] and len(numbered[-1][1]) == one:
+    if undivided and not rows[-1][1] and filled[1] == one:
         return [*numbered, rows[-1]]
     return numbered
 
 
-def _header(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Sequence[str]]:
-    """The statistics named before and after the numbered columns, and the lines below the header."""
+def _header(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Sequence[str], int]:
+    """The statistics named before and after the numbered columns, the lines below the header, and its cells."""
     for place, line in enumerate(lines[:3]):
         cells = _cells(line)
         named = [(i, _STATISTICS[cell.lower()]) for i, cell in enumerate(cells) if cell.lower() in _STATISTICS]
@@ -123,26 +124,32 @@ def _header(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Seq
             first = numbered[0] if numbered else len(cells)
             before = tuple(name for i, name in named if i < first)
             after = tuple(name for i, name in named if i > first)
-            return before, after, lines[place + 1 :]
-    return (), (), lines
+            return before, after, lines[place + 1 :], len(cells)
+    return (), (), lines, 0
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a line: by the strongest mark that it has, runs of spaces last."""
+    """The cells of a line: by the strongest mark that it has, whose empty cells count, runs of spaces last."""
     for mark in ("\t", "|", ";"):
         if mark in line:
-            return [cell.strip() for cell in line.split(mark) if cell.strip()]
+            return [cell.strip() for cell in line.split(mark)]
     return line.split()
 
 
-def _row(line: str) -> tuple[str, list[str]]:
-    """Label and numbers of a line; its running number is neither."""
-    rest = _NUMBERED.sub("", line, count=1)
-    cells = _cells(rest)
+def _row(line: str, width: int) -> tuple[str, list[str]]:
+    """Label and numbers of a line, with empty cells where its columns have none; its running number is neither."""
+    cells = _cells(_NUMBERED.sub("", line, count=1))
     first = len(cells)
-    while first and (_NUMBER.fullmatch(cells[first - 1]) or _DIAGONAL.fullmatch(cells[first - 1])):
+    while first and (cells[first - 1] == "" or _is_number(cells[first - 1])):
         first -= 1
-    return " ".join(cells[:first]), cells[first:]
+    if "\t" in line or "|" in line or ";" in line:
+        cells += [""] * (width - len(cells))  # what a program left away at the end of a line
+    numbers = cells[first:]
+    return " ".join(cell for cell in cells[:first] if cell), numbers if any(numbers) else []
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None or _DIAGONAL.fullmatch(cell) is not None
 
 
 def _split(row: tuple[str, list[str]], before: Sequence[str], after: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -151,8 +158,9 @@ def _split(row: tuple[str, list[str]], before: Sequence[str], after: Sequence[st
     if cells and len(cells) < len(before) + len(after):
         raise UserError(f"{shown(label)} has {len(cells)} numbers; expected {', '.join((*before, *after))} and its row")
     end = len(cells) - len(after)
-    middle = cells[len(before) : end]
-    statistics = dict(zip((*before, *after), (*cells[: len(before)], *cells[end:]), strict=False))
+    middle = [cell for cell in cells[len(before) : end] if cell]
+    named = zip((*before, *after), (*cells[: len(before)], *cells[end:]), strict=False)
+    statistics = {name: cell for name, cell in named if cell}
     inside = next((cell for cell in middle if cell.startswith("(")), "")
     return middle, statistics | ({"reliability": inside.strip("()")} if inside else {})
 

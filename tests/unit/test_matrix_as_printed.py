@@ -21,6 +21,11 @@ LAYOUTS = {
     "means last": (
         "Variable 1 2 3 M SD α\nCloseness — -.35 .41 3.42 .81 .86\nConflict — -.22 1.50 .62 .80\nEng. — 3.10 .50 .91"
     ),
+    "empty cells": (
+        "Variable\tM\tSD\tα\t1\t2\t3\nCloseness\t3.42\t0.81\t\t–\t\t\nConflict\t1.50\t0.62\t.80\t–.35\t–\n"
+        "Engagement\t3.10\t0.50\t.91\t.41\t–.22\t–"
+    ),
+    "upper with empty cells": "V|1|2|3|M\nCloseness|–|-.35|.41|3.42\nConflict||–|-.22|1.50\nEngagement|||–|",
     "decimal commas": (
         "Variable;1;2;3;M;SA\nNærhet;-;;;3,42;0,81\nKonflikt;-,35;-;;1,50;0,62\nEngasjement;,41;-,22;-;3,10;0,50"
     ),

@@ -81,7 +81,8 @@ const DIAGONAL = /^([-−–—‐‑]{1,3}|1([.,]0+)?|\((\d*[.,]\d+|\d+)\))$/;
 
 function cellsOf(line) {
   const mark = ["\t", "|", ";"].find((one) => line.includes(one));
-  return line.split(mark || /\s+/).map((cell) => cell.trim()).filter((cell) => cell !== "");
+  const cells = line.split(mark || /\s+/).map((cell) => cell.trim());
+  return mark ? cells : cells.filter((cell) => cell !== ""); // a mark's empty cells count
 }
 
 function plainNumber(cell) {
@@ -92,7 +93,7 @@ function plainNumber(cell) {
 function readMatrix(text) {
   const lines = text.split(/\r?\n/).map((line) => line.trimEnd()).filter((line) => line.trim() !== "");
   const head = header(lines);
-  const given = lines.slice(head.skip).map(labelled);
+  const given = lines.slice(head.skip).map((line) => labelled(line, head.width));
   const rows = keptRows(given, head.before.length + head.after.length);
   if (rows.length < 2) throw new Error(say("matrix_rows"));
   const numbers = rows.flatMap((row) => row.cells.map(plainNumber));
@@ -122,26 +123,28 @@ function header(lines) {
     if (named.length + count > 1 && !cells.some((cell) => /[.,]\d/.test(cell))) {
       const first = numbered < 0 ? cells.length : numbered;
       const side = (before) => named.filter(([i]) => (i < first) === before).map((pair) => pair[1]);
-      return { before: side(true), after: side(false), skip: place + 1 };
+      return { before: side(true), after: side(false), skip: place + 1, width: cells.length };
     }
   }
-  return { before: [], after: [], skip: 0 };
+  return { before: [], after: [], skip: 0, width: 0 };
 }
 
-function labelled(line) {
+function labelled(line, width) {
   const cells = cellsOf(line.replace(/^\s*\(?\d{1,2}[.)]?\s+(?=\D)|^\s*\(?\d{1,2}[.)](?=\S)/, ""));
   let first = cells.length;
-  while (first && (CELL.test(cells[first - 1]) || DIAGONAL.test(cells[first - 1]))) first--;
-  return { label: cells.slice(0, first).join(" "), cells: cells.slice(first) };
+  while (first && (cells[first - 1] === "" || CELL.test(cells[first - 1]) || DIAGONAL.test(cells[first - 1]))) first--;
+  if (/[\t|;]/.test(line)) while (cells.length < width) cells.push("");
+  const numbers = cells.slice(first);
+  return { label: cells.slice(0, first).filter((cell) => cell).join(" "), cells: numbers.some((cell) => cell) ? numbers : [] };
 }
 
 function keptRows(rows, statistics) {
   const numbered = rows.filter((row) => row.cells.length);
   if (!numbered.length) return numbered;
   const undivided = !numbered.some((row) => row.cells.some((cell) => DIAGONAL.test(cell)));
-  const one = statistics + 1, last = numbered[numbered.length - 1];
-  if (undivided && !rows[0].cells.length && numbered[0].cells.length === one) return [rows[0], ...numbered];
-  if (undivided && !rows[rows.length - 1].cells.length && last.cells.length === one) {
+  const one = statistics + 1, filled = (row) => row.cells.filter((cell) => cell !== "").length;
+  if (undivided && !rows[0].cells.length && filled(numbered[0]) === one) return [rows[0], ...numbered];
+  if (undivided && !rows[rows.length - 1].cells.length && filled(numbered[numbered.length - 1]) === one) {
     return [...numbered, rows[rows.length - 1]];
   }
   return numbered;
@@ -150,9 +153,9 @@ function keptRows(rows, statistics) {
 function splitRow(row, head) {
   const end = row.cells.length - head.after.length;
   if (row.cells.length && end < head.before.length) throw new Error(row.label + ": " + say("matrix_row"));
-  const middle = row.cells.slice(head.before.length, end), statistics = {};
-  head.before.forEach((name, i) => { if (i in row.cells) statistics[name] = row.cells[i]; });
-  head.after.forEach((name, i) => { if (end + i in row.cells) statistics[name] = row.cells[end + i]; });
+  const middle = row.cells.slice(head.before.length, end).filter((cell) => cell !== ""), statistics = {};
+  head.before.forEach((name, i) => { if (row.cells[i]) statistics[name] = row.cells[i]; });
+  head.after.forEach((name, i) => { if (row.cells[end + i]) statistics[name] = row.cells[end + i]; });
   const inside = middle.find((cell) => cell.startsWith("("));
   if (inside) statistics.reliability = inside;
   return { middle, statistics };

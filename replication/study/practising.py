@@ -1,0 +1,32 @@
+"""A folder to practise in: an invented article, and a copy of the dataset in which nothing can be spoilt."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from replication.errors import UserError
+
+__all__ = ["PRACTICE_FILES", "make_practice"]
+
+PRACTICE_FILES = ("article.md", "table.txt", "vikmoen2025.bib")
+"""The invented article, its table as one would paste it, and its reference."""
+
+
+def make_practice(root: Path, folder: Path) -> Path:
+    """Write the article, its table and its reference into a new folder, with a copy of the dataset beside them.
+
+    Raises
+    ------
+    UserError
+        when there is something of that name already.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} is there already; delete it to begin anew, or name another folder")
+    folder.mkdir(parents=True)
+    kept = resources.files("replication.study").joinpath("practice")
+    for name in PRACTICE_FILES:
+        (folder / name).write_text(kept.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
+    shutil.copytree(root, folder / "references", ignore=shutil.ignore_patterns(".*"))
+    return folder
