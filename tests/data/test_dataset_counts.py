@@ -8,6 +8,8 @@ import pytest
 
 from replication.dataset import Dataset
 
+PINNED = "1.2.0"
+"""The last version whose counts stand here. Later rows are welcome: they are counted when their version is released."""
 READINGS = {
     "1.0.0": {"program output": 157, "data file": 19, "abstract": 144, "second-hand note": 61, "title page": 1},
 }
@@ -27,6 +29,12 @@ USED_PAIRS = {
     ("negative", "achievement"): (18, 19),
     ("engagement", "achievement"): (13, 13),
 }
+
+
+@pytest.fixture
+def pinned(dataset: Dataset) -> Dataset:
+    """The dataset as of the last version whose counts stand here."""
+    return dataset.as_of(PINNED)
 
 
 @pytest.mark.parametrize("version", CLAIMS)
@@ -61,8 +69,8 @@ def test_student_surveys(dataset: Dataset, version: str) -> None:
     assert (len(rows), len(samples), (samples["subgroup_of"] != "").sum()) == SURVEYS[version]
 
 
-def test_of_two_scorings_of_one_set_of_answers_one_counts(dataset: Dataset) -> None:
-    effects = dataset.effects.set_index("effect_id")
+def test_of_two_scorings_of_one_set_of_answers_one_counts(pinned: Dataset) -> None:
+    effects = pinned.effects.set_index("effect_id")
     marked = effects[effects["flags"].str.contains("same_items=")]
     assert len(marked) == 6 * 4
     for name, row in marked.iterrows():
@@ -82,16 +90,16 @@ def test_every_relationship_measure_says_what_it_asks_about(dataset: Dataset) ->
     assert (measures["scope"] == "one item").equals(single)
 
 
-def test_schools(dataset: Dataset) -> None:
-    rows = dataset.effects[dataset.effects["unit"] == "school"]
+def test_schools(pinned: Dataset) -> None:
+    rows = pinned.effects[pinned.effects["unit"] == "school"]
     cycles = rows.groupby("cycle")["sample_id"].nunique().to_dict()
     assert (len(rows), rows["sample_id"].nunique()) == (3549, 221)
     assert cycles == {"2000": 43, "2003": 40, "2009": 73, "2012": 65}
 
 
-def test_units_are_whole(dataset: Dataset) -> None:
-    assert set(dataset.effects["unit"]) == {"student", "school"}
-    assert len(dataset.effects) == 114 + SURVEYS["1.2.0"][0] + 3549 + 12
+def test_units_are_whole(pinned: Dataset) -> None:
+    assert set(pinned.effects["unit"]) == {"student", "school"}
+    assert len(pinned.effects) == 114 + SURVEYS["1.2.0"][0] + 3549 + 12
 
 
 @pytest.mark.parametrize("version", DIRECTIONS)
@@ -101,20 +109,20 @@ def test_directions_and_screening(dataset: Dataset, version: str) -> None:
     assert then.table("screened.csv")["screen"].value_counts().to_dict() == SCREENED[version]
 
 
-def test_core_associations_are_works(dataset: Dataset) -> None:
-    primary = [key for key, work in dataset.works.items() if work.role == "primary"]
-    effects = dataset.effects
+def test_core_associations_are_works(pinned: Dataset) -> None:
+    primary = [key for key, work in pinned.works.items() if work.role == "primary"]
+    effects = pinned.effects
     rows = effects[effects["work"].isin(primary) & (effects["reading"] != "computed")]
     assert len(rows) == 12
     assert (rows["unit"] == "student").all()
 
 
-def test_works_and_bibliography(dataset: Dataset) -> None:
-    roles = {role: sum(work.role == role for work in dataset.works.values()) for role in ("cited", "survey")}
-    assert len(dataset.references) == 93 + 16 + 6 + 17
-    assert set(dataset.references) == set(dataset.works)
+def test_works_and_bibliography(pinned: Dataset) -> None:
+    roles = {role: sum(work.role == role for work in pinned.works.values()) for role in ("cited", "survey")}
+    assert len(pinned.references) == 93 + 16 + 6 + 17
+    assert set(pinned.references) == set(pinned.works)
     assert roles == {"cited": 24, "survey": 16 + 6}
-    assert len(dataset.cited()) == 24
+    assert len(pinned.cited()) == 24
 
 
 def test_every_work_without_numbers_says_so(dataset: Dataset) -> None:
@@ -131,7 +139,7 @@ def test_corrections_and_traps(dataset: Dataset) -> None:
     assert len(ids) == len(set(ids))
     assert sum(name.startswith("list-") for name in ids) == 26
     assert {trap.id for trap in dataset.traps} >= {"na-diagonals", "exact-zeros", "label-swap-in-the-metasem-vignette"}
-    assert len(dataset.traps) == 23
+    assert len(dataset.traps) >= 23
 
 
 def test_every_computed_row_has_a_recipe(dataset: Dataset) -> None:
