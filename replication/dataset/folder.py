@@ -19,6 +19,7 @@ from replication.dataset.records import (
     CorrectionFile,
     Explanation,
     ExplanationFile,
+    PacketFile,
     RecordedAnswer,
     RecordType,
     Work,
@@ -46,6 +47,7 @@ _WORK_FILES = (
     "explanations.toml",
     "recipes.toml",
     "conceptual.toml",
+    "packet.toml",
     "answers.toml",
     "NOTES.md",
 )
@@ -79,6 +81,7 @@ class Folder:
     recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
     answers: dict[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
     conceptual: dict[str, tuple[ConceptualRecord, ...]] = field(default_factory=dict)
+    packets: dict[str, PacketFile] = field(default_factory=dict)
 
     @property
     def corrections(self) -> list[Correction]:
@@ -168,6 +171,10 @@ def _record_file(folder: Folder, path: Path, file: str) -> None:
     elif path.name == "conceptual.toml":
         conceptual = parsed_record(folder, ConceptualFile, file)
         folder.conceptual[path.parent.name] = tuple(conceptual.conceptual) if conceptual else ()
+    elif path.name == "packet.toml":
+        packet = parsed_record(folder, PacketFile, file)
+        if packet is not None:
+            folder.packets[path.parent.name] = packet
     elif path.name == "answers.toml":
         answers = parsed_record(folder, AnswerFile, file)
         folder.answers[path.parent.name] = tuple(answers.answer) if answers else ()

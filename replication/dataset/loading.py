@@ -228,6 +228,7 @@ def _dataset(
         recipes=MappingProxyType(folder.recipes),
         answers=MappingProxyType(folder.answers),
         conceptual=MappingProxyType(folder.conceptual),
+        packets=MappingProxyType(folder.packets),
         tables=MappingProxyType(live),
         withdrawn=MappingProxyType(withdrawn),
     )

@@ -17,6 +17,7 @@ from replication.dataset.records import (
     Article,
     Correction,
     Explanation,
+    PacketFile,
     RecordedAnswer,
     Reference,
     Statement,
@@ -58,6 +59,7 @@ class Dataset:
     recipes: Mapping[str, tuple[Recipe, ...]] = field(default_factory=dict)
     answers: Mapping[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
     conceptual: Mapping[str, tuple[ConceptualRecord, ...]] = field(default_factory=dict)
+    packets: Mapping[str, PacketFile] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
     withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -186,6 +188,7 @@ class Dataset:
             notes=_only(self.notes, works),
             recipes=_only(self.recipes, works),
             conceptual=_only(self.conceptual, works),
+            packets=_only(self.packets, works),
             answers=_only(self.answers, works),
             tables=MappingProxyType(dict(tables)),
         )

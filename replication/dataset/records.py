@@ -24,6 +24,8 @@ __all__ = [
     "CorrectionFile",
     "Explanation",
     "ExplanationFile",
+    "PacketFile",
+    "PacketTable",
     "RecordType",
     "RecordedAnswer",
     "Reference",
@@ -82,6 +84,25 @@ class Work(_Record):
     missing: Short = ""
     fit: Short = ""
     bullying: Bullying | None = None
+
+
+class PacketTable(_Record):
+    """One table to copy from a work: its rows by name, the columns wanted, `more` empty rows, and what it settles."""
+
+    title: Filled
+    where: Filled
+    why: Filled
+    rows: list[Filled] = Field(default_factory=list)
+    columns: list[Filled] = Field(min_length=1)
+    more: int = Field(default=0, ge=0, le=100)
+    settles: list[Filled] = Field(default_factory=list)
+
+
+class PacketFile(_Record):
+    """`packet.toml`: what somebody with the work in hand should copy from it."""
+
+    get_it: Filled
+    table: list[PacketTable] = Field(min_length=1)
 
 
 class Correction(_Record):

@@ -10,7 +10,15 @@ from pydantic import BaseModel
 
 from replication.dataset.conceptual import ConceptualFile
 from replication.dataset.recipes import RecipeFile
-from replication.dataset.records import AnswerFile, ArticleFile, CorrectionFile, ExplanationFile, TrapFile, Work
+from replication.dataset.records import (
+    AnswerFile,
+    ArticleFile,
+    CorrectionFile,
+    ExplanationFile,
+    PacketFile,
+    TrapFile,
+    Work,
+)
 from replication.dataset.schema import SETTLED, TABLES, Column, Table, Vocabulary
 from replication.study.plausibility import RULES
 
@@ -42,6 +50,7 @@ space is a comment; one that looks like data is said by the check.
 | `corrections.toml` | errors in print, or points no record settles |
 | `explanations.toml` | why a recomputed number differs from the printed one |
 | `recipes.toml` | how the correlations of a survey file are computed |
+| `packet.toml` | which tables somebody with the work in hand should copy (`todo WORK --packet`) |
 | `conceptual.toml` | the work's question asked of an open file: what is the same, what differs, which model |
 | `answers.toml` | why rows that raise a plausibility question are right |
 | `coders/<name>/*.csv`, `coders/settled.csv` | double coding and what was decided |
@@ -120,6 +129,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "explanations": ExplanationFile,
     "recipes": RecipeFile,
     "conceptual": ConceptualFile,
+    "packet": PacketFile,
     "answers": AnswerFile,
     "statements": ArticleFile,
     "traps": TrapFile,

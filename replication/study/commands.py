@@ -384,6 +384,9 @@ def conceptual(
 
 def todo(
     work: Annotated[str, typer.Argument(help="Make the coding sheet of this work.")] = "",
+    packet: Annotated[
+        bool, typer.Option("--packet", help="A fuller sheet: what is known, and each table to copy from the work.")
+    ] = False,
     leads: Annotated[bool, typer.Option("--leads", help="Show studies nobody has opened, too.")] = False,
     out: Out = None,
     data: Data = None,
@@ -394,6 +397,14 @@ def todo(
     from replication.study.todo import coding_sheet, todo_lines
 
     dataset = load_dataset(data or paths.data_dir())
+    if packet:
+        from replication.errors import UserError
+        from replication.study.packets import reading_packet
+
+        if not work:
+            raise UserError(f"--packet needs a work: {', '.join(sorted(dataset.packets))}")
+        deliver(reading_packet(dataset, work), out, "Wrote")
+        return
     entries = reading_list(dataset)
     text = coding_sheet(entries, dataset, work) if work else "\n".join(todo_lines(entries, dataset, leads=leads)) + "\n"
     deliver(text, out, "Wrote")
