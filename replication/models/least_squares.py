@@ -49,6 +49,10 @@ __all__ = [
 # A column whose residual after the columns before it is this small (relative to its length) is one of their sums.
 COLLINEAR = 1e-10
 
+# From so many coefficients on, matrix products cost less than one vector operation per coefficient.
+MANY = 8
+# Departure from orthogonality after one pass above which a second no longer repairs it.
+LOST = 1e-4
 # A sum this small beside its terms has lost too many digits to be taken as a difference.
 CANCELLED = 1e-6
 
@@ -212,6 +216,10 @@ def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     root = np.sqrt(w * sets.counts)
     U, logdet = span([root * sets.columns[:, None, j] for j in range(sets.p)])
     z = root * sets.y
+    if sets.p >= MANY:
+        Q = np.stack(U, axis=-2)
+        e = _without_span(Q, _without_span(Q, z))  # twice is orthogonal to rounding
+        return Weighted(w, z, e, U, np.asarray((Q * Q).sum(-2)), logdet)
     e = z
     for u in U:
         e = e - u * np.vecdot(u, e)[..., None]
@@ -219,6 +227,11 @@ def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     for u in U[1:]:
         h += u * u
     return Weighted(w, z, e, U, h, logdet)
+
+
+def _without_span(Q: Array, z: Array) -> Array:
+    """What is left of `z (..., k)` without its part in the span of the rows of `Q (..., p, k)`."""
+    return np.asarray(z - np.matvec(Q.mT, np.matvec(Q, z)))
 
 
 def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
@@ -231,6 +244,8 @@ def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
 
     Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding.
     """
+    if len(rows) >= MANY:
+        return _span_by_cholesky(rows)
     U: tuple[Array, ...] = ()
     logdet = np.zeros(())
     for row in rows:
@@ -241,6 +256,39 @@ def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
         U = (*U, u * (1.0 / np.sqrt(square))[..., None])
         logdet = logdet + np.log(square)
     return U, logdet
+
+
+def _span_by_cholesky(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
+    """The same by the Cholesky factor of the products, twice, which leaves rounding (Yamamoto et al. 2015).
+
+    Where weights differ so much that the products lose the smaller directions, by Householder reflections instead.
+    """
+    A = np.stack(np.broadcast_arrays(*rows), axis=-2)
+    try:
+        first, one = _orthogonalised(A)
+        Q, two = _orthogonalised(first)
+    except np.linalg.LinAlgError:
+        return _span_by_householder(A)
+    spread = np.abs(np.diagonal(two, axis1=-2, axis2=-1) - 1.0)
+    if not (spread < LOST).all():  # the first pass left more than its square root of rounding
+        return _span_by_householder(A)
+    logdet = 2.0 * (_log_diagonal(one) + _log_diagonal(two))
+    return tuple(np.moveaxis(Q, -2, 0)), np.asarray(logdet)
+
+
+def _orthogonalised(A: Array) -> tuple[Array, Array]:
+    """`L^-1 A` and L for rows `A (..., p, k)` with `A A' = L L'`."""
+    L = np.linalg.cholesky(A @ A.mT)
+    return np.asarray(np.linalg.inv(L) @ A), np.asarray(L)
+
+
+def _log_diagonal(L: Array) -> Array:
+    return np.asarray(np.log(np.abs(np.diagonal(L, axis1=-2, axis2=-1))).sum(-1))
+
+
+def _span_by_householder(A: Array) -> tuple[tuple[Array, ...], Array]:
+    q, r = np.linalg.qr(A.mT)
+    return tuple(np.ascontiguousarray(np.moveaxis(q, -1, 0))), np.asarray(2.0 * _log_diagonal(r))
 
 
 def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
@@ -254,7 +302,8 @@ def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
 
 def cross(fit: Weighted, d: Array) -> Array:
     """`U'DU (B, G, p, p)` for a diagonal `D = diag(d)`."""
-    return np.stack([np.stack([np.vecdot(u * d, t) for t in fit.U], axis=-1) for u in fit.U], axis=-2)
+    Q = np.stack(fit.U, axis=-2)
+    return np.asarray((Q * np.expand_dims(d, -2)) @ Q.mT)
 
 
 def rss(fit: Weighted) -> Array:
@@ -272,7 +321,9 @@ def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array: 
     wd = fit.w * d
     top = np.vecdot(wd * wd, sets.counts)
     total = top - 2.0 * np.vecdot(wd * wd, fit.h)
-    for i, u in enumerate(fit.U):
+    if sets.p >= MANY:
+        total += (cross(fit, wd) ** 2).sum((-2, -1))
+    for i, u in enumerate(fit.U if sets.p < MANY else ()):
         scaled = u * wd
         total += np.vecdot(scaled, u) ** 2
         for t in fit.U[:i]:
@@ -300,6 +351,8 @@ def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
 def quadratic_PPP(fit: Weighted) -> Array:  # noqa: N802
     """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
     f = fit.w * fit.e
+    if len(fit.U) >= MANY:
+        return np.asarray(np.vecdot(f, f) - (np.matvec(np.stack(fit.U, axis=-2), f) ** 2).sum(-1))
     return np.asarray(np.vecdot(f, f) - sum(np.vecdot(u, f) ** 2 for u in fit.U))
 
 

@@ -37,7 +37,7 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
             raise TypeError("complex numbers")
         return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} holds no number ({error}); pass one number per effect.") from None
+        raise ModelError(f"{name} holds what is not a number ({error}); pass one number per effect.") from None
 
 
 def is_number(value: object) -> bool:
@@ -198,11 +198,13 @@ def check_rank(x: Array, names: Sequence[str]) -> None:
     if p > k:
         raise ModelError(f"{p} coefficients ({', '.join(names)}) but only {k} effects; use fewer moderators.")
     lengths = np.linalg.norm(x, axis=0)
-    for j in range(p):
+    scaled = x / np.where(lengths > 0, lengths, 1.0)
+    # what is left of each column after those before it, all at once; a column of zeros has nothing left either
+    left = np.abs(np.diagonal(np.linalg.qr(scaled, mode="r")))
+    for j in np.flatnonzero((left < COLLINEAR) | (lengths == 0)).tolist():
         if lengths[j] == 0:
             raise ModelError(f"column {names[j]!r} is all zeros; leave it out.")
-        if j:
-            _check_column(x / np.where(lengths > 0, lengths, 1.0), j, names)
+        _check_column(scaled, j, names)
 
 
 def _check_column(x: Array, j: int, names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from replication.errors import ModelError
+from replication.models import least_squares
 from replication.models.fit import Fit
 from replication.models.prediction import predict
 from replication.models.two_level.batch import fit_batch
@@ -259,3 +260,26 @@ def test_the_highest_of_several_peaks_is_found(method: str) -> None:
         assert fit.loglik >= heights.max() - 1e-9
         several += any(note.code == "several-peaks" for note in fit.notes)
     assert several >= (10 if method == "ML" else 2)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e4, 1e9])
+@pytest.mark.parametrize("p", [8, 20])
+def test_many_coefficients_take_matrices_and_give_the_same(
+    p: int, spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One vector per coefficient, Cholesky factors, or (under weights this unequal) Householder: one fit."""
+    rng = np.random.default_rng(p)
+    x = np.column_stack([np.ones(60), rng.normal(size=(60, p - 1))])
+    v = 0.01 * spread ** rng.uniform(size=60)
+    y = x @ rng.normal(size=p) + rng.normal(size=60) * np.sqrt(v + 0.05)
+    many = fit_random_effects(y, v, x)
+    monkeypatch.setattr(least_squares, "MANY", p + 1)
+    few = fit_random_effects(y, v, x)
+    monkeypatch.setattr(least_squares, "MANY", 2)
+    monkeypatch.setattr(least_squares, "LOST", -1.0)
+    reflected = fit_random_effects(y, v, x)
+    for other in (few, reflected):
+        assert_close(many.beta, other.beta, SAME)
+        assert_close(many.vcov, other.vcov, SAME)
+        assert_close(many.loglik, other.loglik, SAME)
+        assert_close(many.component("tau2").estimate, other.component("tau2").estimate, SAME)
