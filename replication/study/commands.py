@@ -463,12 +463,13 @@ def codebook(
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
     from replication.study.form import FORM_FILE, form_html
+    from replication.study.workbook_picture import PICTURE_FILE, workbook_svg
     from replication.writing import exclusive, write_atomic
 
     root = data or paths.data_dir()
     vocabulary = _readable(root).vocabulary
     files = {root / "README.md": book.codebook(vocabulary)}
-    files |= {root.parent / FORM_FILE: form_html(vocabulary)}
+    files |= {root.parent / FORM_FILE: form_html(vocabulary), root.parent / PICTURE_FILE: workbook_svg(vocabulary)}
     files |= {root.parent / "schemas" / name: text for name, text in schema_files(vocabulary).items()}
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:

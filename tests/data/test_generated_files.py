@@ -14,6 +14,7 @@ from replication.dataset import Dataset
 from replication.dataset.schema import TABLES
 from replication.study.codebook import FILES, codebook, schema_files
 from replication.study.form import FORM_FILE, form_html
+from replication.study.workbook_picture import PICTURE_FILE, workbook_svg
 
 ROOT = paths.data_dir()
 NAMES = {name: f"{name}.toml" for name in FILES}
@@ -33,6 +34,8 @@ def test_the_schemas_are_not_stale(dataset: Dataset) -> None:
 def test_the_form_is_not_stale(dataset: Dataset) -> None:
     stored = (ROOT.parent / FORM_FILE).read_text(encoding="utf-8")
     assert stored == form_html(dataset.vocabulary), "run: python -m replication.study codebook"
+    picture = (ROOT.parent / PICTURE_FILE).read_text(encoding="utf-8")
+    assert picture == workbook_svg(dataset.vocabulary), "run: python -m replication.study codebook"
 
 
 def test_the_codebook_names_every_column_and_word(dataset: Dataset) -> None:
