@@ -70,6 +70,7 @@ def random_effects(
     level: float = 0.95,
     labels: Column | None = None,
     weights: Column | None = None,
+    tau2: float | None = None,
 ) -> FittedModel:
     """Fit a random-effects model or meta-regression, or a common-effect model with `method="EE"`.
 
@@ -82,7 +83,8 @@ def random_effects(
     test : knha (Knapp & Hartung), t, z, or adhoc (knha, never narrower than t)
     level : confidence level
     labels : column that names the rows; by default the index
-    weights : column of weights to use instead of `1 / (v + tau2)`
+    weights : column of weights to use instead of `1 / (v + tau2)`; method GENQ estimates tau2 in them as well
+    tau2 : a value to hold the variance at instead of estimating it
 
     Raises
     ------
@@ -104,6 +106,7 @@ def random_effects(
         level=level,
         names=design.names,
         weights=None if weights is None else column(data, weights, "weights"),
+        tau2=tau2,
     )
     return FittedModel(fit, design)
 

@@ -40,8 +40,9 @@ __all__ = [
     "check_choice",
 ]
 
-# Estimators of the between-study variance tau2; EE is the common-effect model (tau2 = 0 by assumption).
-Tau2Method = Literal["EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM"]
+# Estimators of the between-study variance tau2; EE is the common-effect model (tau2 = 0 by assumption). CO is another
+# name of HE; GENQ is the moment estimator in the user's weights; DLIT and SJIT iterate DL and SJ to their end.
+Tau2Method = Literal["EE", "DL", "DLIT", "HE", "CO", "GENQ", "HS", "HSk", "SJ", "SJIT", "ML", "REML", "EB", "PM", "PMM"]
 
 # How coefficients are tested: normal, t, Knapp-Hartung, Knapp-Hartung that never narrows.
 TestMethod = Literal["z", "t", "knha", "adhoc"]

@@ -87,6 +87,8 @@ def cumulative(fit: Fit, order: Sequence[int] | None = None) -> SubsetFits:
 def refit_subsets(fit: Fit, counts: Array) -> BatchFits:
     """Refit with each effect used `counts (B, k)` times, with the estimator, test and weights of `fit`."""
     data = effect_data(fit)
+    if fit.method["tau2"] == "fixed":
+        raise ModelError("tau2 of this fit was held at a value; refit without holding it to leave effects out.")
     method, test = cast(Tau2Method, fit.method["tau2"]), cast(TestMethod, fit.method["test"])
     return fit_batch(data.y, data.v, data.x, counts=counts, weights=data.weights, method=method, test=test)
 

@@ -55,8 +55,8 @@ def tau2_interval(fit: Fit, method: Tau2IntervalMethod = "qprofile", level: floa
     check_choice(method, Tau2IntervalMethod, "method")
     level = check_level(fit.level if level is None else level)
     component, data = fit.component("tau2"), effect_data(fit)
-    if fit.method["tau2"] == "EE":
-        return Interval(NAN, NAN, level, method, "the fit has no tau2 to put an interval around")
+    if fit.method["tau2"] in ("EE", "fixed"):
+        return Interval(NAN, NAN, level, method, "the fit has no estimate of tau2 to put an interval around")
     if method == "wald":
         return _wald(component, level)
     sets = single_set(data.y, data.v, orthonormal(data.x))

@@ -8,7 +8,7 @@ model is the case tau2 = 0. A single fit is a batch of one: `estimate_sets` serv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,7 +32,7 @@ from replication.models.least_squares import (
     weighted_with,
 )
 from replication.models.options import Tau2Method, TestMethod, check_choice
-from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
+from replication.models.prepare import EffectData, check_level, is_number, list_rows, prepare_effects
 from replication.models.two_level.intervals import q_profile
 from replication.models.two_level.tau2 import INVERSE_VARIANCE, Tau2, estimate_tau2
 
@@ -66,13 +66,13 @@ class Estimates:
     q: QStatistics
 
 
-def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod) -> Estimates:
-    """Fit all data sets with one estimator and one test.
+def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod, held: float | None = None) -> Estimates:
+    """Fit all data sets with one estimator and one test, or with tau2 `held` at a value.
 
     The log-likelihood is at the coefficients reported, restricted for REML. The scale of the Knapp-Hartung test is
     the residual mean square with weights `1 / (v + tau2)`, whatever the user's weights.
     """
-    tau2 = estimate_tau2(sets, method)
+    tau2 = estimate_tau2(sets, method, held)
     fit = weighted_at(sets, np.maximum(tau2.value[:, None], sets.floor))
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
@@ -143,6 +143,7 @@ class _Choices:
     tau2: Tau2Method
     test: TestMethod
     level: float
+    held: float | None = None
 
 
 def fit_random_effects(
@@ -155,6 +156,7 @@ def fit_random_effects(
     level: float = 0.95,
     names: Sequence[str] | None = None,
     weights: ArrayLike | None = None,
+    tau2: float | None = None,
 ) -> Fit:
     """Fit a random-effects, common-effect (`method="EE"`) or meta-regression model.
 
@@ -168,6 +170,7 @@ def fit_random_effects(
     level : confidence level
     names : names of the p coefficients
     weights : (k,) weights to use for the coefficients instead of `1 / (v + tau2)`
+    tau2 : a value to hold the variance at instead of estimating it (from another source, or for a sensitivity analysis)
 
     Returns a `Fit` with the component "tau2"; its `data` is an `EffectData`.
 
@@ -180,8 +183,10 @@ def fit_random_effects(
     check_choice(method, Tau2Method, "method")
     check_choice(test, TestMethod, "test")
     data, notes = prepare_effects(y, v, x, names, weights)
-    choices = _Choices(method, test, check_level(level))
-    if len(data.y) == data.x.shape[1]:
+    if tau2 is not None and not (is_number(tau2) and 0.0 <= tau2 < np.inf):
+        raise ModelError(f"tau2={tau2!r} is not a variance; pass a finite number of 0 or more.")
+    choices = _Choices(method, test, check_level(level), None if tau2 is None else float(tau2))
+    if len(data.y) == data.x.shape[1] and choices.held is None:
         return _saturated(data, choices, notes)
     return _fit(data, choices, notes)
 
@@ -190,15 +195,17 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     basis = orthonormal(data.x)
     sets = single_set(data.y, data.v, basis, data.weights)
     notes += _zero_variance_notes(data, choices.tau2)
-    estimates = estimate_sets(sets, choices.tau2, choices.test)
+    estimates = estimate_sets(sets, choices.tau2, choices.test, choices.held)
     _refuse_infinite_weights(data, sets, estimates.tau2)
     T = basis.to_beta
     beta = T @ (sets.start[0] + estimates.gamma[0])
     scale = float(estimates.scale[0])
     heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
+    if choices.held is not None:
+        heterogeneity = replace(heterogeneity, R2=float("nan"))
     return Fit(
         method={
-            "tau2": choices.tau2,
+            "tau2": choices.tau2 if choices.held is None else "fixed",
             "test": choices.test,
             "weights": "1/(v+tau2)" if data.weights is None else "as given",
         },
@@ -211,16 +218,15 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         k=len(data.y),
         level=choices.level,
         heterogeneity=heterogeneity,
-        notes=notes
-        + _tau2_notes(estimates.tau2, choices.tau2)
-        + _scale_notes(scale, choices)
-        + _r2_notes(data, heterogeneity, choices.tau2),
+        notes=notes + _fit_notes(data, estimates.tau2, scale, heterogeneity, choices),
         data=data,
     )
 
 
 def _component(sets: EffectSets, tau2: Tau2, choices: _Choices) -> Component:
     value = float(tau2.value[0])
+    if choices.held is not None:
+        return Component("tau2", choices.held)
     if choices.tau2 == "EE":
         return Component("tau2", 0.0)
     return Component("tau2", value, float(tau2.se[0]), q_profile(sets, choices.level), at_boundary=value == 0.0)
@@ -240,7 +246,8 @@ def _r2(data: EffectData, basis: Basis, tau2: float, method: Tau2Method) -> floa
     if p == 1 or np.abs(ones - basis.columns @ (basis.columns.T @ ones)).max() > 1e-8:
         return float("nan")
     # the same estimator on both sides: R2 of mixed estimators can leave 0 to 100
-    null = float(estimate_tau2(single_set(data.y, data.v, orthonormal(ones[:, None])), method).value[0])
+    alone = single_set(data.y, data.v, orthonormal(ones[:, None]), data.weights)
+    null = float(estimate_tau2(alone, method).value[0])
     return max(0.0, 100.0 * (null - tau2) / null) if null > 0 else float("nan")
 
 
@@ -291,6 +298,16 @@ def _refuse_infinite_weights(data: EffectData, sets: EffectSets, tau2: Tau2) -> 
             f"{list_rows(rows)} with sampling variance 0 and tau2 estimated as 0: the weights are infinite; "
             "correct the variances or leave the rows out."
         )
+
+
+def _fit_notes(
+    data: EffectData, tau2: Tau2, scale: float, heterogeneity: Heterogeneity, choices: _Choices
+) -> tuple[Note, ...]:
+    """What a reader must know; of a tau2 that was held there is nothing to say but its scale."""
+    if choices.held is not None:
+        return _scale_notes(scale, choices)
+    estimated = _tau2_notes(tau2, choices.tau2) + _scale_notes(scale, choices)
+    return estimated + _r2_notes(data, heterogeneity, choices.tau2)
 
 
 def _tau2_notes(tau2: Tau2, method: Tau2Method) -> tuple[Note, ...]:

@@ -2,9 +2,11 @@
 
 Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (2015), with `w_i = 1 / (v_i + tau2)`:
 
-- closed moments: HE, DL, HS, HSk, SJ;
-- the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM and EB
-  (its mean, k - p) and PMM (its median). The roots are found together, by Newton steps inside shrinking brackets;
+- closed moments: HE (CO), DL, HS, HSk, SJ, and GENQ with any weights; DLIT repeats DL with weights `1 / (v + tau2)`
+  until it stays;
+- the generalised Q statistic `y'Py` equal to a target, which falls in tau2 and so has one root: PM, EB and the
+  iterated SJ, SJIT (its mean, k - p) and PMM (its median). The roots are found together, by Newton steps inside
+  shrinking brackets;
 - the likelihood: ML and REML. Its profile may have several peaks: every fall of the score through zero on a grid over
   a proven range, and tau2 = 0 where the score falls already there, is a candidate; the highest wins.
 """
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.least_squares import (
     EffectSets,
@@ -212,7 +215,7 @@ def _highest(
 
 
 # Estimators that weigh by 1 / v and so need every v > 0.
-INVERSE_VARIANCE = ("EE", "DL", "HS", "HSk")
+INVERSE_VARIANCE = ("EE", "DL", "DLIT", "HS", "HSk")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,18 +228,22 @@ class Tau2:
     peaks: NDArray[np.intp]
 
 
-def estimate_tau2(sets: EffectSets, method: Tau2Method) -> Tau2:
-    """Estimate tau2 of every data set; negative estimates are set to 0."""
+def estimate_tau2(sets: EffectSets, method: Tau2Method, held: float | None = None) -> Tau2:
+    """Estimate tau2 of every data set; negative estimates are set to 0. `held` is a value to take instead."""
     one = np.ones(sets.size, dtype=np.intp)
+    if held is not None:
+        return Tau2(np.full(sets.size, held), np.full(sets.size, np.nan), one == 1, one)
     if method == "EE":
         return Tau2(np.zeros(sets.size), np.full(sets.size, np.nan), one == 1, one)
     if method in ("ML", "REML"):
         return _likelihood(sets, restricted=method == "REML")
-    if method in ("PM", "EB", "PMM"):
+    if method in ("PM", "EB", "PMM", "SJIT"):
         df = np.broadcast_to(sets.k - sets.p, (sets.size, 1))
         target = np.asarray(special.chdtri(df, 0.5) if method == "PMM" else df, dtype=np.float64)
         roots = solve_q(sets, target)
         return Tau2(roots.value[:, 0], _se_q(sets, roots.value)[:, 0], roots.converged[:, 0], one)
+    if method == "DLIT":
+        return _iterated_dl(sets, one)
     value, se = _moment(sets, method)
     return Tau2(value[:, 0], se[:, 0], one == 1, one)
 
@@ -282,7 +289,7 @@ def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
     """Closed estimators: untruncated value from a quadratic form in fixed weights, se by its normal-theory variance."""
     if method == "SJ":
         return _sidik_jonkman(sets)
-    w = np.ones_like(sets.v) if method == "HE" else 1.0 / sets.v
+    w = _moment_weights(sets, method)
     fit = weighted_with(sets, w)
     df = sets.k - sets.p
     expected = trace_P(sets, fit, sets.v)
@@ -293,6 +300,36 @@ def _moment(sets: EffectSets, method: Tau2Method) -> tuple[Array, Array]:
         excess, divisor = rss(fit) - sets.k / small, np.vecdot(w, sets.counts) / small
     value = np.maximum(excess / divisor, 0.0)
     return value, _quadratic_sd(sets, fit, value) / divisor
+
+
+def _moment_weights(sets: EffectSets, method: Tau2Method) -> Array:
+    """Weights of the quadratic form: equal for HE, the user's for GENQ (DerSimonian & Kacker 2007), `1 / v` else."""
+    if method == "GENQ":
+        if sets.weights is None:
+            raise ModelError("method='GENQ' estimates tau2 in weights of yours; pass weights, or use DL or HE.")
+        return np.broadcast_to(sets.weights, sets.v.shape)
+    return np.ones_like(sets.v) if method in ("HE", "CO") else 1.0 / sets.v
+
+
+def _iterated_dl(sets: EffectSets, one: NDArray[np.intp]) -> Tau2:
+    """Where DL's formula `(y'Py - (k - p)) / tr P` with weights `1 / (v + tau2)` gives tau2 back.
+
+    Not the root of PM: the formula takes the weights for those of a common effect, as metafor's DLIT does.
+    """
+    df = np.broadcast_to(sets.k - sets.p, (sets.size, 1))
+    low = np.zeros((sets.size, 1))
+    high = np.maximum(sum_of_squares(sets) / df, sets.offset)
+
+    def function(tau2: Array) -> tuple[Array, Array]:
+        fit = weighted_at(sets, tau2)
+        value = rss(fit) - df - tau2 * trace_P(sets, fit)
+        return value, tau2 * trace_PP(sets, fit) - trace_P(sets, fit) - quadratic_PP(fit)
+
+    roots = falling_roots(function, low, np.where(function(low)[0] > 0, high, low), offset=sets.offset, start=high / 4)
+    fit = weighted_at(sets, roots.value)
+    t, trace = roots.value, trace_P(sets, fit)
+    se = np.sqrt(2.0 * df + 4.0 * t * trace + 2.0 * t * t * trace_PP(sets, fit)) / trace
+    return Tau2(roots.value[:, 0], se[:, 0], roots.converged[:, 0], one)
 
 
 def _quadratic_sd(sets: EffectSets, fit: Weighted, tau2: Array) -> Array:
