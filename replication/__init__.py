@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         trim_fill,
         waap,
     )
+    from replication.frames.dependence import aggregate, covariance
     from replication.frames.fitted import FittedModel, tidy
     from replication.frames.means import contrast, joint_test, marginal_means, pairwise
     from replication.frames.measures import effect_sizes, measures
@@ -62,6 +63,7 @@ __all__ = [
     "FittedModel",
     "ModelError",
     "UserError",
+    "aggregate",
     "average_models",
     "average_over_bias",
     "beta_selection",
@@ -71,6 +73,7 @@ __all__ = [
     "compare",
     "contrast",
     "correlation_matrices",
+    "covariance",
     "cumulative",
     "effect_sizes",
     "egger_test",
@@ -117,6 +120,7 @@ __getattr__ = on_first_use(
             *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
             *("p_curve", "pet_peese", "rank_test", "step_selection", "trim_fill", "waap"),
         ),
+        "replication.frames.dependence": ("aggregate", "covariance"),
         "replication.frames.fitted": ("FittedModel", "tidy"),
         "replication.frames.means": ("contrast", "joint_test", "marginal_means", "pairwise"),
         "replication.frames.measures": ("effect_sizes", "measures"),

@@ -61,6 +61,7 @@ from replication.effects.covariance import (
     correlation_blocks,
     correlation_covariance,
 )
+from replication.effects.dependence import Aggregated, ComparedGroups, aggregate, dependent_blocks
 from replication.effects.effect_size import EffectSize, Flag, Metric
 from replication.effects.mean_difference import (
     Correction,
@@ -86,7 +87,9 @@ from replication.effects.rates import RateScale, incidence_rate, rate_difference
 from replication.effects.ratios import log_ratio_of_means, log_variability_ratio, log_variation_ratio
 
 __all__ = [
+    "Aggregated",
     "AlphaScale",
+    "ComparedGroups",
     "Correction",
     "CorrelationScale",
     "CovarianceBlocks",
@@ -100,6 +103,7 @@ __all__ = [
     "Table",
     "ZeroCells",
     "ZeroCounts",
+    "aggregate",
     "arcsine_risk_difference",
     "assumed_correlation_blocks",
     "back_to_r",
@@ -117,6 +121,7 @@ __all__ = [
     "d_from_t",
     "d_to_log_odds",
     "d_to_r",
+    "dependent_blocks",
     "design_effect",
     "effective_n",
     "fisher_z",

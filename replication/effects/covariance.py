@@ -25,6 +25,7 @@ __all__ = [
     "correlation_covariance",
     "least_correlation",
     "olkin_siotani",
+    "rows_by_label",
 ]
 
 CorrelationScale = Literal["r", "fisher z"]
@@ -130,7 +131,7 @@ def correlation_blocks(
     refuse(np.isnan(values) | np.isnan(persons), "a missing r or n; leave the row out first")
     if not len(values) == len(sample) == len(first) == len(second):
         raise UserError("r, sample, first and second differ in length; pass one of each a row.")
-    rows = _by_label(sample)
+    rows = rows_by_label(sample)
     blocks = []
     for label, members in rows.items():
         links = [(first[i], second[i]) for i in members]
@@ -186,7 +187,7 @@ def assumed_correlation_blocks(variance: ArrayLike, cluster: Sequence[Hashable],
     refuse(~(v >= 0), "a missing or negative variance")
     if len(v) != len(cluster):
         raise UserError(f"{len(v)} variances but {len(cluster)} cluster labels; pass one label per effect.")
-    rows = _by_label(cluster)
+    rows = rows_by_label(cluster)
     low = least_correlation(max(len(members) for members in rows.values()))
     if not low <= rho <= 1.0:
         raise UserError(f"rho={rho!r} gives no covariance matrix here; choose from {low:.4g} to 1.")
@@ -217,7 +218,8 @@ def least_correlation(size: int) -> float:
     return -1.0 / (size - 1) if size > 1 else -1.0
 
 
-def _by_label(labels: Sequence[Hashable]) -> dict[Hashable, NDArray[np.intp]]:
+def rows_by_label(labels: Sequence[Hashable]) -> dict[Hashable, NDArray[np.intp]]:
+    """Row numbers of each label, labels in order of appearance."""
     rows: dict[Hashable, list[int]] = {}
     for row, label in enumerate(labels):
         rows.setdefault(label, []).append(row)

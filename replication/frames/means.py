@@ -21,7 +21,6 @@ from replication.frames.design import INTERCEPT, nearest, new_rows
 from replication.frames.fitted import FittedModel, Transform
 from replication.models.fit import Array
 from replication.models.multilevel.robust import contrast_df, wald_test
-from replication.models.multilevel.robust import wald_test as wald_test_of
 from replication.models.probability import t_ppf, t_sf
 
 __all__ = ["Adjustment", "Weighting", "adjust_p", "contrast", "joint_test", "marginal_means", "pairwise"]
@@ -133,7 +132,7 @@ def joint_test(model: FittedModel, terms: str | Sequence[str] | ArrayLike | None
     [1]
     """
     if terms is not None and not isinstance(terms, str) and not _all_text(terms):
-        found = wald_test_of(model.fit, np.asarray(terms, dtype=float))
+        found = wald_test(model.fit, np.asarray(terms, dtype=float))
         row = {"terms": "combinations", "statistic": found.statistic, "df1": found.df_num, "df2": found.df_den}
         return pd.DataFrame([{**row, "p": found.p, "test": found.method}])
     chosen = [name for name in model.fit.names if name != INTERCEPT] if terms is None else _coefficients(model, terms)
