@@ -7,7 +7,7 @@ relationships apart) get their estimates, bias and drivers. `quick_finding` is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -109,7 +109,7 @@ class _Page:
     def add(self, section: Section, *items: Estimate | Table | Figure | Sentence) -> None:
         """Put items into a section of the page."""
         for item in items:
-            (one,) = placed(section, (item,))
+            one = replace(item, section=section)
             if isinstance(one, Estimate):
                 self.estimates.append(one)
             elif isinstance(one, Table):

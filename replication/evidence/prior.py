@@ -131,7 +131,7 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
     found = answer.found
     key = f"{found.question.id}-{found.source}"
     default = correlation_priors().name
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for priors in sensitivity_priors():
         if not isinstance(priors.mean, Normal):
             continue  # a Cauchy mean is one more variance to integrate over; the other sets cover the ground
@@ -190,7 +190,7 @@ def _curves(key: str, title: str, pool: Published, data: Marginal, mixed: Margin
     for name, marginal in (("data alone", data), ("posterior", mixed)):
         curve = density_curve(marginal, points=121)
         parts.append((name, curve.x, curve.density))
-    columns = {
+    columns: dict[str, list[Cell]] = {
         "curve": [name for name, x, _ in parts for _ in x],
         "x": [float(np.tanh(value)) for _, x, _ in parts for value in x],
         "y": [float(d / (1 - np.tanh(value) ** 2)) for _, x, y in parts for value, d in zip(x, y, strict=True)],

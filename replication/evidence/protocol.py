@@ -134,10 +134,8 @@ def candidates(data: Dataset) -> pd.DataFrame:
         rows[f"facet_{side}"] = _of_measure(data, rows, side, "facet")
     relationship = [data.vocabulary.constructs[v].side == "relationship" for v in rows["var_a"]]
     rows["scope"] = np.where(relationship, *(_of_measure(data, rows, side, "scope") for side in ("a", "b")))
-    for column in ("publication_status", "sampling"):
-        rows[f"sample_{column}"] = _of_sample(data, rows, column)
     rows["status"] = _status(rows)
-    rows["sampling"] = rows["sample_sampling"]
+    rows["sampling"] = _of_sample(data, rows, "sampling")
     rows["body"] = np.where(rows["status"] == OPEN, "open", "published")
     a, b = rows["informant_a"].fillna(""), rows["informant_b"].fillna("")
     rows["informants"] = np.where((a == "") | (b == ""), "unknown", np.where(a == b, "same", "different"))
@@ -148,7 +146,6 @@ def _status(rows: pd.DataFrame) -> pd.Series:
     """The publication status of each row; where none is recorded, what was computed from a file is open data."""
     empty = pd.Series("", index=rows.index)
     own = rows["publication_status"].fillna("") if "publication_status" in rows else empty
-    own = own.where(own != "", rows["sample_publication_status"])  # a row's own cell counts before its sample's
     computed = pd.Series(np.where(rows["reading"] == "computed", OPEN, "not stated"), index=rows.index)
     return own.where(own != "", computed)
 
@@ -183,7 +180,7 @@ class Screened:
     @property
     def included(self) -> NDArray[np.bool_]:
         """Whether each row `(k,)` passes every criterion."""
-        return ~self.failed.any(axis=1)
+        return np.asarray(~self.failed.any(axis=1), dtype=bool)
 
     @property
     def reasons(self) -> list[str]:
@@ -194,7 +191,7 @@ class Screened:
     def without(self, criterion: str) -> NDArray[np.bool_]:
         """Which rows `(k,)` would count if this criterion were dropped and all others kept."""
         at = [c.id for c in self.protocol.criterion].index(criterion)
-        return ~np.delete(self.failed, at, axis=1).any(axis=1)
+        return np.asarray(~np.delete(self.failed, at, axis=1).any(axis=1), dtype=bool)
 
     def exclusions(self) -> tuple[Exclusion, ...]:
         """Every row that does not count, with the criterion's id and wording."""

@@ -47,6 +47,8 @@ RHO = 0.6
 """Assumed correlation of the sampling errors of rows from the same persons: 0.6, the value of the robust variance
 literature (Tanner-Smith & Tipton 2014); 0.4 and 0.8 stand beside every result."""
 
+UNKNOWN = "sample "
+"""How the place of a sample of unknown country begins; no country does."""
 SAME_PERSONS = 0.5
 """From this share of the smaller sample's persons on, two samples count as one. Shared persons share the true effect,
 so a covariance of errors would not do; half is where more persons are common than not."""
@@ -220,7 +222,7 @@ class Persons:
 def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
     rows = rows.assign(place=_places(rows))
-    n = rows.groupby("sample_id")["n"].max()
+    n = data.effects.groupby("sample_id")["n"].max().reindex(rows["sample_id"].unique())
     excluded: list[Exclusion] = []
     shared: list[tuple[str, str, float]] = []
     for first, second, common in _overlaps(data):
@@ -234,8 +236,10 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
             rows, n = rows[~gone].reset_index(drop=True), n.drop(small)
         else:
             shared.append((first, second, float(common / np.sqrt(n[first] * n[second]))))
-            one = rows.loc[rows["sample_id"] == first, "place"].iloc[0]
-            rows = rows.assign(place=rows["place"].where(rows["sample_id"] != second, one))
+            both = rows["sample_id"].isin([first, second])
+            known = [place for place in rows.loc[both, "place"] if not str(place).startswith(UNKNOWN)]
+            one = known[0] if known else rows.loc[both, "place"].iloc[0]
+            rows = rows.assign(place=rows["place"].where(~both, one))
     kept = tuple(pair for pair in shared if pair[0] in n.index and pair[1] in n.index)
     return Persons(rows, tuple(excluded), kept)
 
@@ -257,7 +261,7 @@ def _countries(rows: pd.DataFrame) -> pd.Series:
 
 def _places(rows: pd.DataFrame) -> pd.Series:
     country = _countries(rows)
-    return country.where(country != "", "sample " + rows["sample_id"].astype(str))
+    return country.where(country != "", UNKNOWN + rows["sample_id"].astype(str))
 
 
 def _relationship_side(rows: pd.DataFrame, column: str) -> Array:

@@ -47,6 +47,8 @@ CHUNK = 24
 # Nodes that carry less than this part of the error asked for are left out of mixtures: some ten thousand of them
 # together stay below it.
 PRUNE = 1e-6
+# Left-out posteriors with more than this share on nodes that seldom count in the whole one have strayed from the cells.
+SELDOM, STRAYED = 1e-6, 0.01
 # Standard deviations this many sampling sds large leave ten digits in the sums; priors of correlations end before.
 FARTHEST = 1e4
 CHECKED = np.array([0.025, 0.5, 0.975])
@@ -138,16 +140,18 @@ class NestedPosterior:
     def without(self, sets: Sequence[Collection[str]]) -> tuple[NestedPosterior, ...]:
         """The posterior without each set of samples (labels) in turn, at the nodes already found.
 
-        Leaving a sample out changes the density at every node by a closed form, so nothing is integrated anew. Samples
-        tied to a left-out one by V go with it: their errors are known to be related.
+        Leaving a sample out changes the density at every node by a closed form. Where that moves the posterior beyond
+        the nodes (a sample far from all others), it is integrated anew. Samples tied to a left-out one by V go with it:
+        their errors are known to be related.
         """
         position = {label: i for i, label in enumerate(self.labels)}
         unknown = [label for labels in sets for label in labels if label not in position]
         if unknown:
             raise ModelError(f"no sample {unknown[0]!r} in this posterior.")
-        kept = _heaviest(_weighted(self.data, self.cells, THIN, self.accuracy.asked)[0])
-        found = _left_out(self.data, kept, [{position[label] for label in labels} for labels in sets])
-        return tuple(replace(self, nodes=nodes, k=k, samples=m, log_marginal=float("nan")) for nodes, k, m in found)
+        nodes = _weighted(self.data, self.cells, THIN, self.accuracy.asked)[0]
+        numbers = [{position[label] for label in labels} for labels in sets]
+        found = _left_out(self.data, nodes, numbers, self.accuracy.asked)
+        return tuple(replace(self, nodes=rest, k=k, samples=m, log_marginal=float("nan")) for rest, k, m in found)
 
     def variance(self, name: str) -> float:
         """The posterior mean of one variance (the square of `within`, `between` or `country`)."""
@@ -158,7 +162,7 @@ class NestedPosterior:
         values = np.sqrt(np.square(self.nodes.sds[:, [SDS.index(n) for n in names]]).sum(axis=1))
         order = np.argsort(values)
         share = np.cumsum(self.nodes.weights[order]) - 0.5 * self.nodes.weights[order]
-        return np.interp(np.asarray(probabilities, dtype=float), share, values[order])
+        return np.asarray(np.interp(np.asarray(probabilities, dtype=float), share, values[order]))
 
     def _mixture(self, c: Array, extra: Array) -> Marginal:
         nodes = self.nodes
@@ -444,7 +448,7 @@ def _given(data: _Data, total: Array, logdet: Array, k: int) -> tuple[Array, Arr
     known = np.diag(data.precision)
     own = np.log(known[known > 0]).sum()
     quad = total[..., -1, -1] + data.prior_mean @ data.precision @ data.prior_mean - (right * mean).sum(axis=-1)
-    log = -0.5 * ((k - data.flat) * LOG_2PI + logdet + logA - own + quad)
+    log: Array = -0.5 * ((k - data.flat) * LOG_2PI + logdet + logA - own + quad)
     return log, mean + data.start, covariance
 
 
@@ -473,14 +477,7 @@ def _weighted(data: _Data, cells: Cells, n: int, rtol: float) -> tuple[_Nodes, f
     return found, float(log.max() + np.log(total))
 
 
-def _heaviest(nodes: _Nodes) -> _Nodes:
-    """The nodes that carry all but 1e-5 of the probability: a thousand or two."""
-    order = np.argsort(-nodes.weights)
-    kept = order[: int(np.searchsorted(np.cumsum(nodes.weights[order]), 1.0 - 1e-5)) + 1]
-    return _Nodes(nodes.weights[kept], nodes.sds[kept], nodes.mean[kept], nodes.covariance[kept])
-
-
-def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]]) -> list[tuple[_Nodes, int, int]]:
+def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float) -> list[tuple[_Nodes, int, int]]:
     """New weights, means and covariances of the nodes without each set of samples; rows and samples that are left."""
     within, between, country = (nodes.sds[:, i][:, None] for i in range(3))
     each = [_sample_sums(group, within, between) for group in data.groups]
@@ -500,7 +497,12 @@ def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]]) -> list[tupl
         shift = log - before
         weights = nodes.weights * np.exp(shift - shift.max())
         m = data.samples - sum(data.groups[i].s for i in gone)
-        found.append((_Nodes(weights / weights.sum(), nodes.sds, mean, covariance), k, m))
+        weights /= weights.sum()
+        if weights[nodes.weights < SELDOM].sum() > STRAYED:
+            rest_of = replace(data, groups=tuple(g for i, g in enumerate(data.groups) if i not in gone), k=k)
+            found.append((_integrate(rest_of, max(rtol, 1e-3))[0], k, m))
+        else:
+            found.append((_Nodes(weights, nodes.sds, mean, covariance), k, m))
     return found
 
 

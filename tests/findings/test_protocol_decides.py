@@ -1,0 +1,190 @@
+"""The protocol decides: rows of a copy of the dataset are changed one cell at a time, and the pools follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from replication.dataset import Dataset
+from replication.errors import DataError
+from replication.evidence.protocol import candidates, flow, load_protocol, screen
+from replication.evidence.question import Question, evidence, screened_rows
+from replication.models.multilevel.structure import BlockV
+
+QUALITY = ("positive", "negative", "relationship")
+ENGAGED = Question("q", "quality with engagement", QUALITY, "engagement")
+ROW = "pisa2012_tur-003"
+
+
+def changed(data: Dataset, table: str, key: str, row: str, **cells: object) -> Dataset:
+    """A copy of the dataset with some cells of one row changed."""
+    frame = data.table(table).copy()
+    for column, value in cells.items():
+        if column not in frame:
+            frame[column] = ""
+        frame.loc[frame[key] == row, column] = value
+    return replace(data, tables={**data.tables, table: frame})
+
+
+def row(data: Dataset, **cells: object) -> Dataset:
+    return changed(data, "effects.csv", "effect_id", ROW, **cells)
+
+
+def used(data: Dataset, without: str = "") -> bool:
+    return ROW in set(evidence(data, ENGAGED, "pool", without=without).rows["effect_id"])
+
+
+def test_the_row_counts_as_it_is(dataset: Dataset) -> None:
+    assert used(dataset)
+
+
+@pytest.mark.parametrize(
+    ("cells", "criterion"),
+    [
+        ({"unit": "school"}, "unit"),
+        ({"school_level": "higher"}, "setting"),
+        ({"school_level": "preschool"}, "setting"),
+        ({"part_of": "pisa2012_tur-002"}, "whole"),
+        ({"subgroup_of": "pisa2012_tur"}, "whole"),
+        ({"statistic": "d"}, "statistic"),
+        ({"flags": "spearman"}, "statistic"),
+        ({"statistic": "beta"}, "adjusted"),
+        ({"flags": "adjusted"}, "adjusted"),
+        ({"flags": "small_n;beta_converted"}, "adjusted"),
+        ({"flags": "not_tsr"}, "exposure"),
+        ({"measure_a": "teachint"}, "exposure"),
+        ({"flags": "proxy_outcome"}, "outcome"),
+        ({"flags": "low_trust"}, "trust"),
+        ({"flags": "sign_unclear"}, "trust"),
+        ({"flags": "extreme_groups"}, "selected"),
+        ({"reading": "abstract"}, "reading"),
+        ({"reading": "second-hand note"}, "reading"),
+        ({"flags": "subscale_of=pisa2012_tur-002"}, "duplicate"),
+    ],
+)
+def test_each_criterion_leaves_the_row_out_and_says_so(
+    dataset: Dataset, cells: dict[str, object], criterion: str
+) -> None:
+    data = row(dataset, **cells)
+    assert not used(data)
+    reasons = {e.row: e.reason for e in evidence(data, ENGAGED, "pool").selection.excluded}
+    assert reasons[ROW].startswith(f"{criterion}: ")
+    if criterion != "unit":
+        assert used(data, without=criterion)
+
+
+def test_a_row_that_fails_two_criteria_comes_back_with_neither_dropped_alone(dataset: Dataset) -> None:
+    data = row(dataset, flags="not_tsr;low_trust")
+    assert not used(data, without="exposure") and not used(data, without="trust")
+
+
+@pytest.mark.parametrize("cells", [{"flags": "same_informant"}, {"flags": "small_n"}, {"flags": "converted"}])
+def test_flags_that_are_no_criterion_leave_the_row_in(dataset: Dataset, cells: dict[str, object]) -> None:
+    assert used(row(dataset, **cells))
+
+
+def test_an_overall_relationship_joins_the_quality_question_alone(dataset: Dataset) -> None:
+    data = row(dataset, var_a="relationship")
+    assert used(data)
+    positive = Question("p", "positive", ("positive",), "engagement")
+    assert ROW not in set(evidence(data, positive, "pool").rows["effect_id"])
+
+
+def test_bodies_are_typed_by_what_a_row_is(dataset: Dataset) -> None:
+    def body(data: Dataset) -> str:
+        rows = candidates(data)
+        return str(rows.loc[rows["effect_id"] == ROW, "body"].iloc[0])
+
+    assert body(dataset) == "open"
+    assert body(row(dataset, publication_status="article")) == "published"
+    assert body(row(dataset, publication_status="data with article")) == "published"
+    bare = row(dataset, publication_status="")
+    assert body(bare) == "open"  # computed from a file, nothing recorded
+    assert body(row(bare, reading="table")) == "published"
+    krull = candidates(dataset)
+    assert set(krull.loc[krull["work"] == "krull2022", "body"]) == {"published"}
+
+
+def test_the_flow_counts_every_row_once(dataset: Dataset) -> None:
+    found = flow(dataset, screened_rows(dataset, ENGAGED))
+    assert found.rows == found.logged + found.directions + found.other_pairs + found.assessed
+    assert found.assessed == found.included_rows + sum(count for _, count in found.excluded)
+    assert found.assessed > found.included_rows > 0
+
+
+def overlapping(data: Dataset, shared_n: float) -> Dataset:
+    """Two Turkish samples that share persons."""
+    return changed(data, "samples.csv", "sample_id", "pisa2015_tur", overlaps="pisa2012_tur", shared_n=shared_n)
+
+
+def test_samples_of_mostly_the_same_persons_are_one(dataset: Dataset) -> None:
+    n = dataset.effects.groupby("sample_id")["n"].max()
+    half = n[["pisa2012_tur", "pisa2015_tur"]].min() / 2
+    small, large = sorted(("pisa2012_tur", "pisa2015_tur"), key=lambda s: n[s])
+    for common, samples in ((np.ceil(half), {large}), (np.floor(half) - 1, {small, large})):
+        found = evidence(overlapping(dataset, common), ENGAGED, "open")
+        assert set(found.samples) & {small, large} == samples
+    reasons = {e.reason for e in evidence(overlapping(dataset, np.ceil(half)), ENGAGED, "open").selection.excluded}
+    assert any(reason.startswith("overlap: ") and large in reason for reason in reasons)
+
+
+def test_fewer_shared_persons_are_a_covariance(dataset: Dataset) -> None:
+    plain, found = (evidence(d, ENGAGED, "open") for d in (dataset, overlapping(dataset, 1000)))
+    assert plain.shared == ()
+    first, second = (np.flatnonzero(found.samples == s)[0] for s in ("pisa2012_tur", "pisa2015_tur"))
+    n = dataset.effects.groupby("sample_id")["n"].max()
+    share = 1000 / np.sqrt(n["pisa2012_tur"] * n["pisa2015_tur"])
+    V = found.covariance().dense()
+    # other measures on the shared persons: the working correlation .6 of the share
+    assert V[first, second] == pytest.approx(0.6 * share * np.sqrt(found.v[first] * found.v[second]))
+    assert np.linalg.eigvalsh(V)[0] > 0
+    assert evidence(overlapping(dataset, 0), ENGAGED, "open").shared == ()
+
+
+def test_shared_persons_put_an_unknown_country_where_the_other_is(dataset: Dataset) -> None:
+    data = changed(overlapping(dataset, 1000), "samples.csv", "sample_id", "pisa2015_tur", country="")
+    effects = data.effects.assign(
+        country=data.effects["country"].where(data.effects["sample_id"] != "pisa2015_tur", "")
+    )
+    data = replace(data, tables={**data.tables, "effects.csv": effects})
+    found = evidence(data, ENGAGED, "open")
+    assert set(found.places[found.samples == "pisa2015_tur"]) == {"Turkey"}
+
+
+def test_unknown_countries_are_places_of_their_own(dataset: Dataset) -> None:
+    found = evidence(dataset, ENGAGED, "published")
+    unknown = found.rows["country"].fillna("") == ""
+    assert len(set(found.places[unknown])) == found.unknown_countries == found.rows.loc[unknown, "sample_id"].nunique()
+
+
+def test_weights_are_used_where_the_file_has_them(dataset: Dataset) -> None:
+    found = evidence(dataset, ENGAGED, "open")
+    at = found.rows["effect_id"].tolist().index(ROW)
+    assert found.y[at] == pytest.approx(np.arctanh(found.rows["value_weighted"].iloc[at]))
+    assert found.v[at] == pytest.approx(1 / (found.rows["n_effective"].iloc[at] - 3))
+
+
+def test_the_working_covariance_is_rho_within_a_sample_and_nothing_between(dataset: Dataset) -> None:
+    found = evidence(dataset, ENGAGED, "open")
+    V = found.covariance(0.6)
+    assert isinstance(V, BlockV) and V.rho == 0.6
+    same = np.equal.outer(found.samples, found.samples)
+    correlation = V.dense() / np.sqrt(np.outer(found.v, found.v))
+    assert np.allclose(correlation[same & ~np.eye(len(same), dtype=bool)], 0.6) and not correlation[~same].any()
+
+
+def test_a_criterion_with_an_unknown_column_refuses_nothing_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"flags": ["", "low_trust"], "effect_id": ["a", "b"]})
+    assert screen(rows, load_protocol()).included.tolist() == [True, False]
+    good = Path("analyses/protocol.toml").read_text(encoding="utf-8")
+    file = tmp_path / "protocol.toml"
+    file.write_text(good.replace('id = "trust"', 'id = "unit"'), encoding="utf-8")
+    with pytest.raises(DataError, match='two criteria are called "unit"'):
+        load_protocol(file)
+    file.write_text(good.replace('columns = ["unit"]', "columns = 3"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"protocol\.toml, criterion\.0\.columns: .*found 3"):
+        load_protocol(file)
