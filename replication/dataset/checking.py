@@ -54,6 +54,7 @@ _CHECKED = (
     "value_text",
     "n",
     "n_effective",
+    "n_effective_df",
     "ci_low",
     "ci_high",
     "p",
@@ -311,7 +312,8 @@ def _effect_row(
     # the same measure at two times is its stability, by two informants their agreement
     if row["var_a"] and same and row["time_a"] == row["time_b"] and row["informant_a"] == row["informant_b"]:
         say("var_b", "itself", row["var_b"], "another variable than var_a, or another measure of it", "is it a slip?")
-    if row["n_effective"] > n:
+    # a design with strata can be worth more than a simple sample; without its df the number is a slip
+    if row["n_effective"] > n and math.isnan(row["n_effective_df"]):
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
     if possible and (row["ci_low"] > value or row["ci_high"] < value):
         ends = [f"{end:g}" for end in (row["ci_low"], row["ci_high"]) if not math.isnan(end)]

@@ -25,6 +25,7 @@ __all__ = [
     "StrictRecord",
     "Subsample",
     "expand",
+    "of_levels",
 ]
 
 _BRACES = re.compile(r"(?P<before>[^{}]*)\{(?P<first>[A-Za-z]|\d+)\.\.(?P<last>[A-Za-z]|\d+)\}(?P<after>[^{}]*)")
@@ -39,6 +40,20 @@ ClusterUnit = Literal["school", "class"]
 ReplicateMethod = Literal["fay", "brr", "jackknife", "jackknife_both"]
 """fay: balanced half-samples with Fay's factor (PISA); brr: without it; jackknife: one replicate a zone, the plain sum
 (ICCS, TIMSS to 2011); jackknife_both: two a zone, half the sum (TIMSS and PIRLS since 2015)."""
+
+
+_LEVEL_UNITS = tuple(f"{unit} mean" for unit in ("school", "class")) + tuple(
+    f"student within {unit}" for unit in ("school", "class")
+)
+
+
+def of_levels(unit: str) -> bool:
+    """Whether a row of this unit is a part of a correlation, within or between schools or classes.
+
+    >>> of_levels("student within school"), of_levels("school mean"), of_levels("student"), of_levels("school")
+    (True, True, False, False)
+    """
+    return unit in _LEVEL_UNITS
 
 
 class StrictRecord(BaseModel):

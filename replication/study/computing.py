@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.dataset import Dataset
-from replication.dataset.recipes import Recipe
+from replication.dataset.recipes import Recipe, of_levels
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
 from replication.study.new import next_version
 
@@ -145,21 +145,23 @@ def replaced_rows(
     version : of the dataset, as released
     taken : ids in use; the new ones are added
     """
-    otherwise = {entry.stored: entry.row for entry in compared if entry.differs}
+    otherwise = {entry.stored: entry for entry in compared if entry.differs}
     coming = next_version(version)
     after: list[dict[str, str]] = []
     for row in rows:
-        computed = otherwise.get(row["effect_id"])
-        if computed is None:
+        entry = otherwise.get(row["effect_id"])
+        if entry is None:
             after.append(dict(row))
-        elif row["since"] == coming:
-            fresh = _cells(computed, recipe)
-            after.append({**row, **{name: cell for name, cell in fresh.items() if name in _NUMBERS}})
+            continue
+        successor = _effect_row(entry.row, recipe, version, taken)
+        fresh = {n: successor[n] for n in _NUMBERS if n in entry.differs or not row.get(n)}
+        if row["since"] == coming:
+            taken.discard(successor["effect_id"])
+            after.append({**row, **fresh})
         else:
-            successor = _effect_row(computed, recipe, version, taken)
-            kept = {name: row[name] for name in ("flags", "note", "design") if row.get(name)}
             after.append({**row, "until": coming, "replaced_by": successor["effect_id"]})
-            after.append({**successor, **kept})
+            named = {name: successor[name] for name in ("effect_id", "since")}
+            after.append({**row, **fresh, **named})  # what a person wrote of the pair still holds
     return after
 
 
@@ -221,25 +223,41 @@ def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
 def rows_to_add(dataset: Dataset, work: str, compared: Sequence[Compared], recipe: Recipe) -> list[dict[str, str]]:
     """The rows of `effects.csv` that the dataset, as it stands now, lacks: somebody may have added some meanwhile."""
     stored = _stored(dataset, work, {entry.row.sample for entry in compared}, levels=True)
-    new = [entry for entry in compared if _key(entry.row) not in stored]
-    return effect_rows(new, recipe, dataset.version, set(dataset.effects["effect_id"]))
+    new = [entry for entry in compared if _key(entry.row) not in stored and not _second_scoring(entry.row, stored)]
+    rows = effect_rows(new, recipe, dataset.version, set(dataset.effects["effect_id"]))
+    return [_as_its_students(cells, entry.row, stored) for cells, entry in zip(rows, new, strict=True)]
+
+
+def _students(row: ComputedRow, stored: Mapping[_Key, Mapping[Hashable, object]]) -> Mapping[Hashable, object]:
+    """The stored row of the same pair with students as they come; empty where there is none or it is that itself."""
+    sample, unit, pair = _key(row)
+    return stored.get((sample, "", pair), {}) if unit else {}
+
+
+def _second_scoring(row: ComputedRow, stored: Mapping[_Key, Mapping[Hashable, object]]) -> bool:
+    """Whether the pair is, among students, a part of another row: then that row's levels say it already."""
+    return bool(_students(row, stored).get("part_of", ""))
+
+
+def _as_its_students(
+    cells: dict[str, str], row: ComputedRow, stored: Mapping[_Key, Mapping[Hashable, object]]
+) -> dict[str, str]:
+    """Reservations about a pair hold at every level of it."""
+    flags = str(_students(row, stored).get("flags", ""))
+    return {**cells, "flags": flags or cells["flags"]}
 
 
 def _stored(dataset: Dataset, work: str, samples: set[str], *, levels: bool) -> dict[_Key, Mapping[Hashable, object]]:
     """The stored rows of the samples that count today, by unit and pair; those of schools only with `levels`."""
     effects = dataset.effects
     rows = effects[(effects["work"] == work) & effects["sample_id"].isin(samples) & (effects["until"] == "")]
-    return {_pair(row): row for row in rows.to_dict("records") if levels or not _of_levels(str(row["unit"]))}
-
-
-def _of_levels(unit: str) -> bool:
-    return unit.endswith(" mean") or " within " in unit
+    return {_pair(row): row for row in rows.to_dict("records") if levels or not of_levels(str(row["unit"]))}
 
 
 def _pair(row: Mapping[Hashable, object]) -> _Key:
     sides = ((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"])))
     unit = str(row["unit"])
-    return str(row["sample_id"]), unit if _of_levels(unit) else "", frozenset(sides)
+    return str(row["sample_id"]), unit if of_levels(unit) else "", frozenset(sides)
 
 
 def _key(row: ComputedRow) -> _Key:

@@ -16,6 +16,13 @@ READINGS = {
 READINGS["1.2.0"] = {**READINGS["1.0.0"], "abstract": 144 + 18, "page text": 5}
 CLAIMS = {"1.0.0": (382, 45), "1.2.0": (382 + 23, 45 + 15)}
 SURVEYS = {"1.0.0": (445, 22, 5), "1.2.0": (445 + 237, 22 + 15, 5 + 4)}  # rows, samples, of them parts of others
+LEVELS = {  # pairs of the samples whose files hold schools or classes, apart within and between them, since 1.2.0
+    "student within school": 438,
+    "school mean": 392,  # 46 are withheld: their schools hardly differ
+    "student within class": 10,
+    "class mean": 10,
+}
+REPLACED = 275  # rows of 1.0.0 whose variance follows the survey's design since 1.2.0
 DIRECTIONS = {"1.0.0": (55, 12), "1.2.0": (55 + 9, 12 + 5)}
 SCREENED = {
     "1.0.0": {"doubtful": 12, "exclude": 11, "adjacent": 19},
@@ -98,8 +105,19 @@ def test_schools(pinned: Dataset) -> None:
 
 
 def test_units_are_whole(pinned: Dataset) -> None:
-    assert set(pinned.effects["unit"]) == {"student", "school"}
-    assert len(pinned.effects) == 114 + SURVEYS["1.2.0"][0] + 3549 + 12
+    units = pinned.effects["unit"].value_counts().to_dict()
+    assert units == {"student": 114 + SURVEYS["1.2.0"][0] + 12, "school": 3549, **LEVELS}
+
+
+def test_rows_of_released_versions_were_replaced_not_changed(pinned: Dataset) -> None:
+    """Their r, weighted r and n are the same in both; only the variance is another."""
+    before = pinned.as_of("1.1.0").effects
+    gone = before[before["replaced_by"] != ""]
+    successors = pinned.effects.set_index("effect_id").loc[gone["replaced_by"]]
+    assert len(gone) == len(set(successors.index)) == REPLACED
+    for column in ("sample_id", "var_a", "measure_a", "var_b", "measure_b", "value", "value_weighted", "n"):
+        assert gone[column].astype(str).tolist() == successors[column].astype(str).tolist(), column
+    assert gone["n_effective_df"].isna().all() and successors["n_effective_df"].notna().all()
 
 
 @pytest.mark.parametrize("version", DIRECTIONS)

@@ -14,7 +14,7 @@ def test_nothing_to_mend_and_nothing_unanswered() -> None:
 
 def test_answers_say_who_and_why() -> None:
     report = check_study(paths.data_dir())
-    assert len(report.answered) >= 25 + 12
+    assert len(report.answered) >= 25 + 13
     for asked in report.answered:
         assert asked.answer is not None
         assert len(asked.answer.reason) > 40 and asked.answer.who

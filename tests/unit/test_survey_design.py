@@ -207,3 +207,17 @@ def test_a_bad_replicate_weight_is_named(column: str, value: float, reason: str)
 def test_a_recipe_that_names_half_a_design_is_refused(keys: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"needs|go with|make"):
         record(**keys)
+
+
+def test_schools_alone_never_count_for_more_than_their_students() -> None:
+    """Ten simulated files of schools that do not matter: by chance the variance falls under that of a simple sample."""
+    found = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(2, 200, 1))
+        school = np.repeat(np.arange(20), 10)
+        alone = correlate_by_design(x, y, SurveyDesign(None, school))
+        pairs = correlate_by_design(x, y, SurveyDesign(None, school, school // 2))
+        found.append((alone.n_effective, pairs.n_effective))
+    alone, pairs = np.array(found).T
+    assert (alone <= 200).all() and (alone == 200).any() and (pairs > 200).any()

@@ -1,7 +1,8 @@
 """The correlation of two measures of a survey, with the variance its sampling design gives Fisher's z.
 
 The weighted r is the main figure wherever there are weights, and `n_effective` is 1 / Var(z) + 3: whoever pools z with
-1 / (n_effective - 3) pools with the survey's own variance. It may exceed n where strata are worth something. With m
+1 / (n_effective - 3) pools with the survey's own variance. It exceeds n where strata are worth something; schools alone
+cannot make a sample more precise than a simple one, so without strata or replicates it is at most n. With m
 plausible values r is their mean, as the manuals ask, and the variance is taken on z: the mean sampling variance plus
 (1 + 1/m) times the variance of the m values of z (Rubin 1987), with the degrees of freedom of Barnard & Rubin (1999).
 """
@@ -80,14 +81,15 @@ def correlate_by_design(
     plain = SurveyDesign(None, design.clusters, design.strata, df=design.df)
     r, beside, note = _combined(x, y, complete, plain)
     if design.weights is None:
-        return DesignCorrelation(r, np.nan, n, _effective(beside), beside.df, np.nan, note)
+        return DesignCorrelation(r, np.nan, n, _effective(beside, plain, n), beside.df, np.nan, note)
     weighted = complete & (design.weights > 0)
     without = n - int(weighted.sum())
     if too_little(x[weighted], y[weighted]):
         note = f"fewer than {_SMALLEST_N} different persons with a weight above 0"
-        return DesignCorrelation(r, np.nan, n, np.nan, np.nan, _effective(beside), note, without)
+        return DesignCorrelation(r, np.nan, n, np.nan, np.nan, _effective(beside, plain, n), note, without)
     r_weighted, main, note = _combined(x, y, weighted, design)
-    return DesignCorrelation(r, r_weighted, n, _effective(main), main.df, _effective(beside), note, without)
+    effective, plainly = _effective(main, design, n), _effective(beside, plain, n)
+    return DesignCorrelation(r, r_weighted, n, effective, main.df, plainly, note, without)
 
 
 def combine_plausible(estimates: Array, variances: Array, df: float) -> Combined:
@@ -147,8 +149,10 @@ def _combined(x: Array, y: Array, used: NDArray[np.bool_], design: SurveyDesign)
     return float(r.mean()), combine_plausible(z, variances, design.df), note
 
 
-def _effective(combined: Combined) -> float:
-    return 1.0 / combined.variance + 3.0
+def _effective(combined: Combined, design: SurveyDesign, n: int) -> float:
+    effective = 1.0 / combined.variance + 3.0
+    gains = design.replicates is not None or design.strata is not None
+    return effective if gains or np.isnan(effective) else min(effective, float(n))
 
 
 def _paired(x: Array, y: Array, *, by_index: bool) -> tuple[Array, Array]:

@@ -96,9 +96,9 @@ def school_levels(
     full = _parts(sizes.sum(), count, (sizes**2).sum(), sums.sum(axis=0), _products(sizes, sums).sum(axis=0))
     left = _left_out(sizes, sums)
     icc_x, icc_y = (float(_icc(full, side).mean()) for side in (0, 1))
-    within = _level(_correlation(full.within), _correlation(left.within))
+    within = _level(_correlation(full.within), _correlation(left.within), persons)
     withheld = _withheld(full, left, count, (icc_x, icc_y), unit)
-    between = _NOTHING if withheld else _level(_correlation(full.between), _correlation(left.between))
+    between = _NOTHING if withheld else _level(_correlation(full.between), _correlation(left.between), count)
     context = _jackknife(_contextual(full), _contextual(left)) if icc_x >= _SMALLEST_ICC else None
     effect, se = (np.nan, np.nan) if context is None else (context.estimate, float(np.sqrt(context.variance)))
     return SchoolLevels(persons, count, icc_x, icc_y, within, between, effect, se, withheld)
@@ -157,9 +157,10 @@ def _contextual(parts: _Parts) -> Array:
     return np.asarray(slopes * np.sqrt(x / y))
 
 
-def _level(full: Array, left: Array) -> Level:
+def _level(full: Array, left: Array, n: int) -> Level:
+    """One level with its effective n, at most its n: schools cannot make a sample better than a simple one."""
     combined = _jackknife(np.arctanh(full), np.arctanh(left))
-    return Level(float(full.mean()), 1.0 / combined.variance + 3.0, combined.df)
+    return Level(float(full.mean()), min(1.0 / combined.variance + 3.0, float(n)), combined.df)
 
 
 def _jackknife(full: Array, left: Array) -> Combined:
@@ -184,7 +185,7 @@ def _withheld(full: _Parts, left: _Parts, schools: int, iccs: tuple[float, float
     if schools < _FEWEST_SCHOOLS:
         return f"{schools} {plural}, and {_FEWEST_SCHOOLS} are needed between {plural}"
     if min(iccs) < _SMALLEST_ICC:
-        return f"{plural} hardly differ: an intraclass correlation of {min(iccs):.3f} is under {_SMALLEST_ICC}"
+        return f"{plural} hardly differ: an intraclass correlation of {min(iccs):.4f} is under {_SMALLEST_ICC}"
     r = np.concatenate([_correlation(full.between).ravel(), _correlation(left.between).ravel()])
     if not (np.abs(r) < 1.0).all():  # NaN counts as outside, too
         return f"the correlation between {plural} leaves the range from -1 to 1"

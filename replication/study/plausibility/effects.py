@@ -12,6 +12,7 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.dataset.problems import shown
+from replication.dataset.recipes import of_levels
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
@@ -74,7 +75,7 @@ _VERY_LARGE = 0.9
 _SE_TOO_LARGE, _SE_TOO_SMALL = 3.0, 0.5
 _COLUMNS = (
     "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective", "se",
-    "ci_low", "ci_high", "test", "p", "conversion", "as_printed", "reading",
+    "ci_low", "ci_high", "test", "p", "conversion", "as_printed", "reading", "unit",
 )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterat
     yield from _interval(place, row)
     if row["as_printed"] and not row["conversion"]:
         yield from check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
-    if correlation:
+    if correlation and not of_levels(str(row["unit"])):  # between schools other signs and sizes are no slips
         yield from _sign(place, row, dataset)
         yield from _size(place, row)
         yield from _tests(place, row)

@@ -35,10 +35,19 @@ by_linearisation <- function(design, x, y) {
   combined(list(as.numeric(coef(z))), list(as.numeric(vcov(z))), degf(design), sum(ok))
 }
 
+# mitools 2.4 takes the variance B of the estimates where Barnard & Rubin (1999) take (1 + 1/m) B; this is as printed there
+barnard_rubin <- function(z, v, df) {
+  m <- length(z)
+  share <- (1 + 1 / m) * var(z) / (mean(v) + (1 + 1 / m) * var(z))
+  observed <- (df + 1) / (df + 3) * df * (1 - share)
+  1 / (share^2 / (m - 1) + 1 / observed)
+}
+
 combined <- function(z, v, df, n) {
   if (length(z) == 1) return(list(z = z[[1]], variance = v[[1]], df = df, n = n))
   m <- MIcombine(z, v, df.complete = df)
-  list(r = mean(tanh(unlist(z))), z = as.numeric(coef(m)), variance = as.numeric(vcov(m)), df = m$df, n = n)
+  list(r = mean(tanh(unlist(z))), z = as.numeric(coef(m)), variance = as.numeric(vcov(m)), df_mitools = m$df,
+       df = barnard_rubin(unlist(z), unlist(v), df), n = n)
 }
 
 bare <- function(v) if (is.factor(v) || is.character(v)) as.character(v) else as.numeric(v)  # without labels
