@@ -1,40 +1,96 @@
-"""Running a command: a user's error is one plain message and exit code 1, never a traceback."""
+"""Running a command: whatever happens is one plain message and an exit code, never a traceback.
+
+Exit codes: 0 done, 1 something to mend, 2 a difference was found (`--check`), 130 stopped at the keyboard.
+"""
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
+import traceback
+import unicodedata
+from pathlib import Path
 
 import typer
 
 from replication.errors import UserError
 
-__all__ = ["run_command"]
+__all__ = ["plain_letters", "run_command"]
+
+_STOPPED = 130
+_PLAIN = str.maketrans({"→": "->", "…": "...", "–": "-", "—": "-", "−": "-", "·": "-", "×": "x", "≤": "<=", "≥": ">="})
 
 
 def run_command(app: typer.Typer, stopped: str) -> None:
     """Run a command and exit with its code, or with one plain message and 1; `stopped` is said when interrupted."""
+    _speak_plainly()
     try:
         code = app(standalone_mode=False)
+        if code == _STOPPED:  # how typer returns from an interrupt
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         sys.exit(_say(str(error)))
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_say(stopped))
+        sys.exit(_say(stopped, _STOPPED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
         sys.exit(1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(_say(f"{place}{error.strerror or error}; check that it exists and may be written to"))
+    except MemoryError:
+        sys.exit(_say("the memory of this machine does not suffice; close other programs, or run with --jobs 1"))
     except Exception as error:
-        if not hasattr(error, "format_message"):
+        if hasattr(error, "format_message"):
+            sys.exit(_say(f"{error.format_message()} (see --help)"))
+        if sys.flags.dev_mode:
             raise
-        sys.exit(_say(f"{error.format_message()} (see --help)"))
+        sys.exit(_say(_unforeseen(error)))
 
 
-def _say(message: str) -> int:
+def plain_letters(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What a terminal shows of letters its encoding lacks: arrows and dashes in ASCII, letters without accents, else ?.
+
+    >>> "0,31 → .31 …, Gruzītis, 李".encode("ascii", "plain")
+    b'0,31 -> .31 ..., Gruzitis, ?'
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(_nearest(letter) for letter in lacking), error.end
+
+
+def _nearest(letter: str) -> str:
+    parts = unicodedata.normalize("NFKD", letter)
+    return "".join(part for part in parts if part.isascii()) or ("" if unicodedata.combining(letter) else "?")
+
+
+codecs.register_error("plain", plain_letters)
+
+
+def _speak_plainly() -> None:
+    """A terminal of cp1252 or ASCII, or a pipe of one, gets the nearest letters in place of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="plain")
+
+
+def _unforeseen(error: Exception) -> str:
+    """A fault of the program itself, with the place a maintainer needs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "unknown place"
+    words = " ".join(str(error).split())[:200]
+    return (
+        f"a fault of this program ({type(error).__name__} in {place}: {words}); nothing was left half-written. Please "
+        f"report it with the command; python -X dev -m … shows where it comes from"
+    )
+
+
+def _say(message: str, code: int = 1) -> int:
     sys.stderr.write(f"error: {message}\n")
-    return 1
+    return code

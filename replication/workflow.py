@@ -102,6 +102,7 @@ def make_release(request: Request, version: str) -> int:
     finish_writing(reports)
     folder = next_release(reports, version)
     check_target(folder)
+    reports.mkdir(parents=True, exist_ok=True)
     signature = _signature(request)
     if not _is_interrupted(folder, version, signature):
         outcomes = _computed(replace(request, fresh=True))

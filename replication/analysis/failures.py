@@ -31,7 +31,7 @@ def run_apart(name: str, path: Path, context: Context, digest: str) -> OutcomeDa
     try:
         analysis = load_analysis(path)
         result = plain(run_analysis(analysis, context, digest))
-    except Exception as error:  # whatever a file under analyses/ does wrong is its own failure
+    except (Exception, SystemExit) as error:  # whatever a file under analyses/ does wrong is its own failure
         return failed_outcome(name, path, reason_of(error), context.data, analysis)
     assert isinstance(result, dict)
     return result

@@ -28,7 +28,17 @@ def analysis_files(folder: Path, data: Path) -> dict[str, Path]:
 
     A work that only prints numbers, of which nothing can be computed, needs no code: `printed_only` in the `work.toml`
     of the dataset in `data` declares it. A file under `folder/reproductions` goes before such a line.
+
+    Raises
+    ------
+    UserError
+        when there is no such folder: a run without analyses would be a report of nothing.
     """
+    if not folder.is_dir():
+        raise UserError(
+            f"there are no analyses ({folder} is no folder); run this in a checkout of the project, or in a folder "
+            f"with analyses/ and data/references/ of its own"
+        )
     works = {path.parent.name: path for path in data.glob("*/work.toml") if _printed_only_name(path)}
     files = {kind: _python_files(folder / kind) for kind in ("reproductions", "findings", "simulated")}
     reproductions = works | files["reproductions"]

@@ -19,7 +19,17 @@ _HINT = "delete the hidden character (it is shown as <U+…>), or type the text 
 _EXPECTED = "text without hidden characters"
 # Scripts that the fonts of the typesetter hold, by the beginning of their letters' Unicode names; a test asks it.
 _LATIN, _PICTURES = 0x2FF, 0x1F000  # up to the first all are held; from the second on emoji and their like begin
-_PRINTED = ("LATIN", "GREEK", "CYRILLIC", "ARABIC LETTER", "HEBREW", "DEVANAGARI", "MODIFIER LETTER", "COMBINING")
+_PRINTED = (
+    "LATIN",
+    "GREEK",
+    "CYRILLIC",
+    "ARABIC LETTER",
+    "HEBREW",
+    "DEVANAGARI",
+    "GEORGIAN LETTER",
+    "MODIFIER LETTER",
+    "COMBINING",
+)
 
 
 def has_hidden(text: str, allowed: str = "") -> str:

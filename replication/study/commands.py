@@ -206,8 +206,11 @@ def answer(
     sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
 
 
-def preview(work: Work, out: Out = None, data: Data = None) -> None:
-    """What a work changes: findings and claims with and without it, with forest plots on a page."""
+def preview(work: Work, out: Out = None, data: Data = None) -> int:
+    """What a work changes: findings and claims with and without it, with forest plots on a page.
+
+    Exit codes: 0 done, 1 something to mend or an analysis failed.
+    """
     from replication.study.previewing import preview_html, preview_lines, preview_work
 
     def say(line: str) -> None:
@@ -218,6 +221,7 @@ def preview(work: Work, out: Out = None, data: Data = None) -> None:
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
     deliver(preview_html(found), page)
+    return 1 if found.failed else 0
 
 
 def agree(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings, Outcome, analysis_files, load_analysis, run_analysis
 from replication.analysis.difference import Difference, EstimateChange, RowChange, compare, row_changes
+from replication.analysis.failures import reason_of
 from replication.analysis.outcome import Estimate
 from replication.dataset import Dataset, check_dataset, format_problems
 from replication.errors import DataError, UserError
@@ -22,13 +23,17 @@ __all__ = ["Preview", "preview_html", "preview_lines", "preview_work", "run_quic
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What changes: rows, findings and claims, rows that no finding uses (with the reason), analyses left out."""
+    """What changes: rows, findings and claims, rows that no finding uses (with the reason), analyses left out.
+
+    `failed` are the analyses that could not be run, with the reason: what they would show is not known.
+    """
 
     work: str
     rows: tuple[RowChange, ...]
     differences: tuple[Difference, ...]
     unused: Mapping[str, str]
     left_out: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def preview_work(root: Path, work: str, say: Callable[[str], None] = lambda _line: None) -> Preview:
@@ -48,17 +53,22 @@ def preview_work(root: Path, work: str, say: Callable[[str], None] = lambda _lin
     before = after.without(work)
     changes = row_changes(before, after)
     differences, unused, left_out = [], {row.row: "no finding asks for this pair of constructs" for row in changes}, []
-    for analysis in _affected(work):
+    failed: dict[str, str] = {}
+    for analysis in _affected(root, work, failed):
         if analysis.slow and analysis.quick is None:
             left_out.append(analysis.id)
             continue
         say(analysis.title)
-        new, old = run_quickly(analysis, after), run_quickly(analysis, before)
+        try:
+            new, old = run_quickly(analysis, after), run_quickly(analysis, before)
+        except Exception as error:  # one analysis that fails hides no other
+            failed[analysis.id] = reason_of(error)
+            continue
         _note_use(unused, new)
         difference = compare(old, new, changes)
         if difference:
             differences.append(difference)
-    return Preview(work, changes, tuple(differences), unused, tuple(left_out))
+    return Preview(work, changes, tuple(differences), unused, tuple(left_out), failed)
 
 
 def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
@@ -69,11 +79,15 @@ def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
         return None
 
 
-def _affected(work: str) -> Iterator[Analysis]:
+def _affected(root: Path, work: str, failed: dict[str, str]) -> Iterator[Analysis]:
     """Findings, reproductions that answer the work's claims or name it, and its claims where no analysis does."""
     answered = False
-    for path in analysis_files(paths.analyses_dir(), paths.data_dir()).values():
-        analysis = load_analysis(path)
+    for name, path in analysis_files(paths.analyses_dir(), root).items():
+        try:
+            analysis = load_analysis(path)
+        except UserError as error:
+            failed[name] = str(error)
+            continue
         answered |= work in analysis.claims
         if analysis.kind == "finding" or work in analysis.claims or f'"{work}"' in path.read_text(encoding="utf-8"):
             yield analysis
@@ -111,6 +125,8 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     if preview.unused:
         yield "\nRows that no finding uses:"
         yield from (f"  {row}: {reason}" for row, reason in preview.unused.items())
+    for name, reason in preview.failed.items():
+        yield f"{name} failed, so what it would show is not known: {reason}"
     if preview.left_out:
         yield f"Not run here because they take minutes: {', '.join(preview.left_out)} (make report runs them)"
 
@@ -132,6 +148,8 @@ def preview_html(preview: Preview) -> str:
         parts += [f"<h3>{html.escape(f.title)}</h3>\n{figure_svg(f)}" for f in difference.figures]
     if preview.unused:
         parts += ["<h2>Rows that no finding uses</h2>", table(("Row", "Reason"), list(preview.unused.items()))]
+    if preview.failed:
+        parts += ["<h2>Analyses that failed</h2>", table(("Analysis", "Reason"), list(preview.failed.items()))]
     parts += [
         "<h2>Rows</h2>",
         table(("Row", "", "Value"), [(r.row, r.change, r.after or r.before) for r in preview.rows]),

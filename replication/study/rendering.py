@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import shlex
@@ -35,11 +37,14 @@ td { overflow-wrap: anywhere; } code { font-size: .9em; } svg { max-width: 100%;
 
 
 def page(title: str, parts: Iterable[str], *, figures: bool = False) -> str:
-    """The whole page; `parts` are finished markup."""
+    """The whole page, which may load and run nothing but its own style; `parts` are finished markup."""
     style = _STYLE + (_figure_style() if figures else "")
     head = html.escape(title)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{head}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{style}</style></head>\n'
         f"<body>\n<main>\n<h1>{head}</h1>\n{chr(10).join(parts)}\n</main>\n</body>\n</html>\n"
     )

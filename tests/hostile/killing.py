@@ -12,9 +12,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["KILLED", "forked", "kills", "study"]
+__all__ = ["KILLED", "STEP", "forked", "kills", "study"]
 
 KILLED = 99
+STEP = int(os.environ.get("KILL_STEP", "3"))
+"""Every how many-th event a test kills at: `make fuzz` takes each of them."""
 _EVENTS = ("mkdir", "open", "replace", "rename", "rmdir", "unlink", "fsync", "link")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -70,7 +72,7 @@ def kills(
 
     Yields each event and its place, as the kill left it.
     """
-    for event in range(1, most):
+    for event in range(1, most, STEP):
         place = make(event)
         if forked(act(place), event) != KILLED:
             return

@@ -7,11 +7,11 @@ attributes and references, in the binary XDR form of versions 2 and 3, compresse
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import struct
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from replication.errors import UserError
 __all__ = ["read_saved_tables"]
 
 _LARGEST = 2_000_000_000
+_SMALL, _GROWTH, _PIECE = 256_000_000, 200, 16_000_000
 _NULL, _NULL_ALT = 0, 254
 _SYMBOL, _PAIRLIST, _CHARS, _LOGICAL, _INTEGER, _REAL, _TEXT, _LIST = 1, 2, 9, 10, 13, 14, 16, 19
 _REFERENCE, _GLOBAL = 255, 253
@@ -133,14 +134,31 @@ def read_saved_tables(path: Path) -> list[pd.DataFrame]:
 
 
 def _unpacked(content: bytes) -> bytes:
-    openers = ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress), (b"\xfd7zXZ", lzma.decompress))
-    for mark, unpack in openers:
-        if content.startswith(mark):
-            content = unpack(content)
-            break
-    if len(content) > _LARGEST:
-        raise UserError("the file unpacks to more than 2 GB")
-    return content
+    """The bytes a file holds, unpacked piece by piece, so that a small file can never fill the memory.
+
+    Tables shrink to a tenth or so; what grows to more than two hundred times its size is made to harm.
+    """
+    unpackers: tuple[tuple[bytes, Callable[[], Any]], ...] = (
+        (b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
+        (b"BZh", bz2.BZ2Decompressor),
+        (b"\xfd7zXZ", lzma.LZMADecompressor),
+    )
+    make = next((make for mark, make in unpackers if content.startswith(mark)), None)
+    if make is None:
+        return content
+    most = min(_LARGEST, max(_SMALL, _GROWTH * len(content)))
+    parts: list[bytes] = []
+    size = 0
+    while content:
+        unpacker = make()
+        while not unpacker.eof and (part := unpacker.decompress(content, _PIECE)):
+            content = getattr(unpacker, "unconsumed_tail", b"")  # bz2 and lzma keep what they have not used yet
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise UserError(f"the file unpacks to more than {most // 10**6} MB; unpack it yourself if it is sound")
+        content = unpacker.unused_data  # a file may be several packed ones behind each other
+    return b"".join(parts)
 
 
 def _whole(saved: _Vector) -> pd.DataFrame:
