@@ -179,9 +179,10 @@ def _estimates(answer: Answer, page: _Page) -> None:
         page.add("bodies", *made)
         main = next(e for e in made if e.group == "main")
         steps.append((BODIES[source], main))
-        others = estimator_estimates(body.found)
-        page.add("robustness", *others)
-        page.add("robustness", *agreement(body.found, others, f"{question.label}: {BODIES[source]}"))
+        if answer.asked.main:
+            others = estimator_estimates(body.found)
+            page.add("robustness", *others)
+            page.add("robustness", *agreement(body.found, others, f"{question.label}: {BODIES[source]}"))
     page.add("bodies", _intervals_table(answer), further_sentence(answer.widest))
     page.add("update", update_table(question.id, question.label, steps))
 

@@ -121,6 +121,7 @@ def load_protocol(path: Path | None = None) -> Protocol:
     return found
 
 
+@lru_cache(maxsize=2)  # a finding asks a dozen times of the same dataset; frames are copied before anything changes
 def candidates(data: Dataset) -> pd.DataFrame:
     """Every effect row with what criteria ask about: its work's setting, its measures' scope, its body, its informants.
 
