@@ -275,9 +275,10 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
 
     files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
     code = code_digest(Path(__file__).parent)
+    rules = digest_of(*(path.read_bytes() for path in sorted(paths.analyses_dir().glob("*.toml"))))
     jobs = []
     for name, path in files.items():
-        key = digest_of(dataset.digest, code, path.read_bytes(), str(request.seed))
+        key = digest_of(dataset.digest, code, rules, path.read_bytes(), str(request.seed))
         try:
             analysis = load_analysis(path)
         except UserError:  # running it says why, on its page

@@ -34,9 +34,10 @@ def theirs() -> dict[str, Any]:
 
 
 def ours(case: str) -> Evidence:
-    rows = ROWS[ROWS["case"] == case].reset_index(drop=True).rename(columns={"sample": "sample_id", "effect": "effect_id"})
+    names = {"sample": "sample_id", "effect": "effect_id"}
+    rows = ROWS[ROWS["case"] == case].reset_index(drop=True).rename(columns=names)
     outcome, _, body = case.partition("-")
-    source: Source = "published" if body == "published" else "open" if body == "open" else "pool"
+    source: Source = {"published": "published", "open": "open", "pool": "pool"}[body]  # type: ignore[assignment]
     question = Question(outcome, outcome, ("positive",), outcome)
     return Evidence(question, source, Selection(rows), rows, rows["z"].to_numpy(), rows["v"].to_numpy())
 
