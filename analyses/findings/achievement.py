@@ -63,5 +63,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with achievement, and do new samples say the same?",
     run=run,
     quick=quick,
+    asked=ASKED,
     kind="finding",
 )

@@ -74,5 +74,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with less bullying, at the level of students and of schools?",
     run=run,
     quick=quick,
+    asked=ASKED,
     kind="finding",
 )

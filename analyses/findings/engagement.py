@@ -48,5 +48,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with engagement, and do new samples say the same?",
     run=run,
     quick=quick,
+    asked=ASKED,
     kind="finding",
 )

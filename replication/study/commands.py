@@ -206,7 +206,14 @@ def answer(
     sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
 
 
-def preview(work: Work, out: Out = None, data: Data = None) -> int:
+def preview(
+    work: Work,
+    out: Out = None,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Run also the findings made of several others, which takes a minute.")
+    ] = False,
+    data: Data = None,
+) -> int:
     """What a work changes: findings and claims with and without it, with forest plots on a page.
 
     Exit codes: 0 done, 1 something to mend or an analysis failed.
@@ -217,7 +224,7 @@ def preview(work: Work, out: Out = None, data: Data = None) -> int:
         if sys.stderr.isatty():
             sys.stderr.write(f"computing: {line}\n")
 
-    found = preview_work(data or paths.data_dir(), work, say)
+    found = preview_work(data or paths.data_dir(), work, say, whole=whole)
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
     deliver(preview_html(found), page)

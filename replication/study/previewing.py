@@ -4,40 +4,67 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterator, Mapping
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings, Outcome, analysis_files, load_analysis, run_analysis
 from replication.analysis.difference import Difference, EstimateChange, RowChange, compare, row_changes
 from replication.analysis.failures import reason_of
-from replication.analysis.outcome import Estimate
+from replication.analysis.outcome import Estimate, Figure
 from replication.dataset import Dataset, check_dataset, format_problems
 from replication.errors import DataError, UserError
+from replication.evidence.finding import Asked, grade_of_question, quick_finding
 from replication.study.checking import work_folder
 from replication.study.rendering import figure_svg, page, table
 
-__all__ = ["Preview", "preview_html", "preview_lines", "preview_work", "run_quickly", "shown_estimate"]
+__all__ = ["Preview", "named_apart", "preview_html", "preview_lines", "preview_work", "run_quickly", "shown_estimate"]
+
+
+_WHOLE = "no finding asks for this pair of constructs"
+_FORKS = sys.platform == "linux"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What changes: rows, findings and claims, rows that no finding uses (with the reason), analyses left out.
+    """What changes: rows, findings, claims, certainty; rows no finding uses, with the reason; what was left out.
 
-    `failed` are the analyses that could not be run, with the reason: what they would show is not known.
+    `certainties` are (question, without the work, with it). `failed` are the analyses that could not
+    be run, with the reason: what they would show is not known.
     """
 
     work: str
     rows: tuple[RowChange, ...]
     differences: tuple[Difference, ...]
+    certainties: tuple[tuple[str, str, str], ...]
     unused: Mapping[str, str]
     left_out: tuple[str, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
-def preview_work(root: Path, work: str, say: Callable[[str], None] = lambda _line: None) -> Preview:
-    """Run what the work can affect on the dataset with it and without it.
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One analysis on one of the two datasets: its place among the analyses, and the questions it is narrowed to."""
+
+    analysis: Analysis
+    asked: tuple[Asked, ...]
+
+
+def preview_work(
+    root: Path, work: str, say: Callable[[str], None] = lambda _line: None, *, whole: bool = False
+) -> Preview:
+    """Run what the work can touch on the dataset with it and without it: questions its rows answer, claims it has.
+
+    `whole` runs the findings too that are made of several others (mediation, multiverse), which takes a minute.
 
     Raises
     ------
@@ -52,23 +79,141 @@ def preview_work(root: Path, work: str, say: Callable[[str], None] = lambda _lin
     after = checked.dataset
     before = after.without(work)
     changes = row_changes(before, after)
-    differences, unused, left_out = [], {row.row: "no finding asks for this pair of constructs" for row in changes}, []
     failed: dict[str, str] = {}
+    tasks, left_out = _tasks(root, after, work, failed, whole=whole)
+    for task in tasks:
+        say(task.analysis.title)
+    results = _both(tasks, before, after)
+    differences, unused = [], {row.row: _WHOLE for row in changes}
+    certainties: list[tuple[str, str, str]] = []
+    for task, (old, new) in zip(tasks, results, strict=True):
+        if old.failed or new.failed:
+            failed[task.analysis.id] = new.failed or old.failed
+            continue
+        _note_use(unused, new.outcome)
+        difference = compare(old.outcome, new.outcome, changes)
+        differences += [difference] if difference else []
+        certainties += [(label, old.grades[label], grade) for label, grade in new.grades.items()]
+    named = tuple(_with_names(difference, after) for difference in differences)
+    return Preview(work, changes, named, tuple(certainties), unused, left_out, failed)
+
+
+def _tasks(
+    root: Path, dataset: Dataset, work: str, failed: dict[str, str], *, whole: bool
+) -> tuple[list[_Task], tuple[str, ...]]:
+    """What to run, narrowed to the questions the work's rows answer, and the findings left out."""
+    effects = dataset.effects[dataset.effects["work"] == work]
+    pairs = {frozenset(pair) for pair in zip(effects["var_a"], effects["var_b"], strict=True)}
+    tasks, left_out = [], []
     for analysis in _affected(root, work, failed):
-        if analysis.slow and analysis.quick is None:
+        asked = tuple(one for one in analysis.asked if isinstance(one, Asked) and _touched(one, pairs))
+        if analysis.asked and not asked and not analysis.claims:
+            continue
+        if (analysis.slow and analysis.quick is None) or (
+            analysis.kind == "finding" and not analysis.asked and not whole
+        ):
             left_out.append(analysis.id)
-            continue
-        say(analysis.title)
-        try:
-            new, old = run_quickly(analysis, after), run_quickly(analysis, before)
-        except Exception as error:  # one analysis that fails hides no other
-            failed[analysis.id] = reason_of(error)
-            continue
-        _note_use(unused, new)
-        difference = compare(old, new, changes)
-        if difference:
-            differences.append(difference)
-    return Preview(work, changes, tuple(differences), unused, tuple(left_out), failed)
+        else:
+            tasks.append(_Task(analysis, asked))
+    return tasks, tuple(left_out)
+
+
+def _touched(asked: Asked, pairs: set[frozenset[str]]) -> bool:
+    question = asked.question
+    return any(frozenset((relationship, question.outcome)) in pairs for relationship in question.relationships)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """An outcome, None where the data cannot carry it, and the certainty of its main questions by their label.
+
+    `failed` is why the analysis could not be run; one that fails hides no other.
+    """
+
+    outcome: Outcome | None
+    grades: Mapping[str, str]
+    failed: str = ""
+
+
+def _both(tasks: Sequence[_Task], before: Dataset, after: Dataset) -> list[tuple[_Result, _Result]]:
+    """Each task on both datasets, side by side on the machine's cores where a process can be forked cheaply."""
+    jobs = [(task, dataset) for task in tasks for dataset in (before, after)]
+    if not _FORKS or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
+        results = [_run_task(*job) for job in jobs]
+    else:
+        with _Shared(jobs) as shared:
+            results = shared.results()
+    return list(zip(results[::2], results[1::2], strict=True))
+
+
+class _Shared:
+    """Jobs run by forked processes, which inherit both datasets and send only the outcomes back."""
+
+    jobs: ClassVar[Sequence[tuple[_Task, Dataset]]] = ()
+
+    def __init__(self, jobs: Sequence[tuple[_Task, Dataset]]) -> None:
+        _Shared.jobs = jobs
+        fork = multiprocessing.get_context("fork")
+        self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), mp_context=fork)
+
+    def __enter__(self) -> _Shared:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        _Shared.jobs = ()
+
+    def results(self) -> list[_Result]:
+        """The result of each job, in order."""
+        return list(self._pool.map(_run_job, range(len(self.jobs))))
+
+
+def _run_job(place: int) -> _Result:
+    return _run_task(*_Shared.jobs[place])
+
+
+def _run_task(task: _Task, dataset: Dataset) -> _Result:
+    try:
+        return _computed(task, dataset)
+    except Exception as error:
+        return _Result(None, {}, reason_of(error))
+
+
+def _computed(task: _Task, dataset: Dataset) -> _Result:
+    if not task.asked:
+        return _Result(run_quickly(task.analysis, dataset), {})
+    narrowed = replace(task.analysis, quick=lambda context: quick_finding(context, task.asked))
+    main = [one.question for one in task.asked if one.main]
+    grades = {question.label: grade_of_question(Context(dataset), question) for question in main}
+    return _Result(run_quickly(narrowed, dataset), grades)
+
+
+def _with_names(difference: Difference, dataset: Dataset) -> Difference:
+    """A difference whose figures name their rows apart: by measures and informants where samples have several."""
+    return replace(difference, figures=tuple(named_apart(figure, dataset) for figure in difference.figures))
+
+
+def named_apart(figure: Figure, dataset: Dataset) -> Figure:
+    """A figure of rows in which no two have one name: measures and times, or the row's id, tell them apart."""
+    rows, labels = figure.columns.get("row"), figure.columns.get("label")
+    if rows is None or labels is None or len(set(labels)) == len(labels):
+        return figure
+    often = Counter(labels)
+    effects = dataset.effects.set_index("effect_id")
+    apart = [
+        f"{label}: {_what(effects, str(row))}" if often[label] > 1 and row in effects.index else label
+        for label, row in zip(labels, rows, strict=True)
+    ]
+    still = Counter(apart)
+    names = [f"{label} [{row}]" if still[label] > 1 else label for label, row in zip(apart, rows, strict=True)]
+    return replace(figure, columns={**figure.columns, "label": names})
+
+
+def _what(effects: pd.DataFrame, row: str) -> str:
+    cells = effects.loc[row]
+    sides = [cells[f"measure_{side}"] or cells[f"var_{side}"] for side in "ab"]
+    times = " ".join(filter(None, (cells["time_a"], cells["time_b"])))
+    return f"{sides[0]} – {sides[1]}" + (f", {times}" if times else "")
 
 
 def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
@@ -122,13 +267,18 @@ def preview_lines(preview: Preview) -> Iterator[str]:
         for verdict in difference.verdicts:
             change_of = f"{verdict.before or '(not there)'} → {verdict.after or '(gone)'}"
             yield f"  {verdict.claim}: {change_of} {verdict.quantity}"
+    if preview.certainties:
+        yield "\nCertainty"
+        yield from (f"  {label}: {old} → {new}" for label, old, new in preview.certainties)
+    values = {row.row: row.after for row in preview.rows}
     if preview.unused:
         yield "\nRows that no finding uses:"
-        yield from (f"  {row}: {reason}" for row, reason in preview.unused.items())
+        yield from (f"  {row}: {reason} ({values.get(row) or '–'})" for row, reason in preview.unused.items())
     for name, reason in preview.failed.items():
         yield f"{name} failed, so what it would show is not known: {reason}"
     if preview.left_out:
-        yield f"Not run here because they take minutes: {', '.join(preview.left_out)} (make report runs them)"
+        left_out = ", ".join(preview.left_out)
+        yield f"\nNot run here because they take longer: {left_out} (--all, or make report, runs them)"
 
 
 def preview_html(preview: Preview) -> str:
@@ -146,8 +296,14 @@ def preview_html(preview: Preview) -> str:
             verdicts = [(v.claim, v.quantity, v.before, v.after, v.reason) for v in difference.verdicts]
             parts.append(table(("Claim", "Quantity", "without", "with", "Reason"), verdicts))
         parts += [f"<h3>{html.escape(f.title)}</h3>\n{figure_svg(f)}" for f in difference.figures]
+    if preview.certainties:
+        parts += ["<h2>Certainty</h2>", table(("Question", "without", "with"), preview.certainties)]
     if preview.unused:
-        parts += ["<h2>Rows that no finding uses</h2>", table(("Row", "Reason"), list(preview.unused.items()))]
+        values = {row.row: row.after for row in preview.rows}
+        unused = [(row, values.get(row) or "–", reason) for row, reason in preview.unused.items()]
+        parts += ["<h2>Rows that no finding uses</h2>", table(("Row", "Value", "Reason"), unused)]
+    if preview.left_out:
+        parts.append(f"<p>Not run here because they take longer: {html.escape(', '.join(preview.left_out))}.</p>")
     if preview.failed:
         parts += ["<h2>Analyses that failed</h2>", table(("Analysis", "Reason"), list(preview.failed.items()))]
     parts += [
@@ -158,12 +314,14 @@ def preview_html(preview: Preview) -> str:
 
 
 def shown_estimate(estimate: Estimate | None) -> str:
-    """Value, interval, tau2 and the number of effects in a line."""
+    """Value, interval, prediction for a further study, tau2 and the number of effects in a line."""
     if estimate is None:
         return "not computed"
     if not math.isfinite(estimate.value):
         return estimate.notes[0] if estimate.notes else "not defined"
     ends = f" [{_number(estimate.low)}, {_number(estimate.high)}]" if math.isfinite(estimate.low) else ""
+    if math.isfinite(estimate.prediction_low):
+        ends += f", next study [{_number(estimate.prediction_low)}, {_number(estimate.prediction_high)}]"
     tau2 = f", tau2 {_number(estimate.tau2, 4)}" if math.isfinite(estimate.tau2) else ""
     samples = f", {estimate.k} effects in {estimate.samples} samples" if estimate.k else ""
     return f"{estimate.metric} {_number(estimate.value)}{ends}{tau2}{samples}"

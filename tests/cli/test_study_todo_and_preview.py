@@ -19,7 +19,7 @@ SAMPLES = "sample_id,n,unit,since\nsmith2024_s1,420,student,1.1.0\n"
 EFFECTS = """\
 effect_id,sample_id,var_a,var_b,statistic,value,n,measure_a,measure_b,locator,reading,since
 smith2024-001,smith2024_s1,positive,engagement,r,.35,418,close,eng,Table 2,table,1.1.0
-smith2024-002,smith2024_s1,positive,perpetration,r,-.22,418,close,bully,Table 2,table,1.1.0
+smith2024-002,smith2024_s1,engagement,achievement,r,-.22,418,close,bully,Table 2,table,1.1.0
 smith2024-003,smith2024_s1,negative,engagement,r,-.41,418,conf,eng,Abstract,abstract,1.1.0
 """
 
@@ -88,10 +88,29 @@ def test_the_preview_shows_what_moves_and_marks_the_new_rows(study: Command, rea
     assert "smith2024-003: coded from an abstract" in said.out
     assert "Claims of smith2024, which no analysis answers yet" in said.out
     assert "smith2024-001: (not there) → NOT_COMPUTABLE" in said.out
+    assert "next study [" in said.out and "Certainty\n  relationship quality with engagement: " in said.out
+    assert "(r -.22, n 418)" in said.out, "an unused row is shown with its value"
+    assert "Relationships and achievement" not in said.out, "what no row touches is not computed again"
+    assert "mediation" in said.out.rpartition("Not run here")[2]
     text = page.read_text(encoding="utf-8")
     marked = text.count(' new"') + text.count('"new"')
     assert "<svg" in text and marked >= 2
     assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_rows_of_one_sample_have_names_of_their_own(dataset: Dataset) -> None:
+    """Eight measures of one sample are eight different names in a forest plot; plain names stay plain."""
+    from replication.analysis.outcome import Figure
+    from replication.study.previewing import named_apart
+
+    rows = dataset.effects.groupby("sample_id").filter(lambda own: len(own) >= 8).head(8)["effect_id"].tolist()
+    other = dataset.effects.loc[dataset.effects["work"] == "ridder2018", "effect_id"].iloc[0]
+    figure = Figure(
+        id="f", kind="forest", title="t", columns={"row": [*rows, other], "label": [*["Grade 5"] * 8, "Ridder"]}
+    )
+    labels = named_apart(figure, dataset).columns["label"]
+    assert len(set(labels)) == 9 and labels[-1] == "Ridder"
+    assert all(str(label).startswith("Grade 5: ") for label in labels[:8])
 
 
 def test_a_study_with_errors_is_not_previewed(study: Command, real: Small) -> None:
