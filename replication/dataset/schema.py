@@ -427,7 +427,7 @@ class Construct:
     label: str
     label_nb: str
     short: str
-    side: Literal["relationship", "outcome"]
+    side: Literal["relationship", "outcome", "covariate"]
     valence: int
 
 
@@ -469,8 +469,8 @@ def _construct(name: str, fields: Mapping[str, object]) -> Construct:
         raise TypeError(f"[construct.{name}] must have label, label_nb, short, side and valence") from None
     if construct.valence not in (-1, 1):
         raise TypeError(f"[construct.{name}] valence must be 1 or -1")
-    if construct.side not in ("relationship", "outcome"):
-        raise TypeError(f'[construct.{name}] side must be "relationship" or "outcome"')
+    if construct.side not in ("relationship", "outcome", "covariate"):
+        raise TypeError(f'[construct.{name}] side must be "relationship", "outcome" or "covariate"')
     if not all(isinstance(text, str) for text in (construct.label, construct.label_nb, construct.short)):
         raise TypeError(f"[construct.{name}] label, label_nb and short must be text in quotes")
     return construct

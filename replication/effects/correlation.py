@@ -23,6 +23,7 @@ __all__ = [
     "inflate_for_clusters",
     "partial_correlation",
     "partial_fisher_z",
+    "partial_from_correlations",
     "semipartial_correlation",
     "to_fisher_z",
 ]
@@ -93,6 +94,24 @@ def partial_fisher_z(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> Effec
     refuse(left < 2, "fewer than 2 residual degrees of freedom; z needs n of at least predictors + 3")
     # a partial r is distributed as a plain r of n - m + 1 persons, of whom left = n - m - 1 remain
     return EffectSize(to_fisher_z(r), fisher_z_variance(left + 2.0), "partial fisher z")
+
+
+def partial_from_correlations(matrix: ArrayLike) -> float:
+    """The partial correlation of the first two variables given all the others, from their correlation matrix `(p, p)`.
+
+    Source: Anderson (2003), section 2.5: minus the off-diagonal element of the inverse over the root of the diagonal.
+    Correlations that were each computed on their own complete cases can contradict each other: then there is none.
+
+    >>> round(partial_from_correlations([[1, 0.5, 0.4], [0.5, 1, 0.3], [0.4, 0.3, 1]]), 4)
+    0.4346
+    """
+    R = np.asarray(matrix, dtype=float)
+    if R.ndim != 2 or R.shape[0] != R.shape[1] or len(R) < 2 or not np.allclose(R, R.T) or (np.diag(R) != 1.0).any():
+        raise UserError(f"a correlation matrix is square and symmetric with ones on its diagonal; found shape {R.shape}")
+    if float(np.linalg.eigvalsh(R)[0]) <= 0.0:
+        raise UserError("these correlations contradict each other (a negative eigenvalue): they come from other cases")
+    inverse = np.linalg.inv(R)
+    return float(-inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1]))
 
 
 def semipartial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike, r_squared: ArrayLike) -> EffectSize:

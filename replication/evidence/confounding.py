@@ -1,0 +1,244 @@
+"""What is left of an association among students of like background and like earlier achievement.
+
+Called by a finding with its pooled body. Three ideas:
+
+1. The dataset holds plain correlations only, those with covariates too; what is adjusted is computed here, from the
+   correlations of one sample among relationship, outcome and covariates. So every sample somebody adds with its
+   socio-economic status takes part, and no adjusted coefficient is mixed with a plain one.
+2. Adjusted and plain stand side by side on the same rows: a difference is then the covariates' doing.
+3. Holding constant what was measured rules out that much and no more. None of this shows cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.dataset import Dataset
+from replication.effects.correlation import fisher_z_variance, partial_from_correlations, to_fisher_z
+from replication.errors import ModelError, UserError
+from replication.evidence.estimators import back_transform, che
+from replication.evidence.plots import row_names
+from replication.evidence.question import Evidence
+
+__all__ = ["COVARIATES", "Adjusted", "adjusted_rows", "confounding"]
+
+COVARIATES: tuple[tuple[str, ...], ...] = (("ses",), ("earlier_achievement",), ("ses", "earlier_achievement"))
+"""What is held constant: socio-economic status, achievement measured before the outcome, and both."""
+
+# A mean of fewer samples says more about which samples these are than about the adjustment.
+FEWEST_SAMPLES = 3
+
+_Side = tuple[str, str]  # construct and measure
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """One row of a body with what it is given the covariates, both as correlations and oriented as the body is.
+
+    `n` is the effective size behind the adjusted one: the smallest of the pairs it is made from, for each pair has
+    its own complete cases.
+    """
+
+    effect_id: str
+    covariates: tuple[str, ...]
+    plain: float
+    adjusted: float
+    n: float
+
+    @property
+    def variance(self) -> float:
+        """Variance of Fisher's z: a partial r given q variables is like a plain r of q persons fewer (Fisher 1924)."""
+        return float(fisher_z_variance(self.n - len(self.covariates)))
+
+
+def adjusted_rows(data: Dataset, found: Evidence, covariates: Sequence[str]) -> tuple[Adjusted, ...]:
+    """Every row of a body whose sample holds all correlations among its two sides and the covariates.
+
+    `adjusted` is NaN where they contradict each other, which correlations with complete cases of their own can do.
+    """
+    tables = _correlations(data, set(found.samples))
+    made = []
+    for row, sign in zip(found.rows.to_dict("records"), found.rows["sign"], strict=True):
+        table = tables.get(str(row["sample_id"]), {})
+        sides = [(str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))]
+        measures = [_measure_of(table, sides, name) for name in covariates]
+        if None in measures:
+            continue
+        chosen = [*sides, *(side for side in measures if side is not None)]
+        pairs = [[table.get(frozenset((a, b))) for b in chosen] for a in chosen]
+        if any(pairs[i][j] is None for i in range(len(chosen)) for j in range(i)):
+            continue
+        made.append(_adjusted(str(row["effect_id"]), tuple(covariates), pairs, float(sign)))
+    return tuple(made)
+
+
+def _adjusted(
+    effect: str, covariates: tuple[str, ...], pairs: Sequence[Sequence[tuple[float, float] | None]], sign: float
+) -> Adjusted:
+    size = len(pairs)
+    matrix = np.eye(size)
+    n = np.inf
+    for i in range(size):
+        for j in range(i):
+            pair = pairs[i][j]
+            if pair is not None:
+                matrix[i, j] = matrix[j, i] = pair[0]
+                n = min(n, pair[1])
+    try:
+        partial = partial_from_correlations(matrix)
+    except UserError:
+        partial = float("nan")
+    return Adjusted(effect, covariates, sign * float(matrix[0, 1]), sign * partial, float(n))
+
+
+def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
+    """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
+    rows = data.effects
+    rows = rows[rows["sample_id"].isin(samples) & (rows["statistic"] == "r")]
+    found: dict[str, dict[frozenset[_Side], tuple[float, float]]] = {}
+    for row in rows.to_dict("records"):
+        sides = frozenset(((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))))
+        r = row["value"] if pd.isna(row["value_weighted"]) else row["value_weighted"]
+        n = row["n"] if pd.isna(row["n_effective"]) else row["n_effective"]
+        found.setdefault(str(row["sample_id"]), {})[sides] = (float(r), float(n))
+    return found
+
+
+def _measure_of(
+    table: Mapping[frozenset[_Side], tuple[float, float]], sides: Sequence[_Side], name: str
+) -> _Side | None:
+    """The measure of a covariate that is correlated with both sides; the first by name where there are several.
+
+    A test that is the outcome itself is not paired with itself as "earlier", so such a row is left out by this.
+    """
+    measures = sorted({side for pair in table for side in pair if side[0] == name})
+    return next((m for m in measures if all(frozenset((m, side)) in table for side in sides)), None)
+
+
+def confounding(data: Dataset, found: Evidence) -> Findings:
+    """Adjusted beside plain associations of a body: each row, the means of both on the same rows, and a sentence.
+
+    Empty where no sample of the body holds a covariate.
+    """
+    every = {given: adjusted_rows(data, found, given) for given in COVARIATES}
+    if not any(every.values()):
+        return Findings()
+    question, table = found.question, _row_table(found, every)
+    sets = {given: [row for row in rows if np.isfinite(row.adjusted)] for given, rows in every.items()}
+    estimates, sentences = [], []
+    for given, rows in sets.items():
+        pair = _means(found, given, rows)
+        estimates += pair
+        if rows:
+            sentences.append(_sentence(found, given, rows, pair, table.id))
+    return Findings(
+        estimates=placed("confounding", estimates),
+        tables=placed("confounding", (table,)),
+        sentences=placed("confounding", (*sentences, Sentence("confounding.limits", {"question": question.id}))),
+    )
+
+
+def _key(found: Evidence, given: tuple[str, ...]) -> str:
+    return f"{found.question.id}-given-{'-'.join(name.replace('_', '-') for name in given)}"
+
+
+def _means(found: Evidence, given: tuple[str, ...], rows: Sequence[Adjusted]) -> list[Estimate]:
+    """The pooled plain and adjusted correlation on the same rows; none where there are too few samples for a mean."""
+    ids = {row.effect_id: row for row in rows}
+    part = found.take(found.rows["effect_id"].isin(ids).to_numpy())
+    if len(set(part.samples)) < FEWEST_SAMPLES:
+        return []
+    ordered = [ids[name] for name in part.rows["effect_id"]]
+    held = {name: np.asarray(to_fisher_z([getattr(r, name) for r in ordered])) for name in ("plain", "adjusted")}
+    made = []
+    for name, z in held.items():
+        v = np.array([row.variance for row in ordered])
+        body = replace(part, y=z, v=v)
+        try:
+            estimate = back_transform(che(body), body, name, f"{found.question.label}: {name}")
+        except ModelError:
+            return []
+        held_constant = ", ".join(given) if name == "adjusted" else "nothing"
+        made.append(
+            replace(
+                estimate,
+                id=f"{_key(found, given)}-{name}",
+                group="confounding",
+                method={**estimate.method, "held constant": held_constant, "rows": "those with all covariates"},
+            )
+        )
+    return made
+
+
+def _sentence(
+    found: Evidence, given: tuple[str, ...], rows: Sequence[Adjusted], pair: Sequence[Estimate], table: str
+) -> Sentence:
+    """What is left, from the means where there are any, else the lowest and highest of the rows."""
+    samples = len(set(found.rows.set_index("effect_id").loc[[row.effect_id for row in rows], "sample_id"]))
+    values: dict[str, Cell | Number] = {
+        "question": found.question.id,
+        "given": "given_" + "_and_".join(given),
+        "samples": Number(samples, Ref("table", table)),
+    }
+    if len(pair) == 2:
+        plain, adjusted = pair
+        values |= numbers({"plain": plain.value, "plain_low": plain.low, "plain_high": plain.high},
+                          Ref("estimate", plain.id))  # fmt: skip
+        values |= numbers({"adjusted": adjusted.value, "low": adjusted.low, "high": adjusted.high},
+                          Ref("estimate", adjusted.id))  # fmt: skip
+        return Sentence("confounding.means", values)
+    ref = Ref("table", table)
+    plain_rows, adjusted = [row.plain for row in rows], [row.adjusted for row in rows]
+    values |= numbers({"rows": len(rows), "plain_low": min(plain_rows), "plain_high": max(plain_rows)}, ref)
+    values |= numbers({"low": min(adjusted), "high": max(adjusted)}, ref)
+    return Sentence("confounding.rows", values)
+
+
+def _row_table(found: Evidence, sets: Mapping[tuple[str, ...], Sequence[Adjusted]]) -> Table:
+    """Each row that can be adjusted: plain, and given each set of covariates; when the outcome came later."""
+    names = dict(zip(found.rows["effect_id"], row_names(found), strict=True))
+    later = dict(zip(found.rows["effect_id"], _lags(found), strict=True))
+    by_row: dict[str, dict[tuple[str, ...], Adjusted]] = {}
+    for given, rows in sets.items():
+        for row in rows:
+            by_row.setdefault(row.effect_id, {})[given] = row
+    ordered = [effect for effect in found.rows["effect_id"] if effect in by_row]
+    cells = tuple(
+        (
+            names[effect],
+            later[effect],
+            next(iter(by_row[effect].values())).plain,
+            *(_cell(by_row[effect].get(given)) for given in COVARIATES),
+        )
+        for effect in ordered
+    )
+    return Table(
+        id=f"confounding-{found.question.id}",
+        title=f"{found.question.label}: adjusted and lagged",
+        columns=("row", "months later", "r", "r given socio-economic status", "r given earlier achievement",
+                 "r given both"),
+        rows=cells,
+        links=tuple(str(effect) for effect in ordered),
+        note="Partial correlations, computed from the plain correlations of the same sample (each with its own complete "
+        "cases). Months later: how long after the relationship the outcome was measured; empty where it is not recorded. "
+        "Empty cells: the sample does not hold that covariate, or it is the outcome itself.",
+    )  # fmt: skip
+
+
+def _cell(row: Adjusted | None) -> Cell:
+    """The adjusted correlation of a table cell; empty without the covariate, in words where there is none."""
+    if row is None:
+        return None
+    return row.adjusted if np.isfinite(row.adjusted) else "correlations contradict each other"
+
+
+def _lags(found: Evidence) -> list[Cell]:
+    """Months from the relationship to the outcome; None where they are not recorded."""
+    if "lag" not in found.rows:
+        return [None] * len(found.y)
+    return [None if pd.isna(lag) else float(lag) for lag in found.rows["lag"]]
