@@ -97,7 +97,7 @@ def partial_fisher_z(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> Effec
 
 
 def partial_from_correlations(matrix: ArrayLike) -> float:
-    """The partial correlation of the first two variables given all the others, from their correlation matrix `(p, p)`.
+    """The partial correlation of the first two variables given all the others, from the matrix `(p, p)` of all.
 
     Source: Anderson (2003), section 2.5: minus the off-diagonal element of the inverse over the root of the diagonal.
     Correlations that were each computed on their own complete cases can contradict each other: then there is none.
@@ -106,8 +106,11 @@ def partial_from_correlations(matrix: ArrayLike) -> float:
     0.4346
     """
     R = np.asarray(matrix, dtype=float)
-    if R.ndim != 2 or R.shape[0] != R.shape[1] or len(R) < 2 or not np.allclose(R, R.T) or (np.diag(R) != 1.0).any():
-        raise UserError(f"a correlation matrix is square and symmetric with ones on its diagonal; found shape {R.shape}")
+    square = R.ndim == 2 and R.shape[0] == R.shape[1] >= 2
+    if not (square and np.allclose(R, R.T) and np.allclose(np.diag(R), 1.0)):
+        raise UserError(
+            f"a correlation matrix is square and symmetric with ones on its diagonal; found shape {R.shape}"
+        )
     if float(np.linalg.eigvalsh(R)[0]) <= 0.0:
         raise UserError("these correlations contradict each other (a negative eigenvalue): they come from other cases")
     inverse = np.linalg.inv(R)

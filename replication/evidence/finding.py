@@ -43,6 +43,7 @@ from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_models import bias_answers
 from replication.evidence.certainty import Certainty, Grade, certainty_of, load_thresholds
 from replication.evidence.change import change_of
+from replication.evidence.confounding import confounding
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
 from replication.evidence.moderators import age_table, moderator_table
@@ -167,6 +168,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
     if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)
+        page.add_all("confounding", confounding(context.data, answer.widest.found))
         _main(context.data, answer, bias, page)
     _priors(context.data, answer, claims, page)
 

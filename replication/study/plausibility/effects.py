@@ -126,6 +126,8 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Qu
     constructs = dataset.vocabulary.constructs
     a, b = constructs[row["var_a"]], constructs[row["var_b"]]
     expected = a.valence * b.valence
+    if "covariate" in (a.side, b.side):
+        return  # nothing is expected of a covariate: better-off students are not the more engaged everywhere
     if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
         return
     if abs(value) >= 0.1 or (n > 3 and to_fisher_z(abs(value)) > 2 * math.sqrt(fisher_z_variance(n))):
