@@ -99,7 +99,8 @@ def _adjusted(
 def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
     """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
     rows = data.effects
-    rows = rows[rows["sample_id"].isin(samples) & (rows["statistic"] == "r")]
+    plain = (rows["statistic"] == "r") & (rows["unit"] == "student")  # not within schools, nor between them
+    rows = rows[rows["sample_id"].isin(samples) & plain]
     found: dict[str, dict[frozenset[_Side], tuple[float, float]]] = {}
     for row in rows.to_dict("records"):
         sides = frozenset(((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))))
