@@ -225,8 +225,8 @@ def _row_table(found: Evidence, sets: Mapping[tuple[str, ...], Sequence[Adjusted
                  "r given both"),
         rows=cells,
         links=tuple(str(effect) for effect in ordered),
-        note="Partial correlations, computed from the plain correlations of the same sample (each with its own complete "
-        "cases). Months later: from relationship to outcome; empty where it is not recorded. Empty cells: the "
+        note="Partial correlations, computed from the plain correlations of the same sample, each with complete cases "
+        "of its own. Months later: from relationship to outcome; empty where it is not recorded. Empty cells: the "
         "sample does not hold that covariate, or it is the outcome itself.",
     )  # fmt: skip
 
