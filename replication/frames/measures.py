@@ -122,7 +122,7 @@ def effect_sizes(
     yi: str = "yi",
     vi: str = "vi",
 ) -> pd.DataFrame:
-    """The data with effect sizes `yi` and sampling variances `vi` added; remarks on rows stand in a column `flags`.
+    """The data with effect sizes `yi` and sampling variances `vi` added; what was repaired stands in a column `remarks`.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def effect_sizes(
     if not found.flags:
         return table
     remarks = ["; ".join(f.message for f in found.flags if not f.rows or i in f.rows) for i in range(len(data))]
-    return table.assign(flags=remarks)
+    return table.assign(remarks=remarks)
 
 
 def measures() -> pd.DataFrame:

@@ -36,9 +36,9 @@ def findings(report: str | Path | None = None) -> pd.DataFrame:
 
     Parameters
     ----------
-    report : folder of a report, by default `reports/latest`
+    report : folder of a report, by default `reports/latest`, or the newest release where there is none
     """
-    folder = Path(report) if report is not None else paths.reports_dir() / "latest"
+    folder = Path(report) if report is not None else _newest_report()
     rows = []
     for path in sorted(folder.glob("**/*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -68,6 +68,15 @@ def run_analyses(*analyses: str, data: str | Path | None = None, seed: int = 202
     context = Context(load_dataset(root), seed)
     chosen = choose(analysis_files(folder, root), analyses)
     return {name: run_analysis(load_analysis(path), context) for name, path in chosen.items()}
+
+
+def _newest_report() -> Path:
+    """`latest`, or the release with the highest number."""
+    latest = paths.reports_dir() / "latest"
+    releases = [path for path in paths.reports_dir().glob("v*") if path.name[1:].replace(".", "").isdigit()]
+    if (latest / "outcomes").is_dir() or not releases:
+        return latest
+    return max(releases, key=lambda path: [int(part) for part in path.name[1:].split(".")])
 
 
 def _data_folder() -> Path:

@@ -189,7 +189,7 @@ def test_effect_sizes_names_columns_and_measures(studies: pd.DataFrame) -> None:
         tsr.effect_sizes(data, "ZCOR", r="r", n="n", t="r")
     zero = pd.DataFrame({"a": [0, 5], "b": [20, 15], "c": [3, 4], "d": [17, 16]})
     flagged = tsr.effect_sizes(zero, "OR", a="a", b="b", c="c", d="d")
-    assert "row 0" in flagged.loc[0, "flags"] and flagged.loc[1, "flags"] == ""
+    assert "row 0" in flagged.loc[0, "remarks"] and flagged.loc[1, "remarks"] == ""
     assert tsr.measures().measure.is_unique
 
 
