@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help report test check lint simulation benchmark clean
+.PHONY: help report test docs check lint simulation benchmark clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -13,6 +13,9 @@ report: $(VENV)/ready  ## recompute everything and write reports/latest/index.ht
 
 test: $(VENV)/ready  ## run the tests (about four minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+docs: $(VENV)/ready  ## build the documentation into site/ (no network)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 check: lint test  ## lint, types and tests together
 

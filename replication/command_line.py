@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from replication.errors import UserError
+from replication.lazily import missing_extra
 
 __all__ = ["plain_letters", "run_command"]
 
@@ -82,6 +83,8 @@ def _speak_plainly() -> None:
 
 def _unforeseen(error: Exception) -> str:
     """A fault of the program itself, with the place a maintainer needs."""
+    if isinstance(error, ModuleNotFoundError) and missing_extra(error):
+        return missing_extra(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "unknown place"
     words = " ".join(str(error).split())[:200]

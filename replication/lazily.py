@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["on_first_use"]
+__all__ = ["missing_extra", "on_first_use"]
+
+# What is installed only with an extra of the package, by the module that is imported.
+_EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie", "pymc", "pytensor"), "sampling"),
+    "typst": "pdf",
+    **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata"), "surveys"),
+}
 
 
 def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
@@ -23,3 +30,16 @@ def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[
         return getattr(import_module(home[name]), name)
 
     return find
+
+
+def missing_extra(error: ModuleNotFoundError) -> str:
+    """What to install when an import failed because an extra is not there; empty for any other module.
+
+    >>> missing_extra(ModuleNotFoundError("No module named 'pymc'", name="pymc"))
+    "this needs pymc, which is not installed; install it with: pip install 'tsr-replication[sampling]'"
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in _EXTRAS:
+        return ""
+    extra = _EXTRAS[module]
+    return f"this needs {module}, which is not installed; install it with: pip install 'tsr-replication[{extra}]'"

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from replication.errors import ModelError
+from replication.errors import ModelError, UserError
 from replication.frames.bias import Source, independent_effects
 from replication.frames.design import Column, Design, column, make_design
+from replication.lazily import missing_extra
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
@@ -87,8 +88,10 @@ class PosteriorModel:
 
         Draws are of each quantity's own posterior (by its quantiles): joint questions belong to `exact.log_density`.
         """
-        import arviz as az
-
+        try:
+            import arviz as az
+        except ModuleNotFoundError as error:
+            raise UserError(missing_extra(error)) from None
         rng = np.random.default_rng(seed)
         names = (*self.exact.sds, *self.exact.names)
         found = {name: self._marginal(name).ppf(rng.uniform(size=draws))[None] for name in names}

@@ -122,7 +122,7 @@ def effect_sizes(
     yi: str = "yi",
     vi: str = "vi",
 ) -> pd.DataFrame:
-    """The data with effect sizes `yi` and sampling variances `vi` added; what was repaired stands in a column `remarks`.
+    """The data with effect sizes `yi` and variances `vi` added; what was repaired stands in a column `remarks`.
 
     Parameters
     ----------

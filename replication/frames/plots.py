@@ -20,6 +20,7 @@ from replication.frames.design import Column, column
 from replication.frames.fitted import FittedModel, Transform, effects_of
 from replication.frames.models import cumulative, leave_one_out, predict
 from replication.frames.structural import StructuralModel
+from replication.lazily import missing_extra
 from replication.models.fit import Array
 from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.results import profile_log_likelihood, row_sum_weights
@@ -377,8 +378,10 @@ def _flat(svg: str) -> str:
 def _typeset(svg: str, kind: Literal["png", "pdf"]) -> bytes:
     import tempfile
 
-    import typst
-
+    try:
+        import typst
+    except ModuleNotFoundError as error:
+        raise UserError(missing_extra(error)) from None
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "figure.svg").write_text(svg, encoding="utf-8")
         source = Path(folder) / "figure.typ"

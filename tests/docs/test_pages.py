@@ -76,9 +76,11 @@ def test_calls_that_are_mapped_exist() -> None:
     """The tables for users of other packages name functions that are there."""
     from replication.frames import plots
 
-    text = (DOCS / "coming-from.md").read_text(encoding="utf-8") + (DOCS / "how-to" / "figures.md").read_text(encoding="utf-8")
-    assert {name for name in re.findall(r"tsr\.(\w+)", text)} <= set(tsr.__all__)
-    assert {name for name in re.findall(r"\b(\w+_plot)\b", text)} <= set(plots.__all__)
+    text = (DOCS / "coming-from.md").read_text(encoding="utf-8") + (DOCS / "how-to" / "figures.md").read_text(
+        encoding="utf-8"
+    )
+    assert set(re.findall(r"tsr\.(\w+)", text)) <= set(tsr.__all__)
+    assert set(re.findall(r"\b(\w+_plot)\b", text)) <= set(plots.__all__)
 
 
 if __name__ == "__main__":
