@@ -26,7 +26,7 @@ def tex_to_text(text: str) -> str:
     plain = _DOTLESS.sub(r"\1", text)
     escaped = re.sub(r"(?<!\\)%", r"\\%", plain)
     try:
-        decoded = codecs.decode(escaped, "ulatex")
+        decoded = str(codecs.lookup("ulatex").decode(escaped)[0])  # type: ignore[arg-type]  # text to text
     except ValueError:
         decoded = escaped
     return _LETTER.sub(r"\1", _REST.sub(r"\1", _COMMAND.sub("", decoded)))

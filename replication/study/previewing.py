@@ -212,7 +212,7 @@ def named_apart(figure: Figure, dataset: Dataset) -> Figure:
 def _what(effects: pd.DataFrame, row: str) -> str:
     cells = effects.loc[row]
     sides = [cells[f"measure_{side}"] or cells[f"var_{side}"] for side in "ab"]
-    times = " ".join(filter(None, (cells["time_a"], cells["time_b"])))
+    times = " ".join(str(cells[name]) for name in ("time_a", "time_b") if cells[name])
     return f"{sides[0]} – {sides[1]}" + (f", {times}" if times else "")
 
 

@@ -83,7 +83,7 @@ def _bibtex(text: str, name: str) -> list[tuple[str, Mapping[str, str]]]:
         entries = parse_string(_with_plain_keys(text), "bibtex").entries.values()
     except PybtexError as error:
         raise UserError(f"{name} is not BibTeX ({shown(error)}); look for a missing brace or comma") from error
-    found = []
+    found: list[tuple[str, Mapping[str, str]]] = []
     for entry in entries:
         people = {role: " and ".join(str(person) for person in persons) for role, persons in entry.persons.items()}
         fields = {**people, **{field.lower(): str(value) for field, value in entry.fields.items()}}

@@ -214,7 +214,7 @@ def _completed(
 def _new_work(submission: Submission) -> NewWork:
     said = {**_USUAL, **{name: text for name, text in submission.record.items() if text}}
     kind = said["publication"]
-    fields = {name: said[name] for name in ("author", "title", "year", "doi", "url") if name in said}
+    fields: dict[str, str] = {name: said[name] for name in ("author", "title", "year", "doi", "url") if name in said}
     if "journal" in said:
         fields[_VENUE.get(kind, "journal" if kind == "article" else "howpublished")] = said["journal"]
     entry = Entry(kind, {name: fields[name] for name in KEPT if name in fields})

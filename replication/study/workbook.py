@@ -17,6 +17,7 @@ from replication.study.submission import FIRST_ROW, RECORD_FIELDS, SHEETS, Rows
 from replication.study.templates import EXAMPLES, usual_columns
 
 if TYPE_CHECKING:
+    from openpyxl.cell import Cell
     from openpyxl.workbook import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
@@ -168,7 +169,7 @@ def _offer(sheet: Worksheet, source: str, span: str, *, exact: bool) -> None:
     sheet.add_data_validation(choice)
 
 
-def _text_cell(sheet: Worksheet, row: int, column: int, text: str) -> object:
+def _text_cell(sheet: Worksheet, row: int, column: int, text: str) -> Cell:
     """A cell that holds text and nothing else: a program that opens it runs no formula and makes no date."""
     cell = sheet.cell(row, column)
     cell.value = text or None

@@ -40,7 +40,8 @@ def matched(coders: Coders) -> Coders:
     Rows whose two sides are swapped are turned; `renamed` says of each other coder which ids became which.
     """
     tables = {name: dict(written) for name, written in coders.tables.items()}
-    lines, renamed = dict(coders.lines), {}
+    lines = dict(coders.lines)
+    renamed: dict[tuple[str, str], Mapping[str, str]] = {}
     samples: dict[str, Mapping[str, str]] = {}
     for name in ("samples.csv", *(table for table in tables if table != "samples.csv")):
         if name not in tables:
