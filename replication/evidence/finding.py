@@ -45,6 +45,7 @@ from replication.evidence.certainty import Certainty, Grade, certainty_of, load_
 from replication.evidence.change import change_of
 from replication.evidence.confounding import confounding
 from replication.evidence.estimators import agreement, estimator_estimates
+from replication.evidence.levels import within_between
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
 from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import forest_figures, influence_table, leave_one_out_figures
@@ -168,7 +169,12 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
     if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)
+<<<<<<< HEAD
         page.add_all("confounding", confounding(context.data, answer.widest.found))
+=======
+        if "open" in bodies:
+            page.add_all("levels", within_between(context.data, bodies["open"].found))
+>>>>>>> 0e79e1e (Findings show each pair within and between schools, with the contextual effect in a sentence)
         _main(context.data, answer, bias, page)
     _priors(context.data, answer, claims, page)
 

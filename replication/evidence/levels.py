@@ -1,0 +1,239 @@
+"""Within and between schools: is it the single student's view of the teachers, or the school's?
+
+Called by findings. The same pairs of the same samples are pooled three times, apart from each other and never with the
+plain correlations of a finding: students as they come, students against others of their own school, and schools. Only
+pairs that have all three enter, so that the three differ by level alone. The contextual effect is the slope between
+less the slope within: zero if a school's mean says no more than its students do.
+
+What it does not show: the students of a school are also alike for reasons of who goes there (composition), and a school
+with one class in the sample cannot be told from that class. Both sides are mostly the students' own reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.dataset import Dataset, Selection
+from replication.errors import ModelError
+from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
+from replication.evidence.question import RELATIONSHIPS, Evidence
+from replication.models.fit import Array
+
+__all__ = ["Level", "Matched", "matched_levels", "within_between"]
+
+FEWEST_SAMPLES = 3
+"""Fewer samples are shown row by row, not pooled: of two the spread between samples cannot be seen."""
+
+_PAIR = ["sample_id", "var_a", "measure_a", "var_b", "measure_b"]
+Level = str
+LEVELS: dict[Level, str] = {
+    "plain": "students as they come",
+    "within": "students within schools",
+    "between": "schools (means without sampling error)",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """The rows of one question that have a figure at every level, `(k,)` each, in one order.
+
+    `contextual` and `contextual_se (k,)` are oriented as the effects are; `icc` are the intraclass correlations of the
+    relationship and the outcome `(k, 2)`; `withheld` counts pairs within schools without a figure between them.
+    """
+
+    plain: Evidence
+    within: Evidence
+    between: Evidence
+    contextual: Array
+    contextual_se: Array
+    icc: Array
+    withheld: int
+
+    @property
+    def samples(self) -> int:
+        """How many samples they come from."""
+        return len(set(self.plain.samples))
+
+
+def matched_levels(data: Dataset, found: Evidence) -> Matched:
+    """The pairs of a body that the dataset also has within and between schools, at every level.
+
+    Parameters
+    ----------
+    found : the rows of students as they come; what the protocol left out of them is out at every level.
+    """
+    inside = _by_pair(data, "student within school")
+    among = _by_pair(data, "school mean")
+    keys = [tuple(row) for row in found.rows[_PAIR].itertuples(index=False)]
+    # the contextual effect is a slope on the first measure, so that has to be the relationship
+    first = found.rows["var_a"].isin(RELATIONSHIPS).to_numpy()
+    with_inside = np.array([key in inside for key in keys], dtype=bool) & first
+    chosen = with_inside & np.array([key in among for key in keys], dtype=bool)
+    kept = found.take(chosen)
+    rows = [inside[key] for key, here in zip(keys, chosen, strict=True) if here]
+    sign = kept.rows["sign"].to_numpy(float)
+    held = pd.DataFrame(rows, columns=["icc_a", "icc_b", "contextual", "contextual_se"])
+    return Matched(
+        kept,
+        _at(kept, rows),
+        _at(kept, [among[key] for key, here in zip(keys, chosen, strict=True) if here]),
+        sign * held["contextual"].to_numpy(float),
+        held["contextual_se"].to_numpy(float),
+        held[["icc_a", "icc_b"]].to_numpy(float),
+        int((with_inside & ~chosen).sum()),
+    )
+
+
+def within_between(data: Dataset, found: Evidence) -> Findings:
+    """The section of a finding on levels: a table, a figure, estimates and sentences; empty where nothing is held."""
+    matched = matched_levels(data, found)
+    if matched.samples < FEWEST_SAMPLES:
+        return Findings()
+    question = found.question
+    bodies = {level: estimate_body(body) for level, body in _bodies(matched).items()}
+    estimates = tuple(_estimate(body, level) for level, body in bodies.items())
+    context = _contextual(matched)
+    table = _table(matched, estimates, context)
+    figure = Figure(
+        id=f"levels-{question.id}",
+        kind="agreement",
+        title=f"{question.label}: within and between schools",
+        columns={
+            "label": [LEVELS[level] for level in bodies],
+            "value": [e.value for e in estimates],
+            "low": [e.low for e in estimates],
+            "high": [e.high for e in estimates],
+            "estimate": [e.id for e in estimates],
+        },
+        settings={"metric": "r"},
+    )
+    return Findings(
+        estimates=placed("levels", estimates),
+        tables=placed("levels", (table,)),
+        figures=placed("levels", (figure,)),
+        sentences=placed("levels", _sentences(matched, dict(zip(bodies, estimates, strict=True)), context, table)),
+    )
+
+
+def _by_pair(data: Dataset, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
+    rows = data.effects[data.effects["unit"] == unit]
+    return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
+
+
+def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
+    """The same pairs with the numbers of another level."""
+    names = ("effect_id", "value", "n", "n_effective", "unit")
+    cells = {name: [row[name] for row in rows] for name in names}
+    table = found.rows.assign(**cells, value_weighted=np.nan)
+    y = found.rows["sign"].to_numpy(float) * np.arctanh(np.asarray(cells["value"], dtype=float))
+    v = 1.0 / (np.asarray(cells["n_effective"], dtype=float) - 3.0)
+    return replace(found, selection=Selection(table, ()), rows=table, y=y, v=v)
+
+
+def _bodies(matched: Matched) -> dict[Level, Evidence]:
+    """Each level under a question id of its own, so that its estimates have ids of their own."""
+    found = {"plain": matched.plain, "within": matched.within, "between": matched.between}
+    return {
+        level: replace(body, question=replace(body.question, id=f"levels-{body.question.id}-{level}"))
+        for level, body in found.items()
+    }
+
+
+def _estimate(body: Estimated, level: Level) -> Estimate:
+    """The mean of one level, from whichever of CR2 and posterior leads."""
+    made = estimates_of(body, f"{body.found.question.label}, {LEVELS[level]}")
+    main = next(e for e in made if e.group == "main")
+    return replace(main, group="levels", method={**main.method, "unit": LEVELS[level]})
+
+
+def _contextual(matched: Matched) -> Estimate | None:
+    """The mean contextual effect, standard deviations of the outcome per one of the relationship; None without one."""
+    found = replace(matched.plain, y=matched.contextual, v=matched.contextual_se**2)
+    known = np.isfinite(found.y) & np.isfinite(found.v) & (found.v > 0)
+    try:
+        fit = working_fit(found.take(known))
+    except ModelError:
+        return None
+    low, high = fit.interval()[0].tolist()
+    return Estimate(
+        id=f"levels-{found.question.id}-contextual",
+        label=f"{found.question.label}, contextual effect (slope between schools less slope within)",
+        metric="b",
+        value=float(fit.beta[0]),
+        low=low,
+        high=high,
+        se=float(fit.se[0]),
+        p=float(fit.p[0]),
+        k=int(known.sum()),
+        samples=matched.samples,
+        n=found.persons,
+        group="levels",
+        method={**fit.method, "scale": "total standard deviations of both measures"},
+        rows=tuple(matched.within.rows["effect_id"][known]),
+    )
+
+
+def _table(matched: Matched, estimates: tuple[Estimate, ...], context: Estimate | None) -> Table:
+    question = matched.plain.question
+    icc = np.nanmedian(matched.icc, axis=0)
+    rows: list[tuple[Cell, ...]] = [
+        (LEVELS[level], e.value, e.low, e.high, e.k, e.samples, e.n) for level, e in zip(LEVELS, estimates, strict=True)
+    ]
+    links = [e.id for e in estimates]
+    if context is not None:
+        rows.append(
+            (
+                "contextual effect (slope)",
+                context.value,
+                context.low,
+                context.high,
+                context.k,
+                context.samples,
+                context.n,
+            )
+        )
+        links.append(context.id)
+    for name, value in zip(("relationship", "outcome"), icc, strict=True):
+        label = f"intraclass correlation of the {name}, median"
+        rows.append((label, float(value), None, None, len(matched.icc), matched.samples, None))
+    links += ["", ""]
+    return Table(
+        id=f"levels-{question.id}",
+        title=f"{question.label}: the same pairs of measures within and between schools",
+        columns=("level", "r", "low", "high", "pairs", "samples", "n"),
+        rows=tuple(rows),
+        links=tuple(links),
+        note=f"Only pairs with a figure at every level; {matched.withheld} more have none between schools (their "
+        "schools hardly differ or are few). n counts students, between schools it counts schools. Unweighted within "
+        "and between schools. Composition is not climate, and with one class a school, class and school are one.",
+    )
+
+
+def _sentences(
+    matched: Matched, estimates: dict[Level, Estimate], context: Estimate | None, table: Table
+) -> tuple[Sentence, ...]:
+    """The three figures side by side, what the contextual effect says of them, and what it cannot say."""
+    values: dict[str, Cell | Number] = {"question": matched.plain.question.id}
+    for level, estimate in estimates.items():
+        ends = {level: estimate.value, f"{level}_low": estimate.low, f"{level}_high": estimate.high}
+        values |= numbers(ends, Ref("estimate", estimate.id))
+    values |= numbers({"samples": matched.samples, "withheld": matched.withheld}, Ref("table", table.id))
+    said = [Sentence("levels.three", values)]
+    if context is not None:
+        ref = Ref("estimate", context.id)
+        numbered = numbers({"effect": context.value, "low": context.low, "high": context.high}, ref)
+        said.append(Sentence(f"levels.{_reading(estimates['within'], context)}", numbered))
+    said.append(Sentence("levels.limits"))
+    return tuple(said)
+
+
+def _reading(within: Estimate, context: Estimate) -> str:
+    """What the contextual effect adds to the figure within: more in the same direction, less, or nothing clear."""
+    if context.low <= 0 <= context.high:
+        return "unclear"
+    return "school_too" if context.value * within.value > 0 else "student_only"
