@@ -169,12 +169,9 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
     if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)
-<<<<<<< HEAD
         page.add_all("confounding", confounding(context.data, answer.widest.found))
-=======
         if "open" in bodies:
             page.add_all("levels", within_between(context.data, bodies["open"].found))
->>>>>>> 0e79e1e (Findings show each pair within and between schools, with the contextual effect in a sentence)
         _main(context.data, answer, bias, page)
     _priors(context.data, answer, claims, page)
 
