@@ -54,6 +54,7 @@ from replication.evidence.prior import PriorAnswer, prior_and_data, prior_sensit
 from replication.evidence.protocol import flow, load_protocol
 from replication.evidence.published import published_pools, published_table
 from replication.evidence.question import Evidence, Question, Source, evidence, screened_rows
+from replication.evidence.reliability import attenuation
 from replication.evidence.sensitivity import sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
 from replication.evidence.update import entering, update_table
@@ -172,6 +173,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
         page.add_all("confounding", confounding(context.data, answer.widest.found))
         if "open" in bodies:
             page.add_all("levels", within_between(context.data, bodies["open"].found))
+            page.add_all("robustness", attenuation(context.data, bodies["open"].found))
         _main(context.data, answer, bias, page)
     _priors(context.data, answer, claims, page)
 

@@ -113,7 +113,7 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
         settings={"metric": "r"},
     )
     return Findings(
-        estimates=placed("levels", estimates),
+        estimates=placed("levels", (*estimates, *((context,) if context is not None else ()))),
         tables=placed("levels", (table,)),
         figures=placed("levels", (figure,)),
         sentences=placed("levels", _sentences(matched, dict(zip(bodies, estimates, strict=True)), context, table)),
