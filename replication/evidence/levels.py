@@ -222,8 +222,11 @@ def _sentences(
     for level, estimate in estimates.items():
         ends = {level: estimate.value, f"{level}_low": estimate.low, f"{level}_high": estimate.high}
         values |= numbers(ends, Ref("estimate", estimate.id))
-    values |= numbers({"samples": matched.samples, "withheld": matched.withheld}, Ref("table", table.id))
+    values |= numbers({"samples": matched.samples}, Ref("table", table.id))
     said = [Sentence("levels.three", values)]
+    if matched.withheld:
+        counted = numbers({"withheld": matched.withheld}, Ref("table", table.id))
+        said.append(Sentence("levels.withheld", counted))
     if context is not None:
         ref = Ref("estimate", context.id)
         numbered = numbers({"effect": context.value, "low": context.low, "high": context.high}, ref)
