@@ -27,7 +27,11 @@ def page(archive: Archive, words: Words) -> Page:
         "findings": [_card(archive, words, name) for name in FINDINGS],
         "further": [*further(archive), *(o for o in archive.outcomes if o["kind"] == "simulated")],
         "cited": [_line(archive, key) for key in archive.dataset.cited()],
-        "questions": [q for q in words.table["questions"].values() if _leads_somewhere(archive, q["page"])],
+        "questions": [
+            {**q, "page": _existing(archive, q["page"])}
+            for q in words.table["questions"].values()
+            if _leads_somewhere(archive, q["page"])
+        ],
         "most": 12,
         "current": "index",
     }
@@ -68,6 +72,16 @@ def _line(archive: Archive, key: str) -> Mapping[str, Any]:
     work = archive.dataset.works[key]
     rows = claim_rows(archive, archive.claims_of(key))
     return {"key": key, "work": work, "counts": tally(rows), "total": len(rows)}
+
+
+def _existing(archive: Archive, page: str) -> str:
+    """The address of a section of a finding, without the section where no item of the finding stands in it."""
+    path, _, section = page.partition("#")
+    if not path.startswith("findings/"):
+        return page
+    outcome = archive.outcome(path.removeprefix("findings/").removesuffix(".html")) or {}
+    items = [item for kind in ("estimates", "tables", "figures", "sentences") for item in outcome.get(kind, ())]
+    return page if any(item.get("section") == section for item in items) else path
 
 
 def _leads_somewhere(archive: Archive, page: str) -> bool:
