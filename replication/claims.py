@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from replication.dataset import Dataset
 from replication.errors import DataError, UserError
 from replication.printed import Printed, parse_printed
 
 __all__ = [
+    "GROUPS",
+    "SECOND_HAND",
     "Answer",
     "Check",
     "Checked",
     "Claim",
     "ClaimIndex",
+    "Group",
     "Missing",
     "Part",
     "Reason",
@@ -37,6 +40,13 @@ Verdict = Literal["MATCH", "DIFFERS", "DIFFERS_EXPLAINED", "CONSISTENT", "INCONS
 not, and a recorded reason says why. CONSISTENT / INCONSISTENT: checked against other printed numbers only.
 NOT_COMPUTABLE: the data are not public; the record says what is missing. PENDING: not yet transcribed."""
 
+Group = Literal["cited", "quoted", "related", "software"]
+"""Whose number a claim is: cited, of the works the article lists; quoted, printed by somebody else who names a work (a
+news item, a summary page); related, of syntheses and studies beside the list; software, the archived output of programs
+and of method articles that show one. Verdicts are counted in each group apart: they are different denominators."""
+GROUPS: tuple[Group, ...] = get_args(Group)
+_OUTPUT_OF_SOFTWARE = ("software", "method_article")
+
 PARTS = ("value", "ci_low", "ci_high", "se", "p")
 SECOND_HAND = ("second-hand note", "title page")
 DIRECTION = "direction"
@@ -48,6 +58,7 @@ DIRECTIONS = {"+": "positive", "-": "negative", "0": "named as null", "?": "not 
 class Claim:
     """A published result: id, work, what it is, and every printed figure of its row as a string.
 
+    `printed_by` names who printed it where that is not the work itself.
     Of a result known by its direction alone, `waits_for` says where its size would be found; its statistic is
     "direction" and its printed value the direction in words.
     """
@@ -68,6 +79,8 @@ class Claim:
     note: str
     line: int
     waits_for: str = ""
+    printed_by: str = ""
+    group: Group = "related"
 
     @property
     def second_hand(self) -> bool:
@@ -152,9 +165,20 @@ def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
     """The claims of one work, or of all, in the order of the dataset: printed numbers, then bare directions."""
     made = ((dataset.claims, _claim), (dataset.directions, _direction))
     own = ((rows if work is None else rows[rows["work"] == work], make) for rows, make in made)
-    return tuple(
+    found = (
         make({str(name): cell for name, cell in row.items()}) for rows, make in own for row in rows.to_dict("records")
     )
+    return tuple(replace(claim, group=_group(dataset, claim)) for claim in found)
+
+
+def _group(dataset: Dataset, claim: Claim) -> Group:
+    """Whose number it is, by who printed it and by the record of its work."""
+    if claim.printed_by:
+        return "quoted"
+    work = dataset.work(claim.work)
+    if work.role == "cited":
+        return "cited"
+    return "software" if work.kind in _OUTPUT_OF_SOFTWARE else "related"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,6 +268,7 @@ def _claim(row: Mapping[str, object]) -> Claim:
         reading=str(row["reading"]),
         note=str(row["note"]),
         line=int(str(row["line"])),
+        printed_by=str(row["printed_by"]),
     )
 
 

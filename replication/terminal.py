@@ -27,6 +27,12 @@ _HEADS = {
     "NOT_COMPUTABLE": "not\ncomputable",
     "PENDING": "pending",
 }
+_GROUPS = {
+    "cited": "article's works",
+    "quoted": "quoted elsewhere",
+    "related": "related works",
+    "software": "software output",
+}
 _LOOK = ("DIFFERS", "INCONSISTENT")
 _SHOWN = 40
 
@@ -68,11 +74,27 @@ def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
         counts = Counter(check["verdict"] for check in outcome["checks"])
         if counts:
             table.add_row(outcome["id"], *(str(counts[v] or "") for v in columns))
-    total = Counter(check["verdict"] for outcome in outcomes for check in outcome["checks"])
-    table.add_row()
-    table.add_row("all", *(str(total[v]) for v in columns))
+    _print_groups(console, outcomes, columns)
     console.print(table)
     _print_disagreements(console, outcomes)
+
+
+def _print_groups(console: Any, outcomes: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Counts of verdicts by whose numbers they are: the article's works first, archived software output last."""
+    from rich.table import Table
+
+    table = Table(title="Verdicts by whose numbers they are", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("numbers of", no_wrap=True)
+    for verdict in columns:
+        table.add_column(_HEADS[verdict], justify="right", no_wrap=True)
+    counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
+    for check in (check for outcome in outcomes for check in outcome["checks"]):
+        counts[check["claim"]["group"]][check["verdict"]] += 1
+    for group, name in _GROUPS.items():
+        if counts[group]:
+            table.add_row(name, *(str(counts[group][verdict] or "") for verdict in columns))
+    console.print(table)
+    console.print()
 
 
 def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -83,7 +105,8 @@ def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) ->
     for check in off[:_SHOWN]:
         claim = check["claim"]
         printed = claim["printed"].get("value", "")
-        line = f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}: {check['reason']}"
+        by = f" by {claim['printed_by']}" if claim["printed_by"] else ""
+        line = f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}{by}: {check['reason']}"
         console.print(line, markup=False, highlight=False)
     if len(off) > _SHOWN:
         console.print(f"  … and {len(off) - _SHOWN} more, in the report")

@@ -76,6 +76,7 @@ class Work(_Record):
     role: Filled
     setting: Filled
     quantitative: Filled
+    read_in_full: bool = False  # whether somebody of this project had the whole text before them
     printed_only: Short = ""  # the name of its page, where nothing in it can be computed from public data
     peer_reviewed: bool = True
     since: Annotated[str, StringConstraints(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")] = "1.0.0"

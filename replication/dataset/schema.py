@@ -297,6 +297,7 @@ _CLAIMS = Table(
         integer("n", "persons behind the value", 1),
         text("as_printed", "literal wording where available"),
         text("source_url", "address where it was read"),
+        text("printed_by", "who printed it, where that is not the work itself: a news item, a summary page"),
         Column("locator", "where in the source", "text", True),
         word("reading", "grade of reading", "reading", required=True),
         _SINCE,

@@ -131,6 +131,16 @@ class Archive:
         return [claim for claim in self.by_claim.values() if claim.work == work]
 
     @property
+    def open_data(self) -> Mapping[str, Record]:
+        """What open data say of each printed direction, by its id: the word and the correlation beside it, if any."""
+        outcome = self.outcome("directions")
+        table = next((t for t in outcome["tables"] if t["id"] == "open-data"), None) if outcome else None
+        if table is None:
+            return {}
+        rows = (dict(zip(table["columns"], row, strict=True)) for row in table["rows"])
+        return dict(zip(table["links"], rows, strict=True))
+
+    @property
     def claims(self) -> list[Claim]:
         """All claims in the order of the dataset."""
         return list(self.by_claim.values())

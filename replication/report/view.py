@@ -187,7 +187,8 @@ class View:
             return self.work(text)
         if name and PRINTED.fullmatch(text):
             return self.link(name, text, outcome, "n")
-        return Markup(escape(self.words.title(text)))
+        known = self.words.table["terms"].get(text)
+        return Markup(escape(known or self.words.title(text)))
 
     def head(self, value: object, name: str, outcome: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""

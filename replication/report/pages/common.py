@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replication.claims import Claim
+from replication.claims import GROUPS, Claim
 from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.archive import Archive, Record
@@ -24,6 +24,7 @@ __all__ = [
     "reasons_of",
     "sorted_rows",
     "tally",
+    "tally_by_group",
     "unexplained",
 ]
 
@@ -35,11 +36,12 @@ UNEXPLAINED = ("DIFFERS", "INCONSISTENT")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClaimRow:
-    """A claim with its check. `check` is empty where no analysis of this run looked at it."""
+    """A claim with its check, empty where no analysis of this run looked at it; of a direction, what open data say."""
 
     claim: Claim
     verdict: str
     check: Mapping[str, Any]
+    open_data: Mapping[str, Any] | None = None
 
     @property
     def estimate(self) -> str:
@@ -52,6 +54,11 @@ class ClaimRow:
         """Our number, where there is one."""
         value = self.check.get("ours")
         return float(value) if value is not None else None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the number beside the claim is printed somewhere too: what other prints say, not what we compute."""
+        return self.verdict in ("CONSISTENT", "INCONSISTENT")
 
     @property
     def ours_shown(self) -> str:
@@ -101,7 +108,11 @@ def reasons_of(archive: Archive, rows: Sequence[ClaimRow]) -> Reasons:
 
 def claim_rows(archive: Archive, claims: Iterable[Claim]) -> list[ClaimRow]:
     """The claims with their checks, in order."""
-    return [ClaimRow(claim, archive.verdict(claim), archive.checks.get(claim.id, {})) for claim in claims]
+    beside = archive.open_data
+    return [
+        ClaimRow(claim, archive.verdict(claim), archive.checks.get(claim.id, {}), beside.get(claim.id))
+        for claim in claims
+    ]
 
 
 def sorted_rows(archive: Archive) -> list[ClaimRow]:
@@ -113,6 +124,12 @@ def tally(rows: Iterable[ClaimRow]) -> dict[str, int]:
     """How many claims have each verdict, in the order of listing."""
     counts = Counter(row.verdict for row in rows)
     return {verdict: counts[verdict] for verdict in ORDER if counts[verdict]}
+
+
+def tally_by_group(rows: Sequence[ClaimRow]) -> dict[str, dict[str, int]]:
+    """How many claims of each group have each verdict; the works the article lists come first."""
+    found = {group: tally(row for row in rows if row.claim.group == group) for group in GROUPS}
+    return {group: counts for group, counts in found.items() if counts}
 
 
 def unexplained(rows: Iterable[ClaimRow]) -> list[ClaimRow]:

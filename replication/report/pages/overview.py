@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from replication.claims import SECOND_HAND
 from replication.report.archive import FINDINGS, Archive, Record
-from replication.report.pages.common import ClaimRow, claim_rows, reasons_of, sorted_rows, tally, unexplained
+from replication.report.pages.common import (
+    ClaimRow,
+    claim_rows,
+    reasons_of,
+    sorted_rows,
+    tally,
+    tally_by_group,
+    unexplained,
+)
 from replication.report.pages.findings import answers, further
 from replication.report.view import Page
 from replication.report.words import Words
@@ -20,7 +30,8 @@ def page(archive: Archive, words: Words) -> Page:
     path = "index.html" if words.language == "en" else f"{words.language}/index.html"
     values = {
         "lead": _lead(archive, rows),
-        "counts": tally(rows),
+        "groups": tally_by_group(rows),
+        "read": _read(archive),
         "total": len(rows),
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
@@ -55,6 +66,21 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
             "school": _count(int((effects["unit"] == "school").sum()), "dataset"),
         },
     }
+
+
+def _read(archive: Archive) -> Record:
+    """How many of the works the article lists were read in full: the first thing to know of everything else."""
+    cited = [archive.dataset.works[key] for key in archive.dataset.cited()]
+    grades = Counter(claim.reading for claim in archive.claims if claim.group == "cited")
+    works = {"full": sum(work.read_in_full for work in cited), "cited": len(cited)}
+    numbers = {
+        "held": grades.total(),
+        "abstract": grades["abstract"],
+        "second": sum(grades[grade] for grade in SECOND_HAND),
+        "text": sum(grades[grade] for grade in grades if grade not in ("abstract", *SECOND_HAND)),
+    }
+    values = {name: _count(value, "article") for name, value in works.items()}
+    return {"key": "overview.read", "values": values | {n: _count(v, "claims#of-cited") for n, v in numbers.items()}}
 
 
 def _count(value: int, page: str) -> Record:

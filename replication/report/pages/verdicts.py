@@ -7,7 +7,7 @@ from typing import Any
 from replication.report.archive import Archive
 from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
-from replication.report.pages.common import ClaimRow, distance, reasons_of, sorted_rows, tally
+from replication.report.pages.common import ClaimRow, distance, reasons_of, sorted_rows, tally_by_group
 from replication.report.view import Page, View
 from replication.report.words import Words
 
@@ -22,7 +22,7 @@ def page(archive: Archive, words: Words) -> Page:
     values = {
         "rows": rows,
         "reasons": reasons_of(archive, rows),
-        "counts": tally(rows),
+        "groups": tally_by_group(rows),
         "works": sorted({row.claim.work for row in rows}, key=archive.short),
         "strip": draw(figure, words, view.to, linked_narrow=True),
         "drawn": len(figure),

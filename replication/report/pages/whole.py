@@ -52,6 +52,7 @@ def _missing(archive: Archive) -> Mapping[str, Any]:
     return {
         "works": [(key, work, waiting.get(key, {})) for key, work in works.items() if work.missing or key in waiting],
         "directions": archive.table("directions.csv"),
+        "open_data": archive.open_data,
         "leads": archive.table("leads.csv"),
         "reading": archive.outcome("reading"),
         "second_hand": [row for row in rows if row.claim.second_hand],

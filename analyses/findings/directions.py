@@ -1,0 +1,17 @@
+"""Where a result could be read by its direction alone: what do open data say of the same pair at the same unit?"""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.evidence.direction_support import direction_support
+
+
+def run(context: Context) -> Findings:
+    return direction_support(context.data)
+
+
+ANALYSIS = Analysis(
+    id="directions",
+    title="Printed directions beside open data",
+    question="Where only a direction could be read: do open data of the same pair and unit point that way?",
+    run=run,
+    kind="finding",
+)

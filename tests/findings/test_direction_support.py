@@ -1,0 +1,82 @@
+"""What open data say of a printed direction: each of the five words, flipped both ways on invented rows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from replication import paths
+from replication.analysis import Findings
+from replication.dataset import Dataset
+from replication.evidence.direction_support import direction_support, says
+from tests.data.small import WORK, Small
+
+DIRECTIONS = (
+    "direction_id,association,predictor_construct,outcome_domain,direction,level,where_to_find,reading,since\n"
+    "alpha2020-d1,closeness with grades,tsr_positive,achievement,{sign},{level},Table 3,abstract,1.0.0\n"
+)
+HEADER = "effect_id,sample_id,var_a,var_b,statistic,value,n,measure_a,reading,since\n"
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Small:
+    return Small.build(tmp_path / "references", paths.data_dir())
+
+
+def dataset(
+    small: Small, values: list[float], *, sign: str = "+", level: str = "student", kind: str = "survey"
+) -> Dataset:
+    """Open samples of beta2021 with these correlations of positive relationship and achievement, and one direction."""
+    small.write("alpha2020/directions.csv", DIRECTIONS.format(sign=sign, level=level))
+    small.write("beta2021/work.toml", WORK.format("beta2021").replace("primary_study", kind))
+    names = [f"beta2021_s{i}" for i, _ in enumerate(values)]
+    samples = "".join(f"{name},,500,student,1.0.0\n" for name in names)
+    small.write("beta2021/samples.csv", f"sample_id,label,n,unit,since\n{samples}")
+    rows = (f"{n}-e,{n},positive,achievement,r,{v},500,m,computed,1.0.0\n" for n, v in zip(names, values, strict=True))
+    small.write("beta2021/effects.csv", HEADER + "".join(rows))
+    found = small.check()
+    assert found.dataset is not None, found.problems
+    return found.dataset
+
+
+def word(findings: Findings) -> str:
+    return str(findings.tables[0].rows[0][4])
+
+
+@pytest.mark.parametrize(
+    ("values", "sign", "level", "kind", "expected"),
+    [
+        ([0.3, 0.31, 0.29, 0.3], "+", "student", "survey", "same_beyond_zero"),
+        ([0.3, 0.31, 0.29, 0.3], "-", "student", "survey", "opposite"),
+        ([-0.3, -0.31, -0.29, -0.3], "+", "student", "survey", "opposite"),
+        ([-0.3, -0.31, -0.29, -0.3], "-", "student", "survey", "same_beyond_zero"),
+        ([0.5, -0.3, 0.2, -0.1], "+", "student", "survey", "same_sign"),
+        ([0.3, 0.31, 0.29, 0.3], "+", "child", "survey", "same_beyond_zero"),
+        ([0.3, 0.31, 0.29, 0.3], "+", "class", "survey", "no_sample"),  # another unit is another quantity
+        ([0.3, 0.31, 0.29, 0.3], "+", "student", "primary_study", "no_sample"),  # printed is not open
+        ([0.3, 0.31, 0.29, 0.3], "?", "student", "survey", "no_sign"),
+        ([0.3, 0.31, 0.29, 0.3], "0", "student", "survey", "no_sign"),
+        ([0.3], "+", "student", "survey", "same_beyond_zero"),
+        ([0.05], "+", "student", "survey", "same_sign"),  # one sample of 500: z .05 +- 1.96 / sqrt(497)
+    ],
+)
+def test_each_word_follows_from_the_rows(
+    built: Small, values: list[float], sign: str, level: str, kind: str, expected: str
+) -> None:
+    findings = direction_support(dataset(built, values, sign=sign, level=level, kind=kind))
+    assert word(findings) == expected
+    assert {name: n.value for name, n in findings.sentences[0].values.items() if n.value}[expected] == 1  # type: ignore[union-attr]
+
+
+def test_one_sample_has_the_interval_of_fisher_z(built: Small) -> None:
+    pool = direction_support(dataset(built, [0.3])).estimates[0]
+    half = 1.959964 / math.sqrt(500 - 3)
+    ends = (math.tanh(math.atanh(0.3) - half), math.tanh(math.atanh(0.3) + half))
+    assert (pool.value, pool.low, pool.high) == pytest.approx((0.3, *ends), abs=1e-6)
+
+
+def test_the_ends_decide_not_the_value(built: Small) -> None:
+    pool = direction_support(dataset(built, [0.3, 0.31, 0.29, 0.3])).estimates[0]
+    assert says("+", pool) == "same_beyond_zero" and says("-", pool) == "opposite" and says("0", pool) == "no_sign"
