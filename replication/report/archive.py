@@ -16,11 +16,10 @@ from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.printed import parse_printed
+from replication.report.menu import FINDINGS, PAGES
 
-__all__ = ["FINDINGS", "Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "with_glance"]
+__all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "with_glance"]
 
-FINDINGS = ("engagement", "achievement", "bullying", "mediation")
-"""The findings that have a page, in their order."""
 _COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
 _LONG = 7
 Record = Mapping[str, Any]
@@ -257,10 +256,7 @@ def _places(
         yield f"trap:{trap.id}", f"traps.html#{anchor(trap.id)}"
     for outcome in outcomes:
         yield from _outcome_places(outcome)
-    yield from ((f"page:{name}", f"{name}.html") for name in _PAGES)
-
-
-_PAGES = ("index", "claims", "works", "dataset", "methods", "missing", "traps", "screening", "article", "changes")
+    yield from ((f"page:{page.name}", page.path) for page in PAGES)
 
 
 def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:

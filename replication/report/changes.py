@@ -1,4 +1,4 @@
-"""What changed since the last release: every estimate and every verdict, old beside new, and why.
+"""What changed since a release: every field of every estimate, verdict, sentence and row, old beside new, and why.
 
 The reason is found by comparison, in this order: the claim as transcribed, the rows behind it (added, left out,
 corrected), the choices of the method, and what remains is the code.
@@ -7,27 +7,39 @@ corrected), the choices of the method, and what remains is the code.
 from __future__ import annotations
 
 import csv
-import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from replication import paths
+from replication.analysis.release_difference import (
+    FieldChange,
+    Kind,
+    field_changes,
+    read_renamed,
+    records_of,
+    rows_of,
+)
 from replication.report.archive import Archive, Record
 from replication.report.releases import Release, frozen_outcomes
 
-__all__ = ["Change", "Comparison", "compare_with"]
+__all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata"]
 
-_CLOSE = 1e-8  # relative: the last digits of linear algebra differ between machines
+KINDS: tuple[Kind, ...] = ("verdict", "estimate", "sentence", "row")
 _SAME = "unchanged"
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An estimate or a verdict in two versions. `old` or `new` is empty where there is none; `reason` is a key."""
+    """One field of a thing in two versions. `old` or `new` is empty where there is none; `reason` is a key."""
 
-    kind: str
+    kind: Kind
     id: str
+    field: str
     label: str
     old: float | str | None
     new: float | str | None
@@ -42,105 +54,163 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All estimates and verdicts, compared with a release."""
+    """All things of each kind, compared with a release: those that differ, field by field, and those that do not."""
 
     release: Release
-    estimates: Sequence[Change]
-    verdicts: Sequence[Change]
+    changes: Mapping[Kind, Sequence[Change]]
 
 
-def compare_with(release: Release, reports: Path, archive: Archive) -> Comparison:
-    """Compare the outcomes and rows of this report with those of a release."""
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """What a release said had changed since the one before it, and what field by field had."""
+
+    before: str
+    version: str
+    said: int
+    compared: int
+    fields: Sequence[FieldChange]
+
+    @property
+    def estimates(self) -> int:
+        """How many estimates have a field that differs."""
+        return len({change.id for change in self.fields})
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many fields of each name changed, were filled or emptied."""
+        return Counter((change.field, change.fate) for change in self.fields)
+
+
+def compare_with(release: Release, reports: Path, archive: Archive, data: Path) -> Comparison:
+    """Compare the outcomes and rows of this report with those of a release.
+
+    Parameters
+    ----------
+    release, reports : the release and the folder it lies in.
+    archive : this report.
+    data : the folder with this report's tables, already written.
+    """
     before = frozen_outcomes(reports, release)
-    corrected = _corrected_rows(reports / release.folder / "data" / "effects.csv", archive)
-    old, new = _estimates(before), _estimates(archive.outcomes)
-    checks = _checks(before), _checks(archive.outcomes)
     left_out = archive.run.get("left_out", ())
-    old = {name: estimate for name, estimate in old.items() if name.partition("/")[0] not in left_out}
-    return Comparison(
-        release,
-        [_estimate_change(name, old.get(name), new.get(name), corrected) for name in sorted(old.keys() | new.keys())],
-        list(_verdict_changes(*checks)),
-    )
+    before = [outcome for outcome in before if outcome["id"] not in left_out]
+    then = records_of(before, read_renamed(paths.analyses_dir() / "renamed.toml"))
+    now = records_of(archive.outcomes)
+    then["row"], now["row"] = rows_of(reports / release.folder / "data"), rows_of(data)
+    why = _Why(then, now, _corrected_rows(then["row"], now["row"]))
+    return Comparison(release, {kind: list(_changes(kind, then[kind], now[kind], why, archive)) for kind in KINDS})
 
 
-def _estimates(outcomes: Sequence[Record]) -> dict[str, Record]:
-    return {f"{o['id']}/{e['id']}": e for o in outcomes for e in o["estimates"]}
-
-
-def _checks(outcomes: Sequence[Record]) -> dict[str, Record]:
-    return {check["claim"]["id"]: check for o in outcomes for check in o["checks"]}
-
-
-def _estimate_change(name: str, old: Record | None, new: Record | None, corrected: set[str]) -> Change:
-    if old is None or new is None:
-        known = new or old or {}
-        reason = "added" if old is None else "removed"
-        return Change(
-            "estimate", name, known["label"], old["value"] if old else None, new["value"] if new else None, reason
-        )
-    reason, detail = (_SAME, "") if _equal(old["value"], new["value"]) else _why(old, new, corrected)
-    return Change("estimate", name, new["label"], old["value"], new["value"], reason, detail)
-
-
-def _why(old: Record, new: Record, corrected: set[str]) -> tuple[str, str]:
-    rows_before, rows_now = set(old["rows"]), set(new["rows"])
-    added, removed = sorted(rows_now - rows_before), sorted(rows_before - rows_now)
-    if added or removed:
-        detail = " ".join([*(f"+{row}" for row in added), *(f"−{row}" for row in removed)])
-        return "rows", detail
-    touched = sorted(rows_now & corrected)
-    if touched:
-        return "corrected", " ".join(touched)
-    choices = [k for k in old["method"].keys() | new["method"].keys() if old["method"].get(k) != new["method"].get(k)]
-    if choices:
-        shown = (f"{k}: {old['method'].get(k, '–')} → {new['method'].get(k, '–')}" for k in sorted(choices))
-        return "method", "; ".join(shown)
-    return "code", ""
-
-
-def _verdict_changes(old: Mapping[str, Record], new: Mapping[str, Record]) -> Iterator[Change]:
-    for name in sorted(old.keys() | new.keys()):
-        before, now = old.get(name), new.get(name)
-        known = now or before or {}
-        label = f"{known['claim']['quantity']} ({known['claim']['work']})"
-        words = before["verdict"] if before else None, now["verdict"] if now else None
-        if before is None or now is None:
-            yield Change("verdict", name, label, *words, "added" if before is None else "removed")
-        elif words[0] == words[1]:
-            yield Change("verdict", name, label, *words, _SAME)
-        else:
-            yield Change("verdict", name, label, *words, *_verdict_reason(before, now))
-
-
-def _verdict_reason(before: Record, now: Record) -> tuple[str, str]:
-    if before["claim"]["printed"] != now["claim"]["printed"]:
-        printed = (str(check["claim"]["printed"].get("value", "–")) for check in (before, now))
-        return "transcribed", " → ".join(printed)
-    if not _equal(before["ours"], now["ours"]):
-        return "ours", now["reason"]
-    return "explained", now["reason"]
-
-
-def _corrected_rows(path: Path, archive: Archive) -> set[str]:
-    """The rows whose cells differ from the release's: as text, since that is what the file holds."""
-    if not path.exists():
-        return set()
-    with path.open(encoding="utf-8", newline="") as stream:
-        before = {row["effect_id"]: row for row in csv.DictReader(stream)}
-    found = set()
-    for row in archive.table("effects.csv"):
-        old = before.get(row["effect_id"])
-        if old and any(_cell(row.get(name)) != text for name, text in old.items() if name in row):
-            found.add(str(row["effect_id"]))
+def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:
+    """The releases whose page of changes says less than its estimates do, field by field, beside the one before."""
+    found = []
+    for before, after in pairwise(releases):
+        old, new = (records_of(frozen_outcomes(reports, release))["estimate"] for release in (before, after))
+        both = old.keys() & new.keys()
+        pairs = ({name: records[name] for name in both} for records in (old, new))
+        fields = [c for c in field_changes("estimate", *pairs) if c.field not in ("label", "group", "method", "notes")]
+        said, compared = _said(reports / after.folder / "data" / "changes.csv")
+        fields.sort(key=lambda change: ("changed", "emptied", "filled").index(change.fate))  # what misled most is first
+        erratum = Erratum(before.version, after.version, said, compared, fields)
+        if erratum.estimates > said:
+            found.append(erratum)
     return found
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+def _said(path: Path) -> tuple[int, int]:
+    """How many estimates a report's own list of changes calls changed, and how many it lists."""
+    if not path.exists():
+        return 0, 0
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["kind"] == "estimate"]
+    in_both = [row for row in rows if row["reason"] not in ("added", "removed")]
+    return len({row["id"] for row in in_both if row["reason"] != _SAME}), len({row["id"] for row in rows})
 
 
-def _equal(a: object, b: object) -> bool:
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-12)
-    return a == b
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """What is looked at to say why something differs."""
+
+    then: Mapping[Kind, Mapping[str, Record]]
+    now: Mapping[Kind, Mapping[str, Record]]
+    corrected: frozenset[str]
+
+    def of(self, change: FieldChange) -> tuple[str, str]:
+        """The reason and its details."""
+        if change.kind == "estimate":
+            return self._estimate(self.then["estimate"][change.id], self.now["estimate"][change.id])
+        if change.kind == "verdict":
+            return self._verdict(self.then["verdict"][change.id], self.now["verdict"][change.id])
+        return ("corrected", "") if change.kind == "row" else ("said", "")
+
+    def _estimate(self, old: Record, new: Record) -> tuple[str, str]:
+        before, now = set(old["rows"]), set(new["rows"])
+        added, removed = sorted(now - before), sorted(before - now)
+        if added or removed:
+            return "rows", " ".join([*(f"+{row}" for row in added), *(f"−{row}" for row in removed)])[:_LONGEST]
+        touched = sorted(now & self.corrected)
+        if touched:
+            return "corrected", " ".join(touched)[:_LONGEST]
+        was, made = old["method"], new["method"]
+        choices = sorted(k for k in was.keys() | made.keys() if was.get(k) != made.get(k))
+        if choices:
+            return "method", "; ".join(f"{k}: {was.get(k, '–')} → {made.get(k, '–')}" for k in choices)[:_LONGEST]
+        return "code", ""
+
+    def _verdict(self, old: Record, new: Record) -> tuple[str, str]:
+        printed = [name for name in old if name.startswith("printed ") and old[name] != new.get(name)]
+        if printed:
+            return "transcribed", "; ".join(f"{old[name]} → {new.get(name, '–')}" for name in printed)
+        if old["ours"] != new["ours"]:
+            return "ours", str(new["reason"])[:_LONGEST]
+        return "explained", str(new["reason"])[:_LONGEST]
+
+
+def _changes(
+    kind: Kind, before: Mapping[str, Record], after: Mapping[str, Record], why: _Why, archive: Archive
+) -> Iterator[Change]:
+    """The changes of one kind, and a line for each thing that stayed as it was (but rows: they are the data)."""
+    found: dict[str, list[FieldChange]] = {}
+    for change in field_changes(kind, before, after):
+        found.setdefault(change.id, []).append(change)
+    for name in sorted(before.keys() | after.keys()):
+        label = _label(kind, name, after.get(name) or before.get(name) or {}, archive)
+        for change in found.get(name, ()):
+            if change.field:
+                yield Change(
+                    kind, name, change.field, label, _cell(change.before), _cell(change.after), *why.of(change)
+                )
+            else:
+                reason = "added" if change.fate == "new" else "removed"
+                yield Change(kind, name, "", label, _main(kind, change.before), _main(kind, change.after), reason)
+        if name not in found and kind != "row":
+            yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
+
+
+def _label(kind: Kind, name: str, record: Record, archive: Archive) -> str:
+    """What a reader calls the thing."""
+    if kind == "verdict":
+        claim = archive.claim(name)
+        return f"{claim.quantity} ({claim.work})" if claim else name
+    return str(record.get("label") or name) if kind == "estimate" else name
+
+
+def _main(kind: Kind, record: object) -> float | str | None:
+    """The field that stands for the whole thing: an estimate's value, the verdict; nothing of a sentence or a row."""
+    if not isinstance(record, Mapping) or kind not in ("estimate", "verdict"):
+        return None
+    return _cell(record["value" if kind == "estimate" else "verdict"])
+
+
+def _cell(value: object) -> float | str | None:
+    """A field as a cell: numbers as they are, lists by their length, choices by name."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {cell}" for name, cell in value.items())[:_LONGEST]
+    return f"{len(value)}" if isinstance(value, Sequence) else str(value)
+
+
+def _corrected_rows(before: Mapping[str, Record], after: Mapping[str, Any]) -> frozenset[str]:
+    """The effect rows whose cells differ from the release's."""
+    changes = field_changes("row", before, after)
+    return frozenset(c.id.partition("/")[2] for c in changes if c.field and c.id.startswith("effects.csv/"))

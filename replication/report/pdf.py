@@ -24,10 +24,11 @@ from markupsafe import Markup, escape
 from replication.analysis.failures import reason_of
 from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
-from replication.report.archive import FINDINGS, Archive
+from replication.report.archive import Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
 from replication.report.gallery import Gallery, Picture
+from replication.report.menu import FINDINGS
 from replication.report.pages.common import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words

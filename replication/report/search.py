@@ -5,25 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from replication.report.archive import FINDINGS, Archive
+from replication.report.archive import Archive
+from replication.report.menu import PAGES
 from replication.report.words import Words
 
 __all__ = ["script_data", "search_index"]
-
-_PAGES = (
-    "index",
-    "article",
-    "claims",
-    "works",
-    "dataset",
-    "codebook",
-    "screening",
-    "methods",
-    "missing",
-    "traps",
-    "changes",
-    "provenance",
-)
 
 
 def search_index(archive: Archive, words: Words) -> str:
@@ -40,10 +26,9 @@ def script_data(name: str, content: object) -> str:
 
 
 def _pages(words: Words) -> Iterator[tuple[str, str, str]]:
-    for name in _PAGES:
-        yield words.say(f"title.{name}"), words.say("site.page"), f"{name}.html"
-    for name in FINDINGS:
-        yield words.say(f"title.{name}"), words.say("overview.findings"), f"findings/{name}.html"
+    for page in PAGES:
+        kind = words.say("overview.findings" if page.finding else "site.page")
+        yield words.say(f"title.{page.name}"), kind, page.path
 
 
 def _works(archive: Archive) -> Iterator[tuple[str, str, str]]:

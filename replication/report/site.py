@@ -15,15 +15,27 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
-from replication.report.archive import FINDINGS, Archive, anchor, make_archive
+from replication.report.archive import Archive, anchor, make_archive
 from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import facts, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
-from replication.report.pages import analyses, article, data, findings, overview, verdicts, versions, whole, works
+from replication.report.menu import FINDINGS, PAGES, TRANSLATED
+from replication.report.pages import (
+    analyses,
+    article,
+    checklist,
+    data,
+    findings,
+    overview,
+    verdicts,
+    versions,
+    whole,
+    works,
+)
 from replication.report.pdf import typeset
 from replication.report.releases import Release
 from replication.report.search import search_index
-from replication.report.view import TRANSLATED, Page, View
+from replication.report.view import Page, View
 from replication.report.words import LANGUAGES, Words, load_words
 
 __all__ = ["all_pages", "build_report", "versions_page"]
@@ -35,8 +47,9 @@ def all_pages(
     galleries: Mapping[str, Gallery],
     write: Callable[[str, str], None],
     reports: Path | None,
+    folder: Path,
 ) -> Iterator[Page]:
-    """Every page of the report; files that pages offer for download are written on the way."""
+    """Every page of the report; files that pages offer for download are written into `folder` on the way."""
     english = words["en"]
     for language, spoken in words.items():
         yield overview.page(archive, spoken)
@@ -47,24 +60,12 @@ def all_pages(
     yield verdicts.page(archive, english)
     yield from data.pages(archive, english, write)
     yield from whole.pages(archive, english, galleries["en"])
-    yield from versions.pages(archive, english, reports, write)
+    yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))
+    yield from versions.pages(archive, english, reports, folder, write)
 
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
-_MAIN = (
-    ("index", "index.html"),
-    *((name, f"findings/{name}.html") for name in FINDINGS),
-    ("article", "article.html"),
-    ("claims", "claims.html"),
-    ("works", "works.html"),
-    ("dataset", "dataset.html"),
-    ("methods", "methods.html"),
-)
-_MORE = (
-    *_MAIN,
-    *((name, f"{name}.html") for name in ("missing", "traps", "screening", "codebook", "changes", "provenance")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,10 @@ def build_report(
     environment = _environment()
     values = {**overview.page(archive, words["en"]).values, **shared}
     with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf") as paper:
-        for page in all_pages(archive, words, galleries, write, reports):
+        for page in all_pages(archive, words, galleries, write, reports, folder):
             write(page.path, _render(environment, archive, page, shared))
     if paper.failed:  # every page leads to the PDF, so every page says that there is none
-        for page in all_pages(archive, words, galleries, write, reports):
+        for page in all_pages(archive, words, galleries, write, reports, folder):
             write(page.path, _render(environment, archive, page, {**shared, "no_pdf": paper.failed}))
     (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
     return paper.failed
@@ -148,7 +149,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["anchor"] = anchor
-    environment.globals["nav"] = {"main": _MAIN, "more": _MORE}
+    environment.globals["nav"] = {
+        "main": [(page.name, page.path) for page in PAGES if page.place == "main"],
+        "more": [(page.name, page.path) for page in PAGES],
+    }
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds}
     environment.globals["licence"] = LICENCE
     return environment

@@ -12,10 +12,11 @@ from markupsafe import Markup, escape
 from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import PRINTED
+from replication.report.menu import TRANSLATED
 from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.words import Ref, Words, bare
 
-__all__ = ["TRANSLATED", "Page", "View", "plain_prose", "prose", "web_address"]
+__all__ = ["Page", "View", "plain_prose", "prose", "web_address"]
 
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(/\S*)?", re.IGNORECASE)
 
@@ -107,17 +108,6 @@ def _marked(match: re.Match[str], to: Callable[[str], str]) -> str:
         return f'<a href="{escape(target)}">{shown}</a>' if target else str(shown)
     tag = {"code": "code", "strong": "strong", "em": "em"}[kind]
     return f"<{tag}>{shown}</{tag}>"
-
-
-TRANSLATED = (
-    "index.html",
-    "article.html",
-    "findings/engagement.html",
-    "findings/achievement.html",
-    "findings/bullying.html",
-    "findings/mediation.html",
-)
-"""Pages that exist in every language, under the language's folder where it is not English."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

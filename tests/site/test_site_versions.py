@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import re
 import shutil
@@ -14,9 +15,19 @@ from typing import Any
 import pytest
 
 from replication import paths
+from replication.analysis.release_difference import field_changes, read_renamed, records_of
 from replication.dataset import Dataset
 from replication.errors import UserError
-from replication.report.releases import damaged, next_release, read_releases, record_release, withdraw, write_list
+from replication.report.changes import errata
+from replication.report.releases import (
+    damaged,
+    frozen_outcomes,
+    next_release,
+    read_releases,
+    record_release,
+    withdraw,
+    write_list,
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +107,13 @@ def changed(outcomes: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def compared(reports: Path, outcomes: Any, dataset: Dataset, builder: Callable[..., Any]) -> dict[str, list[str]]:
+    """The changed fields of each thing by its id: every cell of every line about it."""
     report = builder(reports / "latest", outcomes, dataset, reports=reports)
-    lines = report.text("data/changes.csv").splitlines()
-    cells = [line.split(",") for line in lines[1:]]
-    return {row[1]: row for row in cells if "unchanged" not in row}
+    found: dict[str, list[str]] = {}
+    for row in csv.reader(report.text("data/changes.csv").splitlines()[1:]):
+        if "unchanged" not in row:
+            found.setdefault(row[1], []).extend(row)
+    return found
 
 
 def test_nothing_changed_says_so(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
@@ -163,3 +177,57 @@ def test_a_withdrawn_version_is_not_compared_with_while_another_stands(
 def test_the_list_is_plain_json(reports: Path) -> None:
     entry = json.loads((reports / "versions.json").read_text(encoding="utf-8"))["versions"][0]
     assert set(entry) == {"version", "date", "dataset_version", "dataset_digest", "digest", "withdrawn"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("low", 0.19), ("high", 0.42), ("prediction_high", None), ("tau2", 0.03), ("p", 0.01), ("k", 3), ("n", 211),
+        ("notes", ["on its bound"]), ("label", "another name"),
+    ],
+)  # fmt: skip
+def test_every_field_of_an_estimate_is_compared(
+    reports: Path, small: Any, builder: Callable[..., Any], field: str, value: object
+) -> None:
+    outcomes, estimate = changed(small.outcomes)
+    assert estimate[field] != value
+    estimate[field] = value
+    row = compared(reports, outcomes, small.dataset, builder)["engagement/main"]
+    assert field in row and "engagement/main" in row
+
+
+def test_sentences_and_rows_are_compared_too(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
+    tables = dict(small.dataset.tables)
+    tables["samples.csv"] = tables["samples.csv"].assign(country="Sweden")
+    outcomes, _ = changed(small.outcomes)
+    outcomes[1]["sentences"][0]["values"]["engine_low"]["value"] = 0.29
+    found = compared(reports, outcomes, replace(small.dataset, tables=tables), builder)
+    assert "engine_low" in found["engagement/finding.estimate/positive-engagement/together"]
+    assert {"country", "Norway", "Sweden"} <= set(found["samples.csv/alpha2020_s1"])
+
+
+def test_a_renamed_estimate_is_compared_with_itself() -> None:
+    def outcome(name: str, value: int) -> list[dict[str, Any]]:
+        return [{"id": "a", "estimates": [{"id": name, "value": value}], "checks": [], "sentences": []}]
+
+    before, after = records_of(outcome("old", 1), {"a/old": "a/new"}), records_of(outcome("new", 2))
+    (change,) = field_changes("estimate", before["estimate"], after["estimate"])
+    assert (change.id, change.field, change.before, change.after, change.fate) == ("a/new", "value", 1, 2, "changed")
+
+
+def test_the_erratum_of_this_project_counts_what_its_page_of_changes_left_out() -> None:
+    """Version 1.1.0 compared values alone and said that none of 343 estimates had changed."""
+    folder = paths.reports_dir()
+    (erratum,) = (e for e in errata(folder, read_releases(folder)) if e.version == "1.1.0")
+    assert (erratum.before, erratum.said, erratum.compared) == ("1.0.0", 0, 343)
+    counts = erratum.counts
+    assert counts["tau2", "changed"] == 13  # posterior means of tau2, one of them by more than half
+    assert counts["prediction_low", "emptied"] + counts["prediction_high", "emptied"] == 40
+    moved = [c.after / c.before - 1 for c in erratum.fields if (c.field, c.fate) == ("tau2", "changed")]  # type: ignore[operator]
+    assert max(moved) == pytest.approx(0.565, abs=0.001)
+
+
+def test_renamed_ids_name_estimates_of_a_release() -> None:
+    releases = read_releases(paths.reports_dir())
+    known = {name for r in releases for name in records_of(frozen_outcomes(paths.reports_dir(), r))["estimate"]}
+    assert set(read_renamed(paths.analyses_dir() / "renamed.toml")) <= known

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from replication.claims import SECOND_HAND
-from replication.report.archive import FINDINGS, Archive, Record
+from replication.report.archive import Archive, Record
+from replication.report.menu import FINDINGS
 from replication.report.pages.common import (
     ClaimRow,
     claim_rows,

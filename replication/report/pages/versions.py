@@ -1,4 +1,4 @@
-"""The page of what changed since the last release, and the list of releases."""
+"""The page of what changed since the last release, the list of releases, and what earlier such pages got wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from replication.report.archive import Archive
-from replication.report.changes import Change, Comparison, compare_with
+from replication.report.changes import KINDS, Change, Comparison, compare_with, errata
 from replication.report.gallery import as_csv
 from replication.report.releases import Release, read_releases
 from replication.report.view import Page
@@ -19,28 +19,37 @@ __all__ = ["pages"]
 _MOST = 300
 
 
-def pages(archive: Archive, words: Words, reports: Path | None, write: Callable[[str, str], None]) -> Iterator[Page]:
-    """What changed; the full comparison goes to a file beside it."""
+def pages(
+    archive: Archive, words: Words, reports: Path | None, folder: Path, write: Callable[[str, str], None]
+) -> Iterator[Page]:
+    """What changed, with the full comparison in a file beside it, and what earlier pages of changes got wrong.
+
+    `folder` is this report's own, with its tables already written.
+    """
     releases = read_releases(reports) if reports else ()
     standing = [release for release in releases if not release.withdrawn] or list(releases)
-    comparison = compare_with(standing[-1], reports, archive) if reports and standing else None
+    comparison = compare_with(standing[-1], reports, archive, folder / "data") if reports and standing else None
     if comparison:
-        write("data/changes.csv", _file([*comparison.estimates, *comparison.verdicts]))
-    values = {**_values(releases, comparison), "entering": list(_entering(archive))}
+        write("data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]]))
+    found = errata(reports, releases) if reports else []
+    values = {**_values(releases, comparison), "entering": list(_entering(archive)), "errata": len(found)}
     yield Page("changes.html", "changes.html", words.say("title.changes"), values, words)
+    shown = {"errata": found, "most": _MOST, "current": "changes"}
+    yield Page("errata.html", "errata.html", words.say("title.errata"), shown, words)
 
 
 def _values(releases: Sequence[Release], comparison: Comparison | None) -> dict[str, object]:
-    estimates = comparison.estimates if comparison else ()
-    verdicts = comparison.verdicts if comparison else ()
-    changed = {"estimates": [c for c in estimates if c.changed], "verdicts": [c for c in verdicts if c.changed]}
+    every = comparison.changes if comparison else dict.fromkeys(KINDS, ())
+    changed = {kind: [c for c in every[kind] if c.changed] for kind in KINDS}
     return {
         "releases": list(reversed(releases)),
         "against": comparison.release if comparison else None,
-        "same": {"estimates": len(estimates), "verdicts": len(verdicts)},
-        "reasons": {name: dict(Counter(c.reason for c in found)) for name, found in changed.items()},
-        "changed": {name: found[:_MOST] for name, found in changed.items()},
-        "left": {name: max(0, len(found) - _MOST) for name, found in changed.items()},
+        "kinds": KINDS,
+        "all": {kind: len({c.id for c in every[kind]}) for kind in KINDS},
+        "touched": {kind: len({c.id for c in changed[kind]}) for kind in KINDS},
+        "reasons": {kind: dict(Counter(c.reason for c in found)) for kind, found in changed.items()},
+        "changed": {kind: found[:_MOST] for kind, found in changed.items()},
+        "left": {kind: max(0, len(found) - _MOST) for kind, found in changed.items()},
         "current": "changes",
     }
 
@@ -55,5 +64,5 @@ def _entering(archive: Archive) -> Iterator[Mapping[str, Any]]:
 
 
 def _file(changes: Sequence[Change]) -> str:
-    columns = ("kind", "id", "label", "old", "new", "reason", "detail")
+    columns = ("kind", "id", "field", "label", "old", "new", "reason", "detail")
     return as_csv(columns, [[getattr(change, name) for name in columns] for change in changes])

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from replication.report.archive import FINDINGS, Archive
+from replication.report.archive import Archive
 from replication.report.gallery import Gallery
+from replication.report.menu import FINDINGS
 from replication.report.pages.common import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words

@@ -1,0 +1,17 @@
+"""How far can each sample be trusted, by features that are on record?"""
+
+from replication.analysis import Analysis, Context, Findings
+from replication.evidence.risk_of_bias import risk_of_bias
+
+
+def run(context: Context) -> Findings:
+    return risk_of_bias(context.data)
+
+
+ANALYSIS = Analysis(
+    id="riskofbias",
+    title="Risk of bias of each sample",
+    question="How far can each sample be trusted, by features that are on record?",
+    run=run,
+    kind="finding",
+)
