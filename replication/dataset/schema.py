@@ -213,7 +213,6 @@ _SAMPLES = Table(
         _STATUS,
         _RISK_OF_BIAS,
         word("sampling", "how the persons of an open file were come by", "sampling"),
-        word("drawn", "how its members came in", "drawn"),
         number("response_pct", "share of those asked who took part, in per cent", 0, 100),
         text("source", "file or address"),
         _SINCE,

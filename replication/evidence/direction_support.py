@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 
 from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, placed
 from replication.dataset import Dataset, Selection, select
 from replication.effects.correlation import back_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes, estimate_r
+from replication.evidence.protocol import candidates
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.robust import robust
 from replication.models.multilevel.structure import BlockV
@@ -104,14 +104,10 @@ def says(direction: str, pool: Estimate | None) -> Says:
 
 def open_rows(data: Dataset, pair: tuple[str, str], unit: str) -> Selection:
     """The correlations of a pair at one unit that this project computed from public files, whole samples only."""
-    surveys = {key for key, work in data.works.items() if work.kind == "survey"}
-
-    def computed(rows: pd.DataFrame) -> pd.Series[bool]:
-        unsaid = (rows["publication_status"] == "") & rows["work"].isin(surveys)
-        return unsaid | (rows["publication_status"] == "open data")
-
+    every = candidates(data)
+    nobodys = set(every.loc[every["body"] == "open", "effect_id"])
     reason = "printed by somebody: what was printed may have been chosen for its result"
-    found = select(data, pair=pair, unit=unit).keep(computed, reason)
+    found = select(data, pair=pair, unit=unit).keep(lambda r: r["effect_id"].isin(nobodys), reason)
     return found.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice")
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, placed
 from replication.dataset import Dataset
+from replication.evidence.protocol import candidates
 
 __all__ = ["DOMAINS", "Risk", "SampleFeatures", "features_of", "judged", "risk_of_bias"]
 
@@ -37,7 +38,7 @@ class SampleFeatures:
     `same_informant` is the share of its rows in which one person reports both sides, `missing_pct` the largest share of
     missing answers of a measure, `reliability` the smallest of its scales, `one_item` whether a relationship or outcome
     is a single question, `design` whether weights or an effective n enter its rows, `schools` the number of clusters,
-    `selected` whether rows are flagged as cut by a variable; `drawn` and `response_pct` say how its members came in.
+    `selected` whether rows are flagged as cut by a variable; `sampling` and `response_pct` say how its members came in.
     """
 
     sample: str
@@ -48,18 +49,18 @@ class SampleFeatures:
     design: bool
     schools: float
     selected: bool
-    drawn: str
+    sampling: str
     response_pct: float
 
 
 def risk_of_bias(data: Dataset) -> Findings:
     """The table of domains by sample, students' samples of public files first, and how many domains are unclear."""
-    rows = data.effects
+    rows = candidates(data)
     rows = rows[rows["unit"] == "student"]
-    surveys = {key for key, work in data.works.items() if work.kind == "survey"}
+    open_samples = set(rows.loc[rows["body"] == "open", "sample_id"])
     samples = data.samples
     whole = samples[(samples["subgroup_of"] == "") & samples["sample_id"].isin(set(rows["sample_id"]))]
-    public = whole["work"].isin(surveys)
+    public = whole["sample_id"].isin(open_samples)
     tables = []
     for name, title, part in (
         ("open", "Risk of bias, samples computed from public files", whole[public]),
@@ -95,18 +96,18 @@ def features_of(data: Dataset, rows: pd.DataFrame, sample: str) -> SampleFeature
         design=bool(own["n_effective"].notna().any() or own["value_weighted"].notna().any()),
         schools=_largest(pd.Series([record["schools"], record["clusters"]], dtype=float)),
         selected=bool(flags & set(_SELECTED)),
-        drawn=str(record["drawn"]),
+        sampling=str(record["sampling"]),
         response_pct=float(record["response_pct"]),
     )
 
 
 def _sampling(f: SampleFeatures) -> Risk:
-    """Low needs a probability sample with a response on record; a convenience sample or selected rows are high."""
-    if f.selected or f.drawn == "convenience":
+    """Low needs the whole sample of a survey with its response on record; rows selected by a variable are high."""
+    if f.selected or f.sampling == "not a probability sample":
         return "high"
-    if f.drawn == "probability":
+    if f.sampling == "whole file":
         return "low" if f.response_pct >= _RESPONSE else "some concerns"
-    return "some concerns" if f.drawn == "extract" else "unclear"
+    return "some concerns" if f.sampling == "extract" else "unclear"
 
 
 def _missing_answers(f: SampleFeatures) -> Risk:

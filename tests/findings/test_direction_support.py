@@ -11,7 +11,7 @@ from replication import paths
 from replication.analysis import Findings
 from replication.dataset import Dataset
 from replication.evidence.direction_support import direction_support, says
-from tests.data.small import WORK, Small
+from tests.data.small import Small
 
 DIRECTIONS = (
     "direction_id,association,predictor_construct,outcome_domain,direction,level,where_to_find,reading,since\n"
@@ -26,15 +26,14 @@ def built(tmp_path: Path) -> Small:
 
 
 def dataset(
-    small: Small, values: list[float], *, sign: str = "+", level: str = "student", kind: str = "survey"
+    small: Small, values: list[float], *, sign: str = "+", level: str = "student", status: str = "open data"
 ) -> Dataset:
     """Open samples of beta2021 with these correlations of positive relationship and achievement, and one direction."""
     small.write("alpha2020/directions.csv", DIRECTIONS.format(sign=sign, level=level))
-    small.write("beta2021/work.toml", WORK.format("beta2021").replace("primary_study", kind))
     names = [f"beta2021_s{i}" for i, _ in enumerate(values)]
-    samples = "".join(f"{name},,500,student,1.0.0\n" for name in names)
-    small.write("beta2021/samples.csv", f"sample_id,label,n,unit,since\n{samples}")
-    rows = (f"{n}-e,{n},positive,achievement,r,{v},500,m,computed,1.0.0\n" for n, v in zip(names, values, strict=True))
+    samples = "".join(f"{name},,500,student,{status},1.0.0\n" for name in names)
+    small.write("beta2021/samples.csv", f"sample_id,label,n,unit,publication_status,since\n{samples}")
+    rows = (f"{n}-e,{n},positive,achievement,r,{v},500,m,data file,1.0.0\n" for n, v in zip(names, values, strict=True))
     small.write("beta2021/effects.csv", HEADER + "".join(rows))
     found = small.check()
     assert found.dataset is not None, found.problems
@@ -46,26 +45,26 @@ def word(findings: Findings) -> str:
 
 
 @pytest.mark.parametrize(
-    ("values", "sign", "level", "kind", "expected"),
+    ("values", "sign", "level", "status", "expected"),
     [
-        ([0.3, 0.31, 0.29, 0.3], "+", "student", "survey", "same_beyond_zero"),
-        ([0.3, 0.31, 0.29, 0.3], "-", "student", "survey", "opposite"),
-        ([-0.3, -0.31, -0.29, -0.3], "+", "student", "survey", "opposite"),
-        ([-0.3, -0.31, -0.29, -0.3], "-", "student", "survey", "same_beyond_zero"),
-        ([0.5, -0.3, 0.2, -0.1], "+", "student", "survey", "same_sign"),
-        ([0.3, 0.31, 0.29, 0.3], "+", "child", "survey", "same_beyond_zero"),
-        ([0.3, 0.31, 0.29, 0.3], "+", "class", "survey", "no_sample"),  # another unit is another quantity
-        ([0.3, 0.31, 0.29, 0.3], "+", "student", "primary_study", "no_sample"),  # printed is not open
-        ([0.3, 0.31, 0.29, 0.3], "?", "student", "survey", "no_sign"),
-        ([0.3, 0.31, 0.29, 0.3], "0", "student", "survey", "no_sign"),
-        ([0.3], "+", "student", "survey", "same_beyond_zero"),
-        ([0.05], "+", "student", "survey", "same_sign"),  # one sample of 500: z .05 +- 1.96 / sqrt(497)
+        ([0.3, 0.31, 0.29, 0.3], "+", "student", "open data", "same_beyond_zero"),
+        ([0.3, 0.31, 0.29, 0.3], "-", "student", "open data", "opposite"),
+        ([-0.3, -0.31, -0.29, -0.3], "+", "student", "open data", "opposite"),
+        ([-0.3, -0.31, -0.29, -0.3], "-", "student", "open data", "same_beyond_zero"),
+        ([0.5, -0.3, 0.2, -0.1], "+", "student", "open data", "same_sign"),
+        ([0.3, 0.31, 0.29, 0.3], "+", "child", "open data", "same_beyond_zero"),
+        ([0.3, 0.31, 0.29, 0.3], "+", "class", "open data", "no_sample"),  # another unit is another quantity
+        ([0.3, 0.31, 0.29, 0.3], "+", "student", "thesis", "no_sample"),  # printed is not open
+        ([0.3, 0.31, 0.29, 0.3], "?", "student", "open data", "no_sign"),
+        ([0.3, 0.31, 0.29, 0.3], "0", "student", "open data", "no_sign"),
+        ([0.3], "+", "student", "open data", "same_beyond_zero"),
+        ([0.05], "+", "student", "open data", "same_sign"),  # one sample of 500: z .05 +- 1.96 / sqrt(497)
     ],
 )
 def test_each_word_follows_from_the_rows(
-    built: Small, values: list[float], sign: str, level: str, kind: str, expected: str
+    built: Small, values: list[float], sign: str, level: str, status: str, expected: str
 ) -> None:
-    findings = direction_support(dataset(built, values, sign=sign, level=level, kind=kind))
+    findings = direction_support(dataset(built, values, sign=sign, level=level, status=status))
     assert word(findings) == expected
     assert {name: n.value for name, n in findings.sentences[0].values.items() if n.value}[expected] == 1  # type: ignore[union-attr]
 

@@ -14,7 +14,7 @@ from replication.evidence.risk_of_bias import SampleFeatures, judged, risk_of_bi
 
 UNKNOWN = SampleFeatures(
     sample="s", same_informant=math.nan, missing_pct=math.nan, reliability=math.nan, one_item=False, design=False,
-    schools=math.nan, selected=False, drawn="", response_pct=math.nan,
+    schools=math.nan, selected=False, sampling="", response_pct=math.nan,
 )  # fmt: skip
 
 
@@ -25,12 +25,12 @@ def test_a_sample_without_any_record_is_unclear_in_every_domain() -> None:
 @pytest.mark.parametrize(
     ("domain", "changes", "risk"),
     [
-        ("sampling", {"drawn": "probability", "response_pct": 80.0}, "low"),
-        ("sampling", {"drawn": "probability", "response_pct": 79.9}, "some concerns"),
-        ("sampling", {"drawn": "probability"}, "some concerns"),
-        ("sampling", {"drawn": "extract"}, "some concerns"),
-        ("sampling", {"drawn": "convenience", "response_pct": 99.0}, "high"),
-        ("sampling", {"drawn": "probability", "response_pct": 99.0, "selected": True}, "high"),
+        ("sampling", {"sampling": "whole file", "response_pct": 80.0}, "low"),
+        ("sampling", {"sampling": "whole file", "response_pct": 79.9}, "some concerns"),
+        ("sampling", {"sampling": "whole file"}, "some concerns"),
+        ("sampling", {"sampling": "extract"}, "some concerns"),
+        ("sampling", {"sampling": "not a probability sample", "response_pct": 99.0}, "high"),
+        ("sampling", {"sampling": "whole file", "response_pct": 99.0, "selected": True}, "high"),
         ("missing answers", {"missing_pct": 5.0}, "low"),
         ("missing answers", {"missing_pct": 5.1}, "some concerns"),
         ("missing answers", {"missing_pct": 20.0}, "some concerns"),
