@@ -168,10 +168,28 @@ def check(
     report = _check_file(root, Path(work)) if is_file_of_study(work) else check_study(root, work)
     if style == "text" and out is None:
         print_report(report)
+        _say_what_is_touched(root, report.title)
     else:
         text = as_json(report) if style == "json" else as_html(report)
         deliver(text, out)
     return 1 if report.errors or (strict and report.questions) else 0
+
+
+def _say_what_is_touched(root: Path, work: str) -> None:
+    """Which analyses ask for rows that were withdrawn since the last release, a line a row."""
+    from replication.dataset import check_dataset
+    from replication.report.releases import read_releases
+    from replication.study.touched import touched_analyses, touched_lines
+
+    dataset = check_dataset(root).readable
+    if dataset is None or not any(len(rows) for rows in dataset.withdrawn.values()):
+        return
+    releases = read_releases(paths.reports_dir())
+    released = releases[-1].dataset_version if releases else ""
+    works = frozenset({work} & set(dataset.works))
+    found = touched_analyses(dataset, works, released, paths.analyses_dir(), paths.reports_dir() / "latest")
+    for line in touched_lines(found):
+        sys.stdout.write(line + "\n")
 
 
 def _check_file(root: Path, path: Path) -> CheckReport:

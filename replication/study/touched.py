@@ -1,0 +1,90 @@
+"""Which analyses a correction touches: what was withdrawn or entered since the released dataset, and who asks for it.
+
+An analysis may name a claim or row by its id, answer for the claims of a work, or rest on rows of it (read from the
+last report, where there is one). The check says so before anything is run, so that a coder knows what to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from replication.dataset import Dataset
+from replication.dataset.row_versions import version_numbers
+from replication.dataset.schema import TABLES
+
+__all__ = ["Touched", "touched_analyses", "touched_lines"]
+
+_NAMED_TABLES = ("claims.csv", "effects.csv", "samples.csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One withdrawn row: its successor (empty where it has none) and the analyses that name it or rest on it."""
+
+    table: str
+    row: str
+    successor: str
+    analyses: tuple[str, ...]
+
+
+def touched_analyses(
+    dataset: Dataset, works: frozenset[str], released: str, analyses: Path, report: Path
+) -> tuple[Touched, ...]:
+    """The rows of these works that were withdrawn after a release, each with the analyses it touches.
+
+    Parameters
+    ----------
+    dataset : as read, with its withdrawn rows.
+    works : the works that are checked; all where it is empty.
+    released : the dataset version of the last release; empty where nothing was released yet.
+    analyses : the folder with the files of analyses.
+    report : the folder of the last report, whose outcomes say which rows each estimate rests on.
+    """
+    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(analyses.rglob("*.py"))}
+    rests = _rows_by_analysis(report)
+    found = []
+    for table in _NAMED_TABLES:
+        for row, successor, work in _withdrawn(dataset, table, works, released):
+            named = re.compile(rf"(?<![\w.-]){re.escape(row)}(?![\w.-])")
+            touched = {name for name, text in files.items() if named.search(text) or name == work}
+            touched |= {name for name, rows in rests.items() if row in rows}
+            found.append(Touched(table, row, successor, tuple(sorted(touched))))
+    return tuple(found)
+
+
+def touched_lines(found: tuple[Touched, ...]) -> Iterator[str]:
+    """What the check says of them, a line a row."""
+    for one in found:
+        now = f"{one.successor} takes its place" if one.successor else "nothing takes its place: name it in replaced_by"
+        asked = ", ".join(one.analyses) or "no analysis names it"
+        yield f"{one.table}, {one.row} is withdrawn, {now}; touches: {asked}"
+
+
+def _withdrawn(dataset: Dataset, table: str, works: frozenset[str], released: str) -> Iterator[tuple[str, str, str]]:
+    """Id, successor and work of each row that leaves after the released version."""
+    gone = dataset.withdrawn.get(table)
+    if gone is None or gone.empty:
+        return
+    last = version_numbers(released) if released else ()
+    late = [bool(until) and version_numbers(until) > last for until in gone["until"]]
+    rows = gone[pd.Series(late, index=gone.index) & (gone["work"].isin(works) if works else True)]
+    column = TABLES[table].id[-1]
+    yield from zip(rows[column], rows["replaced_by"], rows["work"], strict=True)
+
+
+def _rows_by_analysis(report: Path) -> Mapping[str, frozenset[str]]:
+    """The rows the estimates of each analysis rest on, as the last report has them; none where there is no report."""
+    found = {}
+    for path in sorted((report / "outcomes").glob("*.json")):
+        try:
+            outcome = json.loads(path.read_text(encoding="utf-8"))
+            found[path.stem] = frozenset(row for estimate in outcome["estimates"] for row in estimate["rows"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a damaged report is said where it is read for its numbers
+    return found
