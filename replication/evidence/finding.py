@@ -48,7 +48,14 @@ from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.levels import within_between
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
 from replication.evidence.moderators import age_table, moderator_table
-from replication.evidence.plots import forest_figures, influence_table, leave_one_out_figures
+from replication.evidence.plots import (
+    Subgroup,
+    forest_figures,
+    influence_table,
+    leave_one_out_figures,
+    paged,
+    row_names,
+)
 from replication.evidence.prediction import coverage, left_out_by, predict_body, prediction_tables
 from replication.evidence.prior import PriorAnswer, prior_and_data, prior_sensitivity
 from replication.evidence.protocol import flow, load_protocol
@@ -58,6 +65,7 @@ from replication.evidence.reliability import attenuation
 from replication.evidence.sensitivity import sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
 from replication.evidence.update import entering, update_table
+from replication.models.probability import normal_isf
 
 __all__ = ["Answer", "Asked", "finding", "grade_of_question", "quick_finding"]
 
@@ -257,7 +265,12 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
     if fit is not None and len(set(widest.samples)) > 2:
         further = answer.widest.further_sample
         groups = [BODIES[body] for body in widest.rows["body"]]
-        page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, further=(further.low, further.high)))
+        apart = {source: lead_id(body) for source, body in answer.bodies.items() if source != "pool"}
+        parts = [Subgroup(BODIES[source], e.value, e.low, e.high)
+                 for source, name in apart.items() for e in page.estimates
+                 if e.id == name and "pool" in answer.bodies]  # fmt: skip
+        ends = (further.low, further.high)
+        page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
         table, figures = leave_one_out_figures(widest, fit, leading)
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
         page.add("drivers", *influence_table(widest, fit))
@@ -345,13 +358,13 @@ def _grade(data: Dataset, question: Question) -> Grade:
 def quick_finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
     """The main model on each question and body of evidence, with a forest plot: a preview in seconds."""
     estimates: list[Estimate] = []
-    figures = []
+    figures: list[Figure] = []
     exclusions: dict[Exclusion, None] = {}
     for one in asked:
         for source, body in bodies_of(context.data, one.question).items():
             made = estimates_of(body, f"{one.question.label}, {BODIES[source]}")
             estimates += made
-            figures.append(_forest(body.found, next(e for e in made if e.group == "main")))
+            figures += paged(_forest(body.found, next(e for e in made if e.group == "main")))
             exclusions |= dict.fromkeys(body.found.selection.excluded)
     return Findings(
         estimates=placed("bodies", estimates), figures=placed("bodies", figures), exclusions=tuple(exclusions)
@@ -361,11 +374,11 @@ def quick_finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
 def _forest(found: Evidence, main: Estimate) -> Figure:
     """One row an effect, in the order of the dataset, with the main estimate below."""
     weights = 1.0 / (found.v + max(0.0, main.tau2))
-    half = 1.959963984540054 * np.sqrt(found.v)
+    half = float(normal_isf(0.025)) * np.sqrt(found.v)
     rows = found.rows
     columns = {
         "row": [str(row) for row in rows["effect_id"]],
-        "label": [str(label or sample) for label, sample in zip(rows["label"], rows["sample_id"], strict=True)],
+        "label": row_names(found),
         "value": np.tanh(found.y).tolist(),
         "low": np.tanh(found.y - half).tolist(),
         "high": np.tanh(found.y + half).tolist(),
