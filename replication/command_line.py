@@ -31,8 +31,6 @@ def run_command(app: typer.Typer, stopped: str) -> None:
         if code == _STOPPED:  # how typer returns from an interrupt
             raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
-    except UserError as error:
-        sys.exit(_say(str(error)))
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -40,17 +38,24 @@ def run_command(app: typer.Typer, stopped: str) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
         sys.exit(1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sys.exit(_say(f"{place}{error.strerror or error}; check that it exists and may be written to"))
-    except MemoryError:
-        sys.exit(_say("the memory of this machine does not suffice; close other programs, or run with --jobs 1"))
     except Exception as error:
-        if hasattr(error, "format_message"):
-            sys.exit(_say(f"{error.format_message()} (see --help)"))
-        if sys.flags.dev_mode:
+        if sys.flags.dev_mode and not isinstance(error, UserError | OSError):
             raise
-        sys.exit(_say(_unforeseen(error)))
+        sys.exit(_say(_in_words(error)))
+
+
+def _in_words(error: Exception) -> str:
+    """What a user can do about an error."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}; check that it exists and may be written to"
+    if isinstance(error, MemoryError):
+        return "the memory of this machine does not suffice; close other programs, or run with --jobs 1"
+    if hasattr(error, "format_message"):
+        return f"{error.format_message()} (see --help)"
+    return _unforeseen(error)
 
 
 def plain_letters(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -95,5 +100,7 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _say(message: str, code: int = 1) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    """A message may hold what stood in a file or on the command line: nothing in it steers the terminal."""
+    plain = "".join(c if c.isprintable() or c == "\n" else f"<U+{ord(c):04X}>" for c in message)
+    sys.stderr.write(f"error: {plain}\n")
     return code

@@ -178,6 +178,8 @@ def _write(
     from replication.analysis import analysis_files
     from replication.analysis.failures import failures_of
     from replication.report import build_report
+    from replication.report.pdf import typesetter_is_there
+    from replication.report.sbom import bill_of_materials, needed_packages
 
     dataset = _dataset(request)
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
@@ -188,9 +190,13 @@ def _write(
         for outcome in outcomes:
             _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
         no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir())
-        failed = {**failures_of(outcomes), **({"report.pdf": no_pdf} if no_pdf else {})}
+        failed = dict(failures_of(outcomes))
+        if no_pdf and (whole or typesetter_is_there()):  # who has not installed it did without the PDF
+            failed["report.pdf"] = no_pdf
         if whole:
             _refuse_failures(failed)
+            packages = needed_packages(paths.project_root())
+            _write_json(folder / "sbom.cdx.json", bill_of_materials(packages, str(about["release"])))
         _write_json(folder / "run.json", {**run, "failed": failed, "files": files_digest(folder)})
     return failed
 

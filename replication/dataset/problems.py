@@ -85,8 +85,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
         return "remove it"
     close = difflib.get_close_matches(word[:_LONGEST], known, n=1, cutoff=0.6)
     if close:
-        return f'did you mean "{close[0]}"?'
-    listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+        return f'did you mean "{printable(close[0])}"?'
+    listed = ", ".join(printable(name) for name in known[:12]) + (", …" if len(known) > 12 else "")
     return f"use one of: {listed}"
 
 

@@ -10,12 +10,13 @@ __all__ = ["check_lives", "check_work_life", "version_numbers"]
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
-    """A version as numbers that compare.
+    """A version as numbers that compare; what is no version, which is said elsewhere, comes before all of them.
 
     >>> version_numbers("1.10.0") > version_numbers("1.9.3")
     True
     """
-    return tuple(int(part) for part in version.split("."))
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else ()
 
 
 def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> list[Problem]:

@@ -6,6 +6,7 @@ shown as □, which the first page says. The pages never wait for the paper: whe
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from markupsafe import Markup, escape
 from replication.analysis.failures import reason_of
 from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
+from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
@@ -33,7 +35,7 @@ from replication.report.pages.common import claim_rows, pictures_of, sorted_rows
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words
 
-__all__ = ["Paper", "typeset"]
+__all__ = ["Paper", "typeset", "typesetter_is_there"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
@@ -115,6 +117,8 @@ def typeset(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
+            if not typesetter_is_there():
+                raise UserError('typst is not installed; pip install "tsr-replication[pdf]" brings it')
             _write_source(folder, archive, words, gallery, values)
             command = [sys.executable, "-I", "-c", _COMPILE, str(folder / _SOURCE), str(folder / _MADE)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -131,6 +135,11 @@ def typeset(
             paper.failed = _waited_for(process)
         if not paper.failed:
             shutil.copyfile(folder / _MADE, target)
+
+
+def typesetter_is_there() -> bool:
+    """Whether the package that sets the PDF is installed: it is an extra."""
+    return importlib.util.find_spec("typst") is not None
 
 
 def _write_source(folder: Path, archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ def project(tmp_path: Path) -> Path:
     root = paths.project_root()
     shutil.copytree(root / "replication", tmp_path / "replication", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(root / "data", tmp_path / "data")
+    shutil.copy(root / "pyproject.toml", tmp_path)
     (tmp_path / "analyses" / "reproductions").mkdir(parents=True)
     shutil.copy(root / "analyses" / "reproductions" / "magro2024.py", tmp_path / "analyses" / "reproductions")
     return tmp_path
@@ -38,6 +39,8 @@ def test_a_release_is_frozen_listed_and_can_be_withdrawn(project: Path) -> None:
     reports = project / "reports"
     listed = json.loads((reports / "versions.json").read_text(encoding="utf-8"))["versions"]
     assert [entry["version"] for entry in listed] == ["1.0.0"]
+    bill = json.loads((reports / "v1.0.0" / "sbom.cdx.json").read_text(encoding="utf-8"))
+    assert "numpy" in {component["name"] for component in bill["components"]}
     assert "Report 1.0.0" in (reports / "v1.0.0" / "index.html").read_text(encoding="utf-8")
     assert "Compared with version 1.0.0" in (reports / "latest" / "changes.html").read_text(encoding="utf-8")
     again = run(project, "--release", "1.0.0")
