@@ -12,7 +12,10 @@ from pydantic import Field, model_validator
 
 from replication.dataset.recipes import Condition, Filled, Measure, Recipe, StrictRecord
 
-__all__ = ["Agreement", "ConceptualFile", "ConceptualRecord", "Expected", "agreement"]
+__all__ = ["BAYESIAN", "Agreement", "ConceptualFile", "ConceptualRecord", "Expected", "agreement"]
+
+BAYESIAN = ", Bayesian model"
+"""What follows the name of a term that was estimated by the Bayesian model."""
 
 Agreement = Literal["agrees", "opposite", "inconclusive", ""]
 """Whether a result points where the study's does; empty where nothing is expected. It is never a MATCH."""
@@ -96,8 +99,9 @@ class ConceptualRecord(StrictRecord):
         return self
 
     def expected(self, outcome: str, term: str) -> Expected | None:
-        """What is expected of a term of the model for an outcome; None where the study says nothing."""
-        return next((e for e in self.expects if e.term == term and e.outcome in ("", outcome)), None)
+        """What is expected of a term for an outcome, by whichever model; None where the study says nothing."""
+        plain = term.removesuffix(BAYESIAN)
+        return next((e for e in self.expects if e.term == plain and e.outcome in ("", outcome)), None)
 
     @property
     def recipe(self) -> Recipe:

@@ -379,6 +379,9 @@ def conceptual(
     work: Annotated[str, typer.Argument(help="Key of the cited work, e.g. marengo2021.")],
     file: Annotated[list[Path], typer.Option(help="The public file you have; again for a further one.")],
     write: Annotated[bool, typer.Option("--write", help="Add the results that are not in the dataset yet.")] = False,
+    bayes: Annotated[
+        float | None, typer.Option(help="Roles at this cut by the Bayesian multilevel model too: takes minutes.")
+    ] = None,
     data: Data = None,
 ) -> int:
     """Ask a cited work's question of an open file, by its record, beside what is stored; never the work's own result.
@@ -387,7 +390,14 @@ def conceptual(
     """
     from replication.dataset.schema import TABLES
     from replication.errors import UserError
-    from replication.study.conceptual import compare_conceptual, compute_conceptual, conceptual_rows, with_files
+    from replication.models.bayes.sampled.sampling import Settings
+    from replication.study.conceptual import (
+        compare_conceptual,
+        compute_conceptual,
+        conceptual_rows,
+        sample_conceptual_roles,
+        with_files,
+    )
     from replication.study.tables import add_rows
 
     root = data or paths.data_dir()
@@ -400,7 +410,11 @@ def conceptual(
     rows: list[dict[str, str]] = []
     differs = False
     for record, files in with_files(records, file):
-        new, lines = compare_conceptual(record, compute_conceptual(record, files), stored)
+        found = compute_conceptual(record, files)
+        if bayes is not None:
+            settings, compiled = Settings(), paths.cache_dir() / "compiled"
+            found += sample_conceptual_roles(record, files, bayes, settings, compiled)
+        new, lines = compare_conceptual(record, found, stored)
         for line in lines:
             sys.stdout.write(line + "\n")
             differs |= line.endswith("[differs]")

@@ -22,9 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.dataset.conceptual import ConceptualRecord, agreement
+from replication.dataset.conceptual import BAYESIAN, ConceptualRecord, agreement
 from replication.errors import UserError
-from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, class_mean
+from replication.models.bayes.sampled.diagnostics import Failed
+from replication.models.bayes.sampled.roles import sample_roles
+from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData, class_mean
+from replication.models.bayes.sampled.sampling import Settings
 from replication.models.fit import Array
 from replication.models.probability import t_ppf
 from replication.study.microdata.coding import code_sample, keep_rows
@@ -37,6 +40,7 @@ __all__ = [
     "compute_conceptual",
     "conceptual_rows",
     "roles_by_cut",
+    "sample_conceptual_roles",
     "with_files",
 ]
 
@@ -179,6 +183,46 @@ def _lines(
         )
 
 
+def sample_conceptual_roles(
+    record: ConceptualRecord, paths: Sequence[Path], cut: float, settings: Settings, compile_dir: Path | None = None
+) -> tuple[ConceptualEstimate, ...]:
+    """The roles at one cut by the Bayesian multilevel multinomial logit: posterior means and 95 per cent intervals.
+
+    The same predictors as in `compute_conceptual`, with a deviation of each class for each role; the note of each row
+    holds the diagnostics of the sampler.
+
+    Raises
+    ------
+    UserError
+        when the record is about something else, or the fit fails its gate: then there is no estimate.
+    """
+    if record.model != "roles":
+        raise UserError(f"{record.id} is no record of roles; the Bayesian model is for those")
+    persons = _persons(record, paths)
+    X, terms, keep = _roles_design(record, persons)
+    role = roles_by_cut(*(persons.values[name][keep] for name in record.outcome), cut)
+    labels, group = np.unique(persons.groups[keep], return_inverse=True)  # type: ignore[index]  # the design asked
+    names = ("intercept", *terms, *record.controls)
+    classes, rows = tuple(map(str, labels.tolist())), tuple(np.flatnonzero(keep).tolist())
+    students = RolesData(X, names, np.ones(len(names)), group.astype(np.int64), role, classes, rows, ())
+    posterior = sample_roles(students, settings=settings, compile_dir=compile_dir)
+    if isinstance(posterior, Failed):
+        raise UserError("the fit failed its checks and has no estimate: " + "; ".join(posterior.reasons))
+    seen = posterior.diagnostics
+    note = f"R-hat {seen.rhat:.3f}, effective size {seen.ess_bulk:.0f}, {seen.divergences} divergences, seed "
+    note += f"{posterior.settings.seed}, {posterior.settings.chains} chains of {posterior.settings.draws} draws"
+    wanted = [(name, term) for name in CONTRASTS for term in terms]
+    found = [(name, term, posterior.parameter(f"{name}: {term}")) for name, term in wanted]
+    found += [(name, "sd between classes", posterior.parameter(f"class sd[{name}]")) for name in CONTRASTS]
+    n, m = int(keep.sum()), len(classes)
+    return tuple(
+        ConceptualEstimate(
+            name, "logit", f"{term}{BAYESIAN}", p.mean, p.quantile(0.025), p.quantile(0.975), n, m, cut, note
+        )
+        for name, term, p in found
+    )
+
+
 def roles_by_cut(bullies: Array, bullied: Array, cut: float) -> NDArray[np.int64]:
     """0 uninvolved, 1 bully, 2 victim, 3 bully/victim (at or above the cut on one scale, the other, both); -1 unknown.
 
@@ -264,20 +308,24 @@ def _roles(record: ConceptualRecord, persons: _Persons) -> Iterator[ConceptualEs
 
     Class means are over all pupils of the class with an answer, as in the Bayesian model (roles_data).
     """
-    groups = persons.groups
-    if groups is None:
-        raise UserError(f"{record.id}: the roles need classes; name their column under cluster")
-    x = persons.values[record.predictor]
-    mean, climate = (class_mean(persons.values[name], groups) for name in (record.predictor, record.climate))
-    keep = persons.kept([*record.outcome, record.predictor, *record.controls]) & np.isfinite(climate)
-    _check_left(record, keep)
-    parts = [_standardised(column[keep]) for column in (x - mean, mean, climate)]
-    X = np.column_stack([np.ones(keep.sum()), *parts, *(_centred(persons.values[c][keep]) for c in record.controls)])
-    terms = (record.predictor, f"{record.predictor} of the class", f"{record.climate} of the class")
+    X, terms, keep = _roles_design(record, persons)
     bullies, bullied = (persons.values[name][keep] for name in record.outcome)
     for cut in record.cuts:
         role = roles_by_cut(bullies, bullied, float(cut))
         yield from _one_cut(record, persons, (role, X, terms, keep), float(cut))
+
+
+def _roles_design(record: ConceptualRecord, persons: _Persons) -> tuple[Array, tuple[str, str, str], NDArray[np.bool_]]:
+    """Design `(n, p)` of the pupils with every value, the terms after the intercept, and who they are."""
+    if persons.groups is None:
+        raise UserError(f"{record.id}: the roles need classes; name their column under cluster")
+    x = persons.values[record.predictor]
+    mean, climate = (class_mean(persons.values[name], persons.groups) for name in (record.predictor, record.climate))
+    keep = persons.kept([*record.outcome, record.predictor, *record.controls]) & np.isfinite(climate)
+    _check_left(record, keep)
+    parts = [_standardised(column[keep]) for column in (x - mean, mean, climate)]
+    X = np.column_stack([np.ones(keep.sum()), *parts, *(_centred(persons.values[c][keep]) for c in record.controls)])
+    return X, (record.predictor, f"{record.predictor} of the class", f"{record.climate} of the class"), keep
 
 
 def _one_cut(

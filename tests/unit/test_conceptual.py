@@ -173,7 +173,7 @@ def test_the_page_counts_what_agrees_and_follows_the_data(dataset: Dataset) -> N
         return {name: number.value for name, number in found.sentences[0].values.items()}
 
     before = counts(dataset)
-    assert before["k"] == before["agrees"] + before["opposite"] + before["inconclusive"] == 15
+    assert before["k"] == before["agrees"] + before["opposite"] + before["inconclusive"] == 20
     table = dataset.table("conceptual.csv")
     turned = table.assign(estimate=-table["estimate"], ci_low=-table["ci_high"], ci_high=-table["ci_low"])
     after = counts(replace(dataset, tables={**dataset.tables, "conceptual.csv": turned}))
