@@ -13,8 +13,15 @@ from replication.dataset.checking import check_conceptual
 from replication.dataset.conceptual import ConceptualRecord, Expected, agreement
 from replication.dataset.recipes import Measure
 from replication.errors import UserError
+from replication.models.bayes.sampled.sampling import Settings
 from replication.models.probability import t_ppf
-from replication.study.conceptual import compare_conceptual, compute_conceptual, conceptual_rows, with_files
+from replication.study.conceptual import (
+    compare_conceptual,
+    compute_conceptual,
+    conceptual_rows,
+    sample_conceptual_roles,
+    with_files,
+)
 
 CLASSES, EACH = 60, 25
 
@@ -124,6 +131,23 @@ def test_a_cut_that_leaves_few_pupils_in_a_role_is_refused(file: Path) -> None:
     names = ("bullies", "bullied", "m", "climate")
     with pytest.raises(UserError, match="cut 2: 0 pupils are bully; expected 15 or more"):
         compute_conceptual(record("roles", names, **ROLES, cuts=[2]), [file])
+
+
+@pytest.mark.simulation
+def test_the_bayesian_roles_find_the_slopes_they_were_drawn_with(file: Path, tmp_path: Path) -> None:
+    asked = record("roles", ("bullies", "bullied", "m", "climate"), **ROLES, cuts=[1])
+    few = Settings(seed=3, chains=2, draws=800, tune=600)
+    found = sample_conceptual_roles(asked, [file], 1.0, few, tmp_path / "compiled")
+    slopes = [entry for entry in found if entry.term == "m, Bayesian model"]
+    assert [entry.outcome for entry in slopes] == ["bully", "victim", "bully/victim"]
+    for entry in slopes:
+        assert abs(entry.estimate + 0.5) < 2 * (entry.high - entry.estimate)
+        assert entry.note.startswith("R-hat 1.0")
+
+
+def test_the_bayesian_model_is_for_roles_only(file: Path) -> None:
+    with pytest.raises(UserError, match="sim-moderation is no record of roles"):
+        sample_conceptual_roles(record("moderation", ("count", "x", "m"), **MODERATION), [file], 1.0, Settings())
 
 
 def test_an_earlier_outcome_takes_away_what_it_explains(file: Path) -> None:
