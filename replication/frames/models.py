@@ -6,10 +6,11 @@ Each function reads columns by name, hands arrays to `replication.models`, and r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
 from replication.frames.design import Column, Design, column, make_design, new_rows
@@ -40,18 +41,25 @@ from replication.models.two_level.influence import SubsetFits
 from replication.models.two_level.influence import cumulative as cumulative_fits
 from replication.models.two_level.influence import influence as influence_of
 from replication.models.two_level.influence import leave_one_out as leave_one_out_fits
+from replication.models.two_level.location_scale import fit_location_scale
 from replication.models.two_level.random_effects import fit_random_effects
+from replication.models.two_level.resampling import bootstrap as resampled
+from replication.models.two_level.resampling import permutation_test as permutation
 
 __all__ = [
+    "LocationScaleModel",
     "average_models",
     "blups",
+    "bootstrap",
     "compare",
     "cumulative",
     "influence",
     "leave_one_out",
     "likelihood_ratio_test",
+    "location_scale",
     "multilevel",
     "multivariate",
+    "permutation_test",
     "predict",
     "random_effects",
     "robust",
@@ -221,6 +229,89 @@ def multivariate(
         names=design.names,
     )
     return FittedModel(fit, design)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LocationScaleModel:
+    """Moderators of the mean (`mean`) and of log tau2 (`scale`), each a `FittedModel`; `tau2 (k,)` by row."""
+
+    mean: FittedModel
+    scale: FittedModel
+    tau2: NDArray[np.float64]
+
+    def tidy(self) -> pd.DataFrame:
+        """Coefficients of both parts, named in the column `part`."""
+        parts = [self.mean.tidy().assign(part="mean"), self.scale.tidy().assign(part="log tau2")]
+        table = pd.concat(parts, ignore_index=True)
+        return table[["part", *(name for name in table.columns if name != "part")]]
+
+    def __repr__(self) -> str:
+        head = f"Location-scale model: {self.mean.formula}; scale: {self.scale.formula}  (k = {self.mean.fit.k})"
+        return f"{head}\n\n{self.tidy().round(4).to_string(index=False)}"
+
+
+def location_scale(
+    formula: str,
+    scale: str,
+    data: pd.DataFrame,
+    *,
+    v: Column = "vi",
+    method: LikelihoodMethod = "REML",
+    test: NormalTest = "z",
+    level: float = 0.95,
+    labels: Column | None = None,
+) -> LocationScaleModel:
+    """Fit moderators of the mean (`formula`) and of the heterogeneity (`scale`, such as `"~ year"`) together.
+
+    log tau2 is linear in the scale moderators. Source: Viechtbauer & López-López (2022).
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.9, -0.4, 0.2, 0.3, 0.25, 0.1, 0.7], "vi": 0.02, "g": ["a"] * 4 + ["b"] * 4})
+    >>> location_scale("yi ~ 1", "~ g", data).tidy().term.tolist()
+    ['intercept', 'intercept', 'g[T.b]']
+    """
+    mean_design = make_design(formula, data, needed={"v": v}, labels=labels)
+    right = scale.partition("~")[2] if "~" in scale else scale
+    scale_design = make_design(f"{mean_design.response} ~ {right}", data, needed={"v": v}, labels=labels)
+    fit = fit_location_scale(
+        mean_design.y,
+        column(data, v, "v"),
+        mean_design.x,
+        scale_design.x,
+        method=method,
+        test=test,
+        level=level,
+        names=mean_design.names,
+        scale_names=scale_design.names,
+    )
+    return LocationScaleModel(FittedModel(fit.fit, mean_design), FittedModel(fit.scale, scale_design), fit.tau2)
+
+
+def permutation_test(model: FittedModel, *, draws: int = 10_000, seed: int = 2024) -> pd.DataFrame:
+    """Permutation p values of every coefficient, and of all moderators together (term `omnibus`).
+
+    All arrangements are tried where there are no more than `draws`. Source: Higgins & Thompson (2004).
+
+    >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2, 0.4, 0.3], "vi": [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]})
+    >>> permutation_test(random_effects("yi ~ 1", data)).p.tolist()
+    [0.03125]
+    """
+    found = permutation(model.fit, np.random.default_rng(seed), draws=draws)
+    rows = [(name, p, found.draws, found.exact) for name, p in zip(found.names, found.p, strict=True)]
+    if not np.isnan(found.omnibus):
+        rows.append(("omnibus", found.omnibus, found.draws, found.exact))
+    return pd.DataFrame(rows, columns=["term", "p", "arrangements", "exact"])
+
+
+def bootstrap(
+    model: FittedModel, *, clusters: Column | None = None, draws: int = 10_000, seed: int = 2024
+) -> pd.DataFrame:
+    """Percentile intervals of coefficients and tau2 from samples of studies with replacement (by `clusters`, whole)."""
+    labels = (
+        None if clusters is None else np.asarray(column(model.design.frame, clusters, "clusters"))[list(model.rows)]
+    )
+    found = resampled(model.fit, np.random.default_rng(seed), draws=draws, clusters=labels)
+    ends = [(name, found.interval(name, model.fit.level)) for name in (*found.names, "tau2")]
+    return pd.DataFrame([(name, i.low, i.high) for name, i in ends], columns=["term", "ci_low", "ci_high"])
 
 
 def robust(

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from replication.models.two_level.batch import BatchFits, fit_batch
     from replication.models.two_level.influence import baujat, cumulative, gosh, influence, leave_one_out
     from replication.models.two_level.intervals import heterogeneity_intervals, tau2_interval
+    from replication.models.two_level.location_scale import fit_location_scale
     from replication.models.two_level.random_effects import fit_random_effects
+    from replication.models.two_level.resampling import bootstrap, permutation_test
 
 __all__ = [
     "BatchFits",
@@ -54,12 +56,14 @@ __all__ = [
     "average_coefficients",
     "baujat",
     "blups",
+    "bootstrap",
     "cluster_effects",
     "cluster_influence",
     "contrast_df",
     "cumulative",
     "fit_batch",
     "fit_che",
+    "fit_location_scale",
     "fit_multilevel",
     "fit_multivariate",
     "fit_random_effects",
@@ -70,6 +74,7 @@ __all__ = [
     "leave_one_cluster_out",
     "leave_one_out",
     "likelihood_ratio",
+    "permutation_test",
     "predict",
     "prediction_interval",
     "profile_intervals",
@@ -108,6 +113,8 @@ __getattr__ = on_first_use(
         "replication.models.two_level.batch": ("BatchFits", "fit_batch"),
         "replication.models.two_level.influence": ("baujat", "cumulative", "gosh", "influence", "leave_one_out"),
         "replication.models.two_level.intervals": ("heterogeneity_intervals", "tau2_interval"),
+        "replication.models.two_level.location_scale": ("fit_location_scale",),
         "replication.models.two_level.random_effects": ("fit_random_effects",),
+        "replication.models.two_level.resampling": ("bootstrap", "permutation_test"),
     },
 )
