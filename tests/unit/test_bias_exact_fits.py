@@ -129,3 +129,12 @@ def test_a_two_level_diagnostic_names_the_one_for_clusters() -> None:
         with pytest.raises(ModelError, match="leave_one_cluster_out or cluster_influence"):
             diagnose(fit)
     assert cluster_influence(fit).labels == ("A", "B", "C")
+
+
+def test_a_tau2_outside_its_own_interval_is_said() -> None:
+    """HE weighs a study of enormous variance like the others; the Q-profile weighs it by its precision."""
+    y, v = [0.0, 0.1, -0.1, 0.05, 0.0, 0.1, -0.1, 0.05, 40.0, -35.0], [0.01] * 8 + [1200.0, 1200.0]
+    component = fit_random_effects(y, v, method="HE").components[0]
+    assert component.interval is not None and component.estimate > component.interval.high
+    codes = {method: {n.code for n in fit_random_effects(y, v, method=method).notes} for method in ("HE", "REML")}
+    assert "tau2-outside-interval" in codes["HE"] and "tau2-outside-interval" not in codes["REML"]

@@ -203,6 +203,8 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
     if choices.held is not None:
         heterogeneity = replace(heterogeneity, R2=float("nan"))
+    component = _component(sets, estimates.tau2, choices)
+    notes += _interval_notes(component)
     return Fit(
         method={
             "tau2": choices.tau2 if choices.held is None else "fixed",
@@ -213,7 +215,7 @@ def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
         beta=beta,
         vcov=scale * (T @ estimates.cov[0] @ T.T),
         df=np.full(len(data.names), estimates.df[0], dtype=float),
-        components=(_component(sets, estimates.tau2, choices),),
+        components=(component,),
         loglik=float(estimates.loglik[0]),
         k=len(data.y),
         level=choices.level,
@@ -277,6 +279,20 @@ def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> 
         notes=(*notes, Note("saturated", message)),
         data=data,
     )
+
+
+def _interval_notes(component: Component) -> tuple[Note, ...]:
+    """Says where tau2 lies outside its own interval: the estimator weighs the effects otherwise than the Q-profile."""
+    if component.interval is None:
+        return ()
+    low, high, tau2 = component.interval.low, component.interval.high, component.estimate
+    if not (np.isfinite([low, high, tau2]).all() and not low <= tau2 <= high):
+        return ()
+    message = (
+        f"tau2 is estimated as {tau2:.4g}, outside its Q-profile interval of {low:.4g} to {high:.4g}: the estimator "
+        "and the interval weigh these effects very differently; look for variances that are 0 or far from the others."
+    )
+    return (Note("tau2-outside-interval", message),)
 
 
 def _zero_variance_notes(data: EffectData, method: Tau2Method) -> tuple[Note, ...]:
