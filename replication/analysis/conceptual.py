@@ -31,7 +31,7 @@ def conceptual_findings(data: Dataset, work: str) -> Findings:
     if not tables:
         return Findings()
     said = Counter(agreement(row["expected"], row["ci_low"], row["ci_high"]) for row in rows)
-    counts = {word: said[word] for word in ("agrees", "opposite", "inconclusive")}  # type: ignore[index]
+    counts = {word: said[word] for word in ("agrees", "opposite", "inconclusive")}
     values = numbers({"k": sum(counts.values()), **counts}, Ref("table", tables[0].id))
     return Findings(tables=tables, sentences=(Sentence("conceptual.summary", values),))
 

@@ -77,8 +77,10 @@ class _Persons:
 
     def kept(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Who has all of these measures, and a weight where there are weights."""
-        keep = np.isfinite(np.column_stack([self.values[name] for name in names])).all(axis=1)
-        return keep if self.weights is None else keep & (np.nan_to_num(self.weights) > 0)
+        every = np.column_stack([self.values[name] for name in names])
+        if self.weights is not None:
+            every = np.column_stack([every, np.where(self.weights > 0, self.weights, np.nan)])
+        return np.asarray(np.isfinite(every).all(axis=1))
 
 
 def compute_conceptual(record: ConceptualRecord, paths: Sequence[Path]) -> tuple[ConceptualEstimate, ...]:
@@ -200,7 +202,8 @@ def sample_conceptual_roles(
         raise UserError(f"{record.id} is no record of roles; the Bayesian model is for those")
     persons = _persons(record, paths)
     X, terms, keep = _roles_design(record, persons)
-    role = roles_by_cut(*(persons.values[name][keep] for name in record.outcome), cut)
+    bullies, bullied = (persons.values[name][keep] for name in record.outcome)
+    role = roles_by_cut(bullies, bullied, cut)
     labels, group = np.unique(persons.groups[keep], return_inverse=True)  # type: ignore[index]  # the design asked
     names = ("intercept", *terms, *record.controls)
     classes, rows = tuple(map(str, labels.tolist())), tuple(np.flatnonzero(keep).tolist())
@@ -247,7 +250,7 @@ def _persons(record: ConceptualRecord, paths: Sequence[Path]) -> _Persons:
         raise UserError(f"{files}: none of {len(frame)} rows is asked for; is it the file the record names?")
     coded = code_sample(frame, recipe, keep)
     frame = frame[keep].reset_index(drop=True)
-    groups = frame.groupby(record.cluster, dropna=False).ngroup().to_numpy(np.intp) if record.cluster else None
+    groups = np.asarray(frame.groupby(record.cluster, dropna=False).ngroup(), np.intp) if record.cluster else None
     values = {measure.measure: measure.values.mean(axis=1) for measure in coded}
     return _Persons(values, survey_weights(frame, recipe, files), groups)
 
