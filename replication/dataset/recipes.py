@@ -24,6 +24,7 @@ __all__ = [
     "ReplicateWeights",
     "StrictRecord",
     "Subsample",
+    "WholeSurvey",
     "expand",
     "of_levels",
 ]
@@ -214,6 +215,25 @@ class Recipe(StrictRecord):
         named = [self.each, *self.id, *design, *(c.column for c in conditions)]
         used = itertools.chain(named, *(m.columns for m in self.measure))
         return tuple(dict.fromkeys(name for name in used if name))
+
+
+class WholeSurvey(StrictRecord):
+    """A survey cycle with all its countries: `key` names it, `where` says where a person gets the file.
+
+    `persons` are the counts its codebook gives by country, by which the file is known to be the right one.
+    """
+
+    key: Filled
+    title: Filled
+    where: Filled
+    recipe: Recipe
+    persons: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_countries(self) -> WholeSurvey:
+        if not self.recipe.each:
+            raise ValueError("the recipe of a whole survey needs each = the column of the countries")
+        return self
 
 
 class RecipeFile(StrictRecord):

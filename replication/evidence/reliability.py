@@ -14,7 +14,7 @@ reports them stays, and grows with the correction; so the corrected figure is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,9 +110,10 @@ def _reliabilities(data: Dataset) -> tuple[Mapping[_Key, float], Mapping[str, fl
     """Recorded reliabilities by sample and measure, and their median by construct."""
     table = data.table("descriptives.csv")
     held = table[table["reliability"].notna() & (table["reliability"] > 0)]
-    keys = zip(held["sample_id"], held["variable"], held["measure"], strict=True)
-    by_measure = dict(zip(keys, held["reliability"].astype(float), strict=True))
-    return by_measure, held.groupby("variable")["reliability"].median().astype(float).to_dict()
+    columns = (held[name].tolist() for name in ("sample_id", "variable", "measure", "reliability"))
+    by_measure = {(str(s), str(v), str(m)): float(alpha) for s, v, m, alpha in zip(*columns, strict=True)}
+    typical = held.groupby("variable")["reliability"].median()
+    return by_measure, {str(variable): float(alpha) for variable, alpha in typical.items()}
 
 
 def _forms(data: Dataset) -> Mapping[_Key, str]:
@@ -122,7 +123,7 @@ def _forms(data: Dataset) -> Mapping[_Key, str]:
 
 
 def _side(
-    row: Mapping[str, object],
+    row: Mapping[Hashable, object],
     side: str,
     recorded: Mapping[_Key, float],
     typical: Mapping[str, float],

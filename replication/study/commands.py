@@ -21,6 +21,7 @@ from replication.study.commands_converting import convert
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
+    from replication.dataset.recipes import WholeSurvey
     from replication.study.checking import CheckReport
     from replication.study.coding import Coders, Comparison
 
@@ -323,7 +324,10 @@ def settle(
 
 
 def compute(
-    sample: Annotated[str, typer.Argument(help="sample_id of the survey sample, e.g. timss2019_tur_g5.")],
+    sample: Annotated[
+        str,
+        typer.Argument(help="sample_id of the survey sample, e.g. timss2019_tur_g5, or a whole cycle, e.g. pisa2018."),
+    ],
     file: Annotated[
         list[Path],
         typer.Option(help="The public file you have (.sav .dta .rda .csv .parquet); again for a second one."),
@@ -338,19 +342,30 @@ def compute(
         bool, typer.Option("--measures", help="Size, mean, reliability and missing share of each measure, too.")
     ] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the file's text, e.g. windows-1252.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Of a whole survey: compute every country anew.")] = False,
+    out: Out = None,
     data: Data = None,
 ) -> int:
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
 
-    Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out otherwise or not at all.
+    The name of a whole cycle (`data/surveys/`) makes a sample per country; a stopped run goes on where it was, and
+    --out writes the rows. Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out
+    otherwise or not at all, or a country could not be computed.
     """
     from replication.dataset.schema import TABLES
+    from replication.errors import UserError
     from replication.study import computing
+    from replication.study.microdata.whole_files import load_survey
     from replication.study.tables import add_rows, read_rows, write_rows
     from replication.writing import exclusive
 
     root = data or paths.data_dir()
     dataset = _readable(root)
+    survey = load_survey(sample, root.parent / "surveys")
+    if survey is not None:
+        if len(file) != 1:
+            raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
+        return _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
     work, recipe = computing.recipe_of(dataset, sample)
     found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
     sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
@@ -423,6 +438,30 @@ def conceptual(
         add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
         sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
     return 1 if differs else 0
+
+
+def _compute_survey(
+    dataset: Dataset, survey: WholeSurvey, file: Path, out: Path | None, *, levels: bool, fresh: bool
+) -> int:
+    """Every country of a whole file: a line as each is done, and the rows to `out` when all are."""
+    from replication.dataset.schema import TABLES
+    from replication.study import computing
+    from replication.study.microdata.whole_files import compute_whole
+    from replication.study.tables import rows_as_csv
+
+    rows: list[dict[str, str]] = []
+    failed = count = 0
+    for found in compute_whole(survey, file, paths.cache_dir() / "surveys", levels=levels, fresh=fresh):
+        count += 1
+        failed += bool(found.problem)
+        lines = computing.country_lines(dataset, found, survey.recipe, str(count))
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        rows += computing.country_rows(found, survey.recipe, dataset.version)
+    if out is not None:
+        deliver(rows_as_csv(TABLES["effects.csv"], rows), out, "Wrote")
+    sys.stdout.write(f"{survey.title}: {count - failed} of {count} countries computed, {len(rows)} correlations.\n")
+    return 1 if failed or not count else 0
 
 
 def todo(

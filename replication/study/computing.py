@@ -10,6 +10,7 @@ from pathlib import Path
 from replication.dataset import Dataset
 from replication.dataset.recipes import Recipe, of_levels
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
+from replication.study.microdata.whole_files import CountryResult
 from replication.study.new import next_version
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Recomputed",
     "compare_with_stored",
     "computed_lines",
+    "country_lines",
+    "country_rows",
     "effect_rows",
     "recipe_of",
     "replaced_rows",
@@ -103,6 +106,29 @@ def compare_with_stored(
             )
             lacking.append(Lacking(pair, str(held["effect_id"]), "the recipe makes no such pair"))
     return Recomputed(tuple(compared), tuple(lacking), computed.notes)
+
+
+def country_lines(dataset: Dataset, found: CountryResult, recipe: Recipe, of: str) -> Iterator[str]:
+    """A line a country of a whole file: persons, pairs, what is stored already of it, and what stands in the way."""
+    name = found.sample or "persons"
+    if found.problem:
+        yield f"{of}: {name} ({found.persons} persons): not computed, {found.problem}"
+        return
+    held = dataset.effects[(dataset.effects["sample_id"] == found.sample) & (dataset.effects["reading"] == "computed")]
+    stored = {_pair(row): row for row in held.to_dict("records")}
+    pairs = [(row, stored.get(_key(row))) for row in found.rows if math.isfinite(row.r)]
+    differ = sum(bool(held) and any(_differing(row, held, recipe)) for row, held in pairs)
+    known = sum(held is not None for _, held in pairs)
+    said = f", {known} of them in the dataset from an extract ({differ} otherwise)" if known else ""
+    earlier = ", computed earlier" if found.kept else ""
+    yield f"{of}: {name}: {found.persons} persons, {len(pairs)} correlations{said}{earlier}"
+    yield from (f"  note: {note}" for note in found.notes)
+
+
+def country_rows(found: CountryResult, recipe: Recipe, version: str) -> list[dict[str, str]]:
+    """The rows of `effects.csv` a country gives, with ids of its own."""
+    taken: set[str] = set()
+    return [_effect_row(row, recipe, version, taken) for row in found.rows if math.isfinite(row.r)]
 
 
 def computed_lines(found: Recomputed) -> Iterator[str]:

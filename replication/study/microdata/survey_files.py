@@ -20,7 +20,7 @@ from replication.dataset.problems import nearest, shown
 from replication.errors import UserError
 from replication.study.microdata.r_files import read_saved_tables
 
-__all__ = ["OLD_ENCODING", "SurveyTable", "read_columns"]
+__all__ = ["OLD_ENCODING", "SurveyTable", "present_columns", "read_columns", "text_format"]
 
 OLD_ENCODING = "windows-1252"
 """What Western files of before UTF-8 are nearly always in; it differs from Latin-1 only in marks Latin-1 lacks."""
@@ -149,7 +149,7 @@ def _read_labelled(
     def table(encoding: str | None) -> pd.DataFrame:
         _, meta = read(str(path), metadataonly=True, encoding=encoding)
         names: Sequence[str] = meta.column_names  # type: ignore[attr-defined]
-        frame, _ = read(str(path), usecols=_present(names, columns), encoding=encoding)
+        frame, _ = read(str(path), usecols=present_columns(names, columns), encoding=encoding)
         return pd.DataFrame(frame)
 
     try:
@@ -164,7 +164,7 @@ def _read_again() -> str:
     return f"text is not in the encoding the file declares; read as {OLD_ENCODING} (--encoding names another)"
 
 
-def _present(names: Sequence[str], columns: Sequence[str]) -> list[str]:
+def present_columns(names: Sequence[str], columns: Sequence[str]) -> list[str]:
     """The file's own names of the wanted columns; the first ones when none is there, so that the message can help."""
     wanted = {column.casefold() for column in columns}
     return [name for name in names if name.casefold() in wanted] or list(names)[:_CLOSEST]
@@ -214,18 +214,30 @@ def _by_rdata(path: Path) -> list[pd.DataFrame]:
 def _read_text(path: Path, columns: Sequence[str], encoding: str) -> SurveyTable:
     """A table of text: its separator from the first line; semicolons go with decimal commas, and both are said."""
     kind, notes = _encoding_of(path, encoding)
-    with path.open(encoding=kind, newline="") as stream:
-        first = stream.readline()
-    separator = "\t" if path.suffix.lower() == ".tsv" else max(_SEPARATORS, key=first.count)
-    decimal = "," if separator == ";" else "."
+    separator, decimal, first = _separator_of(path, kind)
     names = next(csv.reader([first], delimiter=separator), [])
     if separator != "," and path.suffix.lower() == ".csv":
         commas = " with decimal commas" if decimal == "," else ""
         notes = (*notes, f"cells are separated by a {_SEPARATORS[separator]}; read so{commas}")
     frame = pd.read_csv(
-        path, sep=separator, decimal=decimal, encoding=kind, usecols=_present(names, columns), low_memory=False
+        path, sep=separator, decimal=decimal, encoding=kind, usecols=present_columns(names, columns), low_memory=False
     )
     return SurveyTable(frame, notes)
+
+
+def text_format(path: Path) -> tuple[str, str, str]:
+    """Separator, decimal mark and encoding of a table of text."""
+    kind, _ = _encoding_of(path, "")
+    separator, decimal, _ = _separator_of(path, kind)
+    return separator, decimal, kind
+
+
+def _separator_of(path: Path, encoding: str) -> tuple[str, str, str]:
+    """Separator, decimal mark and the first line: semicolons go with decimal commas."""
+    with path.open(encoding=encoding, newline="") as stream:
+        first = stream.readline()
+    separator = "\t" if path.suffix.lower() == ".tsv" else max(_SEPARATORS, key=first.count)
+    return separator, "," if separator == ";" else ".", first
 
 
 def _encoding_of(path: Path, encoding: str) -> tuple[str, tuple[str, ...]]:
@@ -249,4 +261,4 @@ def _read_parquet(path: Path, columns: Sequence[str], encoding: str) -> SurveyTa
     del encoding  # Parquet is UTF-8 by definition
     lazy = pl.scan_parquet(path)
     names = lazy.collect_schema().names()
-    return SurveyTable(lazy.select(_present(names, columns)).collect().to_pandas())
+    return SurveyTable(lazy.select(present_columns(names, columns)).collect().to_pandas())

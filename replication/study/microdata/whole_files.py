@@ -1,0 +1,271 @@
+"""Whole international files: one recipe, a sample a country, computed a country at a time within bounded memory.
+
+A file that is not Parquet is made so once, in the cache, with the columns the recipe needs: SPSS in stretches of rows,
+text by Polars as a stream. Countries are then loaded in batches that fit into memory, and each is computed by itself as
+an extract of it would be. What was computed is kept beside the converted file, so that a stopped run goes on where it
+was; a country that cannot be computed is a line, and the others are still computed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from replication.dataset.recipes import Recipe, WholeSurvey
+from replication.digests import digest_of
+from replication.errors import UserError
+from replication.study.microdata.computing import ComputedRow, compute_frame
+from replication.study.microdata.survey_files import OLD_ENCODING, present_columns, text_format
+from replication.writing import write_atomic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["CountryResult", "compute_whole", "load_survey", "parquet_of"]
+
+_BATCH_BYTES = 500_000_000
+"""Of numbers loaded at once: with the copies of one country and Python itself a run stays under 1.5 GB."""
+_ROWS_AT_ONCE = 50_000  # of an SPSS file: some 50 MB of the columns a recipe needs
+
+
+@dataclass(frozen=True, slots=True)
+class CountryResult:
+    """One country: its sample, persons in the file, rows, notes; or why it has none. `kept` was computed earlier."""
+
+    sample: str
+    value: str
+    persons: int
+    rows: tuple[ComputedRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    kept: bool = False
+
+
+def load_survey(key: str, folder: Path) -> WholeSurvey | None:
+    """The survey cycle of that name, or None where no file of the folder has it; UserError where the file is wrong."""
+    path = folder / f"{key}.toml"
+    if not re.fullmatch(r"[a-z0-9]+", key) or not path.is_file():
+        return None
+    try:
+        return WholeSurvey.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path.name}: found no whole survey record ({str(error).splitlines()[0]}); mend it") from None
+
+
+def compute_whole(
+    survey: WholeSurvey, path: Path, cache: Path, *, levels: bool = False, fresh: bool = False
+) -> Iterator[CountryResult]:
+    """Every country of a whole file, as it is computed.
+
+    Parameters
+    ----------
+    survey : its recipe, and the counts by which its file is known.
+    path : the file as it was downloaded, or its Parquet.
+    cache : a folder for the converted file and the results so far.
+    levels : each pair also within and between schools.
+    fresh : compute everything anew.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be read or lacks the column of the countries or the weights.
+    """
+    recipe = survey.recipe
+    table = parquet_of(path, recipe.columns, cache)
+    names = _names_in(table, recipe, path)
+    results = table.parent / f"{digest_of(recipe.model_dump_json(), str(levels))[:16]}.results"
+    if fresh:
+        shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True, exist_ok=True)
+    counts = _counts(table, names[recipe.each])
+    _right_file(survey, counts, path)
+    nowhere = counts.pop("", 0)
+    if nowhere:
+        yield CountryResult("", "", nowhere, problem=f"are in no country (column {recipe.each} is empty)")
+    todo = {value: count for value, count in counts.items() if not _kept_at(results, value).is_file()}
+    for value in counts:
+        if value not in todo:
+            yield _read_kept(_kept_at(results, value))
+    for batch in _batches(todo, len(names)):
+        for found in _computed(recipe, table, names, batch, path.name, levels=levels):
+            if not found.problem:  # a country that failed is tried again by the next run
+                write_atomic(_kept_at(results, found.value), json.dumps(asdict(found)))
+            yield found
+
+
+def parquet_of(path: Path, columns: Sequence[str], cache: Path) -> Path:
+    """The file as Parquet with the columns needed: itself, or converted once into the cache.
+
+    The cache is known by the file's name, size and date and by the columns, so that a newer download is converted anew.
+    """
+    if not path.is_file():
+        raise UserError(f"no file {path}; check the path after --file")
+    about = path.stat()
+    folder = cache / digest_of(path.name, str(about.st_size), str(about.st_mtime_ns), *sorted(columns))[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".parquet":
+        link = folder / "source.parquet"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+        return link
+    done = folder / "columns.parquet"
+    if not done.is_file():
+        converters = {".sav": _from_spss, ".zsav": _from_spss, ".csv": _from_text, ".tsv": _from_text}
+        convert = converters.get(path.suffix.lower())
+        if convert is None:
+            raise UserError(f"{path.name}: a whole file should end in .parquet, {', '.join(converters)}")
+        half = folder / "columns.part"
+        convert(path, columns, half)
+        half.replace(done)
+    return done
+
+
+def _from_spss(path: Path, columns: Sequence[str], target: Path) -> None:
+    """An SPSS file in stretches of rows, each a row group; text columns stay text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import pyreadstat
+
+    encoding: str | None = None
+    try:
+        _, meta = pyreadstat.read_sav(str(path), metadataonly=True)
+    except pyreadstat.ReadstatError as error:
+        if "encoding" not in str(error):
+            raise UserError(f"{path.name} cannot be read as {path.suffix} ({error}); download it again") from error
+        encoding = OLD_ENCODING
+        _, meta = pyreadstat.read_sav(str(path), metadataonly=True, encoding=encoding)
+    wanted = present_columns(meta.column_names, columns)
+    text = {name for name in wanted if meta.readstat_variable_types[name] == "string"}
+    schema = pa.schema([(name, pa.string() if name in text else pa.float64()) for name in wanted])
+    stretches = pyreadstat.read_file_in_chunks(
+        pyreadstat.read_sav, str(path), chunksize=_ROWS_AT_ONCE, usecols=wanted, encoding=encoding
+    )
+    with pq.ParquetWriter(target, schema) as writer:
+        for frame, _ in stretches:
+            writer.write_table(pa.Table.from_pandas(frame[wanted], schema=schema, preserve_index=False))
+
+
+def _from_text(path: Path, columns: Sequence[str], target: Path) -> None:
+    """A table of text as a stream: cells are read as text, and a column that is numbers throughout becomes numbers."""
+    import polars as pl
+
+    separator, decimal, kind = text_format(path)
+    if kind != "utf-8-sig":
+        raise UserError(f"{path.name}: text is not UTF-8; save it so, or take the .sav file")
+    lazy = pl.scan_csv(path, separator=separator, infer_schema=False)
+    wanted = present_columns(lazy.collect_schema().names(), columns)
+    lazy = lazy.select(pl.col(wanted).str.strip_chars().replace("", None))
+    if decimal == ",":
+        lazy = lazy.with_columns(pl.col(wanted).str.replace(",", ".", literal=True))
+    numbers = pl.col(wanted).cast(pl.Float64, strict=False)
+    lost = lazy.select((pl.col(wanted).is_not_null() & numbers.is_null()).sum()).collect(engine="streaming").row(0)
+    numeric = [name for name, count in zip(wanted, lost, strict=True) if count == 0]
+    lazy.with_columns(pl.col(numeric).cast(pl.Float64)).sink_parquet(target)
+
+
+def _names_in(table: Path, recipe: Recipe, path: Path) -> dict[str, str]:
+    """The file's own name of every column it has; UserError without those no country can do without."""
+    import polars as pl
+
+    held = {name.casefold(): name for name in pl.scan_parquet(table).collect_schema().names()}
+    names = {column: held[column.casefold()] for column in recipe.columns if column.casefold() in held}
+    needed = [recipe.each, *([recipe.weight] if recipe.weight else [])]
+    lacking = [column for column in needed if column not in names]
+    if lacking:
+        raise UserError(
+            f"{path.name} has no column {', '.join(lacking)}; is it the student file of the cycle ({recipe.source})?"
+        )
+    return names
+
+
+def _right_file(survey: WholeSurvey, counts: dict[str, int], path: Path) -> None:
+    """UserError where most countries have not the persons the codebook counts: another edition, or another file."""
+    known = {value: count for value, count in counts.items() if value in survey.persons}
+    right = sum(survey.persons[value] == count for value, count in known.items())
+    if survey.persons and 2 * right <= len(known):
+        shown = next(iter(known), "")
+        example = f" (of {shown}: {known[shown]}, expected {survey.persons[shown]})" if shown else ""
+        raise UserError(
+            f"{path.name}: found {right} of {len(counts)} countries with the persons of the codebook{example}; "
+            f"expected the file of {survey.title}; {survey.where}"
+        )
+
+
+def _counts(table: Path, column: str) -> dict[str, int]:
+    """Persons by country, in the order of the countries' names."""
+    import polars as pl
+
+    value = _country(column).fill_null("").replace("NaN", "").alias("value")
+    counted = pl.scan_parquet(table).group_by(value).len().collect(engine="streaming")
+    return dict(sorted(counted.iter_rows()))
+
+
+def _country(column: str) -> pl.Expr:
+    """The country as text: codes that are whole numbers without a decimal point."""
+    import polars as pl
+
+    text = pl.col(column).cast(pl.String).str.strip_chars()
+    return text.str.replace(r"\.0$", "")
+
+
+def _batches(todo: dict[str, int], columns: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    held = 0
+    for value, count in todo.items():
+        size = count * columns * 8
+        if batch and held + size > _BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+        batch.append(value)
+        held += size
+    if batch:
+        yield batch
+
+
+def _computed(
+    recipe: Recipe, table: Path, names: dict[str, str], batch: list[str], file: str, *, levels: bool
+) -> Iterator[CountryResult]:
+    import polars as pl
+
+    chosen = [pl.col(name).alias(column) for column, name in names.items()]
+    country = _country(names[recipe.each])
+    lazy = pl.scan_parquet(table).filter(country.is_in(batch)).select([*chosen, country.alias("__country")])
+    loaded = lazy.collect(engine="streaming").partition_by("__country", as_dict=True, include_key=False)
+    for value in batch:
+        yield _one_country(recipe, value, loaded.pop((value,)), file, levels=levels)
+
+
+def _one_country(recipe: Recipe, value: str, frame: pl.DataFrame, file: str, *, levels: bool) -> CountryResult:
+    """One country, computed as its extract would be; measures whose columns it lacks or left empty are noted."""
+    sample = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+    empty = {name for name in frame.columns if frame[name].null_count() == len(frame)}
+    held = [m for m in recipe.measure if all(c in frame.columns and c not in empty for c in m.columns)]
+    lacking = [m.measure for m in recipe.measure if m not in held]
+    notes = (f"not asked in this country: {', '.join(lacking)}",) if lacking else ()
+    if len({measure.variable for measure in held}) < 2:
+        return CountryResult(sample, value, len(frame), notes=notes, problem=f"has no two of its measures ({notes[0]})")
+    one = recipe.model_copy(update={"sample": sample, "each": "", "each_as": {}, "measure": held})
+    try:
+        found = compute_frame(one, frame.to_pandas(), f"{file}, {value}", levels=levels)
+    except UserError as error:
+        return CountryResult(sample, value, len(frame), notes=notes, problem=str(error))
+    return CountryResult(sample, value, len(frame), found.rows, (*notes, *found.notes))
+
+
+def _kept_at(results: Path, value: str) -> Path:
+    return results / f"{digest_of(value)[:16]}.json"
+
+
+def _read_kept(path: Path) -> CountryResult:
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    rows = tuple(ComputedRow(**{**row, "flags": tuple(row["flags"])}) for row in record["rows"])
+    notes = tuple(record["notes"])
+    return CountryResult(record["sample"], record["value"], record["persons"], rows, notes, kept=True)
