@@ -414,29 +414,33 @@ def conceptual(
         with_files,
     )
     from replication.study.tables import add_rows
+    from replication.writing import exclusive
 
     root = data or paths.data_dir()
-    dataset = _readable(root)
-    records = dataset.conceptual.get(work, ())
-    if not records:
-        raise UserError(f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}")
-    results = dataset.table("conceptual.csv")
-    stored = results[results["work"] == work].to_dict("records")
-    rows: list[dict[str, str]] = []
-    differs = False
-    for record, files in with_files(records, file):
-        found = compute_conceptual(record, files)
-        if bayes is not None:
-            settings, compiled = Settings(), paths.cache_dir() / "compiled"
-            found += sample_conceptual_roles(record, files, bayes, settings, compiled)
-        new, lines = compare_conceptual(record, found, stored)
-        for line in lines:
-            sys.stdout.write(line + "\n")
-            differs |= line.endswith("[differs]")
-        rows += conceptual_rows(work, record, new, len(stored) + len(rows) + 1, dataset.version)
-    if write and rows:
-        add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
-        sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
+    with exclusive(root) if write else nullcontext():  # new rows are numbered after those that are stored
+        dataset = _readable(root)
+        records = dataset.conceptual.get(work, ())
+        if not records:
+            raise UserError(
+                f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}"
+            )
+        results = dataset.table("conceptual.csv")
+        stored = results[results["work"] == work].to_dict("records")
+        rows: list[dict[str, str]] = []
+        differs = False
+        for record, files in with_files(records, file):
+            found = compute_conceptual(record, files)
+            if bayes is not None:
+                settings, compiled = Settings(), paths.cache_dir() / "compiled"
+                found += sample_conceptual_roles(record, files, bayes, settings, compiled)
+            new, lines = compare_conceptual(record, found, stored)
+            for line in lines:
+                sys.stdout.write(line + "\n")
+                differs |= line.endswith("[differs]")
+            rows += conceptual_rows(work, record, new, len(stored) + len(rows) + 1, dataset.version)
+        if write and rows:
+            add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
+            sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
     return 1 if differs else 0
 
 

@@ -88,6 +88,7 @@ def matrix(
     from replication.study.matrix import read_matrix, read_variables
     from replication.study.matrix_rows import MatrixPlace, matrix_rows, write_matrix
     from replication.study.submission import readable_dataset
+    from replication.writing import exclusive
 
     root = data or paths.data_dir()
     read = read_matrix(_pasted(file))
@@ -108,7 +109,10 @@ def matrix(
     if read.impossible:
         sys.stdout.write("warning: no complete data can have all these correlations at once; look them up again\n")
     if write:
-        write_matrix(root, place, rows)
+        with exclusive(root):  # ids are given anew: somebody may have taken them meanwhile
+            said_of = read_variables(variables, read, dataset.vocabulary)
+            rows = matrix_rows(root, readable_dataset(root), place, read, said_of)
+            write_matrix(root, place, rows)
         said = f"Added {len(rows.effects)} rows to {work}/effects.csv and {len(rows.descriptives)} to descriptives.csv"
         sys.stdout.write(f"{said}; now check it: python -m replication.study check {work}\n")
     else:

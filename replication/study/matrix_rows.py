@@ -15,7 +15,8 @@ from replication.errors import UserError
 from replication.study.checking import work_folder
 from replication.study.matrix import Matrix, Variable, descriptive_rows, effect_rows
 from replication.study.new import next_version
-from replication.study.tables import add_rows, read_rows
+from replication.study.tables import read_rows, with_rows
+from replication.writing import write_together
 
 __all__ = ["MatrixPlace", "MatrixRows", "matrix_rows", "write_matrix"]
 
@@ -71,14 +72,18 @@ def matrix_rows(
 
 
 def write_matrix(root: Path, place: MatrixPlace, rows: MatrixRows) -> None:
-    """Add the rows to the work's tables; descriptives that stand there already are left as they are."""
+    """Add the rows to the work's tables, to both or to none; descriptives that stand there already stay as they are.
+
+    Called by who holds the dataset's lock, since the rows were given ids that were free.
+    """
     folder = work_folder(root, place.work)
-    add_rows(folder / "effects.csv", TABLES["effects.csv"], rows.effects)
+    texts = {"effects.csv": with_rows(folder / "effects.csv", TABLES["effects.csv"], rows.effects)}
     path, table = folder / "descriptives.csv", TABLES["descriptives.csv"]
     present = {tuple(row.get(name, "") for name in table.id) for row in read_rows(path, table)}
     fresh = [row for row in rows.descriptives if tuple(row.get(name, "") for name in table.id) not in present]
     if fresh:
-        add_rows(path, table, fresh)
+        texts["descriptives.csv"] = with_rows(path, table, fresh)
+    write_together(root, {f"{place.work}/{name}": text for name, text in texts.items()})
 
 
 def _sample(folder: Path, wanted: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -24,9 +25,16 @@ def make_practice(root: Path, folder: Path) -> Path:
     """
     if folder.exists():
         raise UserError(f"{folder} is there already; delete it to begin anew, or name another folder")
-    folder.mkdir(parents=True)
-    kept = resources.files("replication.study").joinpath("practice")
-    for name in PRACTICE_FILES:
-        (folder / name).write_text(kept.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
-    shutil.copytree(root, folder / "references", ignore=shutil.ignore_patterns(".*"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        building.mkdir()
+        kept = resources.files("replication.study").joinpath("practice")
+        for name in PRACTICE_FILES:
+            text = kept.joinpath(name).read_text(encoding="utf-8")
+            (building / name).write_text(text, encoding="utf-8", newline="\n")
+        shutil.copytree(root, building / "references", ignore=shutil.ignore_patterns(".*"))
+        building.rename(folder)  # whole, or not there at all
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
     return folder

@@ -14,7 +14,7 @@ from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.writing import exclusive, write_atomic, write_together
 
-__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "write_bytes", "write_rows"]
+__all__ = ["add_rows", "quoted", "read_rows", "rows_as_csv", "tidied", "with_rows", "write_bytes", "write_rows"]
 
 
 def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
@@ -43,18 +43,22 @@ def rows_as_csv(table: Table, rows: Sequence[Mapping[str, str]], header: Iterabl
 
 
 def add_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> None:
-    """Add rows to a table, which is written whole or not at all.
+    """Add rows to a table, which is written whole or not at all; called by who holds the dataset's lock."""
+    write_atomic(path, with_rows(path, table, rows))
 
-    What is there stays as it is, comments too, where its header has the columns needed; else the file is written anew
-    with more columns.
+
+def with_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> str:
+    """The text of a table with further rows.
+
+    What is there stays as it is, comments too, where its header has the columns needed; else the text is made anew with
+    more columns.
     """
     present = read_rows(path, table)
     header = _header(path, table)
     if header and {name for row in rows for name, cell in row.items() if cell} <= set(header):
         text = plain_text(path, table)
-        write_atomic(path, text + ("" if text.endswith("\n") else "\n") + _lines(header, rows))
-    else:
-        write_atomic(path, rows_as_csv(table, [*present, *rows], header))
+        return text + ("" if text.endswith("\n") else "\n") + _lines(header, rows)
+    return rows_as_csv(table, [*present, *rows], header)
 
 
 def tidied(folder: Path) -> tuple[str, ...]:
