@@ -19,11 +19,13 @@ from replication.frames.design import Design
 from replication.models.criteria import information_criteria
 from replication.models.fit import Fit, Interval, Note
 from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.residuals import row_diagnostics
 from replication.models.multilevel.robust import RobustData, wald_test
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
 from replication.models.two_level.influence import influence
 from replication.models.two_level.intervals import tau2_interval
+from replication.models.two_level.location_scale import LocationScaleData
 
 __all__ = ["FittedModel", "Transform", "effects_of", "tidy"]
 
@@ -119,7 +121,7 @@ class FittedModel:
         return pd.DataFrame([row])
 
     def augment(self) -> pd.DataFrame:
-        """The rows that were used, as given, with label, fitted, residual and standardised residual beside them.
+        """The rows that were used, as given, with label, fitted mean, residual, standardised residual and leverage.
 
         Two-level models add rstudent, hat, cook, dffits, weight and influential (`models.influence`).
         """
@@ -131,6 +133,9 @@ class FittedModel:
             "fitted": mean,
             "residual": data.y - mean,
         }
+        if data.weights is None and not isinstance(self.fit.data, LocationScaleData):
+            rows = row_diagnostics(self.fit)
+            added |= {"standardised": rows.standardised, "hat": rows.hat}
         if isinstance(self.fit.data, EffectData) and self.fit.k > len(self.fit.names):
             found = influence(self.fit)
             added |= {name: getattr(found, name) for name in ("rstudent", "hat", "cook", "dffits", "weight")}

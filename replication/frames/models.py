@@ -18,6 +18,7 @@ from replication.frames.fitted import FittedModel, Transform, effects_of
 from replication.models.criteria import akaike_weights, average_coefficients, information_criteria, likelihood_ratio
 from replication.models.fit import Fit
 from replication.models.multilevel.groups import Codes, build_levels, group_codes
+from replication.models.multilevel.influence import cluster_influence
 from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
 from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
 from replication.models.multilevel.results import leave_one_cluster_out
@@ -270,7 +271,7 @@ def location_scale(
     ['intercept', 'intercept', 'g[T.b]']
     """
     mean_design = make_design(formula, data, needed={"v": v}, labels=labels)
-    right = scale.partition("~")[2] if "~" in scale else scale
+    right = (scale.partition("~")[2] if "~" in scale else scale).strip()
     scale_design = make_design(f"{mean_design.response} ~ {right}", data, needed={"v": v}, labels=labels)
     fit = fit_location_scale(
         mean_design.y,
@@ -430,11 +431,25 @@ def average_models(**models: FittedModel) -> pd.DataFrame:
 
 
 def influence(model: FittedModel) -> pd.DataFrame:
-    """Deletion diagnostics of every effect, by label: rstudent, dffits, cook, hat, weight, influential, dfbetas."""
+    """Deletion diagnostics by label: of every effect, or of every cluster where the model has levels.
+
+    Effects: rstudent, dffits, cook, hat, weight, influential, dfbetas. Clusters: heterogeneity, influence, cook,
+    influential, and the change of each coefficient (`models.multilevel.influence`).
+    """
+    if isinstance(model.fit.data, MultilevelData | RobustData):
+        return _cluster_table(model)
     found = influence_of(model.fit)
     names = ("rstudent", "dffits", "cook", "covratio", "tau2_deleted", "Q_deleted", "hat", "weight", "influential")
     table = pd.DataFrame({"label": model.labels, **{name: getattr(found, name) for name in names}})
     return table.assign(**{f"dfbetas {n}": found.dfbetas[:, j] for j, n in enumerate(model.fit.names)})
+
+
+def _cluster_table(model: FittedModel) -> pd.DataFrame:
+    found = cluster_influence(model.fit)
+    names = ("heterogeneity", "influence", "cook", "influential")
+    table = pd.DataFrame({"label": found.labels, **{name: getattr(found, name) for name in names}})
+    changes = {f"change {name}": found.change[:, j] for j, name in enumerate(model.fit.names)}
+    return table.assign(**changes, reason=found.reasons)
 
 
 def leave_one_out(model: FittedModel) -> pd.DataFrame:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from replication.models.multilevel.influence import cluster_influence
     from replication.models.multilevel.multilevel import fit_multilevel
     from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
+    from replication.models.multilevel.residuals import row_diagnostics, variance_inflation
     from replication.models.multilevel.results import (
         cluster_effects,
         leave_one_cluster_out,
@@ -80,8 +81,10 @@ __all__ = [
     "profile_intervals",
     "profile_log_likelihood",
     "robust",
+    "row_diagnostics",
     "row_sum_weights",
     "tau2_interval",
+    "variance_inflation",
     "variance_shares",
     "wald_test",
 ]
@@ -99,6 +102,7 @@ __getattr__ = on_first_use(
         "replication.models.multilevel.influence": ("cluster_influence",),
         "replication.models.multilevel.multilevel": ("fit_multilevel",),
         "replication.models.multilevel.multivariate": ("KnownCorrelation", "fit_multivariate"),
+        "replication.models.multilevel.residuals": ("row_diagnostics", "variance_inflation"),
         "replication.models.multilevel.results": (
             "cluster_effects",
             "leave_one_cluster_out",

@@ -295,3 +295,23 @@ def test_an_analysis_runs_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "analyses_dir", lambda: paths.project_root() / "no-such-folder")
     with pytest.raises(tsr.UserError, match="run from a checkout"):
         tsr.run_analyses("roorda2017")
+
+
+def test_models_with_levels_have_diagnostics_of_rows_and_of_clusters(studies: pd.DataFrame) -> None:
+    model = tsr.robust(tsr.multilevel("yi ~ age", studies, clusters="lab", rho=0.6))
+    rows = model.augment()
+    assert rows.hat.sum() == pytest.approx(2.0) and rows.standardised.std() == pytest.approx(1.0, abs=0.4)
+    clusters = tsr.influence(model)
+    assert len(clusters) == 12 and {"cook", "influential", "change age"} <= set(clusters)
+
+
+def test_location_scale_and_resampling_by_formula(studies: pd.DataFrame) -> None:
+    found = tsr.location_scale("yi ~ age", "~ age", studies)
+    assert found.tidy().part.tolist() == ["mean", "mean", "log tau2", "log tau2"]
+    assert len(found.tau2) == 24 and "scale: yi ~ age" in repr(found)
+    model = tsr.random_effects("yi ~ age", studies)
+    test = tsr.permutation_test(model, draws=500)
+    assert test.term.tolist() == ["intercept", "age", "omnibus"] and not test.exact.any()
+    assert test.p[1] == test.p[2]
+    interval = tsr.bootstrap(model, clusters="lab", draws=500).set_index("term")
+    assert (interval.ci_low < interval.ci_high).all() and "tau2" in interval.index
