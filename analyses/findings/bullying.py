@@ -54,6 +54,7 @@ def run(context: Context) -> Findings:
             },
             "school",
         ),
+        Sentence("bullying.download", {"command": "python -m replication.study compute hbsc2018 --file FILE"}, "change"),
     )
     return replace(
         students,

@@ -44,6 +44,7 @@ from replication.evidence.bias_models import bias_answers
 from replication.evidence.certainty import Certainty, Grade, certainty_of, load_thresholds
 from replication.evidence.change import change_of
 from replication.evidence.confounding import confounding
+from replication.evidence.design_effects import unknown_designs
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.levels import within_between
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
@@ -182,6 +183,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
         if "open" in bodies:
             page.add_all("levels", within_between(context.data, bodies["open"].found))
             page.add_all("robustness", attenuation(context.data, bodies["open"].found))
+            page.add_all("robustness", unknown_designs(context.data, bodies["open"].found))
         _main(context.data, answer, bias, page)
     _priors(context.data, answer, claims, page)
 

@@ -1,0 +1,66 @@
+"""Open samples whose files tell nothing of schools: what the estimate would be if they were clustered as others are.
+
+Called by findings. Such a row enters a pool with its plain n, as if its students had been drawn one by one; most were
+drawn by school, so that is too much. The design effect of a correlation is (n - 3) / (n_effective - 3); its median over
+the rows of the open samples whose files hold the design is what is assumed here. It is measured on this dataset, not
+taken from elsewhere: design effects of means, which are usually printed, are larger than those of correlations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from replication.analysis.outcome import Estimate, Findings, Table, placed
+from replication.dataset import Dataset
+from replication.evidence.main_model import estimate_body, estimates_of
+from replication.evidence.question import Evidence
+
+__all__ = ["TypicalEffect", "typical_design_effect", "unknown_designs"]
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalEffect:
+    """The middle half of the design effects of correlations, over `rows` rows of `samples` samples with a design."""
+
+    median: float
+    low: float
+    high: float
+    rows: int
+    samples: int
+
+
+def typical_design_effect(data: Dataset) -> TypicalEffect:
+    """Design effects of the students' correlations that were computed with their survey's design."""
+    effects = data.effects
+    held = effects[(effects["unit"] == "student") & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]
+    ratio = (held["n"].to_numpy(float) - 3.0) / (held["n_effective"].to_numpy(float) - 3.0)
+    if not len(ratio):
+        return TypicalEffect(1.0, 1.0, 1.0, 0, 0)
+    low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75]).tolist()
+    return TypicalEffect(middle, low, high, len(ratio), int(held["sample_id"].nunique()))
+
+
+def unknown_designs(data: Dataset, found: Evidence) -> Findings:
+    """The estimate with the typical design effect for every row without a design; empty where there is no such row."""
+    unknown = found.rows["n_effective"].isna().to_numpy()
+    typical = typical_design_effect(data)
+    if not unknown.any() or not typical.rows:
+        return Findings()
+    label = "samples without known schools clustered as the others are"
+    question = replace(found.question, id=f"{found.question.id}-assumed-design")
+    inflated = replace(found, question=question, v=np.where(unknown, found.v * typical.median, found.v))
+    made = estimates_of(estimate_body(inflated), f"{found.question.label}, {label}")
+    main: Estimate = replace(next(e for e in made if e.group == "main"), group="sensitivity")
+    table = Table(
+        id=f"assumed-design-{found.question.id}",
+        title=f"{found.question.label}: samples whose files tell nothing of schools",
+        columns=("assumption", "r", "low", "high", "rows", "samples"),
+        rows=((label, main.value, main.low, main.high, main.k, main.samples),),
+        links=(main.id,),
+        note=f"{int(unknown.sum())} rows of {len(set(found.samples[unknown]))} samples have no design; their variance "
+        f"is multiplied by {typical.median:.2f}, the median of {typical.rows} rows of {typical.samples} samples that have "
+        f"one (middle half {typical.low:.2f} to {typical.high:.2f}).",
+    )
+    return Findings(estimates=placed("robustness", (main,)), tables=placed("robustness", (table,)))
