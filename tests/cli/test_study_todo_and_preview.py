@@ -87,7 +87,7 @@ def test_the_preview_shows_what_moves_and_marks_the_new_rows(study: Command, rea
     assert "Relationships and engagement" in said.out and "(moved by +0.0" in said.out
     assert "smith2024-002: no finding asks for this pair" in said.out
     (reason,) = re.findall(r"smith2024-003: (.*)", said.out)
-    assert "abstract" in reason.lower()
+    assert reason.startswith("reading: not read in the work itself") and reason.endswith("(r -.41, n 418)")
     assert "Claims of smith2024, which no analysis answers yet" in said.out
     assert "smith2024-001: (not there) → NOT_COMPUTABLE" in said.out
     assert "next study [" in said.out and "Certainty\n  relationship quality with engagement: " in said.out
