@@ -31,7 +31,7 @@ fuzz: $(VENV)/ready  ## 20,000 hostile inputs, and kills at every write event (a
 	FUZZ=20000 KILL_STEP=1 $(BIN)/python -m pytest -q tests/hostile
 
 benchmark: $(VENV)/ready  ## speed beside other packages, in one run
-	for topic in whole_run random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
+	for topic in whole_run random_effects library multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
 
 mutation: $(VENV)/ready  ## plant faults and see which the tests catch (about an hour)
 	for room in claims selection effects two_level findings; do $(BIN)/python -m benchmarks.mutation $$room; done

@@ -42,7 +42,9 @@ def survey() -> WholeSurvey:
         "cluster": ["SCHOOL"], "effective": "design", "verified": "simulated", "measure": measures,
         "replicate_weights": {"method": "fay", "columns": ["R{1..80}"]},
     }  # fmt: skip
-    return WholeSurvey.model_validate({"key": "simulated", "title": "Simulated", "where": "made here", "recipe": recipe})
+    return WholeSurvey.model_validate(
+        {"key": "simulated", "title": "Simulated", "where": "made here", "recipe": recipe}
+    )
 
 
 def simulated(country: int, n: int) -> pd.DataFrame:

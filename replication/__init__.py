@@ -13,10 +13,9 @@ at once; `replication.models` and `replication.effects` hold the functions on ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from replication.lazily import on_first_use
 
+TYPE_CHECKING = False  # type checkers read it as true; importing typing for it would be half of the import's time
 if TYPE_CHECKING:
     from replication.errors import DataError, ModelError, UserError
     from replication.frames.bayes import average_over_bias, posterior
