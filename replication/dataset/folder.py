@@ -31,7 +31,16 @@ from replication.dataset.schema import TABLES, Vocabulary
 __all__ = ["WORK_TABLES", "Folder", "missing_file", "parsed_record", "walk"]
 
 _TOP_TABLES = ("screened.csv", "leads.csv")
-_TOP_FILES = ("README.md", "CHANGES.md", "VERSION", "references.bib", "vocabulary.toml", "traps.toml", *_TOP_TABLES)
+_TOP_FILES = (
+    "README.md",
+    "CHANGES.md",
+    "VERSION",
+    "references.bib",
+    "vocabulary.toml",
+    "traps.toml",
+    "released.csv",
+    *_TOP_TABLES,
+)
 WORK_TABLES = (
     "samples.csv",
     "effects.csv",

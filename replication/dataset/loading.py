@@ -22,6 +22,7 @@ from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, shown
 from replication.dataset.reading import read_bytes
 from replication.dataset.records import Article, ArticleFile, Reference, TrapFile, read_toml
+from replication.dataset.released import RELEASED, check_released
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.dataset.tex import tex_to_text
 from replication.digests import folder_digest
@@ -190,6 +191,7 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     _check_tables(folder)
     folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
     check_across(folder)
+    folder.problems += check_released(root, folder.every, works)
     article = parsed_record(folder, ArticleFile, "article/statements.toml")
     traps = parsed_record(folder, TrapFile, "traps.toml")
     version = _version(folder)
@@ -214,7 +216,7 @@ def _dataset(
     live, withdrawn = _by_life(_join(folder))
     return Dataset(
         version=version,
-        digest=folder_digest(folder.root),
+        digest=folder_digest(folder.root, skip=(RELEASED,)),
         vocabulary=folder.vocabulary,
         works=MappingProxyType(folder.works),
         references=MappingProxyType(dict(references)),

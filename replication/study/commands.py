@@ -545,7 +545,7 @@ def codebook(
     ] = False,
     data: Data = None,
 ) -> int:
-    """Write the codebook (README.md of the dataset), the form for browsers and the JSON Schemas for editors."""
+    """Write the codebook, the form for browsers, the JSON Schemas for editors and the list of what was released."""
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
     from replication.study.form import FORM_FILE, form_html
@@ -557,6 +557,7 @@ def codebook(
     files = {root / "README.md": book.codebook(vocabulary)}
     files |= {root.parent / FORM_FILE: form_html(vocabulary), root.parent / PICTURE_FILE: workbook_svg(vocabulary)}
     files |= {root.parent / "schemas" / name: text for name, text in schema_files(vocabulary).items()}
+    files |= _released_list(root)
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:
@@ -565,6 +566,17 @@ def codebook(
                 write_atomic(path, files[path])
         sys.stdout.write(f"{'stale' if check else 'wrote'}: {path}\n")
     return 1 if check and stale else 0
+
+
+def _released_list(root: Path) -> dict[Path, str]:
+    """The list of released files and rows, of the project's own dataset once something was released."""
+    from replication.dataset import check_dataset
+    from replication.dataset.released import RELEASED, released_text
+    from replication.report.releases import read_releases
+
+    releases = read_releases(paths.reports_dir()) if root.resolve() == paths.data_dir().resolve() else ()
+    dataset = check_dataset(root).dataset if releases else None
+    return {root / RELEASED: released_text(dataset, root, releases[-1].dataset_version)} if dataset else {}
 
 
 def _coders(root: Path, work: str) -> tuple[Coders, Comparison]:
