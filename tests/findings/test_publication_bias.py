@@ -115,6 +115,30 @@ def test_a_funnel_without_small_samples_is_not_read() -> None:
     assert all("small samples: 0, fewer than 3" in answer.reasons for answer in bias_answers(large, 1) if answer.fitted)
 
 
+def test_a_mean_outside_the_data_is_not_read() -> None:
+    """Effects that grow with their standard error from -.02 on: the line's end lies below every one of them."""
+    se = 1.0 / np.sqrt(np.array(SIZES) - 3.0)
+    wiggle = np.tile([0.01, -0.01], 6)
+    answer = bias_answers(body((3.0 * se - 0.1 + wiggle).tolist(), SIZES), 1)[0]
+    assert answer.model == "pet-peese" and answer.value < -0.05
+    assert "the mean lies outside the data" in answer.reasons and not answer.adequate
+
+
+def test_a_line_that_hangs_on_one_sample_is_not_read() -> None:
+    """Eleven samples of nearly one size and a single large one: the robust test has hardly any degrees of freedom."""
+    sizes = [*range(60, 71), 5000]
+    answer = bias_answers(body([0.3, 0.2, 0.4, 0.25, 0.35, 0.3, 0.2, 0.4, 0.3, 0.25, 0.35, 0.1], sizes), 1)[0]
+    df = float(dict(answer.method)["df"])
+    assert df < 4 and f"degrees of freedom: {df:.1f}, fewer than 4" in answer.reasons
+
+
+def test_an_average_of_all_samples_is_not_called_powered() -> None:
+    """Where no sample has power for so small a mean, WAAP is the plain weighted average and is not read."""
+    answer = next(a for a in bias_answers(body([0.05, -0.04] * 6, [50] * 12), 1) if a.model == "waap")
+    assert dict(answer.method)["used"] == "WLS" and not answer.adequate
+    assert "fewer than two samples with adequate power: all are averaged" in answer.reasons
+
+
 def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every result is significant, so no weight of the others can be estimated."""
     strong = body([0.8, 0.7, 0.75, 0.72, 0.78, 0.81, 0.69, 0.77, 0.74, 0.73, 0.76], [60] * 5 + [200] * 6)
