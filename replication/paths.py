@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["analyses_dir", "cache_dir", "data_dir", "pinned_dir", "project_root", "reports_dir"]
+__all__ = ["analyses_dir", "cache_dir", "data_dir", "kept_dir", "pinned_dir", "project_root", "reports_dir"]
 
 _APP = "tsr-replication"
 
@@ -48,6 +48,11 @@ def cache_dir(root: Path | None = None) -> Path:
     """
     root = root or project_root()
     return root / ".cache" if _is_checkout(root) else _user_cache() / _APP
+
+
+def kept_dir(root: Path | None = None) -> Path:
+    """`analyses/kept`: slow results that a fresh checkout need not compute, by the digest of what they rest on."""
+    return (root or project_root()) / "analyses" / "kept"
 
 
 def pinned_dir(root: Path | None = None) -> Path:

@@ -32,6 +32,10 @@ _SHOWING = (
 )
 
 
+# Averages over models of publication bias: seconds each, a few numbers, the same on every machine as far as printed.
+_LASTING = ("bias-",)
+
+
 def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
     """The digest of the package's Python files that results depend on: not those that show results or add studies."""
     files = sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in skip)
@@ -62,36 +66,63 @@ class Cache:
     ----------
     folder : where entries lie.
     fresh : whether nothing stored is used; what is computed is stored all the same.
+    kept : folder under version control with slow results that are the same on every machine; read where the own
+        folder has none.
+    renew : whether such results are written to `kept`, too.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False, kept: Path | None = None, renew: bool = False) -> None:
         self._folder = folder
         self._fresh = fresh
+        self._kept = kept
+        self._renew = renew
 
     def get(self, name: str, key: str) -> object | None:
         """The stored result, or None."""
         if self._fresh:
             return None
-        try:
-            entry = json.loads(self._path(name, key).read_text(encoding="utf-8"))
-            result = entry["result"]
-            whole = entry["key"] == key and entry["content"] == _content_digest(result)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        return result if whole else None
+        result = _read_entry(self._path(name, key), key)
+        if result is None and self._kept is not None:
+            result = _read_entry(self._kept_path(self._kept, name), key)
+        if result is not None:
+            self._keep(name, key, result)
+        return result
 
     def put(self, name: str, key: str, result: object) -> None:
         """Store a result, and forget older results of the same name; where nothing can be stored, nothing is."""
         path = self._path(name, key)
         entry = {"key": key, "content": _content_digest(result), "result": result}
+        self._keep(name, key, result)
         with contextlib.suppress(OSError):  # a checkout nobody may write to: everything is computed each time
             path.parent.mkdir(parents=True, exist_ok=True)
             for old in (*path.parent.glob(f"{name}.*.json"), *path.parent.glob(f".{name}.*.half")):
                 old.unlink(missing_ok=True)
             write_atomic(path, json.dumps(entry, ensure_ascii=False))
 
+    def _keep(self, name: str, key: str, result: object) -> None:
+        """Write a lasting result where it is kept under version control, one file per name."""
+        if self._renew and self._kept is not None and name.startswith(_LASTING):
+            entry = {"key": key, "content": _content_digest(result), "result": result}
+            self._kept.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._kept_path(self._kept, name), json.dumps(entry, ensure_ascii=False, indent=1) + "\n")
+
     def _path(self, name: str, key: str) -> Path:
         return self._folder / "outcomes" / f"{name}.{key[:16]}.json"
+
+    @staticmethod
+    def _kept_path(kept: Path, name: str) -> Path:
+        return kept / f"{name}.json"
+
+
+def _read_entry(path: Path, key: str) -> object | None:
+    """What an entry holds; None where it is missing, damaged, edited, or made from other things."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        result: object = entry["result"]
+        whole = entry["key"] == key and entry["content"] == _content_digest(result)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return result if whole else None
 
 
 def _content_digest(result: object) -> str:

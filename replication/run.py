@@ -47,6 +47,9 @@ def run(
         str | None, typer.Option(metavar="X.Y.Z", help="Flag a released report as withdrawn; give a --reason.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why a release is withdrawn.")] = "",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Renew analyses/kept, the slow results that a fresh checkout starts with.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Recompute the published numbers and write the report.
@@ -64,6 +67,7 @@ def run(
         sampling=sampling,
         as_of=as_of,
         quiet=quiet,
+        keep=keep,
     )
     given = {"--list": listing, "--check": check, "--release": release is not None, "--withdraw": withdraw is not None}
     _refuse_together([name for name, asked in given.items() if asked])

@@ -38,6 +38,7 @@ class Request:
     as_of: str = ""
     quiet: bool = False
     fresh: bool = False
+    keep: bool = False
     """Whether nothing is taken from the cache: a release is computed as a whole."""
 
 
@@ -168,7 +169,13 @@ def _lock_of(target: Path) -> AbstractContextManager[None]:
 
 def _computed(request: Request) -> list[OutcomeData]:
     """Every outcome asked for, computed or from the cache."""
-    return list(_outcomes(request, _dataset(request), Cache(paths.cache_dir(), fresh=request.fresh)))
+    return list(_outcomes(request, _dataset(request), _cache(request)))
+
+
+def _cache(request: Request) -> Cache:
+    """Where finished results lie: in the cache, and slow ones under version control, which a release renews."""
+    renew = request.keep or request.fresh
+    return Cache(paths.cache_dir(), fresh=request.fresh, kept=paths.kept_dir(), renew=renew)
 
 
 def _write(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Table
-from replication.digests import digest_of
+from replication.digests import digest_of, folder_digest
 from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
+from replication.models.bayes import averaging
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import bias_priors
 
@@ -79,7 +81,10 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
     if remember is None:
         return _restored(compute())
     n = one_row_a_sample(found).v.tolist()  # decides, beside the means, whether the average may be read
-    key = digest_of(*map(repr, (means.y.tolist(), means.v.tolist(), n, sign, bias_priors("z"))))
+    code = folder_digest(Path(averaging.__file__).parent, "*.py")
+    # twelve digits: the last ones differ between machines, and the result would not
+    given = ([f"{x:.12g}" for x in values] for values in (means.y, means.v, n))
+    key = digest_of(code, *map(repr, (*given, sign, bias_priors("z"))))
     return _restored(remember(f"bias-{found.question.id}", key, compute))
 
 

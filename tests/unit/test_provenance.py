@@ -105,3 +105,16 @@ def test_a_folder_s_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
         seen.add(folder_digest(tmp_path))
     assert len(seen) == 3
+
+
+def test_slow_results_are_read_from_where_they_are_kept_and_renewed_when_asked(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    Cache(tmp_path / "a", kept=kept, renew=True).put("bias-x", "key", {"r": 0.3})
+    Cache(tmp_path / "a", kept=kept, renew=True).put("other", "key", 1)
+    assert [path.name for path in kept.iterdir()] == ["bias-x.json"], "whole outcomes are not kept"
+    assert Cache(tmp_path / "b", kept=kept).get("bias-x", "key") == {"r": 0.3}
+    assert Cache(tmp_path / "b", kept=kept).get("bias-x", "another key") is None
+    assert Cache(tmp_path / "b", kept=kept, fresh=True).get("bias-x", "key") is None, "a release computes afresh"
+    file = kept / "bias-x.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("0.3", "0.4"), encoding="utf-8")
+    assert Cache(tmp_path / "b", kept=kept).get("bias-x", "key") is None, "an edited number counts as none"
