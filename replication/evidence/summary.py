@@ -93,7 +93,7 @@ def certainty_table(question: Question, association: Certainty, cause: Certainty
         rows.append((line, "start", certainty.start, "", ""))
         for decision in certainty.decisions:
             numbers = "; ".join(f"{name} {_written(value)}" for name, value in decision.values.items())
-            rows.append((line, decision.domain, decision.step, decision.because, numbers))
+            rows.append((line, decision.domain.replace("_", " "), decision.step, REASONS[decision.because], numbers))
         rows.append((line, "sum", certainty.total, certainty.grade, ""))
     thresholds = load_thresholds()
     return Table(
@@ -126,6 +126,8 @@ REASONS = {
     "cleared": "open data clear it",
     "crossing": "models of bias cross the target",
     "unknown": "too few samples to judge",
+    "none": "no row beyond plain correlations",
+    "some": "some rows beyond plain correlations",
 }
 """What decided, in a few words, for the figure; the sentences say it in full."""
 

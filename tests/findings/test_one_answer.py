@@ -321,3 +321,12 @@ def test_every_sentence_of_this_layer_has_words_in_both_languages() -> None:
 def test_means_are_of_samples_not_rows() -> None:
     found = body([0.1, 0.3], ["A", "B"])
     assert len(sample_means(found).y) == 2
+
+
+def test_the_norwegian_protocol_is_the_one_the_tables_show() -> None:
+    from replication.evidence.protocol import load_protocol
+
+    words, protocol = load_words("nb"), load_protocol()
+    for criterion in (*protocol.criterion, *protocol.restriction):
+        assert words.title(criterion.wording) == criterion.wording_nb
+        assert words.title(f"without: {criterion.wording}") == f"uten: {criterion.wording_nb}"
