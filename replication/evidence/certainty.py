@@ -343,10 +343,10 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 
 def _cause(inputs: Inputs, association: Grade) -> Decision:
-    more = inputs.adjusted + inputs.lagged
+    both, more = bool(inputs.adjusted and inputs.lagged), inputs.adjusted + inputs.lagged
     unsure = association in ("low", "very low")
     values: dict[str, Cell] = {"adjusted": inputs.adjusted, "lagged": inputs.lagged}
-    return _decision("cause", -int(not more) - int(unsure), "some" if more else "none", values)
+    return _decision("cause", -int(not both) - int(unsure), "some" if more else "none", values)
 
 
 def _decision(domain: str, step: int, because: str, values: Mapping[str, Cell]) -> Decision:

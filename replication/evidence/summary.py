@@ -13,6 +13,7 @@ from replication.analysis.outcome import Cell, Figure, Table
 from replication.dataset import Dataset
 from replication.evidence.bias_models import BiasAnswer
 from replication.evidence.certainty import BiasModel, Certainty, Inputs, Part, load_thresholds
+from replication.evidence.confounding import COVARIATES, adjusted_rows
 from replication.evidence.main_model import Estimated
 from replication.evidence.protocol import Flow, load_protocol
 from replication.evidence.question import Evidence, Question, Source, screened_rows
@@ -49,7 +50,7 @@ def certainty_inputs(
         published=0 if published is None else len(set(published.found.samples)),
         models=tuple(BiasModel(m.model, m.adequate, m.value, m.low, m.high) for m in models),
         open=None if open_data is None else _part(open_data),
-        **_beyond_plain(data, found.question),
+        **_beyond_plain(data, found),
     )
 
 
@@ -73,9 +74,12 @@ def _missing_share(data: Dataset, found: Evidence) -> float:
     return float(own.median()) / 100.0 if len(own) else float("nan")
 
 
-def _beyond_plain(data: Dataset, question: Question) -> dict[str, int]:
-    """Rows on the question that adjust for something or measure the outcome later, whether they are pooled or not."""
-    rows = screened_rows(data, question).rows
+def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
+    """Rows on the question that adjust for something or measure the outcome later, whether they are pooled or not.
+
+    A pooled row also counts as adjusted where its sample holds what it takes to compute that (`confounding`).
+    """
+    rows = screened_rows(data, found.question).rows
     flags = rows["flags"].fillna("").astype(str)
     adjusted = rows["statistic"].isin(["beta", "partial_r"]) | flags.str.contains("adjusted|beta_converted")
     if "covariates" in rows:
@@ -83,7 +87,8 @@ def _beyond_plain(data: Dataset, question: Question) -> dict[str, int]:
     later = rows["design"].fillna("") == "longitudinal"
     if "lag" in rows:
         later |= rows["lag"].fillna(0.0).astype(float) > 0
-    return {"adjusted": int(adjusted.sum()), "lagged": int(later.sum())}
+    computed = {row.effect_id for given in COVARIATES for row in adjusted_rows(data, found, given)}
+    return {"adjusted": int(adjusted.sum()) + len(computed), "lagged": int(later.sum())}
 
 
 def certainty_table(question: Question, association: Certainty, cause: Certainty) -> Table:

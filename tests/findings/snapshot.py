@@ -8,6 +8,7 @@ Numbers are rounded to three digits, since a posterior is integrated to a thousa
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -61,7 +62,7 @@ def shown(table: str) -> bool:
 def rounded(value: object) -> object:
     """Floats to three digits; NaN as None."""
     if isinstance(value, float):
-        return None if value != value else round(value, 3) + 0.0
+        return None if math.isnan(value) else round(value, 3) + 0.0
     return value
 
 

@@ -154,8 +154,9 @@ def test_grades_are_cut_to_their_range_and_a_chain_is_its_weakest() -> None:
 @pytest.mark.parametrize(
     ("changes", "grade"),
     [
-        ({}, "low"),  # starts low and stays there with adjusted or lagged rows
-        ({"adjusted": 0}, "low"),
+        ({}, "low"),  # starts low and stays there with adjusted and lagged rows
+        ({"adjusted": 0}, "very low"),
+        ({"lagged": 0}, "very low"),
         ({"adjusted": 0, "lagged": 0}, "very low"),
         ({"different": None, "countries": ()}, "very low"),  # an unsure association
     ],
