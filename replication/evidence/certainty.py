@@ -91,6 +91,10 @@ class _Publication(_Section):
     fewest_samples: int
 
 
+class _Cause(_Section):
+    fewest_rows: int
+
+
 class Thresholds(BaseModel):
     """Every threshold of the rules, with its reason and a common date."""
 
@@ -107,7 +111,7 @@ class Thresholds(BaseModel):
     indirectness: _Indirectness
     imprecision: _Imprecision
     publication_bias: _Publication
-    cause: _Section
+    cause: _Cause
 
 
 @lru_cache(maxsize=8)
@@ -343,7 +347,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 
 def _cause(inputs: Inputs, association: Grade) -> Decision:
-    both, more = bool(inputs.adjusted and inputs.lagged), inputs.adjusted + inputs.lagged
+    both, more = min(inputs.adjusted, inputs.lagged) >= t.cause.fewest_rows, inputs.adjusted + inputs.lagged
     unsure = association in ("low", "very low")
     values: dict[str, Cell] = {"adjusted": inputs.adjusted, "lagged": inputs.lagged}
     return _decision("cause", -int(not both) - int(unsure), "some" if more else "none", values)

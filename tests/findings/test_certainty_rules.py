@@ -36,8 +36,8 @@ SURE = Inputs(
     published=20,
     models=(BiasModel("a", True, 0.28, 0.2, 0.36), BiasModel("b", True, 0.27, 0.15, 0.36)),
     open=STRONG,
-    adjusted=1,
-    lagged=1,
+    adjusted=3,
+    lagged=3,
 )
 
 
@@ -155,8 +155,8 @@ def test_grades_are_cut_to_their_range_and_a_chain_is_its_weakest() -> None:
     ("changes", "grade"),
     [
         ({}, "low"),  # starts low and stays there with adjusted and lagged rows
-        ({"adjusted": 0}, "very low"),
-        ({"lagged": 0}, "very low"),
+        ({"adjusted": 2}, "very low"),
+        ({"lagged": 2}, "very low"),
         ({"adjusted": 0, "lagged": 0}, "very low"),
         ({"different": None, "countries": ()}, "very low"),  # an unsure association
     ],
