@@ -247,7 +247,7 @@ def certainty_of(
         target = t.target.size if abs(inputs.centre) >= t.target.size else 0.0
     rules = (_risk_of_bias, _inconsistency, _indirectness, _imprecision, _publication_bias)
     association = Certainty(t.start.association, tuple(rule(inputs, t, target) for rule in rules), target)
-    return association, Certainty(t.start.cause, (_cause(inputs, association.grade),), target)
+    return association, Certainty(t.start.cause, (_cause(inputs, t, association.grade),), target)
 
 
 def _risk_of_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
@@ -346,7 +346,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     return _decision("publication_bias", 0 if judged else -1, "holds" if judged else "unknown", values)
 
 
-def _cause(inputs: Inputs, association: Grade) -> Decision:
+def _cause(inputs: Inputs, t: Thresholds, association: Grade) -> Decision:
     both, more = min(inputs.adjusted, inputs.lagged) >= t.cause.fewest_rows, inputs.adjusted + inputs.lagged
     unsure = association in ("low", "very low")
     values: dict[str, Cell] = {"adjusted": inputs.adjusted, "lagged": inputs.lagged}
