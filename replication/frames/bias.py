@@ -33,6 +33,7 @@ from replication.models.options import (
     FunnelPredictor,
     SelectionSides,
     SelectionTau2,
+    SmoothSelection,
     Tau2Method,
     TestMethod,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "p_curve",
     "pet_peese",
     "rank_test",
+    "smooth_selection",
     "step_selection",
     "trim_fill",
     "waap",
@@ -171,6 +173,14 @@ def beta_selection(source: Source, *, direction: Direction = "positive", tau2: S
     """The beta selection model (Citkowicz & Vevea 2017)."""
     e = independent_effects(source, "beta_selection", moderators=True)
     return methods.fit_beta_selection(e.y, e.v, e.x, direction=direction, tau2=tau2, names=e.names)
+
+
+def smooth_selection(
+    source: Source, shape: SmoothSelection, *, direction: Direction = "positive", tau2: SelectionTau2 = "ML"
+) -> SelectionFit:
+    """A smooth selection model of one parameter: half-normal, negative exponential or power (Preston et al. 2004)."""
+    e = independent_effects(source, "smooth_selection", moderators=True)
+    return methods.fit_smooth_selection(e.y, e.v, e.x, shape=shape, direction=direction, tau2=tau2, names=e.names)
 
 
 def excess_significance(source: Source, *, alternative: Alternative = "two-sided") -> methods.ExcessSignificance:

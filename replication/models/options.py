@@ -33,6 +33,7 @@ __all__ = [
     "SelectionSides",
     "SelectionTau2",
     "SmallStudyRegressor",
+    "SmoothSelection",
     "Tau2IntervalMethod",
     "Tau2Method",
     "Tau2Structure",
@@ -108,6 +109,9 @@ FillSide = Literal["left", "right"]
 
 # Selection models: tau2 by maximum likelihood or 0; what to do with a step that holds no p value.
 SelectionTau2 = Literal["ML", "EE"]
+
+# Smooth weight functions of one parameter: exp(-d p^2), exp(-d p) and (1 - p)^d, d = 0 being no selection.
+SmoothSelection = Literal["half-normal", "negative exponential", "power"]
 EmptyStep = Literal["error", "merge", "zero"]
 
 

@@ -23,7 +23,7 @@ from replication.models.bias.multilevel_funnel import fit_multilevel_funnel, mul
 from replication.models.bias.p_curve import PCurve, PCurveShares, PCurveTest, p_curve, p_curve_shares
 from replication.models.bias.pet_peese import PetPeese, peese, pet, pet_peese
 from replication.models.bias.selection_fit import SelectionFit, SelectionParameter
-from replication.models.bias.selection_models import fit_beta_selection, fit_step_selection
+from replication.models.bias.selection_models import fit_beta_selection, fit_smooth_selection, fit_step_selection
 from replication.models.bias.significance_counts import (
     ExcessSignificance,
     FailSafe,
@@ -58,6 +58,7 @@ __all__ = [
     "fit_beta_selection",
     "fit_funnel_regression",
     "fit_multilevel_funnel",
+    "fit_smooth_selection",
     "fit_step_selection",
     "henmi_copas",
     "multilevel_pet_peese",

@@ -31,7 +31,8 @@ class Selection:
 
     `observed (k, d)` and `atoms` are what the likelihood needs, `starts` the eta to search from within `eta_range`.
     A parameter named in `names` is `exp(eta)` if `log_link` (weights of steps, with `counts` of p values), else
-    `1 + eta` (shapes). Those marked in `estimated (d,)` are estimated, among them those in `zero (d,)` as exactly 0.
+    `base + eta` (shapes, of base 1; the one parameter of smooth functions, of base 0). Those marked in
+    `estimated (d,)` are estimated, among them those in `zero (d,)` as exactly 0.
     """
 
     choices: Mapping[str, str]
@@ -45,6 +46,7 @@ class Selection:
     estimated: NDArray[np.bool_]
     zero: NDArray[np.bool_]
     notes: tuple[Note, ...] = ()
+    base: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +212,7 @@ def _natural(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[A
     if not peak.converged:
         return np.full(m, np.nan), vcov
     eta = peak.theta[p + 1 :]
-    delta = np.where(selection.zero, 0.0, np.exp(eta)) if selection.log_link else 1.0 + eta
+    delta = np.where(selection.zero, 0.0, np.exp(eta)) if selection.log_link else selection.base + eta
     jacobian = np.zeros((m, m))
     jacobian[:p, :p] = setup.sign * setup.scale * setup.basis.to_beta
     jacobian[p, p] = setup.scale**2

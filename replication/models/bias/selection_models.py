@@ -1,4 +1,4 @@
-"""Selection models: the chance of being published depends on the p value, by steps or by a smooth beta function.
+"""Selection models: the chance of being published depends on the p value, by steps or by a smooth function.
 
 Steps: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
 advance, Vevea & Woods (2005, Psychological Methods 10:428). One step with random effects is the three-parameter
@@ -6,6 +6,9 @@ selection model (McShane et al. 2016).
 
 Beta: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 - 1) (1 - p)^(delta2 - 1)`, with p kept
 within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
+
+Smooth functions of one parameter (Preston, Ashby & Smyth 2004, Biometrics 60:1): half-normal `exp(-delta p^2)`,
+negative exponential `exp(-delta p)`, power `(1 - p)^delta`; delta of 0 means no selection.
 """
 
 from __future__ import annotations
@@ -27,10 +30,17 @@ from replication.models.bias.selection_fit import (
 )
 from replication.models.bias.selection_likelihood import Atoms, EtaRange
 from replication.models.fit import Array, Note
-from replication.models.options import Direction, EmptyStep, SelectionSides, SelectionTau2, check_choice
+from replication.models.options import (
+    Direction,
+    EmptyStep,
+    SelectionSides,
+    SelectionTau2,
+    SmoothSelection,
+    check_choice,
+)
 from replication.models.probability import normal_isf
 
-__all__ = ["fit_beta_selection", "fit_step_selection"]
+__all__ = ["fit_beta_selection", "fit_smooth_selection", "fit_step_selection"]
 
 # A weight of e^30 belongs to a likelihood without a top.
 LARGEST_LOG_WEIGHT = 30.0
@@ -274,3 +284,71 @@ def _clip_notes(setup: SelectionSetup, clipped: Array) -> tuple[Note, ...]:
         return ()
     message = f"{len(rows)} p values beyond {SMALLEST_P:g} or 1 - {SMALLEST_P:g} count as lying there."
     return (Note("clipped-p", message, rows),)
+
+
+# Where the tails of z begin in which a smooth weight no longer changes in double precision, the quadrature between
+# them, and the delta beyond which a search follows a ridge.
+SMOOTH_EDGE, SMOOTH_NODES, LARGEST_DELTA = 8.0, 240, 100.0
+
+
+def fit_smooth_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    shape: SmoothSelection,
+    direction: Direction = "positive",
+    delta: float | None = None,
+    tau2: SelectionTau2 = "ML",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the one parameter of a smooth function.
+
+    Parameters
+    ----------
+    y, v, x, names, level : as in `fit_beta_selection`
+    shape : half-normal, negative exponential or power
+    direction : sign of the effects that small p values stand for
+    delta : a fixed value of 0 or more, instead of an estimate
+    tau2 : "ML", or "EE" for a model without heterogeneity
+
+    Returns a `SelectionFit`; its `selection` is "delta". An estimate of 0, no selection, is an edge of its range.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_smooth_selection(y, v, shape="power", delta=1.0)
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3515, 0.1676)
+    """
+    check_choice(shape, SmoothSelection, "shape")
+    if delta is not None and not (np.isfinite(delta) and delta >= 0):
+        raise ModelError(f"delta={delta!r} must be a number of 0 or more; 0 is no selection.")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    return fit_selection(setup, _smooth_parameter(setup, shape, delta))
+
+
+def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: float | None) -> Selection:
+    nodes, steps = np.polynomial.legendre.leggauss(SMOOTH_NODES)
+    edge = SMOOTH_EDGE
+    ends = np.array([-edge, edge])
+    features = _smooth_features(np.concatenate([ends, edge * nodes]), shape)
+    return Selection(
+        choices={"selection": shape, "sides": "one", "delta": "estimated" if delta is None else "fixed"},
+        names=("delta",),
+        counts=(None,),
+        observed=_smooth_features(np.clip(setup.z, -edge, edge), shape),
+        atoms=Atoms(np.array([-np.inf, edge]), np.array([-edge, np.inf]), edge * nodes, edge * steps, features),
+        starts=[np.array([d]) for d in ((0.5, 3.0, 0.0) if delta is None else (delta,))],
+        eta_range=EtaRange(0.0, LARGEST_DELTA),
+        log_link=False,
+        estimated=np.array([delta is None]),
+        zero=np.zeros(1, dtype=bool),
+        base=0.0,
+    )
+
+
+def _smooth_features(z: Array, shape: SmoothSelection) -> Array:
+    """The log weight at delta = 1 of the one-sided p of z `(n, 1)`; log weights are delta times it."""
+    p = special.ndtr(-z)
+    log_weight = {"half-normal": -(p**2), "negative exponential": -p, "power": special.log_ndtr(z)}[shape]
+    return np.asarray(log_weight)[:, None]
