@@ -22,6 +22,7 @@ __all__ = [
     "RecipeFile",
     "ReplicateMethod",
     "ReplicateWeights",
+    "RoleQuestions",
     "StrictRecord",
     "Subsample",
     "WholeSurvey",
@@ -217,6 +218,27 @@ class Recipe(StrictRecord):
         return tuple(dict.fromkeys(name for name in used if name))
 
 
+class RoleQuestions(StrictRecord):
+    """Which measures of a recipe give bullying roles: `bullies` and `bullied` at or above `cut` (`softer` beside it).
+
+    `relationship` is taken as distance from the class mean and as that mean, `climate` as the class mean.
+    """
+
+    bullies: Filled
+    bullied: Filled
+    relationship: Filled
+    climate: Filled
+    cut: float | int
+    softer: float | int
+    reason: Filled
+
+    @model_validator(mode="after")
+    def _softer_is_lower(self) -> RoleQuestions:
+        if not self.softer < self.cut:
+            raise ValueError("softer is a lower cut than cut")
+        return self
+
+
 class WholeSurvey(StrictRecord):
     """A survey cycle with all its countries: `key` names it, `where` says where a person gets the file.
 
@@ -227,12 +249,18 @@ class WholeSurvey(StrictRecord):
     title: Filled
     where: Filled
     recipe: Recipe
+    roles: RoleQuestions | None = None
     persons: dict[str, int] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_countries(self) -> WholeSurvey:
         if not self.recipe.each:
             raise ValueError("the recipe of a whole survey needs each = the column of the countries")
+        if self.roles is not None:
+            named = (self.roles.bullies, self.roles.bullied, self.roles.relationship, self.roles.climate)
+            lacking = set(named) - {measure.measure for measure in self.recipe.measure}
+            if lacking or not self.recipe.cluster:
+                raise ValueError(f"roles need classes (cluster) and the measures {', '.join(sorted(lacking))}")
         return self
 
 

@@ -60,7 +60,7 @@ def unknown_designs(data: Dataset, found: Evidence) -> Findings:
         rows=((label, main.value, main.low, main.high, main.k, main.samples),),
         links=(main.id,),
         note=f"{int(unknown.sum())} rows of {len(set(found.samples[unknown]))} samples have no design; their variance "
-        f"is multiplied by {typical.median:.2f}, the median of {typical.rows} rows of {typical.samples} samples that have "
-        f"one (middle half {typical.low:.2f} to {typical.high:.2f}).",
+        f"is multiplied by {typical.median:.2f}, the median of {typical.rows} rows of {typical.samples} samples that "
+        f"have one (middle half {typical.low:.2f} to {typical.high:.2f}).",
     )
     return Findings(estimates=placed("robustness", (main,)), tables=placed("robustness", (table,)))

@@ -131,7 +131,7 @@ def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
     cells = {name: [row[name] for row in rows] for name in names}
     table = found.rows.assign(value_weighted=np.nan)
     for name, column in cells.items():
-        table[name] = column
+        table[name] = pd.Series(column, index=table.index)
     y = found.rows["sign"].to_numpy(float) * np.arctanh(np.asarray(cells["value"], dtype=float))
     v = 1.0 / (np.asarray(cells["n_effective"], dtype=float) - 3.0)
     return replace(found, selection=Selection(table, ()), rows=table, y=y, v=v)

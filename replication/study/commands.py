@@ -343,6 +343,9 @@ def compute(
     ] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the file's text, e.g. windows-1252.")] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Of a whole survey: compute every country anew.")] = False,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Of HBSC: bullying roles per country, and what countries have in common.")
+    ] = False,
     out: Out = None,
     data: Data = None,
 ) -> int:
@@ -365,6 +368,8 @@ def compute(
     if survey is not None:
         if len(file) != 1:
             raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
+        if roles:
+            return _compute_roles(survey, file[0])
         return _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
     work, recipe = computing.recipe_of(dataset, sample)
     found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
@@ -442,6 +447,30 @@ def conceptual(
             add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
             sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
     return 1 if differs else 0
+
+
+def _compute_roles(survey: WholeSurvey, file: Path) -> int:
+    """Bullying roles in every country, at the survey's cut and at the softer one, and pooled over countries."""
+    from replication.errors import ModelError
+    from replication.study.microdata.country_roles import pool_roles, roles_by_country
+
+    for softer in (False, True):
+        found = []
+        for country in roles_by_country(survey, file, paths.cache_dir() / "surveys", softer=softer):
+            found.append(country)
+            said = country.problem or f"{country.n} students in {country.classes} classes, roles {country.counts}"
+            sys.stdout.write(f"{country.country}, cut {country.cut:g}: {said}\n")
+            sys.stdout.flush()
+        try:
+            pooled = pool_roles(found)
+        except ModelError as error:
+            sys.stdout.write(f"not pooled: {error}\n")
+            continue
+        for p in pooled:
+            spread = f"sd between {p.countries} countries {p.sd:.3f}"
+            line = f"{p.contrast} against uninvolved, {p.predictor}: log odds {p.value:.3f} [{p.low:.3f}, {p.high:.3f}]"
+            sys.stdout.write(f"{line}, {spread}\n")
+    return 0
 
 
 def _compute_survey(

@@ -114,10 +114,10 @@ def country_lines(dataset: Dataset, found: CountryResult, recipe: Recipe, of: st
     if found.problem:
         yield f"{of}: {name} ({found.persons} persons): not computed, {found.problem}"
         return
-    held = dataset.effects[(dataset.effects["sample_id"] == found.sample) & (dataset.effects["reading"] == "computed")]
-    stored = {_pair(row): row for row in held.to_dict("records")}
+    rows = dataset.effects[(dataset.effects["sample_id"] == found.sample) & (dataset.effects["reading"] == "computed")]
+    stored = {_pair(row): row for row in rows.to_dict("records")}
     pairs = [(row, stored.get(_key(row))) for row in found.rows if math.isfinite(row.r)]
-    differ = sum(bool(held) and any(_differing(row, held, recipe)) for row, held in pairs)
+    differ = sum(held is not None and any(_differing(row, held, recipe)) for row, held in pairs)
     known = sum(held is not None for _, held in pairs)
     said = f", {known} of them in the dataset from an extract ({differ} otherwise)" if known else ""
     earlier = ", computed earlier" if found.kept else ""

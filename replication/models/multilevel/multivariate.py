@@ -399,10 +399,12 @@ def _newton(problem: _Problem, phi: Array, free: NDArray[np.intp]) -> Array | No
     try:
         step = np.zeros_like(phi)
         step[free] = np.linalg.solve(problem.information(phi, free), np.real(here.slope[free]))
+        if len(_inside(problem, phi + step)) < len(free):
+            return None  # before anything is computed there: a variance below zero has no root
         ahead = problem.solve(phi + step)
     except np.linalg.LinAlgError:
         return None
-    if len(_inside(problem, phi + step)) < len(free) or not ahead.value >= here.value - 1e-12 * (abs(here.value) + 1):
+    if not ahead.value >= here.value - 1e-12 * (abs(here.value) + 1):
         return None
     return phi + step if np.abs(step).max() > 1e-15 else None
 
@@ -424,9 +426,10 @@ def _inside(problem: _Problem, phi: Array) -> NDArray[np.intp]:
     low = problem.outcomes.lowest
     rho = phi[variances:]
     apart = np.concatenate([phi[:variances] > ON_EDGE, (rho > low + FULL) & (rho < 1.0 - FULL)])
-    G = problem.outcomes.matrix(phi[problem.levels :])
-    if problem.outcomes.q > 2 and apart.all() and np.linalg.eigvalsh(G)[0] < ON_EDGE * np.trace(G):
-        apart[variances:] = False
+    if problem.outcomes.q > 2 and apart.all():  # only then is there a G whose eigenvalues can be asked for
+        G = problem.outcomes.matrix(phi[problem.levels :])
+        if np.linalg.eigvalsh(G)[0] < ON_EDGE * np.trace(G):
+            apart[variances:] = False
     return np.flatnonzero(apart)
 
 

@@ -27,9 +27,10 @@ from replication.study.microdata.survey_files import OLD_ENCODING, present_colum
 from replication.writing import write_atomic
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
-__all__ = ["CountryResult", "compute_whole", "load_survey", "parquet_of"]
+__all__ = ["CountryResult", "compute_whole", "country_frames", "load_survey", "parquet_of"]
 
 _BATCH_BYTES = 500_000_000
 """Of numbers loaded at once: with the copies of one country and Python itself a run stays under 1.5 GB."""
@@ -99,6 +100,19 @@ def compute_whole(
             if not found.problem:  # a country that failed is tried again by the next run
                 write_atomic(_kept_at(results, found.value), json.dumps(asdict(found)))
             yield found
+
+
+def country_frames(recipe: Recipe, path: Path, cache: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The persons of each country, by its sample's id, with the columns of the recipe that the file has."""
+    table = parquet_of(path, recipe.columns, cache)
+    names = _names_in(table, recipe, path)
+    counts = _counts(table, names[recipe.each])
+    counts.pop("", None)
+    for batch in _batches(counts, len(names)):
+        loaded = _loaded(recipe, table, names, batch)
+        for value in batch:
+            sample = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            yield sample, loaded.pop(value).to_pandas()
 
 
 def parquet_of(path: Path, columns: Sequence[str], cache: Path) -> Path:
@@ -233,14 +247,20 @@ def _batches(todo: dict[str, int], columns: int) -> Iterator[list[str]]:
 def _computed(
     recipe: Recipe, table: Path, names: dict[str, str], batch: list[str], file: str, *, levels: bool
 ) -> Iterator[CountryResult]:
+    loaded = _loaded(recipe, table, names, batch)
+    for value in batch:
+        yield _one_country(recipe, value, loaded.pop(value), file, levels=levels)
+
+
+def _loaded(recipe: Recipe, table: Path, names: dict[str, str], batch: list[str]) -> dict[str, pl.DataFrame]:
+    """The countries of a batch, each a table under the recipe's names."""
     import polars as pl
 
     chosen = [pl.col(name).alias(column) for column, name in names.items()]
     country = _country(names[recipe.each])
     lazy = pl.scan_parquet(table).filter(country.is_in(batch)).select([*chosen, country.alias("__country")])
-    loaded = lazy.collect(engine="streaming").partition_by("__country", as_dict=True, include_key=False)
-    for value in batch:
-        yield _one_country(recipe, value, loaded.pop((value,)), file, levels=levels)
+    parts = lazy.collect(engine="streaming").partition_by("__country", as_dict=True, include_key=False)
+    return {str(next(iter(key))): part for key, part in parts.items()}
 
 
 def _one_country(recipe: Recipe, value: str, frame: pl.DataFrame, file: str, *, levels: bool) -> CountryResult:

@@ -1,0 +1,171 @@
+"""Bullying roles in every country of a whole survey: a multinomial logit each, and what they have in common.
+
+In one country the roles bully, victim and bully/victim are set against uninvolved; predictors are a student's distance
+from the class mean of the relationship with teachers, that class mean, and the class mean of the climate among
+students, each in standard deviations. Classes are the sampling units, so the covariance is clustered by class
+(statsmodels). Countries are pooled one predictor at a time by a multivariate random-effects model of the three
+contrasts, with the covariance of the country's estimates known and that of the true effects unstructured (van
+Houwelingen et al. 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from replication.dataset.recipes import RoleQuestions, WholeSurvey
+from replication.errors import ModelError, UserError
+from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, class_mean
+from replication.models.fit import Array
+from replication.models.multilevel.multivariate import fit_multivariate
+from replication.models.multilevel.structure import BlockV
+from replication.study.conceptual import roles_by_cut
+from replication.study.microdata.coding import code_sample
+from replication.study.microdata.design import Groups
+from replication.study.microdata.whole_files import country_frames
+
+__all__ = ["PREDICTORS", "CountryRoles", "PooledRole", "pool_roles", "roles_by_country", "roles_of"]
+
+PREDICTORS = ("relationship", "relationship of the class", "climate of the class")
+_FEWEST = 20  # students in a role: with fewer a logit of four coefficients has next to nothing to rest on
+_FEWEST_COUNTRIES = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountryRoles:
+    """One country at one cut, or the `problem` that leaves it out.
+
+    `beta (3, 3)` are log odds by predictor and contrast, `vcov (3, 3, 3)` their covariance among the contrasts of each
+    predictor; `n` students in `classes` classes, of whom `counts` have each role (uninvolved first).
+    """
+
+    country: str
+    cut: float
+    beta: Array
+    vcov: Array
+    n: int
+    classes: int
+    counts: tuple[int, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledRole:
+    """The mean log odds of one contrast a standard deviation of one predictor, over countries."""
+
+    predictor: str
+    contrast: str
+    value: float
+    low: float
+    high: float
+    sd: float
+    countries: int
+
+
+def roles_by_country(survey: WholeSurvey, path: Path, cache: Path, *, softer: bool = False) -> Iterator[CountryRoles]:
+    """Every country of a whole file at the survey's cut, or at the softer one.
+
+    Raises
+    ------
+    UserError
+        when the survey has no questions on roles, or the file cannot be read.
+    """
+    if survey.roles is None:
+        raise UserError(f"{survey.title} has no questions on bullying roles; hbsc2014 and hbsc2018 have")
+    cut = float(survey.roles.softer if softer else survey.roles.cut)
+    for sample, frame in country_frames(survey.recipe, path, cache):
+        nothing = CountryRoles(sample, cut, np.zeros((3, 3)), np.zeros((3, 3, 3)), len(frame), 0)
+        try:
+            measures = code_sample(frame, survey.recipe, np.ones(len(frame), dtype=bool))
+        except (KeyError, UserError) as error:
+            yield _with_problem(nothing, f"lacks a column of the recipe: {error}")
+            continue
+        values = {m.measure: m.values[:, 0] for m in measures}
+        groups = np.asarray(frame.groupby(survey.recipe.cluster, dropna=False).ngroup(), dtype=np.intp)
+        yield roles_of(sample, survey.roles, values, groups, cut)
+
+
+def roles_of(country: str, asked: RoleQuestions, values: dict[str, Array], classes: Groups, cut: float) -> CountryRoles:
+    """The multinomial logit of one country.
+
+    Parameters
+    ----------
+    values : measures by name `(n,)`, NaN for missing; more is more.
+    classes : (n,) numbers of the classes.
+    cut : a student at or above it bullies, or is bullied.
+    """
+    from statsmodels.discrete.discrete_model import MNLogit
+
+    x, climate = values[asked.relationship], values[asked.climate]
+    mean = class_mean(x, classes)
+    columns = (x - mean, mean, class_mean(climate, classes))
+    role = roles_by_cut(values[asked.bullies], values[asked.bullied], cut)
+    keep = (role >= 0) & np.isfinite(np.column_stack(columns)).all(axis=1)
+    role, groups = role[keep], classes[keep]
+    counts = tuple(np.bincount(role, minlength=4).tolist())
+    found = CountryRoles(
+        country, cut, np.zeros((3, 3)), np.zeros((3, 3, 3)), int(keep.sum()), len(np.unique(groups)), counts
+    )
+    if min(counts) < _FEWEST:
+        fewest = int(np.argmin(counts))
+        return _with_problem(
+            found, f"{counts[fewest]} students are {(REFERENCE, *CONTRASTS)[fewest]}, {_FEWEST} are needed"
+        )
+    X = np.column_stack([np.ones(len(role)), *(_standardised(column[keep]) for column in columns)])
+    fit = MNLogit(role, X).fit(
+        method="newton", maxiter=100, disp=False, cov_type="cluster", cov_kwds={"groups": groups}
+    )
+    if not fit.mle_retvals["converged"]:
+        return _with_problem(found, "the logit did not converge")
+    beta = np.asarray(fit.params)[1:]
+    # statsmodels stacks the contrasts one after the other: coefficient p of contrast c stands at 4 c + p
+    whole = np.asarray(fit.cov_params())
+    vcov = np.stack([whole[np.ix_(*[[4 * c + p for c in range(3)]] * 2)] for p in (1, 2, 3)])
+    return CountryRoles(country, cut, beta, vcov, found.n, found.classes, counts)
+
+
+def pool_roles(countries: Sequence[CountryRoles]) -> tuple[PooledRole, ...]:
+    """Means over the countries that could be fitted, a line a predictor and contrast.
+
+    Raises
+    ------
+    ModelError
+        with fewer than five countries: an unstructured covariance of three contrasts has six parameters.
+    """
+    held = [country for country in countries if not country.problem]
+    if len(held) < _FEWEST_COUNTRIES:
+        raise ModelError(f"{len(held)} countries have estimates; {_FEWEST_COUNTRIES} are needed to pool them")
+    outcome = np.tile(CONTRASTS, len(held))
+    study = np.repeat([country.country for country in held], 3)
+    x = np.column_stack([outcome == name for name in CONTRASTS]).astype(float)
+    pooled = []
+    for p, predictor in enumerate(PREDICTORS):
+        y = np.concatenate([country.beta[p] for country in held])
+        V = BlockV.from_matrix(_blocks([country.vcov[p] for country in held]))
+        fit = fit_multivariate(y, V, outcome, study, x, names=list(CONTRASTS))
+        spread = [component.estimate for component in fit.components][:3]
+        for j, contrast in enumerate(CONTRASTS):
+            low, high = fit.interval()[j].tolist()
+            pooled.append(
+                PooledRole(predictor, contrast, float(fit.beta[j]), low, high, float(np.sqrt(spread[j])), len(held))
+            )
+    return tuple(pooled)
+
+
+def _with_problem(found: CountryRoles, problem: str) -> CountryRoles:
+    return CountryRoles(found.country, found.cut, found.beta, found.vcov, found.n, found.classes, found.counts, problem)
+
+
+def _standardised(column: Array) -> Array:
+    scaled: Array = (column - column.mean()) / column.std(ddof=1)
+    return scaled
+
+
+def _blocks(blocks: Sequence[Array]) -> Array:
+    whole = np.zeros((3 * len(blocks), 3 * len(blocks)))
+    for i, block in enumerate(blocks):
+        whole[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = block
+    return whole
