@@ -271,7 +271,9 @@ def _one_country(recipe: Recipe, value: str, frame: pl.DataFrame, file: str, *, 
     lacking = [m.measure for m in recipe.measure if m not in held]
     notes = (f"not asked in this country: {', '.join(lacking)}",) if lacking else ()
     if len({measure.variable for measure in held}) < 2:
-        return CountryResult(sample, value, len(frame), notes=notes, problem=f"has no two of its measures ({notes[0]})")
+        return CountryResult(
+            sample, value, len(frame), notes=notes, problem=f"two measures are needed; {'; '.join(notes)}"
+        )
     one = recipe.model_copy(update={"sample": sample, "each": "", "each_as": {}, "measure": held})
     try:
         found = compute_frame(one, frame.to_pandas(), f"{file}, {value}", levels=levels)
