@@ -47,7 +47,7 @@ class Problem:
 
 
 def shown(value: object) -> str:
-    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks made visible.
+    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks and odd spaces made visible.
 
     >>> shown("a" * 80)[-14:]
     '… (80 letters)'
@@ -58,7 +58,8 @@ def shown(value: object) -> str:
     if len(text) <= _LONGEST and text.isprintable():
         return f'"{text}"'
     cut = text[:_LONGEST]
-    safe = "".join(c if unicodedata.category(c)[0] != "C" else f"<U+{ord(c):04X}>" for c in cut)
+    hidden = (c for c in set(cut) if c != " " and unicodedata.category(c)[0] in "CZ")
+    safe = cut.translate({ord(c): f"<U+{ord(c):04X}>" for c in hidden})
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
 
 
