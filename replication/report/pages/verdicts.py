@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from replication.claims import GROUPS
 from replication.report.archive import Archive
 from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
@@ -15,12 +16,16 @@ __all__ = ["page"]
 
 
 def page(archive: Archive, words: Words) -> Page:
-    """The page of verdicts: what does not hold and is not explained comes first."""
-    rows = sorted_rows(archive)
+    """The page of verdicts: the works the article lists first, and in each group what does not hold."""
+    rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
+    first: dict[str, str] = {}
+    for row in rows:
+        first.setdefault(row.verdict, row.claim.id)
     figure = strip(archive, rows)
     view = View("claims.html", words, archive)
     values = {
         "rows": rows,
+        "first": first,
         "reasons": reasons_of(archive, rows),
         "groups": tally_by_group(rows),
         "works": sorted({row.claim.work for row in rows}, key=archive.short),
