@@ -184,18 +184,8 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
         tau2=0.021,
         method={"tau2": "REML", "test": "knha"},
     )
-    shown = {
-        "r": 0.3123,
-        "low": 0.2,
-        "high": 0.41,
-        "prediction_low": -0.1,
-        "prediction_high": 0.6,
-        "samples": 2,
-        "effects": 2,
-        "engine_low": 0.3,
-        "engine_high": 0.33,
-    }
-    said = {"question": "positive-engagement", "source": "together", **numbers(shown, Ref("estimate", "main"))}
+    shown = {"without": 0.3123, "moved": 0.012}
+    said = {"question": "positive-engagement", "sample": "Alpha", **numbers(shown, Ref("estimate", "main"))}
     update = Table(
         id="update-positive-engagement",
         title="positive relationship with engagement: what the update moves",
@@ -231,7 +221,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
             estimates=placed("known", [main]),
             tables=(*placed("update", [update]), *placed("published", [published])),
             figures=placed("more", figures),
-            sentences=(Sentence("finding.estimate", said, "update"),),
+            sentences=(Sentence("finding.driver", said, "update"),),
             **shared,
         ),
         Outcome(

@@ -197,16 +197,16 @@ def test_an_unknown_sentence_names_its_key_and_the_file(
 def test_a_missing_value_and_a_reference_to_nowhere_are_named(
     small: Any, builder: Callable[..., Any], tmp_path: Path
 ) -> None:
-    said = {"key": "finding.update", "section": "update"}
+    said = {"key": "finding.driver", "section": "update"}
     outcome = {**small.outcomes[1], "sentences": [{**said, "values": {"question": "x"}}]}
-    with pytest.raises(UserError, match=r'"finding\.update" needs the value "before"'):
+    with pytest.raises(UserError, match=r'"finding\.driver" needs the value "sample"'):
         builder(tmp_path / "a", [outcome], small.dataset)
     lost = {"value": 0.1, "ref": {"kind": "estimate", "id": "no-such-id"}}
-    values = {"question": "x", "before": lost, "after": lost, "moved": lost}
+    values = {"question": "x", "sample": "s", "without": lost, "moved": lost}
     outcome = {**small.outcomes[1], "sentences": [{**said, "values": values}]}
     with pytest.raises(UserError, match='leads to estimate "no-such-id", which is nowhere'):
         builder(tmp_path / "b", [outcome], small.dataset)
-    bare = {"question": "x", "before": 0.1, "after": 0.2, "moved": 0.1}
+    bare = {"question": "x", "sample": "s", "without": 0.1, "moved": 0.1}
     outcome = {**small.outcomes[1], "sentences": [{**said, "values": bare}]}
     with pytest.raises(UserError, match="a number without a reference"):
         builder(tmp_path / "c", [outcome], small.dataset)

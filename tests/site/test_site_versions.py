@@ -200,9 +200,9 @@ def test_sentences_and_rows_are_compared_too(reports: Path, small: Any, builder:
     tables = dict(small.dataset.tables)
     tables["samples.csv"] = tables["samples.csv"].assign(country="Sweden")
     outcomes, _ = changed(small.outcomes)
-    outcomes[1]["sentences"][0]["values"]["engine_low"]["value"] = 0.29
+    outcomes[1]["sentences"][0]["values"]["moved"]["value"] = 0.29
     found = compared(reports, outcomes, replace(small.dataset, tables=tables), builder)
-    assert "engine_low" in found["engagement/finding.estimate/positive-engagement/together"]
+    assert "moved" in found["engagement/finding.driver/positive-engagement/Alpha"]
     assert {"country", "Norway", "Sweden"} <= set(found["samples.csv/alpha2020_s1"])
 
 
