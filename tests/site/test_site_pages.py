@@ -169,7 +169,9 @@ def test_templates_and_words_hold_no_digit() -> None:
     for language in ("en", "nb"):
         table = load_words(language).table
         for key, text in leaves({k: v for k, v in table.items() if k != "questions"}):
-            assert not re.search(r"\d", text), (language, key, text)
+            # the name of a method may hold a digit (CR2, L0): its translation holds the same ones and no other
+            named = re.findall(r"\d+", key) if key.startswith((".titles.", ".patterns.")) else []
+            assert re.findall(r"\d+", text) == named, (language, key, text)
 
 
 def leaves(table: Any, key: str = "") -> list[tuple[str, str]]:

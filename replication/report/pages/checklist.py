@@ -107,5 +107,4 @@ def _cite(archive: Archive, release: str) -> Mapping[str, str]:
         "release": release,
         "dataset": archive.dataset.version,
         "digest": archive.dataset.digest[:16],
-        "year": str(archive.run.get("time", ""))[:4],
     }
