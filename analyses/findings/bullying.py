@@ -34,6 +34,8 @@ ASKED = (
 )
 OUTCOMES = {"bullying_perpetration": -1, "peer_victimization": -1, "bullying_other": -1}
 
+HBSC = "python -m replication.study compute hbsc2018 --file FILE"
+
 
 def run(context: Context) -> Findings:
     students = finding(context, ASKED)
@@ -54,7 +56,7 @@ def run(context: Context) -> Findings:
             },
             "school",
         ),
-        Sentence("bullying.download", {"command": "python -m replication.study compute hbsc2018 --file FILE"}, "change"),
+        Sentence("bullying.download", {"command": HBSC}, "change"),
     )
     return replace(
         students,

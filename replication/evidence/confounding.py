@@ -194,9 +194,9 @@ def _sentence(
                           Ref("estimate", adjusted.id))  # fmt: skip
         return Sentence("confounding.means", values)
     ref = Ref("table", table)
-    plain_rows, adjusted = [row.plain for row in rows], [row.adjusted for row in rows]
+    plain_rows, adjusted_rows = [row.plain for row in rows], [row.adjusted for row in rows]
     values |= numbers({"rows": len(rows), "plain_low": min(plain_rows), "plain_high": max(plain_rows)}, ref)
-    values |= numbers({"low": min(adjusted), "high": max(adjusted)}, ref)
+    values |= numbers({"low": min(adjusted_rows), "high": max(adjusted_rows)}, ref)
     return Sentence("confounding.rows", values)
 
 

@@ -93,10 +93,11 @@ def needed_packages(root: Path) -> tuple[Package, ...]:
 def licence_of(distribution: metadata.Distribution) -> str:
     """The licence a package declares, as an SPDX expression; "" where neither it nor its licence file says."""
     about = distribution.metadata
-    if about.get("License-Expression"):
+    # asked by membership: a field that is not there is an error in some versions of the library, None in others
+    if "License-Expression" in about:
         return str(about["License-Expression"])
     classified = [c for c in about.get_all("Classifier") or () if c.startswith("License")]
-    texts = (*_licence_files(distribution), str(about.get("License") or ""), *classified)
+    texts = (*_licence_files(distribution), str(about["License"] or "") if "License" in about else "", *classified)
     for text in (text[:_HEAD] for text in texts):
         known = next((spdx for words, spdx in _IN_WORDS if re.search(words, text, re.IGNORECASE)), "")
         if known:

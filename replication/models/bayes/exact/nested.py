@@ -449,7 +449,7 @@ def _given(data: _Data, total: Array, logdet: Array, k: int) -> tuple[Array, Arr
     if A.shape[-1] == 1:
         covariance, logA = 1.0 / A, np.log(A[..., 0, 0])
     else:
-        covariance, logA = np.linalg.inv(A), np.linalg.slogdet(A)[1]
+        covariance, logA = np.asarray(np.linalg.inv(A), dtype=float), np.linalg.slogdet(A)[1]
     mean = (covariance @ right[..., None])[..., 0]
     known = np.diag(data.precision)
     own = np.log(known[known > 0]).sum()
