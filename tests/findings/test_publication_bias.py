@@ -139,6 +139,25 @@ def test_an_average_of_all_samples_is_not_called_powered() -> None:
     assert "fewer than two samples with adequate power: all are averaged" in answer.reasons
 
 
+def test_a_weight_that_hangs_on_two_results_is_not_read() -> None:
+    """Two of twelve results miss one-sided .025; with three the selection model may be read."""
+    strong = [0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
+    two, three = ([0.1, 0.12, *strong[2:]], [0.1, 0.12, 0.14, *strong[3:]])
+    reasons = [next(a for a in bias_answers(body(z, SIZES), 1) if a.model == "selection").reasons for z in (two, three)]
+    assert "results with p in (0.025, 1]: 2, fewer than 3" in reasons[0]
+    assert not any("results with" in reason for reason in reasons[1])
+
+
+def test_an_interval_across_zero_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the lopsided funnel's models some still exclude zero and some do not: the question stays open."""
+    read = [answer for answer in bias_answers(LOPSIDED, 1) if answer.adequate]
+    across = [answer for answer in read if answer.low < 0 < answer.high]
+    assert across and len(across) < len(read)
+    sentence = together(LOPSIDED, 1, monkeypatch, 0.99)
+    assert number(sentence, "holds") == len(read) - len(across)
+    assert sentence.values["verdict"] == "bias_open"
+
+
 def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every result is significant, so no weight of the others can be estimated."""
     strong = body([0.8, 0.7, 0.75, 0.72, 0.78, 0.81, 0.69, 0.77, 0.74, 0.73, 0.76], [60] * 5 + [200] * 6)
