@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.discrete.discrete_model import MNLogit
 
 from replication.analysis.conceptual import conceptual_findings
 from replication.dataset import Dataset
@@ -125,6 +126,22 @@ def test_the_roles_have_the_slope_they_were_drawn_with(file: Path) -> None:
         assert entry.high < 0
     assert all(e.low < 0 < e.high for e in found if e.term == "climate of the class")
     assert slopes["bully"].note.count("uninvolved") == 1
+
+
+def test_the_slope_of_the_class_compares_classes_and_that_of_the_pupil_classmates(
+    simulated: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "sim.csv"
+    shifted = simulated.assign(m=simulated["m"] + 0.8 * np.sin(simulated["klass"]))  # classes differ in their mean
+    shifted.to_csv(path, index=False)
+    found = compute_conceptual(record("roles", ("bullies", "bullied", "m", "climate"), **ROLES, cuts=[1]), [path])
+    of_class = shifted.groupby("klass")[["m", "climate"]].transform("mean")
+    columns = [shifted["m"] - of_class["m"], of_class["m"], of_class["climate"]]
+    X = np.column_stack([np.ones(len(shifted)), *((c - c.mean()) / c.std() for c in columns)])
+    fit = MNLogit((shifted["bullies"] + 2 * shifted["bullied"]).to_numpy(), X).fit(disp=False)
+    ours = {(e.outcome, e.term): e.estimate for e in found}
+    for place, term in enumerate(("m", "m of the class", "climate of the class"), 1):
+        assert ours[("victim", term)] == pytest.approx(fit.params[place, 1], rel=1e-6)
 
 
 def test_a_cut_that_leaves_few_pupils_in_a_role_is_refused(file: Path) -> None:
