@@ -165,7 +165,7 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, and all of them (the first 20)."""
     words = list(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     rest = f" and {len(words) - 20} more" if len(words) > 20 else ""
     return f"{hint} The data have {', '.join(words[:20])}{rest}."

@@ -156,6 +156,8 @@ def multilevel(
     [0.0724, 0.0351]
     """
     names = _cluster_columns(clusters)
+    for values in names.values():
+        column(data, values, "clusters")
     needed: dict[str, Column] = {**names} if V is not None else {"v": v, **names}
     design = make_design(formula, data, needed=needed, labels=labels)
     factors = {name: np.asarray(column(data, values, "clusters")) for name, values in names.items()}
@@ -211,6 +213,8 @@ def multivariate(
     >>> model.components().component.tolist()
     ['tau2[a]', 'tau2[b]', 'rho[a, b]']
     """
+    for argument, name in (("outcome", outcome), ("study", study), *(("levels", name) for name in levels)):
+        column(data, name, argument)
     columns: dict[str, Column] = {name: name for name in (outcome, study, *levels)}
     design = make_design(formula, data, needed=columns if V is not None else {"v": v, **columns}, labels=labels)
     groups = {name: np.asarray(column(data, name, "study")) for name in columns}
@@ -384,8 +388,10 @@ def predict(
     )
 
 
-def compare(**models: FittedModel) -> pd.DataFrame:
-    """Models side by side, the names as written: parameters, log-likelihood, AIC, AICc, BIC, and weights by AICc.
+def compare(*models: FittedModel, **named: FittedModel) -> pd.DataFrame:
+    """Models side by side: parameters, log-likelihood, AIC, AICc, BIC, and weights by AICc.
+
+    Models passed by name are called so, others by their formula.
 
     Raises `ModelError` when the models are of different rows, or by REML with different designs.
 
@@ -394,20 +400,21 @@ def compare(**models: FittedModel) -> pd.DataFrame:
     >>> compare(mean=fits["yi ~ 1"], age=fits["yi ~ age"]).model.tolist()
     ['mean', 'age']
     """
-    if len(models) < 2:
-        raise ModelError("compare needs two models or more, by name: compare(mean=one, age=two).")
-    first = next(iter(models.values()))
-    for name, model in models.items():
+    every = _called(models, named)
+    if len(every) < 2:
+        raise ModelError("compare needs two models or more: compare(one, two), or compare(mean=one, age=two).")
+    first = next(iter(every.values()))
+    for name, model in every.items():
         if model.rows != first.rows:
             raise ModelError(f"{name} is of other rows than the first model; drop rows with missing values beforehand.")
-    found = {name: information_criteria(model.fit) for name, model in models.items()}
-    if any(c.restricted for c in found.values()) and not _one_design([m.fit for m in models.values()]):
+    found = {name: information_criteria(model.fit) for name, model in every.items()}
+    if any(c.restricted for c in found.values()) and not _one_design([m.fit for m in every.values()]):
         raise ModelError(
             "the models are by REML and their designs differ: restricted likelihoods of different designs cannot be "
             "compared; fit them with method='ML'."
         )
     table = pd.DataFrame(
-        [(n, models[n].fit.k, c.parameters, c.loglik, c.aic, c.aicc, c.bic) for n, c in found.items()],
+        [(n, every[n].fit.k, c.parameters, c.loglik, c.aic, c.aicc, c.bic) for n, c in found.items()],
         columns=["model", "k", "parameters", "loglik", "AIC", "AICc", "BIC"],
     )
     return table.assign(weight=akaike_weights(table.AICc.to_list()))
@@ -423,9 +430,12 @@ def likelihood_ratio_test(smaller: FittedModel, larger: FittedModel) -> pd.DataF
     return pd.DataFrame([{"statistic": test.statistic, "df": test.df, "p": test.p, "notes": notes}])
 
 
-def average_models(**models: FittedModel) -> pd.DataFrame:
+def average_models(*models: FittedModel, **named: FittedModel) -> pd.DataFrame:
     """Coefficients averaged over models by AICc weights: term, estimate, se, importance (weight of models with it)."""
-    found = average_coefficients({name: model.fit for name, model in models.items()})
+    every = _called(models, named)
+    if len(every) < 2:
+        raise ModelError("average_models needs two models or more: average_models(one, two).")
+    found = average_coefficients({name: model.fit for name, model in every.items()})
     rows = [(a.name, a.estimate, a.se, a.importance) for a in found]
     return pd.DataFrame(rows, columns=["term", "estimate", "se", "importance"])
 
@@ -538,6 +548,17 @@ def _sampling_covariance(
 def _innermost(factors: Mapping[str, ArrayLike], k: int) -> Codes:
     codes = {name: group_codes(labels, k, name) for name, labels in factors.items()}
     return build_levels(codes, k, "nested", None)[-1].codes
+
+
+def _called(models: Sequence[FittedModel], named: Mapping[str, FittedModel]) -> dict[str, FittedModel]:
+    """Models by name; those without one are called by their formula, with a number where it comes twice."""
+    every: dict[str, FittedModel] = {}
+    for model in models:
+        if not isinstance(model, FittedModel):
+            raise ModelError(f"a {type(model).__name__} is no fitted model; pass what random_effects() returned.")
+        again = sum(other.formula == model.formula for other in every.values())
+        every[f"{model.formula} ({again + 1})" if again else model.formula] = model
+    return {**every, **named}
 
 
 def _one_design(fits: Sequence[Fit]) -> bool:

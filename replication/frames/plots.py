@@ -26,6 +26,7 @@ from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.results import profile_log_likelihood, row_sum_weights
 from replication.models.multilevel.robust import RobustData
 from replication.models.prediction import prediction_interval
+from replication.models.prepare import EffectData
 from replication.models.probability import normal_isf, t_sf
 from replication.models.two_level.influence import baujat, gosh, influence
 from replication.report.figures import Drawing, FigureData, draw
@@ -120,7 +121,7 @@ def caterpillar_plot(
 
 def funnel_plot(model: FittedModel, *, title: str = "", egger: bool = False) -> Plot:
     """Effects against standard errors with regions of p around 0; `egger` draws the regression line of the test."""
-    data = effects_of(model.fit)
+    data = _effects(model)
     settings: dict[str, Any] = {"metric": "estimate", "reference": 0.0}
     if not model.has_moderators:
         settings["center"] = float(model.fit.beta[0])
@@ -135,7 +136,7 @@ def funnel_plot(model: FittedModel, *, title: str = "", egger: bool = False) -> 
 
 def orchard_plot(model: FittedModel, by: str, *, title: str = "") -> Plot:
     """Effects as swarms by the levels of `by`, each with its mean, interval and prediction interval."""
-    data, frame = effects_of(model.fit), model.design.frame
+    data, frame = _effects(model), model.design.frame
     groups = [str(value) for value in column(frame, by, "by").iloc[list(model.rows)]]
     means = predict(model, pd.DataFrame({by: sorted(set(groups))})) if model.has_moderators else None
     rows = [
@@ -155,7 +156,7 @@ def bubble_plot(model: FittedModel, moderator: str, *, at: Mapping[str, object] 
 
     `at` holds other moderators at values; by default numeric ones stand at their mean, others at their first level.
     """
-    data, frame = effects_of(model.fit), model.design.frame.iloc[list(model.rows)]
+    data, frame = _effects(model), model.design.frame.iloc[list(model.rows)]
     x = np.asarray(column(frame, moderator, "moderator"), dtype=float)
     grid = np.linspace(x.min(), x.max(), _POINTS)
     held = {str(n): _typical(frame[n]) for n in model.design.spec.required_variables if str(n) != moderator}
@@ -182,8 +183,14 @@ def baujat_plot(model: FittedModel, *, title: str = "") -> Plot:
 def gosh_plot(model: FittedModel, *, subsets: int = 10_000, seed: int = 2024, title: str = "") -> Plot:
     """The mean of many subsets of studies against their heterogeneity (Olkin, Dahabreh & Trikalinos 2012)."""
     found = gosh(model.fit, np.random.default_rng(seed), subsets=subsets)
-    columns = {"value": found.fits.beta[:, 0], "heterogeneity": found.fits.I2}
-    return _plot("gosh", title or "Subsets of studies", columns, {"metric": "estimate", "y_metric": "I2"})
+    whole = np.isfinite(found.fits.beta[:, 0]) & np.isfinite(found.fits.I2)
+    # thousands of points are counted in cells, so that the figure stays small and shows where they crowd
+    counts, xs, ys = np.histogram2d(found.fits.beta[whole, 0], found.fits.I2[whole], bins=(60, 40))
+    i, j = np.nonzero(counts)
+    cells = pd.DataFrame({"x": (xs[i] + xs[i + 1]) / 2, "y": (ys[j] + ys[j + 1]) / 2, "weight": counts[i, j]})
+    cells = cells.assign(label=[f"{int(n)} subsets" for n in cells.weight], role="point")
+    settings = {"x_label": model.design.response, "y_label": "I2, per cent"}
+    return _plot("relation", title or "Subsets of studies (GOSH)", cells, settings)
 
 
 def leave_one_out_plot(model: FittedModel, *, transform: Transform | None = None, title: str = "") -> Plot:
@@ -202,7 +209,7 @@ def cumulative_plot(
 
 def radial_plot(model: FittedModel, *, title: str = "") -> Plot:
     """Galbraith's radial plot: standardised effects against precision, with the mean as the slope of the line."""
-    data = effects_of(model.fit)
+    data = _effects(model)
     spread = np.sqrt(data.v + float(np.nansum([c.estimate for c in model.fit.components])))
     x, mean = 1.0 / spread, float(model.fit.beta[0])
     ends = np.array([0.0, float(x.max())])
@@ -230,7 +237,7 @@ def qq_plot(model: FittedModel, *, title: str = "") -> Plot:
 
 def p_value_plot(model: FittedModel, *, single_studies: bool = False, title: str = "") -> Plot:
     """The p-value function of the mean: p of every null value; with `single_studies` a drapery plot (Rücker 2021)."""
-    data, fit = effects_of(model.fit), model.fit
+    data, fit = _effects(model), model.fit
     reach = 4.0 * float(fit.se[0])
     low, high = float(fit.beta[0]) - reach, float(fit.beta[0]) + reach
     if single_studies:
@@ -251,7 +258,7 @@ def p_value_plot(model: FittedModel, *, single_studies: bool = False, title: str
 
 
 def profile_plot(model: FittedModel, component: str | None = None, *, title: str = "") -> Plot:
-    """The profile log-likelihood of one variance of a multilevel model, with its likelihood interval.
+    """The profile log-likelihood of one variance of a multilevel model, with the cut of its 95 % interval.
 
     `component` is a name of `model.components()`, the first by default.
     """
@@ -264,11 +271,14 @@ def profile_plot(model: FittedModel, component: str | None = None, *, title: str
     grid = np.linspace(max(0.0, part.estimate - width), part.estimate + width, _POINTS)
     height = profile_log_likelihood(model.fit, name, grid)
     cutoff = float(model.fit.loglik - 0.5 * normal_isf(0.025) ** 2)  # chi-square with 1 df
-    inside = grid[height >= cutoff]
-    settings = {"estimate_value": part.estimate, "cutoff": cutoff}
-    if len(inside):
-        settings |= {"low": float(inside[0]), "high": float(inside[-1])}
-    return _plot("tau2_profile", title or f"Profile of the variance of {name}", {"x": grid, "y": height}, settings)
+    low, high = float(height.min()), float(height.max())
+    parts = [
+        pd.DataFrame({"label": "profile", "x": grid, "y": height, "role": "line"}),
+        pd.DataFrame({"label": "estimate", "x": [part.estimate] * 2, "y": [low, high], "role": "thin"}),
+        pd.DataFrame({"label": "95 % cut", "x": grid[[0, -1]], "y": [cutoff] * 2, "role": "thin"}),
+    ]
+    settings = {"x_label": f"variance of {name}", "y_label": "log-likelihood"}
+    return _plot("relation", title or f"Profile of the variance of {name}", pd.concat(parts), settings)
 
 
 def path_plot(model: StructuralModel, *, title: str = "") -> Plot:
@@ -288,7 +298,7 @@ def path_plot(model: StructuralModel, *, title: str = "") -> Plot:
 def _intervals(
     kind: str, model: FittedModel, transform: Transform | None, group: Column | None, title: str, label: str
 ) -> Plot:
-    data = effects_of(model.fit)
+    data = _effects(model)
     scale = transform or (lambda values: values)
     half = float(normal_isf(0.5 - model.fit.level / 2.0)) * np.sqrt(data.v)
     table = pd.DataFrame({"label": model.labels, "value": scale(data.y)})
@@ -298,14 +308,23 @@ def _intervals(
     if group is not None:
         groups = np.asarray(column(model.design.frame, group, "group"))[list(model.rows)]
         table = table.assign(cluster=[str(value) for value in groups]).sort_values("cluster", kind="stable")
+    if kind == "caterpillar":
+        table = table.sort_values("value")
     return _plot(kind, title, table, {**_summary(model, transform), **({"x_label": label} if label else {})})
+
+
+def _effects(model: FittedModel) -> EffectData:
+    """The effects of a model; whatever else is passed is named."""
+    if not isinstance(model, FittedModel):
+        raise UserError(f"a {type(model).__name__} is no fitted model; pass what random_effects() returned.")
+    return effects_of(model.fit)
 
 
 def _weights(model: FittedModel) -> Array:
     """Weights of rows in the mean, in per cent."""
     if isinstance(model.fit.data, MultilevelData | RobustData):
         return row_sum_weights(model.fit)
-    data = effects_of(model.fit)
+    data = _effects(model)
     w = 1.0 / (data.v + float(np.nansum([c.estimate for c in model.fit.components])))
     w = w if data.weights is None else data.weights
     return np.asarray(100.0 * w / w.sum())

@@ -139,6 +139,9 @@ def test_comparison_refuses_what_reml_cannot_compare(studies: pd.DataFrame) -> N
     test = tsr.likelihood_ratio_test(small, large)
     assert test.statistic.item() == pytest.approx(2 * (table.loglik[1] - table.loglik[0]), rel=1e-12)
     assert table.weight.sum() == pytest.approx(1.0)
+    assert tsr.compare(small, large, large).model.tolist() == ["yi ~ 1", "yi ~ age", "yi ~ age (2)"]
+    with pytest.raises(ModelError, match="a Fit is no fitted model"):
+        tsr.compare(small, large.fit)
     with pytest.raises(ModelError, match="not part of the second"):
         tsr.likelihood_ratio_test(large, small)
 
@@ -315,3 +318,22 @@ def test_location_scale_and_resampling_by_formula(studies: pd.DataFrame) -> None
     assert test.p[1] == test.p[2]
     interval = tsr.bootstrap(model, clusters="lab", draws=500).set_index("term")
     assert (interval.ci_low < interval.ci_high).all() and "tau2" in interval.index
+
+
+def test_wrong_words_and_columns_are_answered_with_the_nearest(studies: pd.DataFrame) -> None:
+    model = tsr.random_effects("yi ~ age", studies)
+    said = {
+        "method='REMl' is not known; did you mean 'REML'": lambda: tsr.random_effects("yi ~ 1", studies, method="REMl"),
+        "clusters: no column 'labb'; did you mean 'lab'": lambda: tsr.multilevel("yi ~ 1", studies, clusters="labb"),
+        "outcome: no column 'scale'": lambda: tsr.multivariate("yi ~ 1", studies, outcome="scale", study="lab"),
+        "v: no column 'v'": lambda: tsr.random_effects("yi ~ 1", studies, v="v"),
+        "v has 3 values but the data 24 rows": lambda: tsr.random_effects("yi ~ 1", studies, v=[0.1, 0.2, 0.3]),
+        "data is a ndarray": lambda: tsr.random_effects("yi ~ 1", studies.to_numpy()),
+        "formula is a Series": lambda: tsr.random_effects(studies.yi, studies),
+        "'ag' is no term": lambda: tsr.joint_test(model, "ag"),
+        "a str is no fitted model": lambda: tsr.forest_plot("model"),
+        "compare needs two models": lambda: tsr.compare(model),
+    }
+    for message, call in said.items():
+        with pytest.raises(tsr.UserError, match=message):
+            call()

@@ -26,6 +26,10 @@ specification_curve value low high, and a column a choice      sorted by value; 
                   [adjusted]                                         summary = the median; `adjusted`: models of bias
 p_curve           p observed [flat low_power]                        p = upper end of each range; shares of results
 density           curve x y                                          low, high = the interval to shade
+caterpillar       label value low high [row]                         as forest, in order of size (of the library)
+cumulative        label value low high [row]                         in the order the rows were added (of the library)
+orchard           label group role value [weight row low high        role "effect" or "summary"; the intervals belong to
+                  prediction_low prediction_high]                    the summary rows (of the library)
 relation          label x y role [weight]                            role "point", "line" (a curve a label), "thin" (so,
                                                                      without a legend), "low" and "high" (a band);
                                                                      x_label, y_label: names; y_low, y_high: ends

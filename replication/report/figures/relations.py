@@ -1,13 +1,17 @@
-"""Points over two axes with curves and a band: meta-regression, radial and normal quantile plots, p-value functions.
+"""Points over two axes with curves and a band: meta-regression, radial, quantile and GOSH plots, p-value functions.
 
-One drawing serves them all, because they differ in what is computed and not in what is drawn.
+One drawing serves them all, because they differ in what is computed and not in what is drawn. Swarms of effects by
+group (orchard) stand beside it. The library draws these (`replication.frames.plots`), the pages of the report do not.
 """
 
 from __future__ import annotations
 
-from replication.report.figures.canvas import Canvas, FigureData, Frame, Label, Scale, extent, linear
+from collections import Counter
+from collections.abc import Sequence
 
-__all__ = ["relation"]
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Label, Scale, extent, linear, shorten
+
+__all__ = ["orchard", "relation"]
 
 _STYLES = ("curve-a", "curve-b", "curve-c", "curve-d", "curve-e", "curve-f")
 
@@ -79,3 +83,54 @@ def _points(canvas: Canvas, figure: FigureData, frame: Frame, x: Scale, y: Scale
         size = 4.0 if weight is None else 2.0 + 9.0 * (weight / heaviest) ** 0.5
         tip = f"{figure.texts('label')[i]}: {frame.words.number(a)}; {frame.words.number(b)}"
         canvas.mark(x(a), y(b), size, "dot", "point effect", tip=tip)
+
+
+def orchard(figure: FigureData, frame: Frame) -> Canvas:
+    """Groups of effects as swarms sized by precision, each with its summary, interval and prediction interval."""
+    roles, groups, values = figure.texts("role"), figure.texts("group"), figure.numbers("value")
+    names = list(dict.fromkeys(groups))
+    weights = figure.numbers("weight")
+    canvas, left, right, top = Canvas(frame), 12.0, frame.width - 12, 8.0
+    ends = [figure.numbers(n) for n in ("low", "high", "prediction_low", "prediction_high")]
+    x = linear(*extent(values, *ends, include=[figure.number("reference") or 0.0]), left, right)
+    pitch = 84.0
+    bottom = top + pitch * len(names)
+    if x.holds(0.0):
+        canvas.line(x(0.0), top, x(0.0), bottom, "zero")
+    heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
+    for number, name in enumerate(names):
+        y = top + pitch * number
+        canvas.text(left, y + 14, shorten(name, frame.width - 24, 12), "strong")
+        members = [i for i, g in enumerate(groups) if g == name and roles[i] != "summary" and values[i] is not None]
+        for i, lift in zip(members, _swarm([x(values[i] or 0.0) for i in members]), strict=True):
+            radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
+            tip = f"{figure.texts('label')[i]}: {frame.words.metric(values[i], figure.text('metric'))}"
+            href = frame.href(figure.texts("row")[i])
+            canvas.dot(x(values[i] or 0.0), y + 48 + lift, radius, "point effect", href=href, tip=tip)
+        for i in (i for i, g in enumerate(groups) if g == name and roles[i] == "summary"):
+            _orchard_summary(canvas, x, y + 62, values[i], [end[i] for end in ends])
+    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "r")))
+    canvas.height = bottom + 40
+    return canvas
+
+
+def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, ends: Sequence[float | None]) -> None:
+    low, high, prediction_low, prediction_high = ends
+    if prediction_low is not None and prediction_high is not None:
+        canvas.line(x(prediction_low), y, x(prediction_high), y, "interval")
+    if low is not None and high is not None:
+        canvas.box(x(low), y - 3, x(high) - x(low), 6, "summary", round_=3)
+    if value is not None:
+        canvas.mark(x(value), y, 6, "diamond", "summary")
+
+
+def _swarm(places: Sequence[float]) -> list[float]:
+    """A height above the line for each point, so that points at nearly the same place do not hide each other."""
+    taken: Counter[int] = Counter()
+    lifts = []
+    for place in places:
+        cell = round(place / 7)
+        step = taken[cell]
+        taken[cell] += 1
+        lifts.append(-min(28.0, 5.0 * step))
+    return lifts
