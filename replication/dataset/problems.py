@@ -47,7 +47,7 @@ class Problem:
 
 
 def shown(value: object) -> str:
-    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks and odd spaces made visible.
+    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks made visible.
 
     >>> shown("a" * 80)[-14:]
     '… (80 letters)'
