@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ __all__ = ["Difference", "EstimateChange", "RowChange", "Step", "VerdictChange",
 _SAME = 1e-9
 # A figure of more steps than this cannot be read; the rest is one step, and says how many works it holds.
 _MOST_STEPS = 12
+_NUMBERS = tuple(field.name for field in fields(Estimate) if field.type in ("float", "int"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,9 @@ def _change(name: str, before: Estimate | None, after: Estimate | None) -> Estim
 
 
 def _alike(a: Estimate, b: Estimate) -> bool:
-    pairs = ((a.value, b.value), (a.low, b.low), (a.high, b.high), (a.tau2, b.tau2))
-    return a.k == b.k and all(x == y or abs(x - y) < _SAME or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
+    """Whether two estimates agree in every number they carry, not in their value alone."""
+    pairs = ((getattr(a, name), getattr(b, name)) for name in _NUMBERS)
+    return all(x == y or abs(x - y) < _SAME or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 
 
 def _verdicts(before: Outcome | None, after: Outcome | None) -> tuple[VerdictChange, ...]:

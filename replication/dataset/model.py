@@ -147,7 +147,7 @@ class Dataset:
         tables = {}
         for name, live in self.tables.items():
             gone = self.withdrawn.get(name)
-            rows = live if gone is None or gone.empty else pd.concat([live, gone], ignore_index=True)
+            rows = live if gone is None or gone.empty else _as_in_the_files(pd.concat([live, gone]))
             tables[name] = _rows(rows, _counts_at(rows, at))
         if all(table.empty for table in tables.values()):
             raise DataError(f"no row had entered the dataset by version {version}; today it is {self.version}")
@@ -196,6 +196,12 @@ class Dataset:
 
 def _only(records: Mapping[str, Record], keys: Collection[str]) -> Mapping[str, Record]:
     return MappingProxyType({key: record for key, record in records.items() if key in keys})
+
+
+def _as_in_the_files(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of their files, so that an earlier version comes out as it did then, to the last digit."""
+    files = ["work", "line"] if rows["work"].ne("").any() and "screen" not in rows else ["line"]
+    return rows.sort_values(files, kind="stable", ignore_index=True)
 
 
 def _rows(table: pd.DataFrame, keep: pd.Series[bool]) -> pd.DataFrame:

@@ -92,10 +92,11 @@ def mean_of(context: Context) -> Findings:
         label="mean r",
         metric="r",
         value=float(rows["value"].mean()),
+        section="more",
         k=len(rows),
         rows=tuple(rows["effect_id"]),
     )
-    return Findings(estimates=(estimate,), sentences=(Sentence("x"),))
+    return Findings(estimates=(estimate,), sentences=(Sentence("x", section="more"),))
 
 
 MEAN = Analysis(id="mean", title="A mean", question="?", run=mean_of, kind="finding")
