@@ -45,10 +45,12 @@ def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None])
     """The printed correlations of a question, then ours."""
     question = update["id"].removeprefix("update-")
     group = update["title"].partition(":")[0]
-    published = next((t for t in outcome["tables"] if t["id"] == f"published-{question}"), None)
-    for name in published["links"] if published else ():
+    tables = [table for table in outcome["tables"] if table["id"].startswith("published-")]
+    # a number on negative relationships bears on quality too, but turned: it stands where its sign is as printed
+    home = {name: table["id"] for table in tables for name in table["links"]}
+    for name in home:
         claim = printed.get(name)
-        if claim:
+        if claim and home[name] == f"published-{question}":
             yield {**claim, "group": group}
     places = [update["columns"].index(name) for name in ("r", "low", "high")]
     for cells, estimate in zip(update["rows"], update["links"], strict=True):
