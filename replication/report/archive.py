@@ -48,9 +48,9 @@ def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None])
     tables = [table for table in outcome["tables"] if table["id"].startswith("published-")]
     # a number on negative relationships bears on quality too, but turned: it stands where its sign is as printed
     home = {name: table["id"] for table in tables for name in table["links"]}
-    for name in home:
+    for name, table in home.items():
         claim = printed.get(name)
-        if claim and home[name] == f"published-{question}":
+        if claim and table == f"published-{question}":
             yield {**claim, "group": group}
     places = [update["columns"].index(name) for name in ("r", "low", "high")]
     for cells, estimate in zip(update["rows"], update["links"], strict=True):
