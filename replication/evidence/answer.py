@@ -175,6 +175,8 @@ def _counts(answer: Estimated) -> Sentence:
     kind = "both" if counts["published"] and counts["open"] else "published" if counts["published"] else "open"
     names = {"names": ", ".join(found.countries)}
     values: dict[str, Cell | Number] = {**names, **{name: Number(value, ref) for name, value in counts.items()}}
+    if kind != "open" and not counts["unknown"]:
+        kind += "_known"
     return Sentence(f"answer.counts_{kind}", values)
 
 
