@@ -47,7 +47,7 @@ class Problem:
 
 
 def shown(value: object) -> str:
-    """A value from a file, safe to print: quoted, cut to 60 characters, control and direction marks made visible.
+    """A value from a file, safe to print: quoted, cut to 60 characters, hidden characters and odd spaces made visible.
 
     >>> shown("a" * 80)[-14:]
     '… (80 letters)'
@@ -59,6 +59,7 @@ def shown(value: object) -> str:
         return f'"{text}"'
     cut = text[:_LONGEST]
     hidden = (c for c in set(cut) if c != " " and unicodedata.category(c)[0] in "CZ")
+    hidden = {c for c in cut if c != " " and unicodedata.category(c)[0] in "CZ"}
     safe = cut.translate({ord(c): f"<U+{ord(c):04X}>" for c in hidden})
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
 

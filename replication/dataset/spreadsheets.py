@@ -131,7 +131,10 @@ def separator_of(text: str, table: Table) -> str:
     known = table.by_name
 
     def named(mark: str) -> int:
-        cells = next(csv.reader([header], delimiter=mark), [])
+        try:
+            cells = next(csv.reader([header], delimiter=mark), [])
+        except csv.Error:  # a stray line break or an open quote, which reading the rows will say
+            return 0
         return sum(cell.strip() in known for cell in cells)
 
     return max(SEPARATORS, key=named)
