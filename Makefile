@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help report test docs check lint simulation fuzz benchmark clean
+.PHONY: help report test docs check lint simulation evidence fuzz benchmark clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,6 +26,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 
 simulation: $(VENV)/ready  ## long seeded simulations, before a release
 	$(BIN)/python -m pytest -m simulation
+
+evidence: $(VENV)/ready  ## stored survey rows from the public files in FILES=folder; lists those that are not there
+	$(BIN)/python -m tests.evidence "$(FILES)"
 
 fuzz: $(VENV)/ready  ## 20,000 hostile inputs, and kills at every write event (about an hour)
 	FUZZ=20000 KILL_STEP=1 $(BIN)/python -m pytest -q tests/hostile

@@ -288,3 +288,44 @@ def test_a_composite_of_standardised_items(tmp_path: Path) -> None:
     (row,) = compute_recipe(Recipe.model_validate(record), [tmp_path / "simulated.csv"]).rows
     z = frame[["PV1", "PV2"]].apply(lambda x: (x - x.mean()) / x.std())
     assert row.r == pytest.approx(np.corrcoef(z.mean(axis=1), frame["LIKE"])[0, 1], abs=1e-12)
+
+
+def test_levels_are_computed_written_and_then_as_stored(study: Command, survey: Small) -> None:
+    """25 schools are too few between: six pairs of the whole sample get a row within, with the reason in its note."""
+    file = survey.root.parent / "simulated.csv"
+    study("compute", "alpha2020_s1", "--file", file, "--write", "--data", survey.root)
+    first = study("compute", "alpha2020_s1", "--file", file, "--levels", "--write", "--data", survey.root)
+    assert first.code == 0 and "Added 3 rows" in first.out, first.err
+    rows = load_dataset(survey.root).effects
+    rows = rows[rows["unit"] == "student within school"]
+    assert sorted(rows["effect_id"]) == [f"alpha2020_s1-w-00{i}" for i in (1, 2, 3)]
+    assert (rows["clusters"] == 25).all() and rows["icc_a"].notna().all()
+    assert rows["note"].str.contains("school mean withheld: 25 schools, and 50 are needed").all()
+    again = study("compute", "alpha2020_s1", "--file", file, "--levels", "--data", survey.root)
+    assert again.code == 0 and "9 as stored to the printed digits, 0 otherwise, 0 not in the dataset." in again.out
+
+
+def test_replaced_rows_name_their_successors(study: Command, survey: Small) -> None:
+    """Rows of a released version stay and end; those that came in since are corrected where they stand."""
+    file = survey.root.parent / "simulated.csv"
+    study("compute", "alpha2020_s1", "--file", file, "--write", "--data", survey.root)
+    effects = survey.root / "alpha2020/effects.csv"
+    since = load_dataset(survey.root).effects.set_index("effect_id").loc["alpha2020_s1-001", "since"]
+    effects.write_text(effects.read_text(encoding="utf-8").replace(f",{since}", ",1.0.0"), encoding="utf-8")
+    survey.replace("alpha2020/recipes.toml", 'effective = "clusters"', 'effective = "design"')
+    said = study("compute", "alpha2020_s1", "--file", file, "--replace", "--data", survey.root)
+    assert said.code == 0 and "Replaced 6 rows" in said.out, said.err
+    after = load_dataset(survey.root)
+    gone = after.withdrawn["effects.csv"]
+    old = gone[gone["work"] == "alpha2020"].set_index("effect_id")
+    today = after.effects[after.effects["work"] == "alpha2020"].set_index("effect_id")
+    assert len(old) == len(today) == 6 and set(old["replaced_by"]) == set(today.index)
+    for _, row in old.iterrows():
+        assert today.loc[row["replaced_by"], "value"] == row["value"]
+    assert today["n_effective_df"].notna().all()
+    frame = simulated()
+    frame.loc[0, "LIKE"] = 30.0
+    frame.to_csv(file, index=False)
+    study("compute", "alpha2020_s1", "--file", file, "--replace", "--data", survey.root)
+    corrected = load_dataset(survey.root).effects
+    assert set(corrected[corrected["work"] == "alpha2020"]["effect_id"]) == set(today.index)
