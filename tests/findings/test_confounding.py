@@ -11,7 +11,7 @@ import pytest
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import partial_from_correlations
 from replication.errors import UserError
-from replication.evidence.confounding import adjusted_rows, confounding
+from replication.evidence.confounding import COVARIATES, adjusted_rows, confounding
 from replication.evidence.question import Evidence, Question, evidence
 from replication.report.words import load_words
 
@@ -50,6 +50,18 @@ def test_a_lagged_row_of_real_data_by_hand(dataset: Dataset, pool: Evidence) -> 
     assert row.n == 491 and row.variance == pytest.approx(1 / (491 - 1 - 3))
 
 
+def test_the_smallest_of_all_pairs_counts(dataset: Dataset, pool: Evidence) -> None:
+    """Given both covariates the pair with fewest complete cases is earlier with later tests, and not the last one."""
+    (row,) = [r for r in adjusted_rows(dataset, pool, COVARIATES[2]) if r.effect_id.startswith("nels1988")]
+    assert row.n == 491 and row.variance == pytest.approx(1 / (491 - 2 - 3))
+
+
+def test_plain_is_the_row_of_the_pool_not_one_within_schools(dataset: Dataset, pool: Evidence) -> None:
+    pooled = dict(zip(pool.rows["effect_id"], np.tanh(pool.y), strict=True))
+    rows = adjusted_rows(dataset, pool, ["ses"])
+    assert [row.plain for row in rows] == pytest.approx([pooled[row.effect_id] for row in rows])
+
+
 def test_a_test_is_not_held_constant_for_itself(dataset: Dataset, pool: Evidence) -> None:
     rows = {row.effect_id for row in adjusted_rows(dataset, pool, ["earlier_achievement"])}
     by_measure = pool.rows.set_index("effect_id").loc[sorted(rows), "measure_b"]
@@ -78,6 +90,14 @@ def test_two_samples_give_rows_and_no_mean(dataset: Dataset, pool: Evidence) -> 
     assert not any("earlier" in estimate.id for estimate in found.estimates)
     keys = [sentence.key for sentence in found.sentences]
     assert keys == ["confounding.means", "confounding.rows", "confounding.rows", "confounding.limits"]
+
+
+def test_a_mean_needs_samples_enough(dataset: Dataset, pool: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {row.effect_id for row in adjusted_rows(dataset, pool, ["ses"])}
+    samples = pool.rows.loc[pool.rows["effect_id"].isin(rows), "sample_id"].nunique()
+    for least, made in ((samples, 2), (samples + 1, 0)):
+        monkeypatch.setattr("replication.evidence.confounding.FEWEST_SAMPLES", least)
+        assert len(confounding(dataset, pool).estimates) == made
 
 
 def test_the_table_says_how_much_later(dataset: Dataset, pool: Evidence) -> None:
