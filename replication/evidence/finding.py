@@ -276,8 +276,8 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
         table, figures = leave_one_out_figures(widest, fit, leading)
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
         page.add("drivers", *influence_table(widest, fit))
-    if "open" in answer.bodies:
-        page.add("robustness", moderator_table(answer.bodies["open"].found), age_table(data, widest))
+    if len(set(widest.samples)) > 2:
+        page.add("robustness", moderator_table(widest), age_table(data, widest))
     if "pool" in answer.bodies:
         page.add("update", *entering(widest, leading))
     works = set(widest.rows["work"])

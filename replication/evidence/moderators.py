@@ -24,6 +24,11 @@ LABELS = {
     "form_out": "how the outcome is measured",
     "survey": "survey",
     "school_level": "school level",
+    "scope": "what the relationship measure asks about",
+    "informants": "informants of the two sides",
+    "sampling": "how the sample was come by",
+    "status": "publication status",
+    "body": "body of evidence",
 }
 FEWEST = 2
 
