@@ -54,6 +54,7 @@ def fit_weighted_least_squares(
     >>> round(float(fit.beta[0]), 6), round(float(fit.se[0]), 6), float(fit.df[0])
     (0.4, 0.2, 1.0)
     """
+    # Knapp-Hartung on a common-effect fit scales its covariance by Q / (k - p): that is the dispersion phi of WLS.
     fit = fit_random_effects(y, v, x, method="EE", test="knha", names=names, level=level)
     notes = tuple(note for note in fit.notes if note.code != "scaled-common-effect")  # it is the model here
     return replace(fit, method={**fit.method, "model": "wls"}, notes=notes)
@@ -100,6 +101,7 @@ def fit_funnel_regression(
     check_choice(model, FunnelModel, "model")
     effects = bias_data(y, v, x, names, fewest=1, method="a funnel regression").effects
     column = _predictor(predictor, np.asarray(v, dtype=float), n)
+    # Only complete rows count: two standard errors may differ by nothing but a row that is left out.
     refuse_equal(column[list(effects.rows)], predictor)
     labels = (*effects.names, predictor)
     design = np.column_stack([np.ones(len(column)) if x is None else x, column])
@@ -111,6 +113,7 @@ def fit_funnel_regression(
     fit = replace(fit, method={**fit.method, "model": model, "predictor": predictor})
     if clusters is not None:
         fit = cluster_robust(fit, clusters)
+    # A z test takes its standard error from v and tau2, which a perfect fit leaves intact.
     from_residuals = model == "wls" or test in ("knha", "adhoc") or clusters is not None
     return without_perfect_fit(fit, y, design) if from_residuals else fit
 
@@ -230,6 +233,7 @@ def _limit(fit: Fit, j: int) -> tuple[float, Interval]:
     nan = float("nan")
     if fit.names[j] not in VANISHING:
         return nan, Interval(nan, nan, fit.level, "wald", f"{fit.names[j]} does not go to 0 in large studies")
+    # With moderators the limit depends on their values, so there is one for each setting and none for the whole.
     if set(fit.names) != {"intercept", fit.names[j]}:
         reason = "one number only with the coefficient 'intercept' alone beside the predictor"
         return nan, Interval(nan, nan, fit.level, "wald", reason)
@@ -268,6 +272,7 @@ def rank_test(y: ArrayLike, v: ArrayLike) -> RankTest:
     if constant:
         message = f"all {' and '.join(constant)} are equal: there are no ranks to correlate, so tau is NaN."
         return RankTest(float("nan"), float("nan"), False, data.k, (*data.notes, Note("undefined", message)))
+    # The exact law of Kendall's tau counts permutations of distinct ranks; it does not hold with ties.
     exact = not any(ties.values())
     from scipy import stats
 
@@ -279,6 +284,7 @@ def _standardise(y: Array, v: Array) -> Array:
     """Centre at the common-effect mean and divide by the standard error of the difference, `v_i - 1 / sum(1 / v)`."""
     w = 1.0 / v
     mean = w @ y / w.sum()
+    # An effect is part of its own mean: their covariance makes the variance of the difference v - 1 / W, not a sum.
     return np.asarray((y - mean) / np.sqrt(v - 1.0 / w.sum()))
 
 

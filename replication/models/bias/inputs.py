@@ -60,6 +60,7 @@ def bias_data(
     ([0.2, 0.1], (2,))
     """
     effects, notes = prepare_effects(y, v, x, names)
+    # A pooled mean can take an exact effect; here its weight or z would be infinite and drown all others.
     zero = [effects.rows[i] for i in np.flatnonzero(effects.v == 0)]
     if zero:
         raise ModelError(
@@ -90,6 +91,7 @@ def without_perfect_fit(fit: Fit, y: ArrayLike, x: ArrayLike) -> Fit:
     """
     effects = np.asarray(y, dtype=float)
     residuals = effects - np.asarray(x, dtype=float) @ fit.beta
+    # Written as `not <=`, so that coefficients of NaN leave the fit as it is.
     if not np.nanmax(np.abs(residuals)) <= DUST * np.nanmax(np.abs(effects)):
         return fit
     message = "every effect lies on the fitted model: no standard error can be estimated, so tests are NaN."

@@ -53,10 +53,12 @@ def fit_multilevel_funnel(
     (('intercept', 'se'), 1.646)
     """
     data = bias_data(y, v, fewest=3, method="a multilevel funnel regression")
+    # Labels come as passed; the effects have lost their incomplete rows by now.
     labels = np.asarray(clusters)[list(data.effects.rows)]
     column = data.se if predictor == "se" else data.v
     refuse_equal(column, predictor)
     design = np.column_stack([np.ones(data.k), column])
+    # rho is an assumption, as papers rarely print it; CR2 keeps the test valid where it is wrong.
     V = BlockV.constant_correlation(data.v, labels, rho)
     fit = fit_multilevel(data.y, V, {"sample": labels}, design, names=("intercept", predictor), level=level)
     return without_perfect_fit(cluster_robust(fit, labels), data.y, design)

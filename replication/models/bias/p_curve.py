@@ -101,6 +101,7 @@ def p_curve(
     if not 0.0 < level < 1.0:
         raise ModelError(f"level={level!r} is not between 0 and 1; the authors use 0.90.")
     data = bias_data(y, v, fewest=1, method="p-curve")
+    # Only significant results are used: whether others were published then makes no difference to the test.
     z, notes = _significant(data, direction)
     half = z[z > _critical(ALPHA / 2.0)]
     right, flat = _test(z, half, ALPHA, cut), _test(z, half, FLAT_POWER, cut)
@@ -124,6 +125,7 @@ def has_evidential_value(right: PCurveTest) -> bool:
 
     The half curve is below .05, or the half and the full curve are both below .10.
     """
+    # The half curve alone resists p-hacking that stops just below .05, so it may decide by itself.
     return right.half_p < 0.05 or (right.half_p < 0.10 and right.p < 0.10)
 
 
@@ -157,9 +159,11 @@ def p_curve_shares(y: ArrayLike, v: ArrayLike, *, direction: Direction | None = 
     """
     z, _ = _significant(bias_data(y, v, fewest=1, method="p-curve"), direction)
     ends = np.linspace(0.01, ALPHA, 5)
+    # p comes back from |z|, so rounding may lift one just above .05: it belongs to the last range.
     place = np.searchsorted(ends, np.exp(_log_tail(z, 0.0)))
     counts = np.bincount(np.minimum(place, len(ends) - 1), minlength=len(ends))
     observed = counts / len(z) if len(z) else np.full(len(ends), np.nan)
+    # Power is P(p < .05), so dividing by it leaves the shares among significant results, which sum to 1.
     delta = _delta(FLAT_POWER)
     reached = np.array([np.exp(float(_log_tail(_critical(p), delta))) for p in ends]) / FLAT_POWER
     return PCurveShares(ends, observed, np.full(len(ends), 0.2), np.diff(reached, prepend=0.0))
@@ -168,6 +172,7 @@ def p_curve_shares(y: ArrayLike, v: ArrayLike, *, direction: Direction | None = 
 def _significant(data: BiasData, direction: Direction | None) -> tuple[Array, tuple[Note, ...]]:
     """The `|z|` in play and notes on results that are not."""
     z = data.y / data.se
+    # Significant as the paper would have called it: two-sided, whatever the direction that is asked about here.
     hit = np.abs(z) > _critical(ALPHA)
     against = hit & (z < 0 if direction == "positive" else z > 0) if direction else np.zeros(len(z), dtype=bool)
     notes = []
@@ -186,6 +191,7 @@ def _critical(p: float) -> float:
 
 def _log_tail(z: Array | float, delta: float) -> Array:
     """`log P(|Z| > z)` for Z ~ N(delta, 1)."""
+    # On the log scale: studies with z of 10 or more have p values that underflow in a sum.
     return np.logaddexp(special.log_ndtr(delta - np.asarray(z)), special.log_ndtr(-delta - np.asarray(z)))
 
 
@@ -193,6 +199,7 @@ def _delta(power: float) -> float:
     """The noncentrality at which a two-sided 5 % test has this power."""
     if power <= ALPHA:
         return 0.0
+    # At a noncentrality of 12 power is 1 in double precision: every power asked for lies below.
     goal = np.log(power)
     return float(optimize.brentq(lambda d: float(_log_tail(_critical(ALPHA), d)) - goal, 0.0, 12.0, xtol=1e-13))
 
@@ -205,11 +212,13 @@ def _stouffer(z: Array, delta: float, bound: float, cut: float) -> float:
     if len(z) == 0:
         return float("nan")
     tiny = np.finfo(float).tiny
+    # A z on the bound has pp = 1, whose quantile is infinite: it is held just below.
     log_pp = np.minimum(_log_tail(z, delta) - float(_log_tail(_critical(bound), delta)), -tiny)
     if cut > 0.0:
         log_pp = np.clip(log_pp, np.log(cut), np.log1p(-cut))
     with np.errstate(divide="ignore"):
         upper = -special.ndtri_exp(np.log(-np.expm1(log_pp)))
+    # -0.7 is about log(1/2): each half of the range takes the form that keeps its digits.
     return float(np.where(log_pp < -0.7, special.ndtri_exp(log_pp), upper).sum() / np.sqrt(len(z)))
 
 
@@ -218,6 +227,7 @@ def _test(z: Array, half: Array, power: float, cut: float) -> PCurveTest:
     delta = _delta(power)
     full_z, half_z = _stouffer(z, delta, ALPHA, cut), _stouffer(half, delta, ALPHA / 2.0, cut)
     share = float(np.exp(_log_tail(_critical(ALPHA / 2.0), delta) - _log_tail(_critical(ALPHA), delta)))
+    # Right skew is told by small pp, flatness by large ones: the sign puts both into the lower tail.
     side = 1.0 if delta == 0.0 else -1.0
     if len(z) == 0:
         binomial = float("nan")
@@ -235,6 +245,7 @@ def _power(z: Array, level: float, cut: float) -> tuple[float, Interval]:
     if len(z) == 0:
         return nan, Interval(nan, nan, level, "p-curve", "no significant result")
     normal = float(normal_isf((1.0 - level) / 2.0))
+    # Stouffer's z is standard normal at the true power, so its quantiles bound the powers that are not refuted.
     low, high = _power_at(z, -normal, cut), _power_at(z, normal, cut)
     edges = [edge for edge in (LOWEST_POWER, HIGHEST_POWER) if edge in (low, high)]
     reason = f"cut at the range of powers, {LOWEST_POWER:g} to {HIGHEST_POWER:g}" if edges else ""

@@ -121,6 +121,7 @@ def choose_pet_peese(first: Fit, second: Fit, *, direction: Direction | None, al
         check_choice(direction, Direction, "direction")
     if not 0.0 < alpha < 1.0:
         raise ModelError(f"alpha={alpha!r} is not between 0 and 1; 0.10 is the authors' choice.")
+    # NaN < alpha is False, which is how PET stands where its test is not possible.
     effect = bool(first.p[0] < alpha) and _points(float(first.beta[0]), direction)
     return _read(first, second, "PEESE" if effect else "PET", _rule(alpha, direction))
 

@@ -80,7 +80,9 @@ class SelectionSetup:
 
     def starts(self, selection: Selection) -> Array:
         """One start for each eta: the fit without selection, and more heterogeneity further from it."""
+        # The unadjusted fit is in the unit and direction of the data, the search in those of this setup.
         gamma = np.linalg.solve(self.basis.to_beta, self.sign * self.unadjusted.beta / self.scale)
+        # The search runs over log tau2, which cannot start at 0.
         tau2 = self.unadjusted.component("tau2").estimate + 0.05 * float(np.median(self.data.v))
         tau2 *= self.heterogeneous / self.scale**2
         return np.array([[*gamma, tau2 * (1.0 + j), *eta] for j, eta in enumerate(selection.starts)])
@@ -88,6 +90,7 @@ class SelectionSetup:
     def require_enough(self, selection: Selection) -> None:
         """Refuse fewer effects than parameters."""
         parameters = int(self.free(selection.estimated).sum())
+        # Fewer effects than parameters: the likelihood has a ridge or no top, and any number found is an accident.
         if self.data.k < parameters:
             raise ModelError(
                 f"{self.data.k} effects for {parameters} parameters; use fewer selection parameters, fix them, or "
@@ -115,6 +118,7 @@ def selection_setup(
         effects.y, effects.v, effects.x, method=tau2, test="z", level=level, names=effects.names
     )
     sign = 1.0 if direction == "positive" else -1.0
+    # Step lengths and tolerances of the search then mean the same for correlations, log odds and raw scores.
     scale = float(np.sqrt(np.median(data.v) + unadjusted.component("tau2").estimate))
     choices = {"tau2": tau2, "test": "z", "direction": direction}
     return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, sign * data.y / data.se, choices)
@@ -174,6 +178,7 @@ def fit_selection(setup: SelectionSetup, selection: Selection) -> SelectionFit:
     Without convergence every number is NaN and a note says where the search stopped.
     """
     setup.require_enough(selection)
+    # A weight estimated as 0 counts as a parameter of the test but has no log to search over.
     searched = setup.free(selection.estimated & ~selection.zero)
     peak = highest_peak(setup.likelihood(selection), setup.starts(selection), searched, selection.eta_range)
     p = len(setup.data.effects.names)
@@ -185,6 +190,7 @@ def fit_selection(setup: SelectionSetup, selection: Selection) -> SelectionFit:
         vcov=vcov[:p, :p],
         df=np.full(p, np.inf),
         components=(_tau2(setup, float(theta[p]), float(vcov[p, p])),),
+        # Densities shrink with the unit: without this term the value would not compare with the unadjusted fit's.
         loglik=peak.value - setup.data.k * float(np.log(setup.scale)) if peak.converged else NAN,
         k=setup.data.k,
         level=setup.unadjusted.level,
@@ -212,6 +218,7 @@ def _natural(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[A
     if not peak.converged:
         return np.full(m, np.nan), vcov
     eta = peak.theta[p + 1 :]
+    # d exp(eta) / d eta is the weight itself, which is why delta stands in the Jacobian below.
     delta = np.where(selection.zero, 0.0, np.exp(eta)) if selection.log_link else selection.base + eta
     jacobian = np.zeros((m, m))
     jacobian[:p, :p] = setup.sign * setup.scale * setup.basis.to_beta
@@ -225,6 +232,7 @@ def _natural(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[A
 def _tau2(setup: SelectionSetup, estimate: float, variance: float) -> Component:
     if not setup.heterogeneous:
         return Component("tau2", 0.0)
+    # The search sets tau2 to exactly 0 on the edge, so equality is a safe test.
     return Component("tau2", estimate, float(np.sqrt(variance)), at_boundary=estimate == 0.0)
 
 
@@ -240,6 +248,7 @@ def _log_wald(estimate: float, se: float, level: float) -> Interval:
     """A Wald interval for `log(estimate)`, turned back: it stays above 0."""
     if not np.isfinite(se):
         return Interval(NAN, NAN, level, "wald-log", "no standard error: not estimated, or at an edge of its range")
+    # The delta method: the standard error of log(estimate) is se / estimate.
     factor = float(np.exp(normal_isf((1.0 - level) / 2.0) * se / estimate))
     return Interval(estimate / factor, estimate * factor, level, "wald-log")
 
@@ -266,6 +275,7 @@ def _notes(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[Not
 def _outside_notes(setup: SelectionSetup, selection: Selection, peak: Peak) -> tuple[Note, ...]:
     """A mean beyond every effect seen rests on the assumed weights alone; nothing in the data can contradict it."""
     x, y = setup.data.effects.x, setup.data.y
+    # With moderators there are many means, and none of them need lie among the effects.
     if x.shape[1] > 1 or np.ptp(x) > 0:
         return ()
     mean = float(_natural(setup, selection, peak)[0][0]) * float(x[0, 0])

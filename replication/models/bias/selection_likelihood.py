@@ -87,6 +87,7 @@ class SelectionLikelihood:
         """`log A (k,)` with gradient and Hessian in `(mu, s2, eta)`."""
         T = self.atoms.features
         log_w = T @ eta
+        # Only ratios of weights matter, so the largest is taken out: log weights of 30 or more cannot overflow.
         top = float(log_w.max())
         w = np.exp(log_w - top)
         masses = self._masses(mu, s2)
@@ -94,6 +95,7 @@ class SelectionLikelihood:
         AT = masses[:3] @ (w[:, None] * T)
         k, d = len(mu), T.shape[1]
         a1, a2 = np.empty((k, 2 + d)), np.empty((k, 2 + d, 2 + d))
+        # The heat equation: d/ds2 = 1/2 d2/dmu2, so s2 needs no derivatives of its own.
         a1[:, 0], a1[:, 1], a1[:, 2:] = A[1], 0.5 * A[2], AT[0]
         a2[:, 0, 0], a2[:, 0, 1], a2[:, 1, 1] = A[2], 0.5 * A[3], 0.25 * A[4]
         a2[:, 1, 0] = a2[:, 0, 1]
@@ -109,6 +111,7 @@ class SelectionLikelihood:
         se, s = np.sqrt(self.v)[:, None], np.sqrt(s2)[:, None]
         low, high = ((edge * se - mu[:, None]) / s for edge in (self.atoms.low, self.atoms.high))
         node = (self.atoms.nodes * se - mu[:, None]) / s
+        # A cell's n-th derivative in mu is the difference of He_(n-1) phi at its ends; a node's is He_n phi.
         edges = _hermite_normal(low, 3) - _hermite_normal(high, 3)
         cells = np.concatenate([_probability(low, high)[None], edges])
         densities = _hermite_normal(node, 4) * (self.atoms.steps * se / s)
@@ -145,6 +148,7 @@ def _probability(low: Array, high: Array) -> Array:
 
 def _hermite_normal(c: Array, top: int) -> Array:
     """`He_n(c) phi(c)` for n = 0 .. `top`, on a new first axis; 0 at infinity."""
+    # At an open end phi wins over any polynomial, but inf * 0 would give NaN.
     inside = np.where(np.isfinite(c), c, 0.0)
     values = np.empty((top + 1, *c.shape))
     values[0] = np.where(np.isfinite(c), np.exp(-0.5 * inside * inside) / np.sqrt(2.0 * np.pi), 0.0)
@@ -236,6 +240,7 @@ def highest_peak(likelihood: SelectionLikelihood, starts: Array, free: NDArray[n
         ends = _with_edge(search, starts[0], ends)
     peaks = _distinct([end for end in ends if end.converged])
     if not peaks:
+        # Nothing settled: the highest point reached tells the reader most about where the search went.
         return max(ends, key=lambda end: end.value)
     best = peaks[0]
     beyond = max((end.value - best.value for end in ends if not end.converged), default=0.0)
@@ -254,6 +259,7 @@ def _distinct(peaks: list[Peak]) -> list[Peak]:
 def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
     """The ends, with peaks on the edge tau2 = 0 in place of searches inside that only crept towards it."""
     tau = search.tau
+    # log tau2 never reaches 0, so a maximum there shows as a search that creeps and must be started on the edge.
     held = search.free.copy()
     held[tau] = False
     found: list[Peak] = []
@@ -261,6 +267,7 @@ def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
         at_zero = theta.copy()
         at_zero[tau] = 0.0
         point = _climb(replace(search, free=held), at_zero)
+        # Where the likelihood rises away from 0, the edge is a saddle and no maximum.
         if point.converged and point.gradient[tau] <= 0.0:
             found.append(point)
     highest = max((point.value for point in found), default=-np.inf)
@@ -292,12 +299,14 @@ def _working(tau: int, theta: Array, at: Derivatives, free: NDArray[np.bool_]) -
     if free[tau]:
         scale[tau] = theta[tau]
         hessian = scale[:, None] * hessian * scale
+        # The chain rule's second term: away from the peak the gradient is not 0.
         hessian[tau, tau] += theta[tau] * at.gradient[tau]
     return (at.gradient * scale)[free], hessian[np.ix_(free, free)], scale[free]
 
 
 def _arrived(gradient: Array, hessian: Array) -> bool:
     try:
+        # Cholesky fails unless the Hessian is negative definite: a flat or saddle point never counts as arrived.
         root = np.linalg.cholesky(-hessian)
     except np.linalg.LinAlgError:
         return False
@@ -307,6 +316,7 @@ def _arrived(gradient: Array, hessian: Array) -> bool:
 
 def _step(gradient: Array, hessian: Array) -> Array:
     """Newton's step with every curvature taken as downward, cut to a length that can be trusted."""
+    # Plain Newton walks to saddles as gladly as to maxima; with |curvature| every step goes uphill.
     curvature, axes = np.linalg.eigh(hessian)
     size = np.maximum(np.abs(curvature), 1e-10 * np.abs(curvature).max() + 1e-300)
     step = axes @ ((axes.T @ gradient) / size)
@@ -325,6 +335,7 @@ def _line_search(
             new[search.tau] = theta[search.tau] * np.exp(share * full[search.tau])
         new[search.tau + 1 :] = np.maximum(new[search.tau + 1 :], search.eta.low)
         trial = search.evaluate(new)
+        # The slack is rounding: close to the peak a good step may seem to lose the last digit.
         if np.isfinite(trial.hessian).all() and trial.value >= at.value - 1e-12 * abs(at.value):
             return new, trial
     return None

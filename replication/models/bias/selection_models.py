@@ -124,6 +124,7 @@ def _selection(
 ) -> Selection:
     d = len(placed.counts)
     estimated = np.full(d, weights is None)
+    # Only ratios of weights can be told, so the first is the unit.
     estimated[0] = False
     zero = estimated & (placed.counts == 0)
     return Selection(
@@ -150,6 +151,7 @@ def _starts(weights: Sequence[float] | None, d: int) -> list[Array]:
     """Log weights to start from: no selection, weights falling or rising after the first; or the fixed ones."""
     if weights is not None:
         return [np.log(_check_weights(weights, d))]
+    # The likelihood can have several peaks, from hardly any selection to a strong one: look from either side.
     return [np.asarray(shift * (np.arange(d) > 0)) for shift in (0.0, -1.5, 1.0)]
 
 
@@ -168,6 +170,7 @@ def _check_weights(weights: Sequence[float], d: int) -> Array:
 
 
 def _place(p_values: Array, edges: Array) -> _Steps:
+    # `left` puts a p value equal to a step into the interval below it: p = .025 counts as significant.
     return _Steps(edges, np.searchsorted(edges[1:-1], p_values, side="left"))
 
 
@@ -176,6 +179,7 @@ def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_St
     missing = placed.counts == 0
     found = f"no {' and '.join(placed.named(missing))} among {len(p_values)} effects"
     several = bool((~missing).sum() > 1)
+    # The first interval cannot have weight 0: all others are measured in it.
     if empty == "zero" and not missing[0]:
         return placed, ()
     if empty == "merge" and several:
@@ -192,6 +196,7 @@ def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_St
 
 def _atoms(edges: Array, sides: SelectionSides, kept: NDArray[np.bool_]) -> Atoms:
     """Cells of z for the intervals of p that are `kept`; a two-sided interval has a cell on either side of 0."""
+    # Small p is large z, so the ends change places.
     p = edges if sides == "one" else edges / 2.0
     high, low = normal_isf(p[:-1]), normal_isf(p[1:])
     low, high, T = low[kept], high[kept], np.eye(len(low))[kept]
@@ -247,7 +252,9 @@ def fit_beta_selection(
 
 def _beta_parameters(setup: SelectionSetup, shapes: tuple[float, float] | None) -> Selection:
     edge = float(-special.ndtri(SMALLEST_P))
+    # Clipped here as in the atoms: an effect must be weighed by the same w that its normaliser integrates.
     clipped = np.clip(setup.z, -edge, edge)
+    # No selection, a weight that is steep at small p, and one that falls over the whole range.
     guesses = [(1.0, 1.0), (0.6, 1.5), (1.0, 3.0)] if shapes is None else [shapes]
     return Selection(
         choices={"selection": "beta", "sides": "one", "shapes": "estimated" if shapes is None else "fixed"},
@@ -338,6 +345,7 @@ def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: floa
         counts=(None,),
         observed=_smooth_features(np.clip(setup.z, -edge, edge), shape),
         atoms=Atoms(np.array([-np.inf, edge]), np.array([-edge, np.inf]), edge * nodes, edge * steps, features),
+        # 0 comes last: it is the edge of the range, and the search for tau2 = 0 starts from the first.
         starts=[np.array([d]) for d in ((0.5, 3.0, 0.0) if delta is None else (delta,))],
         eta_range=EtaRange(0.0, LARGEST_DELTA),
         log_link=False,

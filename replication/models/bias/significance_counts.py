@@ -145,6 +145,7 @@ def _significant(y: Array, tests: _Tests) -> NDArray[np.bool_]:
 
 def _power(tests: _Tests, effect: float, tau2: float) -> Array:
     """Chance that each study is significant when `y ~ N(effect, v + tau2)`."""
+    # The bar is set by the study's own standard error, while the result scatters by tau2 as well.
     sd = np.sqrt(tests.se**2 + tau2)
     upper = special.ndtr((effect - tests.null - tests.critical * tests.se) / sd)
     lower = special.ndtr((tests.null - effect - tests.critical * tests.se) / sd)
@@ -155,6 +156,7 @@ def _upper_tail(power: Array, observed: int) -> float:
     """P(count >= observed) when study i is significant with chance `power[i]`: the count's law, one study at a time."""
     law = np.zeros(len(power) + 1)
     law[0] = 1.0
+    # Adding study by study is exact and takes k^2 steps; a normal approximation fails for few studies.
     for chance in power:
         law[1:] = law[1:] * (1.0 - chance) + law[:-1] * chance
         law[0] *= 1.0 - chance
@@ -176,8 +178,10 @@ def _limit(
     if p_at(tests.null) > level:
         message = f"the exact p is above {level:g} even if the true effect is the null: no limit estimate, NaN."
         return float("nan"), (Note("no-limit", message),)
+    # A two-sided test gains power on both sides of the null: look on the side of the assumed effect.
     up = effect >= tests.null if tests.alternative == "two-sided" else tests.alternative == "positive"
     step = float(np.median(tests.se)) * (1.0 if up else -1.0)
+    # Power, and so p, rises without end away from the null: doubling must pass the level.
     while p_at(tests.null + step) <= level:
         step *= 2.0
     share = optimize.brentq(lambda t: p_at(tests.null + t * step) - level, 0.0, 1.0, xtol=1e-14)
@@ -218,6 +222,7 @@ def fail_safe_rosenthal(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     16
     """
     data = bias_data(y, v, fewest=1, method="fail-safe N")
+    # One-sided in the direction found: his formula looks at the size of the combined z alone.
     stouffer = abs(float((data.y / data.se).sum())) / np.sqrt(data.k)
     n = data.k * (stouffer / _quantile(alpha)) ** 2 - data.k
     nan = float("nan")

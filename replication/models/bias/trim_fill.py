@@ -92,10 +92,12 @@ def trim_fill(
     options = _Options(method, test, level)
     chosen = _side(data, options) if side is None else side
     check_choice(chosen, FillSide, "side")
+    # The counting below looks for gaps on the left only; a gap on the right is the left of the mirror image.
     sign = 1.0 if chosen == "left" else -1.0
     order = np.argsort(sign * data.y, kind="stable")
     ordered, variances = sign * data.y[order], data.v[order]
     missing, k0, mean = _trim(ordered, variances, estimator, options)
+    # Mirrored at the mean of the trimmed effects, with the variance of the original, as the authors do.
     extreme = order[data.k - k0 :]
     filled_y, filled_v = 2.0 * sign * mean - data.y[extreme], data.v[extreme]
     observed = _fit(data.y, data.v, options)
@@ -120,6 +122,7 @@ def _fit(y: Array, v: Array, options: _Options) -> Fit:
 
 def _side(data: BiasData, options: _Options) -> FillSide:
     try:
+        # Only the sign of the slope is used, so the choice of test does not matter.
         slope = fit_funnel_regression(data.y, data.v, model="mixed", method=options.method, test="z").beta[1]
     except ModelError as error:
         raise ModelError(f"the side cannot be read off Egger's slope ({error}) Pass side='left' or 'right'.") from None
@@ -129,11 +132,13 @@ def _side(data: BiasData, options: _Options) -> FillSide:
 def _trim(y: Array, v: Array, estimator: FillEstimator, options: _Options) -> tuple[_Missing, int, float]:
     """The number missing on the left of ascending effects `y`, and the mean of those not trimmed."""
     k, k0, seen = len(y), 0, [0]
+    # Equal effects have no ranks: rounding in y - mean would decide the count.
     if np.ptp(y) == 0:
         return _Missing(0.0, _se(estimator, k, 0.0)), 0, float(y[0])
     for _ in range(MAX_STEPS):
         mean = float(_fit(y[: k - k0], v[: k - k0], options).beta[0])
         missing = _count(y - mean, estimator)
+        # rint rounds halves to even, as R does: results then agree with metafor's.
         new = max(0, int(np.rint(missing.value)))
         if new == k0:
             return missing, k0, mean
@@ -176,5 +181,6 @@ def _se(estimator: FillEstimator, k: int, k0: float) -> float:
         return float("nan")
     rank_sum_sd = np.sqrt(variance)
     if estimator == "L0":
+        # L0 is linear in the rank sum, so its slope carries the sd over; Q0 below needs the delta method.
         return float(4.0 * rank_sum_sd / (2.0 * k - 1.0))
     return float(2.0 * rank_sum_sd / np.sqrt((k - 0.5) ** 2 - k0 * (2.0 * k - k0 - 1.0)))

@@ -63,8 +63,10 @@ def waap_wls(
     """
     data = bias_data(y, v, fewest=2, method="WAAP-WLS")
     everyone = _average(data, np.ones(data.k, dtype=bool), np.size(y), clusters, level)
+    # The bar is the average of all studies: where selection has inflated it, power is overstated too.
     threshold = abs(float(everyone.beta[0])) / POWERED
     powered = data.se <= threshold
+    # One study has no residuals, and with them no standard error.
     enough = bool(powered.sum() >= 2)
     fit = _average(data, powered, np.size(y), clusters, level) if enough else everyone
     low, high = fit.interval()[0]
