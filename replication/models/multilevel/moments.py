@@ -18,7 +18,6 @@ itself: where one cluster outweighs the others, `U_i` and its low-rank part canc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +40,6 @@ __all__ = [
 
 # Residual directions with less than this share of a cluster's working covariance are taken up by the coefficients.
 NO_RESIDUAL = 1e-12
-
-# A cluster that leaves less than this share of some direction has its shares taken from the other clusters: one minus
-# a leverage near 1 has no digits, the sum over the others has all.
-DOMINANT = 1e-3
 
 # Up to this many clusters pairs of scores are summed one by one; beyond, all pairs at once minus those of a cluster
 # with itself, and one by one for up to `LEADERS` clusters whose own share is too large to be subtracted.
@@ -78,7 +73,6 @@ class _Bread:
     M: Array
     gamma: Array
     meat: Array
-    inverse_weights: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +112,7 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
     for rows in rows_by_size(codes):
         batch = _batch(model, Q, rows)
         at = codes[rows[:, 0]]
-        left = _residual_shares(batch, bread, at, lambda cluster: _other_roots(model, Q, codes, cluster))
+        left = _residual_shares(batch, bread)
         # CR0 and its multiples need no adjusted residuals, only their variance
         a = batch.WX @ bread.M * factor
         if kind == "CR2":
@@ -236,11 +230,11 @@ def _bread(model: WorkingModel, Q: Array, y: Array, codes: Codes) -> _Bread:
         b += np.einsum("bni,bn->i", batch.WX, y[rows])
         meat += np.einsum("bni,bnj->ij", batch.WX, batch.Phi @ batch.WX)
     M = np.asarray(np.linalg.inv(A), dtype=float)
-    return _Bread(M, M @ b, meat, model.weights is None)
+    return _Bread(M, M @ b, meat)
 
 
-def _residual_shares(batch: _Batch, bread: _Bread, at: Codes, others: Callable[[int], Array]) -> _Residuals:
-    """What the coefficients leave of every direction of the clusters `at`, relative to their working covariance.
+def _residual_shares(batch: _Batch, bread: _Bread) -> _Residuals:
+    """What the coefficients leave of every direction of the clusters, relative to their working covariance.
 
     `Omega = L (I - K) L'`: the cut and the eigenvalues are those of `I - K`, so that variances of any scale in one
     cluster keep their directions.
@@ -249,43 +243,7 @@ def _residual_shares(batch: _Batch, bread: _Bread, at: Codes, others: Callable[[
     cross = Z @ bread.M @ T.mT
     left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ (bread.M @ bread.meat @ bread.M) @ Z.mT
     share, E = np.linalg.eigh(left)
-    if bread.inverse_weights:
-        for i in np.flatnonzero(share[:, 0] < DOMINANT):
-            share[i], E[i] = _shares_from_others(Z[i], left[i], others(int(at[i])))
     return _Residuals(E, np.where(share > NO_RESIDUAL * share[:, -1:], share, 0.0))
-
-
-def _shares_from_others(Z: Array, left: Array, F: Array) -> tuple[Array, Array]:
-    """Shares `(n,)` and directions `(n, n)` of one cluster `Z = L^-1 X`, small shares from the other clusters.
-
-    With `B = F'F` of the others, `I - Z (B + Z'Z)^-1 Z'` has the eigenvalue g for `Z u` where `B u = g (B + Z'Z) u`;
-    g is a squared singular value, right to the last digits however small.
-    """
-    N = _triangular(np.vstack([F, Z]))
-    root, W = np.linalg.svd(np.linalg.solve(N.T, F.T).T, full_matrices=False)[1:]
-    small = root**2 < 0.5
-    directions = np.linalg.qr(Z @ np.linalg.solve(N, W[small].T))[0]
-    basis = np.linalg.qr(np.hstack([directions, np.eye(len(Z))]))[0][:, : len(Z)]
-    rest = basis[:, directions.shape[1] :]
-    share, E = np.linalg.eigh(rest.T @ left @ rest)
-    shares, everything = np.concatenate([root[small] ** 2, share]), np.hstack([directions, rest @ E])
-    order = np.argsort(shares)
-    return shares[order], everything[:, order]
-
-
-def _other_roots(model: WorkingModel, Q: Array, codes: Codes, cluster: int) -> Array:
-    """A triangular root `(p, p)` of `X' Phi^-1 X` over all clusters but one."""
-    p = Q.shape[1]
-    root = np.zeros((p, p))
-    for rows in rows_by_size(codes):
-        batch = _batch(model, Q, rows[codes[rows[:, 0]] != cluster])
-        root = _triangular(np.vstack([root, np.linalg.solve(batch.L, batch.X).reshape(-1, p)]))
-    return np.asarray(np.vstack([root, np.zeros((max(0, p - len(root)), p))]))
-
-
-def _triangular(rows: Array) -> Array:
-    """The triangular R with `R'R = rows' rows`."""
-    return np.asarray(np.linalg.qr(rows).R, dtype=float)
 
 
 def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Array]:
