@@ -85,6 +85,7 @@ class StudentT(CoefficientPrior):
     def logpdf(self, x: ArrayLike) -> Array:
         """Log density at `x`."""
         z = (np.asarray(x, dtype=float) - self.mean) / self.scale
+        # -log(scale) is the Jacobian of the step from z to the coefficient.
         return np.asarray(log_t(z, self.df) - np.log(self.scale))
 
     def cdf(self, x: ArrayLike) -> Array:
@@ -118,6 +119,7 @@ class Cauchy(CoefficientPrior):
 
     def cdf(self, x: ArrayLike) -> Array:
         """P(coefficient <= `x`)."""
+        # arctan2 keeps its digits far out on the left, where 1/2 + arctan(z) / pi would round to 0.
         return np.asarray(np.arctan2(self.scale, self.mean - np.asarray(x, dtype=float)) / np.pi)
 
     def ppf(self, probability: ArrayLike) -> Array:
@@ -134,6 +136,8 @@ class Flat(CoefficientPrior):
     """
 
     word: ClassVar[str] = "flat"
+    # The constant 1 is arbitrary: any number from a ratio of marginal likelihoods would be too, so callers ask for
+    # this.
     proper: ClassVar[bool] = False
 
     def logpdf(self, x: ArrayLike) -> Array:

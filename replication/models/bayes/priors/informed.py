@@ -175,15 +175,18 @@ def prior_from_published(
     _check_recipe(level, weight, tau)
     check_choice(scale, PublishedScale, "scale")
     check_choice(target, PriorTarget, "target")
+    # Intervals of correlations are symmetric on Fisher's z, not on r: widths are read off there.
     centre, lower, upper = (float(x) for x in _to_prior_scale(np.array([estimate, low, high]), scale))
     crit = float(special.ndtri(0.5 + level / 2.0))
     se = (upper - lower) / (2.0 * crit)
+    # The published se is of the average; one more setting differs from that average by tau as well.
     spread = tau if target == "setting" else 0.0
     sd = float(np.sqrt((se**2 + spread**2) / weight))
     steps = [f"published: {estimate:g} [{low:g}, {high:g}], {100 * level:g} % interval"]
     if scale == "r":
         steps.append(f"Fisher's z: {centre:.4f} [{lower:.4f}, {upper:.4f}]")
     steps.append(f"standard error: ({upper:.4f} - {lower:.4f}) / (2 x {crit:.4f}) = {se:.4f}")
+    # The normal prior is symmetric whatever the interval was, so a reader should see where that bends the source.
     steps.extend(_asymmetry(centre, lower, upper))
     if spread > 0:
         steps.append(f"another setting: variance {se:.4f}^2 + tau^2 = {se:.4f}^2 + {tau:g}^2")
@@ -207,6 +210,7 @@ def tau_prior_from_published(
     if not tau > 0:
         raise ModelError(f"a published tau must be above 0 to make a prior; found {tau:g}. Use HalfNormal instead.")
     if np.isnan(low) and np.isnan(high):
+        # No interval, no idea of its spread: a half-normal has one parameter, and one number can set it.
         half = HalfNormal(1.0)
         scale = tau / float(half.ppf(0.5))
         said = (f"published tau = {tau:g} without interval", f"half-normal with that median: scale {scale:.4f}")
@@ -214,6 +218,7 @@ def tau_prior_from_published(
     if not 0 < low < high:
         raise ModelError(f"an interval of tau needs 0 < low < high; found [{low:g}, {high:g}]. Else leave it out.")
     crit = float(special.ndtri(0.5 + level / 2.0))
+    # The interval alone sets the prior; the published tau need not be its geometric middle.
     centre, spread = float(np.log(low * high) / 2.0), float(np.log(high / low) / (2.0 * crit))
     said = (
         f"published tau = {tau:g} [{low:g}, {high:g}], {100 * level:g} % interval",
@@ -233,6 +238,7 @@ def _to_prior_scale(values: Array, scale: PublishedScale) -> Array:
 def _asymmetry(centre: float, lower: float, upper: float) -> list[str]:
     """A sentence when the estimate is far from the middle: rounding, or an interval made on another scale."""
     shift = (centre - (lower + upper) / 2.0) / ((upper - lower) / 2.0)
+    # Printed to two digits, an interval is off the middle by some per cent through rounding alone.
     if abs(shift) < 0.1:
         return []
     return [f"the estimate lies {100 * abs(shift):.0f} % of the half-width off the middle; the width alone is used"]

@@ -37,13 +37,16 @@ class PositivePrior(Prior):
     Subclasses give the density, both tails and the quantile of the stated quantity q; this class moves them to tau.
     """
 
+    # A prior flat on tau is not flat on tau2: published priors name their scale, and so must these.
     on: PriorScale = field(default="tau", kw_only=True)
 
     def logpdf(self, tau: ArrayLike) -> Array:
         """Log density of tau; `-inf` outside the support."""
         t = np.asarray(tau, dtype=float)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            # 2 tau is the Jacobian of tau2 = tau^2.
             value = self._log(t) if self.on == "tau" else self._log(t * t) + np.log(2.0 * t)
+        # NaN comes from inf - inf at 0 and at infinity, where no density here has any mass.
         return np.where((t < 0) | np.isnan(value), -np.inf, value)
 
     def pdf(self, tau: ArrayLike) -> Array:
@@ -67,6 +70,7 @@ class PositivePrior(Prior):
     @property
     def tail_index(self) -> float:
         """Moments of tau of an order below this exist; infinite for light tails."""
+        # A tail of tau2 like q^(-a) is one of tau like t^(-2a).
         return self._tail_index() * (1.0 if self.on == "tau" else 2.0)
 
     def support(self) -> tuple[float, float]:
@@ -132,6 +136,7 @@ class HalfNormal(PositivePrior):
         return np.asarray(special.erf(q / self.scale / np.sqrt(2.0)))
 
     def _sf(self, q: Array) -> Array:
+        # 1 - erf is 0 beyond 8 sds; erfc goes on to 37.
         return np.asarray(special.erfc(q / self.scale / np.sqrt(2.0)))
 
     def _ppf(self, p: Array) -> Array:
@@ -163,6 +168,7 @@ class HalfT(PositivePrior):
         return np.asarray(special.betainc(self.df / 2.0, 0.5, 1.0 / (1.0 + (q / self.scale) ** 2 / self.df)))
 
     def _ppf(self, p: Array) -> Array:
+        # Each inverse loses its digits at one end, so the one near its own 0 is used.
         tail = special.betaincinv(self.df / 2.0, 0.5, 1.0 - p)
         head = special.betaincinv(0.5, self.df / 2.0, p)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -194,6 +200,7 @@ class HalfCauchy(PositivePrior):
         return np.asarray(2.0 / np.pi * np.arctan(q / self.scale))
 
     def _sf(self, q: Array) -> Array:
+        # arctan2 with the arguments turned is the complement, without a subtraction from 1.
         return np.asarray(2.0 / np.pi * np.arctan2(self.scale, q))
 
     def _ppf(self, p: Array) -> Array:
@@ -221,6 +228,7 @@ class Exponential(PositivePrior):
         return np.asarray(-np.log(self.scale) - q / self.scale)
 
     def _cdf(self, q: Array) -> Array:
+        # expm1 and log1p keep the digits near 0 that 1 - exp and log(1 - p) lose.
         return np.asarray(-np.expm1(-q / self.scale))
 
     def _sf(self, q: Array) -> Array:
@@ -281,6 +289,7 @@ class InverseGamma(PositivePrior):
         return np.asarray(a * np.log(b) - special.gammaln(a) - (a + 1.0) * np.log(q) - b / q)
 
     def _cdf(self, q: Array) -> Array:
+        # 1 / q is gamma, so its upper tail is the lower one of q.
         return np.asarray(special.gammaincc(self.shape, self.scale / q))
 
     def _sf(self, q: Array) -> Array:
@@ -346,6 +355,7 @@ class Table(PositivePrior):
         if x[0] < 0 or np.any(np.diff(x) <= 0) or np.any(d < 0) or not np.any(d > 0):
             raise ModelError("Table needs points x that rise from 0 or above, and densities >= 0 that are not all 0.")
         object.__setattr__(self, "x", tuple(x.tolist()))
+        # By the largest first: densities near the smallest float would make the area underflow.
         d = d / d.max()
         object.__setattr__(self, "density", tuple((d / np.trapezoid(d, x)).tolist()))
 
@@ -366,12 +376,14 @@ class Table(PositivePrior):
         x, d, below = np.asarray(self.x), np.asarray(self.density), self._steps()
         i = np.clip(np.searchsorted(below, p, side="right") - 1, 0, len(x) - 2)
         rest, slope = p - below[i], (d[i + 1] - d[i]) / (x[i + 1] - x[i])
+        # The area under a straight line is quadratic; this form of its root holds for a slope of 0 and loses no digits.
         root = np.sqrt(np.maximum(d[i] ** 2 + 2.0 * slope * rest, 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.where(rest > 0, 2.0 * rest / (d[i] + root), 0.0)
         return np.asarray(x[i] + step)
 
     def _support(self) -> tuple[float, float]:
+        # The line from a point with density to a neighbour without still has mass, so the support reaches one point on.
         used = np.flatnonzero(self.density)
         return self.x[max(int(used[0]) - 1, 0)], self.x[min(int(used[-1]) + 1, len(self.x) - 1)]
 
@@ -396,9 +408,11 @@ class Power(PositivePrior):
         check_parameters(self, finite=("exponent",))
 
     def _log(self, q: Array) -> Array:
+        # xlogy: 0 log 0 is 0, so the flat prior has density 1 at tau = 0 too.
         return np.asarray(special.xlogy(self.exponent, q))
 
     def _tail_index(self) -> float:
+        # As if q^exponent were the tail of a proper density: what the likelihood must add is then seen in one number.
         return -(self.exponent + 1.0)
 
 

@@ -42,6 +42,7 @@ class Prior:
 
     def record(self) -> PriorRecord:
         """This prior as plain data."""
+        # `on`, reason and source have places of their own in the record.
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("reason", "source", "on")}
         return PriorRecord(self.word, own, getattr(self, "on", "coefficient"), self.proper, self.reason, self.source)
 
@@ -74,5 +75,6 @@ def log_t(z: Array, df: float) -> Array:
 def log_cauchy_kernel(z: Array) -> Array:
     """`-log(1 + z^2)`; far out `-2 log|z|`, so that nothing overflows."""
     size = np.abs(z)
+    # Beyond 1e8 the 1 is below rounding beside z^2.
     far = size > 1e8
     return -np.where(far, 2.0 * np.log(np.where(far, size, 1.0)), np.log1p(np.where(far, 0.0, size) ** 2))

@@ -51,6 +51,7 @@ def compare_with_exact(exact: ExactPosterior, sampled: SampledPosterior) -> tupl
     """
     known = {p.name: p for p in sampled.parameters}
     marginals = {name: exact.coefficient(name) for name in exact.names} | {name: exact.sd(name) for name in exact.sds}
+    # The sampled model may have more (new samples, totals); only what the exact one has can be compared.
     missing = [name for name in marginals if name not in known]
     if missing:
         raise ModelError(f"the sampled model has no {', '.join(missing)}: compare posteriors of one model.")
@@ -64,4 +65,5 @@ def _rows(exact: Marginal, sampled: Parameter) -> list[AgreementRow]:
     ]
     for probability, value, mcse in sampled.quantiles:
         rows.append(AgreementRow(sampled.name, f"quantile {probability:g}", float(exact.ppf(probability)), value, mcse))
+    # A mean that does not exist still has a sampled value, which settles nowhere.
     return [row for row in rows if np.isfinite(row.exact)]

@@ -55,6 +55,7 @@ def convergence(draws: Array) -> Convergence:
     >>> c.rhat < 1.01, 3000 < c.ess_bulk < 5000
     (True, True)
     """
+    # NaN fails the gate: `not value < limit` below holds for it.
     if not np.isfinite(draws).all() or np.ptp(draws) == 0.0:
         # without this, ArviZ calls draws that never move as many as they are
         return Convergence(*[float("nan")] * 5)
@@ -74,6 +75,7 @@ def ess_mean(draws: Array) -> float:
     """Effective number of draws behind the mean of `(chains, draws)`. NaN: values that never move."""
     from arviz_stats.base import array_stats
 
+    # A share of hits has few distinct values, so bulk ESS by ranks would not fit; the plain one for means does.
     moves = np.isfinite(draws).all() and np.ptp(draws) > 0.0
     return float(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="mean")) if moves else float("nan")
 
@@ -192,6 +194,7 @@ class SampledPosterior:
     def thinned(self, name: str, most: int = 500) -> tuple[float, ...]:
         """Evenly spaced draws of one parameter, at most `most`: what a density plot needs."""
         values = self.draws_of(name)
+        # The step is rounded up, so that there are never more than `most`; even spacing takes from every chain.
         return tuple(values[:: -(-len(values) // most)].tolist())
 
     def summary(self, most: int = 500) -> SampledSummary:
@@ -256,6 +259,7 @@ def diagnose(name: str, values: Array) -> Parameter:
 
 def judge(parameters: tuple[Parameter, ...], draws: Draws, gate: Gate) -> Diagnostics:
     """Hold all sampled quantities, and the log density itself, against the gate."""
+    # Chains in different modes can agree on every parameter shown and still differ in the log density.
     every = (*parameters, diagnose("log density", draws.log_density))
     reasons = [
         _over("R-hat", {p.name: p.rhat for p in every}, gate.rhat),
@@ -265,6 +269,7 @@ def judge(parameters: tuple[Parameter, ...], draws: Draws, gate: Gate) -> Diagno
         * (draws.divergences > gate.divergences),
     ]
     return Diagnostics(
+        # np.max, not max: it hands NaN on instead of dropping it.
         float(np.max([p.rhat for p in every])),
         float(np.min([p.ess_bulk for p in every])),
         float(np.min([p.ess_tail for p in every])),

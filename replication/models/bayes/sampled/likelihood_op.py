@@ -109,6 +109,7 @@ def root_gradient(partial: Array, L: Array, dL: Array) -> Array:
             for q in range(j + 1, i + 1):
                 later += dL[i, q] * L[i, q]
             gradient[at] = dL[i, j] * left
+            # At a partial correlation of 1 all later entries of the row are 0, and so is their share of the slope.
             if rest > 0.0:
                 gradient[at] -= partial[at] / rest * later
             left *= np.sqrt(rest)
@@ -152,6 +153,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     """`function` compiled by numba, together with the functions of this package that it calls."""
     import numba
 
+    # numba compiles no plain Python function called by name: helpers are compiled first and put in its globals.
     found = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     ours = {n: compiled(f) for n, f in found.items() if isinstance(f, FunctionType) and _is_ours(f)}
     copy = FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
@@ -164,6 +166,7 @@ def _is_ours(function: FunctionType) -> bool:
 
 def _source(function: Callable[..., Any]) -> str:
     """The source of a kernel's module and of the modules its helpers live in: the key of the compiled code on disk."""
+    # PyTensor keeps compiled code by key: without the helpers' sources an edit of one would go on unseen.
     names = {function.__module__}
     names |= {f.__module__ for f in function.__globals__.values() if isinstance(f, FunctionType) and _is_ours(f)}
     return "".join(inspect.getsource(sys.modules[name]) for name in sorted(names))
@@ -184,6 +187,7 @@ def _op(kernel: Kernel, parameters: int) -> Op:
 
         def make_node(self, *inputs: Any) -> Apply:
             variables = [as_tensor(i) for i in inputs]
+            # The gradients are outputs of the same call: value and slope cost one pass together.
             outputs = [tensor(shape=(1,), dtype="float64"), *(v.type() for v in variables[:parameters])]
             return Apply(self, variables, outputs)
 
@@ -192,6 +196,7 @@ def _op(kernel: Kernel, parameters: int) -> Op:
                 storage[0] = np.asarray(value)
 
         def connection_pattern(self, node: Any) -> list[list[bool]]:
+            # Data take part in the value but have no derivative; said here, PyTensor asks for none.
             return [[i < parameters] * (1 + parameters) for i in range(len(node.inputs))]
 
         def L_op(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Any]:  # noqa: N802

@@ -85,9 +85,11 @@ def multilevel_data(
     covariance = as_block_v(V)
     _need(k, structure, covariance, sample, cell)
     cells = _codes(cell, k, "cell")
+    # With two levels no effects share a deviation: each is a sample of its own.
     samples = np.arange(k, dtype=np.intp) if structure == "none" else _codes(sample, k, "sample")
     kinds = ("intercept",) if cell is None else _kinds(cells, cell)
     X, labels = _design(cells, kinds, x, names, moderators)
+    # Marked as NaN, all reasons to leave a row out meet in one note of prepare_effects.
     effects[covariance.missing() | (cells < 0) | (samples < 0)] = np.nan
     data, notes = prepare_effects(effects, covariance.variances, X, labels)
     place = _Place(samples, cells, structure, kinds, cell_means=x is None)
@@ -143,6 +145,7 @@ def _design(
             raise ModelError(
                 f"moderator {name!r} has shape {values.shape}; pass one value for each of the {len(cells)} rows."
             )
+    # One mean a cell and no intercept: every coefficient is then a mean a reader can name, with one prior for all.
     means = np.equal.outer(cells, np.arange(len(kinds))).astype(float)
     return np.column_stack([means, *columns.values()]), (*kinds, *columns)
 
@@ -153,6 +156,7 @@ def _sorted(data: EffectData, notes: tuple[Note, ...], V: BlockV, place: _Place)
     by_cell = place.structure == "by_cell"
     slot = place.cell[rows] if by_cell else np.zeros(len(rows), dtype=np.intp)
     blocks = _blocks(kept, sample)
+    # Stable: rows of a block stay in the caller's order, so equal input gives equal draws.
     order = np.argsort(blocks, kind="stable")
     start = np.concatenate([[0], np.cumsum(np.bincount(blocks))])
     members = np.split(order, start[1:-1])
@@ -185,6 +189,7 @@ def _slots(place: _Place) -> tuple[str, ...]:
 def _blocks(V: BlockV, sample: Codes) -> Codes:
     """Blocks of rows that share a sample or a sampling covariance."""
     k = V.k
+    # Samples may share sampling errors (one control group, say): such samples must be inverted together.
     links = [sample] if V.codes is None else [sample, V.codes]
     offsets = np.cumsum([k, *(int(codes.max()) + 1 for codes in links)])
     ends = np.concatenate([codes + offset for codes, offset in zip(links, offsets, strict=False)])
@@ -196,6 +201,7 @@ def _blocks(V: BlockV, sample: Codes) -> Codes:
 
 def _split_note(sample: Codes, slot: Codes) -> tuple[Note, ...]:
     """Said when no sample has two effects of one cell: the data then know only the sum of the two variances."""
+    # One effect a cell and sample: u + w is all that is ever seen of the two.
     pairs = sample * (int(slot.max()) + 1) + slot
     if len(np.unique(pairs)) < len(pairs):
         return ()

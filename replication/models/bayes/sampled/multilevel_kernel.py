@@ -47,6 +47,7 @@ def multilevel_loglik(
     noise = tau_effect[0] ** 2
     a = residuals(y, X, beta)
     dG, loglik, dnoise, at = np.zeros((c, c)), -0.5 * y.shape[0] * np.log(2.0 * np.pi), 0.0, 0
+    # Allocated once and used for all blocks: the kernel runs at every step of every trajectory.
     M, W = scratch(start), scratch(start)
     for b in range(start.shape[0] - 1):
         first, n = start[b], start[b + 1] - start[b]
@@ -98,6 +99,7 @@ def invert_root(M: Array, W: Array, n: int) -> float:
     for j in range(n):
         for q in range(j):
             M[j, j] -= M[j, q] ** 2
+        # NaN as the log-likelihood makes the sampler call the step divergent and turn back.
         if not M[j, j] > 0.0:
             return np.nan
         logdet += np.log(M[j, j])
@@ -119,6 +121,7 @@ def invert_root(M: Array, W: Array, n: int) -> float:
 def solve_block(W: Array, a: Array, first: int, n: int) -> float:
     """Residuals in `a` become `M^-1 r`; returns `r' M^-1 r`."""
     square = 0.0
+    # From the last row up: row i needs only the entries before it, so `a` can be overwritten in place.
     for i in range(n - 1, -1, -1):
         total = 0.0
         for q in range(i + 1):
@@ -147,6 +150,7 @@ def add_gradient(dG: Array, W: Array, a: Array, first: int, n: int, sample: Code
             if sample[first + i] == sample[first + j]:
                 dG[slot[first + i], slot[first + j]] += d
                 if i != j:
+                    # Only the lower triangle of M is walked; the entry above the diagonal has the same derivative.
                     dG[slot[first + j], slot[first + i]] += d
     return trace
 

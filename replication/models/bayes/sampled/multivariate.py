@@ -112,12 +112,15 @@ def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledM
     import pymc as pm
 
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
+    # Rough values from the data only set the units of the sampler; the posterior does not depend on them.
     spread = spread_beyond_error(data.y, data.v, data.X)
     space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
     c = len(data.slots)
+    # Transforms keep every variable in its range, so PyMC's checks would only cost time at each step.
     with pm.Model(check_bounds=False) as model:
         beta = space.add(coefficients)
         sds = partial(add_standard_deviations, start=spread.sd, zero_is_near=spread.zero_is_near)
+        # The kernel wants one sd at least; held at 0 it makes the two-level model.
         between = sds("between", priors.between if c else Fixed(0.0), max(c, 1))
         within = sds("within", priors.within, 1)
         partials = correlation_partials("partial", lkj_shapes(c, priors.eta))
@@ -168,6 +171,7 @@ class _Report:
         total = within = _sds(values, "within", self.priors.within, 1, shape)
         if slots:
             between = _sds(values, "between", self.priors.between, len(slots), shape)
+            # Sds are drawn up to their sign: squares and absolute values are all that is read of them.
             total = np.sqrt(between**2 + within**2)
             shown |= _named("between", between, slots, self.priors.between)
             shown |= _named("within", within, ("",), self.priors.within)
@@ -196,5 +200,6 @@ def _named(name: str, sds: Array, slots: tuple[str, ...], prior: PositivePrior |
 def _correlations(values: Mapping[str, Array], between: Array, slots: tuple[str, ...]) -> dict[str, Array]:
     if "partial" not in values:
         return {}
+    # PyMC draws beta in (0, 1); 2 B - 1 is the partial correlation, as in the model.
     rho = unsigned_correlations(between, correlation_draws(2.0 * values["partial"] - 1.0, len(slots)))
     return {f"rho[{slots[j]}, {slots[i]}]": rho[..., i, j] for i, j in lower_pairs(len(slots))}

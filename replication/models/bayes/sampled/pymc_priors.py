@@ -78,6 +78,7 @@ def add_standard_deviations(name: str, prior: PositivePrior, size: int, start: f
         if zero_is_near and isinstance(prior, HalfNormal | HalfT | HalfCauchy):
             return _signed(name, prior, size, start)
         return _quantity(name, prior, size, _inside(prior, start))
+    # The prior is stated on tau2, so tau2 is the variable: no Jacobian to get wrong.
     squared = _quantity(f"{name}_squared", prior, size, _inside(prior, start) ** 2)
     return pm.Deterministic(name, pt.sqrt(squared))
 
@@ -87,6 +88,7 @@ def add_coefficient_priors(beta: Any, priors: Sequence[CoefficientPrior]) -> Non
     import pymc as pm
 
     kinds = {type(prior) for prior in priors} - {Flat}
+    # Sorted, because sets have no order: the graph, and with it the draws, must be the same each time.
     for kind in sorted(kinds, key=lambda k: k.__name__):
         place = [j for j, prior in enumerate(priors) if type(prior) is kind]
         part = beta if len(place) == len(priors) else beta[place]
@@ -132,6 +134,7 @@ def _inside(prior: PositivePrior, start: float) -> float:
     """A start for tau inside the support, away from its ends."""
     low, high = prior.support()
     if np.isfinite(high):
+        # At an end the transform is infinite and the first step would be too.
         return float(np.clip(start, low + 0.05 * (high - low), high - 0.05 * (high - low)))
     return max(start, low + np.finfo(float).tiny)
 
@@ -143,10 +146,12 @@ def _quantity(name: str, prior: PositivePrior, n: int, start: float) -> Any:
     options: dict[str, Any] = {"shape": n, "initval": np.full(n, start)}
     match prior:
         case HalfNormal(scale=s):
+            # Scale 1 and a factor: log(1 + exp x) bends at 1, which should be the prior's own unit.
             quantity = pm.Deterministic(name, s * _light(pm.HalfNormal, f"{name}_unit", n, start / s, sigma=1.0))
         case Exponential(scale=s):
             quantity = pm.Deterministic(name, s * _light(pm.Exponential, f"{name}_unit", n, start / s, lam=1.0))
         case InverseGamma(shape=a, scale=b):
+            # An inverse gamma has a heavy right tail; its inverse, a gamma, has a light one.
             quantity = pm.Deterministic(name, b / _light(pm.Gamma, f"{name}_unit", n, b / start, alpha=a, beta=1.0))
         case HalfT(scale=s, df=df):
             quantity = pm.HalfStudentT(name, nu=df, sigma=s, **options)
@@ -172,6 +177,7 @@ def _signed(name: str, prior: HalfNormal | HalfT | HalfCauchy, n: int, start: fl
     import pymc as pm
 
     s = prior.scale
+    # A normal far wider than the data would leave all of the posterior near 0 of its unit.
     straight = isinstance(prior, HalfNormal) and s <= 20.0 * start
     transform = _stretched(s) if straight else _hyperbolic(min(s, start))
     options: dict[str, Any] = {"shape": n, "initval": np.full(n, start), "default_transform": transform}
@@ -223,6 +229,7 @@ def _transforms() -> tuple[Any, Any]:
             return self.unit * pt.sinh(value)
 
         def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+            # log(unit cosh x), written so that neither end overflows.
             return value + pt.softplus(-2.0 * value) + np.log(self.unit / 2.0)
 
     return Stretched, Hyperbolic
@@ -242,6 +249,7 @@ def _tabulated(name: str, prior: Table, options: dict[str, Any]) -> Any:
     import pytensor.tensor as pt
 
     x, d = np.array(prior.x), np.array(prior.density)
+    # A uniform on the support, bent by the table: outside it log 0 would stop the sampler.
     used = np.flatnonzero(d)
     low, high = max(int(used[0]) - 1, 0), min(int(used[-1]) + 1, len(x) - 1)
     quantity = pm.Uniform(name, x[low], x[high], **options)
@@ -280,6 +288,8 @@ class CoefficientSpace:
         import pymc as pm
         import pytensor.tensor as pt
 
+        # Flat in the sampler's units: the priors are stated on beta and added there, and the map's Jacobian is
+        # constant.
         raw = pm.Flat("raw", shape=len(self.centre))
         scale = np.diag(self.root)
         if np.array_equal(self.root, np.diag(scale)):  # one mean per cell: no product of matrices to compile
@@ -299,6 +309,7 @@ def coefficient_space(y: Array, variance: Array, X: Array, priors: Sequence[Coef
     weighted = X / variance[:, None]
     precision = weighted.T @ X
     target = weighted.T @ y
+    # A normal prior is one more observation of its coefficient; heavy tails have no such form and are left out.
     for j, prior in enumerate(priors):
         if isinstance(prior, Normal):
             precision[j, j] += prior.sd**-2
@@ -324,5 +335,6 @@ def spread_beyond_error(y: Array, v: Array, X: Array) -> Spread:
     k, p = X.shape
     residual = y - X @ np.linalg.lstsq(X, y)[0]
     excess = float(residual @ residual) / max(k - p, 1) - float(v.mean())
+    # Often the moment estimate is below 0; half a sampling error is a unit the sampler can work in.
     sd = float(np.sqrt(max(excess, 0.25 * float(v.mean()), np.finfo(float).tiny)))
     return Spread(sd, bool(sd**2 <= 100.0 * np.sort(v)[min(p, k - 1)]))

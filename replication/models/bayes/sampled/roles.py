@@ -70,6 +70,7 @@ def roles_loglik(
     for i in range(X.shape[0]):
         j = group[i]
         for a in range(c):
+            # The sd is applied here and not to u, so that its derivative is u itself.
             eta[a] = sd[a] * u[j, a]
             for q in range(p):
                 eta[a] += X[i, q] * slopes[a * p + q]
@@ -99,6 +100,7 @@ def deviations(L: Array, raw: Array, m: int) -> Array:
 
 def log_sum(eta: Array) -> float:
     """`log(1 + sum exp eta)`; `eta` becomes minus the probabilities."""
+    # 0 is the eta of the reference, which takes part in the sum too.
     top = 0.0
     for a in range(eta.shape[0]):
         top = max(top, eta[a])
@@ -137,6 +139,7 @@ class RolesPriors:
     def __post_init__(self) -> None:
         check_eta(self.eta)
         if isinstance(self.class_sd, Fixed):
+            # The report reads class_sd among the draws, and a constant has none.
             raise ModelError("class_sd cannot be fixed; use a narrow HalfNormal for classes that hardly differ.")
 
 
@@ -198,6 +201,7 @@ def roles_model(data: RolesData, priors: RolesPriors) -> SampledModel:
     from pytensor.tensor import as_tensor
 
     c, p, m = len(CONTRASTS), data.X.shape[1], len(data.classes)
+    # The order of `slopes` in the kernel: all coefficients of one contrast, then those of the next.
     every = (priors.intercept, *(priors.slope,) * (p - 1)) * c
     space = _space(data, every)
     role = shared(data.role, name="role", shape=data.role.shape)
@@ -228,6 +232,7 @@ def _records(priors: RolesPriors) -> dict[str, PriorRecord]:
 
 def _space(data: RolesData, priors: tuple[CoefficientPrior, ...]) -> CoefficientSpace:
     """Units for the sampler: the information of a logit whose only predictor is the intercept, contrast by contrast."""
+    # Good enough as a unit of length; the exact information would need the estimates that are looked for.
     share = np.bincount(data.role, minlength=len(CONTRASTS) + 1) / len(data.role)
     p = data.X.shape[1]
     centre, root = np.zeros(p * len(CONTRASTS)), np.zeros((p * len(CONTRASTS), p * len(CONTRASTS)))
@@ -236,6 +241,7 @@ def _space(data: RolesData, priors: tuple[CoefficientPrior, ...]) -> Coefficient
         known = np.array([prior.sd**-2 if isinstance(prior, Normal) else 0.0 for prior in priors[block]])
         information = share[a + 1] * (1.0 - share[a + 1]) * data.X.T @ data.X + np.diag(known)
         root[block, block] = np.linalg.cholesky(np.linalg.inv(information))
+        # Predictors are centred, so the intercept is near the log odds of the role among all students.
         centre[a * p] = np.log(share[a + 1] / share[0])
     return CoefficientSpace(centre, root)
 
@@ -258,10 +264,12 @@ class _Report:
             for j, name in enumerate(self.data.names)
         }
         shown |= {f"class sd[{role}]": np.abs(values["class_sd"][..., a]) for a, role in enumerate(CONTRASTS)}
+        # As for the sds of the multilevel model, a sign drawn with an sd is moved to its correlations.
         rho = correlation_draws(2.0 * values["partial"] - 1.0, len(CONTRASTS))
         rho = unsigned_correlations(values["class_sd"], rho)
         shown |= {f"rho[{CONTRASTS[j]}, {CONTRASTS[i]}]": rho[..., i, j] for i, j in lower_pairs(len(CONTRASTS))}
         for j, name in enumerate(self.data.names[1:], start=1):
+            # At predictors of 0 and class deviations of 0: the average student of an average class.
             change = probabilities(slopes[..., 0] + slopes[..., j]) - probabilities(slopes[..., 0])
             shown |= {f"change[{role}]: {name}": change[..., a] for a, role in enumerate((REFERENCE, *CONTRASTS))}
         return shown

@@ -107,6 +107,7 @@ def roles_data(
     own = {name: _column(values, name, len(role)) for name, values in given.items()}
     flags = {name: own[name] for name in ("girl", "immigrant")}
     _check_flags(flags)
+    # Over all classmates who answered, also those left out below: a class mean is about the class.
     means = {name: class_mean(own[name], group) for name in ("relationship", "ses", "peer_climate")}
     columns = {
         "relationship (student)": own["relationship"] - means["relationship"],
@@ -122,6 +123,7 @@ def roles_data(
     _check_kept(kept, codes)
     X, scale = _standardised(raw[kept], group[kept])
     used, place = np.unique(group[kept], return_inverse=True)
+    # Codes are renumbered once students are left out; the labels go by the first codes.
     labels = dict(zip(group.tolist(), np.asarray(class_id, dtype=object).tolist(), strict=True))
     return RolesData(
         X,
@@ -145,6 +147,7 @@ def class_mean(values: Array, group: Codes) -> Array:
     m = int(group.max(initial=-1)) + 1
     total = group_sum(values[known], group[known], m)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # 0 / 0 is NaN: a class where nobody answered has no mean, and its students are left out.
         mean = total / np.bincount(group[known], minlength=m)
     return np.where(group >= 0, mean[group], np.nan)
 
@@ -191,8 +194,10 @@ def _standardised(raw: Array, group: Codes) -> tuple[Array, Array]:
     centred = raw - raw.mean(axis=0)
     spread = centred.std(axis=0, ddof=1)
     for name, sd, size in zip(PREDICTORS[1:], spread, np.abs(raw).max(axis=0), strict=True):
+        # Class means of equal answers differ by rounding: a tiny sd would blow that up to a predictor.
         if not sd > 1e-10 * size:
             raise ModelError(f"{name} does not vary among the students that are left; the model needs it to.")
+    # A step from 0 to 1 is the whole contrast; in sds of a yes/no variable it would mean nothing to a reader.
     scale = np.where(np.isin(PREDICTORS[1:], ("girl", "immigrant")), 1.0, spread)
     return np.column_stack([np.ones(len(raw)), centred / scale]), np.concatenate([[1.0], scale])
 

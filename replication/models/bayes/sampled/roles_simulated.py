@@ -100,6 +100,7 @@ def simulated_students(students: int, classes: int, rng: np.random.Generator) ->
     class_id = np.sort(np.arange(students) % classes)
 
     def mixed(between: float) -> Array:
+        # Total variance 1, `between` of it between classes: the argument is the intraclass correlation.
         shared = rng.normal(0.0, np.sqrt(between), classes)[class_id]
         return np.asarray(shared + rng.normal(0.0, np.sqrt(1.0 - between), students))
 
@@ -118,11 +119,13 @@ def simulated_roles(truth: SimulatedTruth, students: int, classes: int, rng: np.
     """A simulated study: predictors, class deviations and roles drawn from `truth`."""
     columns = simulated_students(students, classes, rng)
     words = np.array([REFERENCE, *CONTRASTS], dtype=object)
+    # Stand-in roles: the design is needed to draw the true ones, and the check wants every role to occur.
     data = roles_data(role=words[np.arange(students) % 4], **columns)
     matrix = np.full((3, 3), truth.correlation) + (1.0 - truth.correlation) * np.eye(3)
     u = rng.normal(size=(classes, 3)) @ np.linalg.cholesky(matrix).T * truth.class_sd
     chances = probabilities(data.X @ truth.slopes.T + u[data.group])
     role = (rng.random(students)[:, None] > np.cumsum(chances, axis=1)).sum(axis=1)
+    # Probabilities may sum to a hair below 1, and a draw can fall into the gap.
     return replace(data, role=np.minimum(role, 3).astype(np.int64))
 
 

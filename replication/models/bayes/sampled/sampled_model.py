@@ -43,6 +43,7 @@ def sample_model(
     """Draw until the gate is passed or the attempts are used up; `compiled` saves compiling the model again."""
     ready = compile_model(spec.model) if compiled is None else compiled
     tried, notes = settings, spec.notes
+    # The seed stays the same: a retry differs by its settings, not by luck.
     outcome = _attempt(spec, ready, tried, gate, notes)
     for number in range(1, settings.attempts):
         if isinstance(outcome, SampledPosterior):
@@ -66,6 +67,7 @@ def _attempt(
 def _judged(
     spec: SampledModel, draws: Draws, settings: Settings, gate: Gate, notes: tuple[Note, ...]
 ) -> SampledPosterior | Failed:
+    # A generator of its own, so that new samples are the same whatever nutpie drew before.
     shown = spec.report(draws.values, np.random.default_rng(settings.seed))
     parameters = tuple(diagnose(name, values) for name, values in shown.items())
     diagnostics = judge(parameters, draws, gate)
