@@ -21,7 +21,7 @@ from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, 
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance, partial_from_correlations, to_fisher_z
 from replication.errors import ModelError, UserError
-from replication.evidence.estimators import back_transform, che
+from replication.evidence.main_model import Estimated, estimate_body
 from replication.evidence.plots import row_names
 from replication.evidence.question import Evidence
 
@@ -159,21 +159,35 @@ def _means(found: Evidence, given: tuple[str, ...], rows: Sequence[Adjusted]) ->
     made = []
     for name, z in held.items():
         v = np.array([row.variance for row in ordered])
-        body = replace(part, y=z, v=v)
         try:
-            estimate = back_transform(che(body), body, name, f"{found.question.label}: {name}")
+            body = estimate_body(replace(part, y=z, v=v))
         except ModelError:
             return []
-        held_constant = ", ".join(given) if name == "adjusted" else "nothing"
-        made.append(
-            replace(
-                estimate,
-                id=f"{_key(found, given)}-{name}",
-                group="confounding",
-                method={**estimate.method, "held constant": held_constant, "rows": "those with all covariates"},
-            )
-        )
+        made.append(_mean(body, name, f"{_key(found, given)}-{name}", given))
     return made
+
+
+def _mean(body: Estimated, name: str, id: str, given: tuple[str, ...]) -> Estimate:  # noqa: A002
+    """The mean of a body in r from whichever leads, the posterior where countries are too few for CR2."""
+    return Estimate(
+        id=id,
+        label=f"{body.found.question.label}: {name}",
+        metric="r",
+        value=body.centre,
+        low=body.mean.low,
+        high=body.mean.high,
+        k=len(body.found.y),
+        samples=len(set(body.found.samples)),
+        n=body.found.persons,
+        group="confounding",
+        method={
+            "held constant": ", ".join(given) if name == "adjusted" else "nothing",
+            "rows": "those with all covariates",
+            "leads": f"{body.leads}: {body.why}",
+            "scale": "Fisher z, shown as r",
+        },
+        rows=tuple(str(row) for row in body.found.rows["effect_id"]),
+    )
 
 
 def _sentence(
