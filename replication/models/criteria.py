@@ -71,7 +71,7 @@ def information_criteria(fit: Fit) -> InformationCriteria:
     Under REML the sample is the k - p contrasts of the restricted likelihood, as in metafor's `fitstats`.
     Source: Akaike (1974); Hurvich & Tsai (1989) for AICc; Schwarz (1978).
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> fit = fit_random_effects([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], method="ML", test="z")
     >>> round(information_criteria(fit).aic, 6)
     -0.865648
@@ -97,7 +97,7 @@ def likelihood_ratio(smaller: Fit, larger: Fit) -> LikelihoodRatio:
     Raises `ModelError` when the fits are not of the same effects, not by one likelihood, not nested, or by REML with
     different designs.
 
-    >>> from replication.models.random_effects import fit_random_effects
+    >>> from replication.models.two_level.random_effects import fit_random_effects
     >>> y, v, x = [0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01], [[1, 0], [1, 1], [1, 3], [1, 1]]
     >>> small, large = (fit_random_effects(y, v, d, method="ML", test="z") for d in (None, x))
     >>> round(likelihood_ratio(small, large).statistic, 6)
