@@ -87,6 +87,13 @@ def test_who_reports_a_test(study: Command, small: Small, since: str) -> None:
     assert "[test-informant]" not in asked(study, small, row(1, since, informant_b="test"))
 
 
+def test_persons_report_in_a_row_of_schools(study: Command, small: Small, since: str) -> None:
+    small.write("alpha2020/samples.csv", SAMPLES.replace(",student,", ",school,"))
+    assert "found school with student; expected an informant of a school" in asked(study, small, row(1, since))
+    rest = {"informant_a": "principal", "informant_b": "records"}
+    assert "[unit]" not in asked(study, small, row(1, since, **rest))
+
+
 def test_many_schools_without_an_effective_n(study: Command, small: Small, since: str) -> None:
     small.write("alpha2020/samples.csv", SAMPLES.replace("since\n", "since,schools\n").replace("1.0.0\n", "1.0.0,9\n"))
     assert "found n 118 in 9 clusters" in asked(study, small, row(1, since))

@@ -22,6 +22,7 @@ __all__ = ["new_row_queries"]
 
 _FEWEST = 6  # other samples that make a distribution
 _FAR = 2.8  # standard deviations of a new study's r: about one honest row in two hundred is asked about
+_PERSONS = frozenset(("student", "peer", "parent"))
 _PLACED = ("table", "text")
 _COLUMNS = (
     "work", "line", "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective",
@@ -47,6 +48,7 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     for row in rows:
         place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
         yield from _place(place, row)
+        yield from _unit(place, row)
         yield from _clusters(place, row, schools)
         yield from _standard_error(place, row)
         yield from _prediction(place, row, known)
@@ -58,6 +60,15 @@ def _place(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     if row["reading"] in _PLACED and not row["locator"]:
         hint = "write the page and the table, so that a second reader finds it"
         yield Query.about(place, "locator", "locator", "an empty cell", f"where in the {row['reading']}", hint)
+
+
+def _unit(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+    """A student reports for a student; what is averaged over a school has an informant of its own."""
+    informants = {row["informant_a"], row["informant_b"]} & _PERSONS
+    if row["unit"] in ("school", "class") and informants:
+        hint = "is one case a student? then the unit is student; averages have students_school_average as informant"
+        expected = f"an informant of a {row['unit']}, such as principal or records"
+        yield Query.about(place, "unit", "unit", f"{row['unit']} with {sorted(informants)[0]}", expected, hint)
 
 
 def _clusters(place: Place, row: Mapping[str, Any], schools: Mapping[str, float]) -> Iterator[Query]:

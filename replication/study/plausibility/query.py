@@ -44,6 +44,7 @@ _RULES = (
     Rule("prediction", "warning", "a new correlation lies far from those of other studies, given its n"),
     Rule("informants", "warning", "one measure of a sample has two informants"),
     Rule("test-informant", "warning", "somebody reports what measures.csv calls a test"),
+    Rule("unit", "warning", "persons report in a row whose cases are schools or classes"),
     Rule("clusters", "warning", "a new row from several schools or classes has no effective n and no ICC"),
     Rule("se-of-z", "warning", "the standard error is that of Fisher's z, not that of r"),
     Rule("parts", "warning", "samples add up to another one: are they its parts?"),
