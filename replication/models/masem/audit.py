@@ -97,6 +97,7 @@ def audit_study(cells: StudyCells) -> list[AuditEntry]:
         elif np.isnan(r) and measured[a] and measured[b]:
             reason = "no correlation is given although both variables have others; the pair is treated as missing"
             entries.append(AuditEntry(study, pair, "missing", False, reason))
+        # Tables entered by hand often hold 0 where nothing was printed; a true r of exactly 0 is rare.
         if r == 0.0:
             reason = "r is exactly 0 and may be a placeholder; it is " + ("used" if used[p] else "not used")
             entries.append(AuditEntry(study, pair, "exact-zero", bool(used[p]), reason, r, row))
@@ -121,6 +122,7 @@ def complete_block(names: Sequence[str], used: NDArray[np.bool_]) -> NDArray[np.
     linked[first, second] = linked[second, first] = used
     kept = [i for i in range(len(names)) if linked[i].any()]
     while True:
+        # Greedy: the largest complete block is a clique problem, and studies hold too few variables for it to matter.
         lacking = {i: sum(not linked[i, j] for j in kept if j != i) for i in kept}
         if not any(lacking.values()):
             return np.array(kept, dtype=int)
@@ -129,6 +131,7 @@ def complete_block(names: Sequence[str], used: NDArray[np.bool_]) -> NDArray[np.
 
 def _definite(study: str, variables: Sequence[str], given: Array, used: NDArray[np.bool_]) -> list[AuditEntry]:
     block = complete_block(variables, used)
+    # Two variables are always positive definite, as |r| < 1 was checked on reading.
     if len(block) < 3:
         return []
     first, second = np.triu_indices(len(variables), 1)
@@ -149,6 +152,7 @@ def audit_neighbours(before: StudyCells, here: StudyCells) -> list[AuditEntry]:
     """Correlations equal to that of the study just before: perhaps parts of one article, or a row entered twice."""
     entries = []
     shared = np.isfinite(before.given) & np.isfinite(here.given)
+    # Exact equality on purpose: two samples rarely agree in all printed digits, copies always do.
     same = shared & (before.given == here.given)
     extent = "all their shared pairs" if np.array_equal(same, shared) else "this pair, not all they share"
     for p, (a, b) in enumerate(combinations(here.variables, 2)):

@@ -30,6 +30,7 @@ def likelihood_ratio_test(smaller: OneStageFit, larger: OneStageFit) -> ChiSquar
 
     Raises `ModelError` unless both were fitted to the same correlations with the same sampling rule.
     """
+    # A ratio of likelihoods compares models of the same data: other correlations or sampling rules shift the two apart.
     same = (
         smaller.fit.method["sampling"] == larger.fit.method["sampling"]
         and smaller.data.pairs == larger.data.pairs
@@ -60,6 +61,7 @@ def explained_heterogeneity(without: OneStageFit, moderated: OneStageFit) -> Arr
     if without.data.pairs != moderated.data.pairs:
         raise ModelError("the two models are about different variables; R2 compares variances of the same pairs.")
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Moderators can raise an estimated variance by chance; metaSEM prints 0 there, too.
         return np.maximum(100.0 * (before - after) / before, 0.0)
 
 
@@ -85,6 +87,7 @@ def one_stage_indices(one: OneStageFit) -> FitIndices:
         baseline_df=p,
         srmr=srmr(saturated.theta[:p], implied.r[0]),
     )
+    # OpenMx divides by n and not by n - 1, and its interval is a 95 % one.
     found = fit_indices(misfit, Rmsea(divisor=n, interval_divisor=n, level=0.95))
     return replace(found, aic=one.aic, bic=one.minus2loglik + float(np.log(n)) * one.parameters)
 
@@ -104,6 +107,7 @@ def _independence(one: OneStageFit) -> Minimum:
     """All correlations 0 on average, with the same T."""
     like = one.likelihood
     none = RandomEffectsLikelihood(like.y, like.used, like.v, _NoCorrelations(*like.y.shape), like.cells)
+    # Around a mean of 0 the correlations themselves are the deviations, so T must start far larger.
     start = np.maximum(likelihood_start(one.data, like.v).tau2, (like.y**2).sum(axis=0) / like.used.sum(axis=0))
     return search_likelihood(none, np.zeros(0), start[like.cells.a[like.cells.a == like.cells.b]])
 

@@ -73,6 +73,7 @@ def symmetric(pairs: ArrayLike) -> Array:
     [[1.0, 0.5], [0.5, 1.0]]
     """
     values = np.asarray(pairs, dtype=float)
+    # The root of v (v - 1) / 2 = p.
     count = round((1 + np.sqrt(1 + 8 * values.shape[-1])) / 2)
     first, second = pair_indices(count)
     matrix = np.zeros((*values.shape[:-1], count, count)) + np.eye(count)
@@ -130,6 +131,7 @@ class CorrelationSet:
         entries = [*self.remarks, *(entry for one in cells for entry in audit_study(one))]
         order = np.argsort(self.position, kind="stable")
         for before, here in pairwise(order):
+            # Only neighbours in the input: after a selection, studies far apart may stand side by side.
             if self.position[here] == self.position[before] + 1:
                 entries += audit_neighbours(cells[before], cells[here])
         return Audit(tuple(entries))
@@ -156,6 +158,7 @@ class CorrelationSet:
             rows=self.rows[keep],
             position=self.position[keep],
             moderators={name: values[keep] for name, values in self.moderators.items()},
+            # Findings about studies that are gone would be counted as findings about these.
             remarks=tuple(e for e in self.remarks if e.study in set(np.array(self.studies)[keep])),
         )
 
@@ -248,6 +251,7 @@ def numbers_at(values: ArrayLike, where: Callable[[tuple[int, ...]], str]) -> Ar
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):
+        # The fast way has failed, so a cell holds text: one by one, the message can say which.
         cells = np.asarray(values, dtype=object)
     found = np.empty(cells.shape)
     for index in np.ndindex(cells.shape):

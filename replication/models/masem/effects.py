@@ -65,6 +65,7 @@ class Quantities:
 
     def _residual(self, theta: Array, name: str) -> Jet:
         at = self.structure.implied((self.fixed + self.chain @ theta)[None, :])
+        # NaN and no error: an interval search may step out of the model's range and must come back.
         if at is None:
             nothing = np.full(len(theta), np.nan)
             return Jet(float("nan"), nothing, np.outer(nothing, nothing))
@@ -95,6 +96,7 @@ class Quantities:
 
 def effect_by_delta(name: str, text: str, jet: Jet, vcov: Array, level: float) -> Effect:
     """The quantity with its standard error by the delta method."""
+    # A parameter on its bound has a covariance of NaN, which 0 times NaN would spread to effects without it.
     moves = jet.gradient != 0
     gradient = jet.gradient[moves]
     variance = float(gradient @ vcov[np.ix_(moves, moves)] @ gradient)

@@ -88,6 +88,7 @@ def rmsea(chi2: float, df: int, how: Rmsea) -> tuple[float, Interval]:
     0.0122
     """
     method = "noncentral chi-square"
+    # A saturated model fits perfectly by construction: there is no error per degree of freedom to speak of.
     if df == 0:
         return 0.0, Interval(0.0, 0.0, how.level, method, "no degrees of freedom")
     factor = np.sqrt(how.groups)
@@ -101,6 +102,7 @@ def rmsea(chi2: float, df: int, how: Rmsea) -> tuple[float, Interval]:
 
 def _noncentrality(chi2: float, df: int, target: float) -> float:
     """The noncentrality at which `chi2` is the `target` point of its distribution; 0 where it lies below that."""
+    # Even the central distribution has chi2 below this point: more noncentrality only moves it further off.
     if not np.isfinite(chi2) or chi2_cdf(chi2, df) < target:
         return 0.0 if np.isfinite(chi2) else float("nan")
 
@@ -119,6 +121,7 @@ def cfi(chi2: float, df: int, baseline_chi2: float, baseline_df: int) -> float:
     >>> round(cfi(10.7692, 2, 287.5058, 6), 4)
     0.9688
     """
+    # Including the model's own misfit keeps the index within [0, 1].
     worst = max(chi2 - df, baseline_chi2 - baseline_df, 0.0)
     return 1.0 - max(chi2 - df, 0.0) / worst if worst > 0 else 1.0
 
@@ -168,6 +171,7 @@ def fit_indices(misfit: Misfit, how: Rmsea) -> FitIndices:
         srmr=misfit.srmr,
         cfi=cfi(chi2, df, baseline_chi2, baseline_df),
         tli=tli(chi2, df, baseline_chi2, baseline_df),
+        # Least squares has no likelihood: these count from the saturated model, and only differences mean anything.
         aic=chi2 - 2.0 * df,
         bic=chi2 - float(np.log(n)) * df,
     )

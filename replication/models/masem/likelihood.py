@@ -157,6 +157,7 @@ class RandomEffectsLikelihood:
     def _derivatives(self, value: float, theta: Array, mean: Mean, w: Array, u: Array) -> Evaluation:
         j, a, b = mean.jacobian, self.cells.a, self.cells.b
         half = self.cells.half
+        # D_r u for every cell r at once: the derivative of T has two entries, or one on the diagonal.
         wu = half * (w[:, :, a] * u[:, None, b] + w[:, :, b] * u[:, None, a])
         by_theta = -2.0 * _pull_back(j, u)
         by_tau2 = 2.0 * half * (w[:, a, b] - u[:, a] * u[:, b]).sum(axis=0)
@@ -216,6 +217,7 @@ EDGE = 1e-6
 def search_likelihood(likelihood: RandomEffectsLikelihood, theta: Array, variances: Array) -> Minimum:
     """The minimum of -2 log likelihood from means `theta (m,)` and `variances` of the free pairs."""
     cells = likelihood.cells
+    # More cells than variances: there are covariances, and a floor for each cell no longer keeps T a covariance matrix.
     if len(cells.a) > len(variances):
         return _search_factor(likelihood, theta, variances)
     lower = np.concatenate([np.full(len(theta), -np.inf), np.full(len(variances), TAU2_FLOOR)])
@@ -243,6 +245,7 @@ class _Factored:
         chain = np.eye(len(parameters))
         chain[self.size :, self.size :] = self._jacobian(factor)
         hessian = chain.T @ at.hessian @ chain
+        # T is quadratic in L, so the chain rule has a second term.
         hessian[self.size :, self.size :] += self._curvature(at.gradient[self.size :])
         return Evaluation(at.value, chain.T @ at.gradient, hessian, chain.T @ at.expected @ chain)
 
@@ -322,6 +325,7 @@ def variance_components(
     for i, name in enumerate(names, start=size):
         estimate, variance = float(minimum.theta[i]), vcov[i, i]
         se = float(np.sqrt(variance)) if variance > 0 else float("nan")
+        # A comma stands in the name of a covariance, which may be negative and has no logarithm.
         make = _log_interval if log_scale and "," not in name else _wald_interval
         found.append(Component(name, estimate, se, make(estimate, se, crit, level), bool(minimum.held[i])))
     return tuple(found)

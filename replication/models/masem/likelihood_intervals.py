@@ -49,6 +49,7 @@ def likelihood_interval(
     Parameters held on their bound stay there. An end that does not exist is NaN, with the reason.
     """
     free = ~minimum.held
+    # Lengths are measured in the curvature at the minimum, so paths and variances need no common unit.
     metric = minimum.at.hessian[np.ix_(free, free)]
     if not minimum.converged or np.linalg.eigvalsh(metric)[0] <= 0:
         reason = "the estimates are not at a proper minimum"
@@ -69,12 +70,14 @@ def likelihood_interval(
 
 def _end(problem: _Problem, here: Jet, free: Free, sign: float) -> float:
     slope = sign * here.gradient[free]
+    # If chi-square were a parabola and the quantity linear, this step would land on the end exactly.
     direction = np.linalg.solve(problem.metric, slope)
     rise = problem.cutoff - problem.minimum.at.value
     length = np.sqrt(2.0 * rise / (slope @ direction))
     theta = problem.minimum.theta.copy()
     theta[free] += length * direction
     found = _newton(problem, theta, free, sign, float(length))
+    # Newton may settle on the end of the other side, which solves the same equations.
     if found is not None and sign * (found - here.value) >= 0:
         return found
     others = [_slsqp(problem, start, free, sign) for start in _starts(problem, here, theta, free, sign)]
@@ -108,6 +111,7 @@ def _newton(problem: _Problem, theta: Array, free: Free, sign: float, multiplier
             return g.value
         size = len(slope)
         system = np.zeros((size + 1, size + 1))
+        # The Jacobian of both equations in (theta, lambda): the Hessian of the Lagrangian, bordered by the slopes.
         system[:size, :size] = at.hessian[np.ix_(free, free)] - multiplier * sign * g.hessian[np.ix_(free, free)]
         system[:size, size], system[size, :size] = -pull, slope
         try:
@@ -115,6 +119,7 @@ def _newton(problem: _Problem, theta: Array, free: Free, sign: float, multiplier
         except np.linalg.LinAlgError:
             return None
         stride = np.sqrt(max(float(move[:size] @ problem.metric @ move[:size]), 0.0))
+        # A step longer than the region is wide has left the range where the curvature means anything.
         shrink = min(1.0, reach / stride) if stride > 0 else 1.0
         theta = theta.copy()
         theta[free] += shrink * move[:size]
@@ -123,6 +128,7 @@ def _newton(problem: _Problem, theta: Array, free: Free, sign: float, multiplier
 
 
 def _settled(problem: _Problem, at: Evaluation, slope: Array, pull: Array, multiplier: float) -> bool:
+    # A multiplier below 0 belongs to a point where the quantity still moves inwards.
     if abs(at.value - problem.cutoff) > ON_CUTOFF or multiplier <= 0:
         return False
     rest = slope - multiplier * pull
@@ -141,6 +147,7 @@ def _slsqp(problem: _Problem, start: Array, free: Free, sign: float) -> float | 
 
     def room(x: Array) -> Array:
         value = problem.objective.evaluate(full(x)).value
+        # SLSQP cannot work with inf: a large finite violation turns it back all the same.
         return np.array([problem.cutoff - value if np.isfinite(value) else -1e10])
 
     def room_slope(x: Array) -> Array:

@@ -124,6 +124,7 @@ def variable_order(cells: Sequence[GivenCorrelation], variables: Sequence[str] |
     seen = tuple(dict.fromkeys(name for cell in cells for name in (cell.a, cell.b)))
     plain: dict[str, str] = {}
     for name in (*seen, *(variables or ())):
+        # "Engagement" and "engagement " would make two variables, each with half of the studies.
         other = plain.setdefault(name.strip().casefold(), name)
         if other != name:
             raise ModelError(f"{other!r} and {name!r} differ only in case or blanks; call one variable by one name.")
@@ -182,6 +183,7 @@ def _constant(cells: Sequence[GivenCorrelation], column: Sequence[float], studie
     for cell in cells:
         value = number_at(column[cell.row], f"row {cell.row}: {name} (study {cell.study})")
         first = values.setdefault(cell.study, value)
+        # NaN differs from itself, but "not known" in two rows is no contradiction.
         if first != value and not (np.isnan(first) and np.isnan(value)):
             raise ModelError(
                 f"row {cell.row}: moderator {name!r} is {value:g}, but {first:g} in an earlier row of study "
@@ -197,6 +199,7 @@ def assemble(
     place = {name: i for i, name in enumerate(names)}
     line = {name: i for i, name in enumerate(studies)}
     first, second = pair_indices(len(names))
+    # A set: r of x with y is r of y with x, whichever is written first.
     column = {frozenset((i, j)): p for p, (i, j) in enumerate(zip(first, second, strict=True))}
     given = np.full((len(studies), len(first)), np.nan)
     rows = np.full(given.shape, -1)
@@ -311,6 +314,7 @@ def _matching_sizes(matrices: Mapping[str, object], n: Mapping[str, float] | Seq
 def _labelled(matrix: object, study: str) -> LabelledMatrix:
     if isinstance(matrix, LabelledMatrix):
         labels, cells = tuple(matrix.variables), matrix.values
+    # By what it offers and not by its class, so that nothing here has to import pandas.
     elif hasattr(matrix, "index") and hasattr(matrix, "columns") and hasattr(matrix, "to_numpy"):
         labels, cells = tuple(matrix.columns), matrix.to_numpy()
         if tuple(matrix.index) != labels:
@@ -353,6 +357,7 @@ def _matrix_cells(matrix: LabelledMatrix, study: str) -> list[GivenCorrelation]:
     cells: list[GivenCorrelation] = []
     first, second = pair_indices(len(matrix.variables))
     for i, j in zip(first, second, strict=True):
+        # Printed matrices often hold one triangle only; where both are there they were found equal.
         value = matrix.values[i, j] if np.isfinite(matrix.values[i, j]) else matrix.values[j, i]
         if np.isnan(value):
             continue

@@ -74,6 +74,7 @@ class Jet:
         return self * other.apply(1.0 / other.value, -1.0 / other.value**2, 2.0 / other.value**3)
 
     def __pow__(self, other: Jet) -> Jet:
+        # A constant power holds for negative bases, which the logarithm below does not.
         if not other.gradient.any():
             n, x = other.value, self.value
             return self.apply(
@@ -146,6 +147,7 @@ def parse_expression(name: str, text: str) -> Expression:
     ['a', 'b', 'c']
     """
     try:
+        # Parsed, never evaluated: only the kinds of nodes checked below are ever computed.
         tree = ast.parse(text.replace("^", "**"), mode="eval").body
     except SyntaxError:
         raise ModelError(f"cannot read '{name} := {text}'; write arithmetic on labels, such as a*b + c.") from None
@@ -214,6 +216,7 @@ def _binary(operator: ast.operator, left: Jet, right: Jet) -> Jet:
 NAME = r"[^\W\d][\w.]*"
 TERM = re.compile(rf"^(?:(?P<modifier>[^*]+)\*)?\s*(?P<name>{NAME})$")
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+# Longest first: "~" is part of "~~" and "=~".
 OPERATORS = (":=", "=~", "~~", "==", "~")
 
 
@@ -335,12 +338,14 @@ def _add_term(draft: _Draft, left: str, operator: str, term: str, statement: str
     if left == right:
         raise ModelError(f"{statement!r}: {left} cannot explain itself.")
     covariance = operator == "~~"
+    # A factor points to its indicators, while the left side of a regression is what is pointed to.
     source, target = (left, right) if operator in ("=~", "~~") else (right, left)
     name = f"{left}{operator}{right}"
     number = NUMBER.match(modifier)
     if modifier and not number:
         _check_name(modifier, statement)
     cell = Cell(source, target, covariance, "" if number else modifier or name, float(modifier) if number else 0.0)
+    # A covariance has no direction: written the other way round it is the same cell.
     key = (min(source, target), max(source, target), True) if covariance else (source, target, False)
     if key in draft.cells:
         raise ModelError(f"{statement!r}: {name} is given twice; write it once.")
@@ -395,6 +400,7 @@ def _check(model: PathModel, draft: _Draft) -> None:
                 f"'{name} ~~ {value:g}*{name}': in a model of correlations every variance is 1 and residual variances "
                 "follow from the paths; leave the statement out, or name the residual variance by a label."
             )
+    # Grows as it goes, so that an expression may use those before it and none after: no circles.
     known: list[str] = [*model.parameters, *model.residual_names.values()]
     for effect in model.effects:
         missing = sorted(effect.names - set(known))

@@ -174,6 +174,7 @@ def _parameter_maps(
 ) -> tuple[tuple[str, ...], dict[str, Array]]:
     """Names of all parameters, and for each group which of them are its own `(own q, all q)`."""
     own = {g: tuple(name if name in shared else f"{name}[{g}]" for name in parameters) for g in groups}
+    # A shared parameter keeps one name in all groups, so it falls together here.
     names = tuple(dict.fromkeys(name for g in groups for name in own[g]))
     selects = {g: np.array([[float(name == n) for n in names] for name in own[g]]) for g in groups}
     return names, selects
@@ -225,6 +226,7 @@ def _indices(groups: Sequence[Group], states: Sequence[Implied], minimum: Minimu
     squares = np.array([srmr(one.pooled.r, at.r[0]) ** 2 for one, at in zip(groups, states, strict=True)])
     residual = float(np.sqrt((n - 1) @ squares / (total - count)))
     df = cells - len(minimum.theta)
+    # The two divisors differ because they do in the published analysis (Jak & Cheung 2018).
     how = Rmsea(divisor=total - 1, interval_divisor=total, groups=count, level=0.95)
     found = fit_indices(Misfit(total, minimum.at.value, df, baseline, cells, residual), how)
     parameters = cells + variables - df
@@ -253,6 +255,7 @@ def group_intervals(
     chosen = check_level(fitted.fit.level if level is None else level)
     places = {name: (fitted.groups[0], name) for name in fitted.equal}
     for group_name, quantities in fitted.quantities.items():
+        # Names with a group in them are those of other groups, which are parameters here as well.
         own = {n for n in quantities.every if n not in fitted.equal and "[" not in n}
         places |= {f"{name}[{group_name}]": (group_name, name) for name in quantities.every if name in own}
     unknown = [name for name in names or () if name not in places]

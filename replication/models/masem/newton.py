@@ -117,6 +117,7 @@ def _solve_positive(hessian: Array, expected: Array, gradient: Array) -> Array:
     else with every eigenvalue of H turned positive (which leaves saddle points behind).
     """
     scale = np.sqrt(np.maximum(np.diag(expected), np.abs(np.diag(hessian))))
+    # A parameter that moves nothing has slope 0 as well; any scale will do for it.
     scale = np.where(scale > 0, scale, 1.0)
     # parameters differ in scale by orders (paths, variances): scaled, the condition means something
     unit, scaled = hessian / np.outer(scale, scale), gradient / scale
@@ -191,6 +192,7 @@ def covariance_on_edge(minimum: Minimum, subject: str) -> MinimumCovariance:
 
 def _inverse(hessian: Array) -> Array:
     try:
+        # Twice, as these are derivatives of -2 log likelihood.
         return np.asarray(2.0 * np.linalg.inv(hessian))
     except np.linalg.LinAlgError:
         return np.full_like(hessian, np.nan)
@@ -198,6 +200,7 @@ def _inverse(hessian: Array) -> Array:
 
 def _held_covariance(minimum: Minimum) -> Array:
     free = ~minimum.held
+    # NaN and not 0 for what is held: a standard error of 0 would read as certainty.
     vcov = np.full_like(minimum.at.hessian, np.nan)
     vcov[np.ix_(free, free)] = _inverse(minimum.at.hessian[np.ix_(free, free)])
     return vcov

@@ -212,6 +212,7 @@ def fit_one_stage(
     likelihood = _likelihood(setup.data, v, setup.means, tau2)
     minimum = _search(likelihood, setup.data, v, setup.means, parsed.latent)
     described = _describe(setup, likelihood, minimum, tau2, level)
+    # Of all the data passed: what the model leaves out is part of the story.
     audit = data.audit
     fit = replace(
         described.fit,
@@ -234,6 +235,7 @@ class _Setup:
 
 
 def _set_up(data: CorrelationSet, model: PathModel, chosen: tuple[Moderation, ...]) -> _Setup:
+    # Studies go first, variables second: which pairs are empty depends on the studies that are left.
     kept, notes = _with_moderators(data, chosen)
     kept = kept.subset([name for name in kept.variables if name in model.observed])
     places = structure(model, kept.variables)
@@ -328,6 +330,7 @@ def _check_identified(means: PathMeans, data: CorrelationSet, names: Sequence[st
 
 def _likelihood(data: CorrelationSet, v: Array, means: PathMeans, tau2: Tau2Structure) -> RandomEffectsLikelihood:
     used = data.used
+    # A pair nobody holds has no variance to estimate, and its cell of T would make the Hessian singular.
     free = np.asarray(used.any(axis=0) & np.bool_(tau2 != "zero"))
     cells = tau2_cells(free, tau2 == "symmetric")
     if means.size + len(cells.a) > used.sum():
@@ -351,6 +354,7 @@ def _search(
         if means.mean(theta) is None:
             continue
         found.append(search_likelihood(likelihood, theta, variances))
+        # Factor models can have several valleys; without factors there is one in practice.
         if found[-1].converged and not latent:
             break
     if not found:
@@ -393,6 +397,7 @@ def one_stage_intervals(
     def target(theta: Array, name: str) -> Jet:
         inner = one.quantities.at(theta[:size], name)
         gradient, hessian = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+        # Effects are functions of the paths alone; the search runs over the variances as well.
         gradient[:size], hessian[:size, :size] = inner.gradient, inner.hessian
         return Jet(inner.value, gradient, hessian)
 

@@ -90,6 +90,7 @@ class Structure:
     def _with_derivatives(self, b: Array, shares: Array, psi: Array, m: Array) -> Implied:
         """`dM = B_i M_j' + M_j B_i'` for an arrow j -> i, `B_k B_l' + B_l B_k'` for a covariance, then psi follows."""
         left = b[:, :, self.to]
+        # An arrow carries what its source has in common with all (M); a covariance only its direct paths (B).
         right = np.where(self.arrow, m[:, :, self.source], b[:, :, self.source])
         psi_jacobian = -np.matmul(shares, 2.0 * left * right)
         i, j = self.first, self.second

@@ -96,6 +96,7 @@ def pooled_correlations(
     names = tuple(variables)
     values = numbers_at(r, lambda at: f"pooled correlation {at[0] if at else 0} (from 0)")
     covariance = numbers_at(vcov, lambda at: f"vcov at {', '.join(map(str, at))} (from 0)")
+    # Papers print standard errors but rarely covariances: zeros are then the only choice left.
     covariance = np.diag(covariance) if covariance.ndim == 1 else covariance
     p = len(names) * (len(names) - 1) // 2
     if len(set(names)) != len(names) or p == 0 or values.shape != (p,) or covariance.shape != (p, p):
@@ -151,6 +152,7 @@ def sampling_covariances(data: CorrelationSet, rule: SamplingRule) -> tuple[Arra
     check_choice(rule, SamplingRule, "sampling")
     mean = average_correlations(data, rule)
     notes = _unknown_pairs(data, mean)
+    # One NaN among the correlations would make every covariance that needs it NaN, also of pairs that are known.
     mean = np.where(np.isfinite(mean), mean, 0.0)
     if rule != "individual":
         return unit_covariance(symmetric(mean)) / data.n[:, None, None], notes

@@ -121,6 +121,7 @@ def fit_stage1_random(
     check_choice(tau2, Tau2Structure, "tau2")
     check_choice(at_bound, BoundRule, "at_bound")
     check_level(level)
+    # The saturated mean has a parameter for each pair; nothing would hold one that no study has.
     _require_every_pair(data)
     v, notes = sampling_covariances(data, sampling)
     likelihood, few = _likelihood(data, v, tau2)
@@ -224,6 +225,7 @@ def _homogeneity(data: CorrelationSet, v: Array) -> Heterogeneity:
     used = data.used
     both = used[:, :, None] & used[:, None, :]
     y = np.where(used, data.given, 0.0)
+    # One common correlation is estimated for each pair.
     df = int(used.sum()) - used.shape[1]
     try:
         w = np.where(both, np.linalg.inv(np.where(both, v, np.eye(used.shape[1]))), 0.0)
@@ -283,6 +285,7 @@ def tau2_intervals(
     components = pool.fit.components
     found = _intervals(pool, tuple(c.name for c in components), names, len(pool.fit.names), level)
     for component in components:
+        # A comma: a covariance, which may well lie below 0.
         if component.name not in found or "," in component.name:
             continue
         interval = found[component.name]

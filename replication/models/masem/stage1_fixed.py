@@ -61,11 +61,13 @@ class CommonCorrelation:
     def _scales(self, w: Array) -> Array:
         """The best delta `(k, v)` at P: the root of `(W * R) delta = 1 / delta`, by Newton steps."""
         m = w * self.matrices
+        # The solution where variables are uncorrelated; as the function is convex, Newton finds home from anywhere above 0.
         delta = 1.0 / np.sqrt(np.diagonal(m, axis1=1, axis2=2))
         for _ in range(100):
             slope = np.matmul(m, delta[:, :, None])[:, :, 0] - 1.0 / delta
             curve = m + np.eye(m.shape[1]) / (delta**2)[:, None, :]
             move = np.linalg.solve(curve, slope[:, :, None])[:, :, 0]
+            # A step may take nine tenths of any delta at most: they stay above 0.
             shrink = np.minimum(1.0, 0.9 / np.maximum((move / delta).max(axis=1), 1e-300))
             delta = delta - shrink[:, None] * move
             if np.max(np.abs(slope * delta)) < 1e-13:
@@ -81,6 +83,7 @@ class CommonCorrelation:
         by_p = _second_by_correlations(w, y, a, b)
         cross = _second_by_scales(w, s, a, b)
         curve = 2.0 * (w * self.matrices + np.eye(w.shape[1]) / (delta**2)[:, None, :])
+        # The deltas follow P to their best values; what their moving takes off the curvature is this term.
         profiled = by_p - np.matmul(cross, np.linalg.solve(curve, cross.transpose(0, 2, 1)))
         hessian = np.tensordot(self.weight, profiled, axes=1)
         return Evaluation(value, gradient, hessian, np.tensordot(self.weight, _expected(w, a, b), axes=1))
@@ -214,6 +217,7 @@ def _require_definite(data: CorrelationSet, matrices: Array) -> None:
 def _start(data: CorrelationSet, used: Held) -> Array:
     """The n-weighted mean correlations, drawn towards 0 until they form a positive definite matrix."""
     mean = (data.n @ np.where(used, data.given, 0.0)) / (data.n @ used)
+    # Means over different studies need not form a correlation matrix; towards 0 they always do in the end.
     while np.linalg.eigvalsh(symmetric(mean))[0] < 0.05:
         mean = 0.9 * mean
     return np.asarray(mean)

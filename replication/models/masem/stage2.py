@@ -152,6 +152,7 @@ def _indices(pooled: PooledCorrelations, minimum: Minimum, at: Implied, u: Array
     p = len(pooled.r)
     # metaSEM's convention; its "95 %" interval is a 90 % one, and the report says so
     how = Rmsea(divisor=pooled.n - 1, interval_divisor=pooled.n - 1)
+    # With all correlations at 0 the residuals are the pooled correlations themselves.
     baseline = float(pooled.r @ u @ pooled.r)
     residual = srmr(pooled.r, at.r[0])
     return fit_indices(Misfit(pooled.n, minimum.at.value, p - len(minimum.theta), baseline, p, residual), how)

@@ -83,6 +83,7 @@ class WeightedLeastSquares:
             gauss_newton = 2.0 * jacobian.T @ one.u @ jacobian
             curved = chain.T @ one.structure.curvature(at, weighted[None, :])[0] @ chain
             expected = expected + gauss_newton
+            # Gauss-Newton alone would do for the estimates; standard errors use the observed second derivatives.
             hessian = hessian + gauss_newton - 2.0 * curved
         return Evaluation(value, gradient, hessian, expected)
 
@@ -90,6 +91,7 @@ class WeightedLeastSquares:
 def start_values(structure: Structure, latent: Sequence[str], values: tuple[float, float, float]) -> Array:
     """Start values `(q,)`: of loadings, of other arrows, and of covariances."""
     loading, arrow, covariance = values
+    # Loadings of 0 would leave a factor without any indicator, where the slope is 0 in all directions.
     factors = np.isin(np.array(structure.variables), list(latent))
     is_loading = structure.arrow & factors[structure.source] & ~factors[structure.to]
     cells = np.where(is_loading, loading, np.where(structure.arrow, arrow, covariance))
