@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+# ASCII: Python's \d and float() take digits of every script, which other programs read as text.
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+# Hyphens, dashes and the minus sign proper, as they come along when numbers are copied from a PDF.
 _MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
 _EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf", "unknown", "n.r.", "nr"}
 _LONGEST_CELL = 20_000
@@ -64,6 +66,7 @@ class Stack:
 
     def place(self, row: int) -> tuple[str, int]:
         """File and line of a row of the frame."""
+        # Empty files have bounds of no width; by their ends the search passes over them.
         number = bisect_right(self.bounds, row, key=lambda bound: bound[1])
         return self.files[number], self.lines[row]
 
@@ -79,9 +82,11 @@ def stack(raws: Sequence[RawTable], table: Table) -> Stack:
         bounds.append((start, len(lines)))
         cells = list(zip(*raw.rows, strict=True)) if raw.rows else [()] * len(raw.header)
         times = Counter(raw.header)
+        # Which of two columns of one name is meant nobody knows; the header's check says so, and none is read.
         single = {name: cells[i] for i, name in enumerate(raw.header) if times[name] == 1}
         for name, column in columns.items():
             column.extend(single.get(name, (None,) * len(raw.lines)))
+    # object, so that None (no such column) stays apart from "" (an empty cell).
     frame = pd.DataFrame(columns, dtype=object)
     return Stack(table, frame, tuple(raw.file for raw in raws), tuple(bounds), tuple(lines))
 
@@ -117,6 +122,7 @@ def check_cells(stacked: Stack, vocabulary: Vocabulary) -> list[Problem]:
             for rule in rules[column]:
                 if not rule.test(cell):
                     hinted[column, rule.name] += 1
+                    # Looking for the nearest word is slow, and hints beyond those printed would never be seen.
                     hint = rule.hint(cell) if hinted[column, rule.name] <= SHOWN else ""
                     problems.append(Problem(file, line, column, rule.name, shown(cell), rule.expected, hint))
     return problems
@@ -140,6 +146,7 @@ def typed_rows(stacked: Stack) -> pd.DataFrame:
         numeric = column.kind in ("number", "integer")
         columns[column.name] = pd.to_numeric(cells, errors="coerce").astype(float) if numeric else cells
         if column.name == "value":
+            # Messages quote the cell as it was typed: .30 read as a float would come back as 0.3.
             columns["value_text"] = cells
     return pd.DataFrame(columns)
 
@@ -151,6 +158,7 @@ def _duplicates(stacked: Stack) -> list[Problem]:
     for file, (start, end) in zip(stacked.files, stacked.bounds, strict=True):
         first: dict[tuple[str | None, ...], int] = {}
         for line, parts in zip(stacked.lines[start:end], ids[start:end], strict=True):
+            # A file without the id column is said once, not once a row.
             if None in parts:
                 continue
             if parts in first and any(parts):
@@ -163,6 +171,7 @@ def _duplicates(stacked: Stack) -> list[Problem]:
 
 def _hold(rules: Sequence[_Rule], cells: pd.Series[str]) -> pd.Series[bool]:
     """Whether each cell keeps all rules of its column; every different cell is tested once."""
+    # Columns repeat a few words over thousands of rows: distinct cells are far fewer.
     bad = {cell for cell in set(cells) if cell is not None and not all(rule.test(cell) for rule in rules)}
     return ~cells.isin(bad) if bad else pd.Series(True, index=cells.index)
 
@@ -306,6 +315,7 @@ def _integer_hint(cell: str) -> str:
 
 
 def _number_hint(cell: str) -> str:
+    # The order matters: the first hint that fits is the most likely slip.
     if cell.strip().lower() in _EMPTY_WORDS:
         return "leave the cell empty when the number is unknown"
     if cell.strip().lower() in ("ns", "n.s.", "n. s."):

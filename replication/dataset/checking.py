@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _BOUNDED = ("r", "partial_r")
+# Statistics that cannot be negative; tau2 and SRMR among them, whatever an estimator may have printed.
 _COUNTED = ("Q", "F", "chi2", "tau2", "RMSEA", "SRMR", "k", "n", "count", "sd", "AIC-weight")
 _RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fromkeys(_COUNTED, (0.0, math.inf))}
 _WHOLE = ("n", "k", "count")  # statistics whose comma can only be one of thousands
@@ -82,6 +83,7 @@ def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> lis
             if first != file:
                 found, expected = shown(value), "an id used nowhere else"
                 problems.append(Problem(file, int(line), column, "duplicate-id", found, expected, f"{first} has it"))
+                # Said of both: somebody who checks the earlier work alone would not see the other file's message.
                 problems.append(Problem(first, at, column, "duplicate-id", found, expected, f"{file} has it"))
     return problems
 
@@ -122,6 +124,7 @@ def _shared_persons(file: str, row: Mapping[str, Any]) -> list[Problem]:
 def _in_circle(sample: str, wholes: Mapping[str, str]) -> bool:
     """Whether wholes of wholes lead back to the sample, by way of others."""
     at, steps = wholes.get(sample, ""), 0
+    # The count of steps ends a circle that the sample hangs on but is no part of.
     while at and at != sample and steps < len(wholes):
         at, steps = wholes.get(at, ""), steps + 1
     return at == sample and steps > 0
@@ -132,6 +135,7 @@ def check_units(file: str, samples: pd.DataFrame) -> list[Problem]:
     units = samples["unit"].value_counts()
     if len(units) < 2:
         return []
+    # The most frequent unit is taken for the intended one: slips are few.
     usual = str(units.index[0])
     odd = samples[samples["unit"] != usual]
     hint = "units are never pooled; is it a slip? Rows of another unit belong to a work of their own"
@@ -153,6 +157,7 @@ def check_effects(
     """Effects against their samples, their measures, their own intervals and each other."""
     problems: list[Problem] = []
     sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
+    # measures.csv is optional: without it any code is as good as another.
     codes = None if measures is None else _codes(measures, constructs)
     hints = _Hints((*sizes, *works))
     pairs: dict[tuple[str, ...], tuple[int, str]] = {}
@@ -205,12 +210,14 @@ def _impossible_print(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
     value, low, high = (_printed(row[name]) for name in ("printed", "ci_low", "ci_high"))
     statistic, line = row["statistic"], row["line"]
     bounds = _RANGES.get(statistic, (-math.inf, math.inf))
+    # Where r itself is out of range the ends go with it; one message is enough.
     ends = (("ci_low", low), ("ci_high", high)) if statistic == "r" and -1 <= value <= 1 else ()
     for column, figure in (("printed", value), *ends):
         if figure < bounds[0] or figure > bounds[1]:
             expected = f"{statistic} between {bounds[0]:g} and {bounds[1]:g}"
             hint = "is the decimal point in its place, or a minus too many?"
             yield Problem(file, line, column, "range", shown(row[column]), expected, hint)
+    # 1,310 read as 1.31 persons would pass every other check.
     if statistic in _WHOLE and math.isfinite(value) and value != round(value):
         hint = "a count has no decimals: is it another statistic, or is the comma one of thousands?"
         yield Problem(file, line, "printed", "count", shown(row["printed"]), "a whole number", hint)
@@ -263,6 +270,7 @@ def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list
         if sample and sample not in samples:
             found, hint = shown(sample), hints.nearest(sample)
             problems.append(Problem(file, row["line"], "sample_id", "unknown-sample", found, "a sample_id", hint))
+        # NaN compares as False: where one end is unknown there is nothing to say.
         if low >= high:
             found, expected = f"{low:g} and {high:g}", "the lowest score below the highest"
             problems.append(Problem(file, row["line"], "scale_low", "scale", found, expected, "are they swapped?"))
@@ -275,11 +283,13 @@ class _Hints:
     def __init__(self, known: Collection[str]) -> None:
         self._known = tuple(known)
         self._found: dict[tuple[str, int], str] = {}
+        # The time of one look-up grows with the words, so their number shrinks with it.
         self._most = SHOWN if len(self._known) < _MANY else SHOWN * _MANY // (10 * len(self._known))
 
     def nearest(self, word: str, known: tuple[str, ...] | None = None) -> str:
         """The hint for a word, among the words given or all there are; empty once enough have been looked up."""
         words = self._known if known is None else known
+        # By identity: hashing thousands of words would cost as much as the search it saves.
         key = (word, id(words))
         if key not in self._found and len(self._found) < self._most:
             self._found[key] = nearest(word, words)
@@ -288,6 +298,7 @@ class _Hints:
 
 def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
     names = ["line", *columns]
+    # Plain dicts: rows of a frame cost a Series each, which takes most of the time on large works.
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
@@ -304,6 +315,7 @@ def _effect_row(
         say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", hints.nearest(sample))
     elif sample and n > sizes[sample]:
         say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
+    # At r = 1 and -1 Fisher's z is infinite, so the ends are no values to analyse.
     possible = row["statistic"] not in _BOUNDED or math.isnan(value) or -1 < value < 1
     if not possible:
         hint = "is the decimal point missing?" if abs(value) > 1 else "is it a measure with itself? Delete the row"
@@ -315,6 +327,7 @@ def _effect_row(
     # a design with strata can be worth more than a simple sample; without its df the number is a slip
     if row["n_effective"] > n and math.isnan(row["n_effective_df"]):
         say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
+    # A value that is impossible was said already; its interval would only repeat it.
     if possible and (row["ci_low"] > value or row["ci_high"] < value):
         ends = [f"{end:g}" for end in (row["ci_low"], row["ci_high"]) if not math.isnan(end)]
         hint = (
@@ -356,6 +369,7 @@ class _WithinWork:
             problems.append(Problem(file, row["line"], column, rule, found, expected, hint))
 
         unit, schools = self.samples.get(row["sample_id"], ("", math.nan))
+        # n of students beside unit = school is the usual slip, and it would weigh the row a hundred times.
         if row["unit"] == "school" and unit != "school" and row["n"] > schools:
             hint = "n of a school-level row counts schools"
             say("unit", "mixed-units", f"n {row['n']:g}", f"at most the sample's {schools:g} schools", hint)
@@ -385,6 +399,7 @@ def _codes(measures: pd.DataFrame, constructs: Collection[str]) -> dict[str, tup
     """The measures of each construct; one that is no construct is said elsewhere and has no entry."""
     known: dict[str, list[str]] = {name: [] for name in constructs}
     for variable, measure in zip(measures["variable"], measures["measure"], strict=True):
+        # Constructs without any measure keep an empty list: "add it" is then the better hint.
         known.setdefault(variable, []).append(measure)
     return {name: tuple(codes) for name, codes in known.items()}
 
@@ -430,6 +445,7 @@ def check_works(
             if value not in known:
                 hint = nearest(value, known)
                 problems.append(Problem(file, 0, name, "word", shown(value), f"a word of [{name}]", hint))
+        # An unreadable bibliography would otherwise accuse every work.
         if references and folder not in references:
             hint = f"add an entry @article{{{folder}, …}} to {bib}"
             problems.append(Problem(file, 0, "key", "no-reference", shown(folder), f"a key of {bib}", hint))
@@ -459,6 +475,7 @@ def check_recipes(
     problems = []
     for recipe in recipes:
         made = [recipe.sample, *(part.sample for part in recipe.subsample)]
+        # With `each` the samples' names hang on the values of a file that is not here.
         for sample in made if not recipe.each else ():
             if sample not in samples:
                 found, hint = shown(sample), nearest(sample, samples)

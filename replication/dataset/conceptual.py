@@ -29,6 +29,7 @@ def agreement(expected: str, low: float, high: float) -> Agreement:
     """
     if expected not in ("+", "-"):
         return ""
+    # By the interval and not by the estimate: a sign that zero could undo is no agreement.
     if low > 0:
         return "agrees" if expected == "+" else "opposite"
     if high < 0:
@@ -100,6 +101,7 @@ class ConceptualRecord(StrictRecord):
 
     def expected(self, outcome: str, term: str) -> Expected | None:
         """What is expected of a term for an outcome, by whichever model; None where the study says nothing."""
+        # The expectation is about the term, whichever model estimated it.
         plain = term.removesuffix(BAYESIAN)
         return next((e for e in self.expects if e.term == plain and e.outcome in ("", outcome)), None)
 

@@ -33,6 +33,7 @@ def check_across(folder: Folder) -> None:
     """Tables against each other, recipes and explanations against tables."""
     for names, column in _IDS:
         rows = [pair for name in names for pair in folder.every.get(name, {}).items()]
+        # All works are read even where one is asked for: an id may be taken by any of them.
         found = checking.check_unique(rows, column)
         folder.problems += [problem for problem in found if asked(folder, problem.file)]
     known = _ids(folder, "samples.csv", "sample_id")
@@ -79,12 +80,14 @@ def _check_recipes(folder: Folder, known: set[str]) -> None:
 
 def check_rows_in_time(folder: Folder, version: str) -> None:
     """Since when and until when rows count, in files whose versions are versions."""
+    # Without a version of today nothing can be too early or too late; VERSION has its own message.
     if not VERSION.fullmatch(version):
         return
     for key, work in folder.works.items():
         if asked(folder, key):
             folder.problems += check_work_life(f"{key}/work.toml", work.since, version)
     for table, frames in folder.every.items():
+        # One cell that is no version would make every comparison with it meaningless.
         dated = {file: frame for file, frame in frames.items() if _dated(frame)}
         for file, frame in dated.items():
             if asked(folder, file):

@@ -109,6 +109,7 @@ def walk(folder: Folder) -> None:
     for path in sorted(folder.root.iterdir()):
         if path.name.startswith("."):
             continue
+        # A linked folder may lead out of the dataset, where neither digest nor version control sees it.
         if path.is_symlink() or not path.is_dir():
             _top_file(folder, path)
         elif path.name == "article":
@@ -143,6 +144,7 @@ def _work_folder(folder: Folder, path: Path) -> None:
             _record_file(folder, item, file)
         elif item.name == "NOTES.md":
             _notes_file(folder, item, file)
+        # A mistyped file name is the quietest way to lose rows: nothing unknown is passed over.
         elif not (item.name.startswith(".") or (item.is_dir() and item.name == "coders")):
             folder.problems.append(_unknown_file(file, item.name, (*WORK_TABLES, *_WORK_FILES)))
 
@@ -170,6 +172,7 @@ def _record_file(folder: Folder, path: Path, file: str) -> None:
             folder.works[path.parent.name] = work
     elif path.name == "corrections.toml":
         corrections = parsed_record(folder, CorrectionFile, file)
+        # An unreadable record counts as empty from here on; its problem is written down and stops the load.
         folder.corrections_by_file[file] = corrections.correction if corrections else []
     elif path.name == "explanations.toml":
         explanations = parsed_record(folder, ExplanationFile, file)

@@ -13,6 +13,7 @@ from replication.dataset.problems import Problem, shown
 
 __all__ = ["has_hidden", "hidden_lines", "hidden_values", "lacks_glyph"]
 
+# Persian and Indic words need joiners between letters; elsewhere they only hide.
 _JOINERS = "\u200c\u200d"
 _SETTING = "\n\r\t"  # what sets lines; harmless in a file, not in a cell
 _HINT = "delete the hidden character (it is shown as <U+…>), or type the text again"
@@ -41,6 +42,7 @@ def has_hidden(text: str, allowed: str = "") -> str:
     if text.isprintable():
         return ""
     for place, letter in enumerate(text):
+        # Category C: controls, formats such as text turned around, private and unassigned characters.
         if unicodedata.category(letter)[0] == "C" and letter not in allowed:
             beside = (text[place - 1 : place], text[place + 1 : place + 2])
             if letter not in _JOINERS or not all(b and unicodedata.category(b)[0] in "LM" for b in beside):
@@ -66,6 +68,7 @@ def hidden_values(record: object, file: str) -> Iterator[Problem]:
         if isinstance(value, str) and has_hidden(value, _SETTING):
             yield Problem(file, 0, place, "control", shown(_around(value)), _EXPECTED, _HINT)
         elif isinstance(value, dict):
+            # Names of fields are shown in pages and messages, too.
             waiting += [(name, place) for name in value]
             waiting += [(below, f"{place}.{name}".lstrip(".")[-200:]) for name, below in value.items()]
         elif isinstance(value, list):

@@ -49,6 +49,7 @@ def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         return {}, [Problem(file, row, "", "encoding", "bytes that are not UTF-8", "UTF-8 text", "save as UTF-8")]
+    # pybtex passes on what its parser trips over; whatever it is, the coder needs a place and not a traceback.
     except (PybtexError, ValueError, LookupError, RecursionError) as error:
         row = int(getattr(error, "lineno", 0) or 0)
         twice = "repeated" in str(error).lower()
@@ -176,6 +177,7 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     if not root.is_dir():
         found = Problem(str(root), 0, "", "no-folder", "no such folder", "the dataset's folder", "check the path")
         return Checked((found,), None)
+    # A process that was stopped while writing may have left files half exchanged: first settle which version holds.
     finish_writing(root)
     vocabulary = _vocabulary(root)
     if not isinstance(vocabulary, Vocabulary):
@@ -201,6 +203,7 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     # What cannot be read of article and traps is no reason to ask a coder's rows nothing.
     records = (article or _NO_ARTICLE, traps or TrapFile(trap=[]))
     readable = _dataset(folder, version, references, records, problems)
+    # What was not checked may be wrong: part of the works never makes a dataset to analyse.
     whole = works is None and not any(p.severity == "error" for p in problems)
     return Checked(tuple(problems), readable if whole else None, readable)
 
@@ -216,7 +219,9 @@ def _dataset(
     live, withdrawn = _by_life(_join(folder))
     return Dataset(
         version=version,
+        # released.csv is about the data: making the list anew must not make another dataset.
         digest=folder_digest(folder.root, skip=(RELEASED,)),
+        # MappingProxyType below: a frozen dataclass alone would still hand out dicts that can be changed.
         vocabulary=folder.vocabulary,
         works=MappingProxyType(folder.works),
         references=MappingProxyType(dict(references)),
@@ -275,6 +280,7 @@ def _check_tables(folder: Folder) -> None:
             folder.problems += check_cells(stack(wanted, TABLES[name]), folder.vocabulary)
         folder.every[name] = _frames(stack(raws, TABLES[name]))
     errors = [p for p in folder.problems if p.severity == "error"]
+    # Row 0 or 1: the file or its header is at fault, and with it every row.
     unusable = {p.file for p in errors if p.row <= 1 and p.rule != "unknown-column"}
     bad: dict[str, set[int]] = {}
     for problem in errors:
@@ -316,6 +322,7 @@ def _version(folder: Folder) -> str:
 def _join(folder: Folder) -> Mapping[str, pd.DataFrame]:
     tables = {name: _concat(folder.frames.get(name, {}), name) for name in TABLES}
     columns = [*_SAMPLE_COLUMNS, *(name for name in _OF_ROW_OR_SAMPLE if name not in _SAMPLE_COLUMNS)]
+    # Duplicates are an error said elsewhere; here they would only make the merge fail.
     samples = tables["samples.csv"][columns].drop_duplicates("sample_id")
     effects = tables["effects.csv"].merge(
         samples, on="sample_id", how="left", validate="many_to_one", suffixes=("", _OF_SAMPLE)
@@ -348,6 +355,7 @@ def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame
 def _concat(frames: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     if frames:
         return pd.concat(list(frames.values()), ignore_index=True)
+    # A table nobody has filled still has its columns, so that no analysis need ask.
     empty = typed_rows(stack([], TABLES[name]))
     if "work" not in empty:
         empty.insert(0, "work", pd.Series(dtype=object))

@@ -68,6 +68,7 @@ class Dataset:
 
     def table(self, name: str) -> pd.DataFrame:
         """One table by file name, e.g. "claims.csv"."""
+        # Shallow is enough: pandas copies on write.
         return self.tables[name].copy(deep=False)
 
     @property
@@ -147,6 +148,7 @@ class Dataset:
         tables = {}
         for name, live in self.tables.items():
             gone = self.withdrawn.get(name)
+            # In the files' order: sums of floats depend on it in their last digits.
             rows = live if gone is None or gone.empty else _as_in_the_files(pd.concat([live, gone]))
             tables[name] = _rows(rows, _counts_at(rows, at))
         if all(table.empty for table in tables.values()):
@@ -175,6 +177,7 @@ class Dataset:
         kept = _rows(effects, effects["effect_id"].isin(list(ids)))
         if further is not None and len(further):
             kept = pd.concat([kept, further], ignore_index=True)
+        # Sorted: the same rows in another order are the same dataset.
         name = f"effects {digest_of(*sorted(kept['effect_id']))}"
         return self._with({**self.tables, "effects.csv": kept}, self.works.keys(), name)
 

@@ -85,6 +85,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     known = list(words)
     if not known:
         return "remove it"
+    # Cut first: the time of the search grows with the square of the length.
     close = difflib.get_close_matches(word[:_LONGEST], known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{printable(close[0])}"?'
@@ -94,6 +95,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
     """Each problem once, by file, row and column."""
+    # A set: two checks may come upon the same thing.
     return sorted(set(problems), key=attrgetter("file", "row", "column", "rule", "found"))
 
 

@@ -91,6 +91,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     if not body and not any(problem.rule in ("quotes", "half-written") for problem in problems):
         problems.append(Problem(file, 0, "", "no-rows", "a header only", "at least one row", "fill or delete the file"))
     kept = [(line, row) for line, row in body if len(row) == len(header)]
+    # A file without a last line end may have been cut off while it was saved.
     cut = not text.endswith(("\n", "\r"))
     problems += [
         _ragged(file, line, row, len(header), cut and line == body[-1][0])
@@ -100,6 +101,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     if cut and body and len(body[-1][1]) == len(header):
         problems.append(_no_newline(file, body[-1][0]))
     lines = tuple(line for line, _ in kept)
+    # Blanks around a cell are invisible in a spreadsheet and would make two words of one.
     rows = tuple(tuple(restored(cell.strip()) for cell in row) for _, row in kept)
     raw, undecided = decided(RawTable(file, tuple(header), rows, lines, Form(encoding, separator)), table)
     problems += undecided
@@ -128,6 +130,7 @@ def plain_text(path: Path, table: Table) -> str:
     if raw is None or isinstance(decoded, Problem):
         return ""
     text = decoded[0]
+    # Nothing to do means nothing changed: version control then shows no difference.
     if raw.form == PLAIN:
         return text
     rows = dict(zip(raw.lines, raw.rows, strict=True))
@@ -206,6 +209,7 @@ def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> I
         if not first.startswith("#"):
             width = width or len(record)
             yield line, record
+        # Only after the header: comments above it may be of any form.
         elif width and filled > 1 and " " not in first.lstrip("#").strip():  # comments are sentences
             if not first.startswith("# "):
                 yield line, record
@@ -219,6 +223,7 @@ def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> I
 
 def _records(text: str, separator: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
     """Rows and comments that are not empty, with the line they start on; a broken quote ends it."""
+    # The csv module's own limit of 131 072 letters would raise an error of its own; cells are measured later.
     csv.field_size_limit(_LARGEST_FILE)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     start = 1
@@ -226,6 +231,7 @@ def _records(text: str, separator: str, file: str, problems: list[Problem]) -> I
         for record in reader:
             if record:
                 yield start, record
+            # A quoted cell may span lines: records are not lines, and messages name the line.
             start = reader.line_num + 1
     except csv.Error as error:
         end = "unexpected end" in str(error)

@@ -61,6 +61,7 @@ def of_levels(unit: str) -> bool:
 class StrictRecord(BaseModel):
     """A frozen record of exactly its fields, without conversions."""
 
+    # strict: pydantic would otherwise turn "1" into 1 and a mistyped cell into a number.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -289,7 +290,9 @@ def _expand(name: str) -> list[str]:
     if first.isdigit() != last.isdigit():
         raise ValueError(f'"{name[:60]}": a range runs from letter to letter or from number to number')
     low, high = (int(first), int(last)) if first.isdigit() else (ord(first), ord(last))
+    # A slip such as {1..10000000} would fill the memory before any column is looked for.
     if not low <= high < low + _LONGEST_RANGE:
         raise ValueError(f'"{name[:60]}": a range runs upwards and has at most {_LONGEST_RANGE} columns')
+    # PV{08..10}: leading zeros belong to the columns' names.
     parts = [str(i).zfill(len(first)) if first.isdigit() else chr(i) for i in range(low, high + 1)]
     return [f"{match['before']}{part}{match['after']}" for part in parts]

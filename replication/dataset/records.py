@@ -244,6 +244,7 @@ def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
     if len(content) > _LARGEST_TOML:
         return Problem(file, 0, "", "too-large", f"{len(content)} bytes", "at most 2 MB", "keep records short")
     try:
+        # utf-8-sig: Windows editors put a mark at the beginning that TOML does not allow.
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
         record = tomllib.loads(text)
         return next(itertools.chain(hidden_lines(text, file), hidden_values(record, file)), record)
@@ -281,6 +282,7 @@ def _field_problem(model: type[BaseModel], file: str, detail: Mapping[str, objec
     if kind == "missing":
         return Problem(file, 0, field, "missing-field", "no such field", f"the field {parts[-1]}", "add it")
     if kind == "extra_forbidden":
+        # Deeper fields belong to another model, whose names would be the wrong suggestions.
         fields = model.model_fields if len(parts) == 1 else ()
         return Problem(file, 0, field, "unknown-field", parts[-1], "a known field", nearest(parts[-1], fields))
     message = str(detail["msg"]).removeprefix("Value error, ")

@@ -77,6 +77,7 @@ def check_released(
         if not row and not (root / file).exists():
             hint = "restore it from version control"
             yield Problem(file, 0, "", "lost-file", "no such file", "every file of a released version", hint)
+        # A file that cannot be read has no ids to look for; its own problem is enough.
         elif row and file in present and row not in present[file]:
             expected = f"the row {shown(row)} of a released version"
             hint = "restore it; a row that is wrong is withdrawn (until), never deleted or renamed"

@@ -111,6 +111,7 @@ def check_roles(path: Path) -> tuple[RolesTable | None, list[Problem]]:
         hint = "check the path given with --data"
         return None, [Problem(path.name, 0, "", "no-file", "no such file", "a CSV file", hint)]
     raw, found = read_table(path, path.name, ROLES)
+    # A file of one's own may hold anything else beside, and which columns it needs hangs on the role.
     problems = [p for p in found if p.rule not in ("unknown-column", "missing-column")]
     if raw is None or any(p.rule == "separator" for p in problems):
         return None, problems
@@ -145,6 +146,7 @@ def _missing_columns(raw: RawTable) -> list[Problem]:
 def _unused_classes(file: str, frame: pd.DataFrame) -> list[Problem]:
     """One class id for everybody, or one a student, is a column that was misread."""
     n, classes = len(frame), frame["class_id"].nunique()
+    # Equal on either end: a constant column, or a column of student numbers.
     if 1 < classes < n:
         return []
     found = "one class for all students" if classes <= 1 else "as many classes as students"

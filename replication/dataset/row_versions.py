@@ -71,4 +71,5 @@ def _fits(since: str, today: str, work_since: str) -> bool:
 def _coming(today: str) -> tuple[str, ...]:
     """The versions that may follow."""
     major, minor, patch = version_numbers(today)
+    # Rows are written before their release, so the next version may be named, and none after it.
     return f"{major}.{minor}.{patch + 1}", f"{major}.{minor + 1}.0", f"{major + 1}.0.0"

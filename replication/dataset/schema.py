@@ -115,6 +115,7 @@ _CLUSTERS = integer("clusters", "number of classes or schools the persons were d
 _ICC = number("icc", "intraclass correlation of the outcome in those clusters", -1, 1)
 _GRADE = text("grade", "school grade or grades of the students, e.g. 8 or 7-9")
 _RISK_OF_BIAS = word("risk_of_bias", "risk of bias as judged by a coder, with the reason in note", "risk_of_bias")
+# Not low and high of the column: betas and other statistics in it may lie beyond 1.
 _PEARSON = "for r between -1 and 1"
 
 _EFFECTS = Table(

@@ -79,6 +79,7 @@ def select(
     if pair is not None:
         _known("construct", pair, dataset.vocabulary.words("construct"))
         a, b = pair
+        # Which construct a coder wrote first says nothing: r is the same either way.
         forward = (rows["var_a"] == a) & (rows["var_b"] == b)
         rows = rows[forward | ((rows["var_a"] == b) & (rows["var_b"] == a))]
     rows = rows[rows["unit"] == unit].reset_index(drop=True)

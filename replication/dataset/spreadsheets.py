@@ -65,6 +65,7 @@ _MONTHS = {
     )
     for name in names.split()
 }
+# Longest first: "jan" would otherwise stop in "januar".
 _WORD = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _DAY_MONTH = re.compile(rf"(\d{{1,2}})[.\-/ ]{{1,2}}{_WORD}(?:[.\-/ ]{{1,2}}\d{{2,4}})?", re.IGNORECASE)
 _MONTH_DAY = re.compile(rf"{_WORD}[.\-/ ]{{1,2}}(\d{{1,2}})", re.IGNORECASE)
@@ -105,11 +106,13 @@ def decode(content: bytes) -> tuple[str, str]:
     UnicodeDecodeError
         when it is none of them. A file with letters of UTF-8 and other bytes is damaged, not Windows-1252.
     """
+    # Excel's "Unicode text" is UTF-16; without its mark it cannot be told from bytes.
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16"), "UTF-16"
     try:
         return content.decode("utf-8-sig"), "UTF-8"
     except UnicodeDecodeError:
+        # Windows-1252 takes almost any byte: it would turn a damaged UTF-8 file into wrong letters without a word.
         if _MULTIBYTE.search(content):
             raise
         try:
@@ -150,6 +153,7 @@ def decimal_comma(columns: Sequence[Column | None], rows: Iterable[Sequence[str]
             if "," in cell and _COMMA.fullmatch(cell):
                 comma = True
             elif "." in cell and _POINT.fullmatch(cell):
+                # One number with a point in it settles the table: mixed tables are left to their coder.
                 return False
     return comma
 
@@ -190,6 +194,7 @@ def spreadsheet_hint(cell: str) -> str:
     >>> spreadsheet_hint("4.12E+02")
     'a spreadsheet shortened the number: it was about 412; look its last digits up'
     """
+    # The order goes from what is certain to what is likely.
     if _HASHES.fullmatch(cell):
         return "a spreadsheet's column was too narrow and its signs were saved: widen it, or look the number up"
     if _ERRORS.fullmatch(cell):
@@ -231,6 +236,7 @@ def mended_text(cell: str) -> str:
     >>> mended_text("LÃ¸vlie"), mended_text("Løvlie")
     ('Løvlie', 'Løvlie')
     """
+    # Only with its typical pairs of letters: a lone Ã is a letter of Portuguese.
     if not _MOJIBAKE.search(cell):
         return cell
     try:

@@ -108,6 +108,7 @@ def _successor_problem(
     if _leads_back(key, known):
         return "replaced_by", "circle", found, "a successor that does not lead back here", "which row is the newer one?"
     entered = known[new]["since"]
+    # Equal is fine: a row may be entered and replaced within one version in the making.
     if cells["since"] and entered and version_numbers(entered) < version_numbers(cells["since"]):
         expected = f"a successor that entered in {cells['since']} or later"
         return "replaced_by", "older", f"{found}, since {entered}", expected, "are the two rows the wrong way round?"

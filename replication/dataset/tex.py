@@ -24,6 +24,7 @@ def tex_to_text(text: str) -> str:
     import latexcodec  # noqa: F401  registers the codec
 
     plain = _DOTLESS.sub(r"\1", text)
+    # A bare % begins a comment in TeX and would swallow the rest of a title.
     escaped = re.sub(r"(?<!\\)%", r"\\%", plain)
     try:
         decoded = str(codecs.lookup("ulatex").decode(escaped)[0])  # type: ignore[arg-type]  # text to text

@@ -61,7 +61,7 @@ class CommonCorrelation:
     def _scales(self, w: Array) -> Array:
         """The best delta `(k, v)` at P: the root of `(W * R) delta = 1 / delta`, by Newton steps."""
         m = w * self.matrices
-        # The solution where variables are uncorrelated; as the function is convex, Newton finds home from anywhere above 0.
+        # The solution where variables are uncorrelated; the function is convex, so any start above 0 leads home.
         delta = 1.0 / np.sqrt(np.diagonal(m, axis1=1, axis2=2))
         for _ in range(100):
             slope = np.matmul(m, delta[:, :, None])[:, :, 0] - 1.0 / delta
