@@ -78,7 +78,8 @@ def convert(root: Path, value: str, construct: str = "belonging") -> Callable[[]
 
 
 def new(root: Path, key: str) -> Callable[[], int]:
-    return study("new", key, "--author", "New, A.", "--title", f"Title {key}", "--year", "2024", "--data", root)
+    title, author = key * 3, f"Author{key}, A."  # so different that none is taken for another that is held already
+    return study("new", key, "--author", author, "--title", title, "--year", "2024", "--data", root)
 
 
 def agree_write(root: Path) -> Callable[[], int]:
@@ -166,7 +167,7 @@ def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_pa
             settle(root, row),
             answer(root, f"beta2021-e{i}"),
             convert(root, f"2.{i}1"),
-            new(root, f"work{i}x2024"),
+            new(root, f"{chr(96 + i) * 9}2024"),
         ]
     codes = [code for start in range(0, len(acts), 8) for code in at_once(acts[start : start + 8])]
     assert codes == [0] * len(acts)
@@ -177,6 +178,6 @@ def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_pa
     assert all(f"effects.csv,{row},value" in settled for row in ROWS)
     assert all(f'"beta2021-e{i}"' in answers for i in range(1, 9))
     assert all(f"t = 2.{i}1" in effects for i in range(1, 9))
-    assert all(f"work{i}x2024" in bibliography and (root / f"work{i}x2024").is_dir() for i in range(1, 9))
+    assert all(f"{letter * 9}2024" in bibliography and (root / f"{letter * 9}2024").is_dir() for letter in "abcdefgh")
     ids = [line.partition(",")[0] for line in effects.splitlines()[1:]]
     assert len(ids) == len(set(ids)) == 10
