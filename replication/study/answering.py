@@ -45,6 +45,7 @@ def record_answer(folder: Path, report: CheckReport, rule: str, row: str, reason
     if not reason or not who:
         raise UserError("say why it is right (--reason) and who says so (--who); a later reader needs both")
     path = folder / "answers.toml"
+    # Appended as text: a TOML library would drop the comments people have written beside their answers.
     before = path.read_text(encoding="utf-8") if path.exists() else _HEAD
     entries = "".join(f"\n{_entry(question, reason, who)}" for question in questions)
     write_atomic(path, f"{before.rstrip()}\n{entries}")
@@ -57,6 +58,7 @@ def _meant(report: CheckReport, rule: str, row: str) -> list[Query]:
     asked = [a.query for a in report.asked if a.problem.rule == rule and a.answer is None]
     if row == _EVERY and asked:
         return asked
+    # One id is the usual case; several with commas are tried only where no single id is meant.
     about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
     if not about:
         if any(a.problem.rule == rule and a.answer and row in a.query.rows for a in report.asked):

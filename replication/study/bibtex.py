@@ -39,6 +39,7 @@ def entry_text(key: str, entry: Entry) -> str:
     for name, text in entry.fields.items():
         if not _balanced(text):
             raise UserError(f"{name} has braces that do not balance: {shown(text)}")
+    # Semicolons are what people type between authors; `and` is what BibTeX reads.
     fields = {**entry.fields, "author": people(entry.fields["author"])}
     width = max(map(len, fields))
     lines = [f"  {name.ljust(width)} = {{{fields[name]}}}" for name in KEPT if fields.get(name)]
@@ -77,6 +78,7 @@ def _balanced(text: str) -> bool:
     depth = 0
     for letter in text:
         depth += (letter == "{") - (letter == "}")
+        # "}{" has as many of both and still breaks the file.
         if depth < 0:
             return False
     return depth == 0

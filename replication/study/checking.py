@@ -93,6 +93,7 @@ def _checked(root: Path, work: str) -> CheckReport:
     further: list[Query] = []
     in_coding: list[Problem] = []
     for key in works:
+        # Coders' files are no part of the dataset, so its own check has not seen them.
         coders, found = read_coders(root / key, readable.vocabulary)
         in_coding += found
         further += coding_queries(root / key, coders)

@@ -67,6 +67,7 @@ again (`--as-of`).
 
 def codebook(vocabulary: Vocabulary) -> str:
     """The whole codebook as Markdown."""
+    # These two stand beside the works' folders, and the head says so in its own words.
     own = [table for table in TABLES.values() if table.name not in ("screened.csv", "leads.csv")]
     listed = "\n".join(f"| `{table.name}` | {table.meaning} |" for table in own)
     parts = [_HEAD.format(tables=listed)]
@@ -145,6 +146,7 @@ def schema_files(vocabulary: Vocabulary) -> dict[str, str]:
 
 
 def _schema(name: str, model: type[BaseModel], vocabulary: Vocabulary) -> str:
+    # Draft 7 is what editors for TOML understand.
     schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **model.model_json_schema()}
     if name == "work":
         for field, words in _WORDS.items():

@@ -23,6 +23,7 @@ def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
     UserError
         when the file cannot be written.
     """
+    # Imported here: `--help` should not wait for anything it does not need.
     from replication.errors import UserError
     from replication.writing import write_atomic
 

@@ -77,6 +77,7 @@ def new(
     from replication.study.references_in import read_reference
 
     root = data or paths.data_dir()
+    # An empty list checks nothing: problems in other works must not stop somebody from adding a new one.
     dataset = check_dataset(root, []).readable
     if dataset is None:
         raise DataError(format_problems(check_dataset(root).problems))
@@ -183,6 +184,7 @@ def _say_what_is_touched(root: Path, work: str) -> None:
     from replication.study.touched import touched_analyses, touched_lines
 
     dataset = check_dataset(root).readable
+    # Without withdrawals nothing can be touched, and reading every analysis would be in vain.
     if dataset is None or not any(len(rows) for rows in dataset.withdrawn.values()):
         return
     releases = read_releases(paths.reports_dir())
@@ -381,6 +383,7 @@ def compute(
     path, table = root / work / "effects.csv", TABLES["effects.csv"]
     with exclusive(root) if write or replace else nullcontext():
         if replace:
+            # Read again under the lock: ids may have been taken since the rows were computed.
             now = _readable(root)
             taken = set(now.effects["effect_id"])
             after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
@@ -391,6 +394,7 @@ def compute(
             rows = computing.rows_to_add(_readable(root), work, found.rows, recipe)
             add_rows(path, table, rows)
             sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
+    # Pairs that no longer come out at all cannot be replaced by anything, so the code stays 1.
     lost = any(entry.stored for entry in found.lacking)
     return 0 if found.reproduced or (replace and not lost) else 1
 
@@ -460,6 +464,7 @@ def _compute_roles(survey: WholeSurvey, file: Path) -> int:
             found.append(country)
             said = country.problem or f"{country.n} students in {country.classes} classes, roles {country.counts}"
             sys.stdout.write(f"{country.country}, cut {country.cut:g}: {said}\n")
+            # A country takes minutes: without this, a piped run would be silent for all of it.
             sys.stdout.flush()
         try:
             pooled = pool_roles(found)

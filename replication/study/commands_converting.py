@@ -73,6 +73,7 @@ def convert(
     lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
     if result.n_effective == result.n_effective:
         lines.append(f"             as precise as an r of {result.n_effective:.0f} persons (n_effective)")
+    # Papers rarely call it a cut, and the point-biserial r of halves is a fifth too small.
     if source in KINDS and KINDS[source].groups and not cut and result.statistic == "r":
         lines.append("question:    were the groups made by cutting a measured variable (halves, high and low)?")
         lines.append(f"             then --cut gives the biserial correlation, {_biserial(source, given)}")

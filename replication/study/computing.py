@@ -92,6 +92,7 @@ def compare_with_stored(
     stored = _stored(dataset, work, {row.sample for row in computed.rows}, levels=levels)
     compared, lacking = [], []
     for row in computed.rows:
+        # What is left in `stored` at the end is what the recipe no longer makes.
         held = stored.pop(_key(row), None)
         name = "" if held is None else str(held["effect_id"])
         if not math.isfinite(row.r):
@@ -182,6 +183,7 @@ def replaced_rows(
         successor = _effect_row(entry.row, recipe, version, taken)
         fresh = {n: successor[n] for n in _NUMBERS if n in entry.differs or not row.get(n)}
         if row["since"] == coming:
+            # The row keeps its own id, so the one just drawn is free again.
             taken.discard(successor["effect_id"])
             after.append({**row, **fresh})
         else:
@@ -194,6 +196,7 @@ def replaced_rows(
 def _effect_row(row: ComputedRow, recipe: Recipe, version: str, taken: set[str]) -> dict[str, str]:
     mark = ("w-" if " within " in row.unit else "b-") if row.unit else ""  # within and between, beside plain rows
     before = f"{row.sample}-{mark}"
+    # The first free number: ids follow the order of the recipe and are the same on every machine.
     number = next(i for i in range(1, 100_000) if f"{before}{i:03d}" not in taken)
     name = f"{before}{number:03d}"
     taken.add(name)
@@ -283,6 +286,7 @@ def _stored(dataset: Dataset, work: str, samples: set[str], *, levels: bool) -> 
 def _pair(row: Mapping[Hashable, object]) -> _Key:
     sides = ((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"])))
     unit = str(row["unit"])
+    # As a set: which side came first has no meaning for r, and recipes may be written in another order.
     return str(row["sample_id"]), unit if of_levels(unit) else "", frozenset(sides)
 
 
@@ -317,6 +321,7 @@ def _differing(row: ComputedRow, held: Mapping[Hashable, object], recipe: Recipe
             if name == "n_effective_df" and math.isfinite(value):
                 yield name
             continue
+        # Half a unit of the last digit; 1e-9 for halves that binary numbers cannot hold. NaN counts as different.
         if not abs(printed - value) <= 0.5 * 10.0**-decimals + 1e-9:
             yield name
 

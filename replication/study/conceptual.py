@@ -173,6 +173,7 @@ def _lines(
         row = held.get(_key_of(entry))
         numbers = (entry.estimate, entry.low, entry.high)
         kept = () if row is None else (row["estimate"], row["ci_low"], row["ci_high"])
+        # Stored numbers are rounded: they agree with all that would be rounded to them.
         half = 0.5 * 10.0**-_DECIMALS + 1e-9
         same = row is not None and all(abs(a - float(b)) <= half for a, b in zip(numbers, kept, strict=True))
         mark = "new" if row is None else "as stored" if same and int(row["n"]) == entry.n else "differs"
@@ -250,6 +251,7 @@ def _persons(record: ConceptualRecord, paths: Sequence[Path]) -> _Persons:
         raise UserError(f"{files}: none of {len(frame)} rows is asked for; is it the file the record names?")
     coded = code_sample(frame, recipe, keep)
     frame = frame[keep].reset_index(drop=True)
+    # dropna=False: persons without a class form one of their own instead of vanishing with code -1.
     groups = np.asarray(frame.groupby(record.cluster, dropna=False).ngroup(), np.intp) if record.cluster else None
     values = {measure.measure: measure.values.mean(axis=1) for measure in coded}
     return _Persons(values, survey_weights(frame, recipe, files), groups)
@@ -264,10 +266,12 @@ def _moderation(record: ConceptualRecord, persons: _Persons) -> Iterator[Concept
     _check_left(record, keep)
     x, m = (_standardised(persons.values[name][keep]) for name in (record.predictor, record.moderator))
     centred = [_centred(persons.values[name][keep]) for name in controls]
+    # Centred controls leave the intercept and the simple slopes at the average person.
     X = np.column_stack([np.ones(keep.sum()), x, m, x * m, *centred])
     y = persons.values[outcome][keep]
     scales = [("raw", y, sm.families.Gaussian(), np.nan)]
     if record.link == "log":
+        # A Poisson fit with robust errors: only the mean's log scale is assumed, not the distribution.
         scales.append(("log", y, sm.families.Poisson(), np.nan))
     elif record.link == "logit":
         cut = float(record.cuts[0])
@@ -300,6 +304,7 @@ def _lagged(record: ConceptualRecord, persons: _Persons) -> Iterator[ConceptualE
     _check_left(record, keep)
     y, x, before = (_standardised(persons.values[name][keep]) for name in (outcome, record.predictor, record.earlier))
     controls = [_centred(persons.values[name][keep]) for name in record.controls]
+    # Both: what the earlier outcome takes away is the answer to "does it only reflect where they were before?".
     for term, more in ((f"{record.predictor}, without {record.earlier}", []), (record.predictor, [before])):
         X = np.column_stack([np.ones(len(y)), x, *more, *controls])
         fit = _fit_glm(y, X, sm.families.Gaussian(), keep, persons)

@@ -88,6 +88,7 @@ def convert(kind: str, given: Given) -> Converted:
         raise UserError(f'cannot convert from "{kind}"; one of {", ".join(KINDS)}')
     _refuse_unused(kind, given)
     try:
+        # A NaN or infinity on the way would otherwise come out as an odd r or an odder message.
         with np.errstate(over="raise", invalid="raise", divide="raise"):
             return KINDS[kind].convert(given.with_points())
     except ArithmeticError:
@@ -184,6 +185,7 @@ def _f(given: Given) -> Converted:
             f"correlation; only F(1, 118) does. Are the groups' means printed? Then use --from means for two of them"
         )
     if given.cut:
+        # F with one numerator df is t squared; a negative F is refused by the conversion that follows.
         root = given.direction() * math.sqrt(max(given.number("F"), 0.0))
         return _of_cut(given, root, _with_sign("F", given, n))
     made = r_from_f(given.number("F"), n, given.direction())
@@ -241,6 +243,7 @@ def _from_groups(given: Given, d: float, formula: str, printed: str, assumed: st
     """By the t of the two groups, `d sqrt(n1 n2 / N)`; r = t / sqrt(t^2 + N - 2) is then the formula shown."""
     n1, n2 = given.sizes()
     n = round(n1 + n2)
+    # Exact for d without correction, so d, means and t of one data set agree to the last digit.
     t = d * math.sqrt(n1 * n2 / n)
     if given.cut:
         return _of_cut(given, t, printed)
@@ -254,6 +257,7 @@ def _odds(given: Given) -> Converted:
     if not 0 < low < ratio < high:
         raise UserError(f"an odds ratio lies inside its interval and above 0; found {ratio:g} and {low:g} to {high:g}")
     texts = (given.text("or"), given.text("ci_low"), given.text("ci_high"))
+    # A mistyped end is the usual slip with odds ratios, and it would change the standard error in silence.
     if not centred(texts, math.log):
         raise UserError(
             f"{texts[0]} is not in the middle of {texts[1]} to {texts[2]} on the log scale; one is mistyped"
@@ -393,6 +397,7 @@ def _made(effect: EffectSize, n: int, formula: str, printed: str, assumptions: s
     r, variance = float(effect.estimate), float(effect.variance)
     if not abs(r) < _ONE:
         raise UserError(f"{printed} gives a correlation of {r:.4f}; expected one inside -1 to 1; is a number mistyped?")
+    # The inverse of var(r) = (1 - r^2)^2 / (n - 1).
     n_effective = (1 - r * r) ** 2 / variance + 1
     plain = n_effective > n - 0.5  # at most n, by the dataset's rule
     return Converted(

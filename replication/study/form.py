@@ -24,6 +24,7 @@ _PUBLICATIONS = ("article", "book", "phdthesis", "mastersthesis", "techreport", 
 
 def form_html(vocabulary: Vocabulary) -> str:
     """The whole form. Nothing in it loads anything: its policy allows its own script and style alone."""
+    # "</script>" in a text would end the script element; the escaped form means the same to JSON.
     schema = json.dumps(_schema(vocabulary), ensure_ascii=False, sort_keys=True).replace("</", "<\\/")
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
     title = html.escape(_texts("en")["title"])

@@ -19,6 +19,7 @@ def is_file_of_study(name: str) -> bool:
     >>> is_file_of_study("smith2024.xlsx"), is_file_of_study("smith2024")
     (True, False)
     """
+    # Also kinds that cannot be read: "save it as .xlsx" helps more than "no such work".
     return Path(name).suffix.lower() in (*_KINDS, ".xlsm", ".xls", ".ods", ".csv")
 
 

@@ -48,6 +48,7 @@ def compare_states(analysis: Analysis, states: tuple[tuple[str, Dataset], tuple[
     changes = row_changes(before, after)
     difference = compare(old, new, changes)
     used = [set(e.rows) for outcome in (old, new) if outcome for e in outcome.estimates]
+    # Rows this analysis never uses may have changed as well, and would only hide those that matter.
     rows = set().union(*used)
     own = [change for change in changes if change.row in rows]
     moved = steps(before, after, partial(_values, analysis), own)

@@ -32,6 +32,7 @@ def check_key(key: str, root: Path, known: Collection[str]) -> str:
         raise UserError("the key is empty; write first author and year in small letters, e.g. smith2024")
     if any(mark in key for mark in ("/", "\\", "..")) or Path(key).is_absolute():
         raise UserError(f"{name} looks like a path; the key is the name of one folder, e.g. smith2024")
+    # Before the pattern: "a letter outside a to z" says more than "cannot be a key".
     if not key.isascii():
         odd = next(letter for letter in key if not letter.isascii())
         called = unicodedata.name(odd, f"U+{ord(odd):04X}").lower()

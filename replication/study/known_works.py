@@ -32,6 +32,7 @@ def known_works(dataset: Dataset, fields: Mapping[str, str]) -> list[KnownWork]:
     """The works that may be the one with these bibliography fields, surest first; each once."""
     found: dict[str, KnownWork] = {}
     for known in (*_by_doi(dataset, fields), *_by_title(dataset, fields), *_by_address(dataset, fields)):
+        # The surest ground comes first and is the one that is told.
         found.setdefault(known.key, known)
     return list(found.values())
 

@@ -51,11 +51,13 @@ class Matrix:
     def impossible(self) -> bool:
         """Whether no data of complete cases can have these correlations, whatever their rounding."""
         k = len(self.labels)
+        # Of an incomplete matrix the missing cells could still make it possible.
         if len(self.pairs) < k * (k - 1) // 2:
             return False
         r = np.eye(k)
         for (i, j), text in self.pairs.items():
             r[i, j] = r[j, i] = parse_printed(text).value
+        # Rounding errors of at most .005 a cell move no eigenvalue by more than k - 1 times that (Gershgorin).
         return float(np.linalg.eigvalsh(r)[0]) < -(k - 1) * _ROUNDING
 
 
@@ -116,6 +118,7 @@ def _kept(rows: list[tuple[str, list[str]]], statistics: int) -> list[tuple[str,
 
 def _header(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Sequence[str], int]:
     """The statistics named before and after the numbered columns, the lines below the header, and its cells."""
+    # A caption may stand above the header; further down a line of names is a row.
     for place, line in enumerate(lines[:3]):
         cells = _cells(line)
         named = [(i, _STATISTICS[cell.lower()]) for i, cell in enumerate(cells) if cell.lower() in _STATISTICS]
@@ -139,6 +142,7 @@ def _cells(line: str) -> list[str]:
 def _row(line: str, width: int) -> tuple[str, list[str]]:
     """Label and numbers of a line, with empty cells where its columns have none; its running number is neither."""
     cells = _cells(_NUMBERED.sub("", line, count=1))
+    # From the right: labels may hold numbers ("Grade 7 closeness"), the cells behind them no words.
     first = len(cells)
     while first and (cells[first - 1] == "" or _is_number(cells[first - 1])):
         first -= 1
@@ -238,6 +242,7 @@ def effect_rows(
         if a is None or b is None:
             continue
         sides = [vocabulary.constructs[variable.construct].side for variable in (a, b)]
+        # The relationship first, as in all other rows: then nobody has to ask for both orders.
         if sides == ["outcome", "relationship"]:
             a, b = b, a
         flag = {"relationship": "rel_x_rel", "outcome": "out_x_out"}[sides[0]] if sides[0] == sides[1] else ""

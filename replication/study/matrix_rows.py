@@ -79,6 +79,7 @@ def write_matrix(root: Path, place: MatrixPlace, rows: MatrixRows) -> None:
     folder = work_folder(root, place.work)
     texts = {"effects.csv": with_rows(folder / "effects.csv", TABLES["effects.csv"], rows.effects)}
     path, table = folder / "descriptives.csv", TABLES["descriptives.csv"]
+    # What a person entered of a mean may be fuller than what the matrix prints: it stays.
     present = {tuple(row.get(name, "") for name in table.id) for row in read_rows(path, table)}
     fresh = [row for row in rows.descriptives if tuple(row.get(name, "") for name in table.id) not in present]
     if fresh:

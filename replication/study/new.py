@@ -46,6 +46,7 @@ def create_work(root: Path, dataset: Dataset, work: NewWork) -> Path:
         known = dataset.vocabulary.words(name)
         if fields.get(name, "") not in known:
             raise UserError(f'{name} is "{fields.get(name, "")[:60]}": {nearest(fields.get(name, ""), known)}')
+    # Made before the lock is taken: what is wrong with it costs nobody else a wait.
     entry = entry_text(work.key, work.entry)
     since = next_version(dataset.version)
     with exclusive(root):  # whether the key is free is asked under the lock: two may want the same

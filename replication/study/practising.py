@@ -26,6 +26,7 @@ def make_practice(root: Path, folder: Path) -> Path:
     if folder.exists():
         raise UserError(f"{folder} is there already; delete it to begin anew, or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: a rename is one step only within a disk.
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         building.mkdir()

@@ -137,6 +137,7 @@ class _Result:
 
 def _both(tasks: Sequence[_Task], before: Dataset, after: Dataset) -> list[tuple[_Result, _Result]]:
     """Each task on both datasets, side by side on the machine's cores where a process can be forked cheaply."""
+    # Both states of a task stand side by side, which is what the slices at the end take apart.
     jobs = [(task, dataset) for task in tasks for dataset in (before, after)]
     if not _FORKS or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
         results = [_run_task(*job) for job in jobs]
@@ -153,6 +154,7 @@ class _Shared:
 
     def __init__(self, jobs: Sequence[tuple[_Task, Dataset]]) -> None:
         _Shared.jobs = jobs
+        # Forked children see the datasets as they are; any other start would copy them to every process.
         fork = multiprocessing.get_context("fork")
         self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), mp_context=fork)
 

@@ -81,6 +81,7 @@ class Given:
                 f"found {option(unclear[0])} {text}, which is {decimal} with a decimal comma and {thousands} in "
                 f"thousands; expected one of the two: write {decimal} or {thousands}"
             )
+        # A table of commas settles all its numbers; a lone 0,35 settles itself.
         clear = {name: plain_number(text) for name, text in read.items() if commas or _decimal(text)}
         return replace(self, numbers={**self.numbers, **clear})
 

@@ -63,12 +63,14 @@ def read_reference(path: Path) -> Entry:
     if len(entries) != 1:
         raise UserError(f"{path.name} has {len(entries)} entries; give a file with the one entry of this work")
     kind, fields = entries[0]
+    # Abstracts, files and keywords stay out: they are long, and some are under copyright.
     kept = {name: check_text(name, tex_to_text(str(fields[name]))) for name in KEPT if fields.get(name)}
     return Entry(kind, kept)
 
 
 def _read_as(text: str, path: Path) -> list[tuple[str, Mapping[str, str]]]:
     start = text.lstrip()[:1]
+    # By the content first: files are renamed more often than formats are chosen.
     if start in ("[", "{") and path.suffix.lower() != ".bib":
         return _csl(text, path.name)
     if re.match(r"\s*TY\s{0,2}-", text):

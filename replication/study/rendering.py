@@ -40,6 +40,7 @@ def page(title: str, parts: Iterable[str], *, figures: bool = False) -> str:
     """The whole page, which may load and run nothing but its own style; `parts` are finished markup."""
     style = _STYLE + (_figure_style() if figures else "")
     head = html.escape(title)
+    # The policy names the style by its digest: markup that slipped in could bring no style or script of its own.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (

@@ -35,6 +35,7 @@ def read_saved(path: Path) -> Submission:
         raise UserError(
             f"{path.name} is no file of the form ({str(error)[:100]}); save it from the form again"
         ) from None
+    # Any JSON file parses; only the form's own says what it is.
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
             f'{path.name} is no file of this form (its "format" is not {FORMAT}); save it from the form again'

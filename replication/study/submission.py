@@ -108,6 +108,7 @@ def _checked(root: Path, submission: Submission, dataset: Dataset) -> CheckRepor
         raise UserError(f"{submission.file} has no rows yet; fill its sheets from row {FIRST_ROW} on, then try again")
     others = dataset.without(whole.key) if whole.key in dataset.works else dataset
     problems += _known(whole, others)
+    # In a copy, so that a submission with errors never stands in the dataset, not even for a moment.
     with _copy(root, whole.key) as copied:
         create_work(copied, others, _new_work(whole))
         _keep_answers(root / whole.key, copied / whole.key)
@@ -146,6 +147,7 @@ def take_submission(root: Path, submission: Submission, *, replace_work: bool = 
         if not (root / whole.key).exists():
             return create_work(root, dataset, _new_work(whole))
         _may_be_replaced(dataset, whole.key, replace_work)
+        # None deletes: a sheet that was emptied must not leave its old table behind.
         gone = dict.fromkeys(set(SHEETS.values()) - set(whole.tables))
         write_together(root, {f"{whole.key}/{name}": text for name, text in {**gone, **_texts(whole)}.items()})
     return root / whole.key

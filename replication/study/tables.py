@@ -55,6 +55,7 @@ def with_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> st
     """
     present = read_rows(path, table)
     header = _header(path, table)
+    # Lines are appended where possible: a rewritten file shows as changed from top to bottom.
     if header and {name for row in rows for name, cell in row.items() if cell} <= set(header):
         text = plain_text(path, table)
         return text + ("" if text.endswith("\n") else "\n") + _lines(header, rows)

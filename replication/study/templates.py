@@ -113,6 +113,7 @@ def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> I
         must = " (must be filled)" if column.required else ""
         words = ""
         if column.vocabulary:
+            # Two columns of one vocabulary: its words are written once.
             first = told.setdefault(column.vocabulary, name)
             words = f". One of: {_words(column, vocabulary)}" if first == name else f". The words of {first}"
         yield from textwrap.wrap(f"{name}{must}: {column.meaning}{words}", 150, subsequent_indent="    ")

@@ -51,6 +51,7 @@ def touched_analyses(
     found = []
     for table in _NAMED_TABLES:
         for row, successor, work in _withdrawn(dataset, table, works, released):
+            # Whole ids only: smith2024-1 is a part of smith2024-12.
             named = re.compile(rf"(?<![\w.-]){re.escape(row)}(?![\w.-])")
             touched = {name for name, text in files.items() if named.search(text) or name == work}
             touched |= {name for name, rows in rests.items() if row in rows}

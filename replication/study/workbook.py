@@ -175,6 +175,7 @@ def _text_cell(sheet: Worksheet, row: int, column: int, text: str) -> Cell:
     cell.value = text or None
     if text:
         cell.data_type = "s"
+    # The quote prefix is Excel's own mark for "text, whatever it looks like".
     cell.number_format, cell.quotePrefix = "@", text.startswith(("=", "+", "-", "@"))
     return cell
 
@@ -228,4 +229,5 @@ def _annotate(sheet: Worksheet, row: int, column: int, found: Sequence[Problem])
     cell = sheet.cell(row, column)
     cell.fill = PatternFill("solid", fgColor=color)
     said = (f"expected {p.expected}" + (f" → {p.hint}" if p.hint else "") for p in found)
+    # A note is a small window: what does not fit stands in the sheet `messages`.
     cell.comment = Comment("\n\n".join(said)[:2000], "check", width=360, height=160)

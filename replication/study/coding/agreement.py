@@ -73,6 +73,7 @@ def _field(field: FieldPairs) -> FieldAgreement:
 
     together = list(zip(*field.cells, strict=True))
     agreed = sum(same_value(field.column, cells) for cells in together)
+    # Wilson's interval holds near 100 %, where agreement usually lies and Wald's has no width.
     low, high = proportion_confint(agreed, len(together), method="wilson")
     base = (field.table, field.column.name, len(together), agreed, float(low), float(high))
     if field.column.kind in ("number", "integer"):
@@ -102,6 +103,7 @@ def _with_kappa(field: FieldPairs, base: tuple[str, str, int, int, float, float]
         return FieldAgreement(*base, kappa=float(fleiss_kappa(counts)), note="Fleiss' kappa, three or more coders")
     order = _ORDERED.get(field.column.vocabulary, ())
     ordered = bool(order) and set(words) <= set(order)
+    # Weights go by the distance of levels, so unused ones are left out and the order is that of the vocabulary.
     levels = [word for word in order if word in words] if ordered else words
     table = _cross_table(field, levels)
     if table.sum() == np.trace(table):  # statsmodels' variance of a perfect kappa can fall below 0 by rounding
@@ -146,6 +148,7 @@ def icc_agreement(ratings: Array) -> Icc:
     rest = ratings - rows[:, None] - columns[None, :] + grand
     mse = float((rest**2).sum()) / ((n - 1) * (k - 1))
     icc = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
+    # Perfect agreement: the interval's formulas would divide by 0.
     if mse <= 1e-12 * msr and msc <= 1e-12 * msr:
         return Icc(1.0, 1.0, 1.0)
     a = k * icc / (n * (1 - icc))

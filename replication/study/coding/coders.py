@@ -70,6 +70,7 @@ def read_coders(folder: Path, vocabulary: Vocabulary) -> tuple[Coders, list[Prob
 
 def _coder_files(root: Path, work: str, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
     """Each coder's tables with their names in messages; anything else in the folder is a problem."""
+    # Sorted: who counts as the first coder must not hang on the file system.
     for item in sorted(root.iterdir()) if root.is_dir() and not root.is_symlink() else ():
         file = f"{work}/coders/{item.name}"
         if item.name.startswith(".") or item.name == SETTLED.name:

@@ -110,6 +110,7 @@ def _columns(coders: Coders, table: str) -> Iterator[Column]:
     for column in TABLES[table].columns:
         if column.name in TABLES[table].id or column.name in _NOT_CODED:
             continue
+        # Columns nobody filled would agree in every row and make agreement look better than it is.
         if any(row.get(column.name, "") for rows in written for row in rows.values()):
             yield column
 
@@ -118,6 +119,7 @@ def _fields(coders: Coders, table: str) -> Iterator[FieldPairs]:
     names, rows = coders.names(table), _shared(coders, table)
     for column in _columns(coders, table):
         written = [[_cell(coders.tables[table][name], row, column) for row in rows] for name in names]
+        # The same for cells: two empty ones are no agreement about anything.
         filled = [any(cells) for cells in zip(*written, strict=True)]
         cells = tuple(tuple(cell for cell, keep in zip(own, filled, strict=True) if keep) for own in written)
         if cells[0]:

@@ -43,6 +43,7 @@ def matched(coders: Coders) -> Coders:
     lines = dict(coders.lines)
     renamed: dict[tuple[str, str], Mapping[str, str]] = {}
     samples: dict[str, Mapping[str, str]] = {}
+    # Effects are matched by their sample among other things, so samples need their common names first.
     for name in ("samples.csv", *(table for table in tables if table != "samples.csv")):
         if name not in tables:
             continue
@@ -81,6 +82,7 @@ def _pairing(table: str, first: Rows, other: Rows) -> tuple[dict[str, str], set[
     best = np.maximum(straight, swapped)
     names: dict[str, str] = {}
     turned: set[str] = set()
+    # All pairs at once: row by row, an early pair could take the partner that a later one fits far better.
     for i, j in zip(*optimize.linear_sum_assignment(best, maximize=True), strict=True):
         if best[i, j] >= _ENOUGH:
             names[theirs[j]] = mine[i]
@@ -113,6 +115,7 @@ def _points(
         theirs = [cells.get(_other_side(name) if swapped else name, "") for cells in other.values()]
         filled = np.array([[bool(a or b) for b in theirs] for a in mine])
         points += worth * _alike(column, mine, theirs)
+        # Cells both left empty say nothing for or against: they must not lower the share.
         possible += worth * filled
     same = np.array([[a == b for b in other] for a in first])
     return np.asarray((points + _SAME_ID * same) / np.maximum(possible + _SAME_ID, 1.0))

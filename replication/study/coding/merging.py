@@ -103,6 +103,7 @@ def _decided(coders: Coders, name: str, present: Rows) -> Iterator[tuple[str, di
         cells = dict(next(rows[row] for rows in written if row in rows))
         cells |= dict(_settled(coders, name, row, written))
         held = present.get(row, {})
+        # Versions belong to the dataset's history and are no business of coders.
         stays = {column: cell for column, cell in held.items() if column in _VERSIONS or column not in coded}
         yield row, cells | stays
 
@@ -132,6 +133,7 @@ def _present(path: Path, table: Table) -> _Present:
     held = dict(named)
     if len(held) < len(named):
         raise UserError(f"{path.parent.name}/{path.name} has an id twice; mend this first: every id stands once")
+    # read_rows and the lines below go through the same file in the same order.
     ids = iter(held)
     header: tuple[str, ...] = ()
     lines: list[tuple[str, str]] = []

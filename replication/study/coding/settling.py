@@ -24,6 +24,7 @@ EVERY = "all"
 """In place of a row or a column: every open one."""
 
 _PLAIN = re.compile(r"[\w.,:/-]+", re.ASCII)
+# Free of what a POSIX shell or Windows changes inside double quotes.
 _QUOTABLE = re.compile(r'[^"$`\\!%]+')
 _OPTIONS = {"who": "--who", "why": "--why", "settled": "the value"}
 
@@ -98,6 +99,7 @@ def settle_many(
     rows = [entry for entry in comparison.undecided if entry.table == table and column == PRESENCE]
     if not cells and not rows:
         raise UserError(f"nothing is open in {table}, column {column}; python -m replication.study agree shows what is")
+    # All values first: an unknown coder's name must stop the command before anything is written.
     values = [(entry, _value_of(entry, decided.value)) for entry in cells]
     for entry, value in values:
         place = (table, entry.row, entry.column)

@@ -52,6 +52,7 @@ def long_table(dataset: Dataset) -> pd.DataFrame:
     """
     rows = dataset.effects
     n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
+    # With n of 3 or less the variance of z is infinite or negative.
     usable = (rows["statistic"] == "r") & (rows["value"].abs() < 1) & (n > 3)
     rows = rows.assign(ri=rows["value"], ni=rows["n"])
     rows["yi"] = to_fisher_z(rows["value"].where(usable))
@@ -90,6 +91,7 @@ def _matrix(sample: str, rows: pd.DataFrame, variables: tuple[str, ...], sizes: 
         absent |= {name for name, lost in ((a, lost_a), (b, lost_b)) if lost == "yes"}
     total, count = total + total.T, count + count.T
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Averaged as z: means of r are pulled towards 0.
         matrix = np.where(count > 0, back_to_r(total / count), np.nan)
     for name in present - absent:
         matrix[place[name], place[name]] = 1.0

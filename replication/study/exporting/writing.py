@@ -53,6 +53,7 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
     tables = {name: _table(dataset, name) for name in TABLES}
     present = [name for name, table in tables.items() if len(table)]
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # The lock stands beside the folder, which is exchanged as a whole.
     lock = exclusive(folder.parent, f".{folder.name}.lock")
     with lock, replace_folder(folder, "datapackage.json") as building:
         (building / "data").mkdir()

@@ -78,9 +78,11 @@ def numbers_of(cells: pd.Series, codes: dict[str, float | int], missing: Sequenc
     if pd.api.types.is_numeric_dtype(cells):
         numbers = cells.to_numpy(dtype=float, na_value=np.nan)
         absent = [float(code) for code in missing if not isinstance(code, str)]
+        # Codes written as text in the recipe are words of labelled columns and mean nothing among numbers.
         numbers = np.where(np.isin(numbers, absent), np.nan, numbers)
         return _recoded(numbers, codes, str(cells.name)) if codes else numbers
     words = {str(code).casefold() for code in missing}
+    # Each different text once: columns of labels have five answers and half a million rows.
     found = {cell: _number(cell, codes, words, str(cells.name)) for cell in cells.dropna().unique()}
     return cells.astype(object).map(found).to_numpy(dtype=float)
 
@@ -137,6 +139,7 @@ def _turned(columns: Sequence[Array], measure: Measure) -> list[Array]:
         with np.errstate(invalid="ignore"):
             valid = np.where((column >= low) & (column <= high), column, np.nan)
         if name in turn:
+            # Turned within its scale it keeps the range, so that means over items stay on it.
             valid = (low + high if measure.scale else 0.0) - valid
         turned.append(_standardised(valid) if measure.standardize else valid)
     return turned
@@ -155,6 +158,7 @@ def _combined(columns: Sequence[Array], measure: Measure) -> Array:
     """Mean or sum of the answered items, where enough of them are answered."""
     items = np.column_stack(columns)
     answered = np.isfinite(items).sum(axis=1)
+    # At least one answer: with none the mean would be 0 / 0, and the sum 0 would pass for an answer.
     enough = answered >= max(1.0, measure.at_least * items.shape[1])
     total = np.nansum(items, axis=1)
     value = total / np.maximum(answered, 1) if measure.combine == "mean" else total

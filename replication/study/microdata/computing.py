@@ -124,6 +124,7 @@ def compute_frame(
     recipe: Recipe, frame: pd.DataFrame, files: str, sample: str = "", *, levels: bool = False
 ) -> Computed:
     """Every correlation of persons already read; `files` names where they come from, for messages."""
+    # Before coding: a person who counts twice makes every correlation look more certain.
     once, note = each_person_once(frame, recipe, files)
     survey = _coded(recipe, frame[once].reset_index(drop=True), files)
     rows = tuple(
@@ -141,6 +142,7 @@ def compute_frame(
 
 def _coded(recipe: Recipe, frame: pd.DataFrame, files: str) -> _Survey:
     keep = _kept(frame, recipe, files)
+    # On the kept rows only: standardised items must have their mean over the sample, not over the file.
     measures = code_sample(frame, recipe, keep)
     frame = frame[keep].reset_index(drop=True)
     weights = survey_weights(frame, recipe, files)
@@ -191,6 +193,7 @@ def _samples(survey: _Survey, sample: str) -> Iterator[tuple[str, _Survey, Mask]
 
 def _value_of(recipe: Recipe, sample: str) -> str | None:
     before, _, after = recipe.sample.partition("{}")
+    # Something must stand in the place of {}: before and after alone name no sample.
     fits = sample.startswith(before) and sample.endswith(after) and len(sample) > len(before) + len(after)
     return sample[len(before) : len(sample) - len(after)] if fits else None
 
@@ -204,6 +207,7 @@ def _rows_of(sample: str, survey: _Survey, among: Mask, *, levels: bool) -> Iter
     for (a, asked_a), (b, asked_b) in itertools.combinations(
         zip(survey.measures, survey.recipe.measure, strict=True), 2
     ):
+        # Two measures of one construct say how reliable it is, and nothing of how it goes with another.
         if a.variable == b.variable or not _asked(a, b):
             continue
         paired = bool(asked_a.scaled_with) and asked_a.scaled_with == asked_b.scaled_with

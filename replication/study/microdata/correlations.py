@@ -108,10 +108,12 @@ def _design(x: Array, y: Array, weights: Array, clusters: Groups | None) -> _Est
     if used.sum() < _SMALLEST_N or not (_varies(x[used]) and _varies(y[used])):
         return _Estimate(np.nan, np.nan)
     w = weights[used] / weights[used].sum()
+    # Every person a cluster of one: the same formula then serves samples without schools.
     groups = np.arange(len(w)) if clusters is None else np.unique(clusters[used], return_inverse=True)[1]
     estimates = [_linearised(a, b, w, groups) for a in x[used].T for b in y[used].T]
     r = np.array([estimate.r for estimate in estimates])
     m = len(estimates)
+    # Rubin's 1 / m: what a finite number of draws adds.
     between = (1.0 + 1.0 / m) * float(r.var(ddof=1)) if m > 1 else 0.0
     within = float(np.mean([estimate.variance for estimate in estimates]))
     return _Estimate(float(r.mean()), within + between)

@@ -109,6 +109,7 @@ def roles_of(country: str, asked: RoleQuestions, values: dict[str, Array], class
     found = CountryRoles(
         country, cut, np.zeros((3, 3)), np.zeros((3, 3, 3)), int(keep.sum()), len(np.unique(groups)), counts
     )
+    # With an almost empty role a logit can run off towards infinity, with a small robust error: worse than none.
     if min(counts) < _FEWEST:
         fewest = int(np.argmin(counts))
         return _with_problem(
@@ -144,6 +145,7 @@ def pool_roles(countries: Sequence[CountryRoles]) -> tuple[PooledRole, ...]:
     pooled = []
     for p, predictor in enumerate(PREDICTORS):
         y = np.concatenate([country.beta[p] for country in held])
+        # Contrasts of one country share the uninvolved, so their errors are correlated.
         V = BlockV.from_matrix(_blocks([country.vcov[p] for country in held]))
         fit = fit_multivariate(y, V, outcome, study, x, names=list(CONTRASTS))
         spread = [component.estimate for component in fit.components][:3]

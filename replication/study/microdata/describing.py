@@ -105,6 +105,7 @@ def _directions(items: Array) -> Array:
     complete = items[np.isfinite(items).all(axis=1)]
     if len(complete) < 2 or not (np.ptp(complete, axis=0) > 0).all():
         return np.ones(items.shape[1])
+    # The first axis is what the items share; turned items load on it with the other sign.
     axis = np.linalg.eigh(np.corrcoef(complete, rowvar=False))[1][:, -1]
     return np.where(axis * np.sign(axis.sum() or 1.0) < 0, -1.0, 1.0)
 
@@ -114,6 +115,7 @@ def _described(sample: str, keep: Mask, coded: Coded, items: Array) -> Described
     _check_same_scale(coded, values, items[keep])
     held = values[np.isfinite(values).all(axis=1)]
     n, persons = len(held), int(keep.sum())
+    # Plausible values count alike: the mean of all is the mean of their means.
     mean = float(held.mean()) if n else np.nan
     sd = float(held.std(axis=0, ddof=1).mean()) if n > 1 else np.nan
     missing = 100.0 * (persons - n) / persons if persons else np.nan

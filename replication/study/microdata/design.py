@@ -100,6 +100,7 @@ def survey_weights(frame: pd.DataFrame, recipe: Recipe, files: str) -> Array | N
     weights = pd.to_numeric(cells, errors="coerce").to_numpy(float)
     absent = [float(code) for code in recipe.missing if not isinstance(code, str) and code < 0]
     coded = np.isin(weights, absent)
+    # An empty cell is a person without a weight; any other text is a sign of the wrong column.
     blank = cells.isna() | cells.astype(str).str.strip().isin(["", *map(str, recipe.missing)])
     stray = (np.isnan(weights) & ~blank.to_numpy()) | ((weights < 0) & ~coded) | np.isinf(weights)
     place = f"{files}, column {recipe.weight}"
@@ -155,6 +156,7 @@ def taylor_variance(scores: Array, design: SurveyDesign) -> Array:
 
     Source: Wolter (2007), Introduction to Variance Estimation, ch. 6; Lumley (2010), Complex Surveys, ch. 2.
     """
+    # Persons without an answer stay in: their school was drawn. Those without a weight were not.
     drawn = np.ones(len(scores), dtype=bool) if design.weights is None else design.weights > 0
     clusters = np.arange(len(scores)) if design.clusters is None else design.clusters
     strata = np.zeros(len(scores), dtype=np.intp) if design.strata is None else design.strata
@@ -176,6 +178,7 @@ def taylor_variance(scores: Array, design: SurveyDesign) -> Array:
 def _with_df(design: SurveyDesign) -> SurveyDesign:
     """The same design with its degrees of freedom: of the replicates their rank less one, else schools less strata."""
     if design.replicates is not None:
+        # Replicates can repeat each other: their number would promise more than they know.
         df = float(np.linalg.matrix_rank(_gram_root(design.replicates), tol=_RANK_TOLERANCE) - 1)
     elif design.clusters is not None:
         drawn = slice(None) if design.weights is None else design.weights > 0
@@ -212,6 +215,7 @@ def _replicates(frame: pd.DataFrame, record: ReplicateWeights, weights: Array, f
             f"{files}, column {record.half}: found {half[stray][0]:g}; expected 0 or 1, the half of the person's zone; "
             f"is it the column of the jackknife halves?"
         )
+    # Unweighted persons may have any zone; put into one that exists they add no replicate.
     numbers = np.unique(np.where(weighted, zone, zone[weighted][0]), return_inverse=True)[1]
     both = record.method == "jackknife_both"
     return jackknife_weights(np.nan_to_num(weights), numbers, half == 1.0, both=both)

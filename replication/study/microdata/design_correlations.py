@@ -78,6 +78,7 @@ def correlate_by_design(
     if reason:
         return DesignCorrelation(np.nan, np.nan, n, np.nan, np.nan, np.nan, reason)
     x, y = _paired(x, y, by_index=by_index)
+    # Replicate weights are multiples of the weights and mean nothing for the unweighted r.
     plain = SurveyDesign(None, design.clusters, design.strata, df=design.df)
     r, beside, note = _combined(x, y, complete, plain)
     if design.weights is None:
@@ -114,6 +115,7 @@ def combine_plausible(estimates: Array, variances: Array, df: float) -> Combined
     total = within + between
     share = between / total if total > 0 else 0.0
     imputed = (m - 1) / share**2 if share > 0 else np.inf
+    # Barnard & Rubin (1999): Rubin's own df can exceed those of the design.
     sampled = (df + 1.0) / (df + 3.0) * df * (1.0 - share) if np.isfinite(df) else np.inf
     inverse = (1.0 / imputed) + (1.0 / sampled if sampled > 0 else np.inf)
     return Combined(float(estimates.mean()), total, 1.0 / inverse if inverse > 0 else np.inf)

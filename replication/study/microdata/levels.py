@@ -110,6 +110,7 @@ def _sums(x: Array, y: Array, schools: Groups) -> tuple[Array, Array]:
     x, y = np.broadcast_arrays(x - x.mean(axis=0), y - y.mean(axis=0))
     order = np.argsort(numbers, kind="stable")
     sizes = np.bincount(numbers)
+    # reduceat on sorted rows: one pass, where a bincount for each column would be five times m.
     starts = np.cumsum(sizes) - sizes
     stacked = np.stack([x, y, x * x, y * y, x * y], axis=1)[order]
     return sizes.astype(float), np.add.reduceat(stacked, starts, axis=0)
@@ -124,6 +125,7 @@ def _products(sizes: Array, sums: Array) -> Array:
 def _parts(n: Array, j: Array | int, squares: Array, sums: Array, products: Array) -> _Parts:
     """Mean squares within, and the between part (S_B - S_W) / n0, from sums over schools `(…, 5, m)`, `(…, 3, m)`."""
     n, j, squares = (np.asarray(a)[..., None] for a in (n, j, squares))
+    # Snedecor's n0: the size at which the mean squares of unequal schools have their expectations.
     size = (n - squares / n) / (j - 1.0)
     sx, sy = sums[..., 0, :], sums[..., 1, :]
     totals = (sx * sx / n, sy * sy / n, sx * sy / n)
@@ -187,6 +189,7 @@ def _withheld(full: _Parts, left: _Parts, schools: int, iccs: tuple[float, float
     if min(iccs) < _SMALLEST_ICC:
         return f"{plural} hardly differ: an intraclass correlation of {min(iccs):.4f} is under {_SMALLEST_ICC}"
     r = np.concatenate([_correlation(full.between).ravel(), _correlation(left.between).ravel()])
+    # Also without any one school: where leaving one out breaks the estimate, its jackknife means nothing.
     if not (np.abs(r) < 1.0).all():  # NaN counts as outside, too
         return f"the correlation between {plural} leaves the range from -1 to 1"
     return ""

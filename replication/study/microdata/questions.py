@@ -132,8 +132,10 @@ def _copied(frame: pd.DataFrame) -> tuple[int, int] | None:
     Persons with the same few answers are common, in the same order they are not: a copied stretch keeps one distance
     between each row and its model over many rows, and these rows differ among themselves.
     """
+    # A copied stretch needs its model beside it.
     if len(frame) < 2 * _FEWEST_COPIED:
         return None
+    # Hashes: comparing whole rows of a survey with each other would take minutes.
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     order = np.argsort(rows, kind="stable")
     same = rows[order][1:] == rows[order][:-1]

@@ -23,6 +23,7 @@ from replication.errors import UserError
 
 __all__ = ["read_saved_tables"]
 
+# Limits on what a file may unpack to; a few kilobytes of gzip can hold terabytes of zeros.
 _LARGEST = 2_000_000_000
 _SMALL, _GROWTH, _PIECE = 256_000_000, 200, 16_000_000
 _NULL, _NULL_ALT = 0, 254
@@ -64,6 +65,7 @@ class _Reader:
         if kind in (_NULL, _NULL_ALT, _GLOBAL):
             return None
         if kind == _SYMBOL:
+            # R writes each name once and refers to it by number from then on.
             self._seen.append(self.item())
             return self._seen[-1]
         if kind == _REFERENCE:
@@ -94,6 +96,7 @@ class _Reader:
             return None
         raw = self.take(length)
         try:
+            # Most texts are UTF-8, marked so or not: the mark is asked only where that fails.
             return raw.decode("utf-8")
         except UnicodeDecodeError:
             return raw.decode("utf-8" if flags >> 12 & _UTF8 else "latin-1", errors="replace")
@@ -125,6 +128,7 @@ def read_saved_tables(path: Path) -> list[pd.DataFrame]:
     if reader.take(2) != b"X\n":
         raise UserError(f"{path.name} is not an R file in its usual form; save it again, or as CSV")
     version = reader.integer()
+    # The versions of R that wrote the file and that can read it; both are of no use here.
     reader.take(8)
     if version == 3:
         reader.take(reader.integer())

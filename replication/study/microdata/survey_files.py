@@ -54,6 +54,7 @@ def read_columns(
     frames = [table.frame for table in tables]
     if join == "columns":
         return SurveyTable(_beside(frames, paths, columns), notes)
+    # Before joining, so that files whose columns differ in case fall together under one name.
     chosen = [_chosen(frame, columns, path) for frame, path in zip(frames, paths, strict=True)]
     return SurveyTable(pd.concat(chosen, ignore_index=True) if len(chosen) > 1 else chosen[0], notes)
 
@@ -236,6 +237,7 @@ def _separator_of(path: Path, encoding: str) -> tuple[str, str, str]:
     """Separator, decimal mark and the first line: semicolons go with decimal commas."""
     with path.open(encoding=encoding, newline="") as stream:
         first = stream.readline()
+    # By the header line: names of columns hold no commas, answers do.
     separator = "\t" if path.suffix.lower() == ".tsv" else max(_SEPARATORS, key=first.count)
     return separator, "," if separator == ";" else ".", first
 
@@ -249,6 +251,7 @@ def _encoding_of(path: Path, encoding: str) -> tuple[str, tuple[str, ...]]:
             while stream.read(1 << 20):
                 pass
     except UnicodeDecodeError:
+        # Windows-1252 would read any bytes; a NUL says that this is no text at all.
         if b"\0" in path.read_bytes()[:4096]:
             raise
         return OLD_ENCODING, (_read_again(),)

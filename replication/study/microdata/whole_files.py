@@ -54,6 +54,7 @@ class CountryResult:
 def load_survey(key: str, folder: Path) -> WholeSurvey | None:
     """The survey cycle of that name, or None where no file of the folder has it; UserError where the file is wrong."""
     path = folder / f"{key}.toml"
+    # The key comes from the command line: only plain names become paths.
     if not re.fullmatch(r"[a-z0-9]+", key) or not path.is_file():
         return None
     try:
@@ -113,6 +114,7 @@ def country_frames(recipe: Recipe, path: Path, cache: Path) -> Iterator[tuple[st
         loaded = _loaded(recipe, table, names, batch)
         for value in batch:
             sample = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            # pop: a country's rows leave the memory before the next one is converted.
             yield sample, loaded.pop(value).to_pandas()
 
 
@@ -139,6 +141,7 @@ def parquet_of(path: Path, columns: Sequence[str], cache: Path) -> Path:
             raise UserError(f"{path.name}: a whole file should end in .parquet, {', '.join(converters)}")
         half = folder / "columns.part"
         convert(path, columns, half)
+        # Renamed when whole: a stopped conversion would otherwise pass for a finished one.
         half.replace(done)
     return done
 
@@ -175,6 +178,7 @@ def _from_text(path: Path, columns: Sequence[str], target: Path) -> None:
     separator, decimal, kind = text_format(path)
     if kind != "utf-8-sig":
         raise UserError(f"{path.name}: text is not UTF-8; save it so, or take the .sav file")
+    # Types guessed from the first rows break where a code turns up in row 400 000.
     lazy = pl.scan_csv(path, separator=separator, infer_schema=False)
     wanted = present_columns(lazy.collect_schema().names(), columns)
     lazy = lazy.select(pl.col(wanted).str.strip_chars().replace("", None))

@@ -61,6 +61,7 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -
 
 
 def _by_question(answers: Iterable[RecordedAnswer]) -> Mapping[Question, RecordedAnswer]:
+    # `found` is part of the key: an answer given to other numbers must not silence today's question.
     return {(answer.rule, frozenset(answer.rows), answer.found): answer for answer in answers}
 
 

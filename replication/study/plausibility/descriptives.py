@@ -51,6 +51,7 @@ def _known(dataset: Dataset) -> _Known:
     damaged = {problem.file for problem in dataset.warnings if problem.severity == "error"}
     codes: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for work, variable, measure in zip(measures["work"], measures["variable"], measures["measure"], strict=True):
+        # Rows with an error are missing from the table, and their measures would look unknown.
         if f"{work}/measures.csv" not in damaged:
             codes[work].add((variable, measure))
     samples = dataset.samples
@@ -102,8 +103,10 @@ def _spread(place: Place, row: Mapping[str, Any], mean: Printed | None, sd: Prin
     if math.isnan(low) or math.isnan(high):
         return
     middle = (low + high) / 2 if mean is None else mean.value
+    # The middle of the scale allows the largest spread: a mean that may lie there gets the benefit.
     if mean is not None and mean.low <= (low + high) / 2 <= mean.high:
         middle = (low + high) / 2
+    # Printed sds divide by n - 1; 2 is the most that can make, for two persons.
     correction = n / (n - 1) if n > 1 else 2.0
     largest = math.sqrt(max(high - middle, 0) * max(middle - low, 0) * correction)
     if sd.low > largest and low <= middle <= high:

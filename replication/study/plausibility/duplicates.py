@@ -44,6 +44,7 @@ class _Row:
 
 def duplicate_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Samples of these works that may be another sample again: same n and value, or three values and nearly the n."""
+    # Others first, so that the question is asked of the work at hand and names the one that was there before.
     rows = sorted(_rows(dataset.effects), key=lambda row: row.work in works)
     apart = _related(dataset.samples)  # grows: each pair of samples is asked about once
     yield from _twins(rows, works, apart)
@@ -160,6 +161,7 @@ def _adding_up(n: float, others: list[tuple[int, str, float, str]]) -> tuple[str
     """The first two to four samples whose sizes add up to n."""
     for count in range(2, min(4, len(others)) + 1):
         for some in itertools.combinations(others, count):
+            # Sizes are whole numbers: their sum is exact in floats.
             if sum(entry[2] for entry in some) == n:
                 return tuple(entry[1] for entry in some)
     return ()

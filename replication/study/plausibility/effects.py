@@ -45,6 +45,7 @@ def check_wording(place: Place, statistic: str, value: str, wording: str) -> Ite
     if given is None:
         return
     held = _decimal(value)
+    # As decimals: .35 and 0.350 are one number, and no binary rounding comes between.
     if held not in map(_decimal, _EVERY.findall(wording)):
         found = shown(wording)
         expected = f"a wording that holds the value, {value}"
@@ -128,6 +129,7 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Qu
     expected = a.valence * b.valence
     if "covariate" in (a.side, b.side):
         return  # nothing is expected of a covariate: better-off students are not the more engaged everywhere
+    # Small values of either sign are what chance makes of a weak association.
     if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
         return
     if abs(value) >= 0.1 or (n > 3 and to_fisher_z(abs(value)) > 2 * math.sqrt(fisher_z_variance(n))):

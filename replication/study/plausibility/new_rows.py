@@ -99,6 +99,7 @@ def _known(others: pd.DataFrame) -> Mapping[Pair, tuple[float, float]]:
     found: defaultdict[Pair, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for unit, a, b, sample, value in zip(*columns, strict=True):
         found[unit, frozenset((a, b))][sample].append(float(to_fisher_z(value)))
+    # Each sample once: one with thirty rows would otherwise set the spread alone.
     means = {pair: [float(np.mean(z)) for z in samples.values()] for pair, samples in found.items()}
     return {pair: (float(np.mean(z)), float(np.std(z, ddof=1))) for pair, z in means.items() if len(z) >= _FEWEST}
 

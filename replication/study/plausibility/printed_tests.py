@@ -57,6 +57,7 @@ class PrintedTest:
 @lru_cache(maxsize=4096)
 def read_tests(text: str) -> tuple[PrintedTest, ...]:
     """Every t, F with 1 df or chi-square with 1 df in a text, each once."""
+    # Three characters first: most wordings hold no test, and the patterns are slow.
     return tuple(dict.fromkeys(_found(text))) if "=" in text or "<" in text or ">" in text else ()
 
 
@@ -148,6 +149,7 @@ def check_p(place: Place, correlation: Correlation, p: str, text: str = "") -> I
     controls = _MOST_CONTROLS if correlation.partial else 0
     low, high = _sizes(r)
     smallest, largest = _p_of(high, n - 2), _p_of(low, max(n - 2 - controls, 1))
+    # Half of the smallest p: the print may be one-sided without saying so.
     if printed.low <= largest and printed.high >= smallest / 2:
         return
     middle = _p_of(abs(r.value), n - 2)

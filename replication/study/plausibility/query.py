@@ -105,6 +105,7 @@ class Query:
         text = found if isinstance(found, str) else shown(found)
         severity = RULES[rule].severity
         problem = Problem(place.file, place.line, column, rule, text, expected, hint, severity)
+        # All rows a question is about belong to its answer: changing any of them asks it anew.
         return cls(problem, (place.row, *others))
 
     def at(self, place: Place) -> Query:

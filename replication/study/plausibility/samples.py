@@ -26,6 +26,7 @@ def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the samples of these works."""
     effects = dataset.effects
     own = effects[effects["work"].isin(works)]
+    # Computed rows come from one file and cannot contradict each other by a slip of the pen.
     printed = own[own["reading"] != "computed"]
     yield from _sizes(printed, dataset)
     yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
@@ -96,6 +97,7 @@ def _possible(a: Printed, b: Printed, c: Printed) -> bool:
     """Whether some correlations that print like these three form a correlation matrix."""
     if _determinant(a.value, b.value, c.value) >= 0:
         return True
+    # The eight corners stand for all roundings, beside the printed point itself.
     ends = itertools.product((a.low, a.high), (b.low, b.high), (c.low, c.high))
     return any(_determinant(*corner) >= 0 for corner in ends)
 
