@@ -34,6 +34,7 @@ def with_glance(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> R
     rows: dict[str, Record] = {}
     for update in updates:
         for row in _rows(outcome, update, printed):
+            # A number that bears on two questions is drawn once, where it stands first.
             rows.setdefault(row["row"], row)
     columns = {name: [row[name] for row in rows.values()] for name in _COLUMNS}
     figure = {"id": "answer-glance", "kind": "agreement", "title": "At a glance", "columns": columns, "note": ""}
@@ -69,6 +70,7 @@ def _printed(claim: Claim, dataset: Dataset) -> Record | None:
     label = f"{short}, {claim.subgroup}" if claim.subgroup else short
     shown = claim.printed["value"]
     if "ci_low" in claim.printed and "ci_high" in claim.printed:
+        # A long print beside its interval would run into the plot; our own numbers are then shown instead.
         shown = f"{shown} [{claim.printed['ci_low']}, {claim.printed['ci_high']}]" if len(shown) < _LONG else ""
     row = {"label": label, "value": value, "low": low, "high": high, "shown": shown, "level": "printed"}
     return {**row, "row": claim.id}
@@ -171,10 +173,12 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     tables = {name: _by_work(dataset, name) for name in dataset.tables}
     row_pages = tuple(page for work, rows in tables["effects.csv"].items() for page in _row_pages(work, rows))
     claims = claims_of(dataset)
+    # Before anything is indexed: the figure must have an address like any other.
     outcomes = tuple(with_glance(outcome, dataset, claims) for outcome in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
     for name, place in _places(dataset, tables, outcomes, claims, row_pages):
+        # The first place of an id stands: works and rows of the dataset go before analyses that share their name.
         places.setdefault(name, place)
     by_id = {claim.id: claim for claim in claims}
     return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places)
@@ -227,6 +231,7 @@ def _row_pages(work: str, rows: Sequence[Record]) -> Iterator[RowPage]:
     for row in rows:
         cycles.setdefault(str(row["cycle"]), []).append(row)
     for cycle, part in sorted(cycles.items()):
+        # Browsers lay a table of some thousand rows out for seconds, on phones for longer.
         for number, start in enumerate(range(0, len(part), _LARGEST_ROW_PAGE)):
             name = cycle + (f"-{number + 1}" if number else "")
             yield RowPage(f"rows/{work}-{anchor(name)}.html", work, name, part[start : start + _LARGEST_ROW_PAGE])

@@ -50,6 +50,7 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
         files["requirements.lock"] = lock.read_bytes()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
+        # Sorted, as the date is fixed: equal content must give equal bytes.
         for name in sorted(files):
             bundle.writestr(_entry(name), files[name])
     return stream.getvalue()
@@ -58,6 +59,7 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(f"replication-bundle/{name}", _EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
+    # Without it some programs unpack files that nobody may read.
     entry.external_attr = 0o644 << 16
     return entry
 
@@ -81,6 +83,7 @@ def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
         for estimate in outcome["estimates"]:
             method = estimate["method"]
             plain = estimate["metric"] == "r" and "tau2" in method and method.get("test") in _TESTS
+            # One row a sample: only then are the rows of the list the very effects that were pooled.
             if plain and estimate["rows"] and estimate["k"] == len(estimate["rows"]) == estimate["samples"]:
                 yield f"{outcome['id']}/{estimate['id']}", estimate, method
 
@@ -94,6 +97,7 @@ def _readme(archive: Archive, words: Words, folder: Path) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=False,
+        # A misspelt name in a template is an error and no empty place on a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

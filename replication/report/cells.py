@@ -64,6 +64,7 @@ def kinds(table: Mapping[str, Any]) -> list[str]:
 def column_kind(name: str, cells: Sequence[object]) -> str:
     """How the numbers of a column are shown: one rule for the whole column, so that they stand under each other."""
     numbers = [float(cell) for cell in cells if isinstance(cell, int | float) and is_number(cell)]
+    # A column with words in it is text, though some of its cells may look like numbers.
     if not numbers or any(isinstance(cell, str) and not PRINTED.fullmatch(cell) for cell in cells):
         return ""
     if name == "p" or name.startswith("p of") or name.endswith(" p"):

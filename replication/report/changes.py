@@ -92,6 +92,7 @@ def compare_with(release: Release, reports: Path, archive: Archive, data: Path) 
     """
     before = frozen_outcomes(reports, release)
     left_out = archive.run.get("left_out", ())
+    # What this run was told to leave out did not vanish, and must not be reported so.
     before = [outcome for outcome in before if outcome["id"] not in left_out]
     then = records_of(before, read_renamed(paths.analyses_dir() / "renamed.toml"))
     now = records_of(archive.outcomes)
@@ -105,6 +106,7 @@ def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:
     found = []
     for before, after in pairwise(releases):
         old, new = (records_of(frozen_outcomes(reports, release))["estimate"] for release in (before, after))
+        # Whole things that came or went are plain to see; errata are about fields that changed unsaid.
         both = old.keys() & new.keys()
         pairs = ({name: records[name] for name in both} for records in (old, new))
         fields = [c for c in field_changes("estimate", *pairs) if c.field not in ("label", "group", "method", "notes")]
@@ -144,6 +146,7 @@ class _Why:
 
     def _estimate(self, old: Record, new: Record) -> tuple[str, str]:
         before, now = set(old["rows"]), set(new["rows"])
+        # Rows first: other rows explain any other number, whatever else may have changed as well.
         added, removed = sorted(now - before), sorted(before - now)
         if added or removed:
             return "rows", " ".join([*(f"+{row}" for row in added), *(f"−{row}" for row in removed)])[:_LONGEST]

@@ -115,6 +115,7 @@ def _write_files(picture: Picture, sheet: Sequence[str], write: Callable[[str, s
 
 def _style(canvas: Canvas, sheet: Sequence[str]) -> str:
     """The lines of the style sheet a drawing needs: those of no class of their own, and those of its classes."""
+    # Each file stands alone, so it carries its style; only the lines it needs, as there are hundreds of files.
     drawn = "".join((*canvas.behind, *canvas.parts))
     used = set(" ".join([*re.findall(r'class="([^"]*)"', drawn), *(label.css for label in canvas.labels)]).split())
     kept = [line for line in sheet if _classes(line) <= used or _classes(line) & used]

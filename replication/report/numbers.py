@@ -66,6 +66,7 @@ class Numerals:
         """An interval in brackets, or nothing when it is not defined."""
         if low is None or high is None:
             return ""
+        # A comma between two numbers with decimal commas could belong to either.
         separator = "; " if self.point == "," else ", "
         return f"[{self.show(low, kind)}{separator}{self.show(high, kind)}]"
 
@@ -78,6 +79,7 @@ class Numerals:
         sign = MINUS if digits.startswith("-") else "+" if digits.startswith("+") else ""
         mantissa, exponent, power = digits.lstrip("+-").partition("e")
         whole, point, rest = mantissa.partition(".")
+        # A number of four digits with decimals is a measure, and reads worse with a gap in it.
         if len(whole) > 4 or (len(whole) == 4 and not point):
             whole = f"{int(whole):,}".replace(",", self.group)
         return sign + whole + (self.point + rest if rest else "") + exponent + power.replace("-", MINUS)
@@ -93,6 +95,7 @@ def _digits(value: float, kind: str) -> str:
         if (0 < abs(value) < _FINEST and kind != "r") or abs(value) >= 1e4:
             return _significant(value, 3)
         digits = f"{value:{'+' if kind == 'signed' else ''}.{_DECIMALS[kind]}f}"
+        # Rounded to 0, a sign would say more than the digits do.
         return digits.lstrip("-") if float(digits) == 0 else digits
     if kind == "tick":
         return f"{value:.10g}"

@@ -120,12 +120,14 @@ def typeset(
             if not typesetter_is_there():
                 raise UserError('typst is not installed; pip install "tsr-replication[pdf]" brings it')
             _write_source(folder, archive, words, gallery, values)
+            # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
             command = [sys.executable, "-I", "-c", _COMPILE, str(folder / _SOURCE), str(folder / _MADE)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         except Exception as error:  # a page of paper is never worth the pages that need none
             paper.failed = f"it could not be set: {reason_of(error)}"
         try:
             yield paper
+        # Also on Ctrl-C: nobody would wait for the typesetter then, and its folder is about to go.
         except BaseException:
             if process is not None:
                 process.kill()
@@ -228,6 +230,7 @@ def _fits(table: Mapping[str, Any], drawn: set[str]) -> bool:
 
 def _text(value: object) -> str:
     """Any text as a typst string, shown as it is."""
+    # As a string literal: no text of the data can become a command of the typesetter.
     words = re.sub(r"[\x00-\x08\x0b-\x1f]", "", str(value)).replace("\\", "\\\\").replace('"', '\\"')
     return '#"' + words.replace("\n", " ") + '"'
 

@@ -81,6 +81,7 @@ def next_release(reports: Path, version: str) -> Path:
     folder = reports / f"v{version}"
     if any(release.version == version for release in releases):
         raise UserError(f"version {version} exists already; frozen reports are never rewritten: choose a higher number")
+    # As numbers: as text 1.10.0 would come before 1.9.0.
     if releases and version_numbers(version) <= version_numbers(releases[-1].version):
         raise UserError(f"version {version} is not above the last one, {releases[-1].version}")
     return folder
@@ -124,6 +125,7 @@ def damaged(reports: Path) -> list[str]:
         folder = reports / release.folder
         if not folder.is_dir():
             found.append(f"{release.folder} is listed but its folder is not there")
+        # Version control shows an edit only to those who look; the digest shows it to every run.
         elif folder_digest(folder) != release.digest:
             found.append(f"{release.folder} has been changed since it was released")
     return found

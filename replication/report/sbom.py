@@ -82,6 +82,7 @@ def needed_packages(root: Path) -> tuple[Package, ...]:
         requirement, extra = waiting.pop()
         name, extras = _read(requirement, extra)
         for wanted in ("", *extras) if name else ():
+            # A package can be asked for again with an extra, which brings requirements of its own.
             if (name, wanted) not in seen:
                 seen.add((name, wanted))
                 distribution = metadata.distribution(name)
@@ -151,6 +152,7 @@ def _read(requirement: str, extra: str) -> tuple[str, tuple[str, ...]]:
     """The name and the extras a requirement asks for; "" where it does not count on this system."""
     from packaging.requirements import Requirement
 
+    # By the packaging library: markers such as `python_version < "3.11"` are a language of their own.
     parsed = Requirement(requirement)
     if parsed.marker is not None and not parsed.marker.evaluate({"extra": extra}):
         return "", ()

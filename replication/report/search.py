@@ -21,6 +21,7 @@ def search_index(archive: Archive, words: Words) -> str:
 def script_data(name: str, content: object) -> str:
     """JSON as a script that sets one global, in a form that cannot end a script element or a line."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    # U+2028 and U+2029 end a line in older JavaScript, though JSON allows them.
     safe = body.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f"window.{name}={safe};\n"
 

@@ -119,6 +119,7 @@ def build_report(
     }
     environment = _environment()
     values = {**overview.page(archive, words["en"]).values, **shared}
+    # The pages are written while the PDF is set: neither waits for the other.
     with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf") as paper:
         for page in all_pages(archive, words, galleries, write, reports, folder):
             write(page.path, _render(environment, archive, page, shared))
@@ -143,6 +144,7 @@ def versions_page(releases: Sequence[Release]) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
+        # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -32,6 +32,7 @@ def web_address(text: str) -> str:
         return text
     if re.fullmatch(r"10\.\d{4,9}/\S+", text):
         return f"https://doi.org/{text}"
+    # A dot alone is no address: "p.14" and file names have one, too.
     return f"https://{text}" if "/" in text and _DOMAIN.fullmatch(text) else ""
 
 
@@ -100,6 +101,7 @@ def _inline(text: str, to: Callable[[str], str]) -> str:
 
 def _marked(match: re.Match[str], to: Callable[[str], str]) -> str:
     kind = str(match.lastgroup)
+    # Escaped before the mark is put around it: a note can bring emphasis and no markup.
     shown = escape(match[kind])
     if kind == "address":
         return f'<a class="out" rel="noreferrer" href="{shown}">{shown}</a>'
@@ -139,6 +141,7 @@ class View:
         page, _, fragment = target.partition("#")
         if self.words.language != "en" and page in TRANSLATED:
             page = f"{self.words.language}/{page}"
+        # Within the page: a full address would load it anew in some browsers.
         if page == self.path and fragment:
             return f"#{fragment}"
         return self.up + page + (f"#{fragment}" if fragment else "")

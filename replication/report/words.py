@@ -138,6 +138,7 @@ class Words:
         """
         parts: list[Markup] = []
         for text, name, spec, _ in _FORMATTER.parse(self._find("sentences", key)):
+            # "r = .3" must not be broken at the end of a line.
             parts.append(Markup(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"))))
             if name is None:
                 continue

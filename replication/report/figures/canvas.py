@@ -87,6 +87,7 @@ def read_figure(figure: Mapping[str, Any]) -> FigureData:
 
 
 def _number(cell: object) -> float | None:
+    # True is an int to Python, and a 1 in the drawing to the reader.
     if isinstance(cell, int | float) and is_number(cell) and math.isfinite(cell):
         return float(cell)
     return None
@@ -231,11 +232,13 @@ def linear(low: float, high: float, start: float, end: float, *, ticks: int = 6,
     """A scale over `low` to `high` with about `ticks` round ticks; widened to round ends when `nice`."""
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = 0.0, 1.0
+    # Equal values would make a scale of no width, and a division by 0 for every point.
     if high - low <= abs(high) * 1e-9:
         pad = abs(high) * 0.1 or 1.0
         low, high = low - pad, high + pad
     step = _round_step((high - low) / ticks)
     if nice:
+        # 1e-9: 0.3 / 0.1 is 2.9999999999999996, and the scale would begin a step early.
         low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
@@ -250,6 +253,7 @@ def extent(*groups: Sequence[float | None], include: Sequence[float] = ()) -> tu
 
 def shorten(words: str, width: float, size: float) -> str:
     """Text that fits into `width` pixels at font size `size`, with an ellipsis where it was cut."""
+    # By mean widths: measuring glyphs would need the reader's fonts, which are not known here.
     room = max(3, int(width / (size * _CHARACTER)))
     return words if len(words) <= room else words[: room - 1].rstrip() + "…"
 
@@ -317,6 +321,7 @@ def _round_step(raw: float) -> float:
 
 def _n(number: float) -> str:
     """A coordinate with one decimal at most: small files, the same on every machine."""
+    # A tenth of a pixel is below what a screen shows, and no rounding of a platform's libraries reaches it.
     text = f"{number:.1f}"
     return text[:-2] if text.endswith(".0") else text
 

@@ -19,6 +19,7 @@ def density(figure: FigureData, frame: Frame) -> Canvas:
     legend = 18.0 * len(names)
     bottom = top + legend + (240 if frame.wide else 220)
     x = linear(*extent(xs), left, right, nice=False)
+    # Densities have no unit worth reading: the axis is left out, and 5 % of room keeps the peak off the frame.
     y = linear(0.0, extent(ys, include=[0.0])[1] * 1.05, bottom, top + legend, nice=False)
     low, high = figure.number("low"), figure.number("high")
     if low is not None and high is not None:

@@ -59,7 +59,9 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     pitch = 20.0 if frame.wide else 34.0
     order = sorted(range(len(figure)), key=lambda i: (distance[i] is None, distance[i] or 0.0))
     bottom = top + pitch * len(order) + 4
+    # At least 3: close predictions must look close, and not fill the width.
     reach = max(3.0, *(abs(d) for d in distance if d is not None)) if any(distance) else 3.0
+    # At most 8: one far miss would press all others into a line; it is drawn at the edge with its number.
     x = linear(-min(reach, 8.0), min(reach, 8.0), left, right)
     canvas.box(x(-_NORMAL), top, x(_NORMAL) - x(-_NORMAL), bottom - top, "band")
     canvas.line(x(0.0), top, x(0.0), bottom, "zero")
@@ -142,6 +144,7 @@ def _stacked(places: Sequence[float]) -> list[float]:
     taken: dict[int, int] = {}
     lifts = []
     for place in places:
+        # 6 pixels: less than a mark is wide, so that neighbours overlap a little and never hide each other.
         cell = round(place / 6)
         step = taken.get(cell, 0)
         taken[cell] = step + 1

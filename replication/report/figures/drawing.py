@@ -88,6 +88,7 @@ def _missing(figure: FigureData, words: Words) -> str:
     absent = [name for name in KINDS[figure.kind][1] if name not in figure.columns]
     if absent:
         return words.say("figure.absent_columns", columns=", ".join(absent))
+    # Drawn anyway, its rows would pair numbers that do not belong together.
     if len({len(column) for column in figure.columns.values()}) > 1:
         return words.say("figure.ragged")
     return words.say("figure.no_rows") if len(figure) == 0 else ""

@@ -208,6 +208,7 @@ def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> lis
     rows = []
     for i in range(len(figure)):
         share = weight[i]
+        # The root: the eye compares areas, and an area grows with the square of the side.
         size = 3.8 if share is None else 2.0 + 4.5 * (share / heaviest) ** 0.5
         css, mark = _look(levels[i], new[i], shape)
         extra = "" if share is None else frame.words.numerals.show(share, "percent")
@@ -241,6 +242,7 @@ def _clustered(rows: Sequence[_Row], clusters: Sequence[str]) -> list[_Row]:
         found.setdefault(cluster, []).append(row)
     result: list[_Row] = []
     for cluster, members in found.items():
+        # A heading over one row of the same name would say it twice.
         if cluster and (len(members) > 1 or cluster != members[0].label):
             result.append(_Row(cluster, None, None, None, heading=True))
         result += members
@@ -328,10 +330,12 @@ def _scale(figure: FigureData, rows: Sequence[_Row], left: float, right: float) 
     reference = figure.number("reference")
     core_low, core_high = extent(values, settings, include=[reference if reference is not None else 0.0])
     low, high = extent([row.low for row in rows], [row.high for row in rows], include=[core_low, core_high])
+    # One tiny study with an endless interval must not press all others together: it gets an arrow head.
     reach = 0.75 * (core_high - core_low) or abs(core_high) or 1.0
     low, high = max(low, core_low - reach), min(high, core_high + reach)
     if figure.number("pages") is not None:
         low, high = core_low - 0.25 * reach, core_high + 0.25 * reach  # not that of the intervals of this page alone
+    # No correlation lies beyond 1, so no tick should.
     if figure.text("metric") == "r":
         low, high = max(low, -1.0), min(high, 1.0)
     return linear(low, high, left, right, ticks=6 if right - left > 250 else 5)
@@ -418,6 +422,7 @@ def _bar(canvas: Canvas, y: Scale, x: float, found: Sequence[Sequence[float | No
     if low and high:
         canvas.line(x, y(min(low)), x, y(max(high)), "interval thin")
     if value:
+        # The middle one and not the mean: every mark is then a model that was run.
         canvas.dot(x, y(sorted(value)[len(value) // 2]), 2.2, "point effect")
 
 
@@ -441,6 +446,7 @@ def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left:
 
 def _shades(canvas: Canvas, shares: Sequence[float], left: float, step: float, y: float) -> None:
     """One box a run of columns with the same share."""
+    # Rounded up: an option chosen once must not be shown as never chosen.
     shades = [min(_STEPS, int(share * _STEPS + 0.999)) for share in shares]
     start = 0
     for end in range(1, len(shades) + 1):

@@ -60,6 +60,7 @@ def path_diagram(figure: FigureData, frame: Frame) -> Canvas:
 def _columns(names: Sequence[str], paths: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The column of each variable: one further than the furthest variable that points at it."""
     columns = dict.fromkeys(names, 0)
+    # As many passes as variables settle any chain; loops stop at the last column instead of running for ever.
     for _ in names:
         for source, target in paths:
             columns[target] = max(columns[target], min(columns[source] + 1, len(names) - 1))
@@ -99,6 +100,7 @@ def _arrow(plan: _Plan, number: int, source: str, target: str) -> None:
     (a1, c1), (a2, c2) = plan.centers[source], plan.centers[target]
     start, end = (a1 + plan.half[0], c1), (a2 - plan.half[0] - 2, c2)
     control = ((start[0] + end[0]) / 2, (c1 + c2) / 2)
+    # A straight arrow would run through the boxes of the columns between.
     if plan.columns[target] - plan.columns[source] > 1:
         detour = _detour(plan, source, target)
         control = (control[0], control[1] + detour)
@@ -110,6 +112,7 @@ def _arrow(plan: _Plan, number: int, source: str, target: str) -> None:
     angle = math.atan2(p2[1] - turn[1], p2[0] - turn[0])
     head = [(p2[0] - 10 * math.cos(angle + side), p2[1] - 10 * math.sin(angle + side)) for side in (0.38, -0.38)]
     plan.canvas.path([head[0], p2, head[1]], "head", closed=True)
+    # The point of a quadratic curve at its half: the control point itself lies beside the line.
     middle = ((p1[0] + 2 * turn[0] + p2[0]) / 4, (p1[1] + 2 * turn[1] + p2[1]) / 4)
     _coefficient(plan, number, middle)
 

@@ -28,6 +28,7 @@ def relation(figure: FigureData, frame: Frame) -> Canvas:
     canvas.box(left, top, right - left, bottom - top, "field")
     low, high = (_curve(figure, role, x, y) for role in ("low", "high"))
     if low and high:
+        # Along the lower edge and back along the upper one: the outline of the band.
         canvas.path([*low, *reversed(high)], "band", closed=True)
     if y.holds(0.0):
         canvas.line(left, y(0.0), right, y(0.0), "zero")
@@ -132,5 +133,6 @@ def _swarm(places: Sequence[float]) -> list[float]:
         cell = round(place / 7)
         step = taken[cell]
         taken[cell] += 1
+        # Upwards only: below the swarm stand the summary and its interval.
         lifts.append(-min(28.0, 5.0 * step))
     return lifts

@@ -46,6 +46,7 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     center, reference = figure.number("center"), figure.number("reference") or 0.0
     canvas, top, left, right = Canvas(frame), 12.0, 52.0, frame.width - 12
     bottom = top + (340 if frame.wide else 300)
+    # From 0 on, where an endlessly large study would stand: the funnel must have its tip.
     largest = extent(se, include=[0.0])[1] * 1.04 or 1.0
     low, high = extent(value, include=[reference, center if center is not None else reference])
     reach = max(1.2 * largest, (high - low) * 0.08)
@@ -147,6 +148,7 @@ def _contours(canvas: Canvas, x: Scale, y: Scale, at: float) -> None:
         reach = width * largest
         points = [(x(at), y(0.0))]
         for end in (at + reach, at - reach):
+            # Cut where the line leaves the frame, at the height it leaves it: clamped alone it would change its slope.
             edge = min(max(end, x.low), x.high)
             crossing = abs(edge - at) / width
             points += [(x(edge), y(crossing)), (x(edge), y(largest))]

@@ -61,6 +61,7 @@ def _even(picture: Picture) -> bool:
 def _sets(found: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], Mapping[str, int]]:
     """The different sets among those found, and the number of the set of each id."""
     sets: dict[tuple[Any, ...], int] = {}
+    # Hundreds of estimates share a few sets of rows: each is listed once and named by its number.
     numbers = {name: sets.setdefault(items, len(sets) + 1) for name, items in found.items()}
     return list(sets), numbers
 

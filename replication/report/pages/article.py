@@ -31,6 +31,7 @@ def page(archive: Archive, words: Words) -> Page:
 def _statement(archive: Archive, statement: Statement, words: Words) -> Mapping[str, Any]:
     norwegian = words.language == "nb"
     outcome = archive.outcome(statement.finding) if statement.finding else None
+    # A run may leave an analysis out; the statement and what it would need stand all the same.
     found = outcome["sentences"] if outcome else []
     rows = claim_rows(archive, [c for work in statement.works for c in archive.claims_of(work)])
     return {

@@ -44,6 +44,7 @@ class Standard:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many items are met, partly met and not met."""
+        # Counted from the items, never written down beside them.
         found = Counter(item.met for item in self.items)
         return {met: found[met] for met in get_args(Met)}
 

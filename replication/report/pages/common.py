@@ -70,6 +70,7 @@ class ClaimRow:
         ours = self.ours
         if ours is None or (decimals <= 0 and ours.is_integer()):
             return ""
+        # One more than printed: at the printed digits a near miss would look like a match.
         return f"{ours:.{min(max(decimals + 1, 1), 12)}f}"
 
     @property
@@ -98,6 +99,7 @@ def reasons_of(archive: Archive, rows: Sequence[ClaimRow]) -> Reasons:
     numbers, own = {}, {}
     for row in rows:
         common = explained.get(row.claim.id, "")
+        # The claim may be explained and yet hold for another reason in this run.
         if not common or not row.reason.startswith(common):
             common = row.reason if row.reason and counts[row.reason] >= _SHARED_FROM else ""
         if common:

@@ -53,6 +53,7 @@ def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     shared = {
         name: page.rows[0][name]
         for name in _HOISTED
+        # Of a single row nothing is shared: hoisting would empty it.
         if len({row[name] for row in page.rows}) == 1 and len(page.rows) > 1
     }
     columns = [name for name in _columns(page.rows) if name not in shared]
@@ -99,6 +100,7 @@ def _explorer_data(archive: Archive) -> str:
     for row in rows:
         place = archive.place(row["effect_id"])
         cells = [row[name] for name in _EXPLORED]
+        # Words by number: the same few stand in thousands of rows, and the script shrinks to a fraction.
         coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
         table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])
     return script_data("ROWS", {"words": list(words), "rows": table})

@@ -81,6 +81,7 @@ def in_section(items: Sequence[Record], section: str) -> list[Record]:
 
 def answers(outcome: Record) -> list[Record]:
     """The finding in short: its sentences under "answer", else the first of all."""
+    # A finding that marks no answer still opens with the sentence its author put first.
     return in_section(outcome["sentences"], "answer") or outcome["sentences"][:1]
 
 
@@ -100,6 +101,7 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
         }
         if section == "answer":
             found["sentences"] = answers(outcome)
+        # Claims of the works stand in "published" even where the analysis adds nothing of its own.
         if any(found.values()) or section == "published":
             yield {"name": section, **found}
 

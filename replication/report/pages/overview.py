@@ -53,6 +53,7 @@ def page(archive: Archive, words: Words) -> Page:
 def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     """The counts the first sentence is made of."""
     effects, samples = archive.dataset.effects, archive.dataset.samples
+    # A part of a sample is no further sample: counted with its whole it would be counted twice.
     students = samples[(samples["unit"] == "student") & (samples["subgroup_of"] == "")]
     return {
         "key": "overview.lead",

@@ -20,6 +20,7 @@ def page(archive: Archive, words: Words) -> Page:
     rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
     first: dict[str, str] = {}
     for row in rows:
+        # The bar of counts leads to the first claim of each verdict.
         first.setdefault(row.verdict, row.claim.id)
     figure = strip(archive, rows)
     view = View("claims.html", words, archive)

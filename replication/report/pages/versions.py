@@ -27,6 +27,7 @@ def pages(
     `folder` is this report's own, with its tables already written.
     """
     releases = read_releases(reports) if reports else ()
+    # What was withdrawn is a poor thing to compare with; if all were, the last is better than none.
     standing = [release for release in releases if not release.withdrawn] or list(releases)
     comparison = compare_with(standing[-1], reports, archive, folder / "data") if reports and standing else None
     if comparison:

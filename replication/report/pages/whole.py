@@ -31,6 +31,7 @@ def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
     for outcome in archive.outcomes:
         for estimate in outcome["estimates"]:
             for name, choice in estimate["method"].items():
+                # Counted over the outcomes: a list of methods written by hand would fall behind them.
                 choices.setdefault(name, Counter())[str(choice)] += 1
     validation = archive.outcome("validation")
     return {

@@ -72,4 +72,5 @@ def _work(archive: Archive, key: str, gallery: Gallery) -> Mapping[str, Any]:
 
 def _outcome(archive: Archive, key: str) -> Record | None:
     found = archive.outcome(key)
+    # A finding may bear the name of a work; only a reproduction is about its numbers.
     return found if found is not None and found["kind"] == "reproduction" else None
