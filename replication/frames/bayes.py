@@ -45,6 +45,7 @@ class PosteriorModel:
             (q.name, q.mean, q.sd, q.median, q.mode, q.central.low, q.central.high, q.shortest.low, q.shortest.high)
             for q in quantities
         ]
+        # `term`, as in every table of this package: tables of several models can then be stacked.
         columns = ["term", "mean", "sd", "median", "mode", "ci_low", "ci_high", "shortest_low", "shortest_high"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -74,6 +75,7 @@ class PosteriorModel:
             raise ModelError(f"the model has {', '.join(self.exact.names)}; pass newdata with its moderators.")
         rows = []
         for at in x:
+            # Both, as they are often taken for each other: where the average lies, and where a new setting would.
             mean, new = (summarize(m, "", self.exact.level) for m in (self.exact.average(at), self.exact.predict(at)))
             rows.append((mean.mean, mean.sd, mean.central.low, mean.central.high, new.central.low, new.central.high))
         table = pd.DataFrame(rows, columns=["mean", "sd", "ci_low", "ci_high", "pi_low", "pi_high"])
@@ -92,6 +94,7 @@ class PosteriorModel:
             import arviz as az
         except ModuleNotFoundError as error:
             raise UserError(missing_extra(error)) from None
+        # Quantiles of uniform draws: independent, so arviz needs no chains and finds nothing to warn of.
         rng = np.random.default_rng(seed)
         names = (*self.exact.sds, *self.exact.names)
         found = {name: self._marginal(name).ppf(rng.uniform(size=draws))[None] for name in names}
@@ -139,12 +142,14 @@ def posterior(
     >>> posterior("yi ~ 1", data).tidy().round(3).loc[1, "mean"].item()
     0.292
     """
+    # A row without a variance or a cluster is dropped and listed here, with the columns it lacks.
     needed: dict[str, Column] = {"v": v} if clusters is None else {"v": v, "clusters": clusters}
     design = make_design(formula, data, needed=needed, labels=labels)
     priors = _coefficient_priors(design.names, coefficients)
     variances = np.asarray(column(data, v, "v"), dtype=float)
     defaults = correlation_priors()
     if clusters is None:
+        # Refused and not ignored: whoever passes a prior expects it to count.
         if rho is not None or between is not None or within is not None:
             raise ModelError("rho, between and within belong to a model with clusters; pass clusters, or tau.")
         exact = exact_two_level(

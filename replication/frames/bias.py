@@ -92,6 +92,7 @@ def egger_test(
     >>> round(egger_test(data).p, 4)
     0.0387
     """
+    # Moderators explain part of the asymmetry; leaving them out would call that part bias.
     e = _effects(source, clusters, moderators=True)
     return methods.egger_test(
         e.y, e.v, e.x, predictor=predictor, model=model, method=method, test=test, names=e.names, clusters=e.clusters
@@ -192,6 +193,7 @@ def excess_significance(source: Source, *, alternative: Alternative = "two-sided
 def fail_safe_n(source: Source, kind: str = "Rosenthal") -> methods.FailSafe:
     """Fail-safe N by Rosenthal, Orwin or Rosenberg: history, not evidence."""
     e = independent_effects(source, "fail_safe_n")
+    # By name: the three count different things and are often taken for one another.
     known: dict[str, Callable[..., methods.FailSafe]] = {
         "rosenthal": methods.fail_safe_rosenthal,
         "orwin": methods.fail_safe_orwin,
@@ -208,6 +210,7 @@ def bias_table(source: Source, *, direction: Direction = "positive") -> pd.DataF
     for name, method in _ADJUSTED.items():
         try:
             estimate, interval, notes = method(source, direction)
+        # One method that cannot work on these data must not take the others off the table.
         except ModelError as error:
             estimate, interval, notes = np.nan, Interval(np.nan, np.nan, 0.95, name), str(error)
         rows.append((name, estimate, interval.low, interval.high, notes))
@@ -261,6 +264,7 @@ def _effects(source: Source, clusters: Column | None = None, *, moderators: bool
         y, v = (np.asarray(column(source, name, "source"), dtype=float) for name in ("yi", "vi"))
         return _Effects(y, v, clusters=labels)
     data = effects_of(source.fit)
+    # Dropped in silence, moderators would change the question that the method answers.
     if source.has_moderators and not moderators:
         raise ModelError(
             f"the model has moderators ({', '.join(source.fit.names)}), which this method has no place for; "
@@ -276,6 +280,7 @@ def _effects(source: Source, clusters: Column | None = None, *, moderators: bool
 def independent_effects(source: Source, method: str, *, moderators: bool = False) -> _Effects:
     """Effects for a method that takes every row for a study of its own."""
     found = _effects(source, moderators=moderators)
+    # Clusters of one row each are independent rows under another name.
     if found.clusters is not None and len(set(found.clusters.tolist())) < len(found.y):
         raise ModelError(
             f"{method} takes rows for independent studies, but the model has several rows a cluster; aggregate them "
@@ -288,4 +293,5 @@ def _outer_clusters(model: FittedModel) -> Array | None:
     data = model.fit.data
     if isinstance(data, RobustData):
         return np.asarray(data.codes)
+    # The outermost level: groups within one of its clusters depend on each other as well.
     return np.asarray(data.levels[0].codes) if isinstance(data, MultilevelData) else None

@@ -61,6 +61,7 @@ def aggregate(
     Columns that vary within a cluster are left out. Rows without an effect or variance are refused: leave them out.
     """
     for name in (y, v):
+        # A mean over the rest would pass for the mean of the sample.
         if column(data, name, "data").isna().any():
             row = int(np.flatnonzero(data[name].isna())[0])
             raise ModelError(f"column {name!r}, row {row}: no value; drop such rows first, such as data.dropna().")
@@ -68,6 +69,7 @@ def aggregate(
     found = _blocks(data, cluster, v, rho=rho, kind=kind, rho_other=rho_other, time=None, phi=None, groups=None)
     one = aggregate_effects(data[y].to_numpy(dtype=float), found, labels, weighted=weighted)
     table = pd.DataFrame({cluster: one.labels, y: one.estimate, v: one.variance, "effects": one.count})
+    # Unsorted: the clusters keep the order of the data, as in the aggregated rows they are merged with.
     rest = data.drop(columns=[y, v]).groupby(cluster, sort=False)
     constant = [name for name, most in rest.nunique(dropna=False).max().items() if most == 1]
     return table.merge(rest[constant].first().reset_index(), on=cluster) if constant else table

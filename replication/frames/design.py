@@ -97,6 +97,7 @@ def make_design(
         label = values if isinstance(values, str) else name
         missing[label] = _missing(pd.Series(column(data, values, name)))
     lost = np.any(list(missing.values()), axis=0)
+    # Before the design is made: formulaic's error on an empty frame would not say why it is empty.
     if len(data) == 0 or lost.all():
         raise ModelError(
             f"no row is left: of {len(data)} rows every one lacks a value in {', '.join(missing)}; "
@@ -105,8 +106,10 @@ def make_design(
     names = _labels(data, labels)
     kept = np.flatnonzero(~lost)
     matrix, spec = _materialise(rhs, data.iloc[kept])
+    # At full length: row numbers in messages are then those of the data frame.
     x = np.full((len(data), matrix.shape[1]), np.nan)
     x[kept] = matrix
+    # A transformation may be undefined where the column is not, as the log of 0 is.
     undefined = ~lost & np.isnan(x).any(axis=1)
     missing[f"a number for {rhs}"] = undefined
     lost |= undefined
@@ -130,6 +133,7 @@ def new_rows(design: Design, data: pd.DataFrame) -> NDArray[np.float64]:
     for name in sorted(map(str, design.spec.required_variables)):
         _known_levels(design, name, column(data, name, "newdata"))
     with warnings.catch_warnings():
+        # formulaic only warns of levels it does not know and codes them as the reference: a wrong prediction.
         warnings.simplefilter("error")
         try:
             matrix = design.spec.get_model_matrix(data, na_action="ignore")
@@ -192,6 +196,7 @@ def _parts(formula: str) -> tuple[str, str]:
             "for arrays."
         )
     left, tilde, right = formula.partition("~")
+    # "~ age" is short for the column that effect_sizes makes.
     response = left.strip() or "yi"
     if "~" in right:
         raise ModelError(f"formula {formula!r} has two ~; write 'yi ~ age + C(country)'.")
@@ -213,6 +218,7 @@ def _parsed(rhs: str) -> Formula:
 def _variables(rhs: str, data: pd.DataFrame) -> Sequence[str]:
     """The columns a right-hand side uses, in the order of the data."""
     wanted = {str(name) for name in _parsed(rhs).required_variables}
+    # Checked here, where the nearest column can be named; formulaic's own message cannot.
     for name in sorted(wanted):
         column(data, name, "formula")
     return [str(name) for name in data.columns if str(name) in wanted]
@@ -237,6 +243,7 @@ def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], Mod
 def _labels(data: pd.DataFrame, labels: Column | None) -> tuple[str, ...]:
     if labels is not None:
         return tuple(str(value) for value in column(data, labels, "labels"))
+    # 0, 1, 2 as labels would read like effects in a table: they become "row 0".
     if isinstance(data.index, pd.RangeIndex):
         return tuple(f"row {i}" for i in range(len(data)))
     return tuple(" ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in data.index)

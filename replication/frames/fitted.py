@@ -56,6 +56,7 @@ class FittedModel:
     @property
     def rows(self) -> tuple[int, ...]:
         """Positions, in the data frame, of the effects that were used."""
+        # Robust and multilevel fits keep their effects deeper; all of them count rows of the same data frame.
         return effects_of(self.fit).rows
 
     @property
@@ -98,6 +99,7 @@ class FittedModel:
         """Variance components: component, variance, sd, se, and their interval (Q-profile for tau2) when asked for."""
         rows = []
         for part in self.fit.components:
+            # Q-profile intervals are searched for: only where asked.
             interval = part.interval or (self._component_interval() if intervals else None)
             low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
             rows.append((part.name, part.estimate, np.sqrt(part.estimate), part.se, low, high))
@@ -133,6 +135,7 @@ class FittedModel:
             "fitted": mean,
             "residual": data.y - mean,
         }
+        # Leverage and standardised residuals rest on inverse-variance weights with one tau2 for all rows.
         if data.weights is None and not isinstance(self.fit.data, LocationScaleData):
             rows = row_diagnostics(self.fit)
             added |= {"standardised": rows.standardised, "hat": rows.hat}
@@ -140,6 +143,7 @@ class FittedModel:
             found = influence(self.fit)
             added |= {name: getattr(found, name) for name in ("rstudent", "hat", "cook", "dffits", "weight")}
             added["influential"] = found.influential
+        # A dot where the data have such a column already: nothing of theirs is overwritten.
         return table.assign(**{(f".{name}" if name in table.columns else name): v for name, v in added.items()})
 
     def dropped(self) -> pd.DataFrame:
@@ -178,6 +182,7 @@ class FittedModel:
 def effects_of(fit: Fit) -> EffectData:
     """The effects, design and rows of a fit of any family: two levels, several levels, robust or not."""
     data = fit.data
+    # Robust inference can be made anew on a robust fit; the effects lie below all of them.
     while isinstance(data, RobustData):
         data = data.before.data
     if isinstance(data, MultilevelData):
@@ -209,6 +214,7 @@ def tidy(result: object) -> pd.DataFrame:
     values = {f.name: getattr(result, f.name) for f in fields(result)}
     columns = {name: value for name, value in values.items() if _length(value)}
     if columns:
+        # A record may hold columns of two lengths (rows, coefficients); those of the rows make the table.
         longest = max(_length(value) for value in columns.values())
         return pd.DataFrame({n: np.asarray(v) for n, v in columns.items() if _length(v) == longest})
     row: dict[str, object] = {}

@@ -89,6 +89,7 @@ def pairwise(
     pairs = list(itertools.combinations(range(len(names)), 2))
     if not pairs:
         raise ModelError(f"{by!r} has one level: there is nothing to compare.")
+    # Differences of combinations, not of estimates: the covariance between the two means then counts.
     C = np.array([grid.C[j] - grid.C[i] for i, j in pairs])
     table = _answers(model, C, None).assign(adjustment=adjust)
     table["p_adjusted"] = adjust_p(table.p.to_numpy(), adjust)
@@ -168,6 +169,7 @@ def _answers(model: FittedModel, C: Array, transform: Transform | None) -> pd.Da
     fit = model.fit
     scale = transform or (lambda values: values)
     estimate = C @ fit.beta
+    # Rounding can leave a combination without variance a hair below 0.
     se = np.sqrt(np.maximum(np.vecdot(C @ fit.vcov, C), 0.0))
     df = contrast_df(fit, C)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -180,6 +182,7 @@ def _answers(model: FittedModel, C: Array, transform: Transform | None) -> pd.Da
             "statistic": statistic,
             "df": df,
             "p": 2.0 * t_sf(np.abs(statistic), df),
+            # Ends are transformed, not the standard error: the interval then stays within the range of the scale.
             "ci_low": scale(estimate - half),
             "ci_high": scale(estimate + half),
         }
@@ -214,6 +217,7 @@ def _values(model: FittedModel, name: str, held: Mapping[str, object], *, asked:
     if name in held:
         given = held[name]
         return list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
+    # Over the rows of the fit alone: a level that only dropped rows have has no estimate.
     column = model.design.frame[name].iloc[list(model.rows)]
     if _is_factor(model, name):
         return sorted(column.unique(), key=str)
@@ -224,6 +228,7 @@ def _values(model: FittedModel, name: str, held: Mapping[str, object], *, asked:
 
 def _is_factor(model: FittedModel, name: str) -> bool:
     numeric = pd.api.types.is_numeric_dtype(model.design.frame[name])
+    # Numbers in C(...) are labels, and their mean would be no level of anything.
     return not numeric or re.search(rf"\bC\(\s*{re.escape(name)}\b", model.formula) is not None
 
 
@@ -245,6 +250,7 @@ def _coefficients(model: FittedModel, terms: object) -> list[str]:
     """The coefficients of terms of the formula, or coefficients by their own names."""
     chosen: list[str] = []
     for term in [terms] if isinstance(terms, str) else list(terms):  # type: ignore[call-overload]
+        # Coefficients before terms: a numeric term and its one coefficient have the same name.
         if term in model.fit.names:
             chosen.append(term)
         elif term in model.design.terms:

@@ -155,6 +155,7 @@ def effect_sizes(
     table = data.assign(**{yi: np.asarray(found.estimate), vi: np.asarray(found.variance)})
     if not found.flags:
         return table
+    # A flag without rows is about all of them.
     remarks = ["; ".join(f.message for f in found.flags if not f.rows or i in f.rows) for i in range(len(data))]
     return table.assign(remarks=remarks)
 
@@ -180,6 +181,7 @@ def _check_columns(measure: Measure, passed: Mapping[str, Column]) -> None:
         raise ModelError(
             f"{measure.name} ({measure.title}) needs {', '.join(measure.columns)}; pass {', '.join(missing)}."
         )
+    # What would be ignored is refused: it is often the sign of another measure than the one meant.
     extra = [name for name in passed if name not in measure.columns]
     if extra:
         raise ModelError(

@@ -56,6 +56,7 @@ def _model(model: FittedModel) -> str:
             f"{levels}. The sampling covariance was {method.get('V', 'as given')}."
         )
     kind = "common-effect" if method.get("tau2") == "EE" else "random-effects"
+    # Only what departs from the usual is said, as in a paper.
     weights = "" if method.get("weights", "").startswith("1/") else " with user-defined weights"
     return f"A {kind} model was fitted to {fit.k} effects with {what}{weights}."
 
@@ -101,5 +102,6 @@ def _rows(model: FittedModel) -> str:
 
 
 def _remarks(model: FittedModel) -> str:
+    # Left-out rows have their own sentence above, with the columns they lack.
     notes = [note.message.rstrip(".") for note in model.fit.notes if note.code != "excluded-rows"]
     return f"To be reported with it: {'; '.join(notes)}." if notes else ""

@@ -157,6 +157,7 @@ def multilevel(
     """
     names = _cluster_columns(clusters)
     for values in names.values():
+        # Asked before the design, so that a mistyped cluster column is named as such.
         column(data, values, "clusters")
     needed: dict[str, Column] = {**names} if V is not None else {"v": v, **names}
     design = make_design(formula, data, needed=needed, labels=labels)
@@ -275,6 +276,7 @@ def location_scale(
     ['intercept', 'intercept', 'g[T.b]']
     """
     mean_design = make_design(formula, data, needed={"v": v}, labels=labels)
+    # The response is put back in front: both designs then drop rows by the same rules.
     right = (scale.partition("~")[2] if "~" in scale else scale).strip()
     scale_design = make_design(f"{mean_design.response} ~ {right}", data, needed={"v": v}, labels=labels)
     fit = fit_location_scale(
@@ -311,6 +313,7 @@ def bootstrap(
     model: FittedModel, *, clusters: Column | None = None, draws: int = 10_000, seed: int = 2024
 ) -> pd.DataFrame:
     """Percentile intervals of coefficients and tau2 from samples of studies with replacement (by `clusters`, whole)."""
+    # Labels come by row of the data frame; the fit has only the rows it used.
     labels = (
         None if clusters is None else np.asarray(column(model.design.frame, clusters, "clusters"))[list(model.rows)]
     )
@@ -405,6 +408,7 @@ def compare(*models: FittedModel, **named: FittedModel) -> pd.DataFrame:
         raise ModelError("compare needs two models or more: compare(one, two), or compare(mean=one, age=two).")
     first = next(iter(every.values()))
     for name, model in every.items():
+        # Criteria of different data are not on one scale, however alike the models look.
         if model.rows != first.rows:
             raise ModelError(f"{name} is of other rows than the first model; drop rows with missing values beforehand.")
     found = {name: information_criteria(model.fit) for name, model in every.items()}
@@ -520,6 +524,7 @@ def _subset_table(found: SubsetFits, model: FittedModel, what: str) -> pd.DataFr
 
 def _cluster_columns(clusters: Clusters) -> dict[str, Column]:
     if isinstance(clusters, str):
+        # "country/study", as metafor and lme4 write nested levels.
         return {part.strip(): part.strip() for part in clusters.split("/")}
     if isinstance(clusters, Mapping):
         return {str(name): values for name, values in clusters.items()}

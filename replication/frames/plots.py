@@ -128,6 +128,7 @@ def funnel_plot(model: FittedModel, *, title: str = "", egger: bool = False) -> 
     if egger:
         from replication.models.bias import egger_test
 
+        # Imported where it is needed: most funnels are drawn without the test.
         fit = egger_test(data.y, data.v).fit
         settings |= {"line_intercept": float(fit.beta[0]), "line_slope": float(fit.beta[-1])}
     columns = {"label": model.labels, "value": data.y, "se": np.sqrt(data.v)}
@@ -146,6 +147,7 @@ def orchard_plot(model: FittedModel, by: str, *, title: str = "") -> Plot:
     if means is not None:
         summary = means.rename(columns={by: "group", "fit": "value", "ci_low": "low", "ci_high": "high"})
         summary = summary.rename(columns={"pi_low": "prediction_low", "pi_high": "prediction_high"})
+        # Means come from predict on the levels of `by`, so the model must have it as a moderator.
         kept = ["group", "value", "low", "high", "prediction_low", "prediction_high"]
         table = pd.concat([table, summary[kept].assign(role="summary", label=summary.group)], ignore_index=True)
     return _plot("orchard", title or f"Effects by {by}", table, {"metric": "estimate"})
@@ -161,6 +163,7 @@ def bubble_plot(model: FittedModel, moderator: str, *, at: Mapping[str, object] 
     grid = np.linspace(x.min(), x.max(), _POINTS)
     held = {str(n): _typical(frame[n]) for n in model.design.spec.required_variables if str(n) != moderator}
     line = predict(model, pd.DataFrame({**held, **(at or {}), moderator: grid}))
+    # Marks by the weight in the model, not by n: with much heterogeneity they are nearly equal, as the weights are.
     weight = 1.0 / (data.v + float(np.nansum([c.estimate for c in model.fit.components])))
     parts = [
         pd.DataFrame({"label": model.labels, "x": x, "y": data.y, "role": "point", "weight": weight}),
@@ -210,6 +213,7 @@ def cumulative_plot(
 def radial_plot(model: FittedModel, *, title: str = "") -> Plot:
     """Galbraith's radial plot: standardised effects against precision, with the mean as the slope of the line."""
     data = _effects(model)
+    # With tau2 in it: about 95 % of the points then lie within the band, if the model holds.
     spread = np.sqrt(data.v + float(np.nansum([c.estimate for c in model.fit.components])))
     x, mean = 1.0 / spread, float(model.fit.beta[0])
     ends = np.array([0.0, float(x.max())])
@@ -226,6 +230,7 @@ def qq_plot(model: FittedModel, *, title: str = "") -> Plot:
     residuals = influence(model.fit).rstudent
     order = np.argsort(residuals)
     k = len(order)
+    # (i - 0.5) / k: the extremes stay finite, and the plot is symmetric.
     quantiles = np.asarray(-normal_isf((np.arange(1, k + 1) - 0.5) / k))
     ends = np.array([quantiles[0], quantiles[-1]])
     labels = np.array(model.labels, dtype=object)[order]
@@ -267,6 +272,7 @@ def profile_plot(model: FittedModel, component: str | None = None, *, title: str
         raise UserError("profile_plot needs a multilevel model, before robust(); fit it with multilevel().")
     name = component or model.fit.components[0].name
     part = model.fit.component(name)
+    # A variance of 0 has no standard error; a typical sampling variance gives the scale then.
     width = 4.0 * part.se if np.isfinite(part.se) else 4.0 * (part.estimate or float(np.median(data.effects.v)))
     grid = np.linspace(max(0.0, part.estimate - width), part.estimate + width, _POINTS)
     height = profile_log_likelihood(model.fit, name, grid)
@@ -378,6 +384,7 @@ def _plot(kind: str, title: str, columns: Mapping[str, Any] | pd.DataFrame, sett
 def _cell(value: object) -> object:
     """A cell as plain data: numpy numbers as Python's, NaN and infinities as None."""
     if isinstance(value, np.generic):
+        # JSON and the drawing know Python's numbers only.
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value
 

@@ -42,6 +42,7 @@ def findings(report: str | Path | None = None) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.glob("**/*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
+        # A report folder holds other JSON as well; only outcomes of findings have that kind.
         if isinstance(record, dict) and record.get("kind") == "finding":
             rows += [{"finding": record["id"], **_row(estimate)} for estimate in record["estimates"]]
     if not rows:
@@ -76,6 +77,7 @@ def _newest_report() -> Path:
     releases = [path for path in paths.reports_dir().glob("v*") if path.name[1:].replace(".", "").isdigit()]
     if (latest / "outcomes").is_dir() or not releases:
         return latest
+    # As numbers: v1.10.0 is newer than v1.9.0, and as text it is not.
     return max(releases, key=lambda path: [int(part) for part in path.name[1:].split(".")])
 
 

@@ -45,6 +45,7 @@ class StructuralModel:
         table = pd.DataFrame(
             {"term": fit.names, "estimate": fit.beta, "se": fit.se, "statistic": fit.statistic, "p": fit.p}
         ).assign(ci_low=ends[:, 0], ci_high=ends[:, 1])
+        # Named effects have no z or p here: products are far from normal, so their interval is what to read.
         named = [
             {"term": e.name, "estimate": e.estimate, "se": e.se, "ci_low": e.interval.low, "ci_high": e.interval.high}
             for e in self.fitted.effects
