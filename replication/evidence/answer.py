@@ -181,9 +181,10 @@ def _counts(answer: Estimated) -> Sentence:
 
 
 def certainty_sentences(question: str, certainty: Certainty) -> tuple[Sentence, ...]:
-    """One sentence a domain, with its step and the numbers that decided."""
+    """What is judged and how it comes out, then one sentence per domain, with its step and the numbers that decided."""
     ref = Ref("table", f"certainty-{question}")
-    return tuple(
+    first = Sentence("certainty.question", {"question": question, "grade": grade_term(certainty.grade)})
+    return first, *(
         Sentence(
             f"certainty.{decision.domain}.{decision.because}",
             {"step": Number(decision.step, ref), **_numbered(decision.values, ref)},
