@@ -90,6 +90,7 @@ def direction_of(centre: float, low: float, high: float) -> Direction:
     >>> direction_of(0.3, 0.2, 0.4), direction_of(-0.05, -0.08, -0.02), direction_of(0.2, -0.1, 0.5)
     ('more', 'slightly_less', 'unclear')
     """
+    # One test for "excludes zero", and NaN fails it: what is not known is never given a direction.
     if not low * high > 0:
         return "unclear"
     if centre > 0:
@@ -126,8 +127,10 @@ def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
         if outcome in EVERYDAY and direction != "unclear":
             word = "more" if a.widest.centre > 0 else "less"
             ref = Ref("estimate", lead_id(a.widest))
+            # The share of the absolute value: the word for the direction is in the sentence already.
             share = Number(probability_ahead(abs(a.widest.centre)), ref)
             said.append(Sentence(f"answer.{outcome}.everyday_{word}", {"share": share}))
+    # How sure comes right behind the answer: a reader who stops there has seen both.
     said.append(_sure(a))
     said.append(_counts(a.widest))
     if a.published is not None and a.open is not None and a.gap is not None and not a.apart:
@@ -196,6 +199,7 @@ def certainty_sentences(question: str, certainty: Certainty) -> tuple[Sentence, 
 def cause_sentence(question: str, outcome: str, cause: Certainty) -> tuple[Sentence, ...]:
     """What the data do not show, and the certainty that it is so."""
     ref = Ref("table", f"certainty-{question}")
+    # Cause has a single rule; its five domains are those of the association it starts from.
     decision = cause.decisions[0]
     grade = grade_term(cause.grade)
     values: dict[str, Cell | Number] = {"grade": grade, **_numbered(decision.values, ref)}
@@ -243,6 +247,7 @@ def driver_sentence(question: str, rows: Sequence[Sequence[Cell]], table: str) -
     """The single sample that moves the mean most, read off the table of leaving one out."""
     if not rows:
         return ()
+    # A sample that could not be left out has no number, and counts as moving nothing.
     place = max(range(len(rows)), key=lambda i: abs(float(rows[i][-1] or 0.0)))
     sample, without, _, _, moved = rows[place][:5]
     ref = Ref("table", table)

@@ -62,6 +62,7 @@ class AveragedBias:
     def decision(self) -> str:
         """Whether the data speak for an effect, against one, or neither: the Bayes factor against 3 and 1/3."""
         prior_odds = self.prior / (1.0 - self.prior)
+        # A probability of 1 is one that rounding made: its odds are large, not infinite.
         odds = self.probability / max(1.0 - self.probability, 1e-300)
         factor = odds / prior_odds
         return "effect_likely" if factor > UNDECIDED else "effect_unlikely" if factor < 1 / UNDECIDED else "undecided"
@@ -94,6 +95,7 @@ def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
     assert present is not None  # the default 36 models include some with an effect
     low, high = (np.tanh(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
     if_low, if_high = np.tanh(present.ppf([0.025, 0.975])).tolist()
+    # The likeliest first: 36 rows are read from the top.
     models = sorted(averaged.models, key=lambda model: -model.posterior)
     return AveragedBias(
         probability=effect.posterior,

@@ -25,6 +25,7 @@ def posterior_of(found: Evidence, priors: PriorSet, mean: CoefficientPrior | Non
     """The exact posterior: three levels where samples have several rows, two levels otherwise."""
     chosen = mean or priors.mean
     samples = found.samples
+    # With one row a sample the variance within samples cannot be seen: it would be the prior's alone.
     if len(set(samples)) == len(samples):
         return exact_two_level(found.y, found.v, tau=priors.tau, coefficients=chosen)
     V = BlockV.constant_correlation(found.v, samples, RHO)
@@ -53,6 +54,7 @@ def posterior_estimate(
         high=high,
         prediction_low=new_low,
         prediction_high=new_high,
+        # E(sd^2) = mean^2 + variance: the posterior mean of tau2, which is not the square of that of tau.
         tau2=float(sum(sd.mean**2 + sd.sd**2 for sd in sds)),
         k=len(selection.rows),
         samples=len(per_sample),

@@ -95,6 +95,7 @@ def publication_bias(
     shown = [body for body in (published, open_data) if body is not None]
     if shown:
         parts.figures.append(funnel_figure(shown, None if published is None else funnel_line(published)))
+    # A body of one row has no funnel and no spread; it is treated as none above.
     if published is not None and open_data is not None:
         compared = compare_bodies(published, open_data, bodies)
         parts.estimates.append(compared.difference)
@@ -202,6 +203,7 @@ def _models_table(
 
 
 def _model_row(answer: BiasAnswer) -> tuple[Cell, ...]:
+    # None is an empty cell; NaN would be neither valid JSON nor a word to a reader.
     numbers = [x if np.isfinite(x) else None for x in (answer.value, answer.low, answer.high, answer.p)]
     why = "; ".join(answer.reasons)
     return (answer.label, answer.assumes, *numbers, "yes" if answer.adequate else "no", why)
@@ -209,6 +211,7 @@ def _model_row(answer: BiasAnswer) -> tuple[Cell, ...]:
 
 def _tests_table(found: Evidence, sign: int) -> Table:
     """Tests that something is odd about the funnel or the p values; each says what it cannot tell."""
+    # Tests of single results need results as printed; a mean of rows was never tested by anybody.
     one, means = one_row_a_sample(found), sample_means(found)
     tests = (
         ("Egger, multilevel (CR2)", lambda: _egger(found)),
@@ -332,6 +335,7 @@ def _together(
     found: Evidence, sign: int, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None
 ) -> Sentence:
     """What all this says together, by what the models that may be read say of the expected side of zero."""
+    # The rule of what may be read was fixed before: no model is counted for what it says.
     read = [answer for answer in models if answer.adequate]
     holds = [answer for answer in read if _beyond_zero(answer, sign)]
     decision = "not_averaged" if averaged is None else averaged.decision

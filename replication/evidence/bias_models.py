@@ -111,6 +111,7 @@ def one_row_a_sample(found: Evidence) -> Evidence:
     p-curve, the test of excess significance and the rank test ask for independent tests as they were printed.
     """
     n = found.rows["n"].to_numpy(float)
+    # By n and order alone: choosing by the result would be the very selection that is looked for.
     chosen = [int(rows[np.argmax(n[rows])]) for rows in _rows_by_sample(found)]
     mask = np.zeros(len(n), dtype=bool)
     mask[chosen] = True
@@ -198,6 +199,7 @@ def _judged(answer: BiasAnswer, common: _Common) -> BiasAnswer:
 def _outside(answer: BiasAnswer, z: Array) -> list[str]:
     """A mean beyond every sample is made by the model's assumption alone."""
     low, high = float(np.tanh(z.min())), float(np.tanh(z.max()))
+    # In r on both sides, as the answer is; tanh keeps the order.
     return [] if low <= answer.value <= high else ["the mean lies outside the data"]
 
 
@@ -247,6 +249,7 @@ def _selection(answer: BiasAnswer, c: _Common) -> BiasAnswer:
     )  # fmt: skip
     few = [f"results with {w.name}: {w.observed}, fewer than {FEWEST_OF_A_KIND}"
            for w in found.selection if (w.observed or 0) < FEWEST_OF_A_KIND]  # fmt: skip
+    # A ridge: very different means fit equally well, so the one reported is an accident of the search.
     unsettled = [note.message for note in fit.notes if note.code in ("ridge", "not-converged")]
     return replace(answer, reasons=(*few, *unsettled))
 

@@ -59,6 +59,7 @@ def difference_of(first: Estimate, second: Estimate, *, id: str, label: str) -> 
     It works with any intervals of the two, so also with posterior ones, and keeps their skewness.
     """
     value = first.value - second.value
+    # The lower end hangs on how far the first may lie below and the second above: the other arms do not enter.
     low = value - np.hypot(first.value - first.low, second.high - second.value)
     high = value + np.hypot(first.high - first.value, second.value - second.low)
     return Estimate(
@@ -104,6 +105,7 @@ def _median_n(found: Evidence) -> float:
 
 def _share(found: Evidence, column: Callable[[Evidence], list[bool | None]]) -> Cell:
     """The share of rows of which something is true, or that it is not known of most of them."""
+    # A share of the few rows where it is known would pass for a share of all.
     known = [value for value in column(found) if value is not None]
     return f"{100 * sum(known) / len(known):.0f} %" if 2 * len(known) > len(found.y) else "not known"
 

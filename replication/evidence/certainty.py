@@ -259,6 +259,7 @@ def _risk_of_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
         return _decision("risk_of_bias", -1 - missing, "few", values)
     turned = inputs.sign * part.centre
     values |= {"samples": part.samples, "r": part.centre, "low": part.low, "high": part.high, "target": target}
+    # The estimate where two informants report is free of what one informant adds to both sides.
     step, because = (-2, "opposite") if turned <= 0 else (-1, "short") if turned < target else (0, "holds")
     return _decision("risk_of_bias", step - missing, because, values)
 
@@ -266,6 +267,7 @@ def _risk_of_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 def _inconsistency(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     if inputs.samples < 3 or not inputs.spread >= 0:
         return _decision("inconsistency", -1, "few", {"samples": inputs.samples})
+    # On z, where true means are taken to be normal; target and zero move with it.
     centre = np.arctanh(abs(inputs.centre))
     short, opposite = (_below(centre - np.arctanh(edge), inputs.spread) for edge in (target, 0.0))
     values: dict[str, Cell] = {"short": short, "opposite": opposite, "target": target, "spread": inputs.spread}
@@ -300,6 +302,7 @@ def _indirectness(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 
 def _imprecision(inputs: Inputs, t: Thresholds, target: float) -> Decision:
+    # Turned to the estimate's side, the end nearer to zero is the lower one for either sign.
     low = min(inputs.sign * inputs.low, inputs.sign * inputs.high)
     few = inputs.samples < t.imprecision.fewest_samples or inputs.groups < t.imprecision.fewest_groups
     values: dict[str, Cell] = {
@@ -339,6 +342,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     if not inputs.published:
         return _decision("publication_bias", 0, "open_only", values)
     suspected, judged = len(crossing) >= rule.models, len(adequate) >= rule.models
+    # Open data were selected by nobody: if they alone reach the target, bias in print cannot explain it.
     if (suspected or not judged) and cleared:
         return _decision("publication_bias", 0, "cleared", values)
     if suspected:
@@ -354,4 +358,5 @@ def _cause(inputs: Inputs, t: Thresholds, association: Grade) -> Decision:
 
 
 def _decision(domain: str, step: int, because: str, values: Mapping[str, Cell]) -> Decision:
+    # Two steps is the most a GRADE domain takes; a sum of reasons within one stops there.
     return Decision(domain, max(step, WORST), because, values)

@@ -45,6 +45,7 @@ def change_of(widest: Estimated, inputs: Inputs, association: Certainty) -> Chan
 def _grade_with(widest: Estimated, inputs: Inputs, m: int, target: float) -> int:
     """The grade, as a number from 0, with m hypothetical samples; what is known of measures and bias stays as it is."""
     found = with_hypothetical(widest.found, m, 0.0, STUDENTS)
+    # A hundredth will do: only on which side of a threshold the ends lie is asked, a dozen times.
     posterior = posterior_of_body(found, rtol=1e-2)
     low, middle, high = np.tanh(posterior.coefficient().ppf([0.025, 0.5, 0.975])).tolist()
     try:
@@ -69,6 +70,7 @@ def _grade_with(widest: Estimated, inputs: Inputs, m: int, target: float) -> int
 def with_hypothetical(found: Evidence, m: int, r: float, n: int) -> Evidence:
     """The evidence with m hypothetical samples of n students and correlation r, each in a further country."""
     names = [f"hypothetical {i + 1}" for i in range(m)]
+    # Empty cells: a hypothetical sample has no measures, and no rule but size and number may see it.
     blank = dict.fromkeys(found.rows.columns, "")
     rows = pd.DataFrame([{**blank, "sample_id": name, "place": name, "n": n, "effect_id": name} for name in names])
     together = pd.concat([found.rows, rows], ignore_index=True) if m else found.rows

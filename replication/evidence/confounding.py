@@ -71,6 +71,7 @@ def adjusted_rows(data: Dataset, found: Evidence, covariates: Sequence[str]) -> 
             continue
         chosen = [*sides, *(side for side in measures if side is not None)]
         pairs = [[table.get(frozenset((a, b))) for b in chosen] for a in chosen]
+        # A partial correlation needs every pair; a borrowed one would come from other persons.
         if any(pairs[i][j] is None for i in range(len(chosen)) for j in range(i)):
             continue
         made.append(_adjusted(str(row["effect_id"]), tuple(covariates), pairs, float(sign)))
@@ -88,6 +89,7 @@ def _adjusted(
             pair = pairs[i][j]
             if pair is not None:
                 matrix[i, j] = matrix[j, i] = pair[0]
+                # The smallest pair bounds what is known: larger ones cannot make up for it.
                 n = min(n, pair[1])
     try:
         partial = partial_from_correlations(matrix)
@@ -106,6 +108,7 @@ def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[froz
         sides = frozenset(((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))))
         r = row["value"] if pd.isna(row["value_weighted"]) else row["value_weighted"]
         n = row["n"] if pd.isna(row["n_effective"]) else row["n_effective"]
+        # As a set: whichever side a coder wrote first, it is one correlation.
         found.setdefault(str(row["sample_id"]), {})[sides] = (float(r), float(n))
     return found
 

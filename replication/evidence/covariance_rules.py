@@ -88,6 +88,7 @@ def rule_table(found: Sequence[Variant]) -> Table:
 
 def rule_sentence(found: Sequence[Variant]) -> Sentence:
     """Which rule makes the printed digits come out, and how many hold under the best of the others."""
+    # Exact matches decide between rules that match equally many within the optimizer's reach.
     best = max(found, key=lambda v: (v.holds + v.nearly, v.holds))
     rest = max((v for v in found if v is not best), key=lambda v: v.holds + v.nearly)
     span = [v.answers[PATHS["pos to enga"]].value for v in found]
@@ -142,6 +143,7 @@ def ses_tables(data: Dataset) -> tuple[Table, Table]:
     """Paths by SES group with the test of equality, and slopes on standardized SES with the likelihood-ratio test."""
     correlations = samples45(data)
     ses = data.samples.set_index("sample_id")["ses"].loc[list(correlations.studies)].to_numpy()
+    # `ses` is the share of students of low status, so high values are the low-SES group.
     groups = {"low SES": ses > LOW_SES, "high SES": ses <= LOW_SES}
     split = []
     for rule in SES_RULES:

@@ -34,6 +34,7 @@ class TypicalEffect:
 def typical_design_effect(data: Dataset) -> TypicalEffect:
     """Design effects of the students' correlations that were computed with their survey's design."""
     effects = data.effects
+    # With degrees of freedom: rows of the earlier rule capped n_effective at n, which would bend the median.
     held = effects[(effects["unit"] == "student") & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]
     ratio = (held["n"].to_numpy(float) - 3.0) / (held["n_effective"].to_numpy(float) - 3.0)
     if not len(ratio):

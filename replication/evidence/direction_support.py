@@ -97,6 +97,7 @@ def says(direction: str, pool: Estimate | None) -> Says:
         return "no_sign"
     if pool is None:
         return "no_sample"
+    # The sign first: an interval beyond zero on the other side is "opposite", not a weaker yes.
     if (pool.value > 0) != (direction == "+"):
         return "opposite"
     return "same_beyond_zero" if pool.low * pool.high > 0 else "same_sign"
@@ -131,6 +132,7 @@ def _pool(data: Dataset, pair: _Pair) -> Estimate | None:
         return None
     label = f"{pair.relationship} with {pair.outcome}, {pair.unit}s, open data"
     samples = found.rows["sample_id"].to_numpy()
+    # One sample has no variance between samples; a model with it would report the bound as a finding.
     if len(set(samples)) == 1:
         return _one_sample(found, pair.id, label)
     y, v = effect_sizes(found)

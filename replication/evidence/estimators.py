@@ -88,6 +88,7 @@ def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[str | float | No
 
 
 def _two_level(means: Evidence, method: Tau2Method, label: str) -> Estimate:
+    # Knapp-Hartung estimates a spread that the common-effect model says is not there.
     test: TestMethod = "z" if method == "EE" else "knha"
     fit = fit_random_effects(means.y, means.v, method=method, test=test)
     return back_transform(fit, means, method.lower(), f"{label}, one value a sample")

@@ -105,6 +105,7 @@ class Answer:
     @property
     def widest(self) -> Estimated:
         """The estimate from most evidence."""
+        # Bodies are held in the order published, open, pool: each later one rests on more.
         return list(self.bodies.values())[-1]
 
 
@@ -155,6 +156,7 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
     """Each body that has rows on a question, estimated; the pool only where there are both."""
     found = {source: evidence(data, question, source) for source in ("published", "open")}
     held: dict[Source, Estimated] = {s: estimate_body(body) for s, body in found.items() if len(body.y)}  # type: ignore[misc]
+    # One body alone is its own pool: a second line with the same numbers would look like confirmation.
     if len(held) == 2:
         held["pool"] = estimate_body(evidence(data, question, "pool"))
     return held
@@ -255,6 +257,7 @@ def _bias(context: Context, answer: Answer, page: _Page) -> BiasPage:
 
 def expected_sign(data: Dataset, question: Question) -> int:
     """The sign expected when good goes with good; relationship quality counts as positive."""
+    # From the valence of the constructs and not from the data: selection is assumed to favour what was hoped for.
     relationship = "positive" if question.quality else question.relationships[0]
     return data.vocabulary.expected_sign(relationship, question.outcome)
 
@@ -332,6 +335,7 @@ def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _P
     expected = expected_sign(data, answer.asked.question)
     if answer.asked.main:
         page.add("bayes", *prior_sensitivity(answer.widest, expected))
+    # Open data first: they are no part of any printed pool, as a prior's data must not be.
     body = answer.bodies.get("open") or answer.widest
     heterogeneity = body.posterior.variance("between") + body.posterior.variance("country")
     for pool in published_pools(claims, answer.asked.predict_from, heterogeneity):
@@ -340,6 +344,7 @@ def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _P
 
 def grade_of_question(context: Context, question: Question) -> Grade:
     """The certainty of an association alone, for findings that are a chain of several; kept by content."""
+    # Both files decide the grade: edited thresholds must not be answered from the cache.
     files = (load_protocol().model_dump_json(), load_thresholds().model_dump_json())
     key = digest_of(context.data.digest, question.id, *files)
     return cast("Grade", context.remember("certainty", key, lambda: _grade(context.data, question)))

@@ -158,6 +158,7 @@ def _contextual(matched: Matched) -> Estimate | None:
     found = replace(matched.plain, y=matched.contextual, v=matched.contextual_se**2)
     known = np.isfinite(found.y) & np.isfinite(found.v) & (found.v > 0)
     try:
+        # By the working model as well: a sample's contextual effects share its students.
         fit = working_fit(found.take(known))
     except ModelError:
         return None
@@ -239,6 +240,7 @@ def _sentences(
 
 def _reading(within: Estimate, context: Estimate) -> str:
     """What the contextual effect adds to the figure within: more in the same direction, less, or nothing clear."""
+    # No claim about schools from an interval that holds zero, whatever its middle.
     if context.low <= 0 <= context.high:
         return "unclear"
     return "school_too" if context.value * within.value > 0 else "student_only"

@@ -125,6 +125,7 @@ def working_fit(
         when the rows cannot carry it (one sample, one country).
     """
     countries = found.places if places is None else places
+    # Inference at the outermost level: independence is claimed of countries, and of nothing below.
     outer = found.samples if found.source == "published" else countries
     levels = {"sample": found.samples} if found.source == "published" else {"country": outer, "sample": found.samples}
     fit = fit_multilevel(found.y, found.covariance(rho), levels, x, names=names)
@@ -156,6 +157,7 @@ def posterior_of_body(
         x,
         within=chosen.within,
         between=chosen.between,
+        # Each published sample would be a country of its own, and the two variances one.
         country_sd=Fixed(0.0, reason="countries unknown") if published else chosen.between,
         coefficients=coefficients,
         names=names,
@@ -173,6 +175,7 @@ def estimate_body(found: Evidence) -> Estimated:
     groups, df = fit.clusters or 0, float(fit.df[0])
     if groups < FEWEST_COUNTRIES:
         return Estimated(found, fit, posterior, "posterior", f"{groups} independent groups, fewer than six")
+    # Written so that NaN degrees of freedom do not let CR2 lead.
     if not df >= FEWEST_DF:
         return Estimated(found, fit, posterior, "posterior", f"{df:.1f} degrees of freedom, fewer than four")
     return Estimated(found, fit, posterior, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
@@ -240,6 +243,7 @@ def _cr2(answer: Estimated, like: Estimate, label: str) -> Estimate:
         high=high,
         se=float(fit.se[0]),
         p=float(fit.p[0]) if leads else float("nan"),
+        # Without the variance within samples: tau2 is about true sample means, as interval (2) is.
         tau2=float(sum(c.estimate for c in fit.components if c.name != "effect")),
         group="main" if leads else "beside",
         method={**fit.method, "df": f"{float(fit.df[0]):.2f} (Satterthwaite)", **_said(answer)},
@@ -293,6 +297,7 @@ def difference_of_bodies(pool: Evidence) -> Difference | None:
     is_open = (pool.rows["body"] == "open").to_numpy(float)
     if not 0 < is_open.sum() < len(is_open):
         return None
+    # Published is the intercept, so the second coefficient is the gap itself, with its own posterior.
     x = np.column_stack([np.ones(len(is_open)), is_open])
     posterior = posterior_of_body(pool, x=x, names=("published", "open less published"))
     gap = posterior.coefficient("open less published")

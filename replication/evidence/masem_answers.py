@@ -124,6 +124,7 @@ def stage1_answers(pool: RandomPool) -> dict[str, Recomputed]:
         answers[f"heterogeneity: {words}"] = Recomputed(float(pool.I2[j]) / 100.0)
         if name in {c.name for c in pool.fit.components}:
             tau2 = pool.fit.component(name)
+            # Wald and below zero if need be: that is what metaSEM prints, and the print is what is compared.
             half = NORMAL_95 * tau2.se
             answers[f"between-study variance: {words}"] = Recomputed(
                 tau2.estimate, tau2.estimate - half, tau2.estimate + half, tau2.se
@@ -222,6 +223,7 @@ def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Tabl
     rows = tuple(
         (name, float(as_printed.fit.beta[j]), float(as_printed.fit.se[j]), float(held.fit.se[j]))
         for j, name in enumerate(as_printed.fit.names)
+        # Below a thousandth the two rules print the same digits.
         if not math.isclose(as_printed.fit.se[j], held.fit.se[j], rel_tol=1e-3)
     )
     columns = ("pair", "r", "standard error as printed", "standard error with the variance held")

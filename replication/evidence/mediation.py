@@ -60,6 +60,7 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
     rows = screened.rows[screened.included & (screened.rows["body"] == body).to_numpy()].reset_index(drop=True)
     rows = each_person_once(data, rows).rows
     order = {name: at for at, name in enumerate(NAMES)}
+    # One order for every pair: r of a with b and of b with a are then averaged and not kept apart.
     swap = rows["var_a"].map(order) > rows["var_b"].map(order)
     first, second = rows["var_a"].where(~swap, rows["var_b"]), rows["var_b"].where(~swap, rows["var_a"])
     n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
@@ -75,6 +76,7 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
         absent_b=("absent_b", "any"),
     )  # fmt: skip
     pairs = pairs.reset_index()
+    # One n a matrix, as the likelihood wants; the smallest claims no precision that some pair lacks.
     pairs["n"] = pairs.groupby("sample_id")["size"].transform("min")
     if body == "open":
         complete = pairs.groupby("sample_id")[["a", "b"]].apply(_has_both_sides)
@@ -135,6 +137,7 @@ def _indirect_sentences(estimates: Mapping[str, Estimate], path: str) -> Iterato
 
 def chain_sentences(grades: Mapping[str, Grade]) -> tuple[Sentence, ...]:
     """How sure a chain is: as its weakest link; and that it says nothing of cause."""
+    # A product is no surer than the factor that is known least.
     weakest = min(grades, key=lambda name: GRADES.index(grades[name]))
     return (
         Sentence(
@@ -204,6 +207,7 @@ def school_set(data: Dataset) -> CorrelationSet:
     rows = select(data, unit="school", works=["oecdpisa"]).rows
     rows = rows[rows["var_a"].isin(list(SHORT)) & rows["var_b"].isin(list(SHORT))]
     cycle = rows["cycle"].astype(float)
+    # Centred over samples, not rows: a sample with more pairs would pull the centre.
     decades = (cycle - cycle.groupby(rows["sample_id"]).first().mean()) / 10.0
     return correlations_from_rows(
         rows["sample_id"].tolist(),

@@ -75,6 +75,7 @@ def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | 
         mask = levels.isin(tested).to_numpy()
         part, kept = found.take(mask), levels[mask].reset_index(drop=True)
         x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
+        # A column a level and no intercept: each coefficient is that level's own mean.
         fit = che(part, x=x, names=tested)
         intervals, p = np.tanh(fit.interval()), _equality(fit)
         rows += [

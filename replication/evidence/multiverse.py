@@ -127,7 +127,9 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse
     for (estimator, method), (test_name, test) in product(_ESTIMATORS.items(), _TESTS.items()):
         fits = fit_batch(y, v, method=method, test=test)
         ends = np.column_stack([fits.beta[:, 0], fits.interval()[:, 0], fits.k])
+        # Only value and ends; the fourth column is k, and plain r is on its scale already.
         ends[:, :3] = np.where(on_z[:, None], np.tanh(ends[:, :3]), ends[:, :3])
+        # Estimates of a search that did not end would widen the curve for no reason of substance.
         kept = fits.defined & fits.converged
         chosen += [(*name, _NO_BIAS, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
         parts.append(ends[kept])
@@ -135,6 +137,8 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse
     for name, effects, variances in sets:
         if name[0] in _PUBLISHED and name[CHOICES.index("scale")] == _SCALES[0]:
             for model, made in _allowed_for_bias(effects, variances, sign, failed):
+                # Bias models bring estimator and test with them: crossed with all others they would be counted twelve
+                # times.
                 chosen.append((*name, model, _OWN, _OWN))
                 parts.append(made[None])
     value, low, high, k = np.concatenate(parts).T

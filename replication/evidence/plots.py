@@ -139,6 +139,7 @@ def _order(means: Evidence, found: Evidence, groups: Sequence[str] | None) -> li
     """Samples by part in the order the parts first occur, then by size of the correlation."""
     parts = _parts(found, groups)
     first = {name: at for at, name in enumerate(dict.fromkeys(parts.values()))}
+    # By size with the id behind it: ties would else change places between machines.
     return sorted(
         range(len(means.y)), key=lambda i: (first[parts[str(means.samples[i])]], -means.y[i], str(means.samples[i]))
     )
@@ -151,6 +152,7 @@ def _parts(found: Evidence, groups: Sequence[str] | None) -> dict[str, str]:
 
 def _sample_weights(found: Evidence, fit: Fit) -> Array:
     """Each sample's weight in per cent: the row sums of the inverse covariance, added over its rows."""
+    # Row sums can be negative for single rows of a sample; over its rows they are what it weighs in the mean.
     weights = row_sum_weights(fit)
     return np.array([weights[found.samples == sample].sum() for sample in dict.fromkeys(found.samples.tolist())])
 
@@ -286,6 +288,7 @@ def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
     names, result = sample_names(found), cluster_influence(fit, found.samples)
     labels = [names.get(label, label) for label in result.labels]
     shares = 100 * result.heterogeneity / result.heterogeneity.sum()
+    # In r, as the page is; the change itself is on z.
     moves = np.tanh(fit.beta[0]) - np.tanh(fit.beta[0] - result.change[:, 0])
     order = np.argsort(-np.nan_to_num(result.cook, nan=-1.0), kind="stable")
     key = f"{found.question.id}-{found.source}"

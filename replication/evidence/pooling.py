@@ -44,6 +44,7 @@ def effect_sizes(selection: Selection) -> tuple[Array, Array]:
         for units mixed, a correlation of exactly 1, or an n below 4; the message names the row.
     """
     rows = selection.rows
+    # Asked again here, where it counts, although a selection cannot mix units either.
     units = sorted(set(rows["unit"]))
     if len(units) > 1:
         raise DataError(f"rows of different units ({', '.join(units)}) are never pooled; select one unit")
@@ -96,6 +97,7 @@ def estimate_r(
     low, high = np.tanh(fit.interval()[0])
     prediction = prediction_interval(fit)
     tau2 = [component.estimate for component in fit.components if np.isfinite(component.estimate)]
+    # Intervals of single variances do not add up to one of their sum.
     interval = fit.components[0].interval if len(fit.components) == 1 else None
     rows = selection.rows
     per_sample = selection.sample_sizes

@@ -68,7 +68,9 @@ def left_out_by(data: Dataset, answer: Estimated, unit: str) -> tuple[Predicted,
     if len(names) < 3:
         return ()
     groups = {name: _with_it(data, found, name, unit) for name in names}
+    # Samples of one country share a group: each posterior is computed once.
     distinct = list(dict.fromkeys(groups.values()))
+    # From a single sample the variance between samples would be the prior's.
     usable = [group for group in distinct if len(set(names) - group) >= 2]
     posteriors = dict(zip(usable, answer.posterior.without(usable), strict=True))
     return tuple(_predicted(posteriors[groups[name]], found, name) for name in names if groups[name] in posteriors)
@@ -95,6 +97,7 @@ def _predicted(posterior: NestedPosterior, found: Evidence, sample: str) -> Pred
     """The mean of a sample's rows against the prediction for it: between + country, within / m, and sampling error."""
     rows = np.flatnonzero(found.samples == sample)
     m = len(rows)
+    # The rows' errors covary, so the variance of their mean is the sum of all cells over m^2.
     sampling = float(found.covariance().take(rows).dense().sum()) / m**2
     prediction = posterior.further_mean(m, sampling)
     y = float(found.y[rows].mean())

@@ -69,6 +69,7 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
     """The printed pool, the data alone, and the data under the mixture; refused where they share samples."""
     found, claim = answer.found, pool.claim
     key = f"{found.question.id}-{claim.id}"
+    # Shared samples would count twice, and a prior without spread would not listen to any data.
     if shares_samples(pool, found) or not pool.se > 0:
         why = "prior.shares" if pool.se > 0 else "prior.no_error"
         return PriorAnswer(sentences=(Sentence(why, {"question": found.question.id, "claim": claim.id}),))
@@ -105,6 +106,7 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
 
 def _weight(informed: float, default: float) -> float:
     """The weight of the printed part after the data: prior weights times marginal likelihoods."""
+    # exp overflows beyond 709; at 700 the weight is 0 or 1 to every digit.
     gap = np.clip(default - informed, -700.0, 700.0)
     return float(1.0 / (1.0 + (1.0 - PRINTED_WEIGHT) / PRINTED_WEIGHT * np.exp(gap)))
 
@@ -193,6 +195,7 @@ def _curves(key: str, title: str, pool: Published, data: Marginal, mixed: Margin
     columns: dict[str, list[Cell]] = {
         "curve": [name for name, x, _ in parts for _ in x],
         "x": [float(np.tanh(value)) for _, x, _ in parts for value in x],
+        # A density in r is that in z times dz/dr = 1 / (1 - r^2).
         "y": [float(d / (1 - np.tanh(value) ** 2)) for _, x, y in parts for value, d in zip(x, y, strict=True)],
     }
     return Figure(id=f"density-{key}", kind="density", title=title, columns=columns, settings={"metric": "r"})

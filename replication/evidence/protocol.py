@@ -69,6 +69,7 @@ class Criterion(BaseModel):
         failed = np.zeros(len(rows), dtype=bool)
         for column in self.columns:
             if column in rows:
+                # What nobody recorded is no reason to leave a row out: exclusions need evidence.
                 failed |= np.array([self._refuses(str(cell)) for cell in rows[column].fillna("")], dtype=bool)
         return failed
 
@@ -187,6 +188,7 @@ class Screened:
     def reasons(self) -> list[str]:
         """The id of the first criterion each row fails; empty for rows that count."""
         ids = [criterion.id for criterion in self.protocol.criterion]
+        # The first in the order of the protocol: a flow diagram counts every row once.
         return [ids[int(np.argmax(row))] if row.any() else "" for row in self.failed]
 
     def without(self, criterion: str) -> NDArray[np.bool_]:

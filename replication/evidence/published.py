@@ -42,6 +42,7 @@ def _published(claim: Claim, tau2: float) -> Published:
     z = float(np.arctanh(parse_printed(claim.printed["value"]).value))
     if {"ci_low", "ci_high"} <= set(claim.printed):
         low, high = (float(np.arctanh(parse_printed(claim.printed[end]).value)) for end in ("ci_low", "ci_high"))
+        # Widths on z: intervals printed in r are symmetric there and not in r.
         return Published(claim, z, (high - low) / (2 * NORMAL_95), "the printed interval")
     if np.isfinite(claim.k) and claim.k > 0:
         return Published(

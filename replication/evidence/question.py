@@ -128,6 +128,7 @@ class Evidence:
             # the same pair of measures on the shared persons: n_shared / sqrt(n1 n2); another pair: times rho, the
             # working value that stands for Olkin and Siotani's where their six correlations are not all held
             correlation = np.where(between, share * np.where(same, 1.0, rho), correlation)
+        # Shares and rho are about two rows; a row is perfectly correlated with itself.
         np.fill_diagonal(correlation, 1.0)
         return BlockV.from_matrix(correlation * np.outer(se, se))
 
@@ -228,6 +229,7 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     for first, second, common in _overlaps(data):
         if first not in n.index or second not in n.index or not common > 0:
             continue
+        # By n, then by name: the result must not hang on which of the two was coded first.
         small, large = sorted((first, second), key=lambda s: (n[s], s))
         if common >= SAME_PERSONS * n[small]:
             gone = rows["sample_id"] == small
@@ -239,6 +241,7 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
             both = rows["sample_id"].isin([first, second])
             known = [place for place in rows.loc[both, "place"] if not str(place).startswith(UNKNOWN)]
             one = known[0] if known else rows.loc[both, "place"].iloc[0]
+            # Samples that share persons live in one place, though only one of the papers says where.
             rows = rows.assign(place=rows["place"].where(~both, one))
     kept = tuple(pair for pair in shared if pair[0] in n.index and pair[1] in n.index)
     return Persons(rows, tuple(excluded), kept)

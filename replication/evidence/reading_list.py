@@ -153,6 +153,7 @@ class _Weights:
         if pair not in self._pools:
             self._pools[pair] = self._pool(pair)
         tau2, weight = self._pools[pair]
+        # At least one person more than three, or the variance of z would be infinite.
         new = 1.0 / (tau2 + 1.0 / max(n - 3.0, 1.0))
         return new / (weight + new)
 

@@ -63,6 +63,7 @@ def corrected_evidence(data: Dataset, found: Evidence) -> Corrected:
     r = np.tanh(found.y)
     raw = EffectSize(r, found.v * (1.0 - r**2) ** 2, "r")  # the design's variance, on the scale of r
     corrected = correct_attenuation(raw, alpha[:, 0], alpha[:, 1])
+    # Reliabilities are estimates too: where they are too low the corrected value passes 1.
     usable = np.abs(corrected.estimate) < 1.0
     value, variance = corrected.estimate[usable], corrected.variance[usable]
     kept = found.take(usable)
@@ -133,6 +134,7 @@ def _side(
     variable, measure = str(row[f"var_{side}"]), str(row[f"measure_{side}"])
     known = recorded.get((str(row["sample_id"]), variable, measure))
     form = forms.get((str(row["work"]), variable, measure), "")
+    # Before a recorded reliability is looked at: plausible values carry the test's error already.
     if form == "test":
         return 1.0, "test"
     if known is not None:

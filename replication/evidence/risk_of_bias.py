@@ -85,6 +85,7 @@ def features_of(data: Dataset, rows: pd.DataFrame, sample: str) -> SampleFeature
     record = data.samples[data.samples["sample_id"] == sample].iloc[0]
     described = data.table("descriptives.csv")
     described = described[described["sample_id"] == sample]
+    # Rows without an informant say nothing; counted as different they would make a sample look better.
     known = own[(own["informant_a"] != "") & (own["informant_b"] != "")]
     flags = {flag.partition("=")[0] for cell in own["flags"] for flag in str(cell).split(";")}
     return SampleFeatures(

@@ -149,6 +149,7 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
         BlockV.constant_correlation(v, samples, RHO),
         sample=samples,
         cell=cells,
+        # Centred: the cell means are then those at the mix of old and new samples, not of the old ones.
         moderators={"new samples": new - new.mean()},
     )
     chosen = MultilevelPriors([priors.mean] * 4 + [priors.slope], priors.between, priors.within)
@@ -199,6 +200,7 @@ def _draw(
     sample: Callable[[Settings, Path], SampledPosterior | Failed],
     exact: ExactPosterior | None = None,
 ) -> Sampled:
+    # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
     settings = Settings(seed=context.seed)
     code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
     key = digest_of(code, label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))

@@ -88,6 +88,7 @@ def _posterior(selection: Selection, key: str, label: str) -> Estimate:
 def _split(selection: Selection, column: str) -> list[tuple[str | float | None, ...]]:
     """Means by the levels of one column, from one model; rows without a level are left out of it."""
     known = selection.keep(lambda r: r[column] != "", f"no {column} in the file")
+    # Sorted, so that cycles stand in time and the table is the same on every machine.
     levels = sorted(set(known.rows[column]))
     x = np.column_stack([(known.rows[column] == level).to_numpy(float) for level in levels])
     fit = _fit(known, x, levels)
@@ -164,6 +165,7 @@ def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], k
     works: dict[str, list[str]] = {}
     for row, verdict in zip(records, verdicts, strict=True):
         works.setdefault(str(row["work"]), []).append(verdict)
+    # Works with as many for as against say nothing about the sign: a sign test leaves ties out.
     sided = {work: (v.count("yes"), v.count("no")) for work, v in works.items() if v.count("yes") != v.count("no")}
     favour = sum(yes > no for yes, no in sided.values())
     test = stats.binomtest(favour, len(sided)) if sided else None

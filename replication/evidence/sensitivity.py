@@ -65,6 +65,7 @@ def _varied(name: str, wording: str, varied: Evidence, main: Estimated) -> Sensi
     more = len(varied.y) - len(main.found.y)
     if not len(varied.y):
         return Sensitivity(name, wording, more, None)
+    # The same rows give the same estimate: fitting again would cost seconds and say nothing.
     if set(varied.rows["effect_id"]) == set(main.found.rows["effect_id"]):
         return Sensitivity(name, wording, 0, main if name.startswith("only-") else None)
     return Sensitivity(name, wording, more, estimate_body(varied))
@@ -124,6 +125,7 @@ def _assumptions(main: Estimated) -> Iterator[tuple[str, tuple[Cell, ...]]]:
         yield f"errors within a sample correlate by {rho}", _fitted(found, partial(working_fit, found, rho))
     if found.source == "pool" and found.unknown_countries > 1:
         unknown = (found.rows["country"].fillna("") == "").to_numpy()
+        # The other extreme of what is assumed: all of them dependent instead of none.
         places = np.where(unknown, "all unknown", found.places)
         fitted = _fitted(found, partial(working_fit, found, places=places))
         yield "all samples of unknown country in one country", fitted

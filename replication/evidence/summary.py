@@ -61,6 +61,7 @@ def _part(answer: Estimated) -> Part:
 
 def _indirect_share(found: Evidence) -> float:
     """Share of samples all of whose relationship measures are lesson support or one item."""
+    # By sample: one direct measure among many indirect ones makes its sample direct.
     indirect = found.rows["scope"].isin(list(INDIRECT))
     return float(indirect.groupby(found.rows["sample_id"]).all().mean())
 
