@@ -232,6 +232,7 @@ def judge(claim: Claim, answer: Answer | None, reasons: Mapping[str, Reason] | N
     answer : what an analysis says of it; None means nobody has looked yet. A bare direction waits for its size.
     reasons : recorded reasons by claim id; one turns DIFFERS into DIFFERS_EXPLAINED, as far as it reaches.
     """
+    # Before anything is parsed: a direction has no digits that could be compared.
     if claim.statistic == DIRECTION:
         where = f" It would be found in: {claim.waits_for}." if claim.waits_for else ""
         return Check(claim, "PENDING", f"Only the direction could be read; its size is not transcribed.{where}")
@@ -309,6 +310,7 @@ def _parse(claim: Claim) -> dict[str, Printed] | str:
 
 def _consistency(claim: Claim, printed: Printed, answer: Checked) -> Check:
     """The printed interval and the one other figures allow must share a point."""
+    # Both are intervals: one shared point is enough for the two prints to be true at once.
     overlap = printed.low <= answer.high and answer.low <= printed.high
     value = answer.value if math.isfinite(answer.value) else (answer.low + answer.high) / 2
     return Check(
@@ -330,10 +332,12 @@ def _span(answer: Checked) -> str:
 def _comparison(claim: Claim, printed: Mapping[str, Printed], answer: Recomputed, known: Reason | None) -> Check:
     parts = tuple(_part(name, printed[name], getattr(answer, name)) for name in PARTS if name in printed)
     compared = [part for part in parts if not math.isnan(part.ours) or part.name == "value"]
+    # Every printed part counts: a value that matches with an interval that does not is no match.
     off = [part for part in compared if not part.matches]
     verdict: Verdict = "MATCH"
     reason = answer.note
     if off:
+        # A reason holds up to its recorded size; a larger difference needs another one.
         explained = known is not None and all(abs(part.relative_difference) <= known.at_most for part in off)
         verdict = "DIFFERS_EXPLAINED" if explained else "DIFFERS"
         reason = f"ours is {_listed(off)}" + (f". {answer.note}" if answer.note else "")
@@ -363,6 +367,7 @@ def _listed(parts: Iterable[Part]) -> str:
 
 
 def _relative(ours: float, printed: float) -> float:
+    # No relative difference from 0 exists; NaN keeps it from being taken for a small one.
     if printed == 0:
         return 0.0 if ours == 0 else math.nan
     return (ours - printed) / abs(printed)
@@ -387,6 +392,7 @@ def _significant(low: Printed | None, high: Printed | None, p: Printed | None) -
     if low is not None and high is not None:
         return _excludes_zero(low.value, high.value)
     if p is not None:
+        # "p < .05" is below .05 although its value reads .05.
         return p.value <= 0.05 if p.bound in ("<", "≤") else p.value < 0.05
     return None
 

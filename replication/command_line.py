@@ -39,6 +39,7 @@ def run_command(app: typer.Typer, stopped: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
         sys.exit(1)
     except Exception as error:
+        # python -X dev is for maintainers: they want the traceback that users are spared.
         if sys.flags.dev_mode and not isinstance(error, UserError | OSError):
             raise
         sys.exit(_say(_in_words(error)))
@@ -81,6 +82,7 @@ codecs.register_error("plain", plain_letters)
 def _speak_plainly() -> None:
     """A terminal of cp1252 or ASCII, or a pipe of one, gets the nearest letters in place of an error."""
     for stream in (sys.stdout, sys.stderr):
+        # Streams that a test or a notebook has put in place need not be able to do it.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="plain")

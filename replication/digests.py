@@ -19,6 +19,7 @@ def digest_of(*parts: str | bytes) -> str:
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
+        # Without lengths "ab", "c" and "a", "bc" would be the same bytes.
         digest.update(f"{len(data)}:".encode())
         digest.update(data)
     return digest.hexdigest()

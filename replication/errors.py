@@ -15,6 +15,7 @@ class DataError(UserError):
     """The dataset cannot be used as it is; every problem found travels along in `problems`."""
 
     def __init__(self, message: str, problems: tuple[object, ...] = ()) -> None:
+        # The message alone goes to Exception, so that str(error) is what a user reads.
         super().__init__(message)
         self.problems = problems
 

@@ -12,6 +12,7 @@ import re
 __all__ = ["harmless", "is_command", "restored"]
 
 _STARTS = "=+\\-@\t\r\n|%\uff1d\uff0b\uff0d\uff20"
+# Apostrophes in front count, too: else a cell guarded twice could not be told from one guarded once.
 _RUN = re.compile(rf"'*[ \u00a0]*[{_STARTS}]")
 _ALONE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?%?|[+-]", re.ASCII)
 _COMMAND = re.compile(r"[ \u00a0]*([=@\t\r\n|%\uff1d\uff20]|[+\-\uff0b\uff0d].*([|!]|[A-Za-z_.]+\s*\())", re.DOTALL)

@@ -22,6 +22,7 @@ def project_root() -> Path:
     none, the folder one is in.
     """
     here = Path.cwd()
+    # The package's own checkout first: a command means the same in whatever folder it is typed.
     around = (Path(__file__).resolve().parent.parent, here, *here.parents)
     return next((folder for folder in around if _is_checkout(folder)), here)
 

@@ -82,6 +82,7 @@ def _read(text: str) -> Printed:
         raise UserError(f'"{text[:60]}" is not a printed number{hint}; write it with a decimal point, e.g. -.32')
     digits = re.sub(r"[, \u00a0\u2009\u202f]", "", match["digits"])
     exponent = int(match["exponent"] or 0)
+    # Decimals: half a unit of the last digit is exact, and an end of the interval falls where the print puts it.
     value = Decimal((match["sign"] or "") + digits).scaleb(exponent)
     decimals = len(digits.partition(".")[2])
     half = Decimal(5).scaleb(exponent - decimals - 1)

@@ -38,6 +38,7 @@ _LASTING = ("bias-",)
 
 def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
     """The digest of the package's Python files that results depend on: not those that show results or add studies."""
+    # What only shows results is left out: a new label on a page need not compute everything anew.
     files = sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in skip)
     parts = [part for p in files for part in (p.relative_to(package).as_posix().encode(), p.read_bytes())]
     return digest_of(*parts, *(_version(name) for name in _PACKAGES), platform.python_version())
@@ -101,6 +102,7 @@ class Cache:
 
     def _keep(self, name: str, key: str, result: object) -> None:
         """Write a lasting result where it is kept under version control, one file per name."""
+        # Only what is the same on every machine may stand under version control.
         if self._renew and self._kept is not None and name.startswith(_LASTING):
             entry = {"key": key, "content": _content_digest(result), "result": result}
             self._kept.mkdir(parents=True, exist_ok=True)
@@ -119,6 +121,7 @@ def _read_entry(path: Path, key: str) -> object | None:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         result: object = entry["result"]
+        # The key is cut in the file's name, so the whole one is compared here.
         whole = entry["key"] == key and entry["content"] == _content_digest(result)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

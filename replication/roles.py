@@ -56,6 +56,7 @@ def _print_posterior(data: Path, seed: int) -> None:
     from replication.models.bayes.sampled.sampling import Settings
 
     table = load_roles(data)
+    # The table's fields are named as roles_data takes them; file and lines are for messages only.
     columns = {f.name: getattr(table, f.name) for f in fields(table) if f.name not in ("file", "lines")}
     try:
         students = roles_data(**columns)

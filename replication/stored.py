@@ -103,6 +103,7 @@ def _damaged(path: Path, why: str) -> UserError:
 
 
 def _comparable(outcome: Outcome) -> dict[str, Any]:
+    # The digest changes with any line of code; what is asked is whether a number did.
     return {name: value for name, value in outcome.items() if name != "digest"}
 
 
@@ -114,6 +115,7 @@ def _differences(before: object, after: object, place: str) -> Iterator[str]:
         for number, (a, b) in enumerate(zip(before, after, strict=True)):
             yield from _differences(a, b, f"{place}[{number}]")
     elif isinstance(before, int | float) and isinstance(after, int | float):
+        # abs_tol for numbers that are 0 but for rounding, of which no relative part can be taken.
         if not math.isclose(before, after, rel_tol=_RELATIVE, abs_tol=1e-12):
             yield f"{place}: stored {before!r}, now {after!r}"
     elif before != after:

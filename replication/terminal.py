@@ -55,6 +55,7 @@ def progress(items: Iterable[Item], total: int, quiet: bool) -> Iterator[Item]:
     else:
         for number, item in enumerate(items, 1):
             yield item
+            # A log file wants signs of life, not a line for each analysis.
             if number % 10 == 0 or number == total:
                 sys.stderr.write(f"{number} of {total} analyses done\n")
 

@@ -77,6 +77,7 @@ def run_jobs(
     says so; the others are not touched.
     """
     workers = min(processes or os.cpu_count() or 1, len(jobs))
+    # In this process errors show their place and a debugger works.
     if workers <= 1 or len(jobs) < _FEW:
         return ((job, _outcome(job, dataset, cache)) for job in jobs)
     given = _Given((lambda: dataset) if _FORKS else load, cache)
@@ -119,6 +120,7 @@ def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
 
 def _begin(given: _Given) -> None:
     """Interrupted at the terminal, or when the first process is gone, a worker ends without a word."""
+    # Ctrl-C goes to all processes of the terminal; only the first one should speak of it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _FORKS:
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)

@@ -63,6 +63,7 @@ def make_report(request: Request) -> int:
     finish_writing(paths.reports_dir())
     signature = _signature(request)
     stored = stored_or_none(request.out)
+    # `whole` as well: an edited report with the right signature must not pass for a computed one.
     if stored is not None and stored.whole and not stored.failed and stored.run.get("signature") == signature:
         if not request.quiet:
             terminal.print_verdicts(stored.outcomes)

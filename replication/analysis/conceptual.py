@@ -27,6 +27,7 @@ def conceptual_findings(data: Dataset, work: str) -> Findings:
     stored = data.table("conceptual.csv")
     rows = stored[stored["work"] == work].to_dict("records")
     tables = tuple(_table(record, [row for row in rows if row["record"] == record.id]) for record in records)
+    # A record nobody has computed yet has no results to show.
     tables = tuple(table for table in tables if table.rows)
     if not tables:
         return Findings()

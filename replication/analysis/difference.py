@@ -105,6 +105,7 @@ def row_changes(before: Dataset, after: Dataset) -> tuple[RowChange, ...]:
     """The effect rows that came, went, or hold another value or n, in the order of the later state."""
     old, new = _cells(before.effects), _cells(after.effects)
     changes = []
+    # In the order of the later state; rows that are gone come at the end.
     for row in dict.fromkeys((*new, *old)):
         if row not in old:
             changes.append(RowChange(row, new[row][0], "new", "", new[row][1]))
@@ -164,6 +165,7 @@ def _change(name: str, before: Estimate | None, after: Estimate | None) -> Estim
 
 def _alike(a: Estimate, b: Estimate) -> bool:
     """Whether two estimates agree in every number they carry, not in their value alone."""
+    # NaN differs from itself, so two undefined numbers need a test of their own.
     pairs = ((getattr(a, name), getattr(b, name)) for name in _NUMBERS)
     return all(x == y or abs(x - y) < _SAME or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 

@@ -79,6 +79,7 @@ def reason_of(error: BaseException) -> str:
     words = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if isinstance(error, UserError):
         return words
+    # The last frame is where it arose, which is what a maintainer looks for first.
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {shown(words) if words else 'no further word'}{place}"

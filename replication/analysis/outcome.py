@@ -281,6 +281,7 @@ def plain(value: object) -> object:
         return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    # JSON has no NaN: what some programs write in its place others cannot read.
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, str | bool | int | float):

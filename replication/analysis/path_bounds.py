@@ -55,6 +55,7 @@ def box_range(function: Callable[[Array], float], low: ArrayLike, high: ArrayLik
     # 64 corners at most: six printed numbers; functions here are monotone in most of them
     corners = [np.array(corner) for corner in itertools.product(*zip(a, b, strict=True))] + [(a + b) / 2]
     values = [float(function(corner)) for corner in corners]
+    # Only the most promising corners are polished: polishing costs far more than a corner.
     order = np.argsort(values)
     least = [_polish(function, corners[i], a, b, 1.0) for i in order[:_POLISHED]]
     most = [_polish(function, corners[i], a, b, -1.0) for i in order[-_POLISHED:]]

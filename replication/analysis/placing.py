@@ -67,6 +67,7 @@ def _loose_numbers(findings: Findings, dataset: Dataset, claims: ClaimIndex) -> 
 def _exists(ref: Ref, own: dict[str, set[str]], dataset: Dataset, claims: ClaimIndex) -> bool:
     """Whether something stands behind a reference; those to other analyses and to pages are checked with the report."""
     if ref.kind in _OWN:
+        # Another analysis may not have run yet; the report, which has them all, checks those.
         return ref.id in own[ref.kind] or "/" in ref.id
     if ref.kind == "claim":
         return ref.id in claims

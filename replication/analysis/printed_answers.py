@@ -84,6 +84,7 @@ def centred_interval(claim: Claim) -> Checked | None:
     low, high = parse_printed(claim.printed["ci_low"]), parse_printed(claim.printed["ci_high"])
     ends = [(low.low, high.low), (low.high, high.high)]
     middles = [(a + b) / 2 for a, b in ends]
+    # Authors build intervals on either scale and seldom say on which, so both middles are allowed.
     if claim.statistic == "r":
         middles += [math.tanh((math.atanh(a) + math.atanh(b)) / 2) for a, b in ends]
     how = f"middle of the printed interval [{low.text}, {high.text}], as printed or on Fisher's z"

@@ -41,6 +41,7 @@ def analysis_files(folder: Path, data: Path) -> dict[str, Path]:
         )
     works = {path.parent.name: path for path in data.glob("*/work.toml") if _printed_only_name(path)}
     files = {kind: _python_files(folder / kind) for kind in ("reproductions", "findings", "simulated")}
+    # In this order: a file of its own takes the place of the line in work.toml.
     reproductions = works | files["reproductions"]
     return dict(sorted(reproductions.items())) | files["findings"] | files["simulated"]
 
@@ -80,6 +81,7 @@ def load_analysis(path: Path) -> Analysis:
     if spec is None or spec.loader is None:
         raise UserError(f"{path.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    # Registered before it runs: dataclasses look their module up while they are made.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
