@@ -202,7 +202,7 @@ def _draw(
 ) -> Sampled:
     # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
     settings = Settings(seed=context.seed)
-    code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
+    code = folder_digest(Path(__file__).parents[1] / "models" / "bayes", "*.py")
     key = digest_of(code, label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
 
     def compute() -> dict[str, Any]:
@@ -243,7 +243,7 @@ def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     students, classes = (int(parse_printed(claims[c].printed["value"]).value) // SHARE for c in (STUDENTS, CLASSES))
     settings = Settings(seed=context.seed)
     truth = simulated_truth()
-    code = folder_digest(Path(__file__).parents[2] / "models" / "bayes", "*.py")
+    code = folder_digest(Path(__file__).parents[1] / "models" / "bayes", "*.py")
 
     def compute() -> dict[str, Any]:
         found = recover_simulated_roles(truth, students, classes, settings, compile_dir=compile_dir)
