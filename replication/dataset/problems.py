@@ -58,7 +58,6 @@ def shown(value: object) -> str:
     if len(text) <= _LONGEST and text.isprintable():
         return f'"{text}"'
     cut = text[:_LONGEST]
-    hidden = (c for c in set(cut) if c != " " and unicodedata.category(c)[0] in "CZ")
     hidden = {c for c in cut if c != " " and unicodedata.category(c)[0] in "CZ"}
     safe = cut.translate({ord(c): f"<U+{ord(c):04X}>" for c in hidden})
     return f'"{safe}"' if len(text) <= _LONGEST else f'"{safe}"… ({len(text)} letters)'
