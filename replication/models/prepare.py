@@ -37,7 +37,7 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
             raise TypeError("complex numbers")
         return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} holds what is not a number ({error}); pass one number per effect.") from None
+        raise ModelError(f"{name} holds something not a number ({error}); pass one number per effect.") from None
 
 
 def is_number(value: object) -> bool:

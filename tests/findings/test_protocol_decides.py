@@ -17,7 +17,7 @@ from replication.models.multilevel.structure import BlockV
 
 QUALITY = ("positive", "negative", "relationship")
 ENGAGED = Question("q", "quality with engagement", QUALITY, "engagement")
-ROW = "pisa2012_tur-003"
+ROW = "pisa2012_tur-035"
 
 
 def changed(data: Dataset, table: str, key: str, row: str, **cells: object) -> Dataset:

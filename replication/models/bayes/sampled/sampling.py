@@ -93,7 +93,10 @@ def compile_model(model: Any) -> Any:
     """The model as nutpie's compiled form (numba backend); `draw` takes it any number of times."""
     import nutpie
 
-    return nutpie.compile_pymc_model(model, backend="numba", gradient_backend="pytensor")
+    with warnings.catch_warnings():
+        # a function over large constants is compiled anew each time: slower, and no fault of the model
+        warnings.filterwarnings("ignore", message=r".*Cannot cache compiled function")
+        return nutpie.compile_pymc_model(model, backend="numba", gradient_backend="pytensor")
 
 
 def draw(compiled: Any, settings: Settings, data: Mapping[str, Array] | None = None) -> Draws:
