@@ -1,4 +1,4 @@
-"""Does engagement carry the link from relationships to achievement? The answer, then every rule, schools apart."""
+"""Is there a path from relationships to achievement through engagement? The answer, then every rule, schools apart."""
 
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.outcome import placed
@@ -41,7 +41,7 @@ def run(context: Context) -> Findings:
 ANALYSIS = Analysis(
     id="mediation",
     title="Engagement between relationships and achievement",
-    question="Does engagement carry the link from relationships to achievement, and does the answer depend on a rule?",
+    question="Do relationships, engagement and achievement fit a path through engagement, and how much hangs on a rule?",
     run=run,
     kind="finding",
 )
