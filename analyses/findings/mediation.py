@@ -41,7 +41,7 @@ def run(context: Context) -> Findings:
 ANALYSIS = Analysis(
     id="mediation",
     title="Engagement between relationships and achievement",
-    question="Do relationships, engagement and achievement fit a path through engagement, and how much hangs on a rule?",
+    question="Do relationships, engagement and achievement fit a path through engagement, and what hangs on a rule?",
     run=run,
     kind="finding",
 )
