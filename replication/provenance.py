@@ -92,21 +92,20 @@ class Cache:
     def put(self, name: str, key: str, result: object) -> None:
         """Store a result, and forget older results of the same name; where nothing can be stored, nothing is."""
         path = self._path(name, key)
-        entry = {"key": key, "content": _content_digest(result), "result": result}
         self._keep(name, key, result)
         with contextlib.suppress(OSError):  # a checkout nobody may write to: everything is computed each time
             path.parent.mkdir(parents=True, exist_ok=True)
             for old in (*path.parent.glob(f"{name}.*.json"), *path.parent.glob(f".{name}.*.half")):
                 old.unlink(missing_ok=True)
-            write_atomic(path, json.dumps(entry, ensure_ascii=False))
+            write_atomic(path, json.dumps(_entry(key, result), ensure_ascii=False))
 
     def _keep(self, name: str, key: str, result: object) -> None:
         """Write a lasting result where it is kept under version control, one file per name."""
         # Only what is the same on every machine may stand under version control.
         if self._renew and self._kept is not None and name.startswith(_LASTING):
-            entry = {"key": key, "content": _content_digest(result), "result": result}
             self._kept.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._kept_path(self._kept, name), json.dumps(entry, ensure_ascii=False, indent=1) + "\n")
+            text = json.dumps(_entry(key, result), ensure_ascii=False, indent=1)
+            write_atomic(self._kept_path(self._kept, name), text + "\n")
 
     def _path(self, name: str, key: str) -> Path:
         return self._folder / "outcomes" / f"{name}.{key[:16]}.json"
@@ -114,6 +113,11 @@ class Cache:
     @staticmethod
     def _kept_path(kept: Path, name: str) -> Path:
         return kept / f"{name}.json"
+
+
+def _entry(key: str, result: object) -> dict[str, object]:
+    """What is written for a result: `_read_entry` takes it back only with this key and unchanged."""
+    return {"key": key, "content": _content_digest(result), "result": result}
 
 
 def _read_entry(path: Path, key: str) -> object | None:

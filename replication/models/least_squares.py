@@ -323,11 +323,12 @@ def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array: 
     total = top - 2.0 * np.vecdot(wd * wd, fit.h)
     if sets.p >= MANY:
         total += (cross(fit, wd) ** 2).sum((-2, -1))
-    for i, u in enumerate(fit.U if sets.p < MANY else ()):
-        scaled = u * wd
-        total += np.vecdot(scaled, u) ** 2
-        for t in fit.U[:i]:
-            total += 2.0 * np.vecdot(scaled, t) ** 2
+    else:
+        for i, u in enumerate(fit.U):
+            scaled = u * wd
+            total += np.vecdot(scaled, u) ** 2
+            for t in fit.U[:i]:
+                total += 2.0 * np.vecdot(scaled, t) ** 2
     for b, g in np.argwhere(~(total > CANCELLED * top)):
         total[b, g] = _trace_PP_by_pairs(sets, fit, wd, int(b), int(g))
     return np.asarray(total)
