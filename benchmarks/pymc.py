@@ -26,7 +26,7 @@ import pandas as pd
 from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.bayes.sampled.diagnostics import convergence
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
-from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, multilevel_model
 from replication.models.bayes.sampled.sampled_model import SampledModel
 from replication.models.fit import Array
 from replication.models.multilevel.structure import BlockV

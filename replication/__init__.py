@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from replication.frames.fitted import FittedModel, tidy
     from replication.frames.means import contrast, joint_test, marginal_means, pairwise
     from replication.frames.measures import effect_sizes, measures
-    from replication.frames.models import (
+    from replication.frames.models import location_scale, multilevel, multivariate, random_effects, robust
+    from replication.frames.plots import bubble_plot, forest_plot, funnel_plot, orchard_plot
+    from replication.frames.postestimation import (
         average_models,
         blups,
         bootstrap,
@@ -47,15 +49,9 @@ if TYPE_CHECKING:
         influence,
         leave_one_out,
         likelihood_ratio_test,
-        location_scale,
-        multilevel,
-        multivariate,
         permutation_test,
         predict,
-        random_effects,
-        robust,
     )
-    from replication.frames.plots import bubble_plot, forest_plot, funnel_plot, orchard_plot
     from replication.frames.project import findings, load_dataset, run_analyses
     from replication.frames.structural import correlation_matrices, masem
     from replication.models.fit import Fit
@@ -131,20 +127,12 @@ __getattr__ = on_first_use(
         "replication.frames.fitted": ("FittedModel", "tidy"),
         "replication.frames.means": ("contrast", "joint_test", "marginal_means", "pairwise"),
         "replication.frames.measures": ("effect_sizes", "measures"),
-        "replication.frames.models": (
-            *("average_models", "blups", "bootstrap", "compare", "cumulative", "influence", "leave_one_out"),
-            *(
-                "likelihood_ratio_test",
-                "location_scale",
-                "multilevel",
-                "multivariate",
-                "permutation_test",
-                "predict",
-                "random_effects",
-                "robust",
-            ),
-        ),
+        "replication.frames.models": ("location_scale", "multilevel", "multivariate", "random_effects", "robust"),
         "replication.frames.plots": ("bubble_plot", "forest_plot", "funnel_plot", "orchard_plot"),
+        "replication.frames.postestimation": (
+            *("average_models", "blups", "bootstrap", "compare", "cumulative", "influence", "leave_one_out"),
+            *("likelihood_ratio_test", "permutation_test", "predict"),
+        ),
         "replication.frames.project": ("findings", "load_dataset", "run_analyses"),
         "replication.frames.structural": ("correlation_matrices", "masem"),
     },

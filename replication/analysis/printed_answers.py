@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from replication.analysis.conceptual import conceptual_findings
+from replication.analysis.conceptual_findings import conceptual_findings
 from replication.analysis.outcome import Analysis, Context, Findings
 from replication.claims import Answer, Checked, Claim, Missing, claims_by_id
 from replication.dataset import Dataset

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from replication.dataset.conceptual import ConceptualRecord
+from replication.dataset.conceptual_records import ConceptualRecord
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import Explanation, Reference, Work

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from replication.dataset.conceptual import ConceptualFile, ConceptualRecord
+from replication.dataset.conceptual_records import ConceptualFile, ConceptualRecord
 from replication.dataset.letters import hidden_lines
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.reading import RawTable, read_bytes, read_table

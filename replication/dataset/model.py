@@ -10,7 +10,7 @@ from typing import TypeVar
 import pandas as pd
 
 from replication.dataset.cells import VERSION
-from replication.dataset.conceptual import ConceptualRecord
+from replication.dataset.conceptual_records import ConceptualRecord
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
 from replication.dataset.records import (

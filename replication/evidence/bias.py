@@ -26,7 +26,7 @@ from replication.analysis.outcome import (
     placed,
 )
 from replication.errors import ModelError
-from replication.evidence.averaging import (
+from replication.evidence.bias_averages import (
     AveragedBias,
     Remember,
     averaged_bias,

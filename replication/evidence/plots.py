@@ -17,7 +17,7 @@ from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
 from replication.models.fit import Array, Fit
-from replication.models.multilevel.influence import cluster_influence
+from replication.models.multilevel.cluster_influence import cluster_influence
 from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
 from replication.models.probability import normal_isf
 

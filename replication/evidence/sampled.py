@@ -28,7 +28,7 @@ from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.bayes.sampled.agreement import LIMIT, AgreementRow, compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.sampled.multilevel_data import multilevel_data
-from replication.models.bayes.sampled.multivariate import MultilevelPriors, sample_multilevel
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, sample_multilevel
 from replication.models.bayes.sampled.roles_simulated import recover_simulated_roles, simulated_truth
 from replication.models.bayes.sampled.sampling import Settings
 from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data

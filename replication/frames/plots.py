@@ -18,7 +18,7 @@ import pandas as pd
 from replication.errors import UserError
 from replication.frames.design import Column, column
 from replication.frames.fitted import FittedModel, Transform, effects_of
-from replication.frames.models import cumulative, leave_one_out, predict
+from replication.frames.postestimation import cumulative, leave_one_out, predict
 from replication.frames.structural import StructuralModel
 from replication.lazily import missing_extra
 from replication.models.fit import Array

@@ -21,7 +21,7 @@ from replication.lazily import on_first_use
 if TYPE_CHECKING:
     from replication.models.criteria import akaike_weights, average_coefficients, information_criteria, likelihood_ratio
     from replication.models.fit import Component, Fit, Heterogeneity, Interval, Note
-    from replication.models.multilevel.influence import cluster_influence
+    from replication.models.multilevel.cluster_influence import cluster_influence
     from replication.models.multilevel.multilevel import fit_multilevel
     from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
     from replication.models.multilevel.residuals import row_diagnostics, variance_inflation
@@ -99,7 +99,7 @@ __getattr__ = on_first_use(
             "likelihood_ratio",
         ),
         "replication.models.fit": ("Component", "Fit", "Heterogeneity", "Interval", "Note"),
-        "replication.models.multilevel.influence": ("cluster_influence",),
+        "replication.models.multilevel.cluster_influence": ("cluster_influence",),
         "replication.models.multilevel.multilevel": ("fit_multilevel",),
         "replication.models.multilevel.multivariate": ("KnownCorrelation", "fit_multivariate"),
         "replication.models.multilevel.residuals": ("row_diagnostics", "variance_inflation"),

@@ -31,7 +31,7 @@ from replication.report.cells import kinds
 from replication.report.figures import Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.menu import FINDINGS
-from replication.report.pages.common import claim_rows, pictures_of, sorted_rows, tally
+from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words
 

@@ -22,12 +22,11 @@ from replication.report.gallery import Gallery, draw_gallery
 from replication.report.menu import FINDINGS, PAGES, TRANSLATED
 from replication.report.pages import (
     analyses,
-    article,
     checklist,
+    claims,
     data,
     findings,
     overview,
-    verdicts,
     versions,
     whole,
     works,
@@ -53,11 +52,11 @@ def all_pages(
     english = words["en"]
     for language, spoken in words.items():
         yield overview.page(archive, spoken)
-        yield article.page(archive, spoken)
+        yield overview.article_page(archive, spoken)
         yield from findings.pages(archive, spoken, galleries[language])
     yield from works.pages(archive, english, galleries["en"])
     yield from analyses.pages(archive, english, galleries["en"])
-    yield verdicts.page(archive, english)
+    yield claims.page(archive, english)
     yield from data.pages(archive, english, write)
     yield from whole.pages(archive, english, galleries["en"])
     yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))

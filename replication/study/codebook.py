@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from replication.dataset.conceptual import ConceptualFile
+from replication.dataset.conceptual_records import ConceptualFile
 from replication.dataset.recipes import RecipeFile
 from replication.dataset.records import (
     AnswerFile,

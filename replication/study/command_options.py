@@ -1,14 +1,17 @@
-"""What several commands share: their options, and handing a text to a file or to standard output."""
+"""What several commands share: their options, the dataset as far as it reads, and handing a text to a file."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["Data", "Out", "Work", "deliver"]
+if TYPE_CHECKING:
+    from replication.dataset import Dataset
+
+__all__ = ["Data", "Out", "Work", "deliver", "readable_dataset"]
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
@@ -38,3 +41,14 @@ def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
         reason = (error.strerror or "it cannot be written").lower()
         raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
     sys.stdout.write(f"{said} {out}\n")
+
+
+def readable_dataset(root: Path) -> Dataset:
+    """The dataset as far as it can be read."""
+    from replication.dataset import check_dataset, format_problems
+    from replication.errors import DataError
+
+    checked = check_dataset(root, [])
+    if checked.readable is None:
+        raise DataError(format_problems(checked.problems), checked.problems)
+    return checked.readable

@@ -46,7 +46,7 @@ def practice(
     folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path("practice"), data: Data = None
 ) -> None:
     """Make a folder to practise in: an invented article and a copy of the dataset in which nothing can be spoilt."""
-    from replication.study.practising import make_practice
+    from replication.study.new import make_practice
 
     made = make_practice(data or paths.data_dir(), folder)
     sys.stdout.write(

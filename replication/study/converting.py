@@ -23,7 +23,7 @@ from replication.effects.latent import biserial_from_t, r_from_logistic_slope, r
 from replication.effects.mean_difference import change_in_raw_sd, standardized_mean_difference
 from replication.errors import UserError
 from replication.models.probability import NORMAL_95
-from replication.study.plausibility.intervals import centred
+from replication.study.plausibility.printed_intervals import centred
 from replication.study.printed_statistics import Given, option
 
 __all__ = ["KINDS", "VALUES", "Converted", "Kind", "convert"]

@@ -1,9 +1,12 @@
-"""A new work: its folder with templates, and its bibliography entry."""
+"""Folders made new: of a work, with templates and a bibliography entry; and one to practise in."""
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 from replication.dataset import Dataset
@@ -15,7 +18,10 @@ from replication.study.keys import check_key, check_text
 from replication.study.templates import TEMPLATE_TABLES, record_template, table_template
 from replication.writing import exclusive, write_together
 
-__all__ = ["NewWork", "create_work", "next_version"]
+__all__ = ["PRACTICE_FILES", "NewWork", "create_work", "make_practice", "next_version"]
+
+PRACTICE_FILES = ("article.md", "table.txt", "vikmoen2025.bib")
+"""The invented article, its table as one would paste it, and its reference."""
 
 _WORDS = ("kind", "role", "setting", "quantitative")
 
@@ -83,3 +89,29 @@ def _texts(work: NewWork, fields: Mapping[str, str], since: str, dataset: Datase
         "NOTES.md",
         f"# {work.key}\n\nWhat a reader must know about this work: what was read, what is odd, what is missing.\n",
     )
+
+
+def make_practice(root: Path, folder: Path) -> Path:
+    """Write the article, its table and its reference into a new folder, with a copy of the dataset beside them.
+
+    Raises
+    ------
+    UserError
+        when there is something of that name already.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} is there already; delete it to begin anew, or name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: a rename is one step only within a disk.
+    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        building.mkdir()
+        kept = resources.files("replication.study").joinpath("practice")
+        for name in PRACTICE_FILES:
+            text = kept.joinpath(name).read_text(encoding="utf-8")
+            (building / name).write_text(text, encoding="utf-8", newline="\n")
+        shutil.copytree(root, building / "references", ignore=shutil.ignore_patterns(".*"))
+        building.rename(folder)  # whole, or not there at all
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder

@@ -12,7 +12,7 @@ import pytest
 from replication.dataset.recipes import WholeSurvey
 from replication.errors import UserError
 from replication.paths import data_dir
-from replication.study.microdata.computing import compute_frame
+from replication.study.microdata.applied_recipes import compute_frame
 from replication.study.microdata.whole_files import CountryResult, compute_whole, load_survey
 from tests.cli.conftest import Command
 

@@ -15,9 +15,9 @@ from replication.analysis import Context, load_analysis, run_analysis
 from replication.analysis.outcome import Estimate, Number, Sentence, plain
 from replication.dataset import Dataset, Selection
 from replication.errors import ModelError
-from replication.evidence import averaging
-from replication.evidence.averaging import AveragedBias, averaged_bias
+from replication.evidence import bias_averages
 from replication.evidence.bias import BiasPage, publication_bias
+from replication.evidence.bias_averages import AveragedBias, averaged_bias
 from replication.evidence.bias_models import bias_answers, one_row_a_sample, sizes_of, unadjusted
 from replication.evidence.bodies import difference_of
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
@@ -206,7 +206,7 @@ def test_averaged_is_conditional_times_probability() -> None:
 def test_a_kept_average_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a store keeps as JSON is read back as the same record, and is not computed twice."""
     few = tuple(model for model in psma_models() if model.bias is None)  # the cheap ones
-    monkeypatch.setattr(averaging, "average_models", partial(average_models, models=few))
+    monkeypatch.setattr(bias_averages, "average_models", partial(average_models, models=few))
     kept: dict[tuple[str, str], object] = {}
 
     def remember(name: str, key: str, compute: object) -> object:

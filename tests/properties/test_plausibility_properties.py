@@ -12,7 +12,7 @@ from scipy import stats
 from replication.printed import parse_printed
 from replication.study.plausibility.descriptives import _grim
 from replication.study.plausibility.effects import check_wording
-from replication.study.plausibility.intervals import IntervalCheck, check_interval
+from replication.study.plausibility.printed_intervals import IntervalCheck, check_interval
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
 from replication.study.plausibility.query import Place
 from replication.study.plausibility.samples import _possible

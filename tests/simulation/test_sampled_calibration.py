@@ -17,7 +17,7 @@ from scipy import stats
 from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
 from replication.models.bayes.sampled.likelihood_op import correlation_root, lkj_shapes
 from replication.models.bayes.sampled.multilevel_data import multilevel_data
-from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, multilevel_model
 from replication.models.bayes.sampled.roles import RolesPriors, probabilities, roles_model, sample_roles
 from replication.models.bayes.sampled.roles_data import CONTRASTS
 from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth

@@ -19,7 +19,7 @@ from replication.models.bias import (
     pet_peese,
     waap_wls,
 )
-from replication.models.multilevel.influence import cluster_influence
+from replication.models.multilevel.cluster_influence import cluster_influence
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.two_level.influence import baujat, influence, leave_one_out
 from replication.models.two_level.random_effects import fit_random_effects

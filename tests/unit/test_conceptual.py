@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from statsmodels.discrete.discrete_model import MNLogit
 
-from replication.analysis.conceptual import conceptual_findings
+from replication.analysis.conceptual_findings import conceptual_findings
 from replication.dataset import Dataset
 from replication.dataset.checking import check_conceptual
-from replication.dataset.conceptual import ConceptualRecord, Expected, agreement
+from replication.dataset.conceptual_records import ConceptualRecord, Expected, agreement
 from replication.dataset.recipes import Measure
 from replication.errors import UserError
 from replication.models.bayes.sampled.sampling import Settings
 from replication.models.probability import t_ppf
-from replication.study.conceptual import (
+from replication.study.conceptual_regressions import (
     compare_conceptual,
     compute_conceptual,
     conceptual_rows,

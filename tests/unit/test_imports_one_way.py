@@ -1,6 +1,7 @@
 """Imports run one way, in the order the design gives; statistics never import data, data never import statistics."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import replication
@@ -74,3 +75,10 @@ def test_statistics_and_data_do_not_know_each_other() -> None:
         if name in APART.get(part_of(path), set())
     ]
     assert wrong == []
+
+
+def test_a_file_name_says_which_file_is_meant() -> None:
+    """Within a room a name stands once, in the whole package twice at most; who opens `design.py` knows whose."""
+    names = [(part_of(path), path.name) for path in PACKAGE.rglob("*.py") if not path.name.startswith("__")]
+    assert sorted(name for name, count in Counter(names).items() if count > 1) == []
+    assert sorted(name for name, count in Counter(name for _, name in names).items() if count > 2) == []

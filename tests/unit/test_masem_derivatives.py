@@ -9,11 +9,16 @@ import pytest
 
 from replication.effects.covariance import correlation_covariance as effects_covariance
 from replication.models.masem.correlations import symmetric
-from replication.models.masem.likelihood import RandomEffectsLikelihood, SaturatedMean, _Factored, tau2_cells
 from replication.models.masem.model_text import parse_model
 from replication.models.masem.newton import Objective
 from replication.models.masem.osmasem import Moderation, path_means
 from replication.models.masem.ram import structure
+from replication.models.masem.random_effects_likelihood import (
+    RandomEffectsLikelihood,
+    SaturatedMean,
+    _Factored,
+    tau2_cells,
+)
 from replication.models.masem.sampling_covariance import PooledCorrelations, unit_covariance
 from replication.models.masem.stage1_fixed import CommonCorrelation
 from replication.models.masem.wls import WeightedLeastSquares, group

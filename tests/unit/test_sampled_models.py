@@ -24,7 +24,7 @@ from replication.models.bayes.sampled.agreement import compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.sampled.likelihood_op import correlation_draws, lkj_shapes
 from replication.models.bayes.sampled.multilevel_data import multilevel_data
-from replication.models.bayes.sampled.multivariate import MultilevelPriors, multilevel_model, sample_multilevel
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, multilevel_model, sample_multilevel
 from replication.models.bayes.sampled.roles import RolesPriors, sample_roles
 from replication.models.bayes.sampled.roles_data import CONTRASTS
 from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth

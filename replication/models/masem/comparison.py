@@ -17,9 +17,14 @@ from replication.models.masem.fit_indices import (
     fit_indices,
     srmr,
 )
-from replication.models.masem.likelihood import Mean, RandomEffectsLikelihood, SaturatedMean, search_likelihood
 from replication.models.masem.newton import Minimum
 from replication.models.masem.osmasem import OneStageFit
+from replication.models.masem.random_effects_likelihood import (
+    Mean,
+    RandomEffectsLikelihood,
+    SaturatedMean,
+    search_likelihood,
+)
 from replication.models.masem.stage1 import likelihood_start
 
 __all__ = ["explained_heterogeneity", "likelihood_ratio_test", "one_stage_indices"]

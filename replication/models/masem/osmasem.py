@@ -22,7 +22,11 @@ from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, unknown_names
 from replication.models.masem.effects import Effect, Quantities, find_effect
-from replication.models.masem.likelihood import (
+from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.model_text import Jet, PathModel, check_variables, parse_model
+from replication.models.masem.newton import Minimum
+from replication.models.masem.ram import Implied, Structure, require_identified, structure
+from replication.models.masem.random_effects_likelihood import (
     Mean,
     RandomEffectsLikelihood,
     cell_names,
@@ -32,10 +36,6 @@ from replication.models.masem.likelihood import (
     tau2_cells,
     variance_components,
 )
-from replication.models.masem.likelihood_intervals import likelihood_interval
-from replication.models.masem.model_text import Jet, PathModel, check_variables, parse_model
-from replication.models.masem.newton import Minimum
-from replication.models.masem.ram import Implied, Structure, require_identified, structure
 from replication.models.masem.sampling_covariance import sampling_covariances
 from replication.models.masem.stage1 import likelihood_start
 from replication.models.masem.stage2 import improper_notes

@@ -18,7 +18,10 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Heterogeneity, Interval, Note
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, symmetric, unknown_names
-from replication.models.masem.likelihood import (
+from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.model_text import variable
+from replication.models.masem.newton import Minimum
+from replication.models.masem.random_effects_likelihood import (
     RandomEffectsLikelihood,
     SaturatedMean,
     cell_names,
@@ -27,9 +30,6 @@ from replication.models.masem.likelihood import (
     tau2_cells,
     variance_components,
 )
-from replication.models.masem.likelihood_intervals import likelihood_interval
-from replication.models.masem.model_text import variable
-from replication.models.masem.newton import Minimum
 from replication.models.masem.sampling_covariance import PooledCorrelations, sampling_covariances
 from replication.models.options import BoundRule, SamplingRule, Tau2Structure, check_choice
 from replication.models.prepare import check_level

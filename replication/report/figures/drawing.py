@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from replication.report.figures import curves, diagrams, intervals, relations, scatter
+from replication.report.figures import curves, diagrams, interval_plots, relations, scatter
 from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
@@ -15,18 +15,18 @@ __all__ = ["KINDS", "Drawing", "describe", "draw"]
 _Drawer = Callable[[FigureData, Frame], Canvas]
 
 KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
-    "forest": (intervals.forest, ("label", "value", "low", "high")),
-    "leave_one_out": (intervals.leave_one_out, ("label", "value", "low", "high")),
-    "bias_comparison": (intervals.comparison, ("label", "value", "low", "high")),
-    "agreement": (intervals.comparison, ("label", "value", "low", "high")),
-    "prior_sensitivity": (intervals.comparison, ("label", "value", "low", "high")),
+    "forest": (interval_plots.forest, ("label", "value", "low", "high")),
+    "leave_one_out": (interval_plots.leave_one_out, ("label", "value", "low", "high")),
+    "bias_comparison": (interval_plots.comparison, ("label", "value", "low", "high")),
+    "agreement": (interval_plots.comparison, ("label", "value", "low", "high")),
+    "prior_sensitivity": (interval_plots.comparison, ("label", "value", "low", "high")),
     "funnel": (scatter.funnel, ("label", "value", "se")),
     "baujat": (scatter.baujat, ("label", "x", "y")),
-    "specification_curve": (intervals.specification_curve, ("value", "low", "high")),
+    "specification_curve": (interval_plots.specification_curve, ("value", "low", "high")),
     "density": (curves.density, ("curve", "x", "y")),
     "p_curve": (curves.p_curve, ("p", "observed")),
-    "caterpillar": (intervals.forest, ("label", "value", "low", "high")),
-    "cumulative": (intervals.comparison, ("label", "value", "low", "high")),
+    "caterpillar": (interval_plots.forest, ("label", "value", "low", "high")),
+    "cumulative": (interval_plots.comparison, ("label", "value", "low", "high")),
     "orchard": (relations.orchard, ("label", "group", "role", "value")),
     "relation": (relations.relation, ("label", "x", "y", "role")),
     "path_diagram": (path_diagram, ("from", "to", "value")),

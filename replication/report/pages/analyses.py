@@ -7,7 +7,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page
 from replication.report.gallery import Gallery, Picture
-from replication.report.pages.common import pictures_of
+from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
 

@@ -14,7 +14,7 @@ from replication.analysis.outcome import SECTIONS
 from replication.report.archive import Archive, Record, anchor
 from replication.report.gallery import Gallery
 from replication.report.menu import FINDINGS
-from replication.report.pages.common import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
+from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words
 

@@ -1,4 +1,4 @@
-"""The first page: what holds, what does not, and the three findings."""
+"""The first page (what holds, what does not, the findings), and the article's statements beside the evidence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from replication.claims import SECOND_HAND
+from replication.dataset.records import Statement
 from replication.report.archive import Archive, Record
 from replication.report.menu import FINDINGS
-from replication.report.pages.common import (
+from replication.report.pages.claims import (
     ClaimRow,
     claim_rows,
     reasons_of,
@@ -18,11 +19,11 @@ from replication.report.pages.common import (
     tally_by_group,
     unexplained,
 )
-from replication.report.pages.findings import answers, further
+from replication.report.pages.findings import answers, further, in_section
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["page"]
+__all__ = ["article_page", "page"]
 
 
 def page(archive: Archive, words: Words) -> Page:
@@ -116,3 +117,36 @@ def _leads_somewhere(archive: Archive, page: str) -> bool:
     """Whether a page of the questions exists; that of a work does when the dataset has the work."""
     folder, _, rest = page.partition("#")[0].rpartition("/")
     return folder != "works" or rest.removesuffix(".html") in archive.dataset.works
+
+
+def article_page(archive: Archive, words: Words) -> Page:
+    """The article page in one language."""
+    path = "article.html" if words.language == "en" else f"{words.language}/article.html"
+    values = {
+        "statements": [_statement(archive, statement, words) for statement in archive.dataset.statements],
+        "corrections": [c for c in archive.dataset.corrections if c.id.startswith("list-")],
+        "cited": archive.dataset.cited(),
+        "fits": [archive.dataset.works[key] for key in archive.dataset.cited()],
+        "current": "article",
+    }
+    return Page(path, "article.html", words.say("title.article"), values, words)
+
+
+def _statement(archive: Archive, statement: Statement, words: Words) -> Mapping[str, Any]:
+    norwegian = words.language == "nb"
+    outcome = archive.outcome(statement.finding) if statement.finding else None
+    # A run may leave an analysis out; the statement and what it would need stand all the same.
+    found = outcome["sentences"] if outcome else []
+    rows = claim_rows(archive, [c for work in statement.works for c in archive.claims_of(work)])
+    return {
+        "id": statement.id,
+        "says": statement.says_nb if norwegian else statement.says,
+        "needs": statement.needs_nb if norwegian else statement.needs,
+        "limits": statement.limits_nb if norwegian else statement.limits,
+        "works": statement.works,
+        "finding": statement.finding,
+        "outcome": outcome["id"] if outcome else "",
+        "answers": answers(outcome) if outcome else [],
+        "sure": in_section(found, "sure"),
+        "counts": tally(rows),
+    }

@@ -9,7 +9,7 @@ from typing import Any
 from replication.report.archive import Archive
 from replication.report.gallery import Gallery
 from replication.report.menu import FINDINGS
-from replication.report.pages.common import claim_rows, pictures_of
+from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
-from replication.report.pages.common import claim_rows, pictures_of, reasons_of, tally
+from replication.report.pages.claims import claim_rows, pictures_of, reasons_of, tally
 from replication.report.view import Page
 from replication.report.words import Words
 

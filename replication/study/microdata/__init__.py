@@ -1,7 +1,7 @@
 """From a public survey file and a recipe to correlations: reading, coding, correlating. No micro-data is ever kept."""
 
+from replication.study.microdata.applied_recipes import Computed, ComputedRow, compute_recipe, find_recipe
 from replication.study.microdata.coding import Coded, code_sample
-from replication.study.microdata.computing import Computed, ComputedRow, compute_recipe, find_recipe
 from replication.study.microdata.correlations import Correlated, correlate, kish_size
 from replication.study.microdata.survey_files import SurveyTable, read_columns
 

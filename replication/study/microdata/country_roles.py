@@ -22,7 +22,7 @@ from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, cl
 from replication.models.fit import Array
 from replication.models.multilevel.multivariate import fit_multivariate
 from replication.models.multilevel.structure import BlockV
-from replication.study.conceptual import roles_by_cut
+from replication.study.conceptual_regressions import roles_by_cut
 from replication.study.microdata.coding import code_sample
 from replication.study.microdata.design import Groups
 from replication.study.microdata.whole_files import country_frames

@@ -16,8 +16,8 @@ import pandas as pd
 from replication.dataset.recipes import Measure, Recipe, expand
 from replication.errors import UserError
 from replication.models.fit import Array
+from replication.study.microdata.applied_recipes import samples_in
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows, numbers_of
-from replication.study.microdata.computing import samples_in
 from replication.study.microdata.survey_files import read_columns
 
 _SAME_SCALE = 0.95  # rank correlation of an index with the sum of its items; the lowest seen of a right list is .968

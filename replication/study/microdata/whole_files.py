@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from replication.dataset.recipes import Recipe, WholeSurvey
 from replication.digests import digest_of
 from replication.errors import UserError
-from replication.study.microdata.computing import ComputedRow, compute_frame
+from replication.study.microdata.applied_recipes import ComputedRow, compute_frame
 from replication.study.microdata.survey_files import OLD_ENCODING, present_columns, text_format
 from replication.writing import write_atomic
 

@@ -13,8 +13,8 @@ from replication.dataset.records import RecordedAnswer
 from replication.study.plausibility.descriptives import descriptive_queries
 from replication.study.plausibility.duplicates import duplicate_queries
 from replication.study.plausibility.effects import effect_queries
-from replication.study.plausibility.intervals import claim_queries
 from replication.study.plausibility.new_rows import new_row_queries
+from replication.study.plausibility.printed_intervals import claim_queries
 from replication.study.plausibility.query import RULES, Query
 from replication.study.plausibility.samples import people_queries, sample_queries
 

@@ -14,7 +14,7 @@ from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.dataset.recipes import of_levels
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
-from replication.study.plausibility.intervals import IntervalCheck, check_interval, one_end
+from replication.study.plausibility.printed_intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
 from replication.study.plausibility.query import Place, Query
 

@@ -30,7 +30,7 @@ from replication.models.bayes.sampled.diagnostics import (
     SampledSummary,
 )
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
-from replication.models.bayes.sampled.multivariate import MultilevelPriors, sample_multilevel
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, sample_multilevel
 from replication.models.bayes.sampled.roles import RolesPriors, roles_priors, sample_roles
 from replication.models.bayes.sampled.roles_data import RolesData, roles_data
 from replication.models.bayes.sampled.roles_simulated import (

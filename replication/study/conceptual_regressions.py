@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.dataset.conceptual import BAYESIAN, ConceptualRecord, agreement
+from replication.dataset.conceptual_records import BAYESIAN, ConceptualRecord, agreement
 from replication.errors import UserError
 from replication.models.bayes.sampled.diagnostics import Failed
 from replication.models.bayes.sampled.roles import sample_roles

@@ -13,7 +13,7 @@ from typing import Any
 
 from replication.analysis.outcome import Cell, Findings, Ref, Sentence, Table, numbers
 from replication.dataset import Dataset
-from replication.dataset.conceptual import ConceptualRecord, agreement
+from replication.dataset.conceptual_records import ConceptualRecord, agreement
 
 __all__ = ["conceptual_findings"]
 

@@ -1,4 +1,4 @@
-"""Shared views of verdicts, claims and estimates: what more than one page shows."""
+"""Claims with their verdicts: the rows and counts every page shows, and the page of all claims with its strip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from replication.claims import GROUPS, Claim
 from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.archive import Archive, Record
+from replication.report.figures import FigureData, draw
+from replication.report.figures.diagrams import VERDICT_MARKS
 from replication.report.gallery import Gallery, Picture
+from replication.report.view import Page, View
+from replication.report.words import Words
 
 __all__ = [
     "ORDER",
@@ -20,9 +24,11 @@ __all__ = [
     "Reasons",
     "claim_rows",
     "distance",
+    "page",
     "pictures_of",
     "reasons_of",
     "sorted_rows",
+    "strip",
     "tally",
     "tally_by_group",
     "unexplained",
@@ -152,3 +158,41 @@ def pictures_of(gallery: Gallery, outcome: Record) -> list[Picture]:
     """The pictures of an outcome in its order."""
     found = (gallery.get((outcome["id"], figure["id"])) for figure in outcome["figures"])
     return [picture for picture in found if picture]
+
+
+def page(archive: Archive, words: Words) -> Page:
+    """The page of verdicts: the works the article lists first, and in each group what does not hold."""
+    rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
+    first: dict[str, str] = {}
+    for row in rows:
+        # The bar of counts leads to the first claim of each verdict.
+        first.setdefault(row.verdict, row.claim.id)
+    figure = strip(archive, rows)
+    view = View("claims.html", words, archive)
+    values = {
+        "rows": rows,
+        "first": first,
+        "reasons": reasons_of(archive, rows),
+        "groups": tally_by_group(rows),
+        "works": sorted({row.claim.work for row in rows}, key=archive.short),
+        "strip": draw(figure, words, view.to, linked_narrow=True),
+        "drawn": len(figure),
+        "marks": list(VERDICT_MARKS),
+        "current": "claims",
+    }
+    return Page("claims.html", "claims.html", words.say("title.claims"), values, words)
+
+
+def strip(archive: Archive, rows: list[ClaimRow]) -> FigureData:
+    """The figure of all claims that have a number of ours."""
+    shown = [(row, distance(row)) for row in rows]
+    known = [(row, place) for row, place in shown if place is not None]
+    known.sort(key=lambda pair: archive.short(pair[0].claim.work).lower())
+    columns: dict[str, list[Any]] = {
+        "label": [archive.short(row.claim.work) for row, _ in known],
+        "work": [row.claim.work for row, _ in known],
+        "row": [row.claim.id for row, _ in known],
+        "verdict": [row.verdict for row, _ in known],
+        "distance": [place for _, place in known],
+    }
+    return FigureData("verdicts", "verdict_strip", "", "", columns, {})

@@ -1,0 +1,196 @@
+"""The commands that compute from public survey files: compute, conceptual."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from replication import paths
+from replication.study.command_options import Data, Out, deliver, readable_dataset
+
+if TYPE_CHECKING:
+    from replication.dataset import Dataset
+    from replication.dataset.recipes import WholeSurvey
+
+__all__ = ["compute", "conceptual"]
+
+
+def compute(
+    sample: Annotated[
+        str,
+        typer.Argument(help="sample_id of the survey sample, e.g. timss2019_tur_g5, or a whole cycle, e.g. pisa2018."),
+    ],
+    file: Annotated[
+        list[Path],
+        typer.Option(help="The public file you have (.sav .dta .rda .csv .parquet); again for a second one."),
+    ],
+    write: Annotated[bool, typer.Option("--write", help="Add the rows that are not in the dataset yet.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Withdraw stored rows that come out otherwise; the new ones take their place."),
+    ] = False,
+    levels: Annotated[bool, typer.Option("--levels", help="Each pair also within and between schools.")] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Size, mean, reliability and missing share of each measure, too.")
+    ] = False,
+    encoding: Annotated[str, typer.Option(help="Encoding of the file's text, e.g. windows-1252.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Of a whole survey: compute every country anew.")] = False,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Of HBSC: bullying roles per country, and what countries have in common.")
+    ] = False,
+    out: Out = None,
+    data: Data = None,
+) -> int:
+    """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
+
+    The name of a whole cycle (`data/surveys/`) makes a sample per country; a stopped run goes on where it was, and
+    --out writes the rows. Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out
+    otherwise or not at all, or a country could not be computed.
+    """
+    from replication.dataset.schema import TABLES
+    from replication.errors import UserError
+    from replication.study import computing
+    from replication.study.microdata.whole_files import load_survey
+    from replication.study.tables import add_rows, read_rows, write_rows
+    from replication.writing import exclusive
+
+    root = data or paths.data_dir()
+    dataset = readable_dataset(root)
+    survey = load_survey(sample, root.parent / "surveys")
+    if survey is not None:
+        if len(file) != 1:
+            raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
+        if roles:
+            return _compute_roles(survey, file[0])
+        return _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
+    work, recipe = computing.recipe_of(dataset, sample)
+    found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
+    sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
+    if measures:
+        from replication.study.microdata.describing import describe_recipe, described_lines
+
+        sys.stdout.write("\n".join(described_lines(describe_recipe(recipe, file, sample))) + "\n")
+    path, table = root / work / "effects.csv", TABLES["effects.csv"]
+    with exclusive(root) if write or replace else nullcontext():
+        if replace:
+            # Read again under the lock: ids may have been taken since the rows were computed.
+            now = readable_dataset(root)
+            taken = set(now.effects["effect_id"])
+            after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
+            write_rows(path, table, after)
+            replaced = sum(bool(entry.differs) for entry in found.rows)
+            sys.stdout.write(f"Replaced {replaced} rows of {work}/effects.csv.\n")
+        if write:
+            rows = computing.rows_to_add(readable_dataset(root), work, found.rows, recipe)
+            add_rows(path, table, rows)
+            sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
+    # Pairs that no longer come out at all cannot be replaced by anything, so the code stays 1.
+    lost = any(entry.stored for entry in found.lacking)
+    return 0 if found.reproduced or (replace and not lost) else 1
+
+
+def conceptual(
+    work: Annotated[str, typer.Argument(help="Key of the cited work, e.g. marengo2021.")],
+    file: Annotated[list[Path], typer.Option(help="The public file you have; again for a further one.")],
+    write: Annotated[bool, typer.Option("--write", help="Add the results that are not in the dataset yet.")] = False,
+    bayes: Annotated[
+        float | None, typer.Option(help="Roles at this cut by the Bayesian multilevel model too: takes minutes.")
+    ] = None,
+    data: Data = None,
+) -> int:
+    """Ask a cited work's question of an open file, by its record, beside what is stored; never the work's own result.
+
+    Exit codes: 0 as stored (or new), 1 something stored comes out otherwise.
+    """
+    from replication.dataset.schema import TABLES
+    from replication.errors import UserError
+    from replication.models.bayes.sampled.sampling import Settings
+    from replication.study.conceptual_regressions import (
+        compare_conceptual,
+        compute_conceptual,
+        conceptual_rows,
+        sample_conceptual_roles,
+        with_files,
+    )
+    from replication.study.tables import add_rows
+    from replication.writing import exclusive
+
+    root = data or paths.data_dir()
+    with exclusive(root) if write else nullcontext():  # new rows are numbered after those that are stored
+        dataset = readable_dataset(root)
+        records = dataset.conceptual.get(work, ())
+        if not records:
+            raise UserError(
+                f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}"
+            )
+        results = dataset.table("conceptual.csv")
+        stored = results[results["work"] == work].to_dict("records")
+        rows: list[dict[str, str]] = []
+        differs = False
+        for record, files in with_files(records, file):
+            found = compute_conceptual(record, files)
+            if bayes is not None:
+                settings, compiled = Settings(), paths.cache_dir() / "compiled"
+                found += sample_conceptual_roles(record, files, bayes, settings, compiled)
+            new, lines = compare_conceptual(record, found, stored)
+            for line in lines:
+                sys.stdout.write(line + "\n")
+                differs |= line.endswith("[differs]")
+            rows += conceptual_rows(work, record, new, len(stored) + len(rows) + 1, dataset.version)
+        if write and rows:
+            add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
+            sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
+    return 1 if differs else 0
+
+
+def _compute_roles(survey: WholeSurvey, file: Path) -> int:
+    """Bullying roles in every country, at the survey's cut and at the softer one, and pooled over countries."""
+    from replication.errors import ModelError
+    from replication.study.microdata.country_roles import pool_roles, roles_by_country
+
+    for softer in (False, True):
+        found = []
+        for country in roles_by_country(survey, file, paths.cache_dir() / "surveys", softer=softer):
+            found.append(country)
+            said = country.problem or f"{country.n} students in {country.classes} classes, roles {country.counts}"
+            sys.stdout.write(f"{country.country}, cut {country.cut:g}: {said}\n")
+            # A country takes minutes: without this, a piped run would be silent for all of it.
+            sys.stdout.flush()
+        try:
+            pooled = pool_roles(found)
+        except ModelError as error:
+            sys.stdout.write(f"not pooled: {error}\n")
+            continue
+        for p in pooled:
+            spread = f"sd between {p.countries} countries {p.sd:.3f}"
+            line = f"{p.contrast} against uninvolved, {p.predictor}: log odds {p.value:.3f} [{p.low:.3f}, {p.high:.3f}]"
+            sys.stdout.write(f"{line}, {spread}\n")
+    return 0
+
+
+def _compute_survey(
+    dataset: Dataset, survey: WholeSurvey, file: Path, out: Path | None, *, levels: bool, fresh: bool
+) -> int:
+    """Every country of a whole file: a line as each is done, and the rows to `out` when all are."""
+    from replication.dataset.schema import TABLES
+    from replication.study import computing
+    from replication.study.microdata.whole_files import compute_whole
+    from replication.study.tables import rows_as_csv
+
+    rows: list[dict[str, str]] = []
+    failed = count = 0
+    for found in compute_whole(survey, file, paths.cache_dir() / "surveys", levels=levels, fresh=fresh):
+        count += 1
+        failed += bool(found.problem)
+        lines = computing.country_lines(dataset, found, survey.recipe, str(count))
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        rows += computing.country_rows(found, survey.recipe, dataset.version)
+    if out is not None:
+        deliver(rows_as_csv(TABLES["effects.csv"], rows), out, "Wrote")
+    sys.stdout.write(f"{survey.title}: {count - failed} of {count} countries computed, {len(rows)} correlations.\n")
+    return 1 if failed or not count else 0
