@@ -1,30 +1,85 @@
 """The only place that knows the names of folders. Everything else is handed paths, or asks here.
 
-In a checkout everything lies in it. Installed away from one, the package writes nothing beside itself: reports go to
-the folder one is in, what can be made again to the user's own cache.
+A project is a folder with `data/references` (the dataset) and `analyses/` (protocol, findings, report settings): the
+checkout this package lies in, or a topic of one's own, made by `python -m replication.new_topic`. Installed away from
+any, the package writes nothing beside itself: reports go to the folder one is in, what can be made again to the user's
+own cache.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["analyses_dir", "cache_dir", "data_dir", "kept_dir", "pinned_dir", "project_root", "reports_dir"]
+__all__ = [
+    "analyses_dir",
+    "cache_dir",
+    "data_dir",
+    "dataset_of",
+    "is_project",
+    "kept_dir",
+    "pinned_dir",
+    "project_root",
+    "reports_dir",
+    "work_on",
+    "working_on",
+]
 
 _APP = "tsr-replication"
+_PROJECT = "REPLICATION_PROJECT"
+"""The environment variable that names the project. An environment and no variable of this module: a worker process,
+forked or started anew, inherits it, so that all of one command reads one protocol."""
 
 
 def project_root() -> Path:
-    """The checkout: the folder that holds `data/references` and `analyses/`.
+    """The project: the folder that holds `data/references` and `analyses/`.
 
-    That is the one this package lies in, else the folder one is in, or the nearest above it that is one; where there is
-    none, the folder one is in.
+    That is the one a command was given (`--data`), else the one this package lies in, else the folder one is in, or the
+    nearest above it that is one; where there is none, the folder one is in.
     """
+    if os.environ.get(_PROJECT):
+        return Path(os.environ[_PROJECT])
     here = Path.cwd()
     # The package's own checkout first: a command means the same in whatever folder it is typed.
     around = (Path(__file__).resolve().parent.parent, here, *here.parents)
-    return next((folder for folder in around if _is_checkout(folder)), here)
+    return next((folder for folder in around if is_project(folder)), here)
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds a dataset and analyses."""
+    return (folder / "analyses").is_dir() and (folder / "data" / "references").is_dir()
+
+
+def work_on(project: Path) -> None:
+    """Make `project` the one that this process and its workers read and write."""
+    os.environ[_PROJECT] = str(project.resolve())
+
+
+@contextmanager
+def working_on(project: Path) -> Iterator[None]:
+    """`work_on` for the length of a block."""
+    before = os.environ.get(_PROJECT, "")
+    work_on(project)
+    try:
+        yield
+    finally:
+        os.environ[_PROJECT] = before
+
+
+def dataset_of(given: Path | None) -> Path:
+    """The dataset that a command's `--data` means; a whole project given there is worked on from then on.
+
+    A folder of works alone is read with the analyses of the project one is in.
+    """
+    if given is None:
+        return data_dir()
+    if is_project(given):
+        work_on(given)
+        return data_dir()
+    return given
 
 
 def data_dir(root: Path | None = None) -> Path:
@@ -48,7 +103,7 @@ def cache_dir(root: Path | None = None) -> Path:
     Away from one it is the user's own cache, never the folder the package is installed in.
     """
     root = root or project_root()
-    return root / ".cache" if _is_checkout(root) else _user_cache() / _APP
+    return root / ".cache" if is_project(root) else _user_cache() / _APP
 
 
 def kept_dir(root: Path | None = None) -> Path:
@@ -59,10 +114,6 @@ def kept_dir(root: Path | None = None) -> Path:
 def pinned_dir(root: Path | None = None) -> Path:
     """`tests/reference`: results of other packages, pinned with their calls and versions."""
     return (root or project_root()) / "tests" / "reference"
-
-
-def _is_checkout(folder: Path) -> bool:
-    return (folder / "analyses").is_dir() and (folder / "data" / "references").is_dir()
 
 
 def _user_cache() -> Path:

@@ -60,7 +60,7 @@ def run(
 
     request = workflow.Request(
         ids=tuple(ids or ()),
-        data=data or paths.data_dir(),
+        data=paths.dataset_of(data),
         out=out.absolute() if out else paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
         jobs=jobs,
         seed=seed,

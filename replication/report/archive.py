@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from replication import paths
 from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.printed import parse_printed
-from replication.report.menu import FINDINGS, PAGES
+from replication.report.menu import Menu, make_menu
 
 __all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "with_glance"]
 
@@ -26,9 +27,9 @@ Record = Mapping[str, Any]
 
 
 def with_glance(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> Record:
-    """The outcome with the figure in front of its own; unchanged where it is no finding or has nothing to draw."""
+    """The outcome of a finding with the figure in front of its own; unchanged where there is nothing to draw."""
     updates = [table for table in outcome["tables"] if table["id"].startswith("update-")]
-    if outcome["id"] not in FINDINGS or not updates:
+    if not updates:
         return outcome
     printed = {claim.id: _printed(claim, dataset) for claim in claims}
     rows: dict[str, Record] = {}
@@ -108,6 +109,7 @@ class Archive:
     tables: Mapping[str, Mapping[str, Sequence[Record]]]
     row_pages: Sequence[RowPage]
     places: Mapping[str, str]
+    menu: Menu
 
     def outcome(self, name: str) -> Record | None:
         """The outcome with this id, if it was run and did not fail."""
@@ -174,14 +176,15 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     row_pages = tuple(page for work, rows in tables["effects.csv"].items() for page in _row_pages(work, rows))
     claims = claims_of(dataset)
     # Before anything is indexed: the figure must have an address like any other.
-    outcomes = tuple(with_glance(outcome, dataset, claims) for outcome in outcomes)
+    menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
+    outcomes = tuple(with_glance(o, dataset, claims) if o["id"] in menu.findings else o for o in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
-    for name, place in _places(dataset, tables, outcomes, claims, row_pages):
+    for name, place in _places(dataset, tables, outcomes, claims, row_pages, menu):
         # The first place of an id stands: works and rows of the dataset go before analyses that share their name.
         places.setdefault(name, place)
     by_id = {claim.id: claim for claim in claims}
-    return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places)
+    return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places, menu)
 
 
 def outcome_page(outcome: Record) -> str:
@@ -243,6 +246,7 @@ def _places(
     outcomes: Sequence[Record],
     claims: Sequence[Claim],
     row_pages: Sequence[RowPage],
+    menu: Menu,
 ) -> Iterator[tuple[str, str]]:
     for work in dataset.works:
         yield work, f"works/{work}.html"
@@ -263,7 +267,7 @@ def _places(
         yield f"trap:{trap.id}", f"traps.html#{anchor(trap.id)}"
     for outcome in outcomes:
         yield from _outcome_places(outcome)
-    yield from ((f"page:{page.name}", page.path) for page in PAGES)
+    yield from ((f"page:{page.name}", page.path) for page in menu.pages)
 
 
 def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:

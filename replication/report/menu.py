@@ -1,16 +1,28 @@
 """The pages of a report that have a name of their own, once: their addresses, their place in the menu, their languages.
 
-Menu, search, references by page and translated pages are all read from this table, so that a page cannot be in one of
-them and missing in another.
+Menu, search, references by page and translated pages are all read from one `Menu`, so that a page cannot be in one of
+them and missing in another. Which findings it holds, and in which languages, the project says in
+`analyses/report.toml`; a page of an article only exists where the dataset holds statements of one.
 """
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
 
-__all__ = ["FINDINGS", "PAGES", "TRANSLATED", "NamedPage"]
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from replication.errors import UserError
+
+__all__ = ["LANGUAGES", "SETTINGS", "FindingPage", "Menu", "NamedPage", "make_menu"]
+
+LANGUAGES = ("en", "nb")
+"""The languages reports are written in; English always, because pages of works and tables have no other."""
+SETTINGS = "report.toml"
 Place = Literal["main", "more"]
 
 
@@ -28,34 +40,87 @@ class NamedPage:
     finding: bool = False
 
 
-def _finding(name: str) -> NamedPage:
-    return NamedPage(name, f"findings/{name}.html", "main", translated=True, finding=True)
+class FindingPage(BaseModel):
+    """A finding with a page in the menu; words of claims' `quantity` say which printed numbers are listed on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # A name is part of an address: letters and digits are safe on every file system.
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
+    quantities: tuple[str, ...] = ()
 
 
-PAGES: tuple[NamedPage, ...] = (
-    NamedPage("index", "index.html", "main", translated=True),
-    _finding("engagement"),
-    _finding("achievement"),
-    _finding("bullying"),
-    _finding("mediation"),
-    NamedPage("article", "article.html", "main", translated=True),
-    NamedPage("claims", "claims.html", "main"),
-    NamedPage("works", "works.html", "main"),
-    NamedPage("dataset", "dataset.html", "main"),
-    NamedPage("methods", "methods.html", "main"),
-    NamedPage("missing", "missing.html", "more"),
-    NamedPage("traps", "traps.html", "more"),
-    NamedPage("screening", "screening.html", "more"),
-    NamedPage("codebook", "codebook.html", "more"),
-    NamedPage("checklist", "checklist.html", "more"),
-    NamedPage("changes", "changes.html", "more"),
-    NamedPage("errata", "errata.html", "more"),
-    NamedPage("provenance", "provenance.html", "more"),
-)
-"""Every named page in the order of the menu; `more` stands in the foot of a page only."""
+class _Settings(BaseModel):
+    """`report.toml`: languages, English first, and the findings in the order of the menu."""
 
-FINDINGS: tuple[str, ...] = tuple(page.name for page in PAGES if page.finding)
-"""The findings that have a page in the menu, in its order."""
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-TRANSLATED: tuple[str, ...] = tuple(page.path for page in PAGES if page.translated)
-"""The addresses of pages that exist in every language, under the language's folder where it is not English."""
+    languages: tuple[Literal["en", "nb"], ...] = ("en",)
+    finding: tuple[FindingPage, ...] = Field(default=())
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The named pages of one report, in the order of the menu; `more` stands in the foot of a page only."""
+
+    pages: tuple[NamedPage, ...]
+    languages: tuple[str, ...] = LANGUAGES
+    quantities: Mapping[str, tuple[str, ...]] | None = None
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """The findings that have a page in the menu, in its order."""
+        return tuple(page.name for page in self.pages if page.finding)
+
+    @cached_property
+    def translated(self) -> tuple[str, ...]:
+        """The addresses of pages that exist in every language, under the language's folder where it is not English."""
+        return tuple(page.path for page in self.pages if page.translated)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a page of this name."""
+        return any(page.name == name for page in self.pages)
+
+
+def make_menu(analyses: Path, *, article: bool) -> Menu:
+    """The menu of the project whose analyses lie in a folder; `article` says whether it has statements of one.
+
+    Raises
+    ------
+    UserError
+        when `report.toml` cannot be read or says something unknown; the message names place and remedy.
+    """
+    settings = _settings(analyses / SETTINGS)
+    findings = (NamedPage(f.name, f"findings/{f.name}.html", "main", True, True) for f in settings.finding)
+    articles = (NamedPage("article", "article.html", "main", translated=True),) if article else ()
+    pages = (
+        NamedPage("index", "index.html", "main", translated=True),
+        *findings,
+        *articles,
+        *(NamedPage(name, f"{name}.html", "main") for name in ("claims", "works", "dataset", "methods")),
+        *(
+            NamedPage(name, f"{name}.html", "more")
+            for name in ("missing", "traps", "screening", "codebook", "checklist", "changes", "errata", "provenance")
+        ),
+    )
+    return Menu(pages, settings.languages, {f.name: f.quantities for f in settings.finding})
+
+
+def _settings(path: Path) -> _Settings:
+    if not path.exists():  # a report of reproductions alone has no finding to list
+        return _Settings()
+    try:
+        found = _Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name} cannot be read: {error}; mend that line") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path.name}, {place}: {first['msg']}; found {first['input']!r}. Mend the file.") from None
+    if found.languages[:1] != ("en",):
+        raise UserError(f'{path.name}, languages: found {list(found.languages)}; begin with "en", such as ["en", "nb"]')
+    names = [finding.name for finding in found.finding]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise UserError(f'{path.name}: two findings are called "{twice}"; a page has one name')
+    return found

@@ -30,7 +30,6 @@ from replication.report.archive import Archive
 from replication.report.cells import kinds
 from replication.report.figures import Label
 from replication.report.gallery import Gallery, Picture
-from replication.report.menu import FINDINGS
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words
@@ -193,7 +192,7 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
     }
     return environment.get_template("report.typ").render(
         **values,
-        chapters=[_chapter(archive, gallery, name) for name in FINDINGS],
+        chapters=[_chapter(archive, gallery, name) for name in archive.menu.findings],
         claims=sorted_rows(archive),
         works=[(key, tally(claim_rows(archive, archive.claims_of(key)))) for key in archive.dataset.works],
         validation=archive.outcome("validation"),

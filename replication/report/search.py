@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 from replication.report.archive import Archive
-from replication.report.menu import PAGES
 from replication.report.words import Words
 
 __all__ = ["script_data", "search_index"]
@@ -14,7 +13,7 @@ __all__ = ["script_data", "search_index"]
 
 def search_index(archive: Archive, words: Words) -> str:
     """Title, description and path of every page, work, claim, trap and estimate."""
-    entries = [*_pages(words), *_works(archive), *_results(archive, words), *_claims(archive, words)]
+    entries = [*_pages(archive, words), *_works(archive), *_results(archive, words), *_claims(archive, words)]
     return script_data("SEARCH", entries)
 
 
@@ -26,8 +25,8 @@ def script_data(name: str, content: object) -> str:
     return f"window.{name}={safe};\n"
 
 
-def _pages(words: Words) -> Iterator[tuple[str, str, str]]:
-    for page in PAGES:
+def _pages(archive: Archive, words: Words) -> Iterator[tuple[str, str, str]]:
+    for page in archive.menu.pages:
         kind = words.say("overview.findings" if page.finding else "site.page")
         yield words.say(f"title.{page.name}"), kind, page.path
 

@@ -19,7 +19,7 @@ from replication.report.archive import Archive, anchor, make_archive
 from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import facts, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
-from replication.report.menu import FINDINGS, PAGES, TRANSLATED
+from replication.report.menu import Menu
 from replication.report.pages import (
     analyses,
     checklist,
@@ -35,7 +35,7 @@ from replication.report.pdf import typeset
 from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import Page, View
-from replication.report.words import LANGUAGES, Words, load_words
+from replication.report.words import Words, load_words
 
 __all__ = ["all_pages", "build_report", "versions_page"]
 
@@ -52,7 +52,8 @@ def all_pages(
     english = words["en"]
     for language, spoken in words.items():
         yield overview.page(archive, spoken)
-        yield overview.article_page(archive, spoken)
+        if archive.menu.holds("article"):
+            yield overview.article_page(archive, spoken)
         yield from findings.pages(archive, spoken, galleries[language])
     yield from works.pages(archive, english, galleries["en"])
     yield from analyses.pages(archive, english, galleries["en"])
@@ -106,7 +107,7 @@ def build_report(
     archive = make_archive(dataset, outcomes, run)
     write = _Writer(folder)
     shutil.copytree(_HERE / "assets", folder / "assets", dirs_exist_ok=True)
-    words = {language: load_words(language) for language in LANGUAGES}
+    words = {language: load_words(language) for language in archive.menu.languages}
     galleries = _galleries(archive, words, write)
     write("assets/search-index.js", search_index(archive, words["en"]))
     shared = {
@@ -116,7 +117,7 @@ def build_report(
         "no_pdf": "",
         "failed": [outcome for outcome in archive.outcomes if outcome.get("failed")],
     }
-    environment = _environment()
+    environment = _environment(archive.menu)
     values = {**overview.page(archive, words["en"]).values, **shared}
     # The pages are written while the PDF is set: neither waits for the other.
     with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf") as paper:
@@ -135,12 +136,12 @@ def versions_page(releases: Sequence[Release]) -> str:
     It is kept with the releases, so it leads to nothing that is not; before the first one, to the working version.
     """
     words = load_words("en")
-    page = _environment().get_template("versions.html")
+    page = _environment(Menu(())).get_template("versions.html")
     newest = releases[-1].folder if releases else "latest"
     return page.render(releases=releases[::-1], newest=newest, say=words.say, policy=_POLICY)
 
 
-def _environment() -> Environment:
+def _environment(menu: Menu) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
@@ -151,8 +152,8 @@ def _environment() -> Environment:
     )
     environment.filters["anchor"] = anchor
     environment.globals["nav"] = {
-        "main": [(page.name, page.path) for page in PAGES if page.place == "main"],
-        "more": [(page.name, page.path) for page in PAGES],
+        "main": [(page.name, page.path) for page in menu.pages if page.place == "main"],
+        "more": [(page.name, page.path) for page in menu.pages],
     }
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds}
     environment.globals["licence"] = LICENCE
@@ -161,7 +162,7 @@ def _environment() -> Environment:
 
 def _galleries(archive: Archive, words: Mapping[str, Words], write: Callable[[str, str], None]) -> dict[str, Gallery]:
     """All figures in English; those of the findings in the other languages too."""
-    findings = [o for o in archive.outcomes if o["id"] in FINDINGS]
+    findings = [o for o in archive.outcomes if o["id"] in archive.menu.findings]
     return {
         language: draw_gallery(archive, spoken, archive.outcomes if language == "en" else findings, write)
         for language, spoken in words.items()
@@ -177,16 +178,16 @@ def _render(environment: Environment, archive: Archive, page: Page, shared: Mapp
         "words": page.words,
         "archive": archive,
         "title": page.title,
-        "others": list(_other_languages(page)),
+        "others": list(_other_languages(page, archive.menu)),
         **page.values,
     }
     return environment.get_template(page.template).render(values)
 
 
-def _other_languages(page: Page) -> Iterator[tuple[str, str]]:
+def _other_languages(page: Page, menu: Menu) -> Iterator[tuple[str, str]]:
     """The same page in the other languages: language and path."""
     plain = page.path.removeprefix(f"{page.words.language}/") if page.words.language != "en" else page.path
-    if plain in TRANSLATED:
-        for language in LANGUAGES:
+    if plain in menu.translated:
+        for language in menu.languages:
             if language != page.words.language:
                 yield language, plain if language == "en" else f"{language}/{plain}"

@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import PRINTED
-from replication.report.menu import TRANSLATED
 from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.words import Ref, Words, bare
 
@@ -139,7 +138,7 @@ class View:
     def href(self, target: str) -> str:
         """The relative address of a page of the report; in another language where that page has one."""
         page, _, fragment = target.partition("#")
-        if self.words.language != "en" and page in TRANSLATED:
+        if self.words.language != "en" and page in self.archive.menu.translated:
             page = f"{self.words.language}/{page}"
         # Within the page: a full address would load it anew in some browsers.
         if page == self.path and fragment:

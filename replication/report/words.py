@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 from markupsafe import Markup, escape
 
+from replication import paths
 from replication.errors import UserError
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["LANGUAGES", "Links", "Ref", "Words", "bare", "load_words"]
+__all__ = ["Links", "Ref", "Words", "bare", "load_words"]
 
-LANGUAGES = ("en", "nb")
 _NUMERALS = {"en": Numerals(".", ","), "nb": Numerals(",", NARROW_SPACE, NARROW_SPACE + "%")}
 _FORMATTER = string.Formatter()
 
@@ -170,6 +170,9 @@ class Words:
 
     def _find(self, table: str, key: str) -> str:
         found = self._look(table, key)
+        if found is None and table == "sentences" and key.startswith("answer."):
+            # An outcome nobody has written sentences for is answered in general ones.
+            found = self._look(table, f"answer.any.{key.rpartition('.')[2]}")
         if found is None:
             raise UserError(f'no text "{key}" in {self.file}; add it under [{table}] there')
         return found
@@ -203,7 +206,41 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def load_words(language: str) -> Words:
-    """The words of "en" or "nb"."""
+    """The words of "en" or "nb": those of the package, and over them the ones of the project's `analyses/locale`."""
     path = Path(__file__).parent / "locale" / f"{language}.toml"
-    file = f"replication/report/locale/{language}.toml"
-    return Words(language, file, tomllib.loads(path.read_text(encoding="utf-8")), _NUMERALS[language])
+    own = paths.analyses_dir() / "locale" / f"{language}.toml"
+    table = _laid_over(_read(path), _read(own) if own.is_file() else {})
+    named = _naming_persons(table, table["unit"], own)
+    return Words(language, f"analyses/locale/{language}.toml", named, _NUMERALS[language])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.parent.name}/{path.name} cannot be read: {error}; mend that line") from None
+
+
+def _naming_persons(table: Mapping[str, Any], unit: Mapping[str, str], file: Path) -> dict[str, Any]:
+    """The texts with $person and its forms replaced by what a person is called in this project."""
+    named: dict[str, Any] = {}
+    for key, text in table.items():
+        if isinstance(text, Mapping):
+            named[key] = _naming_persons(text, unit, file)
+            continue
+        try:
+            named[key] = string.Template(text).substitute(unit) if "$" in str(text) else text
+        except (KeyError, ValueError) as error:
+            known = ", ".join(f"${form}" for form in unit)
+            raise UserError(f"{file.name}, {key}: {error} is no form of [unit]; known are {known}") from None
+    return named
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables within tables, where a word of the upper one stands before the lower one's."""
+    both = {
+        name: _laid_over(below[name], words) if isinstance(words, Mapping) and isinstance(below.get(name), Mapping)
+        else words
+        for name, words in above.items()
+    }  # fmt: skip
+    return {**below, **both}

@@ -76,7 +76,7 @@ def new(
     from replication.study.new import NewWork, create_work
     from replication.study.references_in import read_reference
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     # An empty list checks nothing: problems in other works must not stop somebody from adding a new one.
     dataset = check_dataset(root, []).readable
     if dataset is None:
@@ -166,7 +166,7 @@ def check(
     from replication.study.handing_in import is_file_of_study
     from replication.study.rendering import as_html, as_json, print_report
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     report = _check_file(root, Path(work)) if is_file_of_study(work) else check_study(root, work)
     if style == "text" and out is None:
         print_report(report)
@@ -221,7 +221,7 @@ def answer(
     from replication.study.checking import check_study, work_folder
     from replication.writing import exclusive
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     with exclusive(root):  # the answers are read and written as one: eight may answer at once
         record_answer(work_folder(root, work), check_study(root, work), rule, row, reason, who)
     sys.stdout.write(f"Recorded in {work}/answers.toml.\n")
@@ -245,7 +245,7 @@ def preview(
         if sys.stderr.isatty():
             sys.stderr.write(f"computing: {line}\n")
 
-    found = preview_work(data or paths.data_dir(), work, say, whole=whole)
+    found = preview_work(paths.dataset_of(data), work, say, whole=whole)
     sys.stdout.write("\n".join(preview_lines(found)) + "\n")
     page = out or paths.cache_dir() / "previews" / f"{work}.html"
     deliver(preview_html(found), page)
@@ -266,7 +266,7 @@ def todo(
     from replication.evidence.reading_list import reading_list
     from replication.study.todo import coding_sheet, todo_lines
 
-    dataset = load_dataset(data or paths.data_dir())
+    dataset = load_dataset(paths.dataset_of(data))
     if packet:
         from replication.errors import UserError
         from replication.study.packets import reading_packet
@@ -295,7 +295,7 @@ def versions(
 
     if bool(as_of) == bool(published):
         raise UserError("give either --as-of VERSION or --published WORK")
-    today = load_dataset(data or paths.data_dir())
+    today = load_dataset(paths.dataset_of(data))
     before = today.as_of(as_of) if as_of else today.as_published(published)
     name = f"as of {as_of}" if as_of else f"as published in {published}"
     path = choose(analysis_files(paths.analyses_dir(), paths.data_dir()), [analysis])[analysis]
@@ -316,7 +316,7 @@ def export(
     from replication.dataset import load_dataset
     from replication.study.exporting import export_dataset
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     dataset = load_dataset(root)
     exported = export_dataset(dataset.as_of(as_of) if as_of else dataset, out, root / "references.bib")
     listed = ", ".join(f"{rows} {name}" for name, rows in exported.rows.items())
@@ -336,7 +336,7 @@ def codebook(
     from replication.study.workbook_picture import PICTURE_FILE, workbook_svg
     from replication.writing import exclusive, write_atomic
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     vocabulary = readable_dataset(root).vocabulary
     files = {root / "README.md": book.codebook(vocabulary)}
     files |= {root.parent / FORM_FILE: form_html(vocabulary), root.parent / PICTURE_FILE: workbook_svg(vocabulary)}

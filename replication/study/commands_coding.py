@@ -36,7 +36,7 @@ def agree(
     from replication.study.coding.showing import agreement_html, agreement_lines, merged_line
     from replication.writing import exclusive, write_together
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     with exclusive(root) if write else nullcontext():
         coders, comparison = _coders(root, work)
         fields = agreement_of(comparison)
@@ -78,7 +78,7 @@ def settle(
     from replication.study.coding.settling import EVERY
     from replication.writing import exclusive
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     with exclusive(root):
         _, comparison = _coders(root, work)
         vocabulary = readable_dataset(root).vocabulary

@@ -80,7 +80,7 @@ def convert(
     sys.stdout.write("\n".join(lines) + "\n")
     if write:
         place = EffectPlace(work=work, sample=sample, a=a, b=b, locator=locator, reading=reading)
-        row = write_effect(data or paths.data_dir(), place, result)
+        row = write_effect(paths.dataset_of(data), place, result)
         sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: python -m replication.study check {work}\n")
     else:
         sys.stdout.write("Nothing is written; --write adds the row.\n")

@@ -26,7 +26,7 @@ def take(
     from replication.study.submission import take_submission
 
     submission = read_submission(file)
-    folder = take_submission(data or paths.data_dir(), submission, replace_work=replace)
+    folder = take_submission(paths.dataset_of(data), submission, replace_work=replace)
     lines = (
         f"Made {folder} from {file.name}. See what it changes:",
         f"  python -m replication.study preview {folder.name}",
@@ -39,7 +39,7 @@ def form(out: Out = Path("study-form.html"), data: Data = None) -> None:
     from replication.dataset.loading import read_vocabulary
     from replication.study.form import form_html
 
-    deliver(form_html(read_vocabulary(data or paths.data_dir())), out, "The form:")
+    deliver(form_html(read_vocabulary(paths.dataset_of(data))), out, "The form:")
 
 
 def practice(
@@ -48,7 +48,7 @@ def practice(
     """Make a folder to practise in: an invented article and a copy of the dataset in which nothing can be spoilt."""
     from replication.study.new import make_practice
 
-    made = make_practice(data or paths.data_dir(), folder)
+    made = make_practice(paths.dataset_of(data), folder)
     sys.stdout.write(
         f"Made {made}: article.md is an invented article, references is a copy of the dataset.\n"
         f"Add --data {made / 'references'} to each command while you practise.\n"
@@ -60,7 +60,7 @@ def tidy(work: Work, data: Data = None) -> None:
     from replication.study.checking import work_folder
     from replication.study.tables import tidied
 
-    folder = work_folder(data or paths.data_dir(), work)
+    folder = work_folder(paths.dataset_of(data), work)
     changed = tidied(folder)
     said = f"Stored plainly: {', '.join(changed)}." if changed else "All tables are stored plainly already."
     sys.stdout.write(said + "\n")
@@ -90,7 +90,7 @@ def matrix(
     from replication.study.submission import readable_dataset
     from replication.writing import exclusive
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     read = read_matrix(_pasted(file))
     dataset = readable_dataset(root)
     if not variables:

@@ -58,7 +58,7 @@ def compute(
     from replication.study.tables import add_rows, read_rows, write_rows
     from replication.writing import exclusive
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     dataset = readable_dataset(root)
     survey = load_survey(sample, root.parent / "surveys")
     if survey is not None:
@@ -119,7 +119,7 @@ def conceptual(
     from replication.study.tables import add_rows
     from replication.writing import exclusive
 
-    root = data or paths.data_dir()
+    root = paths.dataset_of(data)
     with exclusive(root) if write else nullcontext():  # new rows are numbered after those that are stored
         dataset = readable_dataset(root)
         records = dataset.conceptual.get(work, ())

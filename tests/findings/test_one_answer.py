@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -293,15 +293,10 @@ def test_a_conflict_is_said_and_the_mixture_lets_go(dataset: Dataset) -> None:
 
 def test_every_sentence_of_this_layer_has_words_in_both_languages() -> None:
     import itertools
-    import tomllib
-    from pathlib import Path
 
-    tables = {
-        language: tomllib.loads(Path(f"replication/report/locale/{language}.toml").read_text(encoding="utf-8"))
-        for language in ("en", "nb")
-    }
+    tables = {language: load_words(language).table for language in ("en", "nb")}
 
-    def keys(table: dict[str, object], prefix: str = "") -> set[str]:
+    def keys(table: Mapping[str, object], prefix: str = "") -> set[str]:
         found: set[str] = set()
         for name, value in table.items():
             found |= keys(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}"}

@@ -192,7 +192,7 @@ def test_an_unknown_sentence_names_its_key_and_the_file(
     small: Any, builder: Callable[..., Any], tmp_path: Path
 ) -> None:
     outcome = {**small.outcomes[1], "sentences": [{"key": "finding.nonsense", "values": {}}]}
-    with pytest.raises(UserError, match=r'"finding.nonsense" in replication/report/locale/en.toml'):
+    with pytest.raises(UserError, match=r'"finding.nonsense" in analyses/locale/en.toml'):
         builder(tmp_path / "r", [outcome], small.dataset)
 
 

@@ -11,11 +11,14 @@ import pytest
 from replication import paths
 from replication.claims import GROUPS, claims_of
 from replication.errors import UserError
-from replication.report.menu import FINDINGS, PAGES, TRANSLATED
+from replication.report.menu import make_menu
 from replication.report.pages.checklist import read_checklist
 from replication.report.words import load_words
 
 ITEM = 'number = "1", asks = "x", met = "{met}", where = "{where}", why = "{why}"'
+
+
+MENU = make_menu(paths.analyses_dir(), article=True)
 
 
 def written(folder: Path, **cells: str) -> Path:
@@ -28,7 +31,7 @@ def written(folder: Path, **cells: str) -> Path:
 
 
 def test_every_item_of_the_three_standards_has_a_place_and_a_reason() -> None:
-    standards = {s.name: s for s in read_checklist(paths.analyses_dir() / "checklist.toml")}
+    standards = {s.name: s for s in read_checklist(paths.analyses_dir() / "checklist.toml", MENU)}
     assert list(standards) == ["PRISMA 2020", "MARS", "MOOSE"]
     numbers = [item.number for item in standards["PRISMA 2020"].items]
     assert {re.match(r"\d+", number).group() for number in numbers} == {str(n) for n in range(1, 28)}  # type: ignore[union-attr]
@@ -48,9 +51,9 @@ def test_every_item_of_the_three_standards_has_a_place_and_a_reason() -> None:
 def test_an_item_that_says_nothing_or_leads_nowhere_is_refused(
     tmp_path: Path, cells: dict[str, str], said: str
 ) -> None:
-    assert read_checklist(written(tmp_path))[0].counts == {"yes": 1, "partly": 0, "no": 0}
+    assert read_checklist(written(tmp_path), MENU)[0].counts == {"yes": 1, "partly": 0, "no": 0}
     with pytest.raises(UserError, match=re.escape(said)):
-        read_checklist(written(tmp_path, **cells))
+        read_checklist(written(tmp_path, **cells), MENU)
 
 
 def test_the_page_for_reviewers_names_version_data_and_who_decided(real: Any) -> None:
@@ -62,13 +65,13 @@ def test_the_page_for_reviewers_names_version_data_and_who_decided(real: Any) ->
 
 def test_named_pages_are_written_listed_searched_and_named_in_words(real: Any) -> None:
     english, index = load_words("en"), real.text("assets/search-index.js")
-    for page in PAGES:
+    for page in MENU.pages:
         assert page.path in real.pages, page.name
         assert english.say(f"nav.{page.name}") and f'"{page.path}"' in index
         assert (f"nb/{page.path}" in real.pages) == page.translated
-    assert set(FINDINGS) <= {statement.finding for statement in real.dataset.statements} | {"mediation"}
-    assert all(statement.finding in ("", *FINDINGS) for statement in real.dataset.statements)
-    assert "index.html" in TRANSLATED
+    assert set(MENU.findings) <= {statement.finding for statement in real.dataset.statements} | {"mediation"}
+    assert all(statement.finding in ("", *MENU.findings) for statement in real.dataset.statements)
+    assert "index.html" in MENU.translated
 
 
 def test_the_works_the_article_lists_come_first_and_apart(real: Any) -> None:

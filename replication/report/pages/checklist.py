@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from replication import paths
 from replication.errors import UserError
 from replication.report.archive import Archive
-from replication.report.menu import PAGES
+from replication.report.menu import Menu
 from replication.report.view import Page
 from replication.report.words import Words
 
@@ -49,7 +49,7 @@ class Standard:
         return {met: found[met] for met in get_args(Met)}
 
 
-def read_checklist(path: Path) -> tuple[Standard, ...]:
+def read_checklist(path: Path, menu: Menu) -> tuple[Standard, ...]:
     """The standards of a checklist file; none where there is no such file.
 
     Raises
@@ -61,24 +61,24 @@ def read_checklist(path: Path) -> tuple[Standard, ...]:
         return ()
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(_standard(path.name, standard) for standard in record["standard"])
+        return tuple(_standard(path.name, standard, menu) for standard in record["standard"])
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path.name} cannot be read ({error}); see the lines at its head") from None
 
 
-def _standard(file: str, record: Mapping[str, Any]) -> Standard:
-    items = tuple(_item(f"{file}, {record['name']}", item) for item in record["item"])
+def _standard(file: str, record: Mapping[str, Any], menu: Menu) -> Standard:
+    items = tuple(_item(f"{file}, {record['name']}", item, menu) for item in record["item"])
     return Standard(str(record["name"]), str(record["source"]), items)
 
 
-def _item(place: str, record: Mapping[str, Any]) -> Item:
+def _item(place: str, record: Mapping[str, Any], menu: Menu) -> Item:
     missing = [field for field in _FIELDS if not str(record.get(field, "")).strip()]
     if missing or record.keys() - set(_FIELDS):
         raise UserError(f"{place}: an item has the fields {', '.join(_FIELDS)}, all filled; found {dict(record)}")
     found = Item(**{field: str(record[field]) for field in _FIELDS})  # type: ignore[arg-type]
     if found.met not in get_args(Met):
         raise UserError(f'{place}, item {found.number}: met is "{found.met}"; write one of {", ".join(get_args(Met))}')
-    known = [page.name for page in PAGES]
+    known = [page.name for page in menu.pages]
     if found.where not in known:
         raise UserError(f'{place}, item {found.number}: no page "{found.where}"; write one of {", ".join(known)}')
     return found
@@ -87,7 +87,7 @@ def _item(place: str, record: Mapping[str, Any]) -> Item:
 def page(archive: Archive, words: Words, release: str) -> Page:
     """The page for reviewers, in English."""
     values = {
-        "standards": read_checklist(paths.analyses_dir() / "checklist.toml"),
+        "standards": read_checklist(paths.analyses_dir() / "checklist.toml", archive.menu),
         "bias": archive.outcome("riskofbias"),
         "deciders": _deciders(archive),
         "cite": _cite(archive, release),

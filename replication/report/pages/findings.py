@@ -13,19 +13,12 @@ from typing import Any
 from replication.analysis.outcome import SECTIONS
 from replication.report.archive import Archive, Record, anchor
 from replication.report.gallery import Gallery
-from replication.report.menu import FINDINGS
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.view import Page
 from replication.report.words import Words
 
 __all__ = ["answers", "further", "in_section", "once", "pages"]
 
-_TOPICS: Mapping[str, tuple[str, ...]] = {
-    "engagement": ("engagement",),
-    "achievement": ("achievement",),
-    "bullying": ("bullying", "victimization", "perpetration"),
-    "mediation": ("path:", "indirect"),
-}
 _SIZES = ("r", "d", "g", "z", "beta", "b")
 
 
@@ -33,7 +26,7 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     """One page a finding in one language; findings without a place in the menu have an English page only."""
     prefix = "" if words.language == "en" else f"{words.language}/"
     reasons = reasons_of(archive, sorted_rows(archive))
-    for name in FINDINGS:
+    for name in archive.menu.findings:
         values = {**_values(archive, name, gallery), "reasons": reasons}
         yield Page(f"{prefix}findings/{name}.html", "finding.html", words.say(f"title.{name}"), values, words)
     for outcome in further(archive) if words.language == "en" else ():
@@ -43,12 +36,14 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
 
 def further(archive: Archive) -> list[Record]:
     """The findings without a place in the menu."""
-    return [o for o in archive.outcomes if o["kind"] == "finding" and o["id"] not in (*FINDINGS, "validation")]
+    return [
+        o for o in archive.outcomes if o["kind"] == "finding" and o["id"] not in (*archive.menu.findings, "validation")
+    ]
 
 
 def _values(archive: Archive, name: str, gallery: Gallery) -> Mapping[str, Any]:
     outcome = archive.outcome(name)
-    topics = _TOPICS.get(name, ())
+    topics = (archive.menu.quantities or {}).get(name, ())
     claims = [c for c in archive.claims if any(t in c.quantity for t in topics) and c.statistic in _SIZES]
     sections = list(_sections(outcome, gallery)) if outcome else []
     return {

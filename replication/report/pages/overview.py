@@ -9,7 +9,6 @@ from typing import Any
 from replication.claims import SECOND_HAND
 from replication.dataset.records import Statement
 from replication.report.archive import Archive, Record
-from replication.report.menu import FINDINGS
 from replication.report.pages.claims import (
     ClaimRow,
     claim_rows,
@@ -37,7 +36,7 @@ def page(archive: Archive, words: Words) -> Page:
         "total": len(rows),
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
-        "findings": [_card(archive, words, name) for name in FINDINGS],
+        "findings": [_card(archive, words, name) for name in archive.menu.findings],
         "further": [*further(archive), *(o for o in archive.outcomes if o["kind"] == "simulated")],
         "cited": [_line(archive, key) for key in archive.dataset.cited()],
         "questions": [

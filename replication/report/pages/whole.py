@@ -8,7 +8,6 @@ from typing import Any
 
 from replication.report.archive import Archive
 from replication.report.gallery import Gallery
-from replication.report.menu import FINDINGS
 from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
@@ -39,7 +38,7 @@ def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
         "validation": validation,
         "pictures": pictures_of(gallery, validation) if validation else [],
         "analyses": [o for o in archive.outcomes if o["id"] != "validation"],
-        "findings": FINDINGS,
+        "findings": archive.menu.findings,
         "current": "methods",
     }
 
