@@ -107,14 +107,15 @@ def mediation_updates(data: Dataset) -> Findings:
         label = BODIES.get(key, "both together")
         found, diagram = path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {label}")
         estimates += found
-        figures.append(diagram)
+        # The diagram of all samples is the figure the page opens with.
+        figures += placed("answer" if key == "pool" else "bodies", (diagram,))
         columns.append((label, {e.id.removeprefix(f"paths-{key}-"): e for e in found}))
     turned, _ = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "One stage, reversed model")
     by_id = {e.id: e for e in (*estimates, *turned)}
     return Findings(
         estimates=placed("bodies", (*estimates, *turned)),
         tables=(*placed("bodies", (_side_by_side(columns),)), *placed("drivers", (entering_table(pairs["open"]),))),
-        figures=placed("bodies", figures),
+        figures=tuple(figures),
         sentences=placed("answer", (s for path in ("pos", "neg") for s in _indirect_sentences(by_id, path))),
     )
 

@@ -19,28 +19,76 @@ from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.menu import Menu, make_menu
 
-__all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "with_glance"]
+__all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "table_page", "with_glance"]
 
 _COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
+_SWARM = ("label", "group", "role", "value", "weight", "row", "low", "high", "prediction_low", "prediction_high")
 _LONG = 7
 Record = Mapping[str, Any]
 
 
 def with_glance(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> Record:
-    """The outcome of a finding with the figure in front of its own; unchanged where there is nothing to draw."""
+    """The outcome of a finding with the figures its page opens with.
+
+    In front stands every pooled sample as a dot; printed numbers beside ours stand with what is published.
+    """
+    first = [*_swarms(outcome), *_printed_beside_ours(outcome, dataset, claims)]
+    return {**outcome, "figures": [*first, *outcome["figures"]]}
+
+
+def _swarms(outcome: Record) -> Iterator[Record]:
+    """The samples of each pooled forest as swarms by body of evidence, each with its mean; a long forest is one again.
+
+    Where the bodies differ beyond chance the finding gives no single figure, and none is drawn.
+    """
+    apart = any(sentence["key"] == "answer.apart" for sentence in outcome["sentences"])
+    pools: dict[str, list[Record]] = {}
+    for figure in outcome["figures"]:
+        if figure["kind"] == "forest" and figure["section"] == "bodies":
+            pools.setdefault(figure["settings"]["estimate"], []).append(figure)
+    for number, parts in enumerate(pools.values()):
+        rows = [_dot(row) for part in parts for row in _records(part)]
+        settings = parts[0]["settings"]
+        if not apart:
+            ends = {"low": settings["summary_low"], "high": settings["summary_high"]}
+            ends |= {name: settings.get(name) for name in ("prediction_low", "prediction_high")}
+            mean = {"label": "both together", "group": "both together", "role": "summary", "weight": None}
+            rows.append({**mean, "value": settings["summary"], "row": settings["estimate"], **ends})
+        columns = {name: [row[name] for row in rows] for name in _SWARM}
+        figure = {"kind": "orchard", "section": "answer", "title": "Every sample at a glance", "note": ""}
+        name = "answer-glance" + (f"-{number + 1}" if number else "")
+        yield {**figure, "id": name, "columns": columns, "settings": {"metric": "r"}}
+
+
+def _records(figure: Record) -> Iterator[dict[str, Any]]:
+    """The rows of a figure by the names of its columns."""
+    names = list(figure["columns"])
+    for cells in zip(*figure["columns"].values(), strict=True):
+        yield dict(zip(names, cells, strict=True))
+
+
+def _dot(row: Record) -> Record:
+    """A row of a forest plot as an effect of a swarm, or as the mean of one."""
+    mean = row["level"] == "cluster"
+    ends = {"low": row["low"] if mean else None, "high": row["high"] if mean else None}
+    further = {"prediction_low": None, "prediction_high": None}
+    named = {"label": row["label"], "group": row["cluster"], "role": "summary" if mean else "effect"}
+    return {**named, "value": row["value"], "weight": row["weight"], "row": row["row"], **ends, **further}
+
+
+def _printed_beside_ours(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> Iterator[Record]:
+    """One figure of the correlations others printed and ours, by question; none where nothing is updated."""
     updates = [table for table in outcome["tables"] if table["id"].startswith("update-")]
-    if not updates:
-        return outcome
-    printed = {claim.id: _printed(claim, dataset) for claim in claims}
+    printed = {claim.id: _printed(claim, dataset) for claim in claims} if updates else {}
     rows: dict[str, Record] = {}
     for update in updates:
         for row in _rows(outcome, update, printed):
             # A number that bears on two questions is drawn once, where it stands first.
             rows.setdefault(row["row"], row)
-    columns = {name: [row[name] for row in rows.values()] for name in _COLUMNS}
-    figure = {"id": "answer-glance", "kind": "agreement", "title": "At a glance", "columns": columns, "note": ""}
-    figure |= {"section": "answer"}
-    return {**outcome, "figures": [{**figure, "settings": {"metric": "r"}}, *outcome["figures"]]}
+    if rows:
+        columns = {name: [row[name] for row in rows.values()] for name in _COLUMNS}
+        figure = {"id": "printed-glance", "kind": "agreement", "section": "published", "note": ""}
+        yield {**figure, "title": "Printed numbers beside ours", "columns": columns, "settings": {"metric": "r"}}
 
 
 def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None]) -> Iterator[Record]:
@@ -190,6 +238,11 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
 def outcome_page(outcome: Record) -> str:
     """The page of an analysis: its estimates with every choice, rows used and rows left out."""
     return f"analyses/{anchor(outcome['id'])}.html"
+
+
+def table_page(outcome: Record, table: Record) -> str:
+    """The page of a result table that is too long to stand whole on another page."""
+    return f"tables/{anchor(outcome['id'])}--{anchor(table['id'])}.html"
 
 
 def anchor(name: str) -> str:

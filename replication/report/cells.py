@@ -9,7 +9,7 @@ from typing import Any
 from replication.report.numbers import is_number
 from replication.report.words import Words
 
-__all__ = ["PRINTED", "column_kind", "facts", "kinds", "rest"]
+__all__ = ["PRINTED", "column_kind", "estimate_cells", "facts", "filled", "kinds", "rest"]
 
 PRINTED = re.compile(r"[<>≤≥]?\s*[-−+]?(\d[\d,]*)?\.?\d+\s*%?")
 """A number as printed somewhere."""
@@ -36,6 +36,26 @@ def rest(words: Words, estimate: Mapping[str, Any]) -> list[str]:
         *("" if value is None else words.number(value, kind) for value, kind in numbers),
         *("" if count is None else words.number(count, "count") for count in counts),
     ]
+
+
+def estimate_cells(words: Words, estimates: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The heads and cells beside the values of several estimates, without the columns that none of them fills."""
+    heads = [
+        words.say("table.interval"),
+        words.say("table.prediction"),
+        "τ²",
+        "I²",
+        words.say("table.k"),
+        words.say("table.n"),
+    ]
+    rows = [rest(words, estimate) for estimate in estimates]
+    kept = [i for i in range(len(heads)) if any(row[i] for row in rows)]
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def filled(table: Mapping[str, Any]) -> list[int]:
+    """The columns of a result table that hold something; an empty one would only push the others off a phone."""
+    return [i for i in range(len(table["columns"])) if any(row[i] not in (None, "") for row in table["rows"])]
 
 
 def facts(words: Words, estimate: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ class _Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Menu:
-    """The named pages of one report, in the order of the menu; `more` stands in the foot of a page only."""
+    """The named pages of one report, in the order of the menu; `more` stands in the opened menu only."""
 
     pages: tuple[NamedPage, ...]
     languages: tuple[str, ...] = LANGUAGES
@@ -82,6 +82,13 @@ class Menu:
         return any(page.name == name for page in self.pages)
 
 
+# Behind the opened menu: few links stand before a result, so that it is read first.
+_FURTHER = (
+    "claims", "works", "dataset", "methods", "missing", "traps", "screening", "codebook", "checklist", "changes",
+    "errata", "provenance",
+)  # fmt: skip
+
+
 def make_menu(analyses: Path, *, article: bool) -> Menu:
     """The menu of the project whose analyses lie in a folder; `article` says whether it has statements of one.
 
@@ -97,11 +104,7 @@ def make_menu(analyses: Path, *, article: bool) -> Menu:
         NamedPage("index", "index.html", "main", translated=True),
         *findings,
         *articles,
-        *(NamedPage(name, f"{name}.html", "main") for name in ("claims", "works", "dataset", "methods")),
-        *(
-            NamedPage(name, f"{name}.html", "more")
-            for name in ("missing", "traps", "screening", "codebook", "checklist", "changes", "errata", "provenance")
-        ),
+        *(NamedPage(name, f"{name}.html", "more") for name in _FURTHER),
     )
     return Menu(pages, settings.languages, {f.name: f.quantities for f in settings.finding})
 

@@ -15,9 +15,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication.dataset import Dataset
-from replication.report.archive import Archive, anchor, make_archive
+from replication.report.archive import Archive, anchor, make_archive, table_page
 from replication.report.bundle import LICENCE, make_bundle
-from replication.report.cells import facts, kinds, rest
+from replication.report.cells import estimate_cells, facts, filled, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
 from replication.report.menu import Menu
 from replication.report.pages import (
@@ -34,7 +34,7 @@ from replication.report.pages import (
 from replication.report.pdf import typeset
 from replication.report.releases import Release
 from replication.report.search import search_index
-from replication.report.view import Page, View
+from replication.report.view import Page, View, headings_of
 from replication.report.words import Words, load_words
 
 __all__ = ["all_pages", "build_report", "versions_page"]
@@ -155,7 +155,9 @@ def _environment(menu: Menu) -> Environment:
         "main": [(page.name, page.path) for page in menu.pages if page.place == "main"],
         "more": [(page.name, page.path) for page in menu.pages],
     }
-    environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds}
+    environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled}
+    environment.globals |= {"estimate_cells": estimate_cells, "parts": findings.parts, "headings_of": headings_of}
+    environment.globals |= {"table_page": table_page, "most_rows": analyses.MOST_ROWS}
     environment.globals["licence"] = LICENCE
     return environment
 

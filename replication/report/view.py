@@ -13,9 +13,9 @@ from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
-from replication.report.words import Ref, Words, bare
+from replication.report.words import Ref, Words
 
-__all__ = ["Page", "View", "plain_prose", "prose", "web_address"]
+__all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
 
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(/\S*)?", re.IGNORECASE)
 
@@ -111,6 +111,30 @@ def _marked(match: re.Match[str], to: Callable[[str], str]) -> str:
     return f"<{tag}>{shown}</{tag}>"
 
 
+_HEADING = re.compile(
+    r'id="(?P<before>[^"]+)"[^>]*>\s*(?:<details[^>]*>\s*<summary>)?\s*<h2[^>]*>(?P<text>.*?)</h2>'
+    r'|<h2 id="(?P<own>[^"]+)"[^>]*>(?P<said>.*?)</h2>'
+    r'|<h2>(?P<folded>.*?)</h2></summary>\s*<div id="(?P<after>[^"]+)"',
+    re.DOTALL,
+)
+_FEW_HEADINGS = 4
+
+
+def headings_of(body: str) -> list[tuple[str, Markup]]:
+    """The contents of a page: place and words of each heading that has a place; none for a page of few headings.
+
+    Read from the finished page, so that no heading can be missing from the contents of any page.
+
+    >>> headings_of("".join(f'<section id="s{i}"><h2>Part {i}</h2></section>' for i in range(4)))[-1]
+    ('s3', Markup('Part 3'))
+    """
+    found = [
+        (m["before"] or m["own"] or m["after"], Markup(re.sub(r"<[^>]+>", "", m["text"] or m["said"] or m["folded"])))
+        for m in _HEADING.finditer(body)
+    ]
+    return found if len(found) >= _FEW_HEADINGS else []
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """One page to render: where it goes, its template, what the template is given."""
@@ -196,15 +220,6 @@ class View:
     def sentence(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
         """A generated sentence with its numbers linked to what their references name."""
         return self.words.sentence(sentence["key"], sentence["values"], _SentenceLinks(self, outcome, sentence["key"]))
-
-    def answer(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
-        """The correlation of a short answer, linked to what its reference names."""
-        value, ref = bare(sentence["values"]["r"])
-        return self.anchor(self.at(ref, outcome, sentence["key"]), self.words.number(value, "r"), "n")
-
-    def values(self, sentence: Mapping[str, Any]) -> dict[str, object]:
-        """The values of a sentence without their references."""
-        return {name: bare(value)[0] for name, value in sentence["values"].items()}
 
     def at(self, ref: Ref | None, outcome: str, key: str) -> str:
         """The address a number of a sentence leads to.

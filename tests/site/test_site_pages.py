@@ -219,7 +219,7 @@ def test_works_without_numbers_are_full_members(small: Any, real: Any) -> None:
     assert "No quantitative claim" in book and "That relationships matter." in book
     assert len([p for p in real.pages if p.startswith("works/")]) == len(real.dataset.works)
     for key in real.dataset.cited():
-        assert f'href="works/{key}.html"' in real.text("index.html")
+        assert f'href="works/{key}.html"' in real.text("works.html")
 
 
 def test_every_trap_is_a_line_and_every_lead_has_a_place(real: Any) -> None:

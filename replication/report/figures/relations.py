@@ -1,7 +1,8 @@
 """Points over two axes with curves and a band: meta-regression, radial, quantile and GOSH plots, p-value functions.
 
 One drawing serves them all, because they differ in what is computed and not in what is drawn. Swarms of effects by
-group (orchard) stand beside it. The library draws these (`replication.frames.plots`), the pages of the report do not.
+group (orchard) stand beside it. The library draws all of these (`replication.frames.plots`); a finding's page opens
+with an orchard.
 """
 
 from __future__ import annotations
@@ -9,7 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from replication.report.figures.canvas import Canvas, FigureData, Frame, Label, Scale, extent, linear, shorten
+from replication.report.figures.canvas import (
+    Canvas,
+    FigureData,
+    Frame,
+    Label,
+    Scale,
+    extent,
+    keys,
+    linear,
+    shorten,
+    text_width,
+)
 
 __all__ = ["orchard", "relation"]
 
@@ -87,32 +99,63 @@ def _points(canvas: Canvas, figure: FigureData, frame: Frame, x: Scale, y: Scale
 
 
 def orchard(figure: FigureData, frame: Frame) -> Canvas:
-    """Groups of effects as swarms sized by precision, each with its summary, interval and prediction interval."""
+    """Groups of effects as swarms sized by precision, each with its mean, interval and prediction interval."""
     roles, groups, values = figure.texts("role"), figure.texts("group"), figure.numbers("value")
-    names = list(dict.fromkeys(groups))
-    weights = figure.numbers("weight")
-    canvas, left, right, top = Canvas(frame), 12.0, frame.width - 12, 8.0
+    canvas, left, right, top = Canvas(frame), 12.0, frame.width - 12, 4.0
     ends = [figure.numbers(n) for n in ("low", "high", "prediction_low", "prediction_high")]
     x = linear(*extent(values, *ends, include=[figure.number("reference") or 0.0]), left, right)
-    pitch = 84.0
-    bottom = top + pitch * len(names)
-    if x.holds(0.0):
-        canvas.line(x(0.0), top, x(0.0), bottom, "zero")
-    heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
-    for number, name in enumerate(names):
-        y = top + pitch * number
-        canvas.text(left, y + 14, shorten(name, frame.width - 24, 12), "strong")
+    marks = {"means": False, "further": False}
+    bottom = top
+    for name in dict.fromkeys(groups):
         members = [i for i, g in enumerate(groups) if g == name and roles[i] != "summary" and values[i] is not None]
-        for i, lift in zip(members, _swarm([x(values[i] or 0.0) for i in members]), strict=True):
-            radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
-            tip = f"{figure.texts('label')[i]}: {frame.words.metric(values[i], figure.text('metric'))}"
-            href = frame.href(figure.texts("row")[i])
-            canvas.dot(x(values[i] or 0.0), y + 48 + lift, radius, "point effect", href=href, tip=tip)
-        for i in (i for i, g in enumerate(groups) if g == name and roles[i] == "summary"):
-            _orchard_summary(canvas, x, y + 62, values[i], [end[i] for end in ends])
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "r")))
-    canvas.height = bottom + 40
+        means = [i for i, g in enumerate(groups) if g == name and roles[i] == "summary" and values[i] is not None]
+        lifts = _swarm([x(values[i] or 0.0) for i in members])
+        # A group is as high as its swarm: one without effects of its own takes no empty room.
+        middle = bottom + 26 - min(lifts, default=-4.0)
+        _orchard_name(canvas, figure, name, means, bottom + 14)
+        _orchard_effects(canvas, figure, x, middle, members, lifts)
+        for i in means:
+            _orchard_summary(canvas, x, middle + 14, values[i], [end[i] for end in ends])
+            marks |= {"means": True, "further": marks["further"] or ends[2][i] is not None}
+        bottom = middle + 28
+    if x.holds(0.0):
+        canvas.behind.append(f'<path d="M{x(0.0):.1f} {top:.1f}V{bottom:.1f}" class="zero"/>')
+    canvas.axis(x, bottom, top, frame.words.term("metrics", figure.text("metric", "r")))
+    canvas.height = keys(canvas, bottom + 42, _orchard_keys(frame, **marks))
     return canvas
+
+
+def _orchard_keys(frame: Frame, means: bool, further: bool) -> list[tuple[str, str, str]]:
+    """What the marks are: only those that are drawn."""
+    entries = [("dot", "point effect", frame.words.say("figure.key_effect"))]
+    if means:
+        entries += [("diamond", "summary", frame.words.say("figure.key_mean"))]
+    if further:
+        entries += [("line", "interval", frame.words.say("figure.key_further"))]
+    return entries
+
+
+def _orchard_name(canvas: Canvas, figure: FigureData, name: str, means: Sequence[int], y: float) -> None:
+    """The name of a group, and at the right end its mean with the interval in digits."""
+    words, metric, shown = canvas.frame.words, figure.text("metric", "r"), ""
+    for i in means[:1]:
+        ends = words.interval(figure.numbers("low")[i], figure.numbers("high")[i], metric)
+        shown = f"{words.metric(figure.numbers('value')[i], metric)} {ends}".strip()
+        href = canvas.frame.href(figure.texts("row")[i])
+        canvas.text(canvas.width - 12, y, shown, "value", "end", href=href)
+    canvas.text(12, y, shorten(name, canvas.width - 36 - text_width(shown, 12), 12), "strong")
+
+
+def _orchard_effects(
+    canvas: Canvas, figure: FigureData, x: Scale, y: float, members: Sequence[int], lifts: Sequence[float]
+) -> None:
+    values, weights, words = figure.numbers("value"), figure.numbers("weight"), canvas.frame.words
+    heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
+    for i, lift in zip(members, lifts, strict=True):
+        radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
+        tip = f"{figure.texts('label')[i]}: {words.metric(values[i], figure.text('metric'))}"
+        href = canvas.frame.href(figure.texts("row")[i])
+        canvas.dot(x(values[i] or 0.0), y + lift, radius, "point effect", href=href, tip=tip)
 
 
 def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, ends: Sequence[float | None]) -> None:
@@ -122,7 +165,7 @@ def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, en
     if low is not None and high is not None:
         canvas.box(x(low), y - 3, x(high) - x(low), 6, "summary", round_=3)
     if value is not None:
-        canvas.mark(x(value), y, 6, "diamond", "summary")
+        canvas.mark(x(value), y, 5, "diamond", "summary")
 
 
 def _swarm(places: Sequence[float]) -> list[float]:

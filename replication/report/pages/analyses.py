@@ -1,24 +1,26 @@
-"""The ledger of each analysis: every estimate with its choices and rows, what was left out; and a page a figure."""
+"""The ledger of each analysis (every estimate with its choices and rows, what was left out), figures, long tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replication.report.archive import Archive, Record, outcome_page
+from replication.report.archive import Archive, Record, outcome_page, table_page
 from replication.report.gallery import Gallery, Picture
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["pages"]
+__all__ = ["MOST_ROWS", "pages"]
+
+MOST_ROWS = 50  # rows of a result table on a page with other things; a longer table has a page of its own
 
 _POINTED = ("funnel", "baujat", "orchard", "caterpillar", "effect_direction")  # marks that say what they are
 _MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curve
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """One page an analysis and one a figure."""
+    """One page an analysis, one a figure, and one a table too long for either."""
     for outcome in archive.outcomes:
         sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
         methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})
@@ -37,6 +39,10 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
         yield Page(outcome_page(outcome), "analysis.html", outcome["title"], values, words)
         for picture in pictures_of(gallery, outcome):
             yield Page(picture.page, "figure.html", picture.title, _figure(picture, outcome), words)
+        for table in outcome["tables"]:
+            if len(table["rows"]) > MOST_ROWS:
+                shown = {"table": table, "outcome": outcome, "current": ""}
+                yield Page(table_page(outcome, table), "table.html", table["title"], shown, words)
 
 
 def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:

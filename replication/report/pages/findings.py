@@ -1,6 +1,7 @@
-"""The pages of findings: what is published, what old and new samples give, and what follows.
+"""The pages of findings, in the order they are read: the answer and how sure it is, why, what it rests on, the rest.
 
-An item of a finding's outcome stands in the section it names. Nothing is read from ids.
+An item of a finding's outcome stands in the section it names. Nothing is read from ids. All sections but the first few
+are folded, and open by themselves where a link or a search within the page leads into them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from replication.report.words import Words
 __all__ = ["answers", "further", "in_section", "once", "pages"]
 
 _SIZES = ("r", "d", "g", "z", "beta", "b")
+_OPEN = ("sure", "cause", "change", "bodies")
+"""The sections that stand open below the answer: why it is this sure, what it is not, what it rests on."""
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
@@ -49,12 +52,13 @@ def _values(archive: Archive, name: str, gallery: Gallery) -> Mapping[str, Any]:
     return {
         "name": name,
         "outcome": outcome,
+        "parts": parts(answers(outcome)) if outcome else [],
+        "open": _OPEN,
         "sections": [s for s in sections if claims or s["name"] != "published"],
         "questions": _questions(outcome) if outcome else {},
         "claim_rows": partial(_named_rows, archive),
         "published": claim_rows(archive, claims),
         "statement": next((s for s in archive.dataset.statements if s.finding == name), None),
-        "folded_from": 4,
         "current": name,
     }
 
@@ -78,6 +82,22 @@ def answers(outcome: Record) -> list[Record]:
     """The finding in short: its sentences under "answer", else the first of all."""
     # A finding that marks no answer still opens with the sentence its author put first.
     return in_section(outcome["sentences"], "answer") or outcome["sentences"][:1]
+
+
+def parts(sentences: Sequence[Record]) -> list[dict[str, Any]]:
+    """The answers to each question of a finding: the sentence that leads, how sure it is, and the rest.
+
+    A sentence leads when it gives the answer to a question; one on the gap between bodies only adds to an answer.
+    """
+    found: list[dict[str, Any]] = []
+    for sentence in sentences:
+        values = sentence["values"]
+        answer = ("question" in values and "gap" not in values) or sentence["key"].endswith(".lead")
+        if answer or not found:
+            found.append({"lead": sentence, "sure": [], "rest": []})
+        else:
+            found[-1]["sure" if "grade" in values else "rest"].append(sentence)
+    return found
 
 
 def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:

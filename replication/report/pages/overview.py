@@ -14,7 +14,6 @@ from replication.report.pages.claims import (
     claim_rows,
     reasons_of,
     sorted_rows,
-    tally,
     tally_by_group,
     unexplained,
 )
@@ -38,7 +37,6 @@ def page(archive: Archive, words: Words) -> Page:
         "unexplained": unexplained(rows),
         "findings": [_card(archive, words, name) for name in archive.menu.findings],
         "further": [*further(archive), *(o for o in archive.outcomes if o["kind"] == "simulated")],
-        "cited": [_line(archive, key) for key in archive.dataset.cited()],
         "questions": [
             {**q, "page": _existing(archive, q["page"])}
             for q in words.table["questions"].values()
@@ -94,12 +92,6 @@ def _card(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
     outcome = archive.outcome(name)
     found = answers(outcome) if outcome else []
     return {"name": name, "outcome": outcome, "answers": found, "title": words.say(f"title.{name}")}
-
-
-def _line(archive: Archive, key: str) -> Mapping[str, Any]:
-    work = archive.dataset.works[key]
-    rows = claim_rows(archive, archive.claims_of(key))
-    return {"key": key, "work": work, "counts": tally(rows), "total": len(rows)}
 
 
 def _existing(archive: Archive, page: str) -> str:
