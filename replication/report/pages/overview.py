@@ -14,6 +14,7 @@ from replication.report.pages.claims import (
     claim_rows,
     reasons_of,
     sorted_rows,
+    tally,
     tally_by_group,
     unexplained,
 )
