@@ -6,7 +6,8 @@ from replication.evidence.covariance_rules import rule_sentence, rule_table, ses
 from replication.evidence.finding import grade_of_question
 from replication.evidence.masem_answers import audit_table, samples45
 from replication.evidence.mediation import chain_sentences, mediation_updates, school_matrix_results
-from replication.evidence.question import Question
+from replication.evidence.plots import pooled_rows
+from replication.evidence.question import Question, evidence
 
 QUALITY = ("positive", "negative", "relationship")
 LINKS = {
@@ -16,6 +17,8 @@ LINKS = {
     ),
 }
 """The two links of the chain: it is no surer than the weaker one."""
+PAIRS = (*LINKS.values(), Question("quality-achievement", "relationship with achievement", QUALITY, "achievement"))
+"""The correlations behind the paths, each of which a reader can pool a choice of."""
 
 
 def run(context: Context) -> Findings:
@@ -32,6 +35,7 @@ def run(context: Context) -> Findings:
             *placed("robustness", (rule_table(found), split, continuous)),
             *placed("drivers", (audit_table(samples45(data)),)),
             *placed("school", school_tables),
+            *placed("explore", (pooled_rows(evidence(data, pair, "pool")) for pair in PAIRS)),
         ),
         figures=(*paths.figures, *placed("school", (school_diagram,))),
         sentences=(*paths.sentences, *chain, *placed("robustness", (rule_sentence(found),))),

@@ -58,6 +58,7 @@ Section = Literal[
     "cause",
     "change",
     "bodies",
+    "explore",
     "published",
     "known",
     "new",

@@ -13,7 +13,7 @@ from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Evidence
 
-__all__ = ["Compared", "compare_bodies", "difference_of"]
+__all__ = ["Compared", "compare_bodies", "difference_of", "recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +111,23 @@ def _share(found: Evidence, column: Callable[[Evidence], list[bool | None]]) -> 
 
 
 def _same_informant(found: Evidence) -> list[bool | None]:
-    pairs = zip(_words(found, "informant_a"), _words(found, "informant_b"), strict=True)
+    pairs = zip(recorded(found, "informant_a"), recorded(found, "informant_b"), strict=True)
     return [a == b if a and b else None for a, b in pairs]
 
 
 def _single_item(found: Evidence) -> list[bool | None]:
-    return [form == "single item" if form else None for form in _words(found, "form_rel")]
+    return [form == "single item" if form else None for form in recorded(found, "form_rel")]
 
 
-def _words(found: Evidence, column: str) -> list[str]:
-    """A column of text; empty where the rows do not have it."""
+def recorded(found: Evidence, column: str) -> list[str]:
+    """The cells of a column as text; empty where nothing is recorded, or the rows do not have the column."""
     if column not in found.rows:
         return [""] * len(found.y)
     return ["" if pd.isna(cell) else str(cell) for cell in found.rows[column]]
 
 
 def _countries(found: Evidence) -> Cell:
-    known = {country for country in _words(found, "country") if country}
+    known = {country for country in recorded(found, "country") if country}
     return len(known) if known else "not known"
 
 

@@ -55,6 +55,7 @@ from replication.evidence.plots import (
     influence_table,
     leave_one_out_figures,
     paged,
+    pooled_rows,
     row_names,
 )
 from replication.evidence.prediction import coverage, left_out_by, predict_body, prediction_tables
@@ -181,6 +182,7 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
     if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)
+        page.add("explore", pooled_rows(answer.widest.found))
         page.add_all("confounding", confounding(context.data, answer.widest.found))
         if "open" in bodies:
             page.add_all("levels", within_between(context.data, bodies["open"].found))

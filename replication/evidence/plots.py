@@ -1,4 +1,4 @@
-"""The figures of a pool, as data for the report to draw: forest plot, funnel, leave-one-out, Baujat's plot by sample.
+"""What the report draws of a pool, as data: forest plot, funnel, leave-one-out, Baujat's plot; and every pooled row.
 
 Every pooled sample is a row of its own with a name of its own; a figure of more than sixty rows is split over pages
 that share one scale, so that paper and phone show every row.
@@ -14,14 +14,16 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Table
 from replication.evidence.bias_models import one_row_a_sample
+from replication.evidence.bodies import recorded
 from replication.evidence.estimators import che
-from replication.evidence.question import Evidence, sample_means
+from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.cluster_influence import cluster_influence
 from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
 from replication.models.probability import normal_isf
 
 __all__ = [
+    "CHOICES",
     "ROWS_A_PAGE",
     "Subgroup",
     "forest_figures",
@@ -29,6 +31,7 @@ __all__ = [
     "influence_table",
     "leave_one_out_figures",
     "paged",
+    "pooled_rows",
     "row_names",
     "sample_names",
 ]
@@ -37,6 +40,17 @@ __all__ = [
 ROWS_A_PAGE = 60
 # Characters that fit into a line of the widest label column (300 pixels at 12 pixels a character of mean width .57).
 LABEL_LINE = 42
+
+CHOICES: Mapping[str, str] = {
+    "evidence": "body",
+    "relationship": "relationship",
+    "part of the outcome": "facet",
+    "informants": "informants",
+    "measure of the relationship": "scope",
+    "country": "country",
+    "school level": "school_level",
+}
+"""By what a reader may choose among the pooled rows: the name of a column of `pooled_rows`, and where it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +327,30 @@ def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
     figure = Figure(id=f"baujat-{key}", kind="baujat", title=f"{found.question.label}: Baujat plot by sample",
                     columns=columns)  # fmt: skip
     return table, figure
+
+
+def pooled_rows(found: Evidence) -> Table:
+    """Every pooled row with its Fisher z and variance and what a reader may choose by, to pool a choice of them anew.
+
+    The sign of z is turned where the pool turns it. An empty cell of a choice means that nothing is recorded.
+    """
+    names, rows = sample_names(found), found.rows.to_dict("records")
+    chosen = {name: recorded(found, column) for name, column in CHOICES.items()}
+    cells = tuple(
+        (
+            str(row["sample_id"]), names[str(row["sample_id"])], *(column[i] for column in chosen.values()),
+            float(row["n"]), float(np.tanh(found.y[i])), float(found.y[i]), float(found.v[i]), RHO,
+        )
+        for i, row in enumerate(rows)
+    )  # fmt: skip
+    return Table(
+        id=f"pooled-rows-{found.question.id}",
+        title=f"{found.question.label}: every pooled row",
+        columns=("sample id", "sample", *CHOICES, "n", "r", "z", "variance of z", "rho"),
+        rows=cells,
+        links=tuple(str(row["effect_id"]) for row in rows),
+        note="To pool a choice of rows, one value a sample: the mean z, its variance with errors correlating by rho.",
+    )
 
 
 def _defined(*numbers: float) -> tuple[Cell, ...]:

@@ -110,6 +110,7 @@ def build_report(
     words = {language: load_words(language) for language in archive.menu.languages}
     galleries = _galleries(archive, words, write)
     write("assets/search-index.js", search_index(archive, words["en"]))
+    findings.write_pools(archive, write)
     shared = {
         "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
         "beside": reports is not None and folder.parent.resolve() == reports.resolve(),

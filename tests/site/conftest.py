@@ -62,6 +62,21 @@ DIRECTIONS = (
 )
 
 
+POOLED = Table(
+    id="pooled-rows-quality-engagement",
+    title="relationship quality with engagement: every pooled row",
+    columns=("sample id", "sample", "evidence", "country", "n", "r", "z", "variance of z", "rho"),
+    rows=(
+        ("alpha2020_s1", "Alpha", "published", "Norway", 120.0, 0.354, 0.37, 0.0085, 0.6),
+        ("alpha2020_s1", "Alpha", "published", "Norway", 120.0, 0.2, 0.203, 0.0085, 0.6),
+        ("alpha2020_s2", HOSTILE, "open", "", 90.0, -0.2, -0.203, 0.0115, 0.6),
+        ("c", "Gamma", "open", "Turkey", 1200.0, 0.41, 0.436, 0.00083, 0.6),
+    ),
+    links=("alpha2020-e1", "alpha2020-e3", "alpha2020-e2", "c-e1"),
+)
+"""Pooled rows that readers may choose among: three samples, one of them of unknown country."""
+
+
 class Markup(HTMLParser):
     """Ids, addresses, what is loaded, and the attributes and tags of a page."""
 
@@ -219,7 +234,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
             title="Relationships and engagement",
             checks=(),
             estimates=placed("known", [main]),
-            tables=(*placed("update", [update]), *placed("published", [published])),
+            tables=(*placed("update", [update]), *placed("published", [published]), *placed("explore", [POOLED])),
             figures=placed("more", figures),
             sentences=(Sentence("finding.driver", said, "update"),),
             **shared,

@@ -7,18 +7,19 @@ are folded, and open by themselves where a link or a search within the page lead
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from replication.analysis.outcome import SECTIONS
 from replication.report.archive import Archive, Record, anchor
-from replication.report.gallery import Gallery
+from replication.report.gallery import Gallery, as_csv
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
+from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["answers", "further", "in_section", "once", "pages"]
+__all__ = ["answers", "further", "in_section", "once", "pages", "write_pools"]
 
 _SIZES = ("r", "d", "g", "z", "beta", "b")
 _OPEN = ("sure", "cause", "change", "bodies")
@@ -30,10 +31,10 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     prefix = "" if words.language == "en" else f"{words.language}/"
     reasons = reasons_of(archive, sorted_rows(archive))
     for name in archive.menu.findings:
-        values = {**_values(archive, name, gallery), "reasons": reasons}
+        values = {**_values(archive, words, name, gallery), "reasons": reasons}
         yield Page(f"{prefix}findings/{name}.html", "finding.html", words.say(f"title.{name}"), values, words)
     for outcome in further(archive) if words.language == "en" else ():
-        values = {**_values(archive, outcome["id"], gallery), "reasons": reasons}
+        values = {**_values(archive, words, outcome["id"], gallery), "reasons": reasons}
         yield Page(f"findings/{anchor(outcome['id'])}.html", "finding.html", outcome["title"], values, words)
 
 
@@ -44,7 +45,7 @@ def further(archive: Archive) -> list[Record]:
     ]
 
 
-def _values(archive: Archive, name: str, gallery: Gallery) -> Mapping[str, Any]:
+def _values(archive: Archive, words: Words, name: str, gallery: Gallery) -> Mapping[str, Any]:
     outcome = archive.outcome(name)
     topics = (archive.menu.quantities or {}).get(name, ())
     claims = [c for c in archive.claims if any(t in c.quantity for t in topics) and c.statistic in _SIZES]
@@ -58,8 +59,64 @@ def _values(archive: Archive, name: str, gallery: Gallery) -> Mapping[str, Any]:
         "questions": _questions(outcome) if outcome else {},
         "claim_rows": partial(_named_rows, archive),
         "published": claim_rows(archive, claims),
+        "explored": _explored(archive, words, outcome) if outcome else None,
         "statement": next((s for s in archive.dataset.statements if s.finding == name), None),
         "current": name,
+    }
+
+
+_BEFORE, _AFTER = 2, 5  # columns of a table of pooled rows that stand before and after those to choose by
+
+
+def write_pools(archive: Archive, write: Callable[[str, str], None]) -> None:
+    """Every pooled row of each finding: a CSV file a question, and a script for the choice in the browser."""
+    for outcome in archive.outcomes:
+        tables = in_section(outcome["tables"], "explore")
+        for table in tables:
+            rows = [[link, *row] for link, row in zip(table["links"], table["rows"], strict=True)]
+            write(f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows))
+        if tables:
+            # A script, because a page opened from disk may not read a file.
+            questions = [{"id": _question_of(t), "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables]
+            content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
+            write(f"assets/{anchor(outcome['id'])}-rows.js", script_data("POOL", content))
+
+
+def _question_of(table: Record) -> str:
+    return str(table["id"]).removeprefix("pooled-rows-")
+
+
+def _choices(table: Record) -> list[str]:
+    """The columns to choose by, as they stand in the query of an address."""
+    return [str(name).replace(" ", "-") for name in table["columns"][_BEFORE:-_AFTER]]
+
+
+def _pooled_row(archive: Archive, cells: Sequence[Any]) -> Record:
+    sample, label, *chosen = cells[:-_AFTER]
+    n, _, z, v, _ = cells[-_AFTER:]
+    return {"sample": sample, "label": label, "place": archive.place(sample), "chosen": chosen, "n": n, "z": z, "v": v}
+
+
+def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, Any] | None:
+    """What the choice among pooled rows needs on a page: its script, its words, its files; None where nothing pools."""
+    tables = in_section(outcome["tables"], "explore")
+    if not tables:
+        return None
+    named = words.table["choices"]
+    held = {cell for table in tables for row in table["rows"] for cell in row[_BEFORE:-_AFTER]}
+    spoken = {
+        **words.table["pages"]["explore"],
+        "point": words.numerals.point,
+        "group": words.numerals.group,
+        "questions": {_question_of(t): words.title(t["title"].partition(":")[0]) for t in tables},
+        "choices": {name: named[name] for name in _choices(tables[0])},
+        "values": {value: named.get(value) or words.title(value) for value in sorted(held)},
+    }
+    return {
+        "script": f"assets/{anchor(outcome['id'])}-rows.js",
+        "words": json.dumps(spoken, ensure_ascii=False),
+        "files": [(spoken["questions"][_question_of(t)], f"data/{t['id']}.csv") for t in tables],
+        "rho": words.numerals.show(tables[0]["rows"][0][-1], "tick"),
     }
 
 
