@@ -30,7 +30,7 @@
     };
     const count = (number) => String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, say.group);
     const between = (ends) => `[${ends.map((end) => show(end)).join(say.point === "," ? "; " : ", ")}]`;
-    const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+    const fill = (text, values) => text.replace(/%(\w+)%/g, (_, name) => values[name]);
     const question = () => data.questions.find((one) => one.id === asked.value);
     const form = make("form", undefined, { class: "filters", "aria-label": say.form });
     const asked = make("select", undefined, { name: "question" });
@@ -81,7 +81,7 @@
         samples: count(result.k), rows: count(rows.length), students: count(sum(samples.map((one) => one.n))),
         r: result.k ? show(result.r) : "", interval: result.k ? between(result.interval) : "",
         further: result.further ? between(result.further) : "",
-        tau: result.further ? show(Math.sqrt(result.tau2)) : "", I2: result.further ? show(result.I2, 0) : "",
+        tau: result.further ? show(Math.sqrt(result.tau2)) : "", share: result.further ? show(result.I2, 0) : "",
       };
       const key = ["none", "one", "two"][result.k] || "several";
       const lines = [fill(say.results[key], values)];

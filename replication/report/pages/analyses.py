@@ -31,7 +31,8 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
             "used": used,
             "methods": methods,
             "method_of": method_of,
-            "tables": [table for table in outcome["tables"] if table["id"] not in drawn],
+            # Pooled rows are for choosing among: the page of the finding offers that, and holds them as files.
+            "tables": [t for t in outcome["tables"] if t["id"] not in drawn and t["section"] != "explore"],
             "exclusions": _by_reason(outcome["exclusions"]),
             "pictures": pictures_of(gallery, outcome),
             "current": "methods",

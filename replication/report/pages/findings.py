@@ -104,8 +104,9 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
         return None
     named = words.table["choices"]
     held = {cell for table in tables for row in table["rows"] for cell in row[_BEFORE:-_AFTER]}
+    said = words.table["pages"]["explore"]
     spoken = {
-        **words.table["pages"]["explore"],
+        **{name: text for name, text in said.items() if name not in ("lead", "method", "noscript", "file")},
         "point": words.numerals.point,
         "group": words.numerals.group,
         "questions": {_question_of(t): words.title(t["title"].partition(":")[0]) for t in tables},
