@@ -90,7 +90,7 @@
     };
 
     const sketch = (result, samples, whole) => {
-      const width = Math.min(720, Math.max(280, place.clientWidth));
+      const width = Math.min(720, Math.max(280, document.getElementById("main").clientWidth));
       const all = [...samples.map((one) => Math.tanh(one.y)), ...(result.interval || []), ...whole.interval, 0];
       const [low, high] = [Math.min(...all) - 0.02, Math.max(...all) + 0.02];
       const x = (r) => 8 + ((r - low) / (high - low)) * (width - 16);
@@ -158,6 +158,8 @@
 
     const query = new URLSearchParams(location.search);
     const wanted = data.choices.map((name) => (query.get(name) === "-" ? "" : query.get(name)));
+    // An address that holds a choice leads to it, also where the section is folded.
+    if (names.some((name) => query.has(name)) && place.closest("details")) place.closest("details").open = true;
     if ([...asked.options].some((option) => option.value === query.get("question"))) asked.value = query.get("question");
     options(wanted);
     asked.addEventListener("change", () => {
