@@ -226,9 +226,13 @@ class Reference:
 
     @property
     def short(self) -> str:
-        """Authors and year as cited in running text, e.g. "Roorda et al. (2011)"."""
+        """Authors and year as cited in running text, e.g. "Roorda et al. (2011)"; without authors the main title."""
         last = [name.split(",")[0].strip("{} ") for name in self.authors]
-        who = last[0] if last else self.title
+        if not last:
+            # What follows the colon is a subtitle; a survey's title ends in its year or country before it.
+            main = self.title.rpartition(": ")[0] or self.title
+            return main if self.year and self.year in main else f"{main} ({self.year or 'year unknown'})"
+        who = last[0]
         if len(last) == 2:
             who = f"{last[0]} & {last[1]}"
         elif len(last) > 2:

@@ -21,7 +21,7 @@ from replication.errors import UserError
 __all__ = ["LANGUAGES", "SETTINGS", "FindingPage", "Menu", "NamedPage", "make_menu"]
 
 LANGUAGES = ("en", "nb")
-"""The languages reports are written in; English always, because pages of works and tables have no other."""
+"""The languages reports are written in; English always, because tables of rows have no other."""
 SETTINGS = "report.toml"
 Place = Literal["main", "more"]
 
@@ -51,11 +51,14 @@ class FindingPage(BaseModel):
 
 
 class _Settings(BaseModel):
-    """`report.toml`: languages, English first, and the findings in the order of the menu."""
+    """`report.toml`: languages, English first; whether the locale files hold frequent questions, the readers' country
+    as a code of two letters; the findings in the order of the menu."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     languages: tuple[Literal["en", "nb"], ...] = ("en",)
+    questions: bool = False
+    country: str = ""
     finding: tuple[FindingPage, ...] = Field(default=())
 
 
@@ -66,6 +69,7 @@ class Menu:
     pages: tuple[NamedPage, ...]
     languages: tuple[str, ...] = LANGUAGES
     quantities: Mapping[str, tuple[str, ...]] | None = None
+    country: str = ""
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -73,9 +77,16 @@ class Menu:
         return tuple(page.name for page in self.pages if page.finding)
 
     @cached_property
-    def translated(self) -> tuple[str, ...]:
-        """The addresses of pages that exist in every language, under the language's folder where it is not English."""
-        return tuple(page.path for page in self.pages if page.translated)
+    def _translated(self) -> frozenset[str]:
+        return frozenset(page.path for page in self.pages if page.translated)
+
+    def is_translated(self, path: str) -> bool:
+        """Whether the page at this address exists in every language: the named ones, and the page of each work."""
+        return path in self._translated or path.startswith("works/")
+
+    def address(self, path: str, language: str) -> str:
+        """Where a page stands in a language: under the language's folder where it exists there and is not English."""
+        return path if language == "en" or not self.is_translated(path) else f"{language}/{path}"
 
     def holds(self, name: str) -> bool:
         """Whether there is a page of this name."""
@@ -87,6 +98,7 @@ _FURTHER = (
     "claims", "works", "dataset", "methods", "missing", "traps", "screening", "codebook", "checklist", "changes",
     "errata", "provenance",
 )  # fmt: skip
+_EVERYWHERE = ("works", "dataset", "methods")
 
 
 def make_menu(analyses: Path, *, article: bool) -> Menu:
@@ -104,9 +116,11 @@ def make_menu(analyses: Path, *, article: bool) -> Menu:
         NamedPage("index", "index.html", "main", translated=True),
         *findings,
         *articles,
-        *(NamedPage(name, f"{name}.html", "more") for name in _FURTHER),
+        *((NamedPage("faq", "faq.html", "more", translated=True),) if settings.questions else ()),
+        *(NamedPage(name, f"{name}.html", "more", translated=name in _EVERYWHERE) for name in _FURTHER),
     )
-    return Menu(pages, settings.languages, {f.name: f.quantities for f in settings.finding})
+    quantities = {f.name: f.quantities for f in settings.finding}
+    return Menu(pages, settings.languages, quantities, settings.country)
 
 
 def _settings(path: Path) -> _Settings:

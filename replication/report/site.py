@@ -55,11 +55,13 @@ def all_pages(
         if archive.menu.holds("article"):
             yield overview.article_page(archive, spoken)
         yield from findings.pages(archive, spoken, galleries[language])
-    yield from works.pages(archive, english, galleries["en"])
+        yield from works.pages(archive, spoken, galleries[language])
+        yield from data.introductions(archive, spoken, write)
+        yield from whole.introductions(archive, spoken, galleries[language])
     yield from analyses.pages(archive, english, galleries["en"])
     yield claims.page(archive, english)
-    yield from data.pages(archive, english, write)
-    yield from whole.pages(archive, english, galleries["en"])
+    yield from data.pages(archive, english)
+    yield from whole.pages(archive, english)
     yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))
     yield from versions.pages(archive, english, reports, folder, write)
 
@@ -164,10 +166,10 @@ def _environment(menu: Menu) -> Environment:
 
 
 def _galleries(archive: Archive, words: Mapping[str, Words], write: Callable[[str, str], None]) -> dict[str, Gallery]:
-    """All figures in English; those of the findings in the other languages too."""
-    findings = [o for o in archive.outcomes if o["id"] in archive.menu.findings]
+    """All figures in English; in the other languages those of the findings and of the works with a page there."""
+    shown = [o for o in archive.outcomes if o["id"] in archive.menu.findings or o["kind"] == "reproduction"]
     return {
-        language: draw_gallery(archive, spoken, archive.outcomes if language == "en" else findings, write)
+        language: draw_gallery(archive, spoken, archive.outcomes if language == "en" else shown, write)
         for language, spoken in words.items()
     }
 
@@ -190,7 +192,7 @@ def _render(environment: Environment, archive: Archive, page: Page, shared: Mapp
 def _other_languages(page: Page, menu: Menu) -> Iterator[tuple[str, str]]:
     """The same page in the other languages: language and path."""
     plain = page.path.removeprefix(f"{page.words.language}/") if page.words.language != "en" else page.path
-    if plain in menu.translated:
+    if menu.is_translated(plain):
         for language in menu.languages:
             if language != page.words.language:
-                yield language, plain if language == "en" else f"{language}/{plain}"
+                yield language, menu.address(plain, language)

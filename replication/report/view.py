@@ -162,8 +162,7 @@ class View:
     def href(self, target: str) -> str:
         """The relative address of a page of the report; in another language where that page has one."""
         page, _, fragment = target.partition("#")
-        if self.words.language != "en" and page in self.archive.menu.translated:
-            page = f"{self.words.language}/{page}"
+        page = self.archive.menu.address(page, self.words.language)
         # Within the page: a full address would load it anew in some browsers.
         if page == self.path and fragment:
             return f"#{fragment}"
@@ -215,7 +214,11 @@ class View:
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""
-        return self.link(key, self.archive.short(key))
+        return self.link(key, self.cited(key))
+
+    def cited(self, key: str) -> str:
+        """Authors and year of a work as this language cites them."""
+        return self.words.cited(self.archive.short(key))
 
     def sentence(self, sentence: Mapping[str, Any], outcome: str) -> Markup:
         """A generated sentence with its numbers linked to what their references name."""

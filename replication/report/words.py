@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from babel import Locale
+from babel.core import get_global
 from markupsafe import Markup, escape
 
 from replication import paths
@@ -103,24 +105,50 @@ class Words:
         """An interval in the unit of an estimate."""
         return self.numerals.between(low, high, METRIC_KINDS.get(metric, "measure"))
 
+    def country(self, text: str) -> str:
+        """A country as this language names it, from its code of two or three letters or its English name.
+
+        Datasets write "USA", "United States" and "NOR"; a reader sees one spelling.
+        """
+        own = self.table.get("country", {}).get(text)
+        return str(own) if own else _territories(self.language).get(text, text)
+
+    def cited(self, text: str) -> str:
+        """Authors and year of a work as this language cites them."""
+        names = self.table.get("cited", {})
+        for english, own in names.items():
+            text = text.replace(english, own)
+        return self._countries_within(text)
+
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language: whole, by pattern, or part by part."""
-        if text in self.table["titles"]:
-            return str(self.table["titles"][text])
+        titles = self.table["titles"]
+        if text in titles:
+            return str(titles[text])
+        head, colon, tail = text.partition(": ")
+        # A known heading goes before patterns: what follows it may hold their words by chance.
+        if colon and head in titles:
+            return f"{titles[head]}: {self.title(tail)}"
         for pattern, template in self.table.get("patterns", {}).items():
             match = _compiled(pattern).fullmatch(text)
             if match:
                 return str(template.format(**{name: self.title(part) for name, part in match.groupdict().items()}))
-        for separator in (": ", ", "):
+        for separator in (": ", "; ", ", ", " / "):
             if separator in text:
                 return separator.join(self.title(part) for part in text.split(separator))
-        return self.localised(text)
+        return self.localised(self._countries_within(self.country(text)))
+
+    def _countries_within(self, text: str) -> str:
+        """A label with the English names of countries in it in this language: "TIMSS 2019 Turkey"."""
+        if self.language == "en":
+            return text
+        return _country_names().sub(lambda found: self.country(found[0]), text)
 
     def localised(self, text: str) -> str:
         """A number within a text as this language writes it; other text as it is."""
-        if self.numerals.point == "." or not re.fullmatch(r"[-−+]?\d*\.\d+", text):
+        if self.numerals.point == ".":
             return text
-        return text.replace(".", self.numerals.point)
+        return _DECIMAL.sub(rf"\1{self.numerals.point}\2", text)
 
     def sentence(self, key: str, values: Mapping[str, object], links: Links | None = None) -> Markup:
         """A sentence with its numbers linked.
@@ -191,6 +219,31 @@ def bare(value: object) -> tuple[object, Ref | None]:
     (0.3, {'kind': 'claim', 'id': 'a-1'})
     """
     return (value["value"], value["ref"]) if isinstance(value, Mapping) else (value, None)
+
+
+_DECIMAL = re.compile(r"(?<![\w.])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w.])")
+"""A decimal number within a text, not a version such as 1.2.0, nor the end of a sentence."""
+
+
+@cache
+def _territories(language: str) -> Mapping[str, str]:
+    """The names of countries in a language, by code of two or three letters and by English name."""
+    own, english = Locale(language).territories, Locale("en").territories
+    aliases = {alias: codes[0] for alias, codes in get_global("territory_aliases").items() if len(codes) == 1}
+    # A region's number ("001") is no country's code, and a two-letter word may be text.
+    found = {code: name for code, name in own.items() if len(code) == 2}
+    found |= {alias: found[code] for alias, code in aliases.items() if len(alias) == 3 and code in found}
+    return found | {name: own[code] for code, name in english.items() if len(code) == 2 and code in own}
+
+
+@cache
+def _country_names() -> re.Pattern[str]:
+    """The English names of countries as they stand in labels, the longest first."""
+    names = [name for name in _territories("en").values() if name[0].isupper()]
+    names += list(load_words("nb").table["country"])
+    return re.compile(
+        r"\b(" + "|".join(map(re.escape, sorted(set(names), key=lambda name: (-len(name), name)))) + r")\b"
+    )
 
 
 _SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "title")

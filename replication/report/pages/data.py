@@ -13,7 +13,7 @@ from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["pages"]
+__all__ = ["introductions", "pages"]
 
 _HOISTED = ("source", "locator", "reading", "design", "note", "used_in", "school_level", "country", "cycle", "flags")
 _EXPLORED = (
@@ -22,20 +22,26 @@ _EXPLORED = (
 )  # fmt: skip
 
 
-def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
-    """The dataset page, the codebook, the rows work by work, the screening log."""
-    downloads = [_download(archive, name, write) for name in TABLES]
-    write("assets/rows.js", _explorer_data(archive))
-    effects = archive.dataset.effects
+def introductions(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
+    """The page of the dataset in one language; with the English one its downloads are written."""
+    if words.language == "en":
+        write("assets/rows.js", _explorer_data(archive, words))
+    downloads = [_download(archive, words, name, write) for name in TABLES]
+    columns = {name: words.term("column", name) for name in _EXPLORED}
+    spoken = {**words.table["pages"]["explorer"], "table": words.say("dataset.explorer"), "columns": columns}
     values: dict[str, Any] = {
         "downloads": downloads,
         "explored": _EXPLORED,
         "row_pages": archive.row_pages,
-        "units": effects.groupby("unit").size().to_dict(),
-        "explorer_words": json.dumps({**words.table["pages"]["explorer"], "table": words.say("dataset.explorer")}),
+        "explorer_words": json.dumps(spoken),
         "current": "dataset",
     }
-    yield Page("dataset.html", "dataset.html", words.say("title.dataset"), values, words)
+    path = archive.menu.address("dataset.html", words.language)
+    yield Page(path, "dataset.html", words.say("title.dataset"), values, words)
+
+
+def pages(archive: Archive, words: Words) -> Iterator[Page]:
+    """The codebook, the rows work by work, the screening log."""
     codebook = {"tables": TABLES.values(), "vocabulary": archive.dataset.vocabulary, "current": "dataset"}
     yield Page("codebook.html", "codebook.html", words.say("title.codebook"), codebook, words)
     screened = {"rows": archive.table("screened.csv"), "current": "dataset"}
@@ -85,21 +91,23 @@ def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
     return [o["id"] for o in archive.outcomes if any(here.intersection(e["rows"]) for e in o["estimates"])]
 
 
-def _download(archive: Archive, name: str, write: Callable[[str, str], None]) -> Mapping[str, Any]:
+def _download(archive: Archive, words: Words, name: str, write: Callable[[str, str], None]) -> Mapping[str, Any]:
     rows = archive.table(name)
     columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
-    write(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))
-    return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": TABLES[name].meaning}
+    if words.language == "en":
+        write(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))
+    meaning = words.table.get("table_meaning", {}).get(name, TABLES[name].meaning)
+    return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": meaning}
 
 
-def _explorer_data(archive: Archive) -> str:
+def _explorer_data(archive: Archive, names: Words) -> str:
     """All effect rows as a script, because a page opened from disk may not read a file; no row is left out."""
     rows = archive.table("effects.csv")
     words: dict[str, int] = {}
     table = []
     for row in rows:
         place = archive.place(row["effect_id"])
-        cells = [row[name] for name in _EXPLORED]
+        cells = [names.country(str(row[name])) if name == "country" else row[name] for name in _EXPLORED]
         # Words by number: the same few stand in thousands of rows, and the script shrinks to a fraction.
         coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
         table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])

@@ -22,24 +22,24 @@ from replication.report.pages.findings import answers, further, in_section
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["article_page", "page"]
+__all__ = ["article_page", "count", "existing", "page", "reading"]
 
 
 def page(archive: Archive, words: Words) -> Page:
     """The overview in one language."""
     rows = claim_rows(archive, archive.claims)
-    path = "index.html" if words.language == "en" else f"{words.language}/index.html"
+    path = archive.menu.address("index.html", words.language)
     values = {
         "lead": _lead(archive, rows),
         "groups": tally_by_group(rows),
-        "read": _read(archive),
+        "read": reading(archive),
         "total": len(rows),
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
         "findings": [_card(archive, words, name) for name in archive.menu.findings],
         "further": [*further(archive), *(o for o in archive.outcomes if o["kind"] == "simulated")],
         "questions": [
-            {**q, "page": _existing(archive, q["page"])}
+            {**q, "page": existing(archive, q["page"])}
             for q in words.table["questions"].values()
             if _leads_somewhere(archive, q["page"])
         ],
@@ -57,19 +57,19 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     return {
         "key": "overview.lead",
         "values": {
-            "claims": _count(sum(row.claim.statistic != "direction" for row in rows), "claims"),
-            "directions": _count(sum(row.claim.statistic == "direction" for row in rows), "missing"),
-            "works": _count(len({row.claim.work for row in rows}), "works"),
-            "held": _count(len(archive.dataset.works), "works"),
-            "cited": _count(len(archive.dataset.cited()), "article"),
-            "effects": _count(int((effects["unit"] == "student").sum()), "dataset"),
-            "samples": _count(len(students), "dataset"),
-            "school": _count(int((effects["unit"] == "school").sum()), "dataset"),
+            "claims": count(sum(row.claim.statistic != "direction" for row in rows), "claims"),
+            "directions": count(sum(row.claim.statistic == "direction" for row in rows), "missing"),
+            "works": count(len({row.claim.work for row in rows}), "works"),
+            "held": count(len(archive.dataset.works), "works"),
+            "cited": count(len(archive.dataset.cited()), "article"),
+            "effects": count(int((effects["unit"] == "student").sum()), "dataset"),
+            "samples": count(len(students), "dataset"),
+            "school": count(int((effects["unit"] == "school").sum()), "dataset"),
         },
     }
 
 
-def _read(archive: Archive) -> Record:
+def reading(archive: Archive) -> Record:
     """How many of the works the article lists were read in full: the first thing to know of everything else."""
     cited = [archive.dataset.works[key] for key in archive.dataset.cited()]
     grades = Counter(claim.reading for claim in archive.claims if claim.group == "cited")
@@ -80,11 +80,11 @@ def _read(archive: Archive) -> Record:
         "second": sum(grades[grade] for grade in SECOND_HAND),
         "text": sum(grades[grade] for grade in grades if grade not in ("abstract", *SECOND_HAND)),
     }
-    values = {name: _count(value, "article") for name, value in works.items()}
-    return {"key": "overview.read", "values": values | {n: _count(v, "claims#of-cited") for n, v in numbers.items()}}
+    values = {name: count(value, "article") for name, value in works.items()}
+    return {"key": "overview.read", "values": values | {n: count(v, "claims#of-cited") for n, v in numbers.items()}}
 
 
-def _count(value: int, page: str) -> Record:
+def count(value: int, page: str) -> Record:
     """A count of the whole dataset, which leads to the page that lists what is counted."""
     return {"value": value, "ref": {"kind": "page", "id": page}}
 
@@ -95,7 +95,7 @@ def _card(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
     return {"name": name, "outcome": outcome, "answers": found, "title": words.say(f"title.{name}")}
 
 
-def _existing(archive: Archive, page: str) -> str:
+def existing(archive: Archive, page: str) -> str:
     """The address of a section of a finding, without the section where no item of the finding stands in it."""
     path, _, section = page.partition("#")
     if not path.startswith("findings/"):
@@ -113,7 +113,7 @@ def _leads_somewhere(archive: Archive, page: str) -> bool:
 
 def article_page(archive: Archive, words: Words) -> Page:
     """The article page in one language."""
-    path = "article.html" if words.language == "en" else f"{words.language}/article.html"
+    path = archive.menu.address("article.html", words.language)
     values = {
         "statements": [_statement(archive, statement, words) for statement in archive.dataset.statements],
         "corrections": [c for c in archive.dataset.corrections if c.id.startswith("list-")],

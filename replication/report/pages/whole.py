@@ -6,18 +6,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from replication.report.archive import Archive
+from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
+from replication.report.pages import overview
 from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
-from replication.report.words import Words
+from replication.report.words import Words, load_words
 
-__all__ = ["pages"]
+__all__ = ["introductions", "pages"]
 
 
-def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """The remaining pages."""
-    yield Page("methods.html", "methods.html", words.say("title.methods"), _methods(archive, gallery), words)
+def introductions(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+    """The methods and the frequent questions in one language."""
+    methods = _methods(archive, gallery if words.language == "en" else None)
+    path = archive.menu.address("methods.html", words.language)
+    yield Page(path, "methods.html", words.say("title.methods"), methods, words)
+    path = archive.menu.address("faq.html", words.language)
+    yield Page(
+        path, "faq.html", words.say("title.faq"), {"questions": _questions(archive, words), "current": "faq"}, words
+    )
+
+
+def pages(archive: Archive, words: Words) -> Iterator[Page]:
+    """The remaining pages, in English alone."""
     yield Page("missing.html", "missing.html", words.say("title.missing"), _missing(archive), words)
     traps = {"traps": archive.dataset.traps, "current": "traps"}
     yield Page("traps.html", "traps.html", words.say("title.traps"), traps, words)
@@ -25,7 +36,37 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     yield Page("provenance.html", "provenance.html", words.say("title.provenance"), provenance, words)
 
 
-def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
+def _questions(archive: Archive, words: Words) -> list[Mapping[str, Any]]:
+    """The frequent questions with their answers; each closes with a generated sentence, where it names one."""
+    whole = [overview.reading(archive), _at_home(archive)]
+    found = []
+    for question in words.table["faq"].values():
+        outcome = archive.outcome(question["finding"])
+        sentences = outcome["sentences"] if outcome else whole
+        named = [s for s in sentences if question["sentence"] and question["sentence"] in s["key"]]
+        page = overview.existing(archive, question["page"])
+        found.append({**question, "page": page, "outcome": outcome["id"] if outcome else "faq", "sentences": named[:1]})
+    # Without its sentence a question may have no answer in this run.
+    return [question for question in found if question["answer"] or question["sentences"]]
+
+
+def _at_home(archive: Archive) -> Record:
+    """How many samples of persons and of schools are of the readers' country, however it is written."""
+    english = load_words("en")
+    samples = [row for row in archive.table("samples.csv") if not row["subgroup_of"]]
+    home = english.country(archive.menu.country)
+    counts = {
+        "all": sum(row["unit"] == "student" for row in samples),
+        "students": sum(row["unit"] == "student" and english.country(row["country"]) == home for row in samples),
+        "schools": sum(row["unit"] == "school" and english.country(row["country"]) == home for row in samples),
+    }
+    return {"key": "faq.country", "values": {name: overview.count(value, "dataset") for name, value in counts.items()}}
+
+
+def _methods(archive: Archive, gallery: Gallery | None) -> Mapping[str, Any]:
+    """What the page of methods shows; without a gallery the summary alone, which leads to the whole in English."""
+    if gallery is None:
+        return {"whole": False, "current": "methods"}
     choices: dict[str, Counter[str]] = {}
     for outcome in archive.outcomes:
         for estimate in outcome["estimates"]:
@@ -34,6 +75,7 @@ def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
                 choices.setdefault(name, Counter())[str(choice)] += 1
     validation = archive.outcome("validation")
     return {
+        "whole": True,
         "choices": {name: counter.most_common() for name, counter in sorted(choices.items())},
         "validation": validation,
         "pictures": pictures_of(gallery, validation) if validation else [],

@@ -19,9 +19,11 @@ ROLES = ("cited", "related", "primary", "survey")
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
     """The list of works and a page for each."""
     lines = {role: [_line(archive, key) for key in _keys(archive, role)] for role in ROLES}
-    yield Page("works.html", "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)
+    path = archive.menu.address("works.html", words.language)
+    yield Page(path, "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)
     for key in archive.dataset.works:
-        yield Page(f"works/{key}.html", "work.html", archive.short(key), _work(archive, key, gallery), words)
+        path, title = archive.menu.address(f"works/{key}.html", words.language), words.cited(archive.short(key))
+        yield Page(path, "work.html", title, _work(archive, key, gallery), words)
 
 
 def _keys(archive: Archive, role: str) -> list[str]:
