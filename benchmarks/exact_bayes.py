@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.models.bayes.averaging.averaging import average_models
 from replication.models.bayes.averaging.bias_models import bias_priors
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
@@ -51,7 +52,7 @@ def read() -> list[dict[str, str]]:
 
 def z_and_v(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
     """Fisher's z and its sampling variance."""
-    return np.arctanh([float(r["value"]) for r in rows]), 1.0 / (np.array([float(r["n"]) for r in rows]) - 3.0)
+    return to_fisher_z([float(r["value"]) for r in rows]), fisher_z_variance(np.array([float(r["n"]) for r in rows]))
 
 
 def best(work: Callable[[], object], repeats: int) -> float:

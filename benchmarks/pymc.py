@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.bayes.sampled.diagnostics import convergence
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
@@ -39,9 +40,9 @@ def roorda() -> MultilevelData:
     """The relationship x outcome rows, sampling errors of one sample correlated .5."""
     rows = pd.read_csv(data_dir() / "roorda2011" / "effects.csv")
     rows = rows[rows["var_a"].isin(["positive", "negative"]) & rows["var_b"].isin(["engagement", "achievement"])]
-    V = BlockV.constant_correlation(1.0 / (rows["n"].to_numpy() - 3.0), rows["sample_id"], 0.5)
+    V = BlockV.constant_correlation(fisher_z_variance(rows["n"].to_numpy()), rows["sample_id"], 0.5)
     cell = (rows["var_a"] + "-" + rows["var_b"]).to_numpy()
-    return multilevel_data(np.arctanh(rows["value"].to_numpy()), V, sample=rows["sample_id"].to_numpy(), cell=cell)
+    return multilevel_data(to_fisher_z(rows["value"].to_numpy()), V, sample=rows["sample_id"].to_numpy(), cell=cell)
 
 
 def model() -> SampledModel:

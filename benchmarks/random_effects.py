@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from replication.effects.correlation import fisher_z_variance
 from replication.models.two_level.batch import fit_batch
 from replication.models.two_level.influence import gosh, influence
 from replication.models.two_level.random_effects import fit_random_effects
@@ -53,7 +54,7 @@ def best(work: Callable[[], object], repeats: int) -> float:
 def data(k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Fisher z of k samples of 30 to 300 persons, tau2 0.03."""
     rng = np.random.default_rng(seed)
-    v = 1.0 / (rng.integers(30, 300, k) - 3.0)
+    v = fisher_z_variance(rng.integers(30, 300, k))
     return 0.3 + rng.normal(size=k) * np.sqrt(v + 0.03), v
 
 

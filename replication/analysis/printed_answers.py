@@ -14,6 +14,7 @@ from replication.analysis.conceptual_findings import conceptual_findings
 from replication.analysis.outcome import Analysis, Context, Findings
 from replication.claims import Answer, Checked, Claim, Missing, claims_by_id
 from replication.dataset import Dataset
+from replication.effects.correlation import back_to_r, to_fisher_z
 from replication.models.probability import f_isf
 from replication.printed import Printed, parse_printed
 
@@ -85,8 +86,8 @@ def centred_interval(claim: Claim) -> Checked | None:
     ends = [(low.low, high.low), (low.high, high.high)]
     middles = [(a + b) / 2 for a, b in ends]
     # Authors build intervals on either scale and seldom say on which, so both middles are allowed.
-    if claim.statistic == "r":
-        middles += [math.tanh((math.atanh(a) + math.atanh(b)) / 2) for a, b in ends]
+    if claim.statistic == "r" and all(abs(end) < 1 for pair in ends for end in pair):
+        middles += [float(back_to_r((to_fisher_z(a) + to_fisher_z(b)) / 2)) for a, b in ends]
     how = f"middle of the printed interval [{low.text}, {high.text}], as printed or on Fisher's z"
     return Checked(min(middles), max(middles), how, (low.value + high.value) / 2)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from replication.effects.correlation import correlation_variance
 from replication.effects.effect_size import Array, EffectSize, Flag, numbers, refuse, rows_where
 from replication.effects.mean_difference import Correction, small_sample_factor
 from replication.errors import UserError, list_rows
@@ -145,7 +146,7 @@ def beta_to_r(beta: ArrayLike, n: ArrayLike) -> EffectSize:
     beyond = rows_where(np.abs(beta) > 0.5)
     if beyond:
         flags.append(Flag("beta-beyond-source", f"beta outside -.50 to .50 in {list_rows(beyond)}", beyond))
-    return EffectSize(r, (1.0 - r**2) ** 2 / (n - 1.0), "r", tuple(flags))
+    return EffectSize(r, correlation_variance(r, n), "r", tuple(flags))
 
 
 def _expect(effect: EffectSize, *metrics: str) -> None:
@@ -248,7 +249,7 @@ def d_from_p(
 
 def _as_r(r: Array, n: Array) -> EffectSize:
     refuse(np.abs(r) > 1.0, "the result lies outside -1 to 1; check the statistic and n")
-    return EffectSize(r, (1.0 - r**2) ** 2 / (n - 1.0), "r", (Flag("from-test", "computed from a test statistic"),))
+    return EffectSize(r, correlation_variance(r, n), "r", (Flag("from-test", "computed from a test statistic"),))
 
 
 def _root(value: ArrayLike, sign: ArrayLike, name: str) -> Array:

@@ -1,7 +1,8 @@
 """Correlations and what is made of them: r, Fisher's z and back, partial and semipartial r, corrections.
 
-This file owns Fisher's z, its variance and its inverse; nothing else in the project writes them. Two adjustments stand
-at its end: for unreliable measures (attenuation) and for samples drawn in clusters (design effect).
+This file owns Fisher's z and its inverse, the variances of z and r and the n behind them; nothing else in the project
+writes them (a test sees to it). Two adjustments stand at its end: for unreliable measures (attenuation) and for samples
+drawn in clusters (design effect).
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ __all__ = [
     "back_to_r",
     "correct_attenuation",
     "correlation",
+    "correlation_variance",
     "design_effect",
     "effective_n",
     "fisher_z",
     "fisher_z_variance",
     "inflate_for_clusters",
+    "n_for_variance",
+    "n_of_correlation_variance",
+    "n_of_fisher_z_variance",
     "partial_correlation",
     "partial_fisher_z",
     "partial_from_correlations",
@@ -43,7 +48,7 @@ def correlation(r: ArrayLike, n: ArrayLike) -> EffectSize:
     0.0144
     """
     r, n = _checked(r, n, least=2)
-    return EffectSize(r, (1.0 - r**2) ** 2 / (n - 1.0), "r")
+    return EffectSize(r, correlation_variance(r, n), "r")
 
 
 def fisher_z(r: ArrayLike, n: ArrayLike) -> EffectSize:
@@ -81,7 +86,7 @@ def partial_correlation(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> Ef
     0.345857
     """
     r, left = _partial(t, n, predictors)
-    return EffectSize(r, (1.0 - r**2) ** 2 / (left + 1.0), "partial r")
+    return EffectSize(r, correlation_variance(r, left + 2.0), "partial r")
 
 
 def partial_fisher_z(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> EffectSize:
@@ -161,6 +166,48 @@ def fisher_z_variance(n: ArrayLike) -> Array:
     0.01
     """
     return np.asarray(1.0 / (np.asarray(n, dtype=float) - 3.0))
+
+
+def correlation_variance(r: ArrayLike, n: ArrayLike) -> Array:
+    """The large-sample variance of correlations already checked, of n persons: `(1 - r^2)^2 / (n - 1)`.
+
+    Source: Olkin & Siotani (1976).
+
+    >>> round(float(correlation_variance(0.4, 50)), 6)
+    0.0144
+    """
+    return np.asarray((1.0 - np.asarray(r, dtype=float) ** 2) ** 2 / (np.asarray(n, dtype=float) - 1.0))
+
+
+def n_of_fisher_z_variance(variance: ArrayLike) -> Array:
+    """The n for which Fisher's z has this variance, `fisher_z_variance` turned round: `1 / variance + 3`.
+
+    >>> float(n_of_fisher_z_variance(0.01))
+    103.0
+    """
+    return np.asarray(1.0 / np.asarray(variance, dtype=float) + 3.0)
+
+
+def n_of_correlation_variance(r: ArrayLike, variance: ArrayLike) -> Array:
+    """The n for which r has this variance, `correlation_variance` turned round: `(1 - r^2)^2 / variance + 1`.
+
+    >>> round(float(n_of_correlation_variance(0.4, 0.0144)), 6)
+    50.0
+    """
+    return np.asarray((1.0 - np.asarray(r, dtype=float) ** 2) ** 2 / np.asarray(variance, dtype=float) + 1.0)
+
+
+def n_for_variance(n: ArrayLike, n_effective: ArrayLike, least: float = -np.inf) -> Array:
+    """The n that decides a variance: the effective n where there is one above `least`, else the number of persons.
+
+    A missing effective n is NaN: the sample was drawn without clusters or weights, or nothing is known of its design.
+
+    >>> n_for_variance([120.0, 90.0], [np.nan, 60.0]).tolist()
+    [120.0, 60.0]
+    """
+    effective = np.asarray(n_effective, dtype=float)
+    # NaN is above nothing, so the comparison alone asks both questions.
+    return np.asarray(np.where(effective > least, effective, np.asarray(n, dtype=float)))
 
 
 def back_to_r(z: ArrayLike) -> Array:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from replication.effects.correlation import fisher_z_variance
 from replication.effects.effect_size import Array, numbers, refuse
 from replication.errors import UserError
 
@@ -81,7 +82,7 @@ def correlation_covariance(
     if scale == "r":
         return np.asarray(scatter / (n - 1.0))
     root = 1.0 - r[i, j] ** 2
-    return np.asarray(scatter / (root * root.T) / (n - 3.0))
+    return np.asarray(scatter / (root * root.T) * fisher_z_variance(n))
 
 
 def olkin_siotani(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, optimize, special
 
+from replication.effects.correlation import fisher_z_variance
 from replication.effects.effect_size import Array, EffectSize, Flag, numbers, refuse
 
 __all__ = ["biserial", "biserial_from_t", "r_from_logistic_slope", "r_from_rho", "r_from_tau", "tetrachoric"]
@@ -71,7 +72,7 @@ def r_from_rho(rho: ArrayLike, n: ArrayLike) -> EffectSize:
     """
     rho, n = _ranked(rho, n, least=4)
     slope = np.pi / 3.0 * np.cos(np.pi * rho / 6.0)
-    variance = (1 - rho**2) ** 2 * (1 + rho**2 / 2) / (n - 3.0) * slope**2
+    variance = (1 - rho**2) ** 2 * (1 + rho**2 / 2) * fisher_z_variance(n) * slope**2
     flag = Flag("spearman", "Pearson's r of the normal variables behind a rank correlation")
     return EffectSize(2.0 * np.sin(np.pi * rho / 6.0), variance, "r", (flag,))
 

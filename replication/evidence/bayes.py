@@ -6,10 +6,9 @@ with it). The findings themselves use the model with countries, in `main_model`.
 
 from __future__ import annotations
 
-import numpy as np
-
 from replication.analysis.outcome import Estimate
 from replication.dataset import Selection
+from replication.effects.correlation import back_to_r
 from replication.evidence.question import RHO, Evidence
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.exact.marginals import Marginal
@@ -71,5 +70,5 @@ def posterior_estimate(
 
 
 def _in_r(marginal: Marginal) -> tuple[float, float, float]:
-    low, median, high = (float(x) for x in np.tanh(marginal.ppf([0.025, 0.5, 0.975])))
+    low, median, high = (float(x) for x in back_to_r(marginal.ppf([0.025, 0.5, 0.975])))
     return median, low, high

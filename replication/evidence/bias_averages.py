@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from replication.analysis.outcome import Cell, Estimate, Table
 from replication.digests import digest_of, folder_digest
+from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
@@ -93,17 +92,17 @@ def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
     effect = next(part for part in averaged.inclusion if part.component == "effect")
     present = averaged.effect_if_present
     assert present is not None  # the default 36 models include some with an effect
-    low, high = (np.tanh(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
-    if_low, if_high = np.tanh(present.ppf([0.025, 0.975])).tolist()
+    low, high = (back_to_r(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
+    if_low, if_high = back_to_r(present.ppf([0.025, 0.975])).tolist()
     # The likeliest first: 36 rows are read from the top.
     models = sorted(averaged.models, key=lambda model: -model.posterior)
     return AveragedBias(
         probability=effect.posterior,
         prior=effect.prior,
-        conditional=(float(np.tanh(present.mean)), if_low, if_high),
-        averaged=(float(np.tanh(averaged.effect.mean)), low, high),
+        conditional=(float(back_to_r(present.mean)), if_low, if_high),
+        averaged=(float(back_to_r(averaged.effect.mean)), low, high),
         parts=tuple((i.component, i.prior, i.posterior, i.log10, i.reason) for i in averaged.inclusion),
-        models=tuple((m.label, m.prior, m.posterior, float(np.tanh(m.mean_effect)), m.mean_tau) for m in models),
+        models=tuple((m.label, m.prior, m.posterior, float(back_to_r(m.mean_effect)), m.mean_tau) for m in models),
         error=averaged.error,
         k=averaged.k,
         notes=tuple(note.message for note in averaged.notes),

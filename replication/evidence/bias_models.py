@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
@@ -125,12 +126,12 @@ def _rows_by_sample(found: Evidence) -> list[NDArray[np.intp]]:
 def unadjusted(found: Evidence) -> BiasAnswer:
     """The mean without any adjustment, from the working model every finding uses (CHE, rho 0.6, CR2 by sample)."""
     fit = che(found)
-    low, high = np.tanh(fit.interval()[0]).tolist()
+    low, high = back_to_r(fit.interval()[0]).tolist()
     return BiasAnswer(
         model="unadjusted",
         label="no adjustment",
         assumes="nothing was selected",
-        value=float(np.tanh(fit.beta[0])),
+        value=float(back_to_r(fit.beta[0])),
         low=low,
         high=high,
         p=float(fit.p[0]),
@@ -198,7 +199,7 @@ def _judged(answer: BiasAnswer, common: _Common) -> BiasAnswer:
 
 def _outside(answer: BiasAnswer, z: Array) -> list[str]:
     """A mean beyond every sample is made by the model's assumption alone."""
-    low, high = float(np.tanh(z.min())), float(np.tanh(z.max()))
+    low, high = float(back_to_r(z.min())), float(back_to_r(z.max()))
     # In r on both sides, as the answer is; tanh keeps the order.
     return [] if low <= answer.value <= high else ["the mean lies outside the data"]
 
@@ -211,9 +212,9 @@ def _filled(
     low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
     return replace(
         answer,
-        value=float(np.tanh(value)),
-        low=float(np.tanh(low)),
-        high=float(np.tanh(high)),
+        value=float(back_to_r(value)),
+        low=float(back_to_r(low)),
+        high=float(back_to_r(high)),
         p=p,
         notes=_texts(notes),
         method=tuple(method.items()),

@@ -25,6 +25,7 @@ from scipy import special
 
 from replication import paths
 from replication.analysis.outcome import Cell
+from replication.effects.correlation import to_fisher_z
 from replication.errors import DataError
 
 __all__ = [
@@ -268,8 +269,8 @@ def _inconsistency(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     if inputs.samples < 3 or not inputs.spread >= 0:
         return _decision("inconsistency", -1, "few", {"samples": inputs.samples})
     # On z, where true means are taken to be normal; target and zero move with it.
-    centre = np.arctanh(abs(inputs.centre))
-    short, opposite = (_below(centre - np.arctanh(edge), inputs.spread) for edge in (target, 0.0))
+    centre = to_fisher_z(abs(inputs.centre))
+    short, opposite = (_below(float(centre - to_fisher_z(edge)), inputs.spread) for edge in (target, 0.0))
     values: dict[str, Cell] = {"short": short, "opposite": opposite, "target": target, "spread": inputs.spread}
     if opposite > t.inconsistency.opposite:
         return _decision("inconsistency", -2, "opposite", values)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from replication.dataset import Selection
+from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
 from replication.errors import ModelError
 from replication.evidence.answer import Change
 from replication.evidence.certainty import GRADES, Certainty, Inputs, certainty_of
@@ -47,12 +48,12 @@ def _grade_with(widest: Estimated, inputs: Inputs, m: int, target: float) -> int
     found = with_hypothetical(widest.found, m, 0.0, STUDENTS)
     # A hundredth will do: only on which side of a threshold the ends lie is asked, a dozen times.
     posterior = posterior_of_body(found, rtol=1e-2)
-    low, middle, high = np.tanh(posterior.coefficient().ppf([0.025, 0.5, 0.975])).tolist()
+    low, middle, high = back_to_r(posterior.coefficient().ppf([0.025, 0.5, 0.975])).tolist()
     try:
         fit = working_fit(found)
         if (fit.clusters or 0) >= FEWEST_COUNTRIES and fit.df[0] >= FEWEST_DF:
-            low, high = np.tanh(fit.interval()[0]).tolist()
-            middle = float(np.tanh(fit.beta[0]))
+            low, high = back_to_r(fit.interval()[0]).tolist()
+            middle = float(back_to_r(fit.beta[0]))
     except ModelError:
         pass  # the posterior leads, as in `estimate_body`
     changed = replace(
@@ -78,6 +79,6 @@ def with_hypothetical(found: Evidence, m: int, r: float, n: int) -> Evidence:
         found,
         selection=Selection(together, found.selection.excluded),
         rows=together,
-        y=np.append(found.y, np.full(m, np.arctanh(r))),
-        v=np.append(found.v, np.full(m, 1.0 / (n - 3.0))),
+        y=np.append(found.y, np.full(m, to_fisher_z(r))),
+        v=np.append(found.v, np.full(m, fisher_z_variance(n))),
     )

@@ -19,7 +19,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
-from replication.effects.correlation import fisher_z_variance, partial_from_correlations, to_fisher_z
+from replication.effects.correlation import fisher_z_variance, n_for_variance, partial_from_correlations, to_fisher_z
 from replication.errors import ModelError, UserError
 from replication.evidence.main_model import Estimated, estimate_body
 from replication.evidence.plots import row_names
@@ -107,7 +107,7 @@ def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[froz
     for row in rows.to_dict("records"):
         sides = frozenset(((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))))
         r = row["value"] if pd.isna(row["value_weighted"]) else row["value_weighted"]
-        n = row["n"] if pd.isna(row["n_effective"]) else row["n_effective"]
+        n = n_for_variance(row["n"], row["n_effective"])
         # As a set: whichever side a coder wrote first, it is one correlation.
         found.setdefault(str(row["sample_id"]), {})[sides] = (float(r), float(n))
     return found

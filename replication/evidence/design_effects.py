@@ -14,6 +14,7 @@ import numpy as np
 
 from replication.analysis.outcome import Estimate, Findings, Table, placed
 from replication.dataset import Dataset
+from replication.effects.correlation import fisher_z_variance
 from replication.evidence.main_model import estimate_body, estimates_of
 from replication.evidence.question import Evidence
 
@@ -36,7 +37,7 @@ def typical_design_effect(data: Dataset) -> TypicalEffect:
     effects = data.effects
     # With degrees of freedom: rows of the earlier rule capped n_effective at n, which would bend the median.
     held = effects[(effects["unit"] == "student") & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]
-    ratio = (held["n"].to_numpy(float) - 3.0) / (held["n_effective"].to_numpy(float) - 3.0)
+    ratio = fisher_z_variance(held["n_effective"]) / fisher_z_variance(held["n"])
     if not len(ratio):
         return TypicalEffect(1.0, 1.0, 1.0, 0, 0)
     low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75]).tolist()

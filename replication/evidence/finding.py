@@ -29,6 +29,7 @@ from replication.analysis.outcome import (
 from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion
 from replication.digests import digest_of
+from replication.effects.correlation import back_to_r
 from replication.evidence.answer import (
     Answered,
     answer_sentences,
@@ -388,9 +389,9 @@ def _forest(found: Evidence, main: Estimate) -> Figure:
     columns = {
         "row": [str(row) for row in rows["effect_id"]],
         "label": row_names(found),
-        "value": np.tanh(found.y).tolist(),
-        "low": np.tanh(found.y - half).tolist(),
-        "high": np.tanh(found.y + half).tolist(),
+        "value": back_to_r(found.y).tolist(),
+        "low": back_to_r(found.y - half).tolist(),
+        "high": back_to_r(found.y + half).tolist(),
         "weight": (100 * weights / weights.sum()).tolist(),
         "n": rows["n"].tolist(),
     }

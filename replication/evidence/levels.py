@@ -19,6 +19,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset, Selection
+from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.errors import ModelError
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
 from replication.evidence.question import RELATIONSHIPS, Evidence
@@ -132,8 +133,8 @@ def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
     table = found.rows.assign(value_weighted=np.nan)
     for name, column in cells.items():
         table[name] = pd.Series(column, index=table.index)
-    y = found.rows["sign"].to_numpy(float) * np.arctanh(np.asarray(cells["value"], dtype=float))
-    v = 1.0 / (np.asarray(cells["n_effective"], dtype=float) - 3.0)
+    y = found.rows["sign"].to_numpy(float) * to_fisher_z(table["value"].to_numpy(float))
+    v = fisher_z_variance(table["n_effective"].to_numpy(float))
     return replace(found, selection=Selection(table, ()), rows=table, y=y, v=v)
 
 

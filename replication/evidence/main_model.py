@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.analysis.outcome import Estimate
+from replication.effects.correlation import back_to_r, fisher_z_variance
 from replication.errors import ModelError
 from replication.evidence.question import RHO, Evidence
 from replication.models.bayes.exact.marginals import Marginal
@@ -77,7 +78,7 @@ class Estimated:
     def mean(self) -> Interval:
         """Interval (1) in r, from whichever leads; `centre` gives its middle."""
         if self.leads == "CR2" and self.fit is not None:
-            low, high = np.tanh(self.fit.interval()[0]).tolist()
+            low, high = back_to_r(self.fit.interval()[0]).tolist()
             return Interval(low, high, self.posterior.level, "CR2")
         low, high = _ends(self.posterior.coefficient(), self.posterior.level)
         return Interval(low, high, self.posterior.level, "posterior")
@@ -86,8 +87,8 @@ class Estimated:
     def centre(self) -> float:
         """The mean correlation, from whichever leads."""
         if self.leads == "CR2" and self.fit is not None:
-            return float(np.tanh(self.fit.beta[0]))
-        return float(np.tanh(self.posterior.coefficient().ppf(0.5)))
+            return float(back_to_r(self.fit.beta[0]))
+        return float(back_to_r(self.posterior.coefficient().ppf(0.5)))
 
     @property
     def further_sample(self) -> Interval:
@@ -97,7 +98,7 @@ class Estimated:
 
     def further_row(self, n: int = FURTHER_N) -> Interval:
         """Interval (3) in r, for a study of `n` students."""
-        low, high = _ends(self.posterior.further_row(1.0 / (n - 3.0)), self.posterior.level)
+        low, high = _ends(self.posterior.further_row(float(fisher_z_variance(n))), self.posterior.level)
         return Interval(low, high, self.posterior.level, "posterior")
 
     @property
@@ -195,7 +196,7 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
         id=f"{key}-posterior",
         label=f"{label}: mean, exact posterior",
         metric="r",
-        value=float(np.tanh(posterior.coefficient().ppf(0.5))),
+        value=float(back_to_r(posterior.coefficient().ppf(0.5))),
         low=low,
         high=high,
         prediction_low=further.low,
@@ -233,12 +234,12 @@ def _cr2(answer: Estimated, like: Estimate, label: str) -> Estimate:
     fit, leads = answer.fit, answer.leads == "CR2"
     if fit is None:
         raise ModelError("no working model was fitted")
-    low, high = np.tanh(fit.interval()[0]).tolist()
+    low, high = back_to_r(fit.interval()[0]).tolist()
     return replace(
         like,
         id=f"{answer.found.question.id}-{answer.found.source}-cr2",
         label=f"{label}: mean, REML with CR2",
-        value=float(np.tanh(fit.beta[0])),
+        value=float(back_to_r(fit.beta[0])),
         low=low,
         high=high,
         se=float(fit.se[0]),
@@ -302,10 +303,10 @@ def difference_of_bodies(pool: Evidence) -> Difference | None:
     posterior = posterior_of_body(pool, x=x, names=("published", "open less published"))
     gap = posterior.coefficient("open less published")
     low, middle, high = (float(q) for q in gap.ppf([0.025, 0.5, 0.975]))
-    means = [float(np.tanh(posterior.contrast(c).ppf(0.5))) for c in ([1.0, 0.0], [1.0, 1.0])]
+    means = [float(back_to_r(posterior.contrast(c).ppf(0.5))) for c in ([1.0, 0.0], [1.0, 1.0])]
     return Difference(middle, low, high, float(gap.sf(0.0)), *means)
 
 
 def _ends(marginal: Marginal, level: float) -> tuple[float, float]:
-    low, high = np.tanh(marginal.ppf([0.5 - level / 2, 0.5 + level / 2])).tolist()
+    low, high = back_to_r(marginal.ppf([0.5 - level / 2, 0.5 + level / 2])).tolist()
     return low, high

@@ -24,6 +24,7 @@ from replication.models.masem.osmasem import OneStageFit
 from replication.models.masem.stage1 import RandomPool, fit_stage1_random
 from replication.models.masem.stage2 import PathFit
 from replication.models.options import SamplingRule
+from replication.models.probability import NORMAL_95
 
 __all__ = [
     "FULL_MEDIATION",
@@ -80,7 +81,6 @@ PATH_QUANTITY = {
     "pos_indirect": "indirect effect: positive relationship to achievement through engagement",
     "neg_indirect": "indirect effect: negative relationship to achievement through engagement",
 }
-NORMAL_95 = 1.959963984540054
 
 
 def samples45(data: Dataset, *, all_rows: bool = False) -> CorrelationSet:

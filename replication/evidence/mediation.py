@@ -12,6 +12,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset, select
+from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
 from replication.evidence.certainty import GRADES, Grade
 from replication.evidence.masem_answers import NAMES, SATURATED, VARIABLES, path_results
@@ -63,11 +64,11 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
     # One order for every pair: r of a with b and of b with a are then averaged and not kept apart.
     swap = rows["var_a"].map(order) > rows["var_b"].map(order)
     first, second = rows["var_a"].where(~swap, rows["var_b"]), rows["var_b"].where(~swap, rows["var_a"])
-    n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
+    n = n_for_variance(rows["n"], rows["n_effective"])
     value = rows["value_weighted"].where(rows["value_weighted"].notna(), rows["value"])
     missing = [rows[f"diagonal_{side}_missing"] == "yes" for side in ("a", "b")]
     frame = rows.assign(
-        a=first.map(NAMES), b=second.map(NAMES), z=np.arctanh(value), size=n,
+        a=first.map(NAMES), b=second.map(NAMES), z=to_fisher_z(value), size=n,
         absent_a=missing[0].where(~swap, missing[1]), absent_b=missing[1].where(~swap, missing[0]),
     )  # fmt: skip
     frame = frame[frame["a"] != frame["b"]]
@@ -81,7 +82,7 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
     if body == "open":
         complete = pairs.groupby("sample_id")[["a", "b"]].apply(_has_both_sides)
         pairs = pairs[pairs["sample_id"].map(complete)]
-    return pairs.assign(r=lambda p: np.tanh(p["z"])).reset_index(drop=True)
+    return pairs.assign(r=lambda p: back_to_r(p["z"])).reset_index(drop=True)
 
 
 def entering_table(pairs: pd.DataFrame) -> Table:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Table
 from replication.dataset import Dataset, select
+from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence
@@ -77,12 +78,12 @@ def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | 
         x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
         # A column a level and no intercept: each coefficient is that level's own mean.
         fit = che(part, x=x, names=tested)
-        intervals, p = np.tanh(fit.interval()), _equality(fit)
+        intervals, p = back_to_r(fit.interval()), _equality(fit)
         rows += [
             (
                 label,
                 level,
-                float(np.tanh(fit.beta[j])),
+                float(back_to_r(fit.beta[j])),
                 *map(float, intervals[j]),
                 int(x[:, j].sum()),
                 int(samples[level]),

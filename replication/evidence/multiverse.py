@@ -20,6 +20,7 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Figure, Findings, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
+from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, n_for_variance
 from replication.errors import ModelError
 from replication.evidence.bias_models import direction_of
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
@@ -128,7 +129,7 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse
         fits = fit_batch(y, v, method=method, test=test)
         ends = np.column_stack([fits.beta[:, 0], fits.interval()[:, 0], fits.k])
         # Only value and ends; the fourth column is k, and plain r is on its scale already.
-        ends[:, :3] = np.where(on_z[:, None], np.tanh(ends[:, :3]), ends[:, :3])
+        ends[:, :3] = np.where(on_z[:, None], back_to_r(ends[:, :3]), ends[:, :3])
         # Estimates of a search that did not end would widen the curve for no reason of substance.
         kept = fits.defined & fits.converged
         chosen += [(*name, _NO_BIAS, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
@@ -150,7 +151,7 @@ def _allowed_for_bias(y: Array, v: Array, sign: int, failed: Counter[str]) -> It
     direction = direction_of(sign)
     for model, fit in _BIAS_MODELS.items():
         try:
-            ends = np.tanh(fit(y, v, direction))
+            ends = back_to_r(fit(y, v, direction))
         except ModelError as error:
             failed[f"{model}: {error}"] += 1
             continue
@@ -224,10 +225,9 @@ def _weighed(found: Evidence, scale: str, size: str) -> Evidence:
     """The evidence on another scale or with another n: variance 1/(n - 3) of z, (1 - r^2)^2 / (n - 1) of r."""
     n = found.rows["n"].to_numpy(float)
     if size == "effective n":
-        effective = found.rows["n_effective"].to_numpy(float)
-        n = np.where(np.isfinite(effective), effective, n)
-    r = np.tanh(found.y)
-    y, v = (found.y, 1.0 / (n - 3.0)) if scale == "Fisher z" else (r, (1.0 - r**2) ** 2 / (n - 1.0))
+        n = n_for_variance(n, found.rows["n_effective"])
+    r = back_to_r(found.y)
+    y, v = (found.y, fisher_z_variance(n)) if scale == "Fisher z" else (r, correlation_variance(r, n))
     return Evidence(found.question, found.source, found.selection, found.rows, y, v)
 
 

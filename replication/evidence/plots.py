@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Table
+from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
 from replication.evidence.estimators import che
@@ -121,9 +122,9 @@ def forest_figures(
     parts = _parts(found, groups)
     columns: dict[str, list[Cell]] = {
         "label": [names[str(s)] for s in means.samples],
-        "value": np.tanh(means.y).tolist(),
-        "low": np.tanh(means.y - half).tolist(),
-        "high": np.tanh(means.y + half).tolist(),
+        "value": back_to_r(means.y).tolist(),
+        "low": back_to_r(means.y - half).tolist(),
+        "high": back_to_r(means.y + half).tolist(),
         "weight": weight.tolist(),
         "n": one_row_a_sample(found).rows["n"].tolist(),
         "row": [str(s) for s in means.samples],
@@ -273,7 +274,7 @@ def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[T
     for left in leave_one_cluster_out(fit, found.samples):
         if left.fit is None:
             continue  # what remains carries no model; the table's note counts these
-        value, low, high = np.tanh([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
+        value, low, high = back_to_r([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
         rows.append((names[left.label], value, low, high, whole.value - value))
         links.append(left.label)
     order = sorted(range(len(rows)), key=lambda i: -abs(rows[i][4]))
@@ -303,7 +304,7 @@ def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
     labels = [names.get(label, label) for label in result.labels]
     shares = 100 * result.heterogeneity / result.heterogeneity.sum()
     # In r, as the page is; the change itself is on z.
-    moves = np.tanh(fit.beta[0]) - np.tanh(fit.beta[0] - result.change[:, 0])
+    moves = back_to_r(fit.beta[0]) - back_to_r(fit.beta[0] - result.change[:, 0])
     order = np.argsort(-np.nan_to_num(result.cook, nan=-1.0), kind="stable")
     key = f"{found.question.id}-{found.source}"
     rows = tuple(

@@ -13,10 +13,12 @@ import numpy as np
 
 from replication.analysis.outcome import Estimate, Figure
 from replication.dataset import Selection
+from replication.effects.correlation import back_to_r, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.errors import DataError
 from replication.models.fit import Array, Fit
 from replication.models.options import Tau2Method, TestMethod
 from replication.models.prediction import prediction_interval
+from replication.models.probability import NORMAL_95
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = ["Pooled", "effect_sizes", "estimate_r", "forest", "pool"]
@@ -48,13 +50,13 @@ def effect_sizes(selection: Selection) -> tuple[Array, Array]:
     units = sorted(set(rows["unit"]))
     if len(units) > 1:
         raise DataError(f"rows of different units ({', '.join(units)}) are never pooled; select one unit")
-    n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"]).to_numpy(float)
+    n = n_for_variance(rows["n"], rows["n_effective"])
     r = rows["value"].to_numpy(float)
     for bad, why in ((n < _SMALLEST_N, "has an n below 4"), (np.abs(r) >= 1, "is a correlation of 1 or beyond")):
         if bad.any():
             row = rows.loc[bad, "effect_id"].iloc[0]
             raise DataError(f"{row} {why}, so it has no Fisher z variance; exclude it with a reason")
-    return np.arctanh(r), 1.0 / (n - 3.0)
+    return to_fisher_z(r), fisher_z_variance(n)
 
 
 def pool(
@@ -94,7 +96,7 @@ def estimate_r(
 
     With several levels tau2 is the sum of their variances, and has no interval.
     """
-    low, high = np.tanh(fit.interval()[0])
+    low, high = back_to_r(fit.interval()[0])
     prediction = prediction_interval(fit)
     tau2 = [component.estimate for component in fit.components if np.isfinite(component.estimate)]
     # Intervals of single variances do not add up to one of their sum.
@@ -105,13 +107,13 @@ def estimate_r(
         id=id,
         label=label,
         metric="r",
-        value=float(np.tanh(fit.beta[0])),
+        value=float(back_to_r(fit.beta[0])),
         low=float(low),
         high=float(high),
         se=float(fit.se[0]),
         p=float(fit.p[0]),
-        prediction_low=float(np.tanh(prediction.low)),
-        prediction_high=float(np.tanh(prediction.high)),
+        prediction_low=float(back_to_r(prediction.low)),
+        prediction_high=float(back_to_r(prediction.high)),
         tau2=float(sum(tau2)) if tau2 else float("nan"),
         tau2_low=interval.low if interval else float("nan"),
         tau2_high=interval.high if interval else float("nan"),
@@ -131,14 +133,14 @@ def forest(pooled: Pooled, *, id: str, title: str, note: str = "") -> Figure:  #
     """The forest plot of a pool in r: a row an effect with its weight, and the summary with its prediction interval."""
     rows, fit = pooled.selection.rows, pooled.fit
     weights = 1.0 / (pooled.v + max(0.0, pooled.estimate.tau2))
-    half = 1.959963984540054 * np.sqrt(pooled.v)
+    half = NORMAL_95 * np.sqrt(pooled.v)
     estimate = pooled.estimate
     columns = {
         "row": [str(e) for e in rows["effect_id"]],
         "label": [_label(row) for row in rows[["label", "sample_id"]].to_dict("records")],
-        "value": np.tanh(pooled.y).tolist(),
-        "low": np.tanh(pooled.y - half).tolist(),
-        "high": np.tanh(pooled.y + half).tolist(),
+        "value": back_to_r(pooled.y).tolist(),
+        "low": back_to_r(pooled.y - half).tolist(),
+        "high": back_to_r(pooled.y + half).tolist(),
         "weight": (100 * weights / weights.sum()).tolist(),
         "n": rows["n"].tolist(),
     }

@@ -16,6 +16,7 @@ from scipy import special
 
 from replication.analysis.outcome import Table
 from replication.dataset import Dataset
+from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
 from replication.evidence.question import Evidence
 from replication.models.bayes.exact.nested import NestedPosterior
@@ -101,11 +102,11 @@ def _predicted(posterior: NestedPosterior, found: Evidence, sample: str) -> Pred
     sampling = float(found.covariance().take(rows).dense().sum()) / m**2
     prediction = posterior.further_mean(m, sampling)
     y = float(found.y[rows].mean())
-    low, high = np.tanh(prediction.ppf([0.025, 0.975])).tolist()
+    low, high = back_to_r(prediction.ppf([0.025, 0.975])).tolist()
     first = found.rows.iloc[int(rows[0])]
     place = float(prediction.cdf(y))
     label, country = str(first["label"] or sample), str(first["country"] or "")
-    return Predicted(sample, label, country, float(np.tanh(y)), low, high, place)
+    return Predicted(sample, label, country, float(back_to_r(y)), low, high, place)
 
 
 def coverage(predicted: Sequence[Predicted]) -> tuple[Coverage, ...]:

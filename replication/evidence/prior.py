@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Number, Ref, Sentence, Table
+from replication.effects.correlation import back_to_r, to_fisher_z
 from replication.evidence.main_model import Estimated, posterior_of_body
 from replication.evidence.published import Published
 from replication.evidence.question import Evidence
@@ -18,6 +19,7 @@ from replication.models.bayes.exact.marginals import Blend, Marginal, NormalMixt
 from replication.models.bayes.exact.summaries import density_curve
 from replication.models.bayes.priors.coefficient import Normal
 from replication.models.bayes.priors.informed import correlation_priors, sensitivity_priors
+from replication.models.probability import NORMAL_95
 
 __all__ = [
     "CONFLICT",
@@ -32,7 +34,7 @@ __all__ = [
 PRINTED_WEIGHT = 0.8
 """Weight of the printed pool in the mixture; the rest is the default prior. Robust mixture priors of this kind lose
 the print where the data contradict it (Schmidli et al. 2014, who use weights of .8 to .9)."""
-CONFLICT = 1.96
+CONFLICT = NORMAL_95
 """Prior and data conflict where their means are further apart than this many standard deviations."""
 THRESHOLDS = (0.0, 0.1, 0.2)
 
@@ -172,17 +174,17 @@ def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> 
 
 
 def _in_r(marginal: Marginal) -> tuple[float, float, float]:
-    low, median, high = (float(x) for x in np.tanh(marginal.ppf(np.array([0.025, 0.5, 0.975]))))
+    low, median, high = (float(x) for x in back_to_r(marginal.ppf(np.array([0.025, 0.5, 0.975]))))
     return median, low, high
 
 
 def _normal(pool: Published) -> tuple[float, float, float]:
-    low, median, high = np.tanh(Normal(pool.z, pool.se).ppf([0.025, 0.5, 0.975])).tolist()
+    low, median, high = back_to_r(Normal(pool.z, pool.se).ppf([0.025, 0.5, 0.975])).tolist()
     return median, low, high
 
 
 def _beyond(marginal: Marginal, expected: int) -> tuple[float, ...]:
-    cuts = np.arctanh(np.array(THRESHOLDS)) * expected
+    cuts = to_fisher_z(np.array(THRESHOLDS)) * expected
     return tuple(float(p) for p in np.atleast_1d(marginal.sf(cuts) if expected > 0 else marginal.cdf(cuts)))
 
 
@@ -194,8 +196,8 @@ def _curves(key: str, title: str, pool: Published, data: Marginal, mixed: Margin
         parts.append((name, curve.x, curve.density))
     columns: dict[str, list[Cell]] = {
         "curve": [name for name, x, _ in parts for _ in x],
-        "x": [float(np.tanh(value)) for _, x, _ in parts for value in x],
+        "x": [float(back_to_r(value)) for _, x, _ in parts for value in x],
         # A density in r is that in z times dz/dr = 1 / (1 - r^2).
-        "y": [float(d / (1 - np.tanh(value) ** 2)) for _, x, y in parts for value, d in zip(x, y, strict=True)],
+        "y": [float(d / (1 - back_to_r(value) ** 2)) for _, x, y in parts for value, d in zip(x, y, strict=True)],
     }
     return Figure(id=f"density-{key}", kind="density", title=title, columns=columns, settings={"metric": "r"})

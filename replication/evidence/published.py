@@ -9,11 +9,11 @@ import numpy as np
 
 from replication.analysis.outcome import Table
 from replication.claims import Claim
+from replication.effects.correlation import to_fisher_z
+from replication.models.probability import NORMAL_95
 from replication.printed import parse_printed
 
 __all__ = ["Published", "published_pools", "published_table"]
-
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ def published_pools(claims: Mapping[str, Claim], ids: Sequence[str], tau2: float
 
 
 def _published(claim: Claim, tau2: float) -> Published:
-    z = float(np.arctanh(parse_printed(claim.printed["value"]).value))
+    z = float(to_fisher_z(parse_printed(claim.printed["value"]).value))
     if {"ci_low", "ci_high"} <= set(claim.printed):
-        low, high = (float(np.arctanh(parse_printed(claim.printed[end]).value)) for end in ("ci_low", "ci_high"))
+        low, high = (float(to_fisher_z(parse_printed(claim.printed[end]).value)) for end in ("ci_low", "ci_high"))
         # Widths on z: intervals printed in r are symmetric there and not in r.
         return Published(claim, z, (high - low) / (2 * NORMAL_95), "the printed interval")
     if np.isfinite(claim.k) and claim.k > 0:

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from replication.analysis.outcome import Cell, Findings, Table, placed
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
+from replication.effects.correlation import fisher_z_variance, n_for_variance, to_fisher_z
 from replication.evidence.question import FROM_AFAR
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -163,10 +163,10 @@ class _Weights:
         rows = rows[~rows["reading"].isin(FROM_AFAR) & (rows["subgroup_of"] == "") & (rows["value"].abs() < 1)]
         if rows.empty:
             return _TAU2_UNKNOWN, 0.0
-        n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
-        samples = pd.DataFrame({"z": np.arctanh(rows["value"]), "n": n, "sample": rows["sample_id"]})
+        n = n_for_variance(rows["n"], rows["n_effective"])
+        samples = pd.DataFrame({"z": to_fisher_z(rows["value"]), "n": n, "sample": rows["sample_id"]})
         means = samples.groupby("sample")[["z", "n"]].mean()
-        v = 1.0 / (means["n"].to_numpy() - 3.0)
+        v = fisher_z_variance(means["n"])
         tau2 = _TAU2_UNKNOWN
         if len(means) >= _FEW:
             tau2 = fit_random_effects(means["z"].to_numpy(), v).component("tau2").estimate

@@ -22,7 +22,7 @@ import pandas as pd
 
 from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
-from replication.effects.correlation import correct_attenuation
+from replication.effects.correlation import back_to_r, correct_attenuation, to_fisher_z
 from replication.effects.effect_size import EffectSize
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
 from replication.evidence.question import Evidence
@@ -60,14 +60,14 @@ def corrected_evidence(data: Dataset, found: Evidence) -> Corrected:
     sides = [[_side(row, side, recorded, typical, forms) for side in "ab"] for row in found.rows.to_dict("records")]
     alpha = np.array([[a for a, _ in pair] for pair in sides]).reshape(-1, 2)
     kinds = np.array([[kind for _, kind in pair] for pair in sides], dtype=object).reshape(-1, 2)
-    r = np.tanh(found.y)
+    r = back_to_r(found.y)
     raw = EffectSize(r, found.v * (1.0 - r**2) ** 2, "r")  # the design's variance, on the scale of r
     corrected = correct_attenuation(raw, alpha[:, 0], alpha[:, 1])
     # Reliabilities are estimates too: where they are too low the corrected value passes 1.
     usable = np.abs(corrected.estimate) < 1.0
     value, variance = corrected.estimate[usable], corrected.variance[usable]
     kept = found.take(usable)
-    body = replace(kept, y=np.arctanh(value), v=variance / (1.0 - value**2) ** 2)
+    body = replace(kept, y=to_fisher_z(value), v=variance / (1.0 - value**2) ** 2)
     kinds = kinds[usable]
     assumed = (kinds == "assumed").any(axis=1)
     bare = (kinds == "bare").any(axis=1)

@@ -21,6 +21,7 @@ from replication import paths
 from replication.analysis.outcome import Context, Estimate, Findings, Ref, Sentence, Table, numbers
 from replication.claims import claims_by_id
 from replication.digests import digest_of, folder_digest
+from replication.effects.correlation import back_to_r
 from replication.evidence.bayes import RHO, posterior_of
 from replication.evidence.question import Evidence, Question, evidence, sample_means
 from replication.models.bayes.exact.posterior import ExactPosterior
@@ -165,9 +166,9 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
             id=f"cells-{p['name']}",
             label=f"{p['name']}, all cells at once",
             metric="r",
-            value=float(np.tanh(p["mean"])),
-            low=float(np.tanh(p["low"])),
-            high=float(np.tanh(p["high"])),
+            value=float(back_to_r(p["mean"])),
+            low=float(back_to_r(p["low"])),
+            high=float(back_to_r(p["high"])),
             k=len(y),
             samples=len(set(samples)),
             group="bayes",

@@ -12,6 +12,7 @@ import numpy as np
 
 from replication.analysis.outcome import Estimate, Figure, Table
 from replication.dataset import Dataset, Selection, select
+from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.bayes import posterior_estimate
 from replication.evidence.pooling import effect_sizes, estimate_r
@@ -97,12 +98,12 @@ def _split(selection: Selection, column: str) -> list[tuple[str | float | None, 
         p = f", p of equality {wald_test(fit, contrasts).p:.3g}"
     except ModelError:
         p = ""
-    ends = np.tanh(fit.interval())
+    ends = back_to_r(fit.interval())
     sizes = known.rows.groupby(column)["n"].sum()
     return [
         (
             f"{column} {level}{p}",
-            float(np.tanh(fit.beta[j])),
+            float(back_to_r(fit.beta[j])),
             float(ends[j, 0]),
             float(ends[j, 1]),
             None,

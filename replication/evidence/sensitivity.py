@@ -13,6 +13,7 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Table
 from replication.dataset import Dataset
+from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.certainty import Part
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
@@ -136,6 +137,6 @@ def _fitted(found: Evidence, fit: Callable[[], Fit]) -> tuple[Cell, ...]:
         made = fit()
     except ModelError as error:
         return (len(set(found.samples)), None, None, None, str(error))
-    low, high = np.tanh(made.interval()[0]).tolist()
-    value = float(np.tanh(made.beta[0]))
+    low, high = back_to_r(made.interval()[0]).tolist()
+    value = float(back_to_r(made.beta[0]))
     return (len(set(found.samples)), value, low, high, f"CR2, {float(made.df[0]):.1f} df")

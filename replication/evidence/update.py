@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from replication.analysis.outcome import Cell, Estimate, Table
 from replication.dataset.row_versions import version_numbers
+from replication.effects.correlation import back_to_r
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
 from replication.models.multilevel.multilevel import refit
@@ -107,11 +108,11 @@ class _Estimator:
 
     def __call__(self, present: Rows) -> float:
         if self._whole is not None:
-            return float(np.tanh(refit(self._whole, np.flatnonzero(present)).beta[0]))
+            return float(back_to_r(refit(self._whole, np.flatnonzero(present)).beta[0]))
         means = sample_means(self._found.take(present))
-        return float(np.tanh(fit_random_effects(means.y, means.v).beta[0]))
+        return float(back_to_r(fit_random_effects(means.y, means.v).beta[0]))
 
 
 def _row(found: Evidence, i: int) -> tuple[Cell, ...]:
     row = found.rows.iloc[i]
-    return (str(row["effect_id"]), str(row["work"]), float(np.tanh(found.y[i])), float(row["n"]), str(row["since"]))
+    return (str(row["effect_id"]), str(row["work"]), float(back_to_r(found.y[i])), float(row["n"]), str(row["since"]))

@@ -17,6 +17,7 @@ import numpy as np
 
 from replication.analysis.outcome import Table
 from replication.dataset import Dataset
+from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.evidence.masem_answers import FULL_MEDIATION, samples45
 from replication.models.bayes.exact.exact import exact_two_level
 from replication.models.bayes.exact.summaries import summarize
@@ -166,7 +167,7 @@ def _pairs(tally: _Tally, package: str, kind: str, ours: Iterable[float], theirs
 
 def _bayesmeta(tally: _Tally, pinned: Mapping[str, Any]) -> None:
     for one in pinned["data"].values():
-        y, v = np.arctanh(one["r"]), 1.0 / (np.array(one["n"]) - 3.0)
+        y, v = to_fisher_z(one["r"]), fisher_z_variance(one["n"])
         posterior = exact_two_level(y, v, tau=HalfCauchy(0.3), coefficients=Normal(0.0, 1.0))
         marginals = {"tau": posterior.sd("tau"), "mu": posterior.coefficient(), "theta": posterior.predict()}
         for name, marginal in marginals.items():

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from replication.effects.conversions import beta_to_r, log_odds_to_r, r_from_chi2, r_from_f, r_from_p, r_from_t
-from replication.effects.correlation import correlation, partial_correlation
+from replication.effects.correlation import correlation, n_of_correlation_variance, partial_correlation
 from replication.effects.effect_size import EffectSize
 from replication.effects.latent import biserial_from_t, r_from_logistic_slope, r_from_rho, r_from_tau, tetrachoric
 from replication.effects.mean_difference import change_in_raw_sd, standardized_mean_difference
@@ -398,7 +398,7 @@ def _made(effect: EffectSize, n: int, formula: str, printed: str, assumptions: s
     if not abs(r) < _ONE:
         raise UserError(f"{printed} gives a correlation of {r:.4f}; expected one inside -1 to 1; is a number mistyped?")
     # The inverse of var(r) = (1 - r^2)^2 / (n - 1).
-    n_effective = (1 - r * r) ** 2 / variance + 1
+    n_effective = float(n_of_correlation_variance(r, variance))
     plain = n_effective > n - 0.5  # at most n, by the dataset's rule
     return Converted(
         statistic="r",

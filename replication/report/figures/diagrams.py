@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from replication.models.probability import NORMAL_95
 from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, halves, keys, linear, shorten, wrapped
 
 __all__ = ["VERDICT_MARKS", "calibration", "certainty_strip", "effect_direction", "flow_diagram", "verdict_strip"]
@@ -19,7 +20,6 @@ VERDICT_MARKS: Mapping[str, tuple[str, str]] = {
 """The shape and the class of a verdict's mark, in the order they are listed."""
 
 _DIRECTIONS = {"+": ("triangle", "up"), "-": ("down", "down"), "0": ("square", "null"), "?": ("ring", "unknown")}
-_NORMAL = 1.959963984540054
 
 
 def effect_direction(figure: FigureData, frame: Frame) -> Canvas:
@@ -63,7 +63,7 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     reach = max(3.0, *(abs(d) for d in distance if d is not None)) if any(distance) else 3.0
     # At most 8: one far miss would press all others into a line; it is drawn at the edge with its number.
     x = linear(-min(reach, 8.0), min(reach, 8.0), left, right)
-    canvas.box(x(-_NORMAL), top, x(_NORMAL) - x(-_NORMAL), bottom - top, "band")
+    canvas.box(x(-NORMAL_95), top, x(NORMAL_95) - x(-NORMAL_95), bottom - top, "band")
     canvas.line(x(0.0), top, x(0.0), bottom, "zero")
     room = 288.0 if frame.wide else right - left - 50
     for number, i in enumerate(order):
@@ -75,7 +75,7 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
         canvas.text(0, line, shorten(labels[i], room, 12), "row", href=href)
         canvas.text(frame.width, line, shown, "value", "end")
         if value is not None:
-            shape, css = ("diamond", "mark new") if abs(value) > _NORMAL else ("dot", "mark effect")
+            shape, css = ("diamond", "mark new") if abs(value) > NORMAL_95 else ("dot", "mark effect")
             canvas.mark(x(value), y, 4.2, shape, css)
     canvas.axis(x, bottom, top, frame.words.say("figure.distance"))
     canvas.height = bottom + 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from replication.models.probability import NORMAL_95, normal_isf
 from replication.report.figures.canvas import (
     Canvas,
     FigureData,
@@ -20,7 +21,8 @@ from replication.report.figures.canvas import (
 
 __all__ = ["baujat", "funnel"]
 
-_CONTOURS = ((2.575829303548901, "contour-a"), (1.959963984540054, "contour-b"), (1.6448536269514722, "contour-c"))
+_LEVELS = ((0.01, "contour-a"), (0.05, "contour-b"), (0.1, "contour-c"))
+_CONTOURS = tuple((float(normal_isf(p / 2)), name) for p, name in _LEVELS)
 _P_RANGES: Mapping[str, tuple[float, float | None]] = {
     "contour-a": (0.01, 0.05),
     "contour-b": (0.05, 0.1),
@@ -56,7 +58,7 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     _contours(canvas, x, y, reference)
     if center is not None:
         canvas.line(x(center), top, x(center), bottom, "middle")
-        _ray(_Plot(canvas, figure, frame, x, y), center, 1.959963984540054, largest)
+        _ray(_Plot(canvas, figure, frame, x, y), center, NORMAL_95, largest)
     _egger(canvas, figure, x, y)
     _points(_Plot(canvas, figure, frame, x, y), list(zip(value, se, strict=True)))
     _left_axis(canvas, y, left, frame.words.say("figure.se"), frame)

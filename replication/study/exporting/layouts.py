@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from replication.dataset import Dataset
-from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
+from replication.effects.correlation import back_to_r, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.formulas import harmless
 
 __all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "long_table", "matrix_table"]
@@ -51,12 +51,12 @@ def long_table(dataset: Dataset) -> pd.DataFrame:
     yi and vi are empty where the statistic is not r, or r is 1 or -1: such rows have no Fisher z.
     """
     rows = dataset.effects
-    n = rows["n_effective"].where(rows["n_effective"].notna(), rows["n"])
+    n = n_for_variance(rows["n"], rows["n_effective"])
     # With n of 3 or less the variance of z is infinite or negative.
     usable = (rows["statistic"] == "r") & (rows["value"].abs() < 1) & (n > 3)
     rows = rows.assign(ri=rows["value"], ni=rows["n"])
     rows["yi"] = to_fisher_z(rows["value"].where(usable))
-    rows["vi"] = fisher_z_variance(n.where(usable))
+    rows["vi"] = fisher_z_variance(np.where(usable, n, np.nan))
     return rows[list(LONG_COLUMNS)]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.effects.correlation import n_of_correlation_variance
 from replication.models.fit import Array
 
 __all__ = ["Correlated", "Groups", "correlate", "kish_size"]
@@ -76,7 +77,7 @@ def correlate(x: Array, y: Array, weights: Array | None = None, clusters: Groups
     plain = _design(x, y, complete.astype(float), clusters)
     designed = plain if weights is None else _design(x, y, np.where(complete, np.nan_to_num(weights), 0.0), clusters)
     note = _undefined(designed, clusters)
-    n_effective = np.nan if note else min(float(n), (1.0 - designed.r**2) ** 2 / designed.variance + 1.0)
+    n_effective = np.nan if note else min(float(n), float(n_of_correlation_variance(designed.r, designed.variance)))
     r_weighted = np.nan if weights is None else designed.r
     unweighted = 0 if weights is None else n - int((weights[complete] > 0).sum())
     return Correlated(plain.r, r_weighted, float(np.sqrt(designed.variance)), n, n_effective, note, unweighted)

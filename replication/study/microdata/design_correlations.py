@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.effects.correlation import n_of_fisher_z_variance, to_fisher_z
 from replication.models.fit import Array
 from replication.study.microdata.design import SurveyDesign, taylor_variance
 
@@ -137,7 +138,7 @@ def _combined(x: Array, y: Array, used: NDArray[np.bool_], design: SurveyDesign)
     r, scores = _linearised(x, y, used, w)
     if (1.0 - r**2 < _PERFECT).any():
         return float(r.mean()), Combined(np.nan, np.nan, np.nan), "a correlation of 1 or -1 has no standard error"
-    z = np.arctanh(r)
+    z = to_fisher_z(r)
     if design.replicates is None:
         variances = taylor_variance(scores, design)
     else:
@@ -152,7 +153,7 @@ def _combined(x: Array, y: Array, used: NDArray[np.bool_], design: SurveyDesign)
 
 
 def _effective(combined: Combined, design: SurveyDesign, n: int) -> float:
-    effective = 1.0 / combined.variance + 3.0
+    effective = float(n_of_fisher_z_variance(combined.variance))
     gains = design.replicates is not None or design.strata is not None
     return effective if gains or np.isnan(effective) else min(effective, float(n))
 
@@ -188,4 +189,4 @@ def _replicated(x: Array, y: Array, weights: Array) -> Array:
     moments = weights.T @ np.hstack([x, y, x * x, y * y, x * y]) / total
     mx, my, xx, yy, xy = (moments[:, i * m : (i + 1) * m] for i in range(5))
     with np.errstate(divide="ignore", invalid="ignore"):  # a replicate without spread is NaN and said so above
-        return np.asarray(np.arctanh((xy - mx * my) / np.sqrt((xx - mx**2) * (yy - my**2))))
+        return to_fisher_z((xy - mx * my) / np.sqrt((xx - mx**2) * (yy - my**2)))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.effects.correlation import n_of_fisher_z_variance, to_fisher_z
 from replication.models.fit import Array
 from replication.study.microdata.design import Groups
 from replication.study.microdata.design_correlations import Combined, combine_plausible, too_little
@@ -161,8 +162,8 @@ def _contextual(parts: _Parts) -> Array:
 
 def _level(full: Array, left: Array, n: int) -> Level:
     """One level with its effective n, at most its n: schools cannot make a sample better than a simple one."""
-    combined = _jackknife(np.arctanh(full), np.arctanh(left))
-    return Level(float(full.mean()), min(1.0 / combined.variance + 3.0, float(n)), combined.df)
+    combined = _jackknife(to_fisher_z(full), to_fisher_z(left))
+    return Level(float(full.mean()), min(float(n_of_fisher_z_variance(combined.variance)), float(n)), combined.df)
 
 
 def _jackknife(full: Array, left: Array) -> Combined:

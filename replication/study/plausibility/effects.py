@@ -13,7 +13,7 @@ import pandas as pd
 from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.dataset.recipes import of_levels
-from replication.effects.correlation import fisher_z_variance, to_fisher_z
+from replication.effects.correlation import correlation_variance, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.study.plausibility.printed_intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
 from replication.study.plausibility.query import Place, Query
@@ -123,7 +123,7 @@ def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterat
 
 def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
     """A clear sign against the constructs: at least .05, and beyond twice its standard error."""
-    value, n = row["value"], row["n_effective"] if row["n_effective"] > 3 else row["n"]
+    value, n = row["value"], float(n_for_variance(row["n"], row["n_effective"], least=3))
     constructs = dataset.vocabulary.constructs
     a, b = constructs[row["var_a"]], constructs[row["var_b"]]
     expected = a.valence * b.valence
@@ -165,8 +165,8 @@ def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
 
 def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     se, value = row["se"], row["value"]
-    n = row["n_effective"] if row["n_effective"] > 1 else row["n"]
-    expected = (1 - value**2) / math.sqrt(n - 1) if n > 1 else math.nan
+    n = float(n_for_variance(row["n"], row["n_effective"], least=1))
+    expected = math.sqrt(correlation_variance(value, n)) if n > 1 else math.nan
     if not expected > 0 or math.isnan(se) or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
         return
     hint = "is it a standard deviation, or the error of something else?" if se > expected else "is n right?"
@@ -180,6 +180,6 @@ def _interval(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     if math.isnan(low) or math.isnan(high):
         yield one_end(place, *("" if math.isnan(end) else f"{end:g}" for end in (low, high)))
         return
-    n = (row["n_effective"] if row["n_effective"] > 3 else row["n"]) if row["statistic"] == "r" else math.nan
+    n = float(n_for_variance(row["n"], row["n_effective"], least=3)) if row["statistic"] == "r" else math.nan
     texts = (row["value_text"], f"{low:g}", f"{high:g}")
     yield from check_interval(place, "ci_low", IntervalCheck(texts, row["statistic"], n, zeros_lost=True))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from replication.dataset import Dataset
 from replication.dataset.row_versions import version_numbers
-from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
+from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, to_fisher_z
 from replication.study.plausibility.query import Place, Query
 
 __all__ = ["new_row_queries"]
@@ -85,7 +85,7 @@ def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     if row["statistic"] != "r" or not row["se"] > 0 or not row["n"] > 4 or abs(row["value"]) < 0.25:
         return
     of_z = math.sqrt(float(fisher_z_variance(row["n"])))
-    of_r = (1 - row["value"] ** 2) / math.sqrt(row["n"] - 1)
+    of_r = math.sqrt(correlation_variance(row["value"], row["n"]))
     if abs(row["se"] - of_z) < 0.1 * (of_z - of_r):
         expected = f"about {of_r:.4f}, the standard error of r"
         hint = "is it the standard error of Fisher's z? then leave it out, n says the same"
