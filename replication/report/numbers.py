@@ -1,4 +1,4 @@
-"""Numbers as text: one rule a kind of number, in English and in Norwegian (decimal comma, thin groups).
+"""Numbers and dates as text, in English and in Norwegian: here which digits, Babel (CLDR) how a language writes them.
 
 Nothing is computed here beyond rounding. `None` is an undefined number and is shown as a dash with its own words.
 """
@@ -7,6 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_decimal, get_decimal_symbol
 
 __all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
 
@@ -40,15 +47,26 @@ MINUS, NARROW_SPACE, DASH = "−", "\u00a0", "–"
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """How one language writes numbers.
+    """How one language (a CLDR locale, such as `en` or `nb`) writes numbers and dates.
 
-    >>> Numerals(".", ",").show(-0.3251, "fine"), Numerals(",", " ").show(88417, "count")
-    ('−0.325', '88 417')
+    >>> Numerals("en").show(-0.3251, "fine"), Numerals("nb").show(-0.3251, "fine"), Numerals("en").show(88417, "count")
+    ('−0.325', '−0,325', '88,417')
     """
 
-    point: str
-    group: str
-    percent: str = "%"
+    language: str
+
+    @property
+    def point(self) -> str:
+        """The decimal sign."""
+        return get_decimal_symbol(self.language)
+
+    def date(self, iso: str) -> str:
+        """A day given as year-month-day, in words.
+
+        >>> Numerals("en").date("2026-05-17"), Numerals("nb").date("2026-05-17")
+        ('May 17, 2026', '17. mai 2026')
+        """
+        return format_date(date.fromisoformat(iso), "long", self.language)
 
     def show(self, value: float | int | None, kind: str = "measure") -> str:
         """The number as text; a dash when it is not defined."""
@@ -59,8 +77,8 @@ class Numerals:
         if kind == "p":
             return self._p(value)
         if kind in ("percent", "share"):
-            return self._written(_rounded(value * (100 if kind == "share" else 1))) + self.percent
-        return self._written(_digits(value, kind))
+            return _written(_rounded(value * (100 if kind == "share" else 1)), self.language) + _percent(self.language)
+        return _written(_digits(value, kind), self.language)
 
     def between(self, low: float | None, high: float | None, kind: str) -> str:
         """An interval in brackets, or nothing when it is not defined."""
@@ -72,17 +90,27 @@ class Numerals:
 
     def _p(self, value: float) -> str:
         if value < _SMALLEST_P:
-            return f"<{NARROW_SPACE}{self._written(str(_SMALLEST_P))}"
-        return self._written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}")
+            return f"<{NARROW_SPACE}{_written(str(_SMALLEST_P), self.language)}"
+        return _written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}", self.language)
 
-    def _written(self, digits: str) -> str:
-        sign = MINUS if digits.startswith("-") else "+" if digits.startswith("+") else ""
-        mantissa, exponent, power = digits.lstrip("+-").partition("e")
-        whole, point, rest = mantissa.partition(".")
-        # A number of four digits with decimals is a measure, and reads worse with a gap in it.
-        if len(whole) > 4 or (len(whole) == 4 and not point):
-            whole = f"{int(whole):,}".replace(",", self.group)
-        return sign + whole + (self.point + rest if rest else "") + exponent + power.replace("-", MINUS)
+
+@cache
+def _percent(language: str) -> str:
+    return str(Locale.parse(language).percent_formats[None].suffix[0])
+
+
+@cache  # a report shows the same few thousand strings of digits hundreds of thousands of times
+def _written(digits: str, language: str) -> str:
+    """Digits chosen here with the marks and groups of a language, none added and none lost."""
+    mantissa, exponent, power = digits.partition("e")
+    whole, _, rest = mantissa.lstrip("+-").partition(".")
+    # A number of four digits with decimals is a measure, and reads worse with a gap in it.
+    pattern = "#,##0" if len(whole) > 4 or (len(whole) == 4 and not rest) else "0"
+    pattern += "." + "0" * len(rest) if rest else ""
+    pattern = f"+{pattern};-{pattern}" if mantissa.startswith("+") else pattern
+    text = format_decimal(Decimal(mantissa), format=pattern, locale=language)
+    # CLDR writes a hyphen for minus in English; a minus sign does not break off at the end of a line.
+    return (text + exponent + power).replace("-", MINUS)
 
 
 def is_number(value: object) -> bool:

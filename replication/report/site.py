@@ -141,7 +141,7 @@ def versions_page(releases: Sequence[Release]) -> str:
     words = load_words("en")
     page = _environment(Menu(())).get_template("versions.html")
     newest = releases[-1].folder if releases else "latest"
-    return page.render(releases=releases[::-1], newest=newest, say=words.say, policy=_POLICY)
+    return page.render(releases=releases[::-1], newest=newest, say=words.say, date=words.date, policy=_POLICY)
 
 
 def _environment(menu: Menu) -> Environment:
@@ -181,6 +181,7 @@ def _render(environment: Environment, archive: Archive, page: Page, shared: Mapp
         "view": view,
         "say": view.say,
         "words": page.words,
+        "date": page.words.date,
         "archive": archive,
         "title": page.title,
         "others": list(_other_languages(page, archive.menu)),

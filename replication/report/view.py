@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from replication.errors import UserError
@@ -35,14 +37,17 @@ def web_address(text: str) -> str:
     return f"https://{text}" if "/" in text and _DOMAIN.fullmatch(text) else ""
 
 
-_INLINE = re.compile(
-    r"(?P<address>https?://[^\s<>()]+[^\s<>().,;:])|`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*\s][^*]*)\*"
+# Only what notes need. HTML, images and links with a text of their own stay off: a note is text of strangers, and an
+# address is shown as what it is.
+_MARKDOWN = MarkdownIt("zero").enable(["heading", "list", "backticks", "emphasis"])
+_LINKED = re.compile(
+    r"(?P<address>https?://[^\s<>()]+[^\s<>().,;:])"
     r"|(?<![\w/.-])(?P<id>[a-z][a-z0-9]{2,39}(?:-[a-z]?\d{2,4})?)(?![\w/-])"
 )
 
 
 def prose(text: str, to: Callable[[str], str], level: int = 3) -> Markup:
-    """Headings, lists, paragraphs, emphasis, code and addresses; ids that `to` knows become links.
+    """A note in Markdown as markup: headings, lists, paragraphs, emphasis, code, addresses; known ids become links.
 
     Parameters
     ----------
@@ -50,65 +55,38 @@ def prose(text: str, to: Callable[[str], str], level: int = 3) -> Markup:
     to : the address of an id, or nothing.
     level : the heading level a first-order heading becomes.
     """
-    blocks: list[str] = []
-    items: list[str] = []
-    lines: list[str] = []
-
-    def flush() -> None:
-        if items:
-            blocks.append("<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>")
-            items.clear()
-        if lines:
-            blocks.append(f"<p>{_inline(' '.join(lines), to)}</p>")
-            lines.clear()
-
-    for line in [*text.splitlines(), ""]:
-        stripped = line.strip()
-        heading = re.fullmatch(r"(#{1,4})\s+(.*)", stripped)
-        bullet = re.fullmatch(r"[-*]\s+(.*)", stripped)
-        if heading:
-            flush()
-            depth = min(6, level + len(heading[1]) - 1)
-            blocks.append(f"<h{depth}>{_inline(heading[2], to)}</h{depth}>")
-        elif bullet:
-            if lines:
-                flush()
-            items.append(_inline(bullet[1], to))
-        elif not stripped:
-            flush()
-        else:
-            if items:
-                flush()
-            lines.append(stripped)
-    return Markup("".join(blocks))
+    tokens = _MARKDOWN.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, level + int(token.tag[1]) - 1)}"
+    return _rendered(tokens, to)
 
 
 def plain_prose(text: str, to: Callable[[str], str]) -> Markup:
     """One line of running text with ids linked."""
-    return Markup(_inline(text, to))
+    return _rendered(_MARKDOWN.parseInline(text), to)
 
 
-def _inline(text: str, to: Callable[[str], str]) -> str:
+def _rendered(tokens: Sequence[Token], to: Callable[[str], str]) -> Markup:
+    for token in tokens:
+        for child in token.children or ():
+            if child.type == "text":
+                # Escaped here, link by link: the renderer is told to leave it as it is.
+                child.type, child.content = "html_inline", _linked(child.content, to)
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
+
+
+def _linked(text: str, to: Callable[[str], str]) -> Markup:
+    """Text with its addresses, and the ids `to` knows, as links; everything else escaped."""
     parts, start = [], 0
-    for match in _INLINE.finditer(text):
-        parts.append(str(escape(text[start : match.start()])))
-        parts.append(_marked(match, to))
+    for match in _LINKED.finditer(text):
+        shown = escape(match[0])
+        target = match["address"] or to(match["id"])
+        look = Markup(' class="out" rel="noreferrer"') if match["address"] else ""
+        link = Markup('<a{} href="{}">{}</a>').format(look, target, shown) if target else shown
+        parts += [escape(text[start : match.start()]), link]
         start = match.end()
-    parts.append(str(escape(text[start:])))
-    return "".join(parts)
-
-
-def _marked(match: re.Match[str], to: Callable[[str], str]) -> str:
-    kind = str(match.lastgroup)
-    # Escaped before the mark is put around it: a note can bring emphasis and no markup.
-    shown = escape(match[kind])
-    if kind == "address":
-        return f'<a class="out" rel="noreferrer" href="{shown}">{shown}</a>'
-    if kind == "id":
-        target = to(match["id"])
-        return f'<a href="{escape(target)}">{shown}</a>' if target else str(shown)
-    tag = {"code": "code", "strong": "strong", "em": "em"}[kind]
-    return f"<{tag}>{shown}</{tag}>"
+    return Markup("").join([*parts, escape(text[start:])])
 
 
 _HEADING = re.compile(

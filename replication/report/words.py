@@ -26,7 +26,6 @@ from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE,
 
 __all__ = ["Links", "Ref", "Words", "bare", "load_words"]
 
-_NUMERALS = {"en": Numerals(".", ","), "nb": Numerals(",", NARROW_SPACE, NARROW_SPACE + "%")}
 _FORMATTER = string.Formatter()
 
 
@@ -96,6 +95,10 @@ class Words:
     def decimal(self, text: str) -> str:
         """Digits with a decimal point, written as this language writes numbers."""
         return text.replace("-", MINUS).replace(".", self.numerals.point)
+
+    def date(self, iso: str) -> str:
+        """A day given as year-month-day, as this language writes dates."""
+        return self.numerals.date(iso)
 
     def metric(self, value: float | None, metric: str) -> str:
         """The value of an estimate in its own unit."""
@@ -264,7 +267,7 @@ def load_words(language: str) -> Words:
     own = paths.analyses_dir() / "locale" / f"{language}.toml"
     table = _laid_over(_read(path), _read(own) if own.is_file() else {})
     named = _naming_persons(table, table["unit"], own)
-    return Words(language, f"analyses/locale/{language}.toml", named, _NUMERALS[language])
+    return Words(language, f"analyses/locale/{language}.toml", named, Numerals(language))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from markupsafe import escape
 
 from replication.report.cells import column_kind
 from replication.report.numbers import Numerals
 from replication.report.view import plain_prose, prose, web_address
 from replication.report.words import load_words
 
-EN, NB = Numerals(".", ","), Numerals(",", "\u00a0", "\u00a0%")
+EN, NB = Numerals("en"), Numerals("nb")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,19 @@ def test_notes_are_escaped_before_they_are_marked_up() -> None:
     assert '<a href="#alpha2020-001">alpha2020-001</a>' in shown
     assert "&lt;script&gt;" in shown and 'href="https://example.org/a"' in shown
     assert plain_prose("a*b*c & <i>", lambda n: "") == "a<em>b</em>c &amp; &lt;i&gt;"
+    assert prose("# Top", lambda n: "", level=2) == "<h2>Top</h2>\n"
+
+
+@pytest.mark.parametrize("text", ["[here](javascript:alert(1))", "![](https://example.org/a.png)", "<img src=x>", "&lt;b>"])
+def test_a_note_brings_no_markup_of_its_own(text: str) -> None:
+    """No link hides where it leads, no picture is fetched, no tag passes: what was written is shown."""
+    shown = prose(text, lambda n: "")
+    assert re.sub(r"</?(?:p|a)\b[^>]*>", "", shown).strip() == escape(text)
+    assert "javascript" not in "".join(re.findall(r'href="([^"]*)"', shown))
+
+
+def test_dates_are_written_as_each_language_does() -> None:
+    assert (load_words("en").date("2026-05-17"), load_words("nb").date("2026-05-17")) == ("May 17, 2026", "17. mai 2026")
 
 
 @pytest.mark.parametrize("language", ["en", "nb"])
