@@ -340,7 +340,7 @@ def pooled_rows(found: Evidence) -> Table:
     cells = tuple(
         (
             str(row["sample_id"]), names[str(row["sample_id"])], *(column[i] for column in chosen.values()),
-            float(row["n"]), float(np.tanh(found.y[i])), float(found.y[i]), float(found.v[i]), RHO,
+            float(row["n"]), float(back_to_r(found.y[i])), float(found.y[i]), float(found.v[i]), RHO,
         )
         for i, row in enumerate(rows)
     )  # fmt: skip
