@@ -1,20 +1,32 @@
 """Which planted faults do the tests catch? A seeded sample of cosmic-ray's mutants, room by room.
 
 `python -m benchmarks.mutation effects --mutants 100` plants each fault in a copy of the checkout, runs the tests named
-for the room, and prints the share killed with every survivor as a diff. A long command, never part of CI.
+for the file, and prints the share killed with every survivor as a diff. A long command, never part of CI.
+
+The libraries are loaded once and every fault gets a fork of that process: loading them again would take longer than
+the tests. A fault that outlasts the time limit counts as killed: somebody would have seen the standstill.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import importlib
+import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import cosmic_ray.plugins
+import pytest
+from cosmic_ray.mutating import use_mutation
 
 ROOT = Path(__file__).parent.parent
 # Mutants of annotations (`a | b`) and of operators nobody types by mistake say nothing about the tests.
@@ -25,45 +37,68 @@ FAIR = (
 )  # fmt: skip
 
 
+LIBRARIES = ("numpy", "pandas", "scipy.stats", "scipy.optimize", "statsmodels.api", "pandera.pandas", "hypothesis")
+SECONDS = 240
+
+
 @dataclass(frozen=True)
 class Room:
-    """Files that get faults, and the tests that should notice, quickest first."""
+    """Files that get faults, and the tests that should notice them beside their own doctests, quickest first."""
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
 
 
+E, F = "replication/evidence", "tests/findings"
 ROOMS = {
-    "effects": Room(
-        ("replication/effects",),
-        ("replication/effects", "tests/unit/test_effect_sizes.py", "tests/reference/test_metafor_effect_sizes.py"),
-    ),
-    "two_level": Room(
-        ("replication/models/two_level",),
-        (
-            "replication/models/two_level",
-            "tests/unit/test_random_effects_edges.py",
-            "tests/reference/test_metafor_5_roorda.py",
-            "tests/reference/test_metafor_random_effects.py",
-            "tests/properties/test_random_effects_properties.py",
+    "effects": (
+        Room(
+            ("replication/effects",),
+            (
+                "tests/unit/test_effect_sizes.py",
+                "tests/reference/test_metafor_effect_sizes.py",
+                "tests/reference/test_metafor_dependence.py",
+                "tests/reference/test_metafor_latent.py",
+                "tests/unit/test_block_covariance.py",
+            ),
         ),
     ),
-    "claims": Room(
-        ("replication/claims.py", "replication/printed.py"),
-        (
-            "replication/claims.py",
-            "replication/printed.py",
-            "tests/unit/test_claims.py",
-            "tests/unit/test_printed.py",
-            "tests/properties/test_printed_properties.py",
-            "tests/published",
+    "two_level": (
+        Room(
+            ("replication/models/two_level",),
+            (
+                "tests/unit/test_random_effects_edges.py",
+                "tests/reference/test_metafor_5_roorda.py",
+                "tests/reference/test_metafor_random_effects.py",
+                "tests/reference/test_metafor_tau2_more.py",
+                "tests/reference/test_metafor_location_scale.py",
+                "tests/reference/test_metafor_permutation.py",
+                "tests/reference/test_statsmodels_random_effects.py",
+                "tests/properties/test_random_effects_properties.py",
+            ),
         ),
     ),
-    "selection": Room(
-        ("replication/dataset/selection.py", "replication/dataset/row_versions.py"),
-        ("replication/dataset", "tests/data"),
+    "claims": (
+        Room(
+            ("replication/claims.py", "replication/printed.py"),
+            ("tests/unit/test_claims.py", "tests/unit/test_printed.py", "tests/properties/test_printed_properties.py"),
+        ),
     ),
-    "findings": Room(("replication/evidence",), ("tests/findings", "replication/evidence")),
+    "selection": (
+        Room(
+            ("replication/dataset/selection.py", "replication/dataset/row_versions.py"),
+            ("tests/data/test_row_successors.py", "tests/unit/test_findings_versions.py", "tests/data"),
+        ),
+    ),
+    "findings": (
+        Room((f"{E}/certainty.py",), (f"{F}/test_certainty_rules.py",)),
+        Room((f"{E}/protocol.py",), (f"{F}/test_protocol_decides.py",)),
+        Room((f"{E}/confounding.py",), (f"{F}/test_confounding.py",)),
+        Room((f"{E}/design_effects.py",), (f"{F}/test_design_effects.py",)),
+        Room((f"{E}/direction_support.py",), (f"{F}/test_direction_support.py",)),
+        Room((f"{E}/reliability.py",), (f"{F}/test_reliability.py",)),
+        Room((f"{E}/risk_of_bias.py",), (f"{F}/test_risk_of_bias.py",)),
+    ),
 }
 
 
@@ -74,58 +109,84 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    for library in LIBRARIES:
+        importlib.import_module(library)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "reports", ".mypy_cache"))
         (copy / "reports").mkdir()
+        os.chdir(copy)
         killed, survivors = _tried(copy, ROOMS[asked.room], asked.mutants, asked.seed)
     total = killed + len(survivors)
     print(f"{asked.room}: {killed} of {total} killed ({100 * killed / max(total, 1):.0f} %)")
     print("\n\n".join(survivors))
 
 
-def _tried(copy: Path, room: Room, mutants: int, seed: int) -> tuple[int, list[str]]:
+def _tried(copy: Path, rooms: Sequence[Room], mutants: int, seed: int) -> tuple[int, list[str]]:
     """How many faults were noticed, and those that were not, as diffs."""
-    session = copy / "session.sqlite"
+    tests = {path: room.tests for room in rooms for path in _files(copy, room)}
+    planted = _sample(list(_faults(copy, tests)), mutants, seed)
+    for path in sorted({path for path, _, _ in planted}):
+        if not _passes(copy, path, tests[path]):
+            raise SystemExit(f"the tests of {path} fail before any fault is planted")
+    survivors = []
+    for path, operator, occurrence in planted:
+        with use_mutation(Path(path), cosmic_ray.plugins.get_operator(operator)(), occurrence) as (before, after):
+            if _passes(copy, path, tests[path]):
+                lines = difflib.unified_diff(before.splitlines(), after.splitlines(), path, path, "", operator, 1, "")
+                survivors.append("\n".join(lines))
+    return len(planted) - len(survivors), survivors
+
+
+def _files(copy: Path, room: Room) -> Iterator[str]:
+    for name in room.files:
+        found = sorted((copy / name).rglob("*.py")) if (copy / name).is_dir() else [copy / name]
+        yield from (path.relative_to(copy).as_posix() for path in found if path.name != "__init__.py")
+
+
+def _passes(copy: Path, path: str, tests: Sequence[str]) -> bool:
+    """Whether the doctests of a file and its tests pass, in a fork that has read none of the package yet."""
+    child = os.fork()
+    if child == 0:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        signal.alarm(SECONDS)
+        sys.dont_write_bytecode = True  # a fault that keeps a file's size and second would be read from the cache
+        sys.path.insert(0, str(copy))
+        # Libraries loaded before pytest are no fault of the tests.
+        quiet = ("-W", "ignore:Module already imported")
+        os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, "--doctest-modules", path, *tests])))
+    return os.waitpid(child, 0)[1] == 0
+
+
+Fault = tuple[str, str, int]
+
+
+def _faults(copy: Path, tests: dict[str, tuple[str, ...]]) -> Iterator[Fault]:
+    """Every fair fault of the files: file, operator, and at which of its places."""
+    files = ", ".join(f'"{name}"' for name in tests)
     config = copy / "mutation.toml"
-    tests = " ".join(room.tests)
-    files = ", ".join(f'"{name}"' for name in room.files)
     config.write_text(
-        f"[cosmic-ray]\nmodule-path = [{files}]\ntimeout = 180.0\nexcluded-modules = []\n"
-        f'test-command = "{sys.executable} -m pytest -q -x -p no:cacheprovider --doctest-modules {tests}"\n'
-        '[cosmic-ray.distributor]\nname = "local"\n'
+        f"[cosmic-ray]\nmodule-path = [{files}]\ntimeout = {SECONDS}.0\nexcluded-modules = []\n"
+        'test-command = ""\n[cosmic-ray.distributor]\nname = "local"\n'
     )
-    _cosmic_ray(copy, "init", config.name, session.name)
-    _sample(session, mutants, seed)
-    _cosmic_ray(copy, "exec", config.name, session.name)
-    with sqlite3.connect(session) as database:
-        rows = database.execute("select test_outcome, diff from work_results").fetchall()
-    survivors = [diff for outcome, diff in rows if "SURVIVED" in str(outcome).upper()]
-    return len(rows) - len(survivors), survivors
+    subprocess.run(
+        [sys.executable, "-m", "cosmic_ray.cli", "init", config.name, "session.sqlite"], cwd=copy, check=True
+    )
+    with sqlite3.connect(copy / "session.sqlite") as database:
+        found = database.execute(
+            "select module_path, operator_name, occurrence, start_pos_row from mutation_specs "
+            "order by module_path, operator_name, occurrence"
+        ).fetchall()
+    lines = {path: (copy / path).read_text().splitlines() for path in tests}
+    for path, operator, occurrence, line in found:
+        if any(operator.endswith(name) for name in FAIR) and "@dataclass" not in lines[path][line - 1]:
+            yield path, operator, occurrence
 
 
-def _cosmic_ray(copy: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "cosmic_ray.cli", *arguments], cwd=copy, check=True)
-
-
-def _sample(session: Path, mutants: int, seed: int) -> None:
-    """Keep a random sample of the fair mutants."""
-    with sqlite3.connect(session) as database:
-        order = (
-            "select job_id, operator_name, module_path, start_pos_row from mutation_specs order by module_path, rowid"
-        )
-        rows = database.execute(order).fetchall()
-        lines = {path: (session.parent / path).read_text().splitlines() for path in {row[2] for row in rows}}
-        fair = [
-            job
-            for job, operator, path, line in rows
-            if any(operator.endswith(name) for name in FAIR) and "@dataclass" not in lines[path][line - 1]
-        ]
-        kept = set(random.Random(seed).sample(fair, min(mutants, len(fair))))
-        for job, *_ in rows:
-            if job not in kept:
-                database.execute("delete from mutation_specs where job_id = ?", (job,))
-                database.execute("delete from work_items where job_id = ?", (job,))
+def _sample(faults: list[Fault], mutants: int, seed: int) -> list[Fault]:
+    return sorted(random.Random(seed).sample(faults, min(mutants, len(faults))))
 
 
 if __name__ == "__main__":

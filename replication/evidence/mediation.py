@@ -103,7 +103,8 @@ def mediation_updates(data: Dataset) -> Findings:
     pairs = {body: body_matrices(data, body) for body in BODIES}  # type: ignore[arg-type]
     sets = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
     estimates: list[Estimate] = []
-    figures, columns = [], []
+    figures: list[Figure] = []
+    columns = []
     for key, rows in sets.items():
         label = BODIES.get(key, "both together")
         found, diagram = path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {label}")

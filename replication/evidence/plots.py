@@ -337,7 +337,7 @@ def pooled_rows(found: Evidence) -> Table:
     """
     names, rows = sample_names(found), found.rows.to_dict("records")
     chosen = {name: recorded(found, column) for name, column in CHOICES.items()}
-    cells = tuple(
+    cells: tuple[tuple[Cell, ...], ...] = tuple(
         (
             str(row["sample_id"]), names[str(row["sample_id"])], *(column[i] for column in chosen.values()),
             float(row["n"]), float(back_to_r(found.y[i])), float(found.y[i]), float(found.v[i]), RHO,

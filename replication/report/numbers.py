@@ -13,7 +13,7 @@ from functools import cache
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_decimal_symbol
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
 
 __all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
 
@@ -59,6 +59,11 @@ class Numerals:
     def point(self) -> str:
         """The decimal sign."""
         return get_decimal_symbol(self.language)
+
+    @property
+    def group(self) -> str:
+        """What stands between groups of three digits."""
+        return get_group_symbol(self.language)
 
     def date(self, iso: str) -> str:
         """A day given as year-month-day, in words.
