@@ -17,7 +17,7 @@ from replication.report.figures import Canvas, Drawing, FigureData, draw, read_f
 from replication.report.view import View
 from replication.report.words import Words
 
-__all__ = ["Gallery", "Picture", "as_csv", "draw_gallery"]
+__all__ = ["Gallery", "Picture", "as_csv", "draw_gallery", "sheet_for"]
 
 _SPOKEN = ("label", "group", "curve", "cluster")
 _ASSETS = Path(__file__).parent / "assets"
@@ -47,13 +47,12 @@ def draw_gallery(
     """Draw every figure of the outcomes in one language and write its files."""
     folder = "figures" if words.language == "en" else f"figures/{words.language}"
     view = View(f"{folder}/x.html", words, archive)
-    sheet = (_ASSETS / "figures.css").read_text(encoding="utf-8").splitlines()
     pictures: dict[tuple[str, str], Picture] = {}
     for outcome in outcomes:
         for figure in outcome["figures"]:
             picture = _picture(view, outcome["id"], read_figure(figure), folder)
             pictures[outcome["id"], picture.data.id] = picture
-            _write_files(picture, sheet, write, words)
+            _write_files(picture, write, words)
     return pictures
 
 
@@ -104,21 +103,26 @@ def _translated(figure: FigureData, words: Words) -> FigureData:
     return FigureData(figure.id, figure.kind, title, note, shown, figure.settings, figure.section)
 
 
-def _write_files(picture: Picture, sheet: Sequence[str], write: Callable[[str, str], None], words: Words) -> None:
+def _write_files(picture: Picture, write: Callable[[str, str], None], words: Words) -> None:
     drawing, figure = picture.drawing, picture.data
     for path, canvas in ((picture.wide, drawing.wide), (picture.narrow, drawing.narrow)):
         if canvas:
-            write(path, canvas.markup(drawing.alt, style=_style(canvas, sheet)))
+            write(path, canvas.markup(drawing.alt, style=sheet_for(canvas)))
     if words.language == "en":
         write(picture.csv, as_csv(list(figure.columns), [list(row.values()) for row in figure.rows()]))
 
 
-def _style(canvas: Canvas, sheet: Sequence[str]) -> str:
+@cache
+def _sheet() -> tuple[str, ...]:
+    return tuple((_ASSETS / "figures.css").read_text(encoding="utf-8").splitlines())
+
+
+def sheet_for(canvas: Canvas) -> str:
     """The lines of the style sheet a drawing needs: those of no class of their own, and those of its classes."""
     # Each file stands alone, so it carries its style; only the lines it needs, as there are hundreds of files.
     drawn = "".join((*canvas.behind, *canvas.parts))
     used = set(" ".join([*re.findall(r'class="([^"]*)"', drawn), *(label.css for label in canvas.labels)]).split())
-    kept = [line for line in sheet if _classes(line) <= used or _classes(line) & used]
+    kept = [line for line in _sheet() if _classes(line) <= used or _classes(line) & used]
     return "<style>" + "\n".join(kept) + "</style>"
 
 

@@ -59,7 +59,7 @@ def all_pages(
         yield from data.introductions(archive, spoken, write)
         yield from whole.introductions(archive, spoken, galleries[language])
     yield from analyses.pages(archive, english, galleries["en"])
-    yield claims.page(archive, english)
+    yield from claims.pages(archive, english, write)
     yield from data.pages(archive, english)
     yield from whole.pages(archive, english)
     yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))

@@ -124,26 +124,40 @@ def test_the_search_works_in_norwegian_from_a_folder_below(window: Window) -> No
     assert page.inner_text("h1")
 
 
-def test_filters_narrow_the_claims_and_the_strip(window: Window) -> None:
+def explored(page: Any, path: str = "tbody tr:visible") -> Any:
+    """What the explorer of a page shows, once it is there."""
+    page.wait_for_selector("[data-explorer] select")
+    return page.locator(f"[data-explorer] {path}")
+
+
+def test_filters_narrow_the_claims_and_stand_in_the_address(window: Window) -> None:
     page = window.open("claims.html")
-    rows = "table.claims tbody tr:visible"
-    everything = page.locator(rows).count()
-    page.select_option("[data-filters] select >> nth=2", label="holds")
-    held = page.locator(rows).count()
-    assert 0 < held < everything
-    assert set(page.locator(f"{rows} .verdict").all_inner_texts()) == {"holds"}
-    page.select_option("[data-filters] select >> nth=1", label="Jak & Cheung (2018)")
-    assert page.locator(rows).count() <= held
-    marks = page.locator("figure.only-wide [data-key]:visible")
-    assert marks.count() > 0
-    assert all("jakcheung2018 MATCH" in key for key in marks.evaluate_all("all => all.map(a => a.dataset.key)"))
-    page.fill("[data-filters] input", "indirect")
-    assert page.locator(rows).count() < held
+    assert explored(page).count() == 0 and page.locator("[data-still] tbody tr:visible").count() == 100
+    page.select_option("select[name=verdict]", label="holds")
+    held = int(page.inner_text("[data-explorer] output").split()[0])
+    assert 0 < held < len(window.report.dataset.claims) and page.locator("[data-still] tbody tr:visible").count() == 0
+    assert set(explored(page, ".verdict").all_inner_texts()) == {"holds"}
+    page.select_option("select[name=work]", label="Jak & Cheung (2018)")
+    page.fill("[data-explorer] input", "pooled")
+    found = page.inner_text("[data-explorer] output")
+    assert 0 < int(found.split()[0]) < held
+    assert page.url.endswith("claims.html?verdict=MATCH&work=jakcheung2018&q=pooled")
+    page.reload()
+    assert explored(page).count() > 0 and page.inner_text("[data-explorer] output") == found
 
 
 def test_a_link_to_a_verdict_sets_the_filter(window: Window) -> None:
-    page = window.open("claims.html#NOT_COMPUTABLE")
-    assert set(page.locator("table.claims tbody tr:visible .verdict").all_inner_texts()) == {"not computable"}
+    page = window.open("index.html")
+    page.click(".tally a:has-text('not computable') >> nth=0")
+    assert set(explored(page, ".verdict").all_inner_texts()) == {"not computable"}
+
+
+def test_what_is_not_known_is_sorted_last_whichever_way(window: Window) -> None:
+    for way in ("ours", "-ours"):
+        page = window.open(f"claims.html?verdict=&group=cited&sort={way}")
+        shown = explored(page, "tbody tr td:nth-child(5)").all_inner_texts()
+        blank = [text == "" for text in shown]
+        assert blank == sorted(blank) and not all(blank) and any(blank)
 
 
 def test_tables_sort_by_number_both_ways(window: Window) -> None:
@@ -157,8 +171,8 @@ def test_tables_sort_by_number_both_ways(window: Window) -> None:
 def test_the_explorer_filters_sorts_and_downloads(window: Window) -> None:
     page = window.open("dataset.html")
     page.wait_for_selector("[data-explorer] tbody tr")
-    page.select_option("[data-explorer] label:has-text('unit') select", "student")
-    page.select_option("[data-explorer] label:has-text('work') select", "roorda2011")
+    page.select_option("select[name=unit]", "student")
+    page.select_option("select[name=work]", "roorda2011")
     assert page.inner_text("[data-explorer] output").startswith("114 ")
     page.fill("[data-explorer] input", "sample 15")
     assert not page.inner_text("[data-explorer] output").startswith("114 ")
@@ -172,9 +186,12 @@ def test_the_explorer_filters_sorts_and_downloads(window: Window) -> None:
 
 def test_everything_but_search_and_filters_works_without_scripts(chromium: Any, real: Any) -> None:
     window = Window(chromium, real, java_script_enabled=False)
-    page = window.open("claims.html")
     held = len(real.dataset.claims) + len(real.dataset.directions)
-    assert page.locator("table.claims tbody tr:visible").count() == held
+    shown = 0
+    for path in ["claims.html", *(name for name in real.pages if name.startswith("claims-"))]:
+        shown += window.open(path).locator("table.claims tbody tr:visible").count()
+    assert shown == held
+    page = window.open("claims.html")
     assert page.is_hidden("#search") and page.is_visible("text=Filters need JavaScript")
     assert window.open("dataset.html").is_visible("text=The explorer needs JavaScript")
     window.context.close()

@@ -95,65 +95,61 @@
   };
   document.querySelectorAll("table[data-table]").forEach(sortable);
 
-  // Filters: a text field and a list for each marked column, for all tables of a group and the strip.
+  // The state of filters stands in the address, so that what is seen can be sent. From disk some browsers refuse that.
+  const asked = new URLSearchParams(location.search);
+  const keep = (state) => {
+    for (const [name, value] of Object.entries(state)) value ? asked.set(name, value) : asked.delete(name);
+    const query = asked.toString();
+    try { history.replaceState(null, "", (query ? `?${query}` : location.pathname) + location.hash); } catch { /* shown all the same */ }
+  };
   const labelled = (text, control) => {
     const label = make("label", text);
     label.append(control);
     return label;
   };
+  const chooser = (name, all, options) => {
+    const chosen = asked.get(name);
+    const list = make("select", undefined, { name });
+    list.append(make("option", all, { value: "" }));
+    options.forEach(([key, name]) => list.append(make("option", name, { value: key })));
+    list.value = options.some(([key]) => key === chosen) ? chosen : "";
+    return list;
+  };
+  const byName = (a, b) => a[1].localeCompare(b[1]);
+
+  // Filters of the tables of a page: a text field, and a list for each marked column.
   document.querySelectorAll("[data-filters]").forEach((bar) => {
     const tables = [...document.querySelectorAll(`table[data-group="${bar.dataset.filters}"]`)];
     if (!tables.length) return;
     const words = bar.dataset;
+    const rows = tables.flatMap((table) => [...table.tBodies[0].rows]);
     const text = make("input", undefined, { type: "search" });
+    text.value = asked.get("q") || "";
     bar.append(labelled(words.text, text));
-    const lists = [];
-    tables[0].querySelectorAll("th[data-filter]").forEach((head) => {
-      const list = make("select");
-      const options = new Map();
-      tables.forEach((table) => [...table.tBodies[0].rows].forEach((row) => {
-        const cell = row.cells[head.cellIndex];
-        options.set(value(cell), cell.dataset.key || value(cell));
-      }));
-      list.append(make("option", words.all, { value: "" }));
-      [...options.keys()].sort((a, b) => a.localeCompare(b)).forEach((name) => list.append(make("option", name, { value: options.get(name) })));
-      lists.push([head.cellIndex, list]);
+    const lists = [...tables[0].querySelectorAll("th[data-filter]")].map((head) => {
+      const column = head.cellIndex;
+      const options = new Map(rows.map((row) => [value(row.cells[column]), value(row.cells[column])]));
+      const list = chooser(head.dataset.filter, words.all, [...options].sort(byName));
       bar.append(labelled(head.textContent, list));
+      return [head.dataset.filter, column, list];
     });
     const count = make("output");
     bar.append(count);
     const apply = () => {
       const wanted = fold(text.value).split(/\s+/).filter(Boolean);
       let shown = 0;
-      let all = 0;
-      tables.forEach((table) => [...table.tBodies[0].rows].forEach((row) => {
+      rows.forEach((row) => {
         const folded = (row.folded = row.folded || fold(row.textContent));
         const fits = wanted.every((word) => folded.includes(word)) &&
-          lists.every(([column, list]) => !list.value || (row.cells[column].dataset.key || value(row.cells[column])) === list.value);
+          lists.every(([, column, list]) => !list.value || value(row.cells[column]) === list.value);
         row.hidden = !fits;
         shown += fits;
-        all += 1;
-      }));
-      count.textContent = `${shown} / ${all}`;
-      const keys = lists.map(([, list]) => list.value).filter(Boolean);
-      document.querySelectorAll("[data-strip] [data-key]").forEach((mark) => {
-        const has = mark.dataset.key.split(" ");
-        mark.classList.toggle("hidden", !keys.every((key) => has.includes(key)));
       });
+      count.textContent = `${shown} / ${rows.length}`;
+      keep({ q: text.value, ...Object.fromEntries(lists.map(([name, , list]) => [name, list.value])) });
     };
     text.addEventListener("input", apply);
-    lists.forEach(([, list]) => list.addEventListener("change", apply));
-    const verdict = decodeURIComponent(location.hash.slice(1));
-    lists.forEach(([, list]) => {
-      if ([...list.options].some((option) => option.value === verdict)) list.value = verdict;
-    });
-    window.addEventListener("hashchange", () => {
-      const name = decodeURIComponent(location.hash.slice(1));
-      lists.forEach(([, list]) => {
-        if ([...list.options].some((option) => option.value === name)) list.value = name;
-      });
-      apply();
-    });
+    lists.forEach(([, , list]) => list.addEventListener("change", apply));
     bar.hidden = false;
     apply();
   });
@@ -191,32 +187,32 @@
     });
   });
 
-  // The explorer: all correlations, filtered and sorted here, a hundred at a time.
-  const explorer = document.querySelector("[data-explorer]");
-  if (explorer) explore(explorer);
+  // An explorer: a table kept in a script, filtered and sorted here, a hundred rows at a time. Where the page holds the
+  // first rows itself (data-still), they stand until somebody asks for others.
+  document.querySelectorAll("[data-explorer]").forEach((place) => explore(place, JSON.parse(place.dataset.explorer)));
 
-  async function explore(place) {
+  async function explore(place, { name, columns, link, hidden, words: say }) {
     await load(place.dataset.script);
-    const { words, rows } = window.ROWS;
-    const names = place.dataset.columns.split(",");
-    const say = JSON.parse(place.dataset.words);
-    const cell = (coded) => (Array.isArray(coded) ? words[coded[0]] : coded === null ? "" : coded);
-    const table = rows.map((row) => row.map(cell));
+    const { words, labels, rows } = window[name];
+    const still = document.querySelector("[data-still]");
+    const table = rows.map((row) => row.map((coded) => (Array.isArray(coded) ? words[coded[0]] : coded === null ? "" : coded)));
+    const shownAs = (key, column) => (labels[columns[column].name] || {})[key] || String(key);
+    const split = (key, column) => (labels[columns[column].name] ? String(key).split(" ") : [String(key)]);
     const bar = make("div", undefined, { class: "filters" });
     const text = make("input", undefined, { type: "search" });
+    text.value = asked.get("q") || "";
     bar.append(labelled(say.search, text));
-    const lists = ["work", "unit", "var_a", "var_b", "country", "reading"].map((name) => {
-      const column = names.indexOf(name);
-      const list = make("select");
-      list.append(make("option", say.all, { value: "" }));
-      [...new Set(table.map((row) => row[column]))].filter((v) => v !== "").sort().forEach((v) => list.append(make("option", v, { value: v })));
-      bar.append(labelled(name, list));
-      return [column, list];
+    const lists = columns.flatMap(({ name: key, head, list: listed }, column) => {
+      if (!listed) return [];
+      const options = [...new Set(table.flatMap((row) => split(row[column], column)))].filter(Boolean);
+      const list = chooser(key, say.all, options.map((option) => [option, shownAs(option, column)]).sort(byName));
+      bar.append(labelled(head, list));
+      return [[key, column, list]];
     });
     const count = make("output");
     const save = make("button", say.download, { type: "button" });
     bar.append(count, save);
-    const scroll = make("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": say.table });
+    const scroll = make("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": say.search });
     const grid = make("table", undefined, { class: "numbers" });
     const head = make("tr");
     const body = make("tbody");
@@ -225,14 +221,14 @@
     bottom.append(more);
     let shown = 100;
     let current = table;
-    let sorted = [-1, 1];
-    names.forEach((name, column) => {
+    let sorted = (asked.get("sort") || "").match(/^(-?)(\w+)$/) || ["", "", ""];
+    sorted = [columns.findIndex((column) => column.name === sorted[2]), sorted[1] ? -1 : 1];
+    const visible = columns.map((column, number) => number).filter((number) => !hidden.includes(columns[number].name));
+    visible.forEach((column) => {
       const th = make("th", undefined, { scope: "col" });
-      const button = make("button", name, { type: "button" });
+      const button = make("button", columns[column].head, { type: "button" });
       button.addEventListener("click", () => {
         sorted = [column, sorted[0] === column ? -sorted[1] : 1];
-        [...head.cells].forEach((other) => other.removeAttribute("aria-sort"));
-        th.setAttribute("aria-sort", sorted[1] > 0 ? "ascending" : "descending");
         apply();
       });
       th.append(button);
@@ -243,15 +239,18 @@
     grid.append(thead, body);
     scroll.append(grid);
     place.append(bar, scroll, bottom);
+    const cell = (row, column) => {
+      const linked = columns[column].name === link;
+      const td = make(linked ? "th" : "td", linked ? undefined : shownAs(row[column], column), linked ? { scope: "row" } : {});
+      if (linked) td.append(make("a", row[column], { href: `${root}${row[columns.length]}${row[columns.length].includes("#") ? "" : `#${row[column]}`}` }));
+      if (columns[column].name === "verdict") td.replaceChildren(make("span", shownAs(row[column], column), { class: `verdict v-${row[column].toLowerCase().replace(/_/g, "-")}` }));
+      if (typeof row[column] === "number") td.className = "right";
+      return td;
+    };
     const draw = () => {
       body.replaceChildren(...current.slice(0, shown).map((row) => {
         const tr = make("tr");
-        names.forEach((name, column) => {
-          const td = make(column ? "td" : "th", column ? row[column] : undefined);
-          if (!column) td.append(make("a", row[0], { href: `${root}${row[names.length]}#${row[0]}` }));
-          if (typeof row[column] === "number") td.className = "right";
-          tr.append(td);
-        });
+        tr.append(...visible.map((column) => cell(row, column)));
         return tr;
       }));
       count.textContent = `${current.length} ${say.shown} ${table.length}`;
@@ -259,24 +258,48 @@
     };
     const apply = () => {
       const wanted = fold(text.value).split(/\s+/).filter(Boolean);
-      current = table.filter((row) => lists.every(([column, list]) => !list.value || String(row[column]) === list.value) &&
-        (!wanted.length || wanted.every((word) => fold(row.join(" ")).includes(word))));
-      if (sorted[0] >= 0) current.sort((a, b) => order(String(a[sorted[0]]), String(b[sorted[0]])) * sorted[1]);
-      draw();
+      current = table.filter((row) => lists.every(([, column, list]) => !list.value || split(row[column], column).includes(list.value)) &&
+        (!wanted.length || ((folded) => wanted.every((word) => folded.includes(word)))(fold(visible.map((column) => shownAs(row[column], column)).join(" ")))));
+      const [by, way] = sorted;
+      const blank = (row) => row[by] === "";
+      if (by >= 0) current = [...current].sort((a, b) => blank(a) - blank(b) || order(shownAs(a[by], by), shownAs(b[by], by)) * way);
+      [...head.cells].forEach((th, number) => (visible[number] === by ? th.setAttribute("aria-sort", way > 0 ? "ascending" : "descending") : th.removeAttribute("aria-sort")));
+      const state = { q: text.value, ...Object.fromEntries(lists.map(([key, , list]) => [key, list.value])) };
+      state.sort = by >= 0 ? (way < 0 ? "-" : "") + columns[by].name : "";
+      keep(state);
+      const idle = still && !Object.values(state).some(Boolean);
+      if (still) [still.hidden, scroll.hidden, bottom.hidden] = [!idle, idle, idle];
+      if (!idle) draw();
+      else count.textContent = "";
     };
     const quoted = (v) => (/[",\n]/.test(v) ? `"${String(v).replace(/"/g, '""')}"` : v);
     save.addEventListener("click", () => {
-      const lines = [names, ...current.map((row) => row.slice(0, names.length))].map((row) => row.map(quoted).join(","));
-      const link = make("a", "", { href: URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" })), download: "rows.csv" });
-      link.click();
-      URL.revokeObjectURL(link.href);
+      const lines = [columns.map((column) => column.name), ...current.map((row) => row.slice(0, columns.length))];
+      const file = new Blob([`${lines.map((row) => row.map(quoted).join(",")).join("\n")}\n`], { type: "text/csv" });
+      const anchor = make("a", "", { href: URL.createObjectURL(file), download: `${name.toLowerCase()}.csv` });
+      anchor.click();
+      URL.revokeObjectURL(anchor.href);
     });
     text.addEventListener("input", apply);
-    lists.forEach(([, list]) => list.addEventListener("change", apply));
+    lists.forEach(([, , list]) => list.addEventListener("change", apply));
     more.addEventListener("click", () => {
       shown += 200;
       draw();
     });
     apply();
   }
+
+  // A link into a folded part opens it, in browsers that do not do so themselves; paper shows what is folded.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    const own = target.querySelector(":scope > details");
+    if (own) own.open = true;
+    target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+  if (location.hash) reveal();
+  const contents = document.getElementById("contents");
+  if (contents) contents.addEventListener("click", () => contents.matches(":popover-open") && contents.hidePopover());
 })();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from replication.printed import parse_printed
 from replication.report.archive import Archive, Record
 from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
-from replication.report.gallery import Gallery, Picture
+from replication.report.gallery import Gallery, Picture, sheet_for
+from replication.report.search import script_data
 from replication.report.view import Page, View
 from replication.report.words import Words
 
@@ -24,7 +25,7 @@ __all__ = [
     "Reasons",
     "claim_rows",
     "distance",
-    "page",
+    "pages",
     "pictures_of",
     "reasons_of",
     "sorted_rows",
@@ -160,27 +161,74 @@ def pictures_of(gallery: Gallery, outcome: Record) -> list[Picture]:
     return [picture for picture in found if picture]
 
 
-def page(archive: Archive, words: Words) -> Page:
-    """The page of verdicts: the works the article lists first, and in each group what does not hold."""
+_ON_A_PAGE = 100  # rows: a phone lays more of them out for seconds
+
+
+def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
+    """The pages of verdicts: the works the article lists first, and in each group what does not hold.
+
+    All claims stand in the pages a hundred at a time, and once more in a script that the filters read.
+    """
     rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
-    first: dict[str, str] = {}
-    for row in rows:
-        # The bar of counts leads to the first claim of each verdict.
-        first.setdefault(row.verdict, row.claim.id)
-    figure = strip(archive, rows)
     view = View("claims.html", words, archive)
+    parts = [rows[start : start + _ON_A_PAGE] for start in range(0, len(rows), _ON_A_PAGE)] or [[]]
+    paths = ["claims.html", *(f"claims-{number}.html" for number in range(2, len(parts) + 1))]
+    figure = strip(archive, rows)
+    drawing = draw(figure, words, View("figures/x.html", words, archive).to)
+    for name, canvas in (("wide", drawing.wide), ("narrow", drawing.narrow)):
+        if canvas:
+            write(f"figures/verdicts-{name}.svg", canvas.markup(words.say("claims.strip"), style=sheet_for(canvas)))
+    write("assets/claims.js", script_data("CLAIMS", _explored(view, rows)))
     values = {
-        "rows": rows,
-        "first": first,
+        "all": len(rows),
         "reasons": reasons_of(archive, rows),
         "groups": tally_by_group(rows),
-        "works": sorted({row.claim.work for row in rows}, key=archive.short),
-        "strip": draw(figure, words, view.to, linked_narrow=True),
+        "strip": drawing,
         "drawn": len(figure),
         "marks": list(VERDICT_MARKS),
+        "explorer": _explorer(words),
+        "paths": paths,
         "current": "claims",
     }
-    return Page("claims.html", "claims.html", words.say("title.claims"), values, words)
+    for number, (path, part) in enumerate(zip(paths, parts, strict=True)):
+        yield Page(path, "claims.html", words.say("title.claims"), {**values, "rows": part, "number": number}, words)
+
+
+def _explorer(words: Words) -> Mapping[str, Any]:
+    """What the script is told of the columns: their names in the address, their heads, which are filters."""
+    heads = {"group": "table.group", "work": "table.work", "claim": "table.claim", "printed": "table.printed"}
+    heads |= {"ours": "table.ours", "verdict": "table.verdict", "finding": "overview.findings"}
+    lists = ("group", "work", "verdict", "finding")
+    return {
+        "name": "CLAIMS",
+        "columns": [{"name": n, "head": words.say(head), "list": n in lists} for n, head in heads.items()],
+        "link": "claim",
+        "hidden": ["finding"],
+        "words": words.table["pages"]["explorer"],
+    }
+
+
+def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
+    """The claims as rows of keys and numbers, the words of the keys, and the place of each claim."""
+    archive, words = view.archive, view.words
+    labels = {
+        "group": {row.claim.group: words.term("group_short", row.claim.group) for row in rows},
+        "work": {row.claim.work: archive.short(row.claim.work) for row in rows},
+        "verdict": {row.verdict: words.term("verdict", row.verdict) for row in rows},
+        "finding": {name: words.say(f"title.{name}") for name in archive.menu.findings},
+    }
+    return {"words": [], "labels": labels, "rows": [_explored_row(archive, words, row) for row in rows]}
+
+
+def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]:
+    claim = row.claim
+    about = claim.quantity if claim.subgroup in ("", "all") else f"{claim.quantity} ({claim.subgroup})"
+    ends = [claim.printed.get(end, "") for end in ("ci_low", "ci_high")]
+    printed = claim.printed.get("value", "–") + (f" [{ends[0]}, {ends[1]}]" if any(ends) else "")
+    ours = words.decimal(row.ours_shown) if row.ours_shown else words.number(row.ours, "exact") if row.ours else ""
+    on = [name for name, topics in (archive.menu.quantities or {}).items() if any(t in claim.quantity for t in topics)]
+    cells = [claim.group, claim.work, about, printed, ours, row.verdict, " ".join(on)]
+    return [*cells, archive.place(claim.id)]
 
 
 def strip(archive: Archive, rows: list[ClaimRow]) -> FigureData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,9 +16,10 @@ __all__ = ["introductions", "pages"]
 
 _HOISTED = ("source", "locator", "reading", "design", "note", "used_in", "school_level", "country", "cycle", "flags")
 _EXPLORED = (
-    "effect_id", "work", "label", "country", "cycle", "unit", "var_a", "var_b", "value", "n",
+    "effect_id", "var_a", "var_b", "value", "n", "work", "label", "country", "cycle", "unit",
     "measure_a", "measure_b", "informant_a", "informant_b", "reading",
 )  # fmt: skip
+_LISTS = ("work", "unit", "var_a", "var_b", "country", "reading")
 
 
 def introductions(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
@@ -27,13 +27,16 @@ def introductions(archive: Archive, words: Words, write: Callable[[str, str], No
     if words.language == "en":
         write("assets/rows.js", _explorer_data(archive, words))
     downloads = [_download(archive, words, name, write) for name in TABLES]
-    columns = {name: words.term("column", name) for name in _EXPLORED}
-    spoken = {**words.table["pages"]["explorer"], "table": words.say("dataset.explorer"), "columns": columns}
     values: dict[str, Any] = {
         "downloads": downloads,
-        "explored": _EXPLORED,
         "row_pages": archive.row_pages,
-        "explorer_words": json.dumps(spoken),
+        "explorer": {
+            "name": "ROWS",
+            "columns": [{"name": n, "head": words.term("column", n), "list": n in _LISTS} for n in _EXPLORED],
+            "link": "effect_id",
+            "hidden": [],
+            "words": words.table["pages"]["explorer"],
+        },
         "current": "dataset",
     }
     path = archive.menu.address("dataset.html", words.language)
@@ -111,4 +114,4 @@ def _explorer_data(archive: Archive, names: Words) -> str:
         # Words by number: the same few stand in thousands of rows, and the script shrinks to a fraction.
         coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
         table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])
-    return script_data("ROWS", {"words": list(words), "rows": table})
+    return script_data("ROWS", {"words": list(words), "labels": {}, "rows": table})
