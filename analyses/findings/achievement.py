@@ -1,19 +1,19 @@
 """Do good relationships go with achievement? One answer first, then positive and negative relationships apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, quick_finding
 from replication.evidence.question import Question
 
 QUALITY = ("positive", "negative", "relationship")
 """Positive, negative (turned) and overall relationship: what the main question asks about."""
 
-ASKED = (
-    Asked(
+PLANS = (
+    QuestionPlan(
         question=Question("quality-achievement", "relationship quality with achievement", QUALITY, "achievement"),
         claims=("roorda2011-014", "roorda2011-016"),
         main=True,
     ),
-    Asked(
+    QuestionPlan(
         question=Question(
             "positive-achievement", "positive relationship with achievement", ("positive",), "achievement"
         ),
@@ -32,7 +32,7 @@ ASKED = (
         ),
         predict_from=("roorda2011-014", "roorda2017-003", "tao2022-002", "lei2022-004"),
     ),
-    Asked(
+    QuestionPlan(
         question=Question(
             "negative-achievement", "negative relationship with achievement", ("negative",), "achievement"
         ),
@@ -50,11 +50,11 @@ ASKED = (
 
 
 def run(context: Context) -> Findings:
-    return finding(context, ASKED)
+    return finding(context, PLANS)
 
 
 def quick(context: Context) -> Findings:
-    return quick_finding(context, ASKED)
+    return quick_finding(context, PLANS)
 
 
 ANALYSIS = Analysis(
@@ -63,6 +63,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with achievement, and do new samples say the same?",
     run=run,
     quick=quick,
-    asked=ASKED,
+    plans=PLANS,
     kind="finding",
 )

@@ -4,27 +4,27 @@ from dataclasses import replace
 
 from replication.analysis import Analysis, Context, Findings, Sentence
 from replication.analysis.outcome import Ref, numbers, placed
-from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, quick_finding
 from replication.evidence.question import Question
 from replication.evidence.schools import direction_evidence, school_estimates
 
 QUALITY = ("positive", "negative", "relationship")
 """Positive, negative (turned) and overall relationship: what the main questions ask about."""
 
-ASKED = (
-    Asked(
+PLANS = (
+    QuestionPlan(
         question=Question("quality-victimization", "relationship quality with being bullied", QUALITY, "victimization"),
         claims=("tenbokkel2023-004", "tenbokkel2023-005"),
         main=True,
     ),
-    Asked(
+    QuestionPlan(
         question=Question("quality-perpetration", "relationship quality with bullying others", QUALITY, "perpetration"),
         claims=("tenbokkel2023-003",),
         predict_from=("tenbokkel2023-003",),
         main=True,
         none_held="tenbokkel2023-003",
     ),
-    Asked(
+    QuestionPlan(
         question=Question(
             "positive-victimization", "positive relationship with being bullied", ("positive",), "victimization"
         ),
@@ -38,7 +38,7 @@ HBSC = "python -m replication.study compute hbsc2018 --file FILE"
 
 
 def run(context: Context) -> Findings:
-    students = finding(context, ASKED)
+    students = finding(context, PLANS)
     schools, school_table, school_figure = school_estimates(context.data)
     directions, plot, sign_test = direction_evidence(context.data, OUTCOMES, "bullying")
     same, other = schools[0], schools[1]
@@ -68,7 +68,7 @@ def run(context: Context) -> Findings:
 
 
 def quick(context: Context) -> Findings:
-    return quick_finding(context, ASKED)
+    return quick_finding(context, PLANS)
 
 
 ANALYSIS = Analysis(
@@ -77,6 +77,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with less bullying, at the level of students and of schools?",
     run=run,
     quick=quick,
-    asked=ASKED,
+    plans=PLANS,
     kind="finding",
 )

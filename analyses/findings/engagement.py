@@ -1,19 +1,19 @@
 """Do good relationships go with engagement? One answer first, then positive and negative relationships apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, quick_finding
 from replication.evidence.question import Question
 
 QUALITY = ("positive", "negative", "relationship")
 """Positive, negative (turned) and overall relationship: what the main question asks about."""
 
-ASKED = (
-    Asked(
+PLANS = (
+    QuestionPlan(
         question=Question("quality-engagement", "relationship quality with engagement", QUALITY, "engagement"),
         claims=("roorda2011-011", "roorda2011-012"),
         main=True,
     ),
-    Asked(
+    QuestionPlan(
         question=Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"),
         claims=(
             "roorda2011-010",
@@ -26,7 +26,7 @@ ASKED = (
         ),
         predict_from=("roorda2011-011", "roorda2017-007"),
     ),
-    Asked(
+    QuestionPlan(
         question=Question("negative-engagement", "negative relationship with engagement", ("negative",), "engagement"),
         claims=("roorda2011-012", "roorda2011-022", "roorda2011-024", "roorda2017-009", "jakcheung2018-004"),
         predict_from=("roorda2011-012", "roorda2017-009"),
@@ -35,11 +35,11 @@ ASKED = (
 
 
 def run(context: Context) -> Findings:
-    return finding(context, ASKED)
+    return finding(context, PLANS)
 
 
 def quick(context: Context) -> Findings:
-    return quick_finding(context, ASKED)
+    return quick_finding(context, PLANS)
 
 
 ANALYSIS = Analysis(
@@ -48,6 +48,6 @@ ANALYSIS = Analysis(
     question="Do good relationships go with engagement, and do new samples say the same?",
     run=run,
     quick=quick,
-    asked=ASKED,
+    plans=PLANS,
     kind="finding",
 )

@@ -236,8 +236,8 @@ class Context:
 class Analysis:
     """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process.
 
-    `quick` gives the estimates alone, in a second or two, for the preview of a change; `asked` are the questions of a
-    finding (`evidence.finding.Asked`), by which a preview knows what a new row can touch.
+    `quick` gives the estimates alone, in a second or two, for the preview of a change; `plans` are the questions of a
+    finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch.
     """
 
     id: str
@@ -248,7 +248,7 @@ class Analysis:
     claims: tuple[str, ...] = ()
     slow: bool = False
     quick: Callable[[Context], Findings] | None = None
-    asked: tuple[object, ...] = ()
+    plans: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

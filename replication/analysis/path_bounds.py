@@ -162,19 +162,19 @@ def implied_third(r_pe: Printed, r_ne: Printed, b_pe: Printed, b_ne: Printed) ->
 
 def path_ranges(r: Sequence[Printed], third: tuple[float, float]) -> dict[str, tuple[float, float]]:
     """What five printed correlations and the interval of the sixth allow for each of `PATHS`."""
-    low, high = _box(r, third)
+    low, high = _interval_bounds(r, third)
     return {name: box_range(partial(_entry, saturated_paths, at), low, high) for at, name in enumerate(PATHS)}
 
 
 def correlation_ranges(b: Sequence[Printed], third: tuple[float, float]) -> list[tuple[float, float]]:
     """What five printed paths and the interval of the predictors' correlation allow for the five correlations."""
-    low, high = _box(b, third)
+    low, high = _interval_bounds(b, third)
     return [box_range(partial(_entry, implied_correlations, at), low, high) for at in range(len(b))]
 
 
 def joint_paths(r: Sequence[Printed], third: tuple[float, float], printed: Mapping[str, Printed]) -> JointSolution:
     """One set of correlations in their box that gives every printed result at once, or the nearest miss."""
-    low, high = _box(r, third)
+    low, high = _interval_bounds(r, third)
     at = [PATHS.index(name) for name in printed]
     # R2 is printed in per cent, paths are not: each in the unit of its print
     scale = np.array([100.0 if p.percent else 1.0 for p in printed.values()])
@@ -186,7 +186,7 @@ def _entry(function: Callable[[Array], Array], at: int, x: Array) -> float:
     return float(function(x)[at])
 
 
-def _box(printed: Sequence[Printed], third: tuple[float, float]) -> tuple[Array, Array]:
+def _interval_bounds(printed: Sequence[Printed], third: tuple[float, float]) -> tuple[Array, Array]:
     low, high = (np.array([getattr(p, end) for p in printed]) for end in ("low", "high"))
     return np.append(low, third[0]), np.append(high, third[1])
 

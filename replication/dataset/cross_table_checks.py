@@ -9,7 +9,7 @@ from replication.dataset.cells import VERSION
 from replication.dataset.folder import Folder, missing_file
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.records import ArticleFile, TrapFile
-from replication.dataset.row_versions import check_lives, check_work_life
+from replication.dataset.row_versions import check_row_versions, check_work_version
 from replication.dataset.successors import check_successors
 
 __all__ = ["asked", "check_across", "check_records", "check_rows_in_time"]
@@ -37,19 +37,19 @@ def check_across(folder: Folder) -> None:
         found = checking.check_unique(rows, column)
         folder.problems += [problem for problem in found if asked(folder, problem.file)]
     known = _ids(folder, "samples.csv", "sample_id")
-    for file, frame in _asked_frames(folder, "samples.csv"):
+    for file, frame in _frames_in_scope(folder, "samples.csv"):
         _check_samples(folder, file, frame, known)
-    for file, frame in _asked_frames(folder, "effects.csv"):
+    for file, frame in _frames_in_scope(folder, "effects.csv"):
         _check_effects(folder, file, frame)
-    for file, frame in _asked_frames(folder, "descriptives.csv"):
+    for file, frame in _frames_in_scope(folder, "descriptives.csv"):
         if f"{file.partition('/')[0]}/samples.csv" in folder.every.get("samples.csv", {}):
             folder.problems += checking.check_descriptives(file, frame, known)
-    for file, frame in _asked_frames(folder, "claims.csv"):
+    for file, frame in _frames_in_scope(folder, "claims.csv"):
         folder.problems += checking.check_claims(file, file.partition("/")[0], frame)
     _check_recipes(folder, known)
-    for file, frame in _asked_frames(folder, "effects.csv"):
+    for file, frame in _frames_in_scope(folder, "effects.csv"):
         folder.problems += checking.check_computed(file, frame, folder.recipes.get(file.partition("/")[0], ()))
-    for file, frame in _asked_frames(folder, "conceptual.csv"):
+    for file, frame in _frames_in_scope(folder, "conceptual.csv"):
         work = file.partition("/")[0]
         directions = _ids(folder, "directions.csv", "direction_id")
         folder.problems += checking.check_conceptual(file, frame, folder.conceptual.get(work, ()), directions)
@@ -58,7 +58,7 @@ def check_across(folder: Folder) -> None:
         folder.problems += checking.check_explanations(file, explanations, claims)
 
 
-def _asked_frames(folder: Folder, table: str) -> list[tuple[str, pd.DataFrame]]:
+def _frames_in_scope(folder: Folder, table: str) -> list[tuple[str, pd.DataFrame]]:
     return [(file, frame) for file, frame in folder.every.get(table, {}).items() if asked(folder, file)]
 
 
@@ -85,14 +85,14 @@ def check_rows_in_time(folder: Folder, version: str) -> None:
         return
     for key, work in folder.works.items():
         if asked(folder, key):
-            folder.problems += check_work_life(f"{key}/work.toml", work.since, version)
+            folder.problems += check_work_version(f"{key}/work.toml", work.since, version)
     for table, frames in folder.every.items():
         # One cell that is no version would make every comparison with it meaningless.
         dated = {file: frame for file, frame in frames.items() if _dated(frame)}
         for file, frame in dated.items():
             if asked(folder, file):
                 own = folder.works.get(file.partition("/")[0])
-                folder.problems += check_lives(file, frame, version, own.since if own else "")
+                folder.problems += check_row_versions(file, frame, version, own.since if own else "")
         folder.problems += [p for p in check_successors(dated, table) if asked(folder, p.file)]
 
 

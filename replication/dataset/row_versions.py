@@ -6,7 +6,7 @@ import pandas as pd
 
 from replication.dataset.problems import Problem, shown
 
-__all__ = ["check_lives", "check_work_life", "version_numbers"]
+__all__ = ["check_row_versions", "check_work_version", "version_numbers"]
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -19,7 +19,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else ()
 
 
-def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> list[Problem]:
+def check_row_versions(file: str, rows: pd.DataFrame, today: str, work_since: str) -> list[Problem]:
     """Rows come in at a version that is or comes next, no earlier than their work, and go later than they came.
 
     Parameters
@@ -49,7 +49,7 @@ def check_lives(file: str, rows: pd.DataFrame, today: str, work_since: str) -> l
     return problems
 
 
-def check_work_life(file: str, since: str, today: str) -> list[Problem]:
+def check_work_version(file: str, since: str, today: str) -> list[Problem]:
     """The version that brought a work is there, or comes next."""
     return [_too_far(file, 0, "since", since, today)] if _ahead(since, today) else []
 

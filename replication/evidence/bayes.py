@@ -40,8 +40,8 @@ def posterior_estimate(
     group: str = "bayes",
 ) -> Estimate:
     """The average of an exact posterior on Fisher z as an `Estimate` in r: median and central 95 % intervals."""
-    value, low, high = _in_r(posterior.coefficient())
-    _, new_low, new_high = _in_r(posterior.predict())
+    value, low, high = _back_transformed(posterior.coefficient())
+    _, new_low, new_high = _back_transformed(posterior.predict())
     per_sample = selection.sample_sizes
     sds = [posterior.sd(name) for name in posterior.sds]
     return Estimate(
@@ -69,6 +69,6 @@ def posterior_estimate(
     )
 
 
-def _in_r(marginal: Marginal) -> tuple[float, float, float]:
+def _back_transformed(marginal: Marginal) -> tuple[float, float, float]:
     low, median, high = (float(x) for x in back_to_r(marginal.ppf([0.025, 0.5, 0.975])))
     return median, low, high

@@ -62,7 +62,7 @@ def back_transform(fit: Fit, found: Evidence, estimator: str, label: str, group:
 def agreement(found: Evidence, estimates: Sequence[Estimate], title: str) -> tuple[Table, Figure]:
     """The estimators side by side, as a table and as a figure."""
     key = f"{found.question.id}-{found.source}"
-    columns = ("engine", "r", "low", "high", "new sample low", "new sample high", "tau2 (z)", "k", "samples")
+    columns = ("estimator", "r", "low", "high", "new sample low", "new sample high", "tau2 (z)", "k", "samples")
     rows = tuple(
         (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.tau2, e.k, e.samples)
         for e in estimates

@@ -70,7 +70,7 @@ from replication.evidence.summary import certainty_figure, certainty_inputs, cer
 from replication.evidence.update import entering, update_table
 from replication.models.probability import normal_isf
 
-__all__ = ["Answer", "Asked", "finding", "grade_of_question", "quick_finding"]
+__all__ = ["Answer", "QuestionPlan", "finding", "grade_of_question", "quick_finding"]
 
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
@@ -82,7 +82,7 @@ BODIES: Mapping[Source, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class QuestionPlan:
     """A question with the claims that print an answer, those among them that are pools to start from, and whether it
 
     is the main one of its page. `none_held` is the claim that stands alone where no row counts.
@@ -99,7 +99,7 @@ class Asked:
 class Answer:
     """What a finding answers to one question: its bodies as estimated (widest last), certainty where it is judged."""
 
-    asked: Asked
+    plan: QuestionPlan
     bodies: Mapping[Source, Estimated]
     association: Certainty | None = None
     cause: Certainty | None = None
@@ -139,11 +139,11 @@ class _Page:
         self.add(section, *found.estimates, *found.tables, *found.figures, *found.sentences)
 
 
-def finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
+def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
     """Every question of a finding, answered by every body of evidence that bears on it."""
     claims = claims_by_id(context.data)
     page = _Page()
-    for one in asked:
+    for one in plans:
         _answer(context, one, claims, page)
     return Findings(
         estimates=tuple(page.estimates),
@@ -164,23 +164,23 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
     return held
 
 
-def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _Page) -> None:
-    question = asked.question
-    if asked.claims:
-        page.add("published", published_table(claims, asked.claims, question.id))
+def _answer(context: Context, plan: QuestionPlan, claims: Mapping[str, Claim], page: _Page) -> None:
+    question = plan.question
+    if plan.claims:
+        page.add("published", published_table(claims, plan.claims, question.id))
     screened = screened_rows(context.data, question)
     page.exclusions |= dict.fromkeys(screened.exclusions())
     counts = flow(context.data, screened)
-    page.add("flow", flow_table(question, counts), *([flow_figure(question, counts)] if asked.main else []))
+    page.add("flow", flow_table(question, counts), *([flow_figure(question, counts)] if plan.main else []))
     bodies = bodies_of(context.data, question)
     if not bodies:
-        values: dict[str, Cell | Number] = {"question": question.id, "claim": asked.none_held}
+        values: dict[str, Cell | Number] = {"question": question.id, "claim": plan.none_held}
         page.add("answer", Sentence(f"answer.{question.outcome}.none", values))
         return
-    answer = Answer(asked, bodies)
+    answer = Answer(plan, bodies)
     page.exclusions |= dict.fromkeys(answer.widest.found.selection.excluded)
     _estimates(answer, page)
-    if asked.main:  # minutes of integration and refits: once a page, not once a subquestion
+    if plan.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)
         page.add("explore", pooled_rows(answer.widest.found))
@@ -195,13 +195,13 @@ def _answer(context: Context, asked: Asked, claims: Mapping[str, Claim], page: _
 
 def _estimates(answer: Answer, page: _Page) -> None:
     """Every body by the main model and by every other estimator, and the intervals in one table."""
-    question, steps = answer.asked.question, []
+    question, steps = answer.plan.question, []
     for source, body in answer.bodies.items():
         made = estimates_of(body, f"{question.label}, {BODIES[source]}")
         page.add("bodies", *made)
         main = next(e for e in made if e.group == "main")
         steps.append((BODIES[source], main))
-        if answer.asked.main:
+        if answer.plan.main:
             others = estimator_estimates(body.found)
             page.add("robustness", *others)
             page.add("robustness", *agreement(body.found, others, f"{question.label}: {BODIES[source]}"))
@@ -225,8 +225,8 @@ def _intervals_table(answer: Answer) -> Table:
         )  # fmt: skip
         links.append(lead_id(body))
     return Table(
-        id=f"intervals-{answer.asked.question.id}",
-        title=f"{answer.asked.question.label}: three intervals",
+        id=f"intervals-{answer.plan.question.id}",
+        title=f"{answer.plan.question.label}: three intervals",
         columns=(
             "evidence", "r", "(1) mean, low", "(1) mean, high", "(2) further sample, low", "(2) further sample, high",
             "(3) one printed r, low", "(3) one printed r, high", "rows", "samples", "students", "known countries",
@@ -241,7 +241,7 @@ def _intervals_table(answer: Answer) -> Table:
 
 def _bias(context: Context, answer: Answer, page: _Page) -> BiasPage:
     """Publication bias of the published body, and the difference of the bodies."""
-    question = answer.asked.question
+    question = answer.plan.question
     published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
     leading = {e.id: e for e in page.estimates}
     pair = None
@@ -267,7 +267,7 @@ def expected_sign(data: Dataset, question: Question) -> int:
 
 def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
     """Every pooled sample in a forest plot, which of them carry the estimate, why they differ, what came in when."""
-    widest, question = answer.widest.found, answer.asked.question
+    widest, question = answer.widest.found, answer.plan.question
     leading = next(e for e in page.estimates if e.id == lead_id(answer.widest))
     fit = answer.widest.fit
     if fit is not None and len(set(widest.samples)) > 2:
@@ -294,7 +294,7 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
 
 def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
     """What the main question of a page gets besides: variations, certainty, the answer, predictions, priors."""
-    question, widest = answer.asked.question, answer.widest
+    question, widest = answer.plan.question, answer.widest
     varied = sensitivities(data, question, widest)
     estimates, table = sensitivity_table(widest, varied)
     page.add("robustness", *estimates, table)
@@ -314,7 +314,7 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
 
 
 def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
-    question, widest = answer.asked.question, answer.widest
+    question, widest = answer.plan.question, answer.widest
     checks = [
         ("each sample left out, with its overlaps", left_out_by(data, widest, "sample")),
         ("each country left out", left_out_by(data, widest, "country")),
@@ -335,13 +335,13 @@ def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
 
 def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _Page) -> None:
     """Other priors beside the default one, and printed pools as priors of samples that they do not contain."""
-    expected = expected_sign(data, answer.asked.question)
-    if answer.asked.main:
+    expected = expected_sign(data, answer.plan.question)
+    if answer.plan.main:
         page.add("bayes", *prior_sensitivity(answer.widest, expected))
     # Open data first: they are no part of any printed pool, as a prior's data must not be.
     body = answer.bodies.get("open") or answer.widest
     heterogeneity = body.posterior.variance("between") + body.posterior.variance("country")
-    for pool in published_pools(claims, answer.asked.predict_from, heterogeneity):
+    for pool in published_pools(claims, answer.plan.predict_from, heterogeneity):
         page.add_all("bayes", prior_and_data(body, pool, expected))
 
 
@@ -365,12 +365,12 @@ def _grade(data: Dataset, question: Question) -> Grade:
     return certainty_of(inputs)[0].grade
 
 
-def quick_finding(context: Context, asked: tuple[Asked, ...]) -> Findings:
+def quick_finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
     """The main model on each question and body of evidence, with a forest plot: a preview in seconds."""
     estimates: list[Estimate] = []
     figures: list[Figure] = []
     exclusions: dict[Exclusion, None] = {}
-    for one in asked:
+    for one in plans:
         for source, body in bodies_of(context.data, one.question).items():
             made = estimates_of(body, f"{one.question.label}, {BODIES[source]}")
             estimates += made

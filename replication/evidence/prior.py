@@ -89,8 +89,8 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
         columns=("what", "r (median)", "low", "high", *(f"P(stronger than {t:g})" for t in THRESHOLDS)),
         rows=(
             ("printed pool", *_normal(pool), None, None, None),
-            ("data alone, default prior", *_in_r(data), *_beyond(data, expected)),
-            ("data with the mixture prior", *_in_r(mixed), *_beyond(mixed, expected)),
+            ("data alone, default prior", *_back_transformed(data), *_beyond(data, expected)),
+            ("data with the mixture prior", *_back_transformed(mixed), *_beyond(mixed, expected)),
         ),
         links=(claim.id, f"{found.question.id}-{found.source}-posterior", estimate.id),
         note=f"Prior: {PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}) on z, standard error from {pool.se_from}; "
@@ -98,7 +98,7 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
     )
     ref = Ref("table", table.id)
     values: dict[str, Cell | Number] = {"question": found.question.id, "claim": claim.id}
-    median, low, high = _in_r(mixed)
+    median, low, high = _back_transformed(mixed)
     to = Ref("estimate", estimate.id)
     values |= {"r": Number(median, to), "low": Number(low, to), "high": Number(high, to)}
     values |= {"distance": Number(distance, ref), "limit": Number(CONFLICT, ref), "weight": Number(weight, ref)}
@@ -141,7 +141,14 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
             continue  # a Cauchy mean is one more variance to integrate over; the other sets cover the ground
         posterior = answer.posterior if priors.name == default else posterior_of_body(found, priors)
         mean = posterior.coefficient()
-        rows.append((priors.name, *_in_r(mean), *_in_r(posterior.further_sample())[1:], *_beyond(mean, expected)))
+        rows.append(
+            (
+                priors.name,
+                *_back_transformed(mean),
+                *_back_transformed(posterior.further_sample())[1:],
+                *_beyond(mean, expected),
+            )
+        )
     columns = ("priors", "r (median)", "low", "high", "further sample low", "further sample high",
                *(f"P(stronger than {t:g})" for t in THRESHOLDS))  # fmt: skip
     title = f"{found.question.label}: posterior under each set of priors"
@@ -153,7 +160,7 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
 
 
 def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> Estimate:
-    found, (median, low, high) = answer.found, _in_r(mixed)
+    found, (median, low, high) = answer.found, _back_transformed(mixed)
     return Estimate(
         id=f"{key}-updated",
         label=f"{pool.claim.printed['value']} of {pool.claim.work} updated by samples it does not contain",
@@ -173,7 +180,7 @@ def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> 
     )
 
 
-def _in_r(marginal: Marginal) -> tuple[float, float, float]:
+def _back_transformed(marginal: Marginal) -> tuple[float, float, float]:
     low, median, high = (float(x) for x in back_to_r(marginal.ppf(np.array([0.025, 0.5, 0.975]))))
     return median, low, high
 

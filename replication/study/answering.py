@@ -55,13 +55,13 @@ def _meant(report: CheckReport, rule: str, row: str) -> list[Query]:
     """The open questions meant: one, or several by the same rule about the same rows."""
     if rule not in RULES:
         raise UserError(f'no rule "{rule[:60]}": {nearest(rule, RULES)}')
-    asked = [a.query for a in report.asked if a.problem.rule == rule and a.answer is None]
+    asked = [a.query for a in report.queries if a.problem.rule == rule and a.answer is None]
     if row == _EVERY and asked:
         return asked
     # One id is the usual case; several with commas are tried only where no single id is meant.
     about = [s for s in asked if row in s.rows] or [s for s in asked if _same_rows(row, s.rows)]
     if not about:
-        if any(a.problem.rule == rule and a.answer and row in a.query.rows for a in report.asked):
+        if any(a.problem.rule == rule and a.answer and row in a.query.rows for a in report.queries):
             raise UserError(f'"{rule}" about "{row[:60]}" has an answer already; edit it in answers.toml')
         ids = {name for s in asked for name in s.rows}
         raise UserError(f'nobody asks "{rule}" about "{row[:60]}": {nearest(row, ids) if ids else "no such question"}')
@@ -80,6 +80,6 @@ def _entry(question: Query, reason: str, who: str) -> str:
     """One question with its answer, as TOML."""
     rows = ", ".join(quoted(name) for name in question.rows)
     return (
-        f"[[answer]]\nrule = {quoted(question.problem.rule)}\nrows = [{rows}]\nfound = {quoted(question.asked)}\n"
+        f"[[answer]]\nrule = {quoted(question.problem.rule)}\nrows = [{rows}]\nfound = {quoted(question.text)}\n"
         f"reason = {quoted(reason)}\nwho = {quoted(who)}\n"
     )

@@ -12,7 +12,7 @@ from replication.dataset import Problem, check_dataset
 from replication.dataset.problems import in_order, nearest, printable, shown
 from replication.errors import UserError
 from replication.study.coding.coders import read_coders
-from replication.study.plausibility import Asked, Query, ask
+from replication.study.plausibility import Query, RaisedQuery, ask
 from replication.study.plausibility.coded import coding_queries
 
 __all__ = ["CheckReport", "check_study", "work_folder"]
@@ -39,24 +39,24 @@ class CheckReport:
     version: str
     works: int
     problems: tuple[Problem, ...]
-    asked: tuple[Asked, ...]
+    queries: tuple[RaisedQuery, ...]
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """What must be mended: errors, and impossible values nobody has answered for."""
         found = [p for p in self.problems if p.severity == "error"]
-        return (*found, *(a.problem for a in self.asked if a.problem.severity == "error" and a.answer is None))
+        return (*found, *(a.problem for a in self.queries if a.problem.severity == "error" and a.answer is None))
 
     @property
     def questions(self) -> tuple[Problem, ...]:
         """What must be mended or answered before others use it: warnings and unanswered questions."""
         found = [p for p in self.problems if p.severity == "warning"]
-        return (*found, *(a.problem for a in self.asked if a.problem.severity == "warning" and a.answer is None))
+        return (*found, *(a.problem for a in self.queries if a.problem.severity == "warning" and a.answer is None))
 
     @property
-    def answered(self) -> tuple[Asked, ...]:
+    def answered(self) -> tuple[RaisedQuery, ...]:
         """Questions with a recorded answer."""
-        return tuple(a for a in self.asked if a.answer is not None)
+        return tuple(a for a in self.queries if a.answer is not None)
 
     @property
     def summary(self) -> str:

@@ -92,14 +92,14 @@ def new(
         _new_workbook(key, {**fields, **words}, dataset)
         return
     for name in ("author", "title", "year"):
-        fields[name] = fields.get(name) or check_text(name, _asked(name.capitalize()))
+        fields[name] = fields.get(name) or check_text(name, _prompted(name.capitalize()))
     if not another:
         _refuse_known(dataset, fields)
     words = {"kind": kind, "role": role, "setting": setting}
     for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", "school")):
         known = dataset.vocabulary.words(name)
-        words[name] = words[name] or _asked(f"{name.capitalize()} ({', '.join(known)})", usual)
-    words |= {"quantitative": "yes", "design": design or _asked("Who was studied, when and how (may stay empty)")}
+        words[name] = words[name] or _prompted(f"{name.capitalize()} ({', '.join(known)})", usual)
+    words |= {"quantitative": "yes", "design": design or _prompted("Who was studied, when and how (may stay empty)")}
     folder = create_work(root, dataset, NewWork(key, Entry(entry.kind, fields), words))
     lines = (
         f"Made {folder} and an entry in references.bib.",
@@ -142,7 +142,7 @@ def _new_workbook(key: str, said: dict[str, str], dataset: Dataset) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _asked(question: str, usual: str = "") -> str:
+def _prompted(question: str, usual: str = "") -> str:
     """The answer typed at a terminal; elsewhere the usual one."""
     return str(typer.prompt(question, default=usual)) if sys.stdin.isatty() else usual
 

@@ -11,7 +11,7 @@ from replication import paths
 from replication.study.command_options import Data
 
 if TYPE_CHECKING:
-    from replication.study.printed_statistics import Given
+    from replication.study.printed_statistics import PrintedStatistics
 
 __all__ = ["convert"]
 
@@ -61,13 +61,13 @@ def convert(
     """Turn what a paper prints into a correlation: formula, assumptions and result; --write adds the row."""
     from replication.study.converting import KINDS, VALUES
     from replication.study.converting import convert as converted
-    from replication.study.printed_statistics import Given
+    from replication.study.printed_statistics import PrintedStatistics
     from replication.study.writing_effects import EffectPlace, write_effect
 
     name = VALUES.get(source, source)
     numbers = {"n": n, "df": df, "n1": n1, "n2": n2, "mean1": mean1, "sd1": sd1, "mean2": mean2, "sd2": sd2}
     numbers |= {"ci_low": ci_low, "ci_high": ci_high, "sd_x": sd_x, "sd_y": sd_y, "predictors": predictors, name: value}
-    given = _asked_readings(Given(numbers=numbers, sign=sign, as_r=as_r, one_sided=one_sided, cut=cut))
+    given = _prompted_readings(PrintedStatistics(numbers=numbers, sign=sign, as_r=as_r, one_sided=one_sided, cut=cut))
     result = converted(source, given)
     lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
     lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
@@ -86,7 +86,7 @@ def convert(
         sys.stdout.write("Nothing is written; --write adds the row.\n")
 
 
-def _biserial(source: str, given: Given) -> str:
+def _biserial(source: str, given: PrintedStatistics) -> str:
     """What --cut would give, in words."""
     from dataclasses import replace
 
@@ -99,7 +99,7 @@ def _biserial(source: str, given: Given) -> str:
         return f"which cannot be here: {error}"
 
 
-def _asked_readings(given: Given) -> Given:
+def _prompted_readings(given: PrintedStatistics) -> PrintedStatistics:
     """At a terminal, which of two readings a number such as 5,123 has; elsewhere the numbers as they were given."""
     from dataclasses import replace
 

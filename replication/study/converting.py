@@ -24,7 +24,7 @@ from replication.effects.mean_difference import change_in_raw_sd, standardized_m
 from replication.errors import UserError
 from replication.models.probability import NORMAL_95
 from replication.study.plausibility.printed_intervals import centred
-from replication.study.printed_statistics import Given, option
+from replication.study.printed_statistics import PrintedStatistics, option
 
 __all__ = ["KINDS", "VALUES", "Converted", "Kind", "convert"]
 
@@ -60,14 +60,14 @@ class Converted:
 class Kind:
     """One kind of print: how it is converted, which numbers it takes, and whether its direction must be told."""
 
-    convert: Callable[[Given], Converted]
+    convert: Callable[[PrintedStatistics], Converted]
     takes: frozenset[str]
     directed: bool = False
     groups: bool = False
     """Whether it may compare two groups, which `--cut` says were made by cutting a measured variable."""
 
 
-def convert(kind: str, given: Given) -> Converted:
+def convert(kind: str, given: PrintedStatistics) -> Converted:
     """A correlation from what is printed.
 
     Parameters
@@ -81,7 +81,7 @@ def convert(kind: str, given: Given) -> Converted:
         when a number is missing, is only a bound, cannot be, contradicts another or is not used; the message says
         which.
 
-    >>> convert("t", Given(numbers={"t": "2.31", "n": "120"})).text
+    >>> convert("t", PrintedStatistics(numbers={"t": "2.31", "n": "120"})).text
     '0.2080'
     """
     if kind not in KINDS:
@@ -100,7 +100,7 @@ def convert(kind: str, given: Given) -> Converted:
         raise UserError(str(error).removeprefix("row 0: ")) from None  # one print has no rows
 
 
-def _refuse_unused(kind: str, given: Given) -> None:
+def _refuse_unused(kind: str, given: PrintedStatistics) -> None:
     """What was given and would be ignored is refused: whoever typed it expects it to count."""
     known = KINDS[kind]
     stray = sorted(given.names - known.takes)
@@ -122,15 +122,15 @@ def _refuse_unused(kind: str, given: Given) -> None:
         raise UserError(f"--cut is of two groups and is not used by --from {kind}; leave it out")
 
 
-def _r(given: Given) -> Converted:
+def _r(given: PrintedStatistics) -> Converted:
     return _as_printed("r", given, "r as printed")
 
 
-def _partial(given: Given) -> Converted:
+def _partial(given: PrintedStatistics) -> Converted:
     return _as_printed("partial_r", given, "partial r as printed; it is never pooled with r unless asked for")
 
 
-def _as_printed(statistic: str, given: Given, words: str) -> Converted:
+def _as_printed(statistic: str, given: PrintedStatistics, words: str) -> Converted:
     text, value = given.text("r"), given.number("r")
     if not -1 <= value <= 1:
         raise UserError(f'a correlation lies between -1 and 1, but "{text}" is given; is the decimal point missing?')
@@ -138,7 +138,7 @@ def _as_printed(statistic: str, given: Given, words: str) -> Converted:
     return Converted(statistic=statistic, value=value, text=text, n=n, formula=words, assumptions="none")
 
 
-def _t(given: Given) -> Converted:
+def _t(given: PrintedStatistics) -> Converted:
     if "predictors" in given.names:
         return _partial_of_t(given)
     n = given.persons()
@@ -151,7 +151,7 @@ def _t(given: Given) -> Converted:
     return _made(r_from_t(given.number("t"), n), n, "r = t / sqrt(t^2 + n - 2)", printed, assumed)
 
 
-def _of_cut(given: Given, t: float, printed: str) -> Converted:
+def _of_cut(given: PrintedStatistics, t: float, printed: str) -> Converted:
     """The biserial correlation by the t of two groups that a cut has made; halves where only n is given."""
     n1, n2 = given.sizes()
     formula = "r_pb = t / sqrt(t^2 + n - 2), then r = r_pb sqrt(p q) / f, f the normal density at the cut"
@@ -161,7 +161,7 @@ def _of_cut(given: Given, t: float, printed: str) -> Converted:
     return replace(made, flags=("converted", "biserial"))
 
 
-def _partial_of_t(given: Given) -> Converted:
+def _partial_of_t(given: PrintedStatistics) -> Converted:
     n, predictors = given.persons(), round(given.number("predictors"))
     if predictors < 1 or predictors != given.number("predictors"):
         raise UserError(
@@ -176,7 +176,7 @@ def _partial_of_t(given: Given) -> Converted:
     return replace(_made(made, n, formula, printed, assumed), statistic="partial_r", flags=("converted", "adjusted"))
 
 
-def _f(given: Given) -> Converted:
+def _f(given: PrintedStatistics) -> Converted:
     given = given.with_two_df()
     n = given.persons()
     if given.text("df1") not in ("", "1"):
@@ -193,14 +193,14 @@ def _f(given: Given) -> Converted:
     return _made(made, n, "r = sign sqrt(F / (F + n - 2))", _with_sign("F", given, n), assumed)
 
 
-def _chi2(given: Given) -> Converted:
+def _chi2(given: PrintedStatistics) -> Converted:
     n = given.persons()
     made = r_from_chi2(given.number("chi2"), n, given.direction())
     assumed = "a table of two by two without continuity correction; phi is taken as the correlation; "
     return _made(made, n, "r = sign sqrt(chi2 / n)", _with_sign("chi2", given, n), assumed + _direction(given))
 
 
-def _p(given: Given) -> Converted:
+def _p(given: PrintedStatistics) -> Converted:
     n = given.persons()
     sides: Literal["one-sided", "two-sided"] = "one-sided" if given.one_sided else "two-sided"
     made = r_from_p(given.number("p"), n, given.direction(), sides)
@@ -208,22 +208,22 @@ def _p(given: Given) -> Converted:
     return _made(made, n, "t from p, then r = t / sqrt(t^2 + n - 2)", _with_sign("p", given, n), assumed)
 
 
-def _with_sign(name: str, given: Given, n: int) -> str:
+def _with_sign(name: str, given: PrintedStatistics, n: int) -> str:
     return f"{name} = {given.text(name)}, n = {n}, sign {given.direction():+d}"
 
 
-def _direction(given: Given) -> str:
+def _direction(given: PrintedStatistics) -> str:
     return "no direction was given, taken as positive" if given.sign is None else "the direction is the one given"
 
 
-def _d(given: Given) -> Converted:
+def _d(given: PrintedStatistics) -> Converted:
     n1, n2 = given.sizes()
     assumed = "; d is in pooled standard deviations, without small-sample correction (g is d (1 - 3 / (4N - 9)))"
     printed = f"d = {given.text('d')}, n1 = {n1:g}, n2 = {n2:g}"
     return _from_groups(given, given.number("d"), _OF_D, printed, f"{_groups(given)}{assumed}")
 
 
-def _means(given: Given) -> Converted:
+def _means(given: PrintedStatistics) -> Converted:
     names = ("mean1", "sd1", "n1", "mean2", "sd2", "n2")
     mean1, sd1, n1, mean2, sd2, n2 = (given.number(name) for name in names)
     given.persons()  # says where the sizes cannot be
@@ -233,13 +233,13 @@ def _means(given: Given) -> Converted:
     return _from_groups(given, float(effect.estimate), formula, printed, f"{_groups(given)}; equal spread within")
 
 
-def _groups(given: Given) -> str:
+def _groups(given: PrintedStatistics) -> str:
     n1, n2 = given.sizes()
     equal = "two groups of equal size, as only n is given"
     return f"two groups of {n1:g} and {n2:g}" if "n1" in given.names else equal
 
 
-def _from_groups(given: Given, d: float, formula: str, printed: str, assumed: str) -> Converted:
+def _from_groups(given: PrintedStatistics, d: float, formula: str, printed: str, assumed: str) -> Converted:
     """By the t of the two groups, `d sqrt(n1 n2 / N)`; r = t / sqrt(t^2 + N - 2) is then the formula shown."""
     n1, n2 = given.sizes()
     n = round(n1 + n2)
@@ -252,7 +252,7 @@ def _from_groups(given: Given, d: float, formula: str, printed: str, assumed: st
     return _made(made, n, formula, printed, f"{meant}; {assumed}")
 
 
-def _odds(given: Given) -> Converted:
+def _odds(given: PrintedStatistics) -> Converted:
     ratio, low, high = (given.number(name) for name in ("or", "ci_low", "ci_high"))
     if not 0 < low < ratio < high:
         raise UserError(f"an odds ratio lies inside its interval and above 0; found {ratio:g} and {low:g} to {high:g}")
@@ -273,21 +273,21 @@ def _odds(given: Given) -> Converted:
     return _made(made, n, formula, f"OR = {texts[0]} [{texts[1]}, {texts[2]}]", assumed)
 
 
-def _spearman(given: Given) -> Converted:
+def _spearman(given: PrintedStatistics) -> Converted:
     return _ranked(given, "rho", r_from_rho(given.number("rho"), given.persons()), "r = 2 sin(pi rho / 6)", "spearman")
 
 
-def _kendall(given: Given) -> Converted:
+def _kendall(given: PrintedStatistics) -> Converted:
     return _ranked(given, "tau", r_from_tau(given.number("tau"), given.persons()), "r = sin(pi tau / 2)", "kendall")
 
 
-def _ranked(given: Given, name: str, made: EffectSize, formula: str, flag: str) -> Converted:
+def _ranked(given: PrintedStatistics, name: str, made: EffectSize, formula: str, flag: str) -> Converted:
     assumed = "normal variables behind the ranks; the variance is that of the rank correlation (Bonett & Wright 2000)"
     n = given.persons()
     return replace(_made(made, n, formula, f"{name} = {given.text(name)}", assumed), flags=("converted", flag))
 
 
-def _eta2(given: Given) -> Converted:
+def _eta2(given: PrintedStatistics) -> Converted:
     """Eta squared of two groups is the square of their point-biserial correlation; of more groups it is none."""
     given = given.with_two_df()
     if given.text("df1") not in ("", "1"):
@@ -298,7 +298,7 @@ def _eta2(given: Given) -> Converted:
     return _squared(given, "eta2", "eta squared of two groups (1 degree of freedom), no covariates")
 
 
-def _r2(given: Given) -> Converted:
+def _r2(given: PrintedStatistics) -> Converted:
     """R squared of one predictor is the square of its correlation; of several it belongs to none of them."""
     if "predictors" not in given.names or given.number("predictors") != 1:
         raise UserError(
@@ -308,7 +308,7 @@ def _r2(given: Given) -> Converted:
     return _squared(given, "R2", "R squared of the only predictor, not adjusted")
 
 
-def _squared(given: Given, name: str, assumed: str) -> Converted:
+def _squared(given: PrintedStatistics, name: str, assumed: str) -> Converted:
     n, square = given.persons(), given.number(name)
     if not 0 <= square < 1:
         raise UserError(f"found {given.text(name)}; expected a share of 0 to 1; is it in per cent?")
@@ -318,7 +318,7 @@ def _squared(given: Given, name: str, assumed: str) -> Converted:
     return _made(made, n, formula, _with_sign(name, given, n), f"{assumed}; {_direction(given)}")
 
 
-def _b(given: Given) -> Converted:
+def _b(given: PrintedStatistics) -> Converted:
     """A slope in standard deviations: the correlation with one predictor, a beta with several."""
     n, slope = given.persons(), given.number("b")
     sd_x, sd_y = given.number("sd_x"), given.number("sd_y")
@@ -338,7 +338,7 @@ def _b(given: Given) -> Converted:
     return _made(made, n, "r = b sd_x / sd_y", printed, "the only predictor; both deviations are of these persons")
 
 
-def _odds_per_unit(given: Given) -> Converted:
+def _odds_per_unit(given: PrintedStatistics) -> Converted:
     ratio, low, high, sd = (given.number(name) for name in ("or", "ci_low", "ci_high", "sd_x"))
     if not 0 < low < ratio < high:
         raise UserError(f"an odds ratio lies inside its interval and above 0; found {ratio:g} and {low:g} to {high:g}")
@@ -351,7 +351,7 @@ def _odds_per_unit(given: Given) -> Converted:
     return replace(_made(made, given.persons(), formula, texts, assumed), flags=("converted", "per_unit"))
 
 
-def _table(given: Given) -> Converted:
+def _table(given: PrintedStatistics) -> Converted:
     parts = re.split(r"[\s,;/]+", given.numbers.get("cells", "").strip())
     if len(parts) != 4 or not all(part.isdecimal() for part in parts):
         raise UserError(f"found cells {given.numbers.get('cells', '')[:40]!r}; expected four counts, e.g. 40,20,15,45")
@@ -362,7 +362,7 @@ def _table(given: Given) -> Converted:
     return replace(made, flags=("converted", "tetrachoric"))
 
 
-def _paired(given: Given) -> Converted:
+def _paired(given: PrintedStatistics) -> Converted:
     """Two measurements of the same persons: a change in standard deviations, no correlation between persons."""
     names = ("mean1", "sd1", "mean2", "n", "r")
     mean1, sd1, mean2, n, r = (given.number(name) for name in names)
@@ -379,7 +379,7 @@ def _paired(given: Given) -> Converted:
     )  # fmt: skip
 
 
-def _beta(given: Given) -> Converted:
+def _beta(given: PrintedStatistics) -> Converted:
     n, beta, text = given.persons(), given.number("beta"), given.text("beta")
     if not given.as_r:
         words = (

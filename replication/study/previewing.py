@@ -23,7 +23,7 @@ from replication.analysis.failures import reason_of
 from replication.analysis.outcome import Estimate, Figure
 from replication.dataset import Dataset, check_dataset, format_problems
 from replication.errors import DataError, UserError
-from replication.evidence.finding import Asked, grade_of_question, quick_finding
+from replication.evidence.finding import QuestionPlan, grade_of_question, quick_finding
 from replication.study.checking import work_folder
 from replication.study.rendering import figure_svg, page, table
 
@@ -56,7 +56,7 @@ class _Task:
     """One analysis on one of the two datasets: its place among the analyses, and the questions it is narrowed to."""
 
     analysis: Analysis
-    asked: tuple[Asked, ...]
+    plans: tuple[QuestionPlan, ...]
 
 
 def preview_work(
@@ -106,20 +106,20 @@ def _tasks(
     pairs = {frozenset(pair) for pair in zip(effects["var_a"], effects["var_b"], strict=True)}
     tasks, left_out = [], []
     for analysis in _affected(root, work, failed):
-        asked = tuple(one for one in analysis.asked if isinstance(one, Asked) and _touched(one, pairs))
-        if analysis.asked and not asked and not analysis.claims:
+        plans = tuple(one for one in analysis.plans if isinstance(one, QuestionPlan) and _touched(one, pairs))
+        if analysis.plans and not plans and not analysis.claims:
             continue
         if (analysis.slow and analysis.quick is None) or (
-            analysis.kind == "finding" and not analysis.asked and not whole
+            analysis.kind == "finding" and not analysis.plans and not whole
         ):
             left_out.append(analysis.id)
         else:
-            tasks.append(_Task(analysis, asked))
+            tasks.append(_Task(analysis, plans))
     return tasks, tuple(left_out)
 
 
-def _touched(asked: Asked, pairs: set[frozenset[str]]) -> bool:
-    question = asked.question
+def _touched(plan: QuestionPlan, pairs: set[frozenset[str]]) -> bool:
+    question = plan.question
     return any(frozenset((relationship, question.outcome)) in pairs for relationship in question.relationships)
 
 
@@ -182,10 +182,10 @@ def _run_task(task: _Task, dataset: Dataset) -> _Result:
 
 
 def _computed(task: _Task, dataset: Dataset) -> _Result:
-    if not task.asked:
+    if not task.plans:
         return _Result(run_quickly(task.analysis, dataset), {})
-    narrowed = replace(task.analysis, quick=lambda context: quick_finding(context, task.asked))
-    main = [one.question for one in task.asked if one.main]
+    narrowed = replace(task.analysis, quick=lambda context: quick_finding(context, task.plans))
+    main = [one.question for one in task.plans if one.main]
     grades = {question.label: grade_of_question(Context(dataset), question) for question in main}
     return _Result(run_quickly(narrowed, dataset), grades)
 

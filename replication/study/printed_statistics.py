@@ -11,7 +11,7 @@ from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_num
 from replication.errors import UserError
 from replication.printed import parse_printed
 
-__all__ = ["Given", "option"]
+__all__ = ["PrintedStatistics", "option"]
 
 _MINUS = str.maketrans("−–‐‑", "----")
 _SEPARATORS = re.compile(r"[,\s]")
@@ -24,7 +24,7 @@ _WHOLE = ("n", "n1", "n2", "predictors", "cells")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class PrintedStatistics:
     """What is printed: numbers as strings by name (empty: not given), and the direction where the statistic has none.
 
     `sign` is None where nobody gave a direction; `as_r` reads a beta as r; `one_sided`: the p is of a one-sided test;
@@ -61,7 +61,7 @@ class Given:
             raise UserError(f"{found}; expected a number a study can print; is the exponent mistyped?")
         return printed.value
 
-    def with_points(self) -> Given:
+    def with_points(self) -> PrintedStatistics:
         """The same with decimal points: what a comma is, is told by the other numbers, or asked.
 
         Raises
@@ -85,7 +85,7 @@ class Given:
         clear = {name: plain_number(text) for name, text in read.items() if commas or _decimal(text)}
         return replace(self, numbers={**self.numbers, **clear})
 
-    def with_two_df(self) -> Given:
+    def with_two_df(self) -> PrintedStatistics:
         """The same where `df` holds both degrees of freedom of an F test, as printed in F(1, 118)."""
         both = _TWO_DF.fullmatch(self.numbers.get("df", ""))
         if both is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from replication.dataset import Problem
 from replication.dataset.problems import SHOWN, printable
 from replication.study.checking import CheckReport
-from replication.study.plausibility import RULES, Asked
+from replication.study.plausibility import RULES, RaisedQuery
 
 if TYPE_CHECKING:
     from replication.analysis.outcome import Figure
@@ -91,7 +91,9 @@ def print_report(report: CheckReport) -> None:
     if len(entries) > SHOWN:
         sys.stdout.write(f"… and {len(entries) - SHOWN} more; mend these and check again\n")
     sys.stdout.write(report.summary + "\n")
-    asked = [a for a in report.asked if a.answer is None and a.problem.rule in RULES and a.problem.rule not in _DECIDED]
+    asked = [
+        a for a in report.queries if a.answer is None and a.problem.rule in RULES and a.problem.rule not in _DECIDED
+    ]
     if asked:
         first = asked[0]
         work = first.problem.file.partition("/")[0]
@@ -113,7 +115,9 @@ def as_json(report: CheckReport) -> str:
         "errors": len(report.errors),
         "questions": len(report.questions),
         "problems": [_plain(problem) for problem in report.problems],
-        "plausibility": [_plain(a.problem) | {"rows": list(a.query.rows), "answer": _answer(a)} for a in report.asked],
+        "plausibility": [
+            _plain(a.problem) | {"rows": list(a.query.rows), "answer": _answer(a)} for a in report.queries
+        ],
     }
     return json.dumps(record, ensure_ascii=False, indent=1) + "\n"
 
@@ -205,5 +209,5 @@ def _plain(problem: Problem) -> dict[str, object]:
     }
 
 
-def _answer(asked: Asked) -> dict[str, str] | None:
+def _answer(asked: RaisedQuery) -> dict[str, str] | None:
     return None if asked.answer is None else {"reason": asked.answer.reason, "who": asked.answer.who}

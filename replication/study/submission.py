@@ -288,7 +288,7 @@ def _placed(report: CheckReport, submission: Submission, own: Sequence[Problem])
         return replace(problem, file=f"{submission.file} → {problem.file}")
 
     asked = []
-    for entry in report.asked:
+    for entry in report.queries:
         placed = at(entry.problem)
         where = Place(placed.file, placed.row, entry.query.rows[0])
         asked.append(replace(entry, query=entry.query.at(where)))

@@ -10,7 +10,7 @@ from scipy import stats
 
 from replication.dataset import load_dataset
 from replication.study.converting import KINDS, convert
-from replication.study.printed_statistics import Given
+from replication.study.printed_statistics import PrintedStatistics
 from tests.cli.conftest import Command
 from tests.data.small import Small
 
@@ -18,7 +18,7 @@ ROW = ("--write", "--sample", "alpha2020_s1", "--a", "positive", "--b", "achieve
 
 
 def r_of(kind: str, sign: int | None = None, **numbers: str) -> float:
-    return convert(kind, Given(numbers=numbers, sign=sign)).value
+    return convert(kind, PrintedStatistics(numbers=numbers, sign=sign)).value
 
 
 def test_every_kind_says_formula_and_assumptions(study: Command) -> None:
@@ -104,7 +104,7 @@ def test_an_odds_ratio_of_one_is_no_correlation() -> None:
 
 def test_a_loose_conversion_counts_for_fewer_persons() -> None:
     """A wide interval leaves less than its n: the precision is that of the interval."""
-    made = convert("or", Given(numbers={"or": "2.0", "ci_low": "0.5", "ci_high": "8.0", "n": "300"}))
+    made = convert("or", PrintedStatistics(numbers={"or": "2.0", "ci_low": "0.5", "ci_high": "8.0", "n": "300"}))
     assert 5 < made.n_effective < 100
 
 
@@ -127,7 +127,7 @@ def test_what_gives_no_correlation_is_refused_with_the_reason(kind: str, numbers
     from replication.errors import UserError
 
     with pytest.raises(UserError, match=reason):
-        convert(kind, Given(numbers=numbers))
+        convert(kind, PrintedStatistics(numbers=numbers))
 
 
 def test_the_row_keeps_its_way_and_passes_the_check(study: Command, small: Small) -> None:
@@ -210,14 +210,14 @@ def test_what_would_be_ignored_or_cannot_be_is_refused_in_a_line(
 
 
 def test_welchs_df_with_n_is_used_and_said() -> None:
-    made = convert("t", Given(numbers={"t": "2.31", "n": "120", "df": "117.4"}))
+    made = convert("t", PrintedStatistics(numbers={"t": "2.31", "n": "120", "df": "117.4"}))
     assert made.value == pytest.approx(2.31 / math.sqrt(2.31**2 + 118))
     assert "Welch's df 117.4 is read as n - 2" in made.assumptions
 
 
 def test_a_direction_nobody_gave_is_said() -> None:
-    assert "taken as positive" in convert("F", Given(numbers={"F": "4", "n": "80"})).conversion
-    assert "the one given" in convert("F", Given(numbers={"F": "4", "n": "80"}, sign=-1)).conversion
+    assert "taken as positive" in convert("F", PrintedStatistics(numbers={"F": "4", "n": "80"})).conversion
+    assert "the one given" in convert("F", PrintedStatistics(numbers={"F": "4", "n": "80"}, sign=-1)).conversion
 
 
 @pytest.mark.parametrize(("printed", "stored"), [("−.35", "-.35"), ("–.35", "-.35"), (" .35 ", ".35")])

@@ -18,4 +18,4 @@ def test_answers_say_who_and_why() -> None:
     for asked in report.answered:
         assert asked.answer is not None
         assert len(asked.answer.reason) > 40 and asked.answer.who
-        assert asked.answer.found == asked.query.asked and set(asked.answer.rows) == set(asked.query.rows)
+        assert asked.answer.found == asked.query.text and set(asked.answer.rows) == set(asked.query.rows)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from replication.errors import UserError
 from replication.study.converting import KINDS, convert
-from replication.study.printed_statistics import Given
+from replication.study.printed_statistics import PrintedStatistics
 
 NUMBERS = st.one_of(
     st.integers(-5, 500).map(str),
@@ -29,7 +29,7 @@ def test_any_numbers_give_a_storable_correlation_or_a_reason(
     kept = {name: text for name, text in numbers.items() if not narrow or name in KINDS[kind].takes}
     sign = -1 if negative and KINDS[kind].directed else None
     try:
-        made = convert(kind, Given(numbers=kept, sign=sign))
+        made = convert(kind, PrintedStatistics(numbers=kept, sign=sign))
     except UserError as error:
         assert "\n" not in str(error) and not str(error).startswith("row ")
         return
@@ -47,6 +47,8 @@ def test_d_and_its_t_are_one_correlation(d: float, n1: int, n2: int) -> None:
     total = n1 + n2
     sizes = {"n1": str(n1), "n2": str(n2)}
     t = d * math.sqrt(n1 * n2 / total)
-    by_d = convert("d", Given(numbers={"d": f"{d:.12f}", **sizes}))
-    assert convert("t", Given(numbers={"t": f"{t:.12f}", **sizes})).value == pytest.approx(by_d.value, abs=1e-9)
+    by_d = convert("d", PrintedStatistics(numbers={"d": f"{d:.12f}", **sizes}))
+    assert convert("t", PrintedStatistics(numbers={"t": f"{t:.12f}", **sizes})).value == pytest.approx(
+        by_d.value, abs=1e-9
+    )
     assert by_d.value == pytest.approx(d / math.sqrt(d * d + total * (total - 2) / (n1 * n2)), abs=1e-9)

@@ -210,13 +210,13 @@ def _point(size: int, index: int) -> Array:
 def _rank(derivatives: Array) -> tuple[int, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """The rank, and which columns take part in the directions that change nothing."""
     length = np.sqrt((derivatives**2).sum(axis=0))
-    still = length <= 1e-12 * max(float(length.max(initial=0.0)), 1e-300)
+    constant = length <= 1e-12 * max(float(length.max(initial=0.0)), 1e-300)
     # columns of length one, so that a path measured in other units does not look redundant
-    scaled = derivatives / np.where(still, 1.0, length)
+    scaled = derivatives / np.where(constant, 1.0, length)
     # QR first: studies can be many more rows than parameters
     values, directions = np.linalg.svd(np.linalg.qr(scaled, mode="r"), full_matrices=True)[1:]
     padded = np.zeros(scaled.shape[1])
     padded[: len(values)] = values
     null = directions[padded <= RANK * max(float(padded.max(initial=0.0)), 1e-300)]
-    blind = still | (np.abs(null) > 1e-6).any(axis=0)
+    blind = constant | (np.abs(null) > 1e-6).any(axis=0)
     return scaled.shape[1] - len(null), blind

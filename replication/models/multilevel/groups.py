@@ -164,13 +164,15 @@ def merge_confounded(levels: Sequence[Level], rows: str | None = None) -> tuple[
     merged: list[Level] = []
     notes: list[Note] = []
     for level in levels:
-        twin = next((i for i, m in enumerate(merged) if m.size == level.size and refines(m.codes, level.codes)), None)
-        if twin is None:
+        duplicate = next(
+            (i for i, m in enumerate(merged) if m.size == level.size and refines(m.codes, level.codes)), None
+        )
+        if duplicate is None:
             merged.append(level)
             continue
-        first = merged[twin]
+        first = merged[duplicate]
         name = first.name if level.name == rows else f"{first.name}+{level.name}"
-        merged[twin] = Level(name, first.codes, first.size, first.parts)
+        merged[duplicate] = Level(name, first.codes, first.size, first.parts)
         message = (
             f"{first.name} and {level.name} group the rows in the same way: only the sum of their variances is "
             f"defined; it is the component {name!r}."

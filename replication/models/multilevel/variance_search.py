@@ -122,8 +122,8 @@ def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
     best, height = np.zeros_like(here.theta), 0.0
     for size in range(len(free) + 1):
         for held in combinations(free.tolist(), size):
-            moving = np.array([i for i in free if i not in held], dtype=np.intp)
-            step = _face_step(here, information, moving, np.array(held, dtype=np.intp))
+            inactive = np.array([i for i in free if i not in held], dtype=np.intp)
+            step = _face_step(here, information, inactive, np.array(held, dtype=np.intp))
             gain = float(here.gradient @ step - 0.5 * step @ information @ step)
             if (here.theta + step >= 0.0).all() and gain > height:
                 best, height = step, gain
@@ -133,15 +133,15 @@ def _newton_step(here: Slope, lacking: Array, free: NDArray[np.intp]) -> Array:
     return best
 
 
-def _face_step(here: Slope, information: Array, moving: NDArray[np.intp], held: NDArray[np.intp]) -> Array:
-    """To the top of the quadratic model over `moving`, with the variances `held` put at 0."""
+def _face_step(here: Slope, information: Array, inactive: NDArray[np.intp], held: NDArray[np.intp]) -> Array:
+    """To the top of the quadratic model over `inactive`, with the variances `held` put at 0."""
     step = np.zeros_like(here.theta)
     step[held] = -here.theta[held]
-    if len(moving):
-        values, vectors = np.linalg.eigh(information[np.ix_(moving, moving)])
-        slope = here.gradient[moving] - information[np.ix_(moving, held)] @ step[held]
+    if len(inactive):
+        values, vectors = np.linalg.eigh(information[np.ix_(inactive, inactive)])
+        slope = here.gradient[inactive] - information[np.ix_(inactive, held)] @ step[held]
         if values[-1] > 0:
-            step[moving] = vectors @ ((vectors.T @ slope) / np.maximum(values, 1e-12 * values[-1]))
+            step[inactive] = vectors @ ((vectors.T @ slope) / np.maximum(values, 1e-12 * values[-1]))
     return step
 
 

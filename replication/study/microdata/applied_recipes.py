@@ -208,7 +208,7 @@ def _rows_of(sample: str, survey: _Survey, among: Mask, *, levels: bool) -> Iter
         zip(survey.measures, survey.recipe.measure, strict=True), 2
     ):
         # Two measures of one construct say how reliable it is, and nothing of how it goes with another.
-        if a.variable == b.variable or not _asked(a, b):
+        if a.variable == b.variable or not _in_scope(a, b):
             continue
         paired = bool(asked_a.scaled_with) and asked_a.scaled_with == asked_b.scaled_with
         flags = ("attenuated",) if _draws_apart(asked_a, asked_b) and not paired else ()
@@ -292,7 +292,7 @@ def _note(found: Correlated | DesignCorrelation, recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _asked(a: Coded, b: Coded) -> bool:
+def _in_scope(a: Coded, b: Coded) -> bool:
     return all(not m.only_with or other.measure in m.only_with for m, other in ((a, b), (b, a)))
 
 

@@ -18,7 +18,7 @@ from replication.study.plausibility.printed_intervals import claim_queries
 from replication.study.plausibility.query import RULES, Query
 from replication.study.plausibility.samples import people_queries, sample_queries
 
-__all__ = ["Asked", "ask"]
+__all__ = ["RaisedQuery", "ask"]
 
 _PLACE = attrgetter("problem.file", "problem.row", "problem.rule", "rows")
 
@@ -27,7 +27,7 @@ Question = tuple[str, frozenset[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RaisedQuery:
     """A question with its recorded answer, if there is one."""
 
     query: Query
@@ -39,7 +39,7 @@ class Asked:
         return self.query.problem
 
 
-def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -> tuple[Asked, ...]:
+def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -> tuple[RaisedQuery, ...]:
     """Every question about these works, in the order of files and rows, answered or not.
 
     `further` are questions from elsewhere (double coding), which are answered in the same way.
@@ -57,7 +57,7 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -
     )
     ordered = sorted(asked, key=_PLACE)
     answers = {work: _by_question(dataset.answers[work]) for work in sorted(keys) if dataset.answers.get(work)}
-    return (*(Asked(s, _answer(s, answers)) for s in ordered), *_unneeded(ordered, answers))
+    return (*(RaisedQuery(s, _answer(s, answers)) for s in ordered), *_unneeded(ordered, answers))
 
 
 def _by_question(answers: Iterable[RecordedAnswer]) -> Mapping[Question, RecordedAnswer]:
@@ -70,7 +70,7 @@ def _work(query: Query) -> str:
 
 
 def _question(query: Query) -> Question:
-    return query.problem.rule, frozenset(query.rows), query.asked
+    return query.problem.rule, frozenset(query.rows), query.text
 
 
 def _answer(query: Query, answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> RecordedAnswer | None:
@@ -79,15 +79,15 @@ def _answer(query: Query, answers: Mapping[str, Mapping[Question, RecordedAnswer
     return own.get(_question(query)) if own else None
 
 
-def _unneeded(asked: list[Query], answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> Iterator[Asked]:
+def _unneeded(asked: list[Query], answers: Mapping[str, Mapping[Question, RecordedAnswer]]) -> Iterator[RaisedQuery]:
     """Stale recorded answers: of an unknown rule, of rows that raise no such query, or of other numbers."""
     own = [s for s in asked if _work(s) in answers]
     open_questions = {(_work(s), _question(s)) for s in own}
-    found_today = {(_work(s), s.problem.rule, frozenset(s.rows)): s.asked for s in own}
+    found_today = {(_work(s), s.problem.rule, frozenset(s.rows)): s.text for s in own}
     for work, recorded in answers.items():
         for question, answer in recorded.items():
             if (work, question) not in open_questions:
-                yield Asked(_idle(f"{work}/answers.toml", answer, found_today.get((work, *question[:2]), "")))
+                yield RaisedQuery(_idle(f"{work}/answers.toml", answer, found_today.get((work, *question[:2]), "")))
 
 
 def _idle(file: str, answer: RecordedAnswer, today: str) -> Query:

@@ -47,7 +47,7 @@ def duplicate_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query
     # Others first, so that the question is asked of the work at hand and names the one that was there before.
     rows = sorted(_rows(dataset.effects), key=lambda row: row.work in works)
     apart = _related(dataset.samples)  # grows: each pair of samples is asked about once
-    yield from _twins(rows, works, apart)
+    yield from _duplicates(rows, works, apart)
     yield from _copies(rows, works, apart)
     yield from _pasted(rows, works, apart)
     yield from _parts(dataset.samples, works)
@@ -68,7 +68,7 @@ def _related(samples: pd.DataFrame) -> set[frozenset[str]]:
     return {frozenset(pair) for pair in pairs if pair[1]}
 
 
-def _twins(rows: list[_Row], works: frozenset[str], apart: set[frozenset[str]]) -> Iterator[Query]:
+def _duplicates(rows: list[_Row], works: frozenset[str], apart: set[frozenset[str]]) -> Iterator[Query]:
     """Another sample with the same n and the same correlation, once for each pair of samples."""
     first: dict[tuple[Key, float], _Row] = {}
     for row in rows:

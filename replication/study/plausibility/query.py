@@ -93,7 +93,7 @@ class Query:
     rows: tuple[str, ...]
 
     @property
-    def asked(self) -> str:
+    def text(self) -> str:
         """What is asked, with the numbers it rests on: an answer holds for this question and for no other."""
         return f"{self.problem.found}; expected {self.problem.expected}"[:_LONGEST].strip()
 
