@@ -295,4 +295,4 @@ def _placed(report: CheckReport, submission: Submission, own: Sequence[Problem])
     said = {(problem.file, problem.row, problem.column) for problem in own}
     followed = (p for p in map(at, report.problems) if (p.file, p.row, p.column) not in said or p.rule != "empty-cell")
     problems = (*own, *followed)  # a cell that could not be read is not empty as well
-    return replace(report, title=submission.file, problems=problems, asked=tuple(asked))
+    return replace(report, title=submission.file, problems=problems, queries=tuple(asked))
