@@ -21,7 +21,7 @@ from replication.dataset.letters import hidden_lines, lacks_glyph
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems, in_order, shown
 from replication.dataset.reading import read_bytes
-from replication.dataset.records import Article, ArticleFile, Reference, TrapFile, read_toml
+from replication.dataset.records import ArticleFile, Reference, TrapFile, read_toml
 from replication.dataset.released import RELEASED, check_released
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.dataset.tex import tex_to_text
@@ -114,23 +114,6 @@ _SPARED = ("informant_a", "informant_b", "design", "reading", "since", "note", "
 """Columns whose errors leave a row readable: nothing is computed from them."""
 
 
-_UNREAD = "could not be read"
-_NO_ARTICLE = ArticleFile(
-    article=Article(
-        title=_UNREAD,
-        publisher=_UNREAD,
-        year=0,
-        changed=_UNREAD,
-        language=_UNREAD,
-        reading=_UNREAD,
-        works_listed=0,
-        note=_UNREAD,
-    ),
-    statement=[],
-)
-"""Stands where the article's record has an error: such a dataset is read by checks only, never by an analysis."""
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The result of a check: every problem, and the dataset when none of them is an error.
@@ -194,14 +177,16 @@ def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     folder.problems += checking.check_works(folder.works, references, vocabulary, "references.bib", folder.folders)
     check_across(folder)
     folder.problems += check_released(root, folder.every, works)
-    article = parsed_record(folder, ArticleFile, "article/statements.toml")
+    # A dataset need not be about an article; a folder of one without its statements is a fault.
+    about = (root / "article").is_dir()
+    article = parsed_record(folder, ArticleFile, "article/statements.toml") if about else None
     traps = parsed_record(folder, TrapFile, "traps.toml")
     version = _version(folder)
     check_rows_in_time(folder, version)
     check_records(folder, article, traps)
     problems = in_order(folder.problems)
     # What cannot be read of article and traps is no reason to ask a coder's rows nothing.
-    records = (article or _NO_ARTICLE, traps or TrapFile(trap=[]))
+    records = (article, traps or TrapFile(trap=[]))
     readable = _dataset(folder, version, references, records, problems)
     # What was not checked may be wrong: part of the works never makes a dataset to analyse.
     whole = works is None and not any(p.severity == "error" for p in problems)
@@ -212,7 +197,7 @@ def _dataset(
     folder: Folder,
     version: str,
     references: Mapping[str, Reference],
-    records: tuple[ArticleFile, TrapFile],
+    records: tuple[ArticleFile | None, TrapFile],
     problems: Sequence[Problem],
 ) -> Dataset:
     article, traps = records
@@ -225,8 +210,8 @@ def _dataset(
         vocabulary=folder.vocabulary,
         works=MappingProxyType(folder.works),
         references=MappingProxyType(dict(references)),
-        article=article.article,
-        statements=tuple(article.statement),
+        article=article.article if article else None,
+        statements=tuple(article.statement) if article else (),
         corrections=tuple(folder.corrections),
         explanations=tuple(e for found in folder.explanations.values() for e in found),
         traps=tuple(traps.trap),

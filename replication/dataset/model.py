@@ -49,7 +49,7 @@ class Dataset:
     vocabulary: Vocabulary
     works: Mapping[str, Work]
     references: Mapping[str, Reference]
-    article: Article
+    article: Article | None
     statements: tuple[Statement, ...]
     corrections: tuple[Correction, ...]
     explanations: tuple[Explanation, ...]

@@ -396,7 +396,7 @@ _SCREENED = Table(
 
 _LEADS = Table(
     "leads.csv",
-    "Primary studies on relationship and bullying whose n is known and whose effect stands in the full text.",
+    "Primary studies whose n is known and whose effect stands in the full text.",
     ("lead_id",),
     (
         key("lead_id", "stable id"),
@@ -424,14 +424,19 @@ SETTLED = _SETTLED
 
 @dataclass(frozen=True, slots=True)
 class Construct:
-    """What a variable measures. `valence` is +1 where more is better for the student and -1 where more is worse."""
+    """What a variable measures. `valence` is +1 where more is better for the person and -1 where more is worse.
+
+    `everyday` marks an outcome near enough to a bell curve, without many ties, for a sentence on two random persons:
+    1/2 + asin(r)/pi needs a bivariate normal distribution.
+    """
 
     name: str
     label: str
     label_nb: str
     short: str
-    side: Literal["relationship", "outcome", "covariate"]
+    side: Literal["exposure", "outcome", "covariate"]
     valence: int
+    everyday: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +465,11 @@ class Vocabulary:
         """The words of one list."""
         return tuple(self.lists[name])
 
+    @property
+    def person(self) -> str:
+        """The unit that is one person: the first word of the list [unit]. Findings pool its rows and no others."""
+        return self.words("unit")[0]
+
     def expected_sign(self, a: str, b: str) -> int:
         """+1 or -1: the sign expected of a correlation if good goes with good."""
         return self.constructs[a].valence * self.constructs[b].valence
@@ -469,11 +479,15 @@ def _construct(name: str, fields: Mapping[str, object]) -> Construct:
     try:
         construct = Construct(name=name, **fields)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"[construct.{name}] must have label, label_nb, short, side and valence") from None
+        raise TypeError(
+            f"[construct.{name}] must have label, label_nb, short, side and valence, and may have everyday"
+        ) from None
     if construct.valence not in (-1, 1):
         raise TypeError(f"[construct.{name}] valence must be 1 or -1")
-    if construct.side not in ("relationship", "outcome", "covariate"):
-        raise TypeError(f'[construct.{name}] side must be "relationship", "outcome" or "covariate"')
+    if construct.side not in ("exposure", "outcome", "covariate"):
+        raise TypeError(f'[construct.{name}] side must be "exposure", "outcome" or "covariate"')
+    if not isinstance(construct.everyday, bool):
+        raise TypeError(f"[construct.{name}] everyday must be true or false")
     if not all(isinstance(text, str) for text in (construct.label, construct.label_nb, construct.short)):
         raise TypeError(f"[construct.{name}] label, label_nb and short must be text in quotes")
     return construct

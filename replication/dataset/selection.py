@@ -51,7 +51,7 @@ class Selection:
 def select(
     dataset: Dataset,
     *,
-    unit: str = "student",
+    unit: str = "",
     pair: tuple[str, str] | None = None,
     works: Sequence[str] | None = None,
     statistic: str = "r",
@@ -61,7 +61,8 @@ def select(
     Parameters
     ----------
     dataset : where from.
-    unit : the unit of analysis; correlations of students and of schools are different quantities and never mixed.
+    unit : the unit of analysis, by default the person; correlations of persons and of groups are different quantities
+        and never mixed.
     pair : two constructs in any order, e.g. ("positive", "engagement").
     works : keys of works; None takes all.
     statistic : rows with another statistic (beta, partial r) are excluded with a reason.
@@ -71,6 +72,7 @@ def select(
     DataError
         when a construct, work or unit is not known.
     """
+    unit = unit or dataset.vocabulary.person
     _known("unit", [unit], dataset.vocabulary.words("unit"))
     rows = dataset.effects
     if works is not None:

@@ -35,14 +35,11 @@ __all__ = [
 Direction = Literal["more", "slightly_more", "less", "slightly_less", "unclear"]
 SMALL = 0.10
 """Below this |r| the sentence says "slightly": the target of the certainty rules."""
-EVERYDAY = ("engagement", "achievement")
-"""Outcomes with an everyday unit. 1/2 + asin(r)/pi needs a bivariate normal distribution without ties; answers on
-bullying are mostly zeros, so there it would be false."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """So many further samples of `n` students with correlation `r` would move the grade to `to`.
+    """So many further samples of `n` persons with correlation `r` would move the grade to `to`.
 
     `samples` is None where not even `most` would; `domains` are those that hold the grade down now.
     """
@@ -57,7 +54,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
-    """What the answer to one question rests on. `gap` are the difference of the bodies in r and its interval."""
+    """What the answer to one question rests on. `gap` are the difference of the bodies in r and its interval.
+
+    `everyday` says whether the outcome allows the sentence on two random persons (the vocabulary marks it).
+    """
 
     widest: Estimated
     published: Estimated | None
@@ -66,6 +66,7 @@ class Answered:
     association: Certainty
     cause: Certainty
     change: Change | None
+    everyday: bool
 
     @property
     def apart(self) -> bool:
@@ -74,7 +75,7 @@ class Answered:
 
 
 def probability_ahead(r: float) -> float:
-    """Of two random students, the chance that the one ahead on one variable is ahead on the other too.
+    """Of two random persons, the chance that the one ahead on one variable is ahead on the other too.
 
     1/2 + asin(r) / pi, for a bivariate normal distribution (Sheppard 1899): no ties, no skew.
 
@@ -124,7 +125,7 @@ def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
         )
     else:
         said.append(Sentence(f"answer.{outcome}.{direction}", {"question": question, **_interval(a.widest)}))
-        if outcome in EVERYDAY and direction != "unclear":
+        if a.everyday and direction != "unclear":
             word = "more" if a.widest.centre > 0 else "less"
             ref = Ref("estimate", lead_id(a.widest))
             # The share of the absolute value: the word for the direction is in the sentence already.
@@ -163,13 +164,13 @@ def _sure(a: Answered) -> Sentence:
 
 
 def _counts(answer: Estimated) -> Sentence:
-    """How much there is: samples, students, known countries, and samples whose country nobody recorded."""
+    """How much there is: samples, persons, known countries, and samples whose country nobody recorded."""
     found = answer.found
     ref = Ref("table", f"intervals-{found.question.id}")
     body = found.rows.groupby("sample_id")["body"].first()
     counts = {
         "samples": len(body),
-        "students": found.persons,
+        "persons": found.persons,
         "published": int((body == "published").sum()),
         "open": int((body == "open").sum()),
         "countries": len(found.countries),

@@ -78,8 +78,9 @@ class _Inconsistency(_Section):
 class _Indirectness(_Section):
     share: float
     fewest_samples: int
-    like_norway: tuple[str, ...]
-    near_norway: tuple[str, ...]
+    place: str
+    like: tuple[str, ...]
+    near: tuple[str, ...]
 
 
 class _Imprecision(_Section):
@@ -115,7 +116,6 @@ class Thresholds(BaseModel):
     cause: _Cause
 
 
-@lru_cache(maxsize=8)
 def load_thresholds(path: Path | None = None) -> Thresholds:
     """The thresholds of `analyses/certainty.toml` (or another file).
 
@@ -124,7 +124,11 @@ def load_thresholds(path: Path | None = None) -> Thresholds:
     DataError
         when the file is not what it should be; the message names file, place and what was found.
     """
-    file = path or paths.analyses_dir() / "certainty.toml"
+    return _read_thresholds(path or paths.analyses_dir() / "certainty.toml")
+
+
+@lru_cache(maxsize=8)
+def _read_thresholds(file: Path) -> Thresholds:
     try:
         return Thresholds.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -239,7 +243,7 @@ def lowest(grades: Iterable[Grade]) -> Grade:
 def certainty_of(
     inputs: Inputs, thresholds: Thresholds | None = None, target: float | None = None
 ) -> tuple[Certainty, Certainty]:
-    """The certainty that relationship and outcome go together, and that the one changes the other.
+    """The certainty that the two sides go together, and that the one changes the other.
 
     `target` holds the size aimed at, where inputs are varied; by default it follows from the mean.
     """
@@ -288,7 +292,7 @@ def _indirectness(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     rule, part = t.indirectness, inputs.direct
     enough = part is not None and part.samples >= rule.fewest_samples and inputs.sign * part.centre >= target
     measures = inputs.indirect_share > rule.share and not enough
-    near = [c for c in inputs.countries if c in rule.like_norway or c in rule.near_norway]
+    near = [c for c in inputs.countries if c in rule.like or c in rule.near]
     values: dict[str, Cell] = {
         "share": inputs.indirect_share,
         "r": None if part is None else part.centre,

@@ -1,4 +1,4 @@
-"""What is left of an association among students of like background and like earlier achievement.
+"""What is left of an association among persons who are alike in something else.
 
 Called by a finding with its pooled body. Three ideas:
 
@@ -25,10 +25,14 @@ from replication.evidence.main_model import Estimated, estimate_body
 from replication.evidence.plots import row_names
 from replication.evidence.question import Evidence
 
-__all__ = ["COVARIATES", "Adjusted", "adjusted_rows", "confounding"]
+__all__ = ["Adjusted", "adjusted_rows", "confounding", "covariates"]
 
-COVARIATES: tuple[tuple[str, ...], ...] = (("ses",), ("earlier_achievement",), ("ses", "earlier_achievement"))
-"""What is held constant: socio-economic status, achievement measured before the outcome, and both."""
+
+def covariates(data: Dataset) -> tuple[tuple[str, ...], ...]:
+    """What is held constant: each covariate of the vocabulary, and all of them together."""
+    each = tuple(name for name, construct in data.vocabulary.constructs.items() if construct.side == "covariate")
+    return (*((name,) for name in each), *((each,) if len(each) > 1 else ()))
+
 
 # A mean of fewer samples says more about which samples these are than about the adjustment.
 FEWEST_SAMPLES = 3
@@ -101,7 +105,9 @@ def _adjusted(
 def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
     """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
     rows = data.effects
-    plain = (rows["statistic"] == "r") & (rows["unit"] == "student")  # not within schools, nor between them
+    plain = (rows["statistic"] == "r") & (
+        rows["unit"] == data.vocabulary.person
+    )  # not within schools, nor between them
     rows = rows[rows["sample_id"].isin(samples) & plain]
     found: dict[str, dict[frozenset[_Side], tuple[float, float]]] = {}
     for row in rows.to_dict("records"):
@@ -129,10 +135,10 @@ def confounding(data: Dataset, found: Evidence) -> Findings:
 
     Empty where no sample of the body holds a covariate.
     """
-    every = {given: adjusted_rows(data, found, given) for given in COVARIATES}
+    every = {given: adjusted_rows(data, found, given) for given in covariates(data)}
     if not any(every.values()):
         return Findings()
-    question, table = found.question, _row_table(found, every)
+    question, table = found.question, _row_table(data, found, every)
     sets = {given: [row for row in rows if np.isfinite(row.adjusted)] for given, rows in every.items()}
     estimates, sentences = [], []
     for given, rows in sets.items():
@@ -217,7 +223,7 @@ def _sentence(
     return Sentence("confounding.rows", values)
 
 
-def _row_table(found: Evidence, sets: Mapping[tuple[str, ...], Sequence[Adjusted]]) -> Table:
+def _row_table(data: Dataset, found: Evidence, sets: Mapping[tuple[str, ...], Sequence[Adjusted]]) -> Table:
     """Each row that can be adjusted: plain, and given each set of covariates; when the outcome came later."""
     names = dict(zip(found.rows["effect_id"], row_names(found), strict=True))
     later = dict(zip(found.rows["effect_id"], _lags(found), strict=True))
@@ -231,21 +237,27 @@ def _row_table(found: Evidence, sets: Mapping[tuple[str, ...], Sequence[Adjusted
             names[effect],
             later[effect],
             next(iter(by_row[effect].values())).plain,
-            *(_cell(by_row[effect].get(given)) for given in COVARIATES),
+            *(_cell(by_row[effect].get(given)) for given in sets),
         )
         for effect in ordered
     )
     return Table(
         id=f"confounding-{found.question.id}",
         title=f"{found.question.label}: adjusted and lagged",
-        columns=("row", "months later", "r", "r given socio-economic status", "r given earlier achievement",
-                 "r given both"),
+        columns=("row", "months later", "r", *(_given(data, given) for given in sets)),
         rows=cells,
         links=tuple(str(effect) for effect in ordered),
         note="Partial correlations, computed from the plain correlations of the same sample, each with complete cases "
-        "of its own. Months later: from relationship to outcome; empty where it is not recorded. Empty cells: the "
-        "sample does not hold that covariate, or it is the outcome itself.",
+        "of its own. Months later: from the first side to the outcome; empty where it is not recorded. Empty cells: "
+        "the sample does not hold that covariate, or it is the outcome itself.",
     )  # fmt: skip
+
+
+def _given(data: Dataset, covariates: tuple[str, ...]) -> str:
+    """The head of the column of one set of covariates."""
+    if len(covariates) > 1:
+        return "r given both" if len(covariates) == 2 else "r given all of these"
+    return f"r given {data.vocabulary.constructs[covariates[0]].label}"
 
 
 def _cell(row: Adjusted | None) -> Cell:

@@ -33,10 +33,11 @@ class TypicalEffect:
 
 
 def typical_design_effect(data: Dataset) -> TypicalEffect:
-    """Design effects of the students' correlations that were computed with their survey's design."""
+    """Design effects of the persons' correlations that were computed with their survey's design."""
     effects = data.effects
     # With degrees of freedom: rows of the earlier rule capped n_effective at n, which would bend the median.
-    held = effects[(effects["unit"] == "student") & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]
+    persons = effects["unit"] == data.vocabulary.person
+    held = effects[persons & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]
     ratio = fisher_z_variance(held["n_effective"]) / fisher_z_variance(held["n"])
     if not len(ratio):
         return TypicalEffect(1.0, 1.0, 1.0, 0, 0)

@@ -229,13 +229,13 @@ def _intervals_table(answer: Answer) -> Table:
         title=f"{answer.plan.question.label}: three intervals",
         columns=(
             "evidence", "r", "(1) mean, low", "(1) mean, high", "(2) further sample, low", "(2) further sample, high",
-            "(3) one printed r, low", "(3) one printed r, high", "rows", "samples", "students", "known countries",
+            "(3) one printed r, low", "(3) one printed r, high", "rows", "samples", "persons", "known countries",
             "samples of unknown country", "leads",
         ),
         rows=tuple(rows),
         links=tuple(links),
         note="(1) the mean true correlation; (2) the mean true correlation, over measures, of a further sample in a "
-        "further country; (3) one printed r of a further study of 200 students. (2) and (3) are posterior quantiles.",
+        "further country; (3) one printed r of a further study of 200 persons. (2) and (3) are posterior quantiles.",
     )  # fmt: skip
 
 
@@ -259,10 +259,11 @@ def _bias(context: Context, answer: Answer, page: _Page) -> BiasPage:
 
 
 def expected_sign(data: Dataset, question: Question) -> int:
-    """The sign expected when good goes with good; relationship quality counts as positive."""
+    """The sign expected when good goes with good; several constructs together count as positive."""
     # From the valence of the constructs and not from the data: selection is assumed to favour what was hoped for.
-    relationship = "positive" if question.quality else question.relationships[0]
-    return data.vocabulary.expected_sign(relationship, question.outcome)
+    if question.quality:  # the first side counts as good: rows of negative valence were turned
+        return data.vocabulary.constructs[question.outcome].valence
+    return data.vocabulary.expected_sign(question.relationships[0], question.outcome)
 
 
 def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
@@ -307,7 +308,14 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
     page.add("change", *change_sentences(question.id, association.grade, change))
     gap = next(((e.value, e.low, e.high) for e in bias.findings.estimates if e.id.startswith("bias-difference")), None)
     answered = Answered(
-        widest, answer.bodies.get("published"), answer.bodies.get("open"), gap, association, cause, change
+        widest,
+        answer.bodies.get("published"),
+        answer.bodies.get("open"),
+        gap,
+        association,
+        cause,
+        change,
+        data.vocabulary.constructs[question.outcome].everyday,
     )
     page.add("answer", *answer_sentences(answered))
     _predictions(data, answer, page)

@@ -22,7 +22,7 @@ from replication.dataset import Dataset, Selection
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.errors import ModelError
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
-from replication.evidence.question import RELATIONSHIPS, Evidence
+from replication.evidence.question import Evidence
 from replication.models.fit import Array
 
 __all__ = ["Level", "Matched", "matched_levels", "within_between"]
@@ -72,7 +72,7 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     among = _by_pair(data, "school mean")
     keys = [tuple(row) for row in found.rows[_PAIR].itertuples(index=False)]
     # the contextual effect is a slope on the first measure, so that has to be the relationship
-    first = found.rows["var_a"].isin(RELATIONSHIPS).to_numpy()
+    first = found.rows["var_a"].isin(found.question.relationships).to_numpy()
     with_inside = np.array([key in inside for key in keys], dtype=bool) & first
     chosen = with_inside & np.array([key in among for key in keys], dtype=bool)
     kept = found.take(chosen)

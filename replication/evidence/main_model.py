@@ -9,7 +9,7 @@ The three intervals (all shown in r; predictive ones are quantiles of the poster
 
 1. the mean true correlation;
 2. the mean true correlation, over measures, of a further sample in a further country: adds between + country variance;
-3. one printed r of a further study of n students: adds the variance within samples and 1 / (n - 3).
+3. one printed r of a further study of n persons: adds the variance within samples and 1 / (n - 3).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ cluster-robust meta-regression (Tipton 2015) does not go lower, and one odd coun
 FEWEST_DF = 4.0
 """Satterthwaite degrees of freedom below which the t approximation fails (Tipton 2015)."""
 FURTHER_N = 200
-"""Students of the further study in interval (3): about eight classes, what a thesis collects."""
+"""Persons of the further study in interval (3): what a thesis collects."""
 RTOL = 1e-3
 """Numerical error allowed of a posterior: a thousandth of a probability moves no printed digit."""
 
@@ -97,7 +97,7 @@ class Estimated:
         return Interval(low, high, self.posterior.level, "posterior")
 
     def further_row(self, n: int = FURTHER_N) -> Interval:
-        """Interval (3) in r, for a study of `n` students."""
+        """Interval (3) in r, for a study of `n` persons."""
         low, high = _ends(self.posterior.further_row(float(fisher_z_variance(n))), self.posterior.level)
         return Interval(low, high, self.posterior.level, "posterior")
 
@@ -220,10 +220,10 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
             low=further.low, high=further.high, group="prediction", method=about,
         )
     )  # fmt: skip
-    about = {"interval": f"(3) one printed r of a further study of {FURTHER_N} students", **common.method}
+    about = {"interval": f"(3) one printed r of a further study of {FURTHER_N} persons", **common.method}
     made.append(
         replace(
-            common, id=f"{key}-further-row", label=f"{label}: one printed r of a further study of {FURTHER_N} students",
+            common, id=f"{key}-further-row", label=f"{label}: one printed r of a further study of {FURTHER_N} persons",
             low=row.low, high=row.high, group="prediction", method=about,
         )
     )  # fmt: skip

@@ -143,7 +143,7 @@ def forest_figures(
         "prediction_high": high,
         "estimate": main.id,
         "samples": len(means.y),
-        "students": float(found.selection.sample_sizes.sum()),
+        "persons": float(found.selection.sample_sizes.sum()),
     }
     key = f"{found.question.id}-{found.source}"
     title = f"{found.question.label}: every pooled sample"

@@ -97,7 +97,6 @@ class Protocol(BaseModel):
     restriction: tuple[Criterion, ...] = ()
 
 
-@lru_cache(maxsize=8)
 def load_protocol(path: Path | None = None) -> Protocol:
     """The protocol of `analyses/protocol.toml` (or another file), checked.
 
@@ -106,7 +105,12 @@ def load_protocol(path: Path | None = None) -> Protocol:
     DataError
         when the file is no protocol; the message names the file, the place and what was found.
     """
-    file = path or paths.analyses_dir() / "protocol.toml"
+    # The file is looked up anew each time, and only its content kept: another project has another one.
+    return _read_protocol(path or paths.analyses_dir() / "protocol.toml")
+
+
+@lru_cache(maxsize=8)
+def _read_protocol(file: Path) -> Protocol:
     try:
         found = Protocol.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -134,7 +138,7 @@ def candidates(data: Dataset) -> pd.DataFrame:
     for side in ("a", "b"):
         rows[f"measure_key_{side}"] = rows[f"var_{side}"] + ":" + rows[f"measure_{side}"].fillna("")
         rows[f"facet_{side}"] = _of_measure(data, rows, side, "facet")
-    relationship = [data.vocabulary.constructs[v].side == "relationship" for v in rows["var_a"]]
+    relationship = [data.vocabulary.constructs[v].side == "exposure" for v in rows["var_a"]]
     rows["scope"] = np.where(relationship, *(_of_measure(data, rows, side, "scope") for side in ("a", "b")))
     rows["status"] = _status(rows)
     rows["sampling"] = _of_sample(data, rows, "sampling")

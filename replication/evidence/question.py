@@ -2,8 +2,8 @@
 
 Called by everything that pools. Three ideas:
 
-1. Rows of a negative relationship are turned when relationships are asked for together: the value is then that of
-   relationship quality. The protocol decides which rows count; every other candidate is listed with its reason.
+1. Where several constructs are asked for together, rows of those with negative valence are turned: the value is then
+   that of the good side. The protocol decides which rows count; every other candidate is listed with its reason.
 2. Persons are counted once. A sample most of whose persons are in another one is that sample; samples that share
    fewer persons keep their own effects, and their sampling errors covary.
 3. A country that is not recorded is not a country: such a sample is a group of its own.
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 Source = Literal["published", "open", "pool"]
-RELATIONSHIPS = ("positive", "negative", "relationship")
 FROM_AFAR = ("abstract", "second-hand note", "title page")  # not read in the work itself
 
 RHO = 0.6
@@ -56,7 +55,11 @@ so a covariance of errors would not do; half is where more persons are common th
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An association asked about: relationship constructs, the outcome, and a label. `quality` turns negative ones."""
+    """An association asked about: constructs of its first side, the outcome, and a label.
+
+    `relationships` are the constructs of the first side. Several of them (`quality`) are taken together: those whose
+    valence in the vocabulary is -1 are turned.
+    """
 
     id: str
     label: str
@@ -65,7 +68,7 @@ class Question:
 
     @property
     def quality(self) -> bool:
-        """Whether several relationship constructs are taken together, the negative one turned."""
+        """Whether several constructs are taken together, those of negative valence turned."""
         return len(self.relationships) > 1
 
 
@@ -169,9 +172,11 @@ def evidence(
     rows = persons.rows
     selection = Selection(rows, (*excluded, *persons.excluded))
     y, v = _effects(selection)
-    sign = np.where((_relationship_side(rows, "var") == "negative") & question.quality, -1.0, 1.0)
+    valence = {name: construct.valence for name, construct in data.vocabulary.constructs.items()}
+    side = _first_side(rows, question, "var")
+    sign = np.array([float(valence[v]) if question.quality else 1.0 for v in side])
     return Evidence(
-        question, source, selection, _with_measures(data, rows).assign(sign=sign), sign * y, v, persons.shared
+        question, source, selection, _with_measures(data, question, rows).assign(sign=sign), sign * y, v, persons.shared
     )
 
 
@@ -198,7 +203,7 @@ def _mean_variance(v: Array, rho: float) -> float:
 def _effects(selection: Selection) -> tuple[Array, Array]:
     """Fisher z and variances: the weighted r where the file has weights, standardized coefficients made r.
 
-    A survey's weights make its students stand for the country's; `n_effective` already allows for them.
+    A survey's weights make its persons stand for the country's; `n_effective` already allows for them.
     """
     rows = selection.rows
     if not len(rows):
@@ -267,18 +272,18 @@ def _places(rows: pd.DataFrame) -> pd.Series:
     return country.where(country != "", UNKNOWN + rows["sample_id"].astype(str))
 
 
-def _relationship_side(rows: pd.DataFrame, column: str) -> Array:
-    """The cell of `column`_a or `column`_b, whichever is the relationship's side."""
-    first = rows["var_a"].isin(RELATIONSHIPS)
+def _first_side(rows: pd.DataFrame, question: Question, column: str) -> Array:
+    """The cell of `column`_a or `column`_b, whichever is the question's first side."""
+    first = rows["var_a"].isin(question.relationships)
     return np.where(first, rows[f"{column}_a"], rows[f"{column}_b"])
 
 
-def _outcome_side(rows: pd.DataFrame, column: str) -> Array:
-    first = rows["var_a"].isin(RELATIONSHIPS)
+def _outcome_side(rows: pd.DataFrame, question: Question, column: str) -> Array:
+    first = rows["var_a"].isin(question.relationships)
     return np.where(first, rows[f"{column}_b"], rows[f"{column}_a"])
 
 
-def _with_measures(data: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
+def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.DataFrame:
     measures = data.measures
     known = {
         (work, variable, measure): (form, facet)
@@ -288,12 +293,12 @@ def _with_measures(data: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
     }
 
     def look(side: str, at: int) -> Sequence[str]:
-        pick = _relationship_side if side == "rel" else _outcome_side
-        keys = zip(rows["work"], pick(rows, "var"), pick(rows, "measure"), strict=True)
+        pick = _first_side if side == "rel" else _outcome_side
+        keys = zip(rows["work"], pick(rows, question, "var"), pick(rows, question, "measure"), strict=True)
         return [known.get(key, ("", ""))[at] for key in keys]
 
     return rows.assign(
-        relationship=_relationship_side(rows, "var"),
+        relationship=_first_side(rows, question, "var"),
         form_rel=look("rel", 0),
         form_out=look("out", 0),
         facet=look("out", 1),

@@ -138,7 +138,7 @@ class _Weights:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._pools: dict[tuple[str, str], tuple[float, float]] = {}
-        sizes = dataset.effects[dataset.effects["unit"] == "student"].groupby("sample_id")["n"].max()
+        sizes = dataset.effects[dataset.effects["unit"] == dataset.vocabulary.person].groupby("sample_id")["n"].max()
         self.median = float(sizes.median()) if len(sizes) else 100.0
         claims = dataset.claims[dataset.claims["statistic"] == "n"]
         self._printed = claims.groupby("work")["n"].max().to_dict()

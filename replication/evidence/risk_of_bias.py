@@ -56,7 +56,7 @@ class SampleFeatures:
 def risk_of_bias(data: Dataset) -> Findings:
     """The table of domains by sample, students' samples of public files first, and how many domains are unclear."""
     rows = candidates(data)
-    rows = rows[rows["unit"] == "student"]
+    rows = rows[rows["unit"] == data.vocabulary.person]
     open_samples = set(rows.loc[rows["body"] == "open", "sample_id"])
     samples = data.samples
     whole = samples[(samples["subgroup_of"] == "") & samples["sample_id"].isin(set(rows["sample_id"]))]

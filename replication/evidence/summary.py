@@ -13,7 +13,7 @@ from replication.analysis.outcome import Cell, Figure, Table
 from replication.dataset import Dataset
 from replication.evidence.bias_models import BiasAnswer
 from replication.evidence.certainty import BiasModel, Certainty, Inputs, Part, load_thresholds
-from replication.evidence.confounding import COVARIATES, adjusted_rows
+from replication.evidence.confounding import adjusted_rows, covariates
 from replication.evidence.main_model import Estimated
 from replication.evidence.protocol import Flow, load_protocol
 from replication.evidence.question import Evidence, Question, Source, screened_rows
@@ -88,7 +88,7 @@ def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
     later = rows["design"].fillna("") == "longitudinal"
     if "lag" in rows:
         later |= rows["lag"].fillna(0.0).astype(float) > 0
-    computed = {row.effect_id for given in COVARIATES for row in adjusted_rows(data, found, given)}
+    computed = {row.effect_id for given in covariates(data) for row in adjusted_rows(data, found, given)}
     return {"adjusted": int(adjusted.sum()) + len(computed), "lagged": int(later.sum())}
 
 
@@ -99,7 +99,7 @@ def certainty_table(question: Question, association: Certainty, cause: Certainty
         rows.append((line, "start", certainty.start, "", ""))
         for decision in certainty.decisions:
             numbers = "; ".join(f"{name} {_written(value)}" for name, value in decision.values.items())
-            rows.append((line, decision.domain.replace("_", " "), decision.step, REASONS[decision.because], numbers))
+            rows.append((line, decision.domain.replace("_", " "), decision.step, _reason(decision.because), numbers))
         rows.append((line, "sum", certainty.total, certainty.grade, ""))
     thresholds = load_thresholds()
     return Table(
@@ -110,6 +110,11 @@ def certainty_table(question: Question, association: Certainty, cause: Certainty
         note=f"GRADE-informed rules, version {thresholds.version} of {thresholds.dated}: analyses/certainty.toml. "
         f"{thresholds.note}",
     )
+
+
+def _reason(because: str) -> str:
+    """What decided in a few words, with the name of the place the question is about."""
+    return REASONS[because].format(place=load_thresholds().indirectness.place)
 
 
 def _written(value: Cell) -> str:
@@ -124,8 +129,8 @@ REASONS = {
     "short": "falls short of the target",
     "opposite": "opposite sign",
     "measures": "indirect measures",
-    "countries": "no country like Norway",
-    "both": "indirect measures, and no country like Norway",
+    "countries": "no country like {place}",
+    "both": "indirect measures, and no country like {place}",
     "zero": "the interval holds zero",
     "target": "the interval holds the target",
     "open_only": "nothing published counts",
@@ -147,7 +152,7 @@ def certainty_figure(question: Question, association: Certainty) -> Figure:
         columns={
             "domain": [d.domain.replace("_", " ") for d in association.decisions],
             "step": [d.step for d in association.decisions],
-            "reason": [REASONS[d.because] for d in association.decisions],
+            "reason": [_reason(d.because) for d in association.decisions],
         },
         settings={"start": association.start, "certainty": association.grade.replace(" ", "_")},
     )

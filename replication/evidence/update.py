@@ -25,7 +25,7 @@ __all__ = ["entering", "update_table"]
 def update_table(key: str, label: str, steps: Sequence[tuple[str, Estimate]]) -> Table:
     """Before, new, together: the same model on each body of evidence."""
     rows = tuple((name, e.value, e.low, e.high, e.tau2, e.k, e.samples, e.n) for name, e in steps)
-    columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "students")
+    columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "persons")
     links = tuple(e.id for _, e in steps)
     return Table(id=f"update-{key}", title=f"{label}: what the update moves", columns=columns, rows=rows, links=links)
 

@@ -242,10 +242,10 @@ def effect_rows(
         if a is None or b is None:
             continue
         sides = [vocabulary.constructs[variable.construct].side for variable in (a, b)]
-        # The relationship first, as in all other rows: then nobody has to ask for both orders.
-        if sides == ["outcome", "relationship"]:
+        # The exposure first, as in all other rows: then nobody has to ask for both orders.
+        if sides == ["outcome", "exposure"]:
             a, b = b, a
-        flag = {"relationship": "rel_x_rel", "outcome": "out_x_out"}[sides[0]] if sides[0] == sides[1] else ""
+        flag = {"exposure": "rel_x_rel", "outcome": "out_x_out"}[sides[0]] if sides[0] == sides[1] else ""
         rows.append(
             dict(common)
             | {"var_a": a.construct, "var_b": b.construct, "statistic": "r", "value": text, "flags": flag}

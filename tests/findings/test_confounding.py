@@ -11,7 +11,7 @@ import pytest
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import partial_from_correlations
 from replication.errors import UserError
-from replication.evidence.confounding import COVARIATES, adjusted_rows, confounding
+from replication.evidence.confounding import adjusted_rows, confounding, covariates
 from replication.evidence.question import Evidence, Question, evidence
 from replication.report.words import load_words
 
@@ -52,7 +52,7 @@ def test_a_lagged_row_of_real_data_by_hand(dataset: Dataset, pool: Evidence) -> 
 
 def test_the_smallest_of_all_pairs_counts(dataset: Dataset, pool: Evidence) -> None:
     """Given both covariates the pair with fewest complete cases is earlier with later tests, and not the last one."""
-    (row,) = [r for r in adjusted_rows(dataset, pool, COVARIATES[2]) if r.effect_id.startswith("nels1988")]
+    (row,) = [r for r in adjusted_rows(dataset, pool, covariates(dataset)[2]) if r.effect_id.startswith("nels1988")]
     assert row.n == 491 and row.variance == pytest.approx(1 / (491 - 2 - 3))
 
 

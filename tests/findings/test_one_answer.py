@@ -152,7 +152,7 @@ def steady() -> tuple[Certainty, Certainty]:
 
 def opening(z: Sequence[float], outcome: str = "engagement") -> tuple[Sentence, ...]:
     answer = estimate_body(body(z, list("ABCDEFGH"), outcome=outcome))
-    return answer_sentences(Answered(answer, None, answer, None, *steady(), None))
+    return answer_sentences(Answered(answer, None, answer, None, *steady(), None, outcome == "engagement"))
 
 
 def test_the_opening_turns_with_the_data() -> None:
@@ -163,7 +163,9 @@ def test_the_opening_turns_with_the_data() -> None:
     assert isinstance(share, Number) and share.value == pytest.approx(probability_ahead(np.tanh(0.30125)), abs=2e-3)
 
 
-def test_no_everyday_unit_for_bullying_nor_where_nothing_is_clear() -> None:
+def test_no_everyday_unit_for_bullying_nor_where_nothing_is_clear(dataset: Dataset) -> None:
+    marked = {name for name, construct in dataset.vocabulary.constructs.items() if construct.everyday}
+    assert marked == {"engagement", "achievement"}
     assert not any("everyday" in s.key for s in opening([-z for z in EIGHT], "victimization"))
     unclear = opening([0.3, -0.3, 0.2, -0.2, 0.1, -0.1, 0.25, -0.25])
     assert unclear[0].key == "answer.engagement.unclear" and "everyday" not in unclear[1].key
@@ -174,7 +176,7 @@ def test_bodies_that_differ_beyond_chance_get_no_single_figure(
     gap: tuple[float, float, float] | None, apart: bool
 ) -> None:
     answer = estimate_body(body(EIGHT, list("ABCDEFGH")))
-    keys = [s.key for s in answer_sentences(Answered(answer, answer, answer, gap, *steady(), None))]
+    keys = [s.key for s in answer_sentences(Answered(answer, answer, answer, gap, *steady(), None, True))]
     assert ("answer.apart" in keys) is apart
     assert ("answer.engagement.more" in keys) is not apart
     assert ("answer.bodies" in keys) is (gap is not None and not apart)

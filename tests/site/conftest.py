@@ -273,7 +273,7 @@ def figures() -> list[Figure]:
         "prediction_high": 0.7,
         "estimate": "main",
         "samples": 3,
-        "students": 1234.0,
+        "persons": 1234.0,
     }
     columns: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "forest": (

@@ -32,6 +32,7 @@ ORDER = (
     "study",
     "run",
     "roles",
+    "new_topic",
 )
 APART = {"effects": {"dataset", "paths"}, "models": {"dataset", "paths"}, "dataset": {"effects", "models"}}
 

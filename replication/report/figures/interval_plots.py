@@ -189,10 +189,10 @@ def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
 
 def _source(plot: _Plot) -> None:
     """The line that says what the figure rests on."""
-    samples, students = plot.figure.number("samples"), plot.figure.number("students")
-    if samples is None or students is None:
+    samples, persons = plot.figure.number("samples"), plot.figure.number("persons")
+    if samples is None or persons is None:
         return
-    line = plot.frame.words.say("figure.source", k=samples, n=students)
+    line = plot.frame.words.say("figure.source", k=samples, n=persons)
     y = plot.canvas.height + 6
     for part in wrapped(line, plot.frame.width, 10):
         y += 12

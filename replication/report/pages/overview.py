@@ -52,8 +52,9 @@ def page(archive: Archive, words: Words) -> Page:
 def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     """The counts the first sentence is made of."""
     effects, samples = archive.dataset.effects, archive.dataset.samples
+    person = archive.dataset.vocabulary.person
     # A part of a sample is no further sample: counted with its whole it would be counted twice.
-    students = samples[(samples["unit"] == "student") & (samples["subgroup_of"] == "")]
+    students = samples[(samples["unit"] == person) & (samples["subgroup_of"] == "")]
     return {
         "key": "overview.lead",
         "values": {
@@ -62,7 +63,7 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
             "works": count(len({row.claim.work for row in rows}), "works"),
             "held": count(len(archive.dataset.works), "works"),
             "cited": count(len(archive.dataset.cited()), "article"),
-            "effects": count(int((effects["unit"] == "student").sum()), "dataset"),
+            "effects": count(int((effects["unit"] == person).sum()), "dataset"),
             "samples": count(len(students), "dataset"),
             "school": count(int((effects["unit"] == "school").sum()), "dataset"),
         },

@@ -56,8 +56,8 @@ def _at_home(archive: Archive) -> Record:
     samples = [row for row in archive.table("samples.csv") if not row["subgroup_of"]]
     home = english.country(archive.menu.country)
     counts = {
-        "all": sum(row["unit"] == "student" for row in samples),
-        "students": sum(row["unit"] == "student" and english.country(row["country"]) == home for row in samples),
+        "all": sum(row["unit"] == archive.dataset.vocabulary.person for row in samples),
+        "students": sum(row["unit"] == archive.dataset.vocabulary.person and english.country(row["country"]) == home for row in samples),
         "schools": sum(row["unit"] == "school" and english.country(row["country"]) == home for row in samples),
     }
     return {"key": "faq.country", "values": {name: overview.count(value, "dataset") for name, value in counts.items()}}

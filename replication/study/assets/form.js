@@ -311,7 +311,7 @@ function addMatrix(matrix, means, common) {
   for (const [place, value] of Object.entries(matrix.pairs)) {
     let [a, b] = place.split(",").map((i) => means[i]);
     if (!a.construct || !b.construct) continue;
-    if (side(a) === "outcome" && side(b) === "relationship") [a, b] = [b, a];
+    if (side(a) === "outcome" && side(b) === "exposure") [a, b] = [b, a];
     const flags = side(a) !== side(b) ? "" : side(a) === "outcome" ? "out_x_out" : "rel_x_rel";
     study.tables.effects.push({ ...common, var_a: a.construct, var_b: b.construct, statistic: "r", value, flags,
       measure_a: a.measure, measure_b: b.measure, informant_a: a.informant, informant_b: b.informant });

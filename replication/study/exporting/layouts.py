@@ -70,7 +70,7 @@ def matrix_table(dataset: Dataset, variables: tuple[str, ...] = STUDENT) -> pd.D
     largest number of correlations behind a cell of that row. `n` is the sample's, or the largest of its rows.
     """
     rows = dataset.effects
-    rows = rows[(rows["unit"] == "student") & (rows["statistic"] == "r") & (rows["subgroup_of"] == "")]
+    rows = rows[(rows["unit"] == dataset.vocabulary.person) & (rows["statistic"] == "r") & (rows["subgroup_of"] == "")]
     rows = rows[rows["var_a"].isin(variables) & rows["var_b"].isin(variables) & (rows["value"].abs() < 1)]
     sizes = dict(zip(dataset.samples["sample_id"], dataset.samples["n"], strict=True))
     parts = [_matrix(str(sample), own, variables, sizes) for sample, own in rows.groupby("sample_id", sort=False)]
