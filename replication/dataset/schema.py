@@ -111,9 +111,9 @@ _STATUS = word(
     "where the result could be found; a row's cell counts before its sample's",
     "publication_status",
 )
-_CLUSTERS = integer("clusters", "number of classes or schools the persons were drawn in", 1)
+_CLUSTERS = integer("clusters", "number of clusters (such as classes or clinics) the persons were drawn in", 1)
 _ICC = number("icc", "intraclass correlation of the outcome in those clusters", -1, 1)
-_GRADE = text("grade", "school grade or grades of the students, e.g. 8 or 7-9")
+_GRADE = text("grade", "grade or grades at school, e.g. 8 or 7-9")
 _RISK_OF_BIAS = word("risk_of_bias", "risk of bias as judged by a coder, with the reason in note", "risk_of_bias")
 # Not low and high of the column: betas and other statistics in it may lie beyond 1.
 _PEARSON = "for r between -1 and 1"
@@ -141,9 +141,9 @@ _EFFECTS = Table(
         ),
         number("n_effective_df", "degrees of freedom of the design-based variance behind n_effective", 0),
         number(
-            "n_effective_unweighted", "n after schools and strata, of value where value_weighted stands beside it", 1
+            "n_effective_unweighted", "n after clusters and strata, of value where value_weighted stands beside it", 1
         ),
-        number("icc_a", "intraclass correlation of the first measure, in a row of students within clusters", -1, 1),
+        number("icc_a", "intraclass correlation of the first measure, in a row of persons within clusters", -1, 1),
         number("icc_b", "intraclass correlation of the second measure", -1, 1),
         number("contextual", "slope between clusters less slope within, of b on a, in total standard deviations"),
         number("contextual_se", "standard error of contextual, by a jackknife over clusters", 0),
@@ -190,7 +190,7 @@ _EFFECTS = Table(
 
 _SAMPLES = Table(
     "samples.csv",
-    "One independent group of persons (or schools) a row.",
+    "One independent group of persons a row, or of groups where these are the unit.",
     ("sample_id",),
     (
         key("sample_id", "stable id, unique in the whole dataset"),
@@ -202,12 +202,12 @@ _SAMPLES = Table(
         word("school_level", "school level", "school_level"),
         number("age_mean", "mean age in years", 0, 120),
         number("female_pct", "girls or women in per cent", 0, 100),
-        number("ses", "per cent of students of low socio-economic status (above 50: majority)", 0, 100),
+        number("ses", "per cent of low socio-economic status (above 50: majority)", 0, 100),
         boolean("oecd", "OECD member in that cycle, where the file says"),
         integer("schools", "number of schools", 1),
         key("subgroup_of", "the sample this one is a part of: never pool both", required=False),
-        key("overlaps", "a sample with which it shares schools or persons", required=False),
-        integer("shared_n", "persons it shares with the sample in overlaps; 0 where only schools are shared", 0),
+        key("overlaps", "a sample with which it shares clusters or persons", required=False),
+        integer("shared_n", "persons it shares with the sample in overlaps; 0 where only clusters are shared", 0),
         _CLUSTERS,
         _ICC,
         _GRADE,
@@ -344,7 +344,7 @@ _CONCEPTUAL = Table(
         Column("ci_low", "lower end of the 95 per cent interval", "number", True),
         Column("ci_high", "upper end", "number", True),
         integer("n", "persons in the model", 4, required=True),
-        integer("clusters", "classes or schools; empty where the file has none", 2),
+        integer("clusters", "clusters; empty where the file has none", 2),
         word("expected", "the sign the work's own result leads one to expect", "direction"),
         text("direction_ids", "rows of `directions.csv` it is set against, separated by `;`"),
         _SINCE,

@@ -72,17 +72,20 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
 
 def reading(archive: Archive) -> Record:
     """How many of the works the article lists were read in full: the first thing to know of everything else."""
-    cited = [archive.dataset.works[key] for key in archive.dataset.cited()]
-    grades = Counter(claim.reading for claim in archive.claims if claim.group == "cited")
-    works = {"full": sum(work.read_in_full for work in cited), "cited": len(cited)}
+    listed = archive.menu.holds("article")  # else every work is one that the report is about
+    works = archive.dataset.works
+    about = [works[key] for key in archive.dataset.cited()] if listed else list(works.values())
+    grades = Counter(claim.reading for claim in archive.claims if claim.group == "cited" or not listed)
+    counts = {"full": sum(work.read_in_full for work in about), "cited": len(about)}
     numbers = {
         "held": grades.total(),
         "abstract": grades["abstract"],
         "second": sum(grades[grade] for grade in SECOND_HAND),
         "text": sum(grades[grade] for grade in grades if grade not in ("abstract", *SECOND_HAND)),
     }
-    values = {name: count(value, "article") for name, value in works.items()}
-    return {"key": "overview.read", "values": values | {n: count(v, "claims#of-cited") for n, v in numbers.items()}}
+    values = {name: count(value, "article" if listed else "works") for name, value in counts.items()}
+    values |= {name: count(value, "claims#of-cited" if listed else "claims") for name, value in numbers.items()}
+    return {"key": "overview.read" if listed else "overview.read_all", "values": values}
 
 
 def count(value: int, page: str) -> Record:

@@ -21,10 +21,10 @@ def introductions(archive: Archive, words: Words, gallery: Gallery) -> Iterator[
     methods = _methods(archive, gallery if words.language == "en" else None)
     path = archive.menu.address("methods.html", words.language)
     yield Page(path, "methods.html", words.say("title.methods"), methods, words)
-    path = archive.menu.address("faq.html", words.language)
-    yield Page(
-        path, "faq.html", words.say("title.faq"), {"questions": _questions(archive, words), "current": "faq"}, words
-    )
+    if archive.menu.holds("faq"):
+        path = archive.menu.address("faq.html", words.language)
+        values = {"questions": _questions(archive, words), "current": "faq"}
+        yield Page(path, "faq.html", words.say("title.faq"), values, words)
 
 
 def pages(archive: Archive, words: Words) -> Iterator[Page]:
@@ -54,10 +54,10 @@ def _at_home(archive: Archive) -> Record:
     """How many samples of persons and of schools are of the readers' country, however it is written."""
     english = load_words("en")
     samples = [row for row in archive.table("samples.csv") if not row["subgroup_of"]]
-    home = english.country(archive.menu.country)
+    home, person = english.country(archive.menu.country), archive.dataset.vocabulary.person
     counts = {
-        "all": sum(row["unit"] == archive.dataset.vocabulary.person for row in samples),
-        "students": sum(row["unit"] == archive.dataset.vocabulary.person and english.country(row["country"]) == home for row in samples),
+        "all": sum(row["unit"] == person for row in samples),
+        "students": sum(row["unit"] == person and english.country(row["country"]) == home for row in samples),
         "schools": sum(row["unit"] == "school" and english.country(row["country"]) == home for row in samples),
     }
     return {"key": "faq.country", "values": {name: overview.count(value, "dataset") for name, value in counts.items()}}
