@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 __all__ = [
     "ClusterUnit",
     "Condition",
+    "DescribedMeasure",
     "Filled",
     "Measure",
     "Recipe",
@@ -26,6 +27,7 @@ __all__ = [
     "StrictRecord",
     "Subsample",
     "WholeSurvey",
+    "country_letters",
     "expand",
     "of_levels",
 ]
@@ -164,7 +166,7 @@ class Recipe(StrictRecord):
     """How the correlations of one sample are computed from its file.
 
     One sample; with `each`, one sample for each value of that column, which takes the place of {} in `sample` (in small
-    letters, or as `each_as` says).
+    letters, a country's number as its letters, or as `each_as` says).
 
     `file` are the files in the order they are given, joined by rows (parts of one sample) or by columns. `id` are the
     columns that together name a person, who then counts once. `codes` are numbers for the words or numbers of single
@@ -218,6 +220,27 @@ class Recipe(StrictRecord):
         used = itertools.chain(named, *(m.columns for m in self.measure))
         return tuple(dict.fromkeys(name for name in used if name))
 
+    def sample_of(self, value: str) -> str:
+        """The id of the sample for a value of `each`: by `each_as`, a numeric code's letters, or the value itself."""
+        word = (country_letters(value) if value.isdigit() else "") or value
+        return self.sample.replace("{}", self.each_as.get(value) or word.casefold())
+
+
+def country_letters(value: str) -> str:
+    """The three letters of a country's numeric ISO code, or of the letters themselves; "" for a code of no country.
+
+    >>> country_letters("578"), country_letters("40"), country_letters("926")
+    ('NOR', 'AUT', '')
+    """
+    from babel.core import get_global
+
+    alias = get_global("territory_aliases")
+    code = value.zfill(3) if value.isdigit() else value.upper()
+    land = alias.get(code, [])
+    # A code that now stands for several countries (the former Yugoslavia) names none of them.
+    three = [name for name, now in alias.items() if now == land and len(name) == 3 and name.isalpha()]
+    return str(three[0]) if len(land) == 1 and three else ""
+
 
 class RoleQuestions(StrictRecord):
     """Which measures of a recipe give bullying roles: `bullies` and `bullied` at or above `cut` (`softer` beside it).
@@ -240,18 +263,37 @@ class RoleQuestions(StrictRecord):
         return self
 
 
-class WholeSurvey(StrictRecord):
-    """A survey cycle with all its countries: `key` names it, `where` says where a person gets the file.
+class DescribedMeasure(StrictRecord):
+    """What a measure's code stands for, in the words of `measures.csv`."""
 
-    `persons` are the counts its codebook gives by country, by which the file is known to be the right one.
+    variable: Filled
+    measure: Filled
+    form: Filled
+    facet: str = ""
+    scope: str = ""
+    items: Filled
+
+
+class WholeSurvey(StrictRecord):
+    """A survey cycle with all its countries: `key` names it, `where` says how a person gets it.
+
+    `author` (who published it) and `cycle` (its year) are needed to enter it into the dataset. `persons` are the counts
+    its codebook gives by country, by which the file is known to be the right one. `extracts`
+    are samples of the dataset that hold some of a country's persons, by the country's value in the file: the whole
+    country takes their place. `described` are measures that no folder of the dataset describes yet.
     """
 
     key: Filled
     title: Filled
+    author: str = ""
+    cycle: str = ""
+    grade: str = ""
     where: Filled
     recipe: Recipe
     roles: RoleQuestions | None = None
     persons: dict[str, int] = Field(default_factory=dict)
+    extracts: dict[str, Filled] = Field(default_factory=dict)
+    described: list[DescribedMeasure] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_countries(self) -> WholeSurvey:

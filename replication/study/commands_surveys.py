@@ -15,6 +15,7 @@ from replication.study.command_options import Data, Out, deliver, readable_datas
 if TYPE_CHECKING:
     from replication.dataset import Dataset
     from replication.dataset.recipes import WholeSurvey
+    from replication.study.microdata.whole_files import CountryResult
 
 __all__ = ["compute", "conceptual"]
 
@@ -48,8 +49,9 @@ def compute(
     """Recompute a survey sample's correlations from the public file, by its recipe, beside what is stored.
 
     The name of a whole cycle (`data/surveys/`) makes a sample per country; a stopped run goes on where it was, and
-    --out writes the rows. Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out
-    otherwise or not at all, or a country could not be computed.
+    --out writes the rows, --write enters them into the dataset, --replace also withdraws extracts of a country.
+    Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out otherwise or not at all, or a
+    country could not be computed.
     """
     from replication.dataset.schema import TABLES
     from replication.errors import UserError
@@ -66,7 +68,14 @@ def compute(
             raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
         if roles:
             return _compute_roles(survey, file[0])
-        return _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
+        countries = _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
+        if write or replace:
+            from replication.study.whole_surveys import enter_survey
+
+            with exclusive(root):  # read again under the lock: somebody may have entered something meanwhile
+                lines = enter_survey(root, readable_dataset(root), survey, countries, replace=replace)
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+        return 1 if not countries or any(country.problem for country in countries) else 0
     work, recipe = computing.recipe_of(dataset, sample)
     found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
     sys.stdout.write("\n".join(computing.computed_lines(found)) + "\n")
@@ -79,13 +88,14 @@ def compute(
         if replace:
             # Read again under the lock: ids may have been taken since the rows were computed.
             now = readable_dataset(root)
-            taken = set(now.effects["effect_id"])
+            taken = computing.ids_in_use(now)
             after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
             write_rows(path, table, after)
             replaced = sum(bool(entry.differs) for entry in found.rows)
             sys.stdout.write(f"Replaced {replaced} rows of {work}/effects.csv.\n")
         if write:
-            rows = computing.rows_to_add(readable_dataset(root), work, found.rows, recipe)
+            now = readable_dataset(root)
+            rows = computing.rows_to_add(now, work, found.rows, recipe, computing.ids_in_use(now))
             add_rows(path, table, rows)
             sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
     # Pairs that no longer come out at all cannot be replaced by anything, so the code stays 1.
@@ -174,7 +184,7 @@ def _compute_roles(survey: WholeSurvey, file: Path) -> int:
 
 def _compute_survey(
     dataset: Dataset, survey: WholeSurvey, file: Path, out: Path | None, *, levels: bool, fresh: bool
-) -> int:
+) -> list[CountryResult]:
     """Every country of a whole file: a line as each is done, and the rows to `out` when all are."""
     from replication.dataset.schema import TABLES
     from replication.study import computing
@@ -182,15 +192,15 @@ def _compute_survey(
     from replication.study.tables import rows_as_csv
 
     rows: list[dict[str, str]] = []
-    failed = count = 0
+    countries = []
     for found in compute_whole(survey, file, paths.cache_dir() / "surveys", levels=levels, fresh=fresh):
-        count += 1
-        failed += bool(found.problem)
-        lines = computing.country_lines(dataset, found, survey.recipe, str(count))
+        countries.append(found)
+        lines = computing.country_lines(dataset, found, survey.recipe, str(len(countries)))
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         rows += computing.country_rows(found, survey.recipe, dataset.version)
     if out is not None:
         deliver(rows_as_csv(TABLES["effects.csv"], rows), out, "Wrote")
-    sys.stdout.write(f"{survey.title}: {count - failed} of {count} countries computed, {len(rows)} correlations.\n")
-    return 1 if failed or not count else 0
+    done = sum(not country.problem for country in countries)
+    sys.stdout.write(f"{survey.title}: {done} of {len(countries)} countries computed, {len(rows)} correlations.\n")
+    return countries

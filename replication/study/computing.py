@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replication.dataset import Dataset
@@ -17,11 +17,13 @@ __all__ = [
     "Compared",
     "Lacking",
     "Recomputed",
+    "compare_rows",
     "compare_with_stored",
     "computed_lines",
     "country_lines",
     "country_rows",
     "effect_rows",
+    "ids_in_use",
     "recipe_of",
     "replaced_rows",
     "rows_to_add",
@@ -89,9 +91,17 @@ def compare_with_stored(
         when the files do not fit the recipe or give no correlation at all.
     """
     computed = compute_recipe(recipe, paths, sample, levels=levels, encoding=encoding)
-    stored = _stored(dataset, work, {row.sample for row in computed.rows}, levels=levels)
+    found = compare_rows(dataset, work, computed.rows, recipe, levels=levels)
+    return replace(found, notes=computed.notes)
+
+
+def compare_rows(
+    dataset: Dataset, work: str, computed: Sequence[ComputedRow], recipe: Recipe, *, levels: bool = False
+) -> Recomputed:
+    """Computed rows beside what the work stores of their samples."""
+    stored = _stored(dataset, work, {row.sample for row in computed}, levels=levels)
     compared, lacking = [], []
-    for row in computed.rows:
+    for row in computed:
         # What is left in `stored` at the end is what the recipe no longer makes.
         held = stored.pop(_key(row), None)
         name = "" if held is None else str(held["effect_id"])
@@ -106,7 +116,7 @@ def compare_with_stored(
                 f"{held['sample_id']}: {held['var_a']} ({held['measure_a']}) with {held['var_b']} ({held['measure_b']})"
             )
             lacking.append(Lacking(pair, str(held["effect_id"]), "the recipe makes no such pair"))
-    return Recomputed(tuple(compared), tuple(lacking), computed.notes)
+    return Recomputed(tuple(compared), tuple(lacking))
 
 
 def country_lines(dataset: Dataset, found: CountryResult, recipe: Recipe, of: str) -> Iterator[str]:
@@ -126,10 +136,12 @@ def country_lines(dataset: Dataset, found: CountryResult, recipe: Recipe, of: st
     yield from (f"  note: {note}" for note in found.notes)
 
 
-def country_rows(found: CountryResult, recipe: Recipe, version: str) -> list[dict[str, str]]:
-    """The rows of `effects.csv` a country gives, with ids of its own."""
-    taken: set[str] = set()
-    return [_effect_row(row, recipe, version, taken) for row in found.rows if math.isfinite(row.r)]
+def country_rows(
+    found: CountryResult, recipe: Recipe, version: str, taken: set[str] | None = None
+) -> list[dict[str, str]]:
+    """The rows of `effects.csv` a country gives; `taken` are ids in use, to which theirs are added."""
+    ids = set() if taken is None else taken
+    return [_effect_row(row, recipe, version, ids) for row in found.rows if math.isfinite(row.r)]
 
 
 def computed_lines(found: Recomputed) -> Iterator[str]:
@@ -249,11 +261,29 @@ def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
     }
 
 
-def rows_to_add(dataset: Dataset, work: str, compared: Sequence[Compared], recipe: Recipe) -> list[dict[str, str]]:
-    """The rows of `effects.csv` that the dataset, as it stands now, lacks: somebody may have added some meanwhile."""
+def ids_in_use(dataset: Dataset) -> set[str]:
+    """Every id of a row or a sample, of those that were withdrawn too: a later row never takes an earlier one's id."""
+    gone = [dataset.withdrawn[name] for name in ("effects.csv", "samples.csv") if name in dataset.withdrawn]
+    tables = (dataset.effects, dataset.samples, *gone)
+    return {
+        str(name)
+        for table in tables
+        for column in ("effect_id", "sample_id")
+        if column in table
+        for name in table[column]
+    }
+
+
+def rows_to_add(
+    dataset: Dataset, work: str, compared: Sequence[Compared], recipe: Recipe, taken: set[str]
+) -> list[dict[str, str]]:
+    """The rows of `effects.csv` that the dataset, as it stands now, lacks: somebody may have added some meanwhile.
+
+    `taken` are the ids in use, as `ids_in_use` gives them; the new ones are added.
+    """
     stored = _stored(dataset, work, {entry.row.sample for entry in compared}, levels=True)
     new = [entry for entry in compared if _key(entry.row) not in stored and not _second_scoring(entry.row, stored)]
-    rows = effect_rows(new, recipe, dataset.version, set(dataset.effects["effect_id"]))
+    rows = effect_rows(new, recipe, dataset.version, taken)
     return [_as_its_students(cells, entry.row, stored) for cells, entry in zip(rows, new, strict=True)]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 
+from replication.dataset import Dataset
 from replication.dataset.recipes import WholeSurvey
 from replication.errors import UserError
 from replication.paths import data_dir
@@ -138,6 +139,21 @@ def test_shipped_recipes_are_whole(path: Path) -> None:
     assert found is not None and found.key == path.stem
     variables = {m.variable for m in found.recipe.measure}
     assert "positive" in variables and variables & {"engagement", "achievement", "victimization"}
+    assert found.author and found.cycle in found.title.replace("2013/14", "2014").replace("2017/18", "2018")
+
+
+@pytest.mark.parametrize("path", sorted(SURVEYS.glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_surveys_can_be_entered(dataset: Dataset, path: Path) -> None:
+    """Every measure is described once, in the survey's record or by a folder that has it; every extract is held."""
+    found = load_survey(path.stem, SURVEYS)
+    assert found is not None
+    described = {(m.variable, m.measure) for m in found.described}
+    held = dataset.measures
+    for measure in found.recipe.measure:
+        rows = held[(held["variable"] == measure.variable) & (held["measure"] == measure.measure)]
+        words = set(zip(rows["form"], rows["facet"], rows["scope"], strict=True))
+        assert (measure.variable, measure.measure) in described or len(words) == 1, measure.measure
+    assert set(found.extracts.values()) <= set(dataset.samples["sample_id"])
 
 
 def hbsc(key: str, n: int = 400) -> pd.DataFrame:

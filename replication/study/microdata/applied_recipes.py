@@ -164,10 +164,11 @@ def _kept(frame: pd.DataFrame, recipe: Recipe, files: str) -> Mask:
 def samples_in(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, Mask]]:
     """Each sample's id and its rows: one a value of `each`, or the whole and its parts."""
     if recipe.each:
-        values = frame[recipe.each].astype(str).str.strip()
+        # a number of a country, read as a decimal number
+        values = frame[recipe.each].astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
         ask_about_samples(recipe, sorted(set(values)))
         for value in sorted(set(values)):
-            name = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            name = recipe.sample_of(value)
             yield name, (values == value).to_numpy()
         return
     yield recipe.sample, np.ones(len(frame), dtype=bool)

@@ -79,7 +79,8 @@ def numbers_of(cells: pd.Series, codes: dict[str, float | int], missing: Sequenc
         numbers = cells.to_numpy(dtype=float, na_value=np.nan)
         absent = [float(code) for code in missing if not isinstance(code, str)]
         # Codes written as text in the recipe are words of labelled columns and mean nothing among numbers.
-        numbers = np.where(np.isin(numbers, absent), np.nan, numbers)
+        # R's NA is a NaN of another kind, which warns wherever it is reckoned with: here it becomes the common one.
+        numbers = np.where(np.isin(numbers, absent) | np.isnan(numbers), np.nan, numbers)
         return _recoded(numbers, codes, str(cells.name)) if codes else numbers
     words = {str(code).casefold() for code in missing}
     # Each different text once: columns of labels have five answers and half a million rows.

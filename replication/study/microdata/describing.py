@@ -18,11 +18,20 @@ from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.applied_recipes import samples_in
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows, numbers_of
+from replication.study.microdata.applied_recipes import samples_in
+from replication.study.microdata.questions import ask_about_codes
 from replication.study.microdata.survey_files import read_columns
 
 _SAME_SCALE = 0.95  # rank correlation of an index with the sum of its items; the lowest seen of a right list is .968
 
-__all__ = ["Described", "coefficient_alpha", "describe_recipe", "described_lines"]
+__all__ = [
+    "Described",
+    "coefficient_alpha",
+    "describe_frame",
+    "describe_recipe",
+    "described_columns",
+    "described_lines",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +60,17 @@ def describe_recipe(recipe: Recipe, paths: Sequence[Path], sample: str = "") -> 
     UserError
         when a file cannot be read or lacks a column.
     """
-    behind = [column for measure in recipe.measure for column in expand(measure.scale_items)]
-    frame = read_columns(paths, tuple(dict.fromkeys((*recipe.columns, *behind))), recipe.join).frame
+    return describe_frame(recipe, read_columns(paths, described_columns(recipe), recipe.join).frame, sample)
+
+
+def described_columns(recipe: Recipe) -> tuple[str, ...]:
+    """The columns of the recipe and the answers behind its indices, which only their reliability needs."""
+    behind = (column for measure in recipe.measure for column in expand(measure.scale_items))
+    return tuple(dict.fromkeys((*recipe.columns, *behind)))
+
+
+def describe_frame(recipe: Recipe, frame: pd.DataFrame, sample: str = "") -> tuple[Described, ...]:
+    """Every measure of persons already read."""
     keep = keep_rows(frame, recipe.where)
     coded = code_sample(frame, recipe, keep)
     answers = [_answers(frame, measure, recipe)[keep] for measure in recipe.measure]
@@ -94,6 +112,10 @@ def _answers(frame: pd.DataFrame, measure: Measure, recipe: Recipe) -> Array:
     items = np.column_stack(
         [numbers_of(frame[name], recipe.codes.get(name, measure.codes), missing) for name in columns]
     )
+    if measure.scale_items:
+        # A code for no answer left in one item would make the alpha of a scale that nobody computed.
+        for name, column in zip(columns, items.T, strict=True):
+            ask_about_codes(name, column, measure.measure)
     if measure.scale and not measure.scale_items:  # the scale of an index says nothing of the answers behind it
         with np.errstate(invalid="ignore"):
             items = np.where((items >= measure.scale[0]) & (items <= measure.scale[1]), items, np.nan)

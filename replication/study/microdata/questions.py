@@ -85,11 +85,11 @@ def ask_about_samples(recipe: Recipe, values: Sequence[str]) -> None:
     """Raise UserError where two values of the column that tells samples apart would give one sample."""
     made: dict[str, str] = {}
     for value in values:
-        name = recipe.each_as.get(value, value.casefold())
+        name = recipe.sample_of(value)
         if name in made:
             raise UserError(
                 f'column {recipe.each}: found "{made[name]}" and "{value}", which both give the sample '
-                f"{recipe.sample.replace('{}', name)}; expected one value a sample; tell them apart under each_as"
+                f"{name}; expected one value a sample; tell them apart under each_as"
             )
         made[name] = value
 

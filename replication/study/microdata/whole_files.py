@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from replication.dataset.recipes import Recipe, WholeSurvey
+from replication.dataset.recipes import Measure, Recipe, WholeSurvey, expand
 from replication.digests import digest_of
 from replication.errors import UserError
 from replication.study.microdata.applied_recipes import ComputedRow, compute_frame
+from replication.study.microdata.describing import Described, describe_frame, described_columns
 from replication.study.microdata.survey_files import OLD_ENCODING, present_columns, text_format
 from replication.writing import write_atomic
 
@@ -30,22 +31,32 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["CountryResult", "compute_whole", "country_frames", "load_survey", "parquet_of"]
+__all__ = [
+    "CountryResult",
+    "compute_whole",
+    "country_frames",
+    "load_survey",
+    "parquet_of",
+]
 
 _BATCH_BYTES = 120_000_000
 """Of numbers loaded at once. Polars holds several times that while it filters: 600,000 simulated students in 80
 countries took 1.8 GB with 500 MB, and take 0.65 GB with this, no slower."""
+_FORM = "2"  # of kept results: raised when their fields change, so that older ones are computed anew
 _ROWS_AT_ONCE = 50_000  # of an SPSS file: some 50 MB of the columns a recipe needs
 
 
 @dataclass(frozen=True, slots=True)
 class CountryResult:
-    """One country: its sample, persons in the file, rows, notes; or why it has none. `kept` was computed earlier."""
+    """One country: its sample, persons and schools in the file, rows, what its measures are like, notes; or why it has
+    none. `kept` was computed earlier."""
 
     sample: str
     value: str
     persons: int
+    schools: int = 0
     rows: tuple[ComputedRow, ...] = ()
+    measures: tuple[Described, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
     kept: bool = False
@@ -82,9 +93,9 @@ def compute_whole(
         when the file cannot be read or lacks the column of the countries or the weights.
     """
     recipe = survey.recipe
-    table = parquet_of(path, recipe.columns, cache)
+    table = parquet_of(path, described_columns(recipe), cache)
     names = _names_in(table, recipe, path)
-    results = table.parent / f"{digest_of(recipe.model_dump_json(), str(levels))[:16]}.results"
+    results = table.parent / f"{digest_of(recipe.model_dump_json(), str(levels), _FORM)[:16]}.results"
     if fresh:
         shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True, exist_ok=True)
@@ -106,14 +117,14 @@ def compute_whole(
 
 def country_frames(recipe: Recipe, path: Path, cache: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     """The persons of each country, by its sample's id, with the columns of the recipe that the file has."""
-    table = parquet_of(path, recipe.columns, cache)
+    table = parquet_of(path, described_columns(recipe), cache)
     names = _names_in(table, recipe, path)
     counts = _counts(table, names[recipe.each])
     counts.pop("", None)
     for batch in _batches(counts, len(names)):
         loaded = _loaded(recipe, table, names, batch)
         for value in batch:
-            sample = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+            sample = recipe.sample_of(value)
             # pop: a country's rows leave the memory before the next one is converted.
             yield sample, loaded.pop(value).to_pandas()
 
@@ -195,7 +206,7 @@ def _names_in(table: Path, recipe: Recipe, path: Path) -> dict[str, str]:
     import polars as pl
 
     held = {name.casefold(): name for name in pl.scan_parquet(table).collect_schema().names()}
-    names = {column: held[column.casefold()] for column in recipe.columns if column.casefold() in held}
+    names = {column: held[column.casefold()] for column in described_columns(recipe) if column.casefold() in held}
     needed = [recipe.each, *([recipe.weight] if recipe.weight else [])]
     lacking = [column for column in needed if column not in names]
     if lacking:
@@ -270,21 +281,34 @@ def _loaded(recipe: Recipe, table: Path, names: dict[str, str], batch: list[str]
 
 def _one_country(recipe: Recipe, value: str, frame: pl.DataFrame, file: str, *, levels: bool) -> CountryResult:
     """One country, computed as its extract would be; measures whose columns it lacks or left empty are noted."""
-    sample = recipe.sample.replace("{}", recipe.each_as.get(value, value.casefold()))
+    sample = recipe.sample_of(value)
     empty = {name for name in frame.columns if frame[name].null_count() == len(frame)}
-    held = [m for m in recipe.measure if all(c in frame.columns and c not in empty for c in m.columns)]
-    lacking = [m.measure for m in recipe.measure if m not in held]
+    held = [_answerable(m, frame, empty) for m in recipe.measure if _held(m.columns, frame, empty)]
+    lacking = [m.measure for m in recipe.measure if m.measure not in {h.measure for h in held}]
     notes = (f"not asked in this country: {', '.join(lacking)}",) if lacking else ()
+    schools = frame.select(recipe.cluster).n_unique() if _held(recipe.cluster, frame, empty) and recipe.cluster else 0
     if len({measure.variable for measure in held}) < 2:
-        return CountryResult(
-            sample, value, len(frame), notes=notes, problem=f"two measures are needed; {'; '.join(notes)}"
-        )
+        problem = f"two measures are needed; {'; '.join(notes)}"
+        return CountryResult(sample, value, len(frame), schools, notes=notes, problem=problem)
     one = recipe.model_copy(update={"sample": sample, "each": "", "each_as": {}, "measure": held})
+    persons = frame.to_pandas()
     try:
-        found = compute_frame(one, frame.to_pandas(), f"{file}, {value}", levels=levels)
+        found = compute_frame(one, persons, f"{file}, {value}", levels=levels)
+        measures = describe_frame(one, persons)
     except UserError as error:
-        return CountryResult(sample, value, len(frame), notes=notes, problem=str(error))
-    return CountryResult(sample, value, len(frame), found.rows, (*notes, *found.notes))
+        return CountryResult(sample, value, len(frame), schools, notes=notes, problem=str(error))
+    return CountryResult(sample, value, len(frame), schools, found.rows, measures, (*notes, *found.notes))
+
+
+def _held(columns: Sequence[str], frame: pl.DataFrame, empty: set[str]) -> bool:
+    return all(column in frame.columns and column not in empty for column in columns)
+
+
+def _answerable(measure: Measure, frame: pl.DataFrame, empty: set[str]) -> Measure:
+    """The measure without the answers behind it where the country has not all of them: its alpha is then unknown."""
+    if _held(expand(measure.scale_items), frame, empty):
+        return measure
+    return measure.model_copy(update={"scale_items": []})
 
 
 def _kept_at(results: Path, value: str) -> Path:
@@ -294,5 +318,6 @@ def _kept_at(results: Path, value: str) -> Path:
 def _read_kept(path: Path) -> CountryResult:
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     rows = tuple(ComputedRow(**{**row, "flags": tuple(row["flags"])}) for row in record["rows"])
-    notes = tuple(record["notes"])
-    return CountryResult(record["sample"], record["value"], record["persons"], rows, notes, kept=True)
+    measures = tuple(Described(**measure) for measure in record["measures"])
+    about = (record["sample"], record["value"], record["persons"], record["schools"])
+    return CountryResult(*about, rows, measures, tuple(record["notes"]), kept=True)
