@@ -18,7 +18,6 @@ from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.applied_recipes import samples_in
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows, numbers_of
-from replication.study.microdata.applied_recipes import samples_in
 from replication.study.microdata.questions import ask_about_codes
 from replication.study.microdata.survey_files import read_columns
 
