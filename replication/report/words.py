@@ -125,21 +125,33 @@ class Words:
 
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language: whole, by pattern, or part by part."""
-        titles = self.table["titles"]
-        if text in titles:
-            return str(titles[text])
+        if text not in self.table["titles"] and _ENDING.search(text):
+            # Sentences are translated whole: put together from parts they would be in two languages at once.
+            return " ".join(self._whole(sentence) or self.localised(sentence) for sentence in _BETWEEN.split(text))
         head, colon, tail = text.partition(": ")
         # A known heading goes before patterns: what follows it may hold their words by chance.
-        if colon and head in titles:
-            return f"{titles[head]}: {self.title(tail)}"
-        for pattern, template in self.table.get("patterns", {}).items():
-            match = _compiled(pattern).fullmatch(text)
-            if match:
-                return str(template.format(**{name: self.title(part) for name, part in match.groupdict().items()}))
+        if colon and head in self.table["titles"] and text not in self.table["titles"]:
+            return f"{self.table['titles'][head]}: {self.title(tail)}"
+        whole = self._whole(text)
+        if whole is not None:
+            return whole
         for separator in (": ", "; ", ", ", " / "):
             if separator in text:
                 return separator.join(self.title(part) for part in text.split(separator))
         return self.localised(self._countries_within(self.country(text)))
+
+    def _whole(self, text: str) -> str | None:
+        """The text in this language where it is known as a whole or by a pattern."""
+        if text in self.table["titles"]:
+            return str(self.table["titles"][text])
+        for pattern, template in self.table.get("patterns", {}).items():
+            match = _compiled(pattern).fullmatch(text)
+            if match:
+                parts = match.groupdict()
+                # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
+                if all(parts[name] in self.table["titles"] for name in "abc" if name in parts):
+                    return str(template.format(**{name: self.title(part) for name, part in parts.items()}))
+        return None
 
     def _countries_within(self, text: str) -> str:
         """A label with the English names of countries in it in this language: "TIMSS 2019 Turkey"."""
@@ -224,6 +236,9 @@ def bare(value: object) -> tuple[object, Ref | None]:
     return (value["value"], value["ref"]) if isinstance(value, Mapping) else (value, None)
 
 
+_BETWEEN = re.compile(r"(?<=[a-z)\d]\.) (?=[A-Z(])")
+_ENDING = re.compile(r"(?<=[a-z)]\.) (?=[A-Z(])|[\w)]{2}\.$(?<! al\.)")
+"""Where a sentence ends within a text, and what ends in one."""
 _DECIMAL = re.compile(r"(?<![\w.])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w.])")
 """A decimal number within a text, not a version such as 1.2.0, nor the end of a sentence."""
 
@@ -254,9 +269,9 @@ _SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "titl
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern such as "{x} of {y}" as an expression; {n} stands for a whole number."""
+    """A pattern such as "{x} of {y}" as an expression; {n} stands for a whole number, {v} and {w} for any number."""
     parts = re.split(r"\{(\w+)\}", pattern)
-    shapes = {"n": r"\d+"}
+    shapes = {"n": r"\d+", "v": r"[-−+]?\d*\.?\d+", "w": r"[-−+]?\d*\.?\d+"}
     named = [f"(?P<{part}>{shapes.get(part, '.+?')})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
     return re.compile("".join(named))
 
