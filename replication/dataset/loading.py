@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,7 +37,8 @@ _VENUES = ("journal", "booktitle", "publisher", "school", "howpublished", "insti
 
 def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list[Problem]]:
     """All entries by key, and what could not be read."""
-    from pybtex.database import BibliographyData, PybtexError, parse_string
+    from pybtex.database import BibliographyData, PybtexError
+    from pybtex.database.input.bibtex import Parser
 
     content = read_bytes(path, file)
     if isinstance(content, Problem):
@@ -44,7 +46,8 @@ def read_bibliography(path: Path, file: str) -> tuple[dict[str, Reference], list
     try:
         text = content.decode("utf-8-sig")
         hidden = list(hidden_lines(text, file))
-        bibliography: BibliographyData = parse_string(text, "bibtex")
+        # The parser by its own name: by that of its format pybtex looks through every installed package first.
+        bibliography: BibliographyData = Parser().parse_string(text)
         references = {key: _reference(key, entry) for key, entry in bibliography.entries.items()}
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
@@ -338,9 +341,12 @@ def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame
 
 
 def _concat(frames: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
-    if frames:
-        return pd.concat(list(frames.values()), ignore_index=True)
     # A table nobody has filled still has its columns, so that no analysis need ask.
+    return pd.concat(list(frames.values()), ignore_index=True) if frames else _empty(name).copy()
+
+
+@cache
+def _empty(name: str) -> pd.DataFrame:
     empty = typed_rows(stack([], TABLES[name]))
     if "work" not in empty:
         empty.insert(0, "work", pd.Series(dtype=object))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.dataset import Problem, check_dataset
+from replication.dataset import Dataset, Problem, check_dataset
 from replication.dataset.problems import in_order, nearest, printable, shown
 from replication.errors import UserError
 from replication.study.coding.coders import read_coders
@@ -33,13 +33,17 @@ _NOT_ASKED = Problem(
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found: problems to mend, and questions with their answers."""
+    """What a check found: problems to mend, and questions with their answers.
+
+    `readable` is the dataset as far as it could be read, for who has more to say of it: reading takes most of a check.
+    """
 
     title: str
     version: str
     works: int
     problems: tuple[Problem, ...]
     queries: tuple[RaisedQuery, ...]
+    readable: Dataset | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -99,7 +103,7 @@ def _checked(root: Path, work: str) -> CheckReport:
         further += coding_queries(root / key, coders)
     ordered = in_order([*problems, *in_coding])
     asked = ask(readable, works, further)
-    return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked)
+    return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked, readable)
 
 
 def _beside(problems: Sequence[Problem], work: str) -> list[Problem]:

@@ -167,25 +167,25 @@ def check(
     from replication.study.rendering import as_html, as_json, print_report
 
     root = paths.dataset_of(data)
-    report = _check_file(root, Path(work)) if is_file_of_study(work) else check_study(root, work)
+    handed_in = is_file_of_study(work)
+    report = _check_file(root, Path(work)) if handed_in else check_study(root, work)
     if style == "text" and out is None:
         print_report(report)
-        _say_what_is_touched(root, report.title)
+        if report.readable is not None and not handed_in:  # no analysis names rows of a study that is not taken yet
+            _say_what_is_touched(report.readable, work)
     else:
         text = as_json(report) if style == "json" else as_html(report)
         deliver(text, out)
     return 1 if report.errors or (strict and report.questions) else 0
 
 
-def _say_what_is_touched(root: Path, work: str) -> None:
+def _say_what_is_touched(dataset: Dataset, work: str) -> None:
     """Which analyses ask for rows that were withdrawn since the last release, a line a row."""
-    from replication.dataset import check_dataset
     from replication.report.releases import read_releases
     from replication.study.touched import touched_analyses, touched_lines
 
-    dataset = check_dataset(root).readable
     # Without withdrawals nothing can be touched, and reading every analysis would be in vain.
-    if dataset is None or not any(len(rows) for rows in dataset.withdrawn.values()):
+    if not any(len(rows) for rows in dataset.withdrawn.values()):
         return
     releases = read_releases(paths.reports_dir())
     released = releases[-1].dataset_version if releases else ""

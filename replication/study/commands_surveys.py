@@ -53,12 +53,9 @@ def compute(
     Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out otherwise or not at all, or a
     country could not be computed.
     """
-    from replication.dataset.schema import TABLES
     from replication.errors import UserError
     from replication.study import computing
     from replication.study.microdata.whole_files import load_survey
-    from replication.study.tables import add_rows, read_rows, write_rows
-    from replication.writing import exclusive
 
     root = paths.dataset_of(data)
     dataset = readable_dataset(root)
@@ -71,6 +68,7 @@ def compute(
         countries = _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
         if write or replace:
             from replication.study.whole_surveys import enter_survey
+            from replication.writing import exclusive
 
             with exclusive(root):  # read again under the lock: somebody may have entered something meanwhile
                 lines = enter_survey(root, readable_dataset(root), survey, countries, replace=replace)
@@ -83,21 +81,9 @@ def compute(
         from replication.study.microdata.describing import describe_recipe, described_lines
 
         sys.stdout.write("\n".join(described_lines(describe_recipe(recipe, file, sample))) + "\n")
-    path, table = root / work / "effects.csv", TABLES["effects.csv"]
-    with exclusive(root) if write or replace else nullcontext():
-        if replace:
-            # Read again under the lock: ids may have been taken since the rows were computed.
-            now = readable_dataset(root)
-            taken = computing.ids_in_use(now)
-            after = computing.replaced_rows(read_rows(path, table), found.rows, recipe, now.version, taken)
-            write_rows(path, table, after)
-            replaced = sum(bool(entry.differs) for entry in found.rows)
-            sys.stdout.write(f"Replaced {replaced} rows of {work}/effects.csv.\n")
-        if write:
-            now = readable_dataset(root)
-            rows = computing.rows_to_add(now, work, found.rows, recipe, computing.ids_in_use(now))
-            add_rows(path, table, rows)
-            sys.stdout.write(f"Added {len(rows)} rows to {work}/effects.csv.\n")
+    if write or replace:
+        for line in computing.store_computed(root, work, found.rows, recipe, write=write, replace=replace):
+            sys.stdout.write(line + "\n")
     # Pairs that no longer come out at all cannot be replaced by anything, so the code stays 1.
     lost = any(entry.stored for entry in found.lacking)
     return 0 if found.reproduced or (replace and not lost) else 1

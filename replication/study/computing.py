@@ -9,9 +9,13 @@ from pathlib import Path
 
 from replication.dataset import Dataset
 from replication.dataset.recipes import Recipe, of_levels
+from replication.dataset.schema import TABLES
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
 from replication.study.microdata.whole_files import CountryResult
 from replication.study.new import next_version
+from replication.study.submission import readable_dataset
+from replication.study.tables import add_rows, read_rows, write_rows
+from replication.writing import exclusive
 
 __all__ = [
     "Compared",
@@ -27,6 +31,7 @@ __all__ = [
     "recipe_of",
     "replaced_rows",
     "rows_to_add",
+    "store_computed",
 ]
 
 _DECIMALS = 4
@@ -272,6 +277,28 @@ def ids_in_use(dataset: Dataset) -> set[str]:
         if column in table
         for name in table[column]
     }
+
+
+def store_computed(
+    root: Path, work: str, compared: Sequence[Compared], recipe: Recipe, *, write: bool, replace: bool
+) -> list[str]:
+    """Store what was computed, all or nothing, and say what was done: `replace` rows that differ, `write` new ones."""
+    path, table = root / work / "effects.csv", TABLES["effects.csv"]
+    with exclusive(root):
+        # Read again under the lock: rows and ids may have been added since these were computed.
+        dataset = readable_dataset(root)
+        taken, present, said = ids_in_use(dataset), read_rows(path, table), []
+        if replace:
+            present = replaced_rows(present, compared, recipe, dataset.version, taken)
+            said.append(f"Replaced {sum(bool(entry.differs) for entry in compared)} rows of {work}/effects.csv.")
+        new = rows_to_add(dataset, work, compared, recipe, taken) if write else []
+        if write:
+            said.append(f"Added {len(new)} rows to {work}/effects.csv.")
+        if replace:
+            write_rows(path, table, [*present, *new])
+        elif new:
+            add_rows(path, table, new)
+    return said
 
 
 def rows_to_add(

@@ -1,4 +1,4 @@
-"""Anything may stand in the dataset: the check says what is wrong in lines, and what passes it runs, shows and exports.
+"""Anything may stand in the dataset: what passes the check runs, is shown, previewed and exported; the rest is said.
 
 `make fuzz` tries 20,000 inputs; here a few hundred, the same ones each time.
 """
@@ -9,14 +9,17 @@ import contextlib
 import csv
 import io
 import os
+import re
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -32,10 +35,13 @@ from replication.report.search import search_index
 from replication.report.words import load_words
 from replication.study.commands import main
 from replication.study.exporting import export_dataset
+from replication.study.previewing import preview_html, preview_lines, preview_work
 from tests.data.small import Small
 from tests.hostile.corpus import BYTES, CELLS, IMPOSSIBLE, RECORDS
 
+LONG = "FUZZ" in os.environ
 EXAMPLES = int(os.environ.get("FUZZ", "300"))
+ENGAGEMENT = paths.analyses_dir() / "findings" / "engagement.py"
 LONGEST = 20  # seconds for one input: more is a hang
 TABLES = ("alpha2020/effects.csv", "alpha2020/samples.csv", "alpha2020/claims.csv", "beta2021/effects.csv")
 TEXTS = ("alpha2020/work.toml", "traps.toml", "article/statements.toml", "article/corrections.toml", "vocabulary.toml")
@@ -57,7 +63,8 @@ Change = tuple[str, str, bytes]
 @pytest.fixture(scope="module")
 def small() -> Iterator[Small]:
     """The small dataset with every kind of file; each input is put back."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", cache(typer.main.get_command))  # a third of what a check costs here
         small = Small.build(Path(name) / "references", paths.data_dir())
         effects = "alpha2020/effects.csv"
         small.replace(effects, "since,note", "since,note,se,p,ci_low,ci_high,n_effective,clusters")
@@ -171,6 +178,7 @@ def go_through_everything(small: Small) -> bool:
             assert checked.errors
             return False
         use(load_dataset(small.root), small.root)
+        preview(small.root)
     return True
 
 
@@ -178,9 +186,22 @@ def go_through_everything(small: Small) -> bool:
 def as_found(checked: Checked) -> Iterator[None]:
     """Every command reads the dataset as it was just read."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("replication.study.checking", "replication.dataset.loading"):
+        for module in ("replication.study.checking", "replication.study.previewing", "replication.dataset.loading"):
             patch.setattr(f"{module}.check_dataset", lambda *_: checked)
         yield
+
+
+def preview(root: Path) -> None:
+    """What a work changes, by one finding and the claims: said in words or computed, never a fault of the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("replication.study.previewing.analysis_files", lambda *_: {"engagement": ENGAGEMENT})
+        patch.setattr("replication.study.previewing._FORKS", False)  # here, where a fault and a hang are seen
+        if not LONG:  # a certainty fits forty models, which is as long as everything else of an input together
+            patch.setattr("replication.study.previewing.grade_of_question", lambda *_: "low")
+        found = preview_work(root, "alpha2020")
+    assert not [reason for reason in found.failed.values() if re.match(r"\w+: ", reason)], found.failed
+    assert all(line.removeprefix("\n").isprintable() for line in preview_lines(found))
+    assert "<script" not in preview_html(found)
 
 
 def use(dataset: Dataset, root: Path) -> None:
@@ -218,7 +239,7 @@ def runs(cell: str) -> bool:
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize="FUZZ" not in os.environ,  # the same inputs each time in CI, others each time in `make fuzz`
+    derandomize=not LONG,  # the same inputs each time in CI, others each time in `make fuzz`
     database=None,
     phases=(Phase.explicit, Phase.generate),  # inputs are small as they are; shrinking takes minutes
     suppress_health_check=list(HealthCheck),

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import optimize
 
 from replication.dataset.schema import TABLES, Column
 from replication.study.coding.coders import Coders, Rows
@@ -74,6 +73,8 @@ def _with_samples(rows: Rows, names: Mapping[str, str]) -> Rows:
 
 def _pairing(table: str, first: Rows, other: Rows) -> tuple[dict[str, str], set[str]]:
     """New ids of the other coder's rows, and which of them have their sides swapped."""
+    from scipy import optimize  # a fifth of a second that every check would wait for, though few works have coders
+
     if not first or not other or len(first) * len(other) > _MOST:
         return {row: row for row in other}, set()
     mine, theirs = list(first), list(other)
