@@ -329,3 +329,20 @@ def test_replaced_rows_name_their_successors(study: Command, survey: Small) -> N
     study("compute", "alpha2020_s1", "--file", file, "--replace", "--data", survey.root)
     corrected = load_dataset(survey.root).effects
     assert set(corrected[corrected["work"] == "alpha2020"]["effect_id"]) == set(today.index)
+
+
+def test_the_id_of_a_withdrawn_row_is_never_given_again(study: Command, survey: Small) -> None:
+    file = survey.root.parent / "simulated.csv"
+    study("compute", "alpha2020_s1", "--file", file, "--write", "--data", survey.root)
+    effects = survey.root / "alpha2020/effects.csv"
+    since = load_dataset(survey.root).effects.set_index("effect_id").loc["alpha2020_s1-001", "since"]
+    effects.write_text(effects.read_text(encoding="utf-8").replace(f",{since}", ",1.0.0"), encoding="utf-8")
+    further = '\n[[recipe.measure]]\nvariable = "belonging"\nmeasure = "home"\nitems = ["Q2"]\n\n[[recipe.subsample]]'
+    survey.replace("alpha2020/recipes.toml", "\n[[recipe.subsample]]", further)
+    survey.replace("alpha2020/recipes.toml", 'effective = "clusters"', 'effective = "design"')
+    survey.write("alpha2020/measures.csv", MEASURES + "belonging,home,single item,x,1.0.0\n")
+    said = study("compute", "alpha2020_s1", "--file", file, "--replace", "--write", "--data", survey.root)
+    assert "Replaced 6 rows" in said.out and "Added 6 rows" in said.out, said.err
+    ids = [row.partition(",")[0] for row in effects.read_text(encoding="utf-8").splitlines()[1:]]
+    assert len(ids) == len(set(ids)) == 18
+    load_dataset(survey.root)  # the check finds nothing either

@@ -6,10 +6,12 @@ kind: what lies on the disk afterwards is what a power cut of the process leaves
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 __all__ = ["KILLED", "STEP", "forked", "kills", "study"]
@@ -19,6 +21,7 @@ STEP = int(os.environ.get("KILL_STEP", "3"))
 """Every how many-th event a test kills at: `make fuzz` takes each of them."""
 _EVENTS = ("mkdir", "open", "replace", "rename", "rmdir", "unlink", "fsync", "link")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_PROCESS = Path("/proc/self/fd")
 
 
 def study(*arguments: object) -> Callable[[], int]:
@@ -37,8 +40,11 @@ def study(*arguments: object) -> Callable[[], int]:
     return act
 
 
-def forked(act: Callable[[], int], event: int = 0, said: Path | None = None) -> int:
-    """Do something in a fork and give its exit code; at the `event`-th write event it is killed (0: never)."""
+def forked(act: Callable[[], int], event: int = 0, said: Path | None = None, *, within: Path | None = None) -> int:
+    """Do something in a fork and give its exit code; at the `event`-th write event it is killed (0: never).
+
+    `within` is the folder whose write events count; all where none is given.
+    """
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -49,7 +55,7 @@ def forked(act: Callable[[], int], event: int = 0, said: Path | None = None) -> 
         os.dup2(stream, 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         if event:
-            _arm(event)
+            _arm(event, within)
         code = act()
     except BaseException:
         traceback.print_exc()
@@ -74,21 +80,23 @@ def kills(
     """
     for event in range(1, most, STEP):
         place = make(event)
-        if forked(act(place), event) != KILLED:
+        if forked(act(place), event, within=place.parent) != KILLED:
             return
         yield event, place
     raise AssertionError(f"more than {most} write events")
 
 
-def _arm(event: int) -> None:
-    """From now on every event that changes the disk is counted; the process is gone before the `event`-th happens."""
+def _arm(event: int, within: Path | None) -> None:
+    """From now on every event that changes the disk is counted; the process is gone before the `event`-th happens.
+
+    Events elsewhere than `within` are not: a command may do its thinking in a copy that nobody ever sees.
+    """
     count = 0
 
     def counted(name: str, real: Callable[..., object]) -> Callable[..., object]:
         def call(*arguments: object, **options: object) -> object:
             nonlocal count
-            flags = arguments[1] if name == "open" and len(arguments) > 1 else _WRITES
-            if isinstance(flags, int) and flags & _WRITES:
+            if _writes(name, arguments) and (within is None or _place(arguments[0], options).is_relative_to(within)):
                 count += 1
                 if count >= event:
                     os._exit(KILLED)
@@ -98,3 +106,21 @@ def _arm(event: int) -> None:
 
     for name in _EVENTS:
         setattr(os, name, counted(name, getattr(os, name)))
+    io.open = builtins.open = counted("text", io.open)  # type: ignore[assignment]
+
+
+def _writes(name: str, arguments: tuple[object, ...]) -> bool:
+    """Whether a call changes the disk; opening does in some modes only."""
+    how = arguments[1] if len(arguments) > 1 else ""
+    if name == "open":
+        return isinstance(how, int) and bool(how & _WRITES)
+    return name != "text" or (isinstance(how, str) and bool(set(how) & set("wax+")))
+
+
+def _place(path: object, options: Mapping[str, object]) -> Path:
+    """Where a call changes the disk: its first argument, which may be a handle, or relative to one."""
+    if isinstance(path, int):
+        return (_PROCESS / str(path)).readlink()
+    folder = options.get("dir_fd")
+    above = Path.cwd() if folder is None else (_PROCESS / str(folder)).readlink()
+    return above / os.fsdecode(path)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,8 +14,12 @@ import pytest
 
 from replication import paths
 from replication.dataset import check_dataset
+from replication.study.saved_form import FORMAT
 from replication.writing import exclusive
-from tests.data.small import EFFECTS, Small
+from tests.cli.test_study_compute import MEASURES, RECIPES, SAMPLES, simulated
+from tests.cli.test_study_matrix import MEANING, REST, TABLE
+from tests.cli.test_study_workbook import EFFECT, SAMPLE
+from tests.data.small import BIB, EFFECTS, WORK, Small
 from tests.hostile.killing import STEP, forked, kills, study
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forks")
@@ -24,6 +29,30 @@ HEADER = "effect_id,sample_id,var_a,var_b,statistic,value,n,informant_a,informan
 CONSTRUCTS = ("engagement", "achievement", "belonging", "victimization", "perpetration", "negative", "relationship")
 CONVERT = ("convert", "alpha2020", "--from", "t", "--df", "98", "--sample", "alpha2020_s1", "--a", "positive")
 WHO = ("--who", "Ann", "--why", "looked up together")
+HANDED_IN = {
+    "format": FORMAT,
+    "work": {"key": "smith2024", "author": "Smith, Ann", "title": "A thing", "year": "2024"},
+    "tables": {"samples": [SAMPLE], "effects": [EFFECT]},
+}
+CONCEPTUAL = """
+[[conceptual]]
+id = "simulated"
+question = "Does liking go before the test?"
+same = ["model"]
+differs = ["simulated"]
+model = "lagged"
+source = "simulated"
+file = ["simulated.csv"]
+outcome = ["later"]
+predictor = "like"
+earlier = "before"
+verified = "simulated"
+measure = [
+  { variable = "achievement", measure = "later", items = ["PV1"] },
+  { variable = "engagement", measure = "like", items = ["LIKE"] },
+  { variable = "achievement", measure = "before", items = ["PV2"] },
+]
+"""
 
 
 def coded(value: str) -> str:
@@ -47,7 +76,22 @@ def build(root: Path) -> Small:
         pair = f"positive,{construct}" if construct != "depth" else "negative,engagement"
         questioned += f"beta2021-e{i},beta2021_s1,{pair},r,.3{i},110,student,student,doi:10/x,Table 2,table,1.0.0,.9\n"
     small.write("beta2021/effects.csv", questioned)
+    survey(small)
+    (root.parent / "smith2024.json").write_text(json.dumps(HANDED_IN), encoding="utf-8")
+    (root.parent / "table.txt").write_text(TABLE, encoding="utf-8")
     return small
+
+
+def survey(small: Small) -> None:
+    """A third work with a recipe and a conceptual record, and the simulated file they read; one of six rows is held."""
+    small.write("references.bib", (small.root / "references.bib").read_text(encoding="utf-8") + BIB.format("delta2023"))
+    small.write("delta2023/work.toml", WORK.format("delta2023"))
+    for name, text in (("recipes.toml", RECIPES), ("measures.csv", MEASURES), ("samples.csv", SAMPLES)):
+        small.write(f"delta2023/{name}", text.replace("alpha2020", "delta2023"))
+    held = "delta2023_s1-001,delta2023_s1,positive,engagement,r,.1111,470,care,like,computed,1.0.0\n"
+    small.write("delta2023/effects.csv", HEADER.replace("informant", "measure") + held)
+    small.write("delta2023/conceptual.toml", CONCEPTUAL)
+    simulated().to_csv(small.root.parent / "simulated.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +100,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("prepared") / "references"
     build(root)
     for command in (*COMMANDS.values(), lambda at: study("check", "--data", at)):
-        loaded = tmp_path_factory.mktemp("loaded") / "references"
-        shutil.copytree(root, loaded)
+        loaded = tmp_path_factory.mktemp("loaded") / "copy" / "references"
+        shutil.copytree(root.parent, loaded.parent)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             command(loaded)()  # in this process: what it imports, the forks have, which saves each of them a second
     for number, row in enumerate(ROWS, 1):  # all but one settled, so that one decision more lets `agree` write
@@ -90,6 +134,21 @@ def agree_write(root: Path) -> Callable[[], int]:
     return act
 
 
+def compute(root: Path) -> Callable[[], int]:
+    file = root.parent / "simulated.csv"
+    return study("compute", "delta2023_s1", "--file", file, "--replace", "--write", "--data", root)
+
+
+def matrix(root: Path) -> Callable[[], int]:
+    return study("matrix", "beta2021", root.parent / "table.txt", *MEANING, *REST, "--write", "--data", root)
+
+
+GENERATED = {
+    "form.form_html": "a form",
+    "workbook_picture.workbook_svg": "a picture",
+    "codebook.schema_files": {"one.json": "{}", "two.json": "{}"},
+}
+"""What `codebook` writes, in short: making it takes a second, and what is tested is how it is written."""
 COMMANDS: dict[str, Callable[[Path], Callable[[], int]]] = {
     "new": lambda root: new(root, "gamma2022"),
     "answer": lambda root: answer(root, "beta2021-e1"),
@@ -97,25 +156,34 @@ COMMANDS: dict[str, Callable[[Path], Callable[[], int]]] = {
     "convert": lambda root: convert(root, "2.31"),
     "agree": agree_write,
     "tidy": lambda root: study("tidy", "alpha2020", "--data", root),
+    "take": lambda root: study("take", root.parent / "smith2024.json", "--data", root),
+    "matrix": matrix,
+    "compute": compute,
+    "conceptual": lambda root: study(
+        "conceptual", "delta2023", "--file", root.parent / "simulated.csv", "--write", "--data", root
+    ),
+    "export": lambda root: study("export", "--out", root.parent / "export", "--data", root),
     "codebook": lambda root: study("codebook", "--data", root),
 }
 
 
 def content(root: Path) -> dict[str, bytes]:
-    """Every file a reader could see, hidden ones too, but for the lock."""
-    files = (path for path in root.parent.rglob("*") if path.is_file() and path.name != ".lock")
+    """Every file a reader could see, hidden ones too, but for the locks."""
+    files = (path for path in root.parent.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
     return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_any_write_event_a_command_has_done_all_or_nothing(
-    prepared: Path, tmp_path: Path, command: str
+    prepared: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     act = COMMANDS[command]
+    for name, made in GENERATED.items():
+        monkeypatch.setattr(f"replication.study.{name}", lambda *_, made=made: made)
 
     def make(event: int) -> Path:
         root = tmp_path / str(event) / "references"
-        shutil.copytree(prepared, root)
+        shutil.copytree(prepared.parent, root.parent)
         if command == "tidy":
             for name in ("effects.csv", "claims.csv"):
                 text = (root / "alpha2020" / name).read_text(encoding="utf-8")
@@ -133,9 +201,12 @@ def test_killed_at_any_write_event_a_command_has_done_all_or_nothing(
         for folder in (root, root.parent, root.parent / "schemas"):
             with exclusive(folder) if folder.is_dir() else contextlib.nullcontext():
                 pass  # what the next writer does first: leftovers go
+        if command == "export":  # a folder of the user's own is swept by who writes it next, that is the same command
+            assert {name: text for name, text in content(root).items() if "/." not in f"/{name}"} in (old, new_content)
+            assert forked(act(root), said=said) == 0, said.read_text(encoding="utf-8")
         seen.append(content(root))
         assert in_between(command, old, seen[-1], new_content), event
-    assert old in seen and (new_content in seen or command == "codebook" or STEP > 1)
+    assert (old in seen or command == "export") and (new_content in seen or command == "codebook" or STEP > 1)
 
 
 def in_between(command: str, old: dict[str, bytes], found: dict[str, bytes], new: dict[str, bytes]) -> bool:
