@@ -230,7 +230,7 @@ class Reference:
         last = [name.split(",")[0].strip("{} ") for name in self.authors]
         if not last:
             # What follows the colon is a subtitle; a survey's title ends in its year or country before it.
-            main = self.title.rpartition(": ")[0] or self.title
+            main = (self.title.rpartition(": ")[0] or self.title).removesuffix(" [title paraphrased]")
             return main if self.year and self.year in main else f"{main} ({self.year or 'year unknown'})"
         who = last[0]
         if len(last) == 2:

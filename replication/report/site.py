@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,8 @@ def build_report(
     archive = make_archive(dataset, outcomes, run)
     write = _Writer(folder)
     shutil.copytree(_HERE / "assets", folder / "assets", dirs_exist_ok=True)
-    words = {language: load_words(language) for language in archive.menu.languages}
+    cited = {key: reference.short for key, reference in dataset.references.items()}
+    words = {language: replace(load_words(language), names=cited) for language in archive.menu.languages}
     galleries = _galleries(archive, words, write)
     write("assets/search-index.js", search_index(archive, words["en"]))
     findings.write_pools(archive, write)

@@ -62,25 +62,25 @@ def prose(text: str, to: Callable[[str], str], level: int = 3) -> Markup:
     return _rendered(tokens, to)
 
 
-def plain_prose(text: str, to: Callable[[str], str]) -> Markup:
-    """One line of running text with ids linked."""
-    return _rendered(_MARKDOWN.parseInline(text), to)
+def plain_prose(text: str, to: Callable[[str], str], named: Callable[[str], str] = str) -> Markup:
+    """One line of running text with ids linked; `named` says how an id is shown."""
+    return _rendered(_MARKDOWN.parseInline(text), to, named)
 
 
-def _rendered(tokens: Sequence[Token], to: Callable[[str], str]) -> Markup:
+def _rendered(tokens: Sequence[Token], to: Callable[[str], str], named: Callable[[str], str] = str) -> Markup:
     for token in tokens:
         for child in token.children or ():
             if child.type == "text":
                 # Escaped here, link by link: the renderer is told to leave it as it is.
-                child.type, child.content = "html_inline", _linked(child.content, to)
+                child.type, child.content = "html_inline", _linked(child.content, to, named)
     return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
 
 
-def _linked(text: str, to: Callable[[str], str]) -> Markup:
+def _linked(text: str, to: Callable[[str], str], named: Callable[[str], str]) -> Markup:
     """Text with its addresses, and the ids `to` knows, as links; everything else escaped."""
     parts, start = [], 0
     for match in _LINKED.finditer(text):
-        shown = escape(match[0])
+        shown = escape(match["address"] or named(match["id"]))
         target = match["address"] or to(match["id"])
         look = Markup(' class="out" rel="noreferrer"') if match["address"] else ""
         link = Markup('<a{} href="{}">{}</a>').format(look, target, shown) if target else shown
@@ -236,9 +236,14 @@ class View:
         """The address of a work or of a numbered row; ordinary words that are ids of analyses lead nowhere."""
         return self.to(name) if "-" in name or name in self.archive.dataset.works else ""
 
+    def _shown(self, name: str) -> str:
+        """An id as a reader sees it: a work as it is cited; rows, and words that happen to be a key, as they are."""
+        digits = any(letter.isdigit() for letter in name)
+        return self.cited(name) if digits and name in self.archive.dataset.works else name
+
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
-        return plain_prose(text, self._of_data)
+        return plain_prose(text, self._of_data, self._shown)
 
     def note(self, text: str, level: int = 3) -> Markup:
         """A note with headings and lists."""

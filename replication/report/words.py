@@ -11,7 +11,7 @@ import re
 import string
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,12 +64,13 @@ class _Plain:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One language: its file, its tables of words, and how it writes numbers."""
+    """One language: its file, its tables of words, how it writes numbers, and how works are cited, by their keys."""
 
     language: str
     file: str
     table: Mapping[str, Any]
     numerals: Numerals
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, key: str, /, **values: object) -> str:
         """A word or label of the pages themselves, with its values filled in as plain text."""
@@ -124,21 +125,28 @@ class Words:
         return self._countries_within(text)
 
     def title(self, text: str) -> str:
-        """A title, label or column name of an analysis in this language: whole, by pattern, or part by part."""
-        if text not in self.table["titles"] and _ENDING.search(text):
+        """A title, label or column name of an analysis in this language: whole, by pattern, or part by part.
+
+        Keys of works in it are written as the works are cited: "roorda2011" is a name for files.
+        """
+        return _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), self._title(text))
+
+    def _title(self, text: str) -> str:
+        titles = self.table["titles"]
+        if text not in titles and _ENDING.search(text):
             # Sentences are translated whole: put together from parts they would be in two languages at once.
             return " ".join(self._whole(sentence) or self.localised(sentence) for sentence in _BETWEEN.split(text))
         head, colon, tail = text.partition(": ")
         # A known heading goes before patterns: what follows it may hold their words by chance.
-        if colon and head in self.table["titles"] and text not in self.table["titles"]:
-            return f"{self.table['titles'][head]}: {self.title(tail)}"
+        if colon and head in titles and text not in titles:
+            return f"{titles[head]}: {self._title(tail)}"
         whole = self._whole(text)
         if whole is not None:
             return whole
         for separator in (": ", "; ", ", ", " / "):
             if separator in text:
-                return separator.join(self.title(part) for part in text.split(separator))
-        return self.localised(self._countries_within(self.country(text)))
+                return separator.join(self._title(part) for part in text.split(separator))
+        return self.localised(self.cited(text))
 
     def _whole(self, text: str) -> str | None:
         """The text in this language where it is known as a whole or by a pattern."""
@@ -150,7 +158,7 @@ class Words:
                 parts = match.groupdict()
                 # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
                 if all(parts[name] in self.table["titles"] for name in "abc" if name in parts):
-                    return str(template.format(**{name: self.title(part) for name, part in parts.items()}))
+                    return str(template.format(**{name: self._title(part) for name, part in parts.items()}))
         return None
 
     def _countries_within(self, text: str) -> str:
@@ -236,8 +244,10 @@ def bare(value: object) -> tuple[object, Ref | None]:
     return (value["value"], value["ref"]) if isinstance(value, Mapping) else (value, None)
 
 
-_BETWEEN = re.compile(r"(?<=[a-z)\d]\.) (?=[A-Z(])")
-_ENDING = re.compile(r"(?<=[a-z)]\.) (?=[A-Z(])|[\w)]{2}\.$(?<! al\.)")
+_KEY = re.compile(r"(?<![\w/.-])[a-z]+\d{4}[a-z]*(?![\w/-])")
+"""What may be the key of a work within a text."""
+_BETWEEN = re.compile(r"(?<=[a-z)\d]\.)(?<! al\.) (?=[A-Z(])")
+_ENDING = re.compile(r"(?<=[a-z)]\.)(?<! al\.) (?=[A-Z(])|[\w)]{2}\.$")
 """Where a sentence ends within a text, and what ends in one."""
 _DECIMAL = re.compile(r"(?<![\w.])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w.])")
 """A decimal number within a text, not a version such as 1.2.0, nor the end of a sentence."""
@@ -258,7 +268,7 @@ def _territories(language: str) -> Mapping[str, str]:
 def _country_names() -> re.Pattern[str]:
     """The English names of countries as they stand in labels, the longest first."""
     names = [name for name in _territories("en").values() if name[0].isupper()]
-    names += list(load_words("nb").table["country"])
+    names += [name for name in load_words("nb").table["country"] if not name.isupper()]
     return re.compile(
         r"\b(" + "|".join(map(re.escape, sorted(set(names), key=lambda name: (-len(name), name)))) + r")\b"
     )
