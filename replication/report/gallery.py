@@ -92,9 +92,7 @@ def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Pictu
 
 
 def _translated(figure: FigureData, words: Words) -> FigureData:
-    """The figure with its title and labels in the language, where the language has them."""
-    if words.language == "en":
-        return figure
+    """The figure with its title and labels in the language, where the language has them, and works cited by name."""
     shown = {
         name: [words.title(cell) if isinstance(cell, str) else cell for cell in column] if name in _SPOKEN else column
         for name, column in figure.columns.items()

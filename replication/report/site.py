@@ -181,6 +181,7 @@ def _render(environment: Environment, archive: Archive, page: Page, shared: Mapp
         **shared,
         "view": view,
         "say": view.say,
+        "release": str(archive.run.get("release", "")) or view.say("site.unreleased"),
         "words": page.words,
         "date": page.words.date,
         "archive": archive,

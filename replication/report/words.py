@@ -71,6 +71,8 @@ class Words:
     table: Mapping[str, Any]
     numerals: Numerals
     names: Mapping[str, str] = field(default_factory=dict)
+    # Titles found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
+    known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def say(self, key: str, /, **values: object) -> str:
         """A word or label of the pages themselves, with its values filled in as plain text."""
@@ -129,7 +131,10 @@ class Words:
 
         Keys of works in it are written as the works are cited: "roorda2011" is a name for files.
         """
-        return _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), self._title(text))
+        if text not in self.known:
+            own = self._title(text)
+            self.known[text] = _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), own)
+        return self.known[text]
 
     def _title(self, text: str) -> str:
         titles = self.table["titles"]
