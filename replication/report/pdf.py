@@ -1,7 +1,9 @@
-"""The report on paper: the same content in the same order, typeset by typst, tagged, with bookmarks and page numbers.
+"""The report on paper in two volumes, in the order of the site, typeset by typst, tagged, with bookmarks.
 
-Fonts are those the compiler brings, and no date goes in, so the same input gives the same bytes. A letter they lack is
-shown as □, which the first page says. The pages never wait for the paper: when it cannot be made, they say why.
+The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
+every work. Fonts are those the compiler brings, and the only date is that of the run, so the same input gives the same
+bytes. A letter they lack is shown as □, which the first page says. The pages never wait for the paper: when it cannot
+be made, they say why.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,41 +31,44 @@ from replication.dataset.problems import shown
 from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import kinds
-from replication.report.figures import Label
+from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words
 
-__all__ = ["Paper", "typeset", "typesetter_is_there"]
+__all__ = ["VOLUMES", "Paper", "pieces", "typeset", "typesetter_is_there"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
 _LONGEST_TABLE, _WIDEST_TABLE = 26, 10
 _LONGEST_WAIT = 600  # seconds; a whole report takes four
+VOLUMES = ("report", "appendix")
+"""The names of the two volumes, and of their files."""
+_IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "care")
+_PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
 _COMPILE = r"""
 import re, sys, typst
-source = open(sys.argv[1], encoding="utf-8").read()
-lacking = set()
-for attempt in range(8):
-    try:
-        typst.compile(sys.argv[1], output=sys.argv[2], ignore_system_fonts=True, pdf_standards=["ua-1"])
-        break
-    except typst.TypstError as error:
-        # The compiler names each letter its fonts lack: nobody else knows what they hold.
-        found = re.findall(r'the text `"(.+?)"` could not be displayed', error.diagnostic)
-        texts = [re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), text) for text in found]
-        more = {letter for text in texts for letter in text if ord(letter) > 127} - lacking
-        if not more:
-            raise SystemExit(str(error))
-        lacking |= more
-        shown = source.translate({ord(letter): 0x25A1 for letter in lacking})
-        shown = shown.replace("#let lacking = false", "#let lacking = true", 1)
-        open(sys.argv[1], "w", encoding="utf-8").write(shown)
-else:
+def compile(name, lacking):
+    source = open(name + ".typ", encoding="utf-8").read()
+    for attempt in range(8):
+        try:
+            return typst.compile(name + ".typ", output=name + ".pdf", ignore_system_fonts=True, pdf_standards=["ua-1"])
+        except typst.TypstError as error:
+            # The compiler names each letter its fonts lack: nobody else knows what they hold.
+            found = re.findall(r'the text `"(.+?)"` could not be displayed', error.diagnostic)
+            texts = [re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), text) for text in found]
+            more = {letter for text in texts for letter in text if ord(letter) > 127} - lacking
+            if not more:
+                raise SystemExit(str(error))
+            lacking |= more
+            shown = source.translate({ord(letter): 0x25A1 for letter in lacking})
+            shown = shown.replace("#let lacking = false", "#let lacking = true", 1)
+            open(name + ".typ", "w", encoding="utf-8").write(shown)
     raise SystemExit("letters that the fonts lack could not be replaced")
+for name in sys.argv[1:]:
+    compile(name, set())
 """
-_SOURCE, _MADE = "report.typ", "report.pdf"
 _SIZES = {"small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
 
@@ -99,7 +105,7 @@ class Paper:
 def typeset(
     archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any], target: Path
 ) -> Iterator[Paper]:
-    """Typeset a report to the PDF `target` while the block runs, in a process whose memory ends with it.
+    """Typeset both volumes into the folder `target` while the block runs, in a process whose memory ends with it.
 
     After the block the paper says whether there is a PDF. Nothing that goes wrong with it is raised.
 
@@ -109,7 +115,7 @@ def typeset(
     words : its language.
     gallery : its figures.
     values : the values of the overview page, so that both say the same.
-    target : the file to write.
+    target : the folder to write them into.
     """
     paper = Paper()
     process = None
@@ -120,7 +126,7 @@ def typeset(
                 raise UserError('typst is not installed; pip install "tsr-replication[pdf]" brings it')
             _write_source(folder, archive, words, gallery, values)
             # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
-            command = [sys.executable, "-I", "-c", _COMPILE, str(folder / _SOURCE), str(folder / _MADE)]
+            command = [sys.executable, "-I", "-c", _COMPILE, *(str(folder / volume) for volume in VOLUMES)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         except Exception as error:  # a page of paper is never worth the pages that need none
             paper.failed = f"it could not be set: {reason_of(error)}"
@@ -135,7 +141,8 @@ def typeset(
         if process is not None:
             paper.failed = _waited_for(process)
         if not paper.failed:
-            shutil.copyfile(folder / _MADE, target)
+            for volume in VOLUMES:
+                shutil.copyfile(folder / f"{volume}.pdf", target / f"{volume}.pdf")
 
 
 def typesetter_is_there() -> bool:
@@ -148,8 +155,9 @@ def _write_source(folder: Path, archive: Archive, words: Words, gallery: Gallery
     for number, picture in enumerate(pictures.values()):
         (folder / f"{number}.svg").write_text(_flattened(picture), encoding="utf-8")
     files = {path: f"{number}.svg" for number, path in enumerate(pictures)}
-    source = _source(archive, words, gallery, {**values, "files": files})
-    (folder / _SOURCE).write_text(source, encoding="utf-8")
+    for volume in VOLUMES:
+        source = _source(archive, words, gallery, {**values, "files": files, "volume": volume})
+        (folder / f"{volume}.typ").write_text(source, encoding="utf-8")
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> str:
@@ -189,10 +197,13 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
         "archive": archive,
         "kinds": kinds,
         "size_of": _size_of,
+        "pieces": pieces,
+        "scale": _POINTS,
     }
     return environment.get_template("report.typ").render(
         **values,
-        chapters=[_chapter(archive, gallery, name) for name in archive.menu.findings],
+        chapters=[_chapter(archive, gallery, name, values["volume"]) for name in archive.menu.findings],
+        day=str(archive.run.get("time", ""))[:10],
         claims=sorted_rows(archive),
         works=[(key, tally(claim_rows(archive, archive.claims_of(key)))) for key in archive.dataset.works],
         validation=archive.outcome("validation"),
@@ -200,14 +211,14 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
     )
 
 
-def _chapter(archive: Archive, gallery: Gallery, name: str) -> Mapping[str, Any]:
-    """A finding by sections: sentences, figures, and the tables that fit a page."""
+def _chapter(archive: Archive, gallery: Gallery, name: str, volume: str) -> Mapping[str, Any]:
+    """A finding by the sections of one volume: sentences, figures, and the tables that fit a page."""
     outcome = archive.outcome(name)
     sections = []
     if outcome:
         pictures = pictures_of(gallery, outcome)
         drawn = {picture.data.id for picture in pictures}
-        for section in SECTIONS:
+        for section in (s for s in SECTIONS if (s in _IN_REPORT) == (volume == "report")):
             found = {
                 "name": section,
                 "sentences": in_section(outcome["sentences"], section),
@@ -246,6 +257,21 @@ def _light_sheet() -> str:
     light = dict(re.findall(r"(--f-[\w-]+):([^;}]+)", sheet.partition("@media")[0]))
     kept = "\n".join(line for line in sheet.splitlines() if not line.startswith("@media"))
     return _VARIABLE.sub(lambda match: light[match[1]], kept)
+
+
+def pieces(canvas: Canvas) -> list[tuple[float, float]]:
+    """The heights at which a drawing is cut to fit pages: whole where it fits, else between two lines of text.
+
+    A tall figure set smaller could not be read, and on one page it would run through the footer.
+    """
+    room = _PAGE_ROOM / _POINTS
+    lines = sorted({label.y for label in canvas.labels if not label.turned})
+    cuts = [0.0]
+    while canvas.height - cuts[-1] > room:
+        # A line of text reaches from 10 pixels above its base to 3 below; what is level with it stays with it.
+        below = [y + 6 for y, after in pairwise(lines) if cuts[-1] + 60 < y + 6 <= cuts[-1] + room and after - y > 12]
+        cuts.append(below[-1] if below else cuts[-1] + room)
+    return list(pairwise([*cuts, canvas.height]))
 
 
 def _size_of(label: Label) -> float:

@@ -124,7 +124,7 @@ def build_report(
     environment = _environment(archive.menu)
     values = {**overview.page(archive, words["en"]).values, **shared}
     # The pages are written while the PDF is set: neither waits for the other.
-    with typeset(archive, words["en"], galleries["en"], values, folder / "report.pdf") as paper:
+    with typeset(archive, words["en"], galleries["en"], values, folder) as paper:
         for page in all_pages(archive, words, galleries, write, reports, folder):
             write(page.path, _render(environment, archive, page, shared))
     if paper.failed:  # every page leads to the PDF, so every page says that there is none
