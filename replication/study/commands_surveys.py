@@ -43,6 +43,9 @@ def compute(
     roles: Annotated[
         bool, typer.Option("--roles", help="Of HBSC: bullying roles per country, and what countries have in common.")
     ] = False,
+    bayes: Annotated[
+        str, typer.Option(help="With --roles: this country (norway) by the Bayesian multilevel model; takes minutes.")
+    ] = "",
     out: Out = None,
     data: Data = None,
 ) -> int:
@@ -63,8 +66,8 @@ def compute(
     if survey is not None:
         if len(file) != 1:
             raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
-        if roles:
-            return _compute_roles(survey, file[0])
+        if roles or bayes:
+            return _sample_roles(survey, file[0], bayes) if bayes else _compute_roles(survey, file[0])
         countries = _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
         if write or replace:
             from replication.study.whole_surveys import enter_survey
@@ -165,6 +168,21 @@ def _compute_roles(survey: WholeSurvey, file: Path) -> int:
             spread = f"sd between {p.countries} countries {p.sd:.3f}"
             line = f"{p.contrast} against uninvolved, {p.predictor}: log odds {p.value:.3f} [{p.low:.3f}, {p.high:.3f}]"
             sys.stdout.write(f"{line}, {spread}\n")
+    return 0
+
+
+def _sample_roles(survey: WholeSurvey, file: Path, country: str) -> int:
+    """One country's roles at both cuts by the Bayesian model, with what the sampler says of itself."""
+    from replication.models.bayes.sampled.sampling import Settings
+    from replication.study.microdata.country_roles import sample_country_roles
+
+    for softer in (False, True):
+        found = sample_country_roles(survey, file, paths.cache_dir() / "surveys", country, Settings(), softer=softer)
+        for row in found:
+            interval = f"{row.estimate:.3f} [{row.low:.3f}, {row.high:.3f}]"
+            sys.stdout.write(f"{country}, cut {row.cut:g}: {row.outcome}, {row.term}: {interval}\n")
+        sys.stdout.write(f"{found[0].n} students in {found[0].clusters} classes; {found[0].note}\n")
+        sys.stdout.flush()
     return 0
 
 

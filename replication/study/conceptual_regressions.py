@@ -209,6 +209,19 @@ def sample_conceptual_roles(
     names = ("intercept", *terms, *record.controls)
     classes, rows = tuple(map(str, labels.tolist())), tuple(np.flatnonzero(keep).tolist())
     students = RolesData(X, names, np.ones(len(names)), group.astype(np.int64), role, classes, rows, ())
+    return sampled_roles(students, terms, cut, settings, compile_dir)
+
+
+def sampled_roles(
+    students: RolesData, terms: Sequence[str], cut: float, settings: Settings, compile_dir: Path | None = None
+) -> tuple[ConceptualEstimate, ...]:
+    """Posterior means and 95 per cent intervals of the named terms, and of the spread of classes, for each role.
+
+    Raises
+    ------
+    UserError
+        when the fit fails its gate: then there is no estimate.
+    """
     posterior = sample_roles(students, settings=settings, compile_dir=compile_dir)
     if isinstance(posterior, Failed):
         raise UserError("the fit failed its checks and has no estimate: " + "; ".join(posterior.reasons))
@@ -218,7 +231,7 @@ def sample_conceptual_roles(
     wanted = [(name, term) for name in CONTRASTS for term in terms]
     found = [(name, term, posterior.parameter(f"{name}: {term}")) for name, term in wanted]
     found += [(name, "sd between classes", posterior.parameter(f"class sd[{name}]")) for name in CONTRASTS]
-    n, m = int(keep.sum()), len(classes)
+    n, m = len(students.role), len(students.classes)
     return tuple(
         ConceptualEstimate(
             name, "logit", f"{term}{BAYESIAN}", p.mean, p.quantile(0.025), p.quantile(0.975), n, m, cut, note

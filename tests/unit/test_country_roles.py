@@ -8,10 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.dataset.recipes import RoleQuestions
+from replication.dataset.recipes import RoleQuestions, WholeSurvey
 from replication.errors import ModelError, UserError
+from replication.models.bayes.sampled.roles_data import CONTRASTS
+from replication.models.bayes.sampled.sampling import Settings
 from replication.paths import data_dir
-from replication.study.microdata.country_roles import CountryRoles, pool_roles, roles_by_country, roles_of
+from replication.study.microdata.country_roles import (
+    PREDICTORS,
+    CountryRoles,
+    pool_roles,
+    roles_by_country,
+    roles_of,
+    sample_country_roles,
+)
 from replication.study.microdata.whole_files import load_survey
 
 ASKED = RoleQuestions(
@@ -95,7 +104,7 @@ def test_too_few_are_said() -> None:
         pool_roles([roles_of("sim", ASKED, values, group, 3.0)])
 
 
-def test_a_file_of_the_surveys_form(tmp_path: Path) -> None:
+def file_of_the_survey(folder: Path) -> tuple[WholeSurvey, Path]:
     """Two simulated countries in the layout of the open-access file, items turned as the codebook says."""
     survey = load_survey("hbsc2018", data_dir().parent / "surveys")
     assert survey is not None
@@ -113,8 +122,13 @@ def test_a_file_of_the_surveys_form(tmp_path: Path) -> None:
         other = {n: np.ones(len(group)) for n in ("cbeenbullied", "cbulliedothers", "likeschool", "weight")}
         asked = {"bulliedothers": values["bullies"], "beenbullied": values["bullied"]}
         parts.append(pd.DataFrame({"countryno": code, "cluster": group + 1000 * seed, **items, **other, **asked}))
-    path = tmp_path / "HBSC.csv"
+    path = folder / "HBSC.csv"
     pd.concat(parts).to_csv(path, index=False, sep=";", decimal=",")
+    return survey, path
+
+
+def test_a_file_of_the_surveys_form(tmp_path: Path) -> None:
+    survey, path = file_of_the_survey(tmp_path)
     found: list[CountryRoles] = list(roles_by_country(survey, path, tmp_path / "cache"))
     assert [c.country for c in found] == ["hbsc2018_norway", "hbsc2018_sweden"]
     assert all(not c.problem and c.n == 2000 and (c.beta[0] < 0).all() for c in found)
@@ -122,3 +136,18 @@ def test_a_file_of_the_surveys_form(tmp_path: Path) -> None:
     assert pisa is not None
     with pytest.raises(UserError, match="has no questions on bullying roles"):
         next(roles_by_country(pisa, path, tmp_path / "cache"))
+    with pytest.raises(UserError, match="has no country danmark"):
+        sample_country_roles(survey, path, tmp_path / "cache", "danmark", Settings())
+
+
+@pytest.mark.simulation
+def test_the_bayesian_model_of_a_country_agrees_with_its_logit(tmp_path: Path) -> None:
+    """Simulated without deviations of classes, so both models hold: estimates within half a standard error."""
+    survey, path = file_of_the_survey(tmp_path)
+    logit = next(roles_by_country(survey, path, tmp_path / "cache"))
+    found = sample_country_roles(survey, path, tmp_path / "cache", "norway", Settings())
+    posterior = {(row.outcome, row.term.partition(" (")[0]): row.estimate for row in found}
+    for p, predictor in enumerate(PREDICTORS):
+        for c, contrast in enumerate(CONTRASTS):
+            error = np.sqrt(logit.vcov[p][c, c])
+            assert abs(posterior[contrast, predictor] - logit.beta[p, c]) < 0.5 * error, (contrast, predictor)

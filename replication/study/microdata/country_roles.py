@@ -15,19 +15,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from replication.dataset.problems import nearest
 from replication.dataset.recipes import RoleQuestions, WholeSurvey
 from replication.errors import ModelError, UserError
-from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, class_mean
+from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData, class_mean
+from replication.models.bayes.sampled.sampling import Settings
 from replication.models.fit import Array
 from replication.models.multilevel.multivariate import fit_multivariate
 from replication.models.multilevel.structure import BlockV
-from replication.study.conceptual_regressions import roles_by_cut
+from replication.study.conceptual_regressions import ConceptualEstimate, roles_by_cut, sampled_roles
 from replication.study.microdata.coding import code_sample
 from replication.study.microdata.design import Groups
 from replication.study.microdata.whole_files import country_frames
 
-__all__ = ["PREDICTORS", "CountryRoles", "PooledRole", "pool_roles", "roles_by_country", "roles_of"]
+__all__ = [
+    "PREDICTORS",
+    "CountryRoles",
+    "PooledRole",
+    "pool_roles",
+    "roles_by_country",
+    "roles_of",
+    "sample_country_roles",
+]
 
 PREDICTORS = ("relationship", "relationship of the class", "climate of the class")
 _FEWEST = 20  # students in a role: with fewer a logit of four coefficients has next to nothing to rest on
@@ -99,23 +110,15 @@ def roles_of(country: str, asked: RoleQuestions, values: dict[str, Array], class
     """
     from statsmodels.discrete.discrete_model import MNLogit
 
-    x, climate = values[asked.relationship], values[asked.climate]
-    mean = class_mean(x, classes)
-    columns = (x - mean, mean, class_mean(climate, classes))
-    role = roles_by_cut(values[asked.bullies], values[asked.bullied], cut)
-    keep = (role >= 0) & np.isfinite(np.column_stack(columns)).all(axis=1)
-    role, groups = role[keep], classes[keep]
+    X, role, groups = _design(asked, values, classes, cut)
     counts = tuple(np.bincount(role, minlength=4).tolist())
-    found = CountryRoles(
-        country, cut, np.zeros((3, 3)), np.zeros((3, 3, 3)), int(keep.sum()), len(np.unique(groups)), counts
-    )
+    found = CountryRoles(country, cut, np.zeros((3, 3)), np.zeros((3, 3, 3)), len(role), len(np.unique(groups)), counts)
     # With an almost empty role a logit can run off towards infinity, with a small robust error: worse than none.
     if min(counts) < _FEWEST:
         fewest = int(np.argmin(counts))
         return _with_problem(
             found, f"{counts[fewest]} students are {(REFERENCE, *CONTRASTS)[fewest]}, {_FEWEST} are needed"
         )
-    X = np.column_stack([np.ones(len(role)), *(_standardised(column[keep]) for column in columns)])
     fit = MNLogit(role, X).fit(
         method="newton", maxiter=100, disp=False, cov_type="cluster", cov_kwds={"groups": groups}
     )
@@ -126,6 +129,55 @@ def roles_of(country: str, asked: RoleQuestions, values: dict[str, Array], class
     whole = np.asarray(fit.cov_params())
     vcov = np.stack([whole[np.ix_(*[[4 * c + p for c in range(3)]] * 2)] for p in (1, 2, 3)])
     return CountryRoles(country, cut, beta, vcov, found.n, found.classes, counts)
+
+
+def sample_country_roles(
+    survey: WholeSurvey, path: Path, cache: Path, country: str, settings: Settings, *, softer: bool = False
+) -> tuple[ConceptualEstimate, ...]:
+    """One country by the Bayesian multilevel multinomial logit, with a deviation of each class for each role.
+
+    The predictors are those of `roles_by_country`, so the two can be laid beside each other.
+
+    Parameters
+    ----------
+    country : the sample's id, or the end of it (norway).
+
+    Raises
+    ------
+    UserError
+        when the survey has no roles, the file no such country, or the fit fails its gate.
+    """
+    if survey.roles is None:
+        raise UserError(f"{survey.title} has no questions on bullying roles; hbsc2014 and hbsc2018 have")
+    cut = float(survey.roles.softer if softer else survey.roles.cut)
+    known = []
+    for sample, frame in country_frames(survey.recipe, path, cache):
+        known.append(sample)
+        if sample != country and not sample.endswith(f"_{country}"):
+            continue
+        measures = code_sample(frame, survey.recipe, np.ones(len(frame), dtype=bool))
+        values = {m.measure: m.values[:, 0] for m in measures}
+        numbers = np.asarray(frame.groupby(survey.recipe.cluster, dropna=False).ngroup(), dtype=np.intp)
+        X, role, groups = _design(survey.roles, values, numbers, cut)
+        labels, group = np.unique(groups, return_inverse=True)
+        names, rows = ("intercept", *PREDICTORS), tuple(range(len(role)))
+        classes = tuple(map(str, labels.tolist()))
+        students = RolesData(X, names, np.ones(len(names)), group.astype(np.int64), role, classes, rows, ())
+        return sampled_roles(students, PREDICTORS, cut, settings, cache / "compiled")
+    raise UserError(f"{path.name} has no country {country}: {nearest(country, known)}")
+
+
+def _design(
+    asked: RoleQuestions, values: dict[str, Array], classes: Groups, cut: float
+) -> tuple[Array, NDArray[np.int64], Groups]:
+    """Intercept and standardised predictors `(n, 4)`, roles and classes of the students who have all of them."""
+    x, climate = values[asked.relationship], values[asked.climate]
+    mean = class_mean(x, classes)
+    columns = (x - mean, mean, class_mean(climate, classes))
+    role = roles_by_cut(values[asked.bullies], values[asked.bullied], cut)
+    keep = (role >= 0) & np.isfinite(np.column_stack(columns)).all(axis=1)
+    X = np.column_stack([np.ones(int(keep.sum())), *(_standardised(column[keep]) for column in columns)])
+    return X, role[keep], classes[keep]
 
 
 def pool_roles(countries: Sequence[CountryRoles]) -> tuple[PooledRole, ...]:
