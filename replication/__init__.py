@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         permutation_test,
         predict,
     )
-    from replication.frames.project import findings, load_dataset, run_analyses
+    from replication.frames.project import findings, load_dataset, run_analyses, run_project
     from replication.frames.structural import correlation_matrices, masem
     from replication.models.fit import Fit
 
@@ -105,6 +105,7 @@ __all__ = [
     "rank_test",
     "robust",
     "run_analyses",
+    "run_project",
     "smooth_selection",
     "step_selection",
     "tidy",
@@ -133,7 +134,7 @@ __getattr__ = on_first_use(
             *("average_models", "blups", "bootstrap", "compare", "cumulative", "influence", "leave_one_out"),
             *("likelihood_ratio_test", "permutation_test", "predict"),
         ),
-        "replication.frames.project": ("findings", "load_dataset", "run_analyses"),
+        "replication.frames.project": ("findings", "load_dataset", "run_analyses", "run_project"),
         "replication.frames.structural": ("correlation_matrices", "masem"),
     },
 )

@@ -31,7 +31,10 @@ def run(
             help="Folder of the report (default: reports/latest, or reports/partial when analyses are named)."
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the dataset (default: data/references).")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references)."),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
     sampling: Annotated[
@@ -58,9 +61,10 @@ def run(
     """
     from replication import workflow
 
+    dataset = paths.dataset_of(data)  # before anything else is asked of paths: it may name another project
     request = workflow.Request(
         ids=tuple(ids or ()),
-        data=paths.dataset_of(data),
+        data=dataset,
         out=out.absolute() if out else paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
         jobs=jobs,
         seed=seed,
@@ -71,7 +75,7 @@ def run(
     )
     given = {"--list": listing, "--check": check, "--release": release is not None, "--withdraw": withdraw is not None}
     _refuse_together([name for name, asked in given.items() if asked])
-    if release is not None and (out is not None or data is not None):
+    if release is not None and (out is not None or dataset != paths.data_dir()):
         raise UserError("--release writes the project's own dataset to reports/vX.Y.Z: leave out --out and --data")
     if listing:
         workflow.print_analyses(request)

@@ -36,8 +36,8 @@ def analysis_files(folder: Path, data: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(
-            f"there are no analyses ({folder} is no folder); run this in a checkout of the project, or in a folder "
-            f"with analyses/ and data/references/ of its own"
+            f"there are no analyses ({folder} is no folder); name a project with --data DIR (python -m "
+            f"replication.new_topic DIR makes one), or run this in a checkout"
         )
     works = {path.parent.name: path for path in data.glob("*/work.toml") if _printed_only_name(path)}
     files = {kind: _python_files(folder / kind) for kind in ("reproductions", "findings", "simulated")}

@@ -296,7 +296,7 @@ def test_an_analysis_runs_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(tsr.UserError, match='no analysis "roorda2071": did you mean'):
         tsr.run_analyses("roorda2071")
     monkeypatch.setattr(paths, "analyses_dir", lambda: paths.project_root() / "no-such-folder")
-    with pytest.raises(tsr.UserError, match="run from a checkout"):
+    with pytest.raises(tsr.UserError, match="pass data= with a project"):
         tsr.run_analyses("roorda2017")
 
 

@@ -78,5 +78,5 @@ def test_outside_a_checkout_the_dataset_is_the_one_that_was_carried(
     with pytest.raises(tsr.UserError, match="there is no folder"):
         tsr.load_dataset()
     assert project._data_folder() == ROOT / "replication" / "carried"
-    with pytest.raises(tsr.UserError, match="run from a checkout"):
+    with pytest.raises(tsr.UserError, match="pass data= with a project"):
         tsr.run_analyses("roorda2017")

@@ -78,7 +78,7 @@
 
     const told = (result, rows, samples) => {
       const values = {
-        samples: count(result.k), rows: count(rows.length), students: count(sum(samples.map((one) => one.n))),
+        samples: count(result.k), rows: count(rows.length), persons: count(sum(samples.map((one) => one.n))),
         r: result.k ? show(result.r) : "", interval: result.k ? between(result.interval) : "",
         further: result.further ? between(result.further) : "",
         tau: result.further ? show(Math.sqrt(result.tau2)) : "", share: result.further ? show(result.I2, 0) : "",

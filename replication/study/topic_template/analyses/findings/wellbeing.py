@@ -1,26 +1,26 @@
 """Does good sleep go with well-being? One answer first, then sleep quality and sleep problems apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.finding import Asked, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, quick_finding
 from replication.evidence.question import Question
 
-ASKED = (
+PLANS = (
     # Several constructs together: those of negative valence (sleep problems) are turned.
-    Asked(
+    QuestionPlan(
         question=Question("sleep-wellbeing", "sleep with well-being", ("sleep", "sleep_problems"), "wellbeing"),
         claims=("invented2024-c1",),
         main=True,
     ),
-    Asked(question=Question("quality-wellbeing", "sleep quality with well-being", ("sleep",), "wellbeing")),
+    QuestionPlan(question=Question("quality-wellbeing", "sleep quality with well-being", ("sleep",), "wellbeing")),
 )
 
 
 def run(context: Context) -> Findings:
-    return finding(context, ASKED)
+    return finding(context, PLANS)
 
 
 def quick(context: Context) -> Findings:
-    return quick_finding(context, ASKED)
+    return quick_finding(context, PLANS)
 
 
 ANALYSIS = Analysis(
@@ -29,6 +29,6 @@ ANALYSIS = Analysis(
     question="Does good sleep go with well-being?",
     run=run,
     quick=quick,
-    asked=ASKED,
+    plans=PLANS,
     kind="finding",
 )
