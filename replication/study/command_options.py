@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Data", "Out", "Work", "deliver", "readable_dataset"]
 
-Data = Annotated[Path | None, typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references).")]
+Data = Annotated[
+    Path | None, typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references).")
+]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
 Work = Annotated[str, typer.Argument(help="Key of the work, e.g. smith2024.")]
 

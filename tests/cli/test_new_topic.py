@@ -59,7 +59,13 @@ def run(context):
 ANALYSIS = Analysis(id="walker2001", title="Walker (2001)", question="Does the printed mean hold?", run=run,
                     claims=("walker2001",))
 """
-WORK = 'key = "{0}"\nsince = "0.1.0"\nkind = "primary_study"\nrole = "primary"\nsetting = "general"\nquantitative = "yes"\n'
+WORK = """key = "{0}"
+since = "0.1.0"
+kind = "primary_study"
+role = "primary"
+setting = "general"
+quantitative = "yes"
+"""
 LOCALE = '[pages.site]\nname = "Exercise and mood"\n[pages.title]\nmood = "{0}"\n[pages.nav]\nmood = "{0}"\n'
 VALUES = np.array([-0.31, -0.22, -0.35, -0.12, -0.28, -0.19, -0.41, -0.25, -0.08, -0.30])
 COUNTRIES = ("Norway", "Peru", "Chad", "Spain", "Japan", "Norway", "Peru", "Chad", "Spain", "Japan")
@@ -219,4 +225,6 @@ def test_the_installed_wheel_runs_a_second_topic_and_says_what_it_needs_without_
     done = command(away, "replication.run", "--data", str(topic), "--no-sampling", package=home)
     assert done.returncode == 0, done.stderr
     check_report(topic / "reports" / "latest")
-    assert command(away, "replication.run", "--data", str(topic), "--no-sampling", "--check", package=home).returncode == 0
+    assert (
+        command(away, "replication.run", "--data", str(topic), "--no-sampling", "--check", package=home).returncode == 0
+    )

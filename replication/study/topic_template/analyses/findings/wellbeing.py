@@ -4,6 +4,8 @@ from replication.analysis import Analysis, Context, Findings
 from replication.evidence.finding import QuestionPlan, finding, quick_finding
 from replication.evidence.question import Question
 
+__all__ = ["ANALYSIS"]
+
 PLANS = (
     # Several constructs together: those of negative valence (sleep problems) are turned.
     QuestionPlan(

@@ -6,6 +6,8 @@ from replication.analysis import Analysis, Context, Findings
 from replication.claims import Recomputed
 from replication.dataset import select
 
+__all__ = ["ANALYSIS"]
+
 
 def run(context: Context) -> Findings:
     rows = select(context.data, pair=("sleep", "wellbeing"), works=["invented2024"]).rows
