@@ -48,9 +48,11 @@ def run(context: Context) -> Findings:
     }
     claims = claims_of(context.data, "jakcheung2018")
     answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
-    estimates, diagram = path_results(paths["all 45 samples"], "full-mediation", "Full mediation, 45 samples")
+    drawn = path_results(paths["all 45 samples"], "full-mediation", "Full mediation, 45 samples")
     high = boundary_table(data.select(ses <= LOW_SES), RULE, "high SES")
-    return Findings(answers=answers, estimates=estimates, tables=(audit_table(data), high), figures=(diagram,))
+    return Findings(
+        answers=answers, estimates=drawn.estimates, tables=(audit_table(data), high), figures=(drawn.diagram,)
+    )
 
 
 ANALYSIS = Analysis(

@@ -43,8 +43,10 @@ def run(context: Context) -> Findings:
     claims = claims_of(context.data, "metasem2026")
     answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
     swapped = label_table([c for c in claims if c.subgroup == "one-stage model, saturated"], answers)
-    estimates, diagram = path_results(saturated, "one-stage", "One stage, all five paths")
-    return Findings(answers=answers, estimates=estimates, tables=(audit_table(data), swapped), figures=(diagram,))
+    drawn = path_results(saturated, "one-stage", "One stage, all five paths")
+    return Findings(
+        answers=answers, estimates=drawn.estimates, tables=(audit_table(data), swapped), figures=(drawn.diagram,)
+    )
 
 
 ANALYSIS = Analysis(

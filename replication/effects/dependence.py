@@ -110,7 +110,7 @@ def dependent_blocks(
 def aggregate(
     estimate: ArrayLike, blocks: CovarianceBlocks, cluster: Sequence[Hashable], *, weighted: bool = True
 ) -> Aggregated:
-    """One effect a cluster: the best linear mean under the covariances, or the plain mean (`weighted=False`).
+    """One effect per cluster: the best linear mean under the covariances, or the plain mean (`weighted=False`).
 
     Source: Borenstein et al. (2009), ch. 24, for the variance of a mean of dependent effects.
 

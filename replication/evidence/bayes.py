@@ -24,7 +24,7 @@ def posterior_of(found: Evidence, priors: PriorSet, mean: CoefficientPrior | Non
     """The exact posterior: three levels where samples have several rows, two levels otherwise."""
     chosen = mean or priors.mean
     samples = found.samples
-    # With one row a sample the variance within samples cannot be seen: it would be the prior's alone.
+    # With one row per sample the variance within samples cannot be seen: it would be the prior's alone.
     if len(set(samples)) == len(samples):
         return exact_two_level(found.y, found.v, tau=priors.tau, coefficients=chosen)
     V = BlockV.constant_correlation(found.v, samples, RHO)

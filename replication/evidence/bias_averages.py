@@ -68,7 +68,7 @@ class AveragedBias:
 
 
 def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) -> AveragedBias:
-    """The average over models on one value a sample (Bartoš et al. 2023; the models take no dependent effects).
+    """The average over models on one value per sample (Bartoš et al. 2023; the models take no dependent effects).
 
     Raises `ModelError` where the numbers cannot carry it.
     """

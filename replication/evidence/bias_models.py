@@ -165,7 +165,7 @@ def bias_answers(found: Evidence, sign: int) -> tuple[BiasAnswer, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Common:
-    """What every model is given: all rows, one value a sample, the expected sign, and the sizes of the samples."""
+    """What every model is given: all rows, one value per sample, the expected sign, and the sizes of the samples."""
 
     found: Evidence
     means: Evidence

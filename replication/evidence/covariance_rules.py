@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replication.analysis.outcome import Ref, Sentence, Table, numbers
 from replication.claims import Claim, Reason, Recomputed, claims_of, judge
@@ -137,12 +138,17 @@ def _judged(
 
 SES_RULES: tuple[SamplingRule, ...] = ("weighted", "weighted-missing-as-zero")
 SES_PATHS = ("b31", "b32", "b43")
+_TEST = ("chi-square", "df", "p")
 
 
 def ses_tables(data: Dataset) -> tuple[Table, Table]:
     """Paths by SES group with the test of equality, and slopes on standardized SES with the likelihood-ratio test."""
     correlations = samples45(data)
     ses = data.samples.set_index("sample_id")["ses"].loc[list(correlations.studies)].to_numpy()
+    return _ses_split(correlations, ses), _ses_slopes(correlations)
+
+
+def _ses_split(correlations: CorrelationSet, ses: NDArray[np.float64]) -> Table:
     # `ses` is the share of students of low status, so high values are the low-SES group.
     groups = {"low SES": ses > LOW_SES, "high SES": ses <= LOW_SES}
     split = []
@@ -155,35 +161,18 @@ def ses_tables(data: Dataset) -> tuple[Table, Table]:
             (rule, path, by_name[f"{path}[low SES]"], by_name[f"{path}[high SES]"], test.chi2, test.df, test.p)
             for path in SES_PATHS
         ]
+    columns = ("sampling covariances", "path", "low SES", "high SES", *_TEST)
+    return Table(id="ses-split", title="SES as a split at 50 per cent", rows=tuple(split), columns=columns)
+
+
+def _ses_slopes(correlations: CorrelationSet) -> Table:
     reduced = fit_one_stage(correlations, FULL_MEDIATION)
     full = fit_one_stage(correlations, FULL_MEDIATION, moderators={"ses": list(SES_PATHS)})
-    test = likelihood_ratio_test(reduced, full)
-    ends = full.fit.interval()
+    test, ends = likelihood_ratio_test(reduced, full), full.fit.interval()
     slopes = tuple(
-        (
-            name.partition(":")[0],
-            float(full.fit.beta[j]),
-            float(ends[j, 0]),
-            float(ends[j, 1]),
-            test.chi2,
-            test.df,
-            test.p,
-        )
-        for j, name in enumerate(full.fit.names)
-        if ":" in name
+        (path, float(full.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]), test.chi2, test.df, test.p)
+        for path, j in ((path, full.fit.names.index(f"{path}:ses")) for path in SES_PATHS)
     )
-    tests = ("chi-square", "df", "p")
-    return (
-        Table(
-            id="ses-split",
-            title="SES as a split at 50 per cent",
-            rows=tuple(split),
-            columns=("sampling covariances", "path", "low SES", "high SES", *tests),
-        ),
-        Table(
-            id="ses-continuous",
-            title="SES as a continuous moderator (one stage)",
-            rows=slopes,
-            columns=("path", "change a standard deviation", "low", "high", *tests),
-        ),
-    )
+    columns = ("path", "change a standard deviation", "low", "high", *_TEST)
+    title = "SES as a continuous moderator (one stage)"
+    return Table(id="ses-continuous", title=title, rows=slopes, columns=columns)

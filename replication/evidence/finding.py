@@ -390,7 +390,7 @@ def quick_finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings
 
 
 def _forest(found: Evidence, main: Estimate) -> Figure:
-    """One row an effect, in the order of the dataset, with the main estimate below."""
+    """One row per effect, in the order of the dataset, with the main estimate below."""
     weights = 1.0 / (found.v + max(0.0, main.tau2))
     half = float(normal_isf(0.025)) * np.sqrt(found.v)
     rows = found.rows

@@ -213,20 +213,13 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
     made = [common]
     if answer.fit is not None:
         made.insert(0, _cr2(answer, common, label))
-    about = {"interval": "(2) mean true r of a further sample in a further country", **common.method}
-    made.append(
-        replace(
-            common, id=f"{key}-further-sample", label=f"{label}: mean true r of a further sample in a further country",
-            low=further.low, high=further.high, group="prediction", method=about,
-        )
-    )  # fmt: skip
-    about = {"interval": f"(3) one printed r of a further study of {FURTHER_N} persons", **common.method}
-    made.append(
-        replace(
-            common, id=f"{key}-further-row", label=f"{label}: one printed r of a further study of {FURTHER_N} persons",
-            low=row.low, high=row.high, group="prediction", method=about,
-        )
-    )  # fmt: skip
+    for number, name, ends, words in (
+        (2, "further-sample", further, "mean true r of a further sample in a further country"),
+        (3, "further-row", row, f"one printed r of a further study of {FURTHER_N} persons"),
+    ):
+        about = {"interval": f"({number}) {words}", **common.method}
+        one = replace(common, id=f"{key}-{name}", label=f"{label}: {words}", low=ends.low, high=ends.high)
+        made.append(replace(one, group="prediction", method=about))
     return tuple(made)
 
 

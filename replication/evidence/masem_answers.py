@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,6 +34,7 @@ __all__ = [
     "PAIR_QUANTITY",
     "SATURATED",
     "VARIABLES",
+    "PathResults",
     "audit_table",
     "boundary_table",
     "correlation_set",
@@ -249,30 +251,50 @@ def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> T
     return Table(id="labels", title="Interchanged labels of the vignette", columns=columns, rows=tuple(rows))
 
 
-def path_results(
-    fitted: PathFit | OneStageFit, key: str, title: str, intervals: Mapping[str, Interval] | None = None
-) -> tuple[tuple[Estimate, ...], Figure]:
-    """Paths, residual variances and effects as estimates, and the path diagram."""
-    ends = fitted.fit.interval()
-    estimates = [
-        Estimate(
+@dataclass(frozen=True, slots=True)
+class PathResults:
+    """The estimates of a path model by the model's own names (`b31`, `pos_indirect`, ...), and its diagram."""
+
+    named: Mapping[str, Estimate]
+    diagram: Figure
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """All of them, free paths first."""
+        return tuple(self.named.values())
+
+
+def path_results(fitted: PathFit | OneStageFit, key: str, title: str) -> PathResults:
+    """Paths, residual variances and effects as estimates, and the path diagram; ids begin with `key`."""
+    named = {**_paths(fitted, key, title), **_effects(fitted, key, title)}
+    return PathResults(named, _diagram({n: e for n, e in named.items() if n in ARROWS}, key, title))
+
+
+def _paths(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Estimate]:
+    fit, ends = fitted.fit, fitted.fit.interval()
+    return {
+        name: Estimate(
             id=f"{key}-{name}",
             label=_label(name),
             metric="r" if name == "p21" else "beta",
-            value=float(fitted.fit.beta[j]),
+            value=float(fit.beta[j]),
             low=float(ends[j, 0]),
             high=float(ends[j, 1]),
-            se=float(fitted.fit.se[j]),
-            p=float(fitted.fit.p[j]),
-            k=fitted.fit.k,
+            se=float(fit.se[j]),
+            p=float(fit.p[j]),
+            k=fit.k,
             group=title,
-            method=dict(fitted.fit.method),
-            notes=tuple(note.message for note in fitted.fit.notes),
+            method=dict(fit.method),
+            notes=tuple(note.message for note in fit.notes),
         )
-        for j, name in enumerate(fitted.fit.names)
-    ]
-    estimates += [
-        Estimate(
+        for j, name in enumerate(fit.names)
+    }
+
+
+def _effects(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Estimate]:
+    """What follows from the paths: indirect and total effects, residual variances."""
+    return {
+        e.name: Estimate(
             id=f"{key}-{e.name}",
             label=e.name.replace("_", " "),
             metric="beta",
@@ -284,19 +306,20 @@ def path_results(
             method=dict(fitted.fit.method),
         )
         for e in (*fitted.effects, *fitted.residuals)
-    ]
-    drawn = [e for e in estimates if e.id.removeprefix(f"{key}-") in ARROWS]
-    names = [e.id.removeprefix(f"{key}-") for e in drawn]
-    columns: dict[str, list[str | float]] = {
-        "from": [SHORT_WORDS[ARROWS[name][0]] for name in names],
-        "to": [SHORT_WORDS[ARROWS[name][1]] for name in names],
-        "value": [e.value for e in drawn],
-        "low": [e.low for e in drawn],
-        "high": [e.high for e in drawn],
-        "kind": ["covariance" if name == "p21" else "path" for name in names],
-        "estimate": [e.id for e in drawn],
     }
-    return tuple(estimates), Figure(id=f"diagram-{key}", kind="path_diagram", title=title, columns=columns)
+
+
+def _diagram(drawn: Mapping[str, Estimate], key: str, title: str) -> Figure:
+    columns: dict[str, list[str | float]] = {
+        "from": [SHORT_WORDS[ARROWS[name][0]] for name in drawn],
+        "to": [SHORT_WORDS[ARROWS[name][1]] for name in drawn],
+        "value": [e.value for e in drawn.values()],
+        "low": [e.low for e in drawn.values()],
+        "high": [e.high for e in drawn.values()],
+        "kind": ["covariance" if name == "p21" else "path" for name in drawn],
+        "estimate": [e.id for e in drawn.values()],
+    }
+    return Figure(id=f"diagram-{key}", kind="path_diagram", title=title, columns=columns)
 
 
 def _label(name: str) -> str:

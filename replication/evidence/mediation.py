@@ -15,14 +15,14 @@ from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
 from replication.evidence.certainty import GRADES, Grade
-from replication.evidence.masem_answers import NAMES, SATURATED, VARIABLES, path_results
+from replication.evidence.masem_answers import NAMES, SATURATED, VARIABLES, PathResults, path_results
 from replication.evidence.protocol import Body, candidates, load_protocol, screen
 from replication.evidence.question import each_person_once
 from replication.models.masem.comparison import likelihood_ratio_test
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.matrices import correlations_from_rows
 from replication.models.masem.osmasem import fit_one_stage
-from replication.models.masem.stage1 import fit_stage1_random
+from replication.models.masem.stage1 import RandomPool, fit_stage1_random
 from replication.models.masem.stage2 import PathFit, fit_stage2
 
 __all__ = [
@@ -102,30 +102,31 @@ def mediation_updates(data: Dataset) -> Findings:
     """One-stage path models on each body and on both, the reversed model, and the sentences of the answer."""
     pairs = {body: body_matrices(data, body) for body in BODIES}  # type: ignore[arg-type]
     sets = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
-    estimates: list[Estimate] = []
-    figures: list[Figure] = []
-    columns = []
-    for key, rows in sets.items():
-        label = BODIES.get(key, "both together")
-        found, diagram = path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {label}")
-        estimates += found
-        # The diagram of all samples is the figure the page opens with.
-        figures += placed("answer" if key == "pool" else "bodies", (diagram,))
-        columns.append((label, {e.id.removeprefix(f"paths-{key}-"): e for e in found}))
-    turned, _ = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "One stage, reversed model")
-    by_id = {e.id: e for e in (*estimates, *turned)}
+    titles = {key: BODIES.get(key, "both together") for key in sets}
+    results = {
+        key: path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {titles[key]}")
+        for key, rows in sets.items()
+    }
+    reverse = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "One stage, reversed model")
+    side_by_side = _side_by_side([(titles[key], found.named) for key, found in results.items()])
+    sentences = (s for path in ("pos", "neg") for s in _indirect_sentences(results, reverse, path))
     return Findings(
-        estimates=placed("bodies", (*estimates, *turned)),
-        tables=(*placed("bodies", (_side_by_side(columns),)), *placed("drivers", (entering_table(pairs["open"]),))),
-        figures=tuple(figures),
-        sentences=placed("answer", (s for path in ("pos", "neg") for s in _indirect_sentences(by_id, path))),
+        estimates=placed("bodies", (e for found in (*results.values(), reverse) for e in found.estimates)),
+        tables=(*placed("bodies", (side_by_side,)), *placed("drivers", (entering_table(pairs["open"]),))),
+        # The diagram of all samples is the figure the page opens with.
+        figures=tuple(
+            one
+            for key, found in results.items()
+            for one in placed("answer" if key == "pool" else "bodies", (found.diagram,))
+        ),
+        sentences=placed("answer", sentences),
     )
 
 
-def _indirect_sentences(estimates: Mapping[str, Estimate], path: str) -> Iterator[Sentence]:
+def _indirect_sentences(results: Mapping[str, PathResults], reverse: PathResults, path: str) -> Iterator[Sentence]:
     """The indirect effect of one relationship, in all samples and in each body, and of the reversed model."""
-    pool, turned = estimates[f"paths-pool-{path}_indirect"], estimates[f"reversed-pool-{path}_reversed"]
-    each = {body: estimates[f"paths-{body}-{path}_indirect"] for body in BODIES}
+    pool, turned = results["pool"].named[f"{path}_indirect"], reverse.named[f"{path}_reversed"]
+    each = {body: results[body].named[f"{path}_indirect"] for body in BODIES}
     yield Sentence(
         "answer.mediation.lead",
         {
@@ -228,6 +229,12 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
     """Pooled correlations, exploratory paths, and whether they change with the cycle."""
     schools = school_set(data)
     pool = fit_stage1_random(schools)
+    estimates = _estimates(fit_stage2(pool, EXPLORATORY))
+    tables = (_school_matrix(pool, len(schools.studies)), _school_cycle(schools))
+    return tuple(estimates.values()), tables, _diagram(estimates)
+
+
+def _school_matrix(pool: RandomPool, samples: int) -> Table:
     ends = np.asarray(pool.fit.interval())
     rows: tuple[tuple[str | float, ...], ...] = tuple(
         (
@@ -240,40 +247,41 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
         )
         for j, name in enumerate(pool.fit.names)
     )
-    matrix = Table(
+    return Table(
         id="school-matrix",
         title="School level: fifteen pooled correlations of principals' reports",
         columns=("pair", "r", "low", "high", "tau2", "I2 (%)"),
         rows=rows,
-        note=f"{len(schools.studies)} samples of schools; unit: schools, never students.",
+        note=f"{samples} samples of schools; unit: schools, never students.",
     )
+
+
+def _school_cycle(schools: CorrelationSet) -> Table:
+    """The slope of each path on decades, and the likelihood-ratio test of all of them."""
     used = schools.subset(["relations", "disruption", "bullying", "absence"])
-    paths = fit_stage2(pool, EXPLORATORY)
-    still = fit_one_stage(used, EXPLORATORY)
-    moving = fit_one_stage(used, EXPLORATORY, moderators={"decade": list("abcde")})
-    test = likelihood_ratio_test(still, moving)
-    slopes = [(name, j) for j, name in enumerate(moving.fit.names) if ":" in name]
-    ends = moving.fit.interval()
+    moderated = list("abcde")
+    reduced = fit_one_stage(used, EXPLORATORY)
+    full = fit_one_stage(used, EXPLORATORY, moderators={"decade": moderated})
+    test = likelihood_ratio_test(reduced, full)
+    ends = full.fit.interval()
     changes: tuple[tuple[str | float, ...], ...] = tuple(
-        (" to ".join(ARROWS[name[0]]), float(moving.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]))
-        for name, j in slopes
+        (" to ".join(ARROWS[path]), float(full.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]))
+        for path, j in ((path, full.fit.names.index(f"{path}:decade")) for path in moderated)
     )
-    cycle = Table(
+    return Table(
         id="school-cycle",
         title="School level: do the exploratory paths change with the cycle?",
         columns=("path", "change a decade", "low", "high"),
         rows=changes,
         note=f"Likelihood-ratio test of all five: chi-square {test.chi2:.2f} with {test.df} degrees of freedom.",
     )
-    estimates = _estimates(paths)
-    return estimates, (matrix, cycle), _diagram(estimates)
 
 
-def _estimates(paths: PathFit) -> tuple[Estimate, ...]:
+def _estimates(paths: PathFit) -> dict[str, Estimate]:
     fit, ends = paths.fit, paths.fit.interval()
     title = "Exploratory path model, school level"
-    return tuple(
-        Estimate(
+    return {
+        name: Estimate(
             id=f"schools-path-{name}",
             label=" to ".join(ARROWS[name]),
             metric="beta",
@@ -286,18 +294,17 @@ def _estimates(paths: PathFit) -> tuple[Estimate, ...]:
             method={**fit.method, "status": "exploratory: the model was not stated before seeing the data"},
         )
         for j, name in enumerate(fit.names)
-    )
+    }
 
 
-def _diagram(estimates: tuple[Estimate, ...]) -> Figure:
-    names = [e.id.removeprefix("schools-path-") for e in estimates]
+def _diagram(drawn: Mapping[str, Estimate]) -> Figure:
     columns: dict[str, list[str | float]] = {
-        "from": [ARROWS[name][0] for name in names],
-        "to": [ARROWS[name][1] for name in names],
-        "value": [e.value for e in estimates],
-        "low": [e.low for e in estimates],
-        "high": [e.high for e in estimates],
-        "kind": ["covariance" if name == "f" else "path" for name in names],
-        "estimate": [e.id for e in estimates],
+        "from": [ARROWS[name][0] for name in drawn],
+        "to": [ARROWS[name][1] for name in drawn],
+        "value": [e.value for e in drawn.values()],
+        "low": [e.low for e in drawn.values()],
+        "high": [e.high for e in drawn.values()],
+        "kind": ["covariance" if name == "f" else "path" for name in drawn],
+        "estimate": [e.id for e in drawn.values()],
     }
     return Figure(id="schools-diagram", kind="path_diagram", title="School level, exploratory", columns=columns)

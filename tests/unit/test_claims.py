@@ -1,10 +1,25 @@
 """Claims and verdicts: one tiny claim, one answer, the verdict that must follow."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from replication.claims import Answer, Checked, Claim, Missing, Reason, Recomputed, judge
+from replication.claims import (
+    DIRECTION,
+    GROUPS,
+    Answer,
+    Checked,
+    Claim,
+    Missing,
+    Reason,
+    Recomputed,
+    claims_by_id,
+    claims_of,
+    judge,
+)
+from replication.dataset import Dataset
+from replication.errors import DataError
 
 
 def claim(value: str = ".39", **printed: str) -> Claim:
@@ -134,3 +149,68 @@ def test_an_inconsistency_says_what_would_be_allowed() -> None:
 
 def test_second_hand_readings_are_marked() -> None:
     assert not claim().second_hand
+
+
+def test_a_direction_waits_for_its_size_and_says_where_it_stands() -> None:
+    bare = replace(claim("positive"), statistic=DIRECTION)
+    assert judge(replace(bare, waits_for="table 2"), Recomputed(0.2)).reason.endswith("It would be found in: table 2.")
+    assert judge(bare, None).reason == "Only the direction could be read; its size is not transcribed."
+
+
+def test_a_print_that_is_no_number_is_refused_as_a_value_and_passed_over_beside_one() -> None:
+    with pytest.raises(DataError, match='work-001: "about" is not a printed number'):
+        judge(claim("about"), Recomputed(0.3))
+    beside = judge(claim(".30", se="small"), Recomputed(0.3, se=9.0))
+    assert (beside.verdict, [part.name for part in beside.parts]) == ("MATCH", ["value"])
+
+
+def test_what_is_checked_only_is_shown_by_its_own_value_or_the_middle() -> None:
+    assert judge(claim(".39"), Checked(0.38, 0.40, "elsewhere")).ours == pytest.approx(0.39)
+    assert judge(claim(".39"), Checked(0.38, 0.40, "elsewhere", 0.385)).ours == 0.385
+    assert judge(claim(".39"), Checked(0.1, 0.3, "elsewhere")).relative_difference == pytest.approx(0.2 / 0.39 - 1)
+
+
+def test_of_our_interval_both_ends_decide_or_none() -> None:
+    """With one end missing the p decides."""
+    half = Recomputed(0.2, ci_high=0.3, p=0.01)
+    assert judge(claim(".20", p=".01"), half).decision_flip == ""
+    assert judge(claim(".20", p=".20"), half).decision_flip == "significance"
+
+
+def test_what_is_missing_says_where_it_would_be_and_what_stands_beside_it() -> None:
+    said = judge(claim(), Missing("The study list.", "supplement 2", "Open data say .30."))
+    assert said.reason == "The study list. It would be found in: supplement 2 Open data say .30."
+    assert judge(claim(), Missing("The study list.")).reason == "The study list."
+    assert (said.low, said.high) == (pytest.approx(0.385), pytest.approx(0.395))
+
+
+def test_claims_are_the_rows_of_the_dataset_with_their_words(dataset: Dataset) -> None:
+    found = claims_by_id(dataset)
+    own = {str(row["claim_id"]): row for row in dataset.claims.to_dict("records")}
+    directions = {str(row["direction_id"]): row for row in dataset.directions.to_dict("records")}
+    assert list(found) == [*own, *directions] and len(found) == len(own) + len(directions)
+    for name, row in own.items():
+        one = found[name]
+        assert (one.work, one.quantity, one.subgroup, one.statistic) == tuple(
+            row[column] for column in ("work", "quantity", "subgroup", "statistic")
+        )
+        assert one.printed.get("value", "") == row["printed"] and one.printed.get("se", "") == row["se"]
+        assert (one.reading, one.locator, one.line) == (row["reading"], row["locator"], row["line"])
+    assert {found[name].statistic for name in directions} == {DIRECTION}
+    assert {found[name].waits_for for name in directions} == {row["where_to_find"] for row in directions.values()}
+    assert {claim.group for claim in found.values()} == set(GROUPS)
+    assert all((claim.group == "quoted") == bool(claim.printed_by) for claim in found.values())
+
+
+def test_only_a_claim_of_the_version_is_in_the_index(dataset: Dataset) -> None:
+    found = claims_by_id(dataset)
+    assert next(iter(found)) in found
+    assert "no-such-claim" not in found and 7 not in found
+    with pytest.raises(DataError, match='no claim "no-such-claim"'):
+        found["no-such-claim"]
+
+
+def test_claims_of_one_work_are_its_own(dataset: Dataset) -> None:
+    work = dataset.claims["work"].iloc[0]
+    assert {claim.work for claim in claims_of(dataset, work)} == {work}
+    assert len(claims_of(dataset, work)) < len(claims_of(dataset))

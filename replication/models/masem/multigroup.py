@@ -118,16 +118,9 @@ def _describe(grouped: _GroupModel, objective: WeightedLeastSquares, minimum: Mi
     notes += covariance.notes
     for one, at in zip(groups, states, strict=True):
         notes += improper_notes(grouped.model, one.structure, at)
-    equal = ", ".join(grouped.equal) or "none"
-    text = grouped.model.text
+    method = {"model": "path model in groups, stage 2", "estimator": "WLS", "test": "z"}
     fit = Fit(
-        method={
-            "model": "path model in groups, stage 2",
-            "estimator": "WLS",
-            "test": "z",
-            "equal": equal,
-            "text": text,
-        },
+        method={**method, "equal": ", ".join(grouped.equal) or "none", "text": grouped.model.text},
         names=names,
         beta=minimum.theta,
         vcov=covariance.vcov,

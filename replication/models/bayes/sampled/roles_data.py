@@ -96,14 +96,8 @@ def roles_data(
     """
     group = group_codes(class_id, len(role), "class_id")
     codes = _role_codes(role)
-    given = {
-        "relationship": relationship,
-        "ses": ses,
-        "peer_climate": peer_climate,
-        "girl": girl,
-        "immigrant": immigrant,
-        "age": age,
-    }
+    given = {"relationship": relationship, "ses": ses, "peer_climate": peer_climate}
+    given |= {"girl": girl, "immigrant": immigrant, "age": age}
     own = {name: _column(values, name, len(role)) for name, values in given.items()}
     flags = {name: own[name] for name in ("girl", "immigrant")}
     _check_flags(flags)
