@@ -163,6 +163,7 @@ class Check:
 
 def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
     """The claims of one work, or of all, in the order of the dataset: printed numbers, then bare directions."""
+    # Directions are claims as well: leaving them out would count only what somebody transcribed.
     made = ((dataset.claims, _claim), (dataset.directions, _direction))
     own = ((rows if work is None else rows[rows["work"] == work], make) for rows, make in made)
     found = (
@@ -173,6 +174,7 @@ def claims_of(dataset: Dataset, work: str | None = None) -> tuple[Claim, ...]:
 
 def _group(dataset: Dataset, claim: Claim) -> Group:
     """Whose number it is, by who printed it and by the record of its work."""
+    # Who printed it comes first: a figure quoted in a cited work is not a figure of that work.
     if claim.printed_by:
         return "quoted"
     work = dataset.work(claim.work)

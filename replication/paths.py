@@ -61,6 +61,7 @@ def work_on(project: Path) -> None:
 @contextmanager
 def working_on(project: Path) -> Iterator[None]:
     """`work_on` for the length of a block."""
+    # Put back as it was: the next command of this process may be about another project.
     before = os.environ.get(_PROJECT, "")
     work_on(project)
     try:
@@ -103,6 +104,7 @@ def cache_dir(root: Path | None = None) -> Path:
     Away from one it is the user's own cache, never the folder the package is installed in.
     """
     root = root or project_root()
+    # An installed package has no checkout to write into.
     return root / ".cache" if is_project(root) else _user_cache() / _APP
 
 

@@ -77,6 +77,7 @@ def _read(text: str) -> Printed:
     cleaned = text.strip().translate(_MINUS)
     match = _NUMBER.fullmatch(cleaned)
     if match is None:
+        # Norwegian prints have decimal commas; read as thousands, .325 would become 325.
         comma = _DECIMAL_COMMA.fullmatch(cleaned)
         hint = f' (a decimal comma? write "{cleaned.replace(",", ".")}")' if comma else ""
         raise UserError(f'"{text[:60]}" is not a printed number{hint}; write it with a decimal point, e.g. -.32')

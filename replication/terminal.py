@@ -68,6 +68,7 @@ def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
     console = Console(soft_wrap=False)
     table = Table(title="Verdicts on published numbers", title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("analysis", no_wrap=True)
+    # A column of zeros takes room on a narrow terminal and says nothing.
     columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
     for verdict in columns:
         table.add_column(_HEADS[verdict], justify="right", no_wrap=True)
@@ -108,6 +109,7 @@ def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) ->
         printed = claim["printed"].get("value", "")
         by = f" by {claim['printed_by']}" if claim["printed_by"] else ""
         line = f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}{by}: {check['reason']}"
+        # Quantities hold brackets, which the console would take for markup.
         console.print(line, markup=False, highlight=False)
     if len(off) > _SHOWN:
         console.print(f"  … and {len(off) - _SHOWN} more, in the report")

@@ -1,4 +1,4 @@
-"""Analyses side by side, a process a core.
+"""Analyses side by side, a process per core.
 
 On Linux a worker process is a fork: it begins with the dataset and every library that the first process has loaded.
 Elsewhere it starts anew and is sent the dataset's folder, so that it loads the same rows itself.

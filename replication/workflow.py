@@ -38,8 +38,9 @@ class Request:
     as_of: str = ""
     quiet: bool = False
     fresh: bool = False
-    keep: bool = False
     """Whether nothing is taken from the cache: a release is computed as a whole."""
+    keep: bool = False
+    """Whether the slow results under version control are written anew."""
 
 
 def print_analyses(request: Request) -> None:
@@ -192,6 +193,7 @@ def _write(
     dataset = _dataset(request)
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
     done = [outcome["id"] for outcome in outcomes]
+    # A reader of a partial report must see that it is partial, and a comparison must not miss what is absent.
     left_out = [name for name in analysis_files(paths.analyses_dir(), request.data) if name not in done]
     run |= {"analyses": done, "left_out": left_out}
     with replace_folder(target) as folder:
@@ -251,6 +253,7 @@ def _signature(request: Request) -> str:
     """The digest of everything a report depends on, computed without loading any of it."""
     package = Path(__file__).parent
     folders = (request.data, paths.analyses_dir(), package / "report")
+    # What a page depends on is read as bytes: loading it all takes longer than the answer "nothing has changed".
     digests = [folder_digest(folder) if folder.is_dir() else "" for folder in folders]
     versions = paths.reports_dir() / "versions.json"
     digests.append(versions.read_text(encoding="utf-8") if versions.exists() else "")
@@ -269,10 +272,12 @@ def _outcomes(
     jobs = [job for job in _jobs(request, dataset) if job.name not in skip]
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
     todo = [job for job in reversed(jobs) if found[job.name] is None]
+    # Longest first: a long job that begins last keeps one core busy and the others idle.
     todo.sort(key=lambda job: (not job.slow, not job.long))
     running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
     for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
+        # A failure is not kept: its cause may lie outside everything the key depends on.
         if cache and not outcome.get("failed"):
             cache.put(job.name, job.key, outcome)
     for job in jobs:

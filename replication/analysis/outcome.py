@@ -142,6 +142,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     section: Section = ""
+    # Empty, or one per row: a row without anything behind it has "".
     links: tuple[str, ...] = ()
     note: str = ""
 
@@ -175,6 +176,7 @@ class Sentence:
 class Findings:
     """What an analysis function returns. `answers` are by claim id."""
 
+    # By claim and not by estimate: a claim may be checked, or be impossible to compute, without any estimate.
     answers: Mapping[str, Answer] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
     tables: tuple[Table, ...] = ()
@@ -224,6 +226,7 @@ class Context:
 
     def remember(self, name: str, key: str, compute: Callable[[], object]) -> object:
         """The stored JSON-ready result under `name` and `key` (a digest of all it depends on), computed if new."""
+        # Plain data also when nothing is stored: a first run must see what a second one reads back.
         found = self.store.get(name, key) if self.store else None
         if found is None:
             found = plain(compute())
@@ -248,6 +251,7 @@ class Analysis:
     claims: tuple[str, ...] = ()
     slow: bool = False
     quick: Callable[[Context], Findings] | None = None
+    # `object`, because plans belong to `evidence`, which imports this module.
     plans: tuple[object, ...] = ()
 
 
@@ -278,6 +282,7 @@ def plain(value: object) -> object:
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
+    # tolist gives Python numbers: JSON knows no numpy types.
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):

@@ -68,6 +68,7 @@ def r_to_d(r: EffectSize) -> EffectSize:
     """
     _expect(r, "r")
     refuse(np.abs(r.estimate) >= 1, "r of 1 or -1 has no d")
+    # The derivative of 2 r / sqrt(1 - r^2) is 2 / rest^1.5; squared it is 4 / rest^3.
     rest = 1.0 - r.estimate**2
     flags = (*r.flags, Flag("from-r", "d converted from a correlation, as of two equal groups"))
     return EffectSize(2.0 * r.estimate / np.sqrt(rest), 4.0 * r.variance / rest**3, "d", flags)

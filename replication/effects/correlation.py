@@ -116,6 +116,7 @@ def partial_from_correlations(matrix: ArrayLike) -> float:
         raise UserError(
             f"a correlation matrix is square and symmetric with ones on its diagonal; found shape {R.shape}"
         )
+    # Without this check the inverse exists and gives a partial r beyond 1, or an imaginary one.
     if float(np.linalg.eigvalsh(R)[0]) <= 0.0:
         raise UserError("these correlations contradict each other (a negative eigenvalue): they come from other cases")
     inverse = np.linalg.inv(R)
@@ -230,6 +231,7 @@ def _partial(t: ArrayLike, n: ArrayLike, predictors: ArrayLike) -> tuple[Array, 
     """The partial r and its residual degrees of freedom."""
     t, n, m = numbers({"t": t, "n": n, "predictors": predictors})
     refuse(m < 1, "predictors below 1; count the predictor itself")
+    # Residual degrees of freedom of the regression, its intercept counted.
     left = n - m - 1.0
     refuse(left < 1, "no residual degrees of freedom; n must exceed predictors + 1")
     return t / np.sqrt(t**2 + left), left

@@ -96,11 +96,14 @@ def dependent_blocks(
         words = np.array([str(k) for k in kind])
         R = np.where(words[:, None] == words[None, :], rho, rho if rho_other is None else rho_other)
     if time is not None:
+        # The parts multiply: each says how much of what is shared by the others remains.
         R = R * _in_time(time, phi)
     if groups is not None:
         R = R * groups.correlations()
+    # Built as rho everywhere, the diagonal included: an effect correlates with itself by 1.
     np.fill_diagonal(R, 1.0)
     rows, se = rows_by_label(cluster), np.sqrt(v)
+    # Block by block: the message can then name the cluster whose assumptions clash.
     for label, members in rows.items():
         _check_block(label, R[np.ix_(members, members)])
     blocks = [R[np.ix_(members, members)] * np.outer(se[members], se[members]) for members in rows.values()]
@@ -147,11 +150,13 @@ def _in_time(time: ArrayLike, phi: float | None) -> Array:
     if phi is None or not 0.0 <= phi <= 1.0:
         raise UserError(f"phi={phi!r}: give the correlation of effects one unit of time apart, from 0 to 1.")
     (t,) = numbers({"time": time})
+    # A continuous autoregression: occasions need not be evenly spaced.
     return np.asarray(phi ** np.abs(t[:, None] - t[None, :]))
 
 
 def _check_block(label: Hashable, R: Array) -> None:
     smallest = float(np.linalg.eigvalsh(R)[0])
+    # A correlation of exactly 1 is allowed, and leaves an eigenvalue of rounding size.
     if smallest < -1e-10:
         raise UserError(
             f"cluster {label!r}: these correlations are no covariance matrix (an eigenvalue is {smallest:.2g}); assume "

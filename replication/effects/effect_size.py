@@ -97,6 +97,7 @@ def numbers(values: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         except (TypeError, ValueError):
             raise UserError(f"{name}={value!r} is not a number; pass numbers, NaN for a missing one.") from None
     try:
+        # One n for all effects is common in papers; numpy's rules spread it and refuse what cannot be meant.
         return tuple(np.broadcast_arrays(*arrays))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
@@ -110,6 +111,7 @@ def rows_where(condition: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def refuse(condition: NDArray[np.bool_], problem: str) -> None:
     """Raise a `UserError` that names the rows where the condition holds, if there are any."""
+    # All bad rows in one message: mending them one run at a time is what users complain of.
     rows = rows_where(np.asarray(condition))
     if rows:
         raise UserError(f"{list_rows(rows)}: {problem}.")

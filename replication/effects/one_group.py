@@ -81,11 +81,13 @@ def proportion(
     refuse((x < 0) | (k < 1), "a negative count or an empty group; check the printed numbers")
     refuse(x > k, "more events than persons; check the printed numbers")
     if scale == "arcsine":
+        # The arcsine has a value at 0 and n, so nothing is added to the counts.
         return EffectSize(np.arcsin(np.sqrt(x / k)), 0.25 / k, "arcsine proportion")
     if scale == "double arcsine":
         halves = np.arcsin(np.sqrt(x / (k + 1.0))) + np.arcsin(np.sqrt((x + 1.0) / (k + 1.0)))
         return EffectSize(0.5 * halves, 1.0 / (4.0 * k + 2.0), "double arcsine proportion")
     x, k, flags = _filled(x, k, zero_counts)
+    # Logs of counts of 0 are wanted as infinities here: `_defined` turns them into NaN with a flag.
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "raw":
             return EffectSize(x / k, x * (k - x) / k**3, "proportion", flags)
@@ -110,6 +112,7 @@ def cronbach_alpha(alpha: ArrayLike, items: ArrayLike, n: ArrayLike, scale: Alph
     """
     _check_word(scale, AlphaScale, "scale")
     a, m, k = numbers({"alpha": alpha, "items": items, "n": n})
+    # A negative alpha is possible and kept: it says that items contradict each other.
     refuse(a >= 1, "an alpha of 1 or more; check the printed number")
     refuse((m < 2) | (k < 4), "a scale of fewer than 2 items or a sample of fewer than 4 persons")
     left = 1.0 - a

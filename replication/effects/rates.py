@@ -34,6 +34,7 @@ def incidence_rate(events: ArrayLike, time: ArrayLike, scale: RateScale = "log")
         return EffectSize(np.sqrt(x / t), 0.25 / t, "root rate")
     if scale == "freeman-tukey":
         return EffectSize(0.5 * (np.sqrt(x / t) + np.sqrt((x + 1.0) / t)), 0.25 / t, "double root rate")
+    # The root scales above need no such help: their variance does not depend on the count.
     x, flags = _filled(x, x == 0)
     if scale == "raw":
         return EffectSize(x / t, x / t**2, "rate", flags)
@@ -50,6 +51,7 @@ def rate_ratio(events1: ArrayLike, time1: ArrayLike, events2: ArrayLike, time2: 
     """
     x1, t1, x2, t2 = _two(events1, time1, events2, time2)
     zero = (x1 == 0) | (x2 == 0)
+    # Both groups get the half, or the ratio would move towards the group that got it.
     x1, flags = _filled(x1, zero)
     x2, _ = _filled(x2, zero)
     return EffectSize(np.log(x1 / t1) - np.log(x2 / t2), 1.0 / x1 + 1.0 / x2, "log rate ratio", flags)
@@ -63,6 +65,7 @@ def rate_difference(events1: ArrayLike, time1: ArrayLike, events2: ArrayLike, ti
     """
     x1, t1, x2, t2 = _two(events1, time1, events2, time2)
     zero = (x1 == 0) | (x2 == 0)
+    # A difference has a value without the half, but its variance would claim that nothing is left to chance.
     x1, flags = _filled(x1, zero)
     x2, _ = _filled(x2, zero)
     return EffectSize(x1 / t1 - x2 / t2, x1 / t1**2 + x2 / t2**2, "rate difference", flags)

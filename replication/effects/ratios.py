@@ -38,6 +38,7 @@ def log_variability_ratio(*, sd1: ArrayLike, n1: ArrayLike, sd2: ArrayLike, n2: 
     """
     s1, k1, s2, k2 = numbers({"sd1": sd1, "n1": n1, "sd2": sd2, "n2": n2})
     _refuse_spread(s1, k1, s2, k2)
+    # The log of a sample sd is biased by -1 / (2 (n - 1)), and has just that as its variance.
     a, b = 0.5 / (k1 - 1.0), 0.5 / (k2 - 1.0)
     return EffectSize(np.log(s1 / s2) + a - b, a + b, "log variability ratio")
 
@@ -68,6 +69,7 @@ def _groups(printed: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
 
 
 def _refuse_means(m1: Array, m2: Array) -> None:
+    # NaN passes: a missing mean gives a missing effect, not an error.
     refuse(~((m1 > 0) & (m2 > 0)) & ~np.isnan(m1 + m2), "a mean that is not above 0 has no log; use a difference")
 
 

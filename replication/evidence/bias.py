@@ -1,6 +1,6 @@
-"""Publication bias on the page of a finding: estimates, tests, figures and sentences for the published body,
+"""Publication bias on the page of a finding: estimates, tests, figures and sentences for the published body.
 
-and what its difference from the open-data body can and cannot mean.
+Beside them stands what the difference of that body from the open data can and cannot mean.
 
 `publication_bias` is what a finding calls; `bias_models` holds the models and the rule of what is fit to be read. Of
 the open data nothing was selected on its result, so no model of bias is fitted to them: they get a funnel, no more.
@@ -374,9 +374,10 @@ def _beyond_zero(answer: BiasAnswer, sign: int) -> bool:
 
 
 def _verdict(holds: int, read: int, decision: str) -> str:
-    """`bias_stands` when every readable model and the average keep the association, `bias_gone` when none does,
+    """The word for what the models of bias leave of an association.
 
-    `bias_unread` when there is nothing to read, else `bias_open`.
+    `bias_stands` when every readable model and the average keep it, `bias_gone` when none does, `bias_unread` when
+    there is nothing to read, else `bias_open`.
     """
     if read == 0:
         return "bias_unread"

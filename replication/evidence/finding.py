@@ -83,9 +83,10 @@ BODIES: Mapping[Source, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionPlan:
-    """A question with the claims that print an answer, those among them that are pools to start from, and whether it
+    """What a finding needs to answer one research question.
 
-    is the main one of its page. `none_held` is the claim that stands alone where no row counts.
+    `claims` print an answer; `predict_from` are the pools among them that open data start from; `main` is the question
+    of its page that gets everything; `none_held` is the claim that stands alone where no row counts.
     """
 
     question: Question

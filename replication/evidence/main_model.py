@@ -63,9 +63,9 @@ RTOL = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimated:
-    """One body of evidence, estimated: the working model with CR2 (None where it cannot be fitted), the posterior,
+    """One body of evidence, estimated twice, and which of the two estimates leads, with the reason.
 
-    and which of the two leads, with the reason.
+    `fit` is the working model with CR2, None where it cannot be fitted; `posterior` the exact one.
     """
 
     found: Evidence
@@ -143,9 +143,9 @@ def posterior_of_body(
     places: Array | None = None,
     rtol: float = RTOL,
 ) -> NestedPosterior:
-    """The exact posterior of the same model under the default priors of a correlation, or others; `mean` is that of
+    """The exact posterior of the same model under the default priors of a correlation, or under others.
 
-    the mean alone.
+    `mean` replaces the prior of the mean alone.
     """
     chosen = priors or correlation_priors()
     published = found.source == "published"
@@ -264,9 +264,9 @@ def _said(answer: Estimated) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Open data less published samples: on z with its interval, the posterior probability that it is above 0, and
+    """Open data less published samples, on z with its interval, and the two means it stands for, in r.
 
-    the two means it stands for, in r.
+    `probability` is the posterior probability that the difference is above 0.
     """
 
     value: float

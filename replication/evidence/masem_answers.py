@@ -266,6 +266,7 @@ class PathResults:
 
 def path_results(fitted: PathFit | OneStageFit, key: str, title: str) -> PathResults:
     """Paths, residual variances and effects as estimates, and the path diagram; ids begin with `key`."""
+    # Names of paths and of effects never meet: effects are defined in the model text under words of their own.
     named = {**_paths(fitted, key, title), **_effects(fitted, key, title)}
     return PathResults(named, _diagram({n: e for n, e in named.items() if n in ARROWS}, key, title))
 

@@ -49,7 +49,7 @@ BODIES = {"published": "published samples", "open": "open data"}
 
 
 def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
-    """One row a sample and pair of one body: mean Fisher z over the measures of both sides, smallest n of the sample.
+    """One row per sample and pair of one body: mean Fisher z over the measures of both sides, smallest n of the sample.
 
     The protocol decides which rows count. A sample of open data enters when it holds a relationship with engagement
     and achievement and these two with each other; published matrices enter with what they print, as they did in the

@@ -40,6 +40,7 @@ def moderator_table(found: Evidence) -> Table:
     A level needs rows from two samples to be tested; others are shown as left out.
     """
     rows: list[tuple[str | float | None, ...]] = []
+    # A survey's cycles share instruments and sampling, so they are one level: pisa2015 and pisa2018 are "pisa".
     survey = [re.match(r"[a-z]+", work).group() for work in found.rows["work"]]  # type: ignore[union-attr]
     table = found.rows.assign(survey=survey)
     for column, label in LABELS.items():
@@ -69,6 +70,7 @@ def age_table(data: Dataset, found: Evidence) -> Table:
 
 def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | float | None, ...]]:
     samples = found.rows.groupby(levels)["sample_id"].nunique()
+    # A level of one sample has no variance between samples of its own; it is shown and not tested.
     tested = [str(level) for level in samples.index[samples >= FEWEST]]
     alone = [str(level) for level in samples.index[samples < FEWEST]]
     rows: list[tuple[str | float | None, ...]] = []
@@ -76,7 +78,7 @@ def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | 
         mask = levels.isin(tested).to_numpy()
         part, kept = found.take(mask), levels[mask].reset_index(drop=True)
         x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
-        # A column a level and no intercept: each coefficient is that level's own mean.
+        # A column per level and no intercept: each coefficient is that level's own mean.
         fit = che(part, x=x, names=tested)
         intervals, p = back_to_r(fit.interval()), _equality(fit)
         rows += [
@@ -112,5 +114,6 @@ def _equality(fit: Fit) -> float | None:
     contrasts = np.column_stack([np.ones(p - 1), -np.eye(p - 1)])
     try:
         return float(wald_test(fit, contrasts).p)
+    # Too few clusters for the contrasts: the means stand, and no p is better than a wrong one.
     except ModelError:
         return None

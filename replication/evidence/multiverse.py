@@ -50,9 +50,10 @@ how the mean is tested."""
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a choice: over all specifications with it, how many there are, the median, lowest and highest r,
+    """One option of a choice, summarised over all specifications that take it.
 
-    and the share whose interval excludes zero on the expected side.
+    How many there are, the median, lowest and highest r, and the share whose interval excludes zero on the expected
+    side.
     """
 
     choice: str
@@ -66,10 +67,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Multiverse:
-    """Every specification of a question: `chosen` names its option of each choice `(S, 8)`; `value`, `low`, `high`
+    """Every specification of a question, with its estimate.
 
-    `(S,)` are in r, with 95 % intervals; `k (S,)` samples. `sign` is that of the expected association. `failed` counts
-    the specifications that gave no estimate, by reason.
+    `chosen (S, 8)` names its option of each choice; `value`, `low`, `high` `(S,)` are in r,
+    with 95 % intervals; `k (S,)` samples. `sign` is that of the expected association. `failed` counts, by reason, the
+    specifications that gave no estimate.
     """
 
     question: Question

@@ -104,7 +104,7 @@ def forest_figures(
     summaries: Sequence[Subgroup] = (),
     further: tuple[float, float] | None = None,
 ) -> tuple[Figure, ...]:
-    """A forest plot of every pooled sample, a row a sample, over as many pages as it takes.
+    """A forest plot of every pooled sample, a row per sample, over as many pages as it takes.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def _whole_scale(figure: Figure) -> dict[str, Cell]:
 
 
 def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) -> Figure:
-    """Every sample of the bodies in one funnel on Fisher's z, open data marked; one row a sample, its se from n alone.
+    """Every sample of the bodies in one funnel on Fisher's z, open data marked; a row per sample, its se from n alone.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def pool(
     test: TestMethod = "knha",
     group: str = "",
 ) -> Pooled:
-    """Random-effects pool of one row a sample.
+    """Random-effects pool of one row per sample.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def estimate_r(
 
 
 def forest(pooled: Pooled, *, id: str, title: str, note: str = "") -> Figure:  # noqa: A002
-    """The forest plot of a pool in r: a row an effect with its weight, and the summary with its prediction interval."""
+    """The forest plot of a pool in r: a row per effect with its weight, the summary with its prediction interval."""
     rows, fit = pooled.selection.rows, pooled.fit
     weights = 1.0 / (pooled.v + max(0.0, pooled.estimate.tau2))
     half = NORMAL_95 * np.sqrt(pooled.v)

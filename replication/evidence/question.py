@@ -187,7 +187,7 @@ def screened_rows(data: Dataset, question: Question, protocol: Protocol | None =
 
 
 def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
-    """One row a sample: the mean of its z, with the variance of a mean of rows that correlate by `rho`."""
+    """One row per sample: the mean of its z, with the variance of a mean of rows that correlate by `rho`."""
     groups = [np.flatnonzero(found.samples == s) for s in pd.unique(found.rows["sample_id"])]
     first = [int(g[0]) for g in groups]
     y = np.array([found.y[g].mean() for g in groups])

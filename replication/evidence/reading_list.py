@@ -67,6 +67,7 @@ def reading_list(dataset: Dataset) -> tuple[ToRead, ...]:
 
 
 def _rank(entry: ToRead) -> tuple[float, bool, int, str]:
+    # What would tell an unknown amount comes after everything of which the amount is known.
     return (-entry.tells if math.isfinite(entry.tells) else 0.0, not entry.cited, -len(entry.rows), entry.work)
 
 
@@ -77,6 +78,7 @@ def _coefficients(dataset: Dataset) -> Iterator[ToRead]:
     for (work, where, predictor, outcome), rows in dataset.directions.groupby(columns, sort=False):
         n, known = weights.size_of(str(work))
         pairs = [(p, o) for p in _PREDICTORS.get(str(predictor), ()) for o in _OUTCOMES.get(str(outcome), ())]
+        # A direction may bear on two questions: it is as telling as it is for the one it tells most about.
         tells = max((weights.tells(pair, n) for pair in pairs), default=math.nan)
         yield ToRead(
             work=str(work),
@@ -95,6 +97,7 @@ def _coefficients(dataset: Dataset) -> Iterator[ToRead]:
 def _claims(dataset: Dataset) -> Iterator[ToRead]:
     """Claims whose print could not be read, and those known from somebody else."""
     claims = dataset.claims
+    # Printed but unreadable where it was read: opening the work itself settles these at once.
     unreadable = claims[claims["printed"] == ""]
     second = claims[claims["reading"].isin(SECOND_HAND) & (claims["printed"] != "")]
     parts: tuple[tuple[Kind, pd.DataFrame], ...] = (("unreadable", unreadable), ("check", second))
@@ -158,7 +161,7 @@ class _Weights:
         return new / (weight + new)
 
     def _pool(self, pair: tuple[str, str]) -> tuple[float, float]:
-        """tau2 and the sum of weights of the samples there are, one mean value a sample."""
+        """tau2 and the sum of weights of the samples there are, one mean value per sample."""
         rows = select(self._dataset, pair=pair).rows
         rows = rows[~rows["reading"].isin(FROM_AFAR) & (rows["subgroup_of"] == "") & (rows["value"].abs() < 1)]
         if rows.empty:

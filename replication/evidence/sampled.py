@@ -72,7 +72,7 @@ class Sampled:
 
 
 def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
-    """One table a fit: estimates with their Monte Carlo errors, or the reasons of the failure."""
+    """One table per fit: estimates with their Monte Carlo errors, or the reasons of the failure."""
     tables = []
     for number, fit in enumerate(fits):
         if fit.reasons:
@@ -121,6 +121,7 @@ def with_exact(context: Context, found: Evidence) -> Sampled:
     """The same model sampled and exactly."""
     priors = correlation_priors()
     exact = posterior_of(found, priors)
+    # With one effect per sample the level within samples could not be told from sampling error.
     several = len(set(found.samples)) < len(found.samples)
     V = BlockV.constant_correlation(found.v, found.samples, RHO) if several else found.v
     data = multilevel_data(found.y, V, sample=found.samples, structure="shared" if several else "none")
@@ -160,6 +161,7 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
         (y, v, new),
         lambda settings, folder: sample_multilevel(data, chosen, settings, compile_dir=folder),
     )
+    # Only the four means are readers' numbers; variances and slopes stand in the table of the fit.
     shown = [p for p in fit.parameters if p["name"] in {f"{a}-{b}" for a, b in CELLS}]
     estimates = tuple(
         Estimate(
@@ -180,7 +182,7 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
 
 
 def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
-    """A random-effects selection model on one value a sample, one-sided step at .025."""
+    """A random-effects selection model on one value per sample, one-sided step at .025."""
     means = sample_means(found)
     priors = correlation_priors()
     data = selection_data(means.y, means.v, expected_sign=expected)
@@ -257,6 +259,7 @@ def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     kept = context.remember("roles-simulated", key, compute)
     assert isinstance(kept, dict)
     title = f"Simulated: {students} students in {classes} classes"
+    # A fit that failed its checks is shown as failed, with why, and never as an estimate.
     if kept["reasons"]:
         failed = tuple((reason,) for reason in kept["reasons"])
         return Findings(tables=(Table(id="failed", title=f"FAILED: {title}", columns=("reason",), rows=failed),))

@@ -66,7 +66,7 @@ def side_by_side(dataset: Dataset) -> Side:
             for method in METHODS:
                 key, label = f"{a}-{b}-{name}-{method.lower()}", f"{a} with {b}, {name} rows, {method}"
                 test: TestMethod = "z" if method == "EE" else "knha"
-                # One row a sample in each pair here, so the two-level model holds.
+                # One row per sample in each pair here, so the two-level model holds.
                 pools[a, b, name, method] = pool(selection, id=key, label=label, method=method, test=test)
             title = f"{a} with {b}: {len(selection)} correlations ({name})"
             figures.append(forest(pools[a, b, name, "REML"], id=f"forest-{a}-{b}-{name}", title=title))

@@ -1,6 +1,6 @@
-"""The summary of findings and the flow diagram: what the rules of certainty are given, and what they and the protocol
+"""The summary of findings and the flow diagram: what protocol and rules of certainty were given and decided.
 
-decided, as tables and figures. Called by findings.
+Called by findings; everything comes out as tables and figures.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def certainty_inputs(
     models: Sequence[BiasAnswer],
 ) -> Inputs:
     """Everything the rules look at, from the estimates of the bodies, the variations and the models of bias."""
+    # Bodies are held from narrow to wide: certainty is about the one that rests on most evidence.
     widest = list(bodies.values())[-1]
     found, mean = widest.found, widest.mean
     parts = {one.id: one.part for one in varied}
@@ -71,6 +72,7 @@ def _missing_share(data: Dataset, found: Evidence) -> float:
     table = data.table("descriptives.csv")
     if "missing_pct" not in table:
         return float("nan")
+    # Per cent in the table, shares in the rules.
     own = table.loc[table["sample_id"].isin(set(found.samples)), "missing_pct"].dropna()
     return float(own.median()) / 100.0 if len(own) else float("nan")
 
@@ -80,6 +82,7 @@ def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
 
     A pooled row also counts as adjusted where its sample holds what it takes to compute that (`confounding`).
     """
+    # All screened rows, not the pooled ones: adjusted and later ones are screened out, and exist all the same.
     rows = screened_rows(data, found.question).rows
     flags = rows["flags"].fillna("").astype(str)
     adjusted = rows["statistic"].isin(["beta", "partial_r"]) | flags.str.contains("adjusted|beta_converted")

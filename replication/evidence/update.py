@@ -72,6 +72,7 @@ def _published(found: Evidence) -> Iterator[tuple[tuple[str, ...], Rows]]:
     used = [set(filter(None, cell.split(";"))) for cell in found.rows["used_in"]]
     sets: dict[bytes, tuple[str, ...]] = {}
     for name in sorted(set().union(*used)):
+        # The bytes of the mask are the key: analyses that used just the same rows are one step, not two.
         mask = np.array([name in names for names in used]).tobytes()
         sets[mask] = (*sets.get(mask, ()), name)
     masks = ((names, np.frombuffer(mask, dtype=bool)) for mask, names in sets.items())
@@ -86,6 +87,7 @@ def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, flo
     known = set(rows.loc[published, "work"])
     order = sorted(
         zip(later["since"], later["work"], strict=True),
+        # Within a version, works the analysis knew come first: what they add is an update, not a new source.
         key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
     )
     present = published.copy()
@@ -104,6 +106,7 @@ class _Estimator:
     def __init__(self, found: Evidence) -> None:
         self._found = found
         self._several = len(set(found.samples)) < len(found.samples)
+        # Fitted once: refits on parts start from its variances, which is most of the time saved.
         self._whole = multilevel_data(che(found)) if self._several else None
 
     def __call__(self, present: Rows) -> float:

@@ -118,6 +118,7 @@ def _metafor(tally: _Tally, pinned: Mapping[str, Any]) -> None:
             fit = fit_random_effects(y, v, method=method, test=test)
             ours = _fit_numbers(fit)
             for name, kind in FIELDS.items():
+                # A common-effect fit has no tau2 and no prediction interval to compare.
                 if name in ours:
                     tally.add(package, kind, ours[name], theirs.get(name))
 
@@ -143,6 +144,7 @@ def _fit_numbers(fit: Any) -> dict[str, float]:
 
 
 def _metasem(tally: _Tally, data: Dataset, pinned: Mapping[str, Any]) -> None:
+    # metaSEM was run on the same 45 matrices; the pinned file keeps its call and version.
     correlations = samples45(data)
     for rule, theirs in pinned["two_stage"].items():
         package = f"metaSEM ({rule})"

@@ -56,7 +56,7 @@ def aggregate(
     rho_other: float | None = None,
     weighted: bool = True,
 ) -> pd.DataFrame:
-    """One row a cluster: its mean effect with variance, the number of effects, and columns that are constant in it.
+    """One row per cluster: its mean effect with variance, the number of effects, and columns that are constant in it.
 
     Columns that vary within a cluster are left out. Rows without an effect or variance are refused: leave them out.
     """

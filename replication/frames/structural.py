@@ -1,4 +1,4 @@
-"""Meta-analytic structural equation models from a long table: one correlation a row.
+"""Meta-analytic structural equation models from a long table: one correlation per row.
 
 `correlation_matrices` reads the table, `masem` fits a path or factor model in two stages or in one.
 """
@@ -102,7 +102,7 @@ def correlation_matrices(
     r: str = "r",
     moderators: Sequence[str] = (),
 ) -> CorrelationSet:
-    """A set of correlation matrices from a long table, one correlation a row; columns are given by name.
+    """A set of correlation matrices from a long table, one correlation per row; columns are given by name.
 
     >>> rows = pd.DataFrame({"study": [1, 2], "n": [50, 80], "var1": "x", "var2": "y", "r": [0.3, 0.4]})
     >>> correlation_matrices(rows).pairs

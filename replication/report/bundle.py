@@ -75,7 +75,7 @@ def _found(folder: Path) -> dict[str, bytes]:
 
 
 def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
-    """The plain random-effects pools of reproductions, one row a sample as it stands: metafor can check them.
+    """The plain random-effects pools of reproductions, one row per sample as it stands: metafor can check them.
 
     Pools of findings may rest on means of rows, or on rows with their sign turned; the rows alone do not say so.
     """
@@ -83,7 +83,7 @@ def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
         for estimate in outcome["estimates"]:
             method = estimate["method"]
             plain = estimate["metric"] == "r" and "tau2" in method and method.get("test") in _TESTS
-            # One row a sample: only then are the rows of the list the very effects that were pooled.
+            # One row per sample: only then are the rows of the list the very effects that were pooled.
             if plain and estimate["rows"] and estimate["k"] == len(estimate["rows"]) == estimate["samples"]:
                 yield f"{outcome['id']}/{estimate['id']}", estimate, method
 

@@ -51,8 +51,10 @@ class FindingPage(BaseModel):
 
 
 class _Settings(BaseModel):
-    """`report.toml`: languages, English first; whether the locale files hold frequent questions, the readers' country
-    as a code of two letters; the findings in the order of the menu."""
+    """`report.toml` as read: languages, English first, and the findings in the order of the menu.
+
+    `questions` says whether the locale files hold frequent questions; `country` is the readers' one, in two letters.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -180,7 +180,7 @@ def check(
 
 
 def _say_what_is_touched(dataset: Dataset, work: str) -> None:
-    """Which analyses ask for rows that were withdrawn since the last release, a line a row."""
+    """Which analyses ask for rows that were withdrawn since the last release, a line per row."""
     from replication.report.releases import read_releases
     from replication.study.touched import touched_analyses, touched_lines
 

@@ -37,6 +37,7 @@ def agree(
     from replication.writing import exclusive, write_together
 
     root = paths.dataset_of(data)
+    # Reading alone needs no lock: two coders may look at once.
     with exclusive(root) if write else nullcontext():
         coders, comparison = _coders(root, work)
         fields = agreement_of(comparison)

@@ -71,6 +71,7 @@ def convert(
     result = converted(source, given)
     lines = [f"formula:     {result.formula}", f"assumptions: {result.assumptions}"]
     lines.append(f"result:      {result.statistic} = {result.text}, n {result.n}")
+    # NaN is not equal to itself: there is an effective n.
     if result.n_effective == result.n_effective:
         lines.append(f"             as precise as an r of {result.n_effective:.0f} persons (n_effective)")
     # Papers rarely call it a cut, and the point-biserial r of halves is a fifth too small.

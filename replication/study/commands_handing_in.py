@@ -93,6 +93,7 @@ def matrix(
     root = paths.dataset_of(data)
     read = read_matrix(_pasted(file))
     dataset = readable_dataset(root)
+    # Shown first: what each variable is can only be said of variables one has seen numbered.
     if not variables:
         listed = "\n".join(f"  {i}. {label}" for i, label in enumerate(read.labels, 1))
         example = ", ".join(["positive=closeness@student", *["-"] * (len(read.labels) - 1)])
@@ -106,6 +107,7 @@ def matrix(
     for row in rows.effects:
         pair = f"{row['var_a']} ({row['measure_a']}) with {row['var_b']} ({row['measure_b']})"
         sys.stdout.write(f"{row['effect_id']}: {pair}: r {row['value']}, n {row['n']} {row['flags']}".rstrip() + "\n")
+    # A slip in one cell often shows in no cell alone, but in a matrix that cannot be.
     if read.impossible:
         sys.stdout.write("warning: no complete data can have all these correlations at once; look them up again\n")
     if write:

@@ -125,7 +125,7 @@ def compare_rows(
 
 
 def country_lines(dataset: Dataset, found: CountryResult, recipe: Recipe, of: str) -> Iterator[str]:
-    """A line a country of a whole file: persons, pairs, what is stored already of it, and what stands in the way."""
+    """A line per country of a whole file: persons, pairs, what is stored already of it, and what stands in the way."""
     name = found.sample or "persons"
     if found.problem:
         yield f"{of}: {name} ({found.persons} persons): not computed, {found.problem}"
@@ -150,7 +150,7 @@ def country_rows(
 
 
 def computed_lines(found: Recomputed) -> Iterator[str]:
-    """A line a correlation, a line a pair without one, and the result in a sentence."""
+    """A line per correlation, a line per pair without one, and the result in a sentence."""
     yield from (f"note: {note}" for note in found.notes)
     for entry in found.rows:
         row = entry.row

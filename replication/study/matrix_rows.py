@@ -55,6 +55,7 @@ def matrix_rows(
     folder = work_folder(root, place.work)
     sample, size = _sample(folder, place.sample)
     n = place.n or size
+    # A correlation without its n has no variance: it could never be pooled.
     if not n:
         raise UserError(f"samples.csv has no n for {sample}; give the persons behind the correlations with --n")
     since = next_version(dataset.version)
@@ -90,6 +91,7 @@ def write_matrix(root: Path, place: MatrixPlace, rows: MatrixRows) -> None:
 def _sample(folder: Path, wanted: str) -> tuple[str, str]:
     """The sample meant and its n."""
     sizes = {row["sample_id"]: row.get("n", "") for row in read_rows(folder / "samples.csv", TABLES["samples.csv"])}
+    # Only where there is one sample is there nothing to guess.
     name = wanted or (next(iter(sizes)) if len(sizes) == 1 else "")
     if name not in sizes:
         hint = nearest(name, sizes) if sizes else f"enter it in {folder.name}/samples.csv first"

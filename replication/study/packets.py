@@ -97,6 +97,7 @@ def _tables(dataset: Dataset, work: str) -> Sequence[PacketTable]:
         return ()
     places: dict[str, list[Mapping[str, Any]]] = {}
     for row in directions:
+        # One table per place: a reader opens the article at it once.
         places.setdefault(row["where_to_find"] or "the tables of the article", []).append(row)
     columns = ["statistic", "value as printed", "SE or 95 % interval", "n", "p"]
     return [
@@ -143,4 +144,5 @@ def _of(dataset: Dataset, table: str, work: str) -> list[dict[Any, Any]]:
 
 
 def _row(cells: Sequence[object]) -> str:
+    # A bar or a line break would begin a new cell in Markdown.
     return "| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in cells) + " |"

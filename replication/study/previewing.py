@@ -74,9 +74,11 @@ def preview_work(
     work_folder(root, work)
     checked = check_dataset(root)
     if checked.dataset is None:
+        # The work's own problems first: those of other works are not what its author can mend.
         own = [p for p in checked.errors if p.file.startswith(f"{work}/")] or list(checked.errors)
         raise DataError(f"mend this first:\n{format_problems(own)}", checked.errors)
     after = checked.dataset
+    # Both states come from one reading of the files, so nothing else can differ between them.
     before = after.without(work)
     changes = row_changes(before, after)
     failed: dict[str, str] = {}
@@ -107,6 +109,7 @@ def _tasks(
     tasks, left_out = [], []
     for analysis in _affected(root, work, failed):
         plans = tuple(one for one in analysis.plans if isinstance(one, QuestionPlan) and _touched(one, pairs))
+        # None of its questions has a new row: it would come out the same twice.
         if analysis.plans and not plans and not analysis.claims:
             continue
         if (analysis.slow and analysis.quick is None) or (
@@ -177,6 +180,7 @@ def _run_job(place: int) -> _Result:
 def _run_task(task: _Task, dataset: Dataset) -> _Result:
     try:
         return _computed(task, dataset)
+    # One analysis that fails must not cost the author the preview of all others.
     except Exception as error:
         return _Result(None, {}, reason_of(error))
 
@@ -206,6 +210,7 @@ def named_apart(figure: Figure, dataset: Dataset) -> Figure:
         f"{label}: {_what(effects, str(row))}" if often[label] > 1 and row in effects.index else label
         for label, row in zip(labels, rows, strict=True)
     ]
+    # Two measures may have one name in two waves: only then is the id shown, which says least to a reader.
     still = Counter(apart)
     names = [f"{label} [{row}]" if still[label] > 1 else label for label, row in zip(apart, rows, strict=True)]
     return replace(figure, columns={**figure.columns, "label": names})
@@ -238,6 +243,7 @@ def _affected(root: Path, work: str, failed: dict[str, str]) -> Iterator[Analysi
         answered |= work in analysis.claims
         if analysis.kind == "finding" or work in analysis.claims or f'"{work}"' in path.read_text(encoding="utf-8"):
             yield analysis
+    # Claims are shown as waiting even before anybody writes an analysis for them.
     if not answered:
         title = f"Claims of {work}, which no analysis answers yet"
         yield Analysis(id=work, title=title, question="", run=lambda _context: Findings(), claims=(work,))
@@ -250,6 +256,7 @@ def _note_use(unused: dict[str, str], outcome: Outcome | None) -> None:
     for exclusion in outcome.exclusions:
         if exclusion.row in unused:
             unused[exclusion.row] = exclusion.reason
+    # A row that one question leaves out and another pools is in use.
     for estimate in outcome.estimates:
         for row in estimate.rows:
             unused.pop(row, None)

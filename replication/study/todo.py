@@ -23,6 +23,7 @@ _KINDS = {
 
 def todo_lines(entries: Sequence[ToRead], dataset: Dataset, *, leads: bool) -> Iterator[str]:
     """One entry a paragraph, most telling first."""
+    # Unread studies are many and none of them weighs a known amount: they would bury the rest.
     shown = [entry for entry in entries if leads or entry.kind != "lead"]
     for number, entry in enumerate(shown, 1):
         title = dataset.references[entry.work].short + f" [{entry.work}]" if entry.work else entry.what

@@ -60,7 +60,7 @@ def touched_analyses(
 
 
 def touched_lines(found: tuple[Touched, ...]) -> Iterator[str]:
-    """What the check says of them, a line a row."""
+    """What the check says of them, a line per row."""
     for one in found:
         now = f"{one.successor} takes its place" if one.successor else "nothing takes its place: name it in replaced_by"
         asked = ", ".join(one.analyses) or "no analysis names it"

@@ -1,4 +1,4 @@
-"""A whole survey file entered into the dataset: a sample a country, and the extracts whose place they take.
+"""A whole survey file entered into the dataset: a sample per country, and the extracts whose place they take.
 
 A country may be held already. Where the same persons are held, its rows are compared, and what comes out otherwise is
 replaced. Where a part of them is held (an extract), the part is withdrawn and names the whole as its successor: the

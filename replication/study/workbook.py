@@ -1,4 +1,4 @@
-"""The workbook of a study: one sheet a table, made from the codebook, to be filled in any spreadsheet program.
+"""The workbook of a study: one sheet per table, made from the codebook, to be filled in any spreadsheet program.
 
 Every cell is formatted as text: what is typed stays as it is typed, so that .30 keeps its zero and .05-.08 does not
 become a date. The words a column may hold are offered as a list, and each header carries its meaning as a note.

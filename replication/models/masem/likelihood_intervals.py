@@ -1,6 +1,7 @@
-"""Likelihood-based intervals: all values of a quantity at which -2 log likelihood (or chi-square) rises by less than a
+"""Likelihood-based intervals of parameters and of smooth functions of them (Neale & Miller 1997).
 
-chi-square cutoff when everything else is chosen best (Neale & Miller 1997). The quantity may be a parameter or any
+An interval holds all values of a quantity at which -2 log likelihood (or chi-square) rises by less than a chi-square
+cutoff when everything else is chosen best. The quantity may be a parameter or any
 smooth function of parameters, such as an indirect effect. Unlike Wald intervals they need not be symmetric and do not
 depend on how the model is parameterized.
 

@@ -69,7 +69,7 @@ def correlations_from_rows(
     moderators: Mapping[str, Sequence[float]] | None = None,
     sample_size: SampleSizeRule = "same",
 ) -> CorrelationSet:
-    """Build a set of correlations from long rows, one correlation a row.
+    """Build a set of correlations from long rows, one correlation per row.
 
     Parameters
     ----------

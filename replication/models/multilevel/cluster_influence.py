@@ -47,7 +47,7 @@ def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInf
 
     `clusters (k,)` labels the effects used, such as their samples; by default the outermost level.
 
-    With one effect a cluster they are those of `baujat` and `influence`.
+    With one effect per cluster they are those of `baujat` and `influence`.
 
     >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], ["A", "A", "B", "C", "C"])
@@ -63,6 +63,7 @@ def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInf
     for c, left in enumerate(left_out):
         if left.fit is None:
             continue
+        # The mean row of a cluster stands for it; with an intercept alone this is the pooled mean itself.
         x = data.effects.x[codes == c].mean(axis=0)
         change[c] = fit.beta - left.fit.beta
         cook[c] = change[c] @ np.linalg.solve(fit.vcov, change[c])
@@ -73,6 +74,7 @@ def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInf
         influence=influence,
         change=change,
         cook=cook,
+        # A Cook distance is a Mahalanobis distance of the coefficients: the usual mark is the median of chi-square.
         influential=special.chdtr(p, np.nan_to_num(cook)) > 0.5,
         reasons=tuple(left.reason for left in left_out),
     )
@@ -93,5 +95,6 @@ def _quadratic_form(fit: Fit) -> Array:
     likelihood = likelihood_of(data)
     inverse = likelihood.solve(data.theta / likelihood.scale**2).inverse
     residuals = data.effects.y - data.effects.x @ fit.beta
+    # In the rotated coordinates the inverse is diagonal plus low rank; the k by k matrix is never formed.
     weighed = rotate_back(likelihood.structure, inverse.apply(rotate(likelihood.structure, residuals)[None])[0])
     return np.asarray(residuals * weighed / likelihood.scale**2)

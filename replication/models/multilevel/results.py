@@ -91,6 +91,7 @@ def row_sum_weights(fit: Fit) -> Array:
     """
     data = multilevel_data(fit)
     x = data.effects.x
+    # With moderators the pooled quantity depends on where one looks, and so would the weights.
     if x.shape[1] != 1 or not (x == x[0]).all():
         raise ModelError("row-sum weights belong to a model with an intercept only; this one has moderators.")
     likelihood = likelihood_of(data)
@@ -113,6 +114,7 @@ def variance_shares(fit: Fit) -> VarianceShares:
     data = multilevel_data(fit)
     typical = typical_variance(likelihood_of(data))
     variances = np.array([component.estimate for component in fit.components])
+    # Percentages of one total, so that levels can be compared with each other and with sampling error.
     share = 100.0 / (variances.sum() + typical)
     names = tuple(component.name for component in fit.components)
     return VarianceShares(names, variances * share, float(typical * share), float(variances.sum() * share), typical)
@@ -144,6 +146,7 @@ def cluster_effects(fit: Fit, level: str | None = None) -> ClusterEffects:
     sums = component_sums(structure, index, solution.Py)
     F = np.stack([component_sums(structure, index, row) for row in solution.Wx])
     spread = component_diagonal(solution.inverse, index) - np.einsum("am,ab,bm->m", F, solution.M, F)
+    # Rounding can leave a variance just below 0 where a group is known almost exactly.
     error = np.maximum(variance - variance**2 * spread.real, 0.0)
     estimate, se = np.empty(chosen.size), np.empty(chosen.size)
     groups = component_groups(structure, chosen)
@@ -240,8 +243,10 @@ def _interval(
     def drop(value: float) -> float:
         return 2.0 * (top - profile(value)) - critical
 
+    # The likelihood has not fallen by the critical amount at 0: the interval ends there.
     low = 0.0 if estimate == 0.0 or drop(0.0) <= 0.0 else _root(drop, 0.0, estimate)
     width, unit = max(estimate, 1e-3 * likelihood.scale**2), likelihood.scale**2
+    # Doubled until the end is bracketed: the curve can be flat over many powers of ten.
     while drop(estimate + width) < 0.0:
         width *= 2.0
         if width > FAR * unit:

@@ -166,6 +166,7 @@ def _wald_of_constraints(fit: Fit, C: Array, values: ArrayLike | None) -> WaldTe
     if not np.isfinite(V).all():
         return _undefined(len(C), "the covariance of these coefficients is not defined; see the notes of the fit")
     scale = np.sqrt(np.diag(V))
+    # Scaled to a diagonal of 1: the rank must not depend on the units of the constraints.
     if not scale.all() or np.linalg.eigvalsh(V / np.outer(scale, scale))[0] < LOW_RANK:
         return _undefined(len(C), "the covariance of the constraints has too low a rank (few clusters); test fewer")
     z = gap / scale
@@ -181,6 +182,7 @@ def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
     q = len(C)
     data = fit.data
     if isinstance(data, RobustData) and data.df == "satterthwaite":
+        # Hotelling's T2 with the small-sample degrees of freedom of Tipton & Pustejovsky (2015).
         eta = wishart_df(data.moments, C)
         df = eta - q + 1.0
         if not df > 0:
@@ -189,6 +191,7 @@ def _wald(fit: Fit, C: Array, Q: float) -> WaldTest:
         F = Q * df / (eta * q)
         return WaldTest(F, q, df, float(f_sf(F, q, df)), "HTZ")
     df = float(fit.df.min())
+    # Infinite degrees of freedom: chi-square and F agree, and chi-square is what tables of z tests print.
     if np.isinf(df):
         return WaldTest(Q, q, df, float(chi2_sf(Q, q)), "chi-square")
     return WaldTest(Q / q, q, df, float(f_sf(Q / q, q, df)), "F")
@@ -228,6 +231,7 @@ def _has_intercept(fit: Fit) -> bool:
 
 def _degrees_of_freedom(moments: ClusterMoments, vcov: Array, df: RobustDf) -> Array:
     p = len(vcov)
+    # Clusters less coefficients: the usual choice where Satterthwaite is not asked for.
     residual = float(len(moments.scores) - p)
     values = satterthwaite_df(moments, np.eye(p)) if df == "satterthwaite" else np.full(p, residual)
     return np.where(np.isnan(np.diag(vcov)) | (values <= 0), np.nan, values)
@@ -241,6 +245,7 @@ def _without_empty(fit: Fit, moments: ClusterMoments, kind: RobustKind) -> tuple
     """
     vcov = moments.vcov
     every = np.eye(len(vcov))
+    # How much of the true variance the sandwich is expected to find if the working model holds.
     share = np.diag(expected_covariance(moments, every)) / np.diag(true_covariance(moments))
     empty = share < (LITTLE if kind == "CR2" else NONE)
     short = (share < ENOUGH) & ~empty if kind == "CR2" else np.zeros_like(empty)

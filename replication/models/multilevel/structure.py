@@ -97,6 +97,7 @@ class BlockV:
         if (codes < 0).any():
             rows = list_rows(np.flatnonzero(codes < 0).tolist())
             raise ModelError(f"cluster has no label in {rows}; label the rows or leave them out.")
+        # The largest cluster decides: the more effects share one correlation, the less negative it can be.
         low = least_correlation(int(np.bincount(codes).max(initial=1)))
         if not low < rho < 1.0:
             raise ModelError(f"rho={rho!r} is not possible here; choose a value above {low:.4g} and below 1.")
@@ -132,7 +133,9 @@ class BlockV:
     def from_matrix(cls, matrix: ArrayLike) -> BlockV:
         """A full `matrix (k, k)`, split into its independent blocks."""
         V = _symmetric(matrix, "V")
+        # Effects that covary through a third belong together, whatever order the rows come in.
         codes = sparse.csgraph.connected_components(sparse.csr_array(V != 0.0), directed=False)[1]
+        # The diagonal form inverts without any blocks.
         if codes.max(initial=-1) + 1 == len(V):
             return cls.diagonal(np.diag(V))
         members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])

@@ -70,9 +70,11 @@ def cluster_codes(model: WorkingModel, clusters: ArrayLike | None) -> Codes:
     codes = model.clusters if clusters is None else _aligned(model, clusters)
     if codes is None:
         raise ModelError("the factors cross, so there is no natural cluster; pass clusters with independent groups.")
+    # One cluster leaves no spread of scores between clusters to estimate a variance from.
     if codes.max(initial=-1) < 1:
         raise ModelError("all effects are in one cluster; cluster-robust inference needs at least two, better ten.")
     for tie in model.ties:
+        # The sandwich takes clusters for independent: a tie across them would be counted as no covariance at all.
         if not refines(tie.codes, codes):
             raise ModelError(
                 f"rows of different clusters share {tie.name} in the working model; use clusters that hold "
@@ -101,6 +103,7 @@ def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
     e = data.effects
     ties = _ties(V, levels, len(e.y))
     outer = levels[0].codes
+    # Crossed factors have no natural cluster: the user has to say what is independent.
     natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
     return WorkingModel(e.y, e.x, covariance, weights, ties, np.asarray(e.rows, dtype=np.intp), natural)
 
@@ -110,7 +113,9 @@ def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingMo
     e, k = data.effects, len(data.effects.y)
     ties = [Tie("study", data.outer)]
     ties += [
-        Tie(level.name, level.codes if level.known is None else np.zeros(k, dtype=np.intp)) for level in data.levels
+        # Known correlations (a phylogeny) tie every group to every other, hence all rows to one.
+        Tie(level.name, level.codes if level.known is None else np.zeros(k, dtype=np.intp))
+        for level in data.levels
     ]
     if data.V.codes is not None and not data.V.is_diagonal:
         ties.append(Tie("sampling error", data.V.codes))
@@ -120,6 +125,7 @@ def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingMo
 
 
 def _ties(V: BlockV, levels: tuple[Level, ...], k: int) -> tuple[Tie, ...]:
+    # A level of single rows ties nothing to anything else.
     ties = [Tie(level.name, level.codes) for level in levels if level.size < k]
     if V.codes is not None and not V.is_diagonal:
         ties.append(Tie("sampling error", V.codes))
@@ -141,6 +147,7 @@ def _aligned(model: WorkingModel, clusters: ArrayLike) -> Codes:
     k, last = len(model.y), int(model.rows.max(initial=-1))
     if labels.ndim != 1 or (len(labels) != k and len(labels) <= last):
         raise ModelError(f"clusters has shape {labels.shape}; pass one label for each of the {k} effects.")
+    # Labels may come for all rows the fit was given: those of rows it left out are passed over.
     used = labels if len(labels) == k else labels[model.rows]
     codes = group_codes(used, k, "clusters")
     if (codes < 0).any():

@@ -1,1 +1,1 @@
-"""Two-level random-effects models: one effect a study, between-study variance, meta-regression, influence."""
+"""Two-level random-effects models: one effect per study, between-study variance, meta-regression, influence."""

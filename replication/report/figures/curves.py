@@ -13,6 +13,7 @@ _STYLES = ("curve-a", "curve-b", "curve-c", "curve-d", "curve-e", "curve-f")
 
 def density(figure: FigureData, frame: Frame) -> Canvas:
     """Densities over one axis, each curve with its own line style and its name beside its peak."""
+    # In the order of the data: prior before posterior, as the analysis says them.
     names = list(dict.fromkeys(figure.texts("curve")))
     xs, ys, curve = figure.numbers("x"), figure.numbers("y"), figure.texts("curve")
     canvas, top, left, right = Canvas(frame), 12.0, 12.0, frame.width - 12
@@ -52,6 +53,7 @@ def p_curve(figure: FigureData, frame: Frame) -> Canvas:
     for number, (name, column) in enumerate(columns.items()):
         points = _defined(xs, column, x, y)
         canvas.path(points, _STYLES[number]) if points else None
+        # Only what was counted gets marks; the other two curves are expectations.
         for px, py in points if name == "observed" else ():
             canvas.dot(px, py, 4, "mark effect")
         canvas.line(left, bottom + 46 + 18 * number, left + 26, bottom + 46 + 18 * number, _STYLES[number])

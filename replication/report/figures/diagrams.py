@@ -26,6 +26,7 @@ def effect_direction(figure: FigureData, frame: Frame) -> Canvas:
     """Associations by outcome: the direction each one reports, with no size, because none could be read."""
     labels, outcomes = figure.texts("label"), figure.texts("outcome")
     directions, rows = figure.texts("direction"), figure.texts("row")
+    # Outcomes nobody reports get no column.
     columns = list(dict.fromkeys(outcomes))
     left = (420.0 if len(columns) < 4 else 340.0) if frame.wide else 0.0
     step = (frame.width - left) / max(1, len(columns))

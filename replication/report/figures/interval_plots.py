@@ -63,6 +63,7 @@ class _Layout:
         """Labels left, numbers right on wide pages; both above the plot on narrow ones."""
         if not frame.wide:
             return cls(18, frame.width - 18, False, frame.width)
+        # Headings run over the whole width: they must not make the column of labels wide.
         longest = max((text_width(row.label, _SIZE) for row in rows if not row.heading), default=0.0)
         room = _NUMBERS + (_WEIGHT if any(row.extra for row in rows) else 0.0)
         return cls(min(max(longest + 16, 152.0), 300.0), frame.width - room, True, frame.width)
@@ -109,6 +110,7 @@ def forest(figure: FigureData, frame: Frame) -> Canvas:
     top = _headline(plot, 14.0) + (16 if frame.wide else 4)
     if frame.wide:
         _column_heads(plot, top - 6, any(row.extra for row in rows))
+    # Heights are summed before anything is drawn: lines that run behind all rows are drawn first.
     bottom = top + sum(plot.layout.height(row) for row in rows) + 6
     _reference(plot, top, bottom + 50)
     _pooled_line(plot, top, bottom + 14)
@@ -285,6 +287,7 @@ def _interval(plot: _Plot, row: _Row, y: float) -> None:
         return
     scale = plot.scale
     plot.canvas.line(scale(row.low), y, scale(row.high), y, "interval")
+    # Cut off without a sign, an endless interval would look like a short one.
     for end, beyond, step in ((row.low, row.low < scale.low, 5), (row.high, row.high > scale.high, -5)):
         if beyond:
             x = scale(end)
@@ -301,6 +304,7 @@ def _summary(plot: _Plot, top: float) -> float:
     row = _Row(words.say("figure.summary"), value, low, high, href=href, text=shown)
     y = top + plot.layout.middle(row)
     _numbers(plot, row, top, y)
+    # Without an interval the diamond shrinks to a point and is still seen.
     ends = scale(value if low is None else low), scale(value if high is None else high)
     plot.canvas.diamond(ends[0], scale(value), ends[1], y)
     if lower is not None and upper is not None:

@@ -21,6 +21,7 @@ from replication.report.figures.canvas import (
 
 __all__ = ["baujat", "funnel"]
 
+# p levels of the contours (Peters et al. 2008), two-sided.
 _LEVELS = ((0.01, "contour-a"), (0.05, "contour-b"), (0.1, "contour-c"))
 _CONTOURS = tuple((float(normal_isf(p / 2)), name) for p, name in _LEVELS)
 _P_RANGES: Mapping[str, tuple[float, float | None]] = {

@@ -20,7 +20,7 @@ _MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curv
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """One page an analysis, one a figure, and one a table too long for either."""
+    """One page per analysis, one per figure, and one per table too long for either."""
     for outcome in archive.outcomes:
         sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
         methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})

@@ -1,4 +1,4 @@
-"""One page a work, and the list of all."""
+"""One page per work, and the list of all."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ def agreement_lines(comparison: Comparison, fields: Sequence[FieldAgreement]) ->
         listed = ", ".join(f"{old} is {new}" for old, new in list(ids.items())[:_LISTED])
         more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
         yield f"{name}: rows of {coder} matched by what they say, not by their id: {listed}{more}"
+    # Rows before cells: whether a row belongs is to be settled before what stands in it.
     for alone in comparison.alone:
         yield _presence(comparison.work, alone)
     for entry in comparison.disagreements:

@@ -200,7 +200,7 @@ def _value_of(recipe: Recipe, sample: str) -> str | None:
 
 
 def _rows_of(sample: str, survey: _Survey, among: Mask, *, levels: bool) -> Iterator[ComputedRow]:
-    """A row a pair; with `levels` and schools in the file two more, within and between them (whole samples only).
+    """A row per pair; with `levels` and schools in the file two more, within and between them (whole samples only).
 
     A part of a sample (girls) would never enter a pool beside its whole, so its levels are not asked for.
     """

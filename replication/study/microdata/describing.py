@@ -35,8 +35,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One measure in one sample, unweighted: persons with a value, mean, sd, alpha (NaN: one item or a test) and
-    the per cent of the sample without a value. `items` is the number of answers behind the alpha."""
+    """One measure in one sample, unweighted, with the per cent of the sample that has no value.
+
+    `alpha` is NaN for one item or a test; `items` is the number of answers behind it.
+    """
 
     sample: str
     variable: str
@@ -166,7 +168,7 @@ def _check_same_scale(coded: Coded, values: Array, items: Array) -> None:
 
 
 def described_lines(found: Sequence[Described]) -> Iterator[str]:
-    """A line a measure, as `study compute` prints it."""
+    """A line per measure, as `study compute` prints it."""
     for row in found:
         alpha = f", alpha {row.alpha:.3f} of {row.items} items" if np.isfinite(row.alpha) else ""
         yield (

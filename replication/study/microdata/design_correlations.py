@@ -159,7 +159,7 @@ def _effective(combined: Combined, design: SurveyDesign, n: int) -> float:
 
 
 def _paired(x: Array, y: Array, *, by_index: bool) -> tuple[Array, Array]:
-    """Both sides with one column a pair `(n, m)`."""
+    """Both sides with one column per pair `(n, m)`."""
     if by_index and x.shape[1] == y.shape[1]:
         return x, y
     return np.repeat(x, y.shape[1], axis=1), np.tile(y, (1, x.shape[1]))

@@ -31,7 +31,7 @@ _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurveyTable:
-    """The columns asked for, a row a person, and what a reader must know about how they were read."""
+    """The columns asked for, a row per person, and what a reader must know about how they were read."""
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Whole international files: one recipe, a sample a country, computed a country at a time within bounded memory.
+"""Whole international files: one recipe, a sample per country, computed a country at a time within bounded memory.
 
 A file that is not Parquet is made so once, in the cache, with the columns the recipe needs: SPSS in stretches of rows,
 text by Polars as a stream. Countries are then loaded in batches that fit into memory, and each is computed by itself as
@@ -48,8 +48,10 @@ _ROWS_AT_ONCE = 50_000  # of an SPSS file: some 50 MB of the columns a recipe ne
 
 @dataclass(frozen=True, slots=True)
 class CountryResult:
-    """One country: its sample, persons and schools in the file, rows, what its measures are like, notes; or why it has
-    none. `kept` was computed earlier."""
+    """What was computed of one country of a whole file, or why nothing was.
+
+    Its sample, persons and schools in the file, rows, what its measures are like, notes; `kept` was computed earlier.
+    """
 
     sample: str
     value: str

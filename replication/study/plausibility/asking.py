@@ -55,6 +55,7 @@ def ask(dataset: Dataset, works: Iterable[str], further: Iterable[Query] = ()) -
         new_row_queries(dataset, keys),
         further,
     )
+    # By file and row, so that a coder mends one table from top to bottom.
     ordered = sorted(asked, key=_PLACE)
     answers = {work: _by_question(dataset.answers[work]) for work in sorted(keys) if dataset.answers.get(work)}
     return (*(RaisedQuery(s, _answer(s, answers)) for s in ordered), *_unneeded(ordered, answers))

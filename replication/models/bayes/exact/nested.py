@@ -87,9 +87,9 @@ class _Data:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Nodes:
-    """The posterior as weighted normal models: `weights (N,)`, `sds (N, 3)` in the order of `SDS`, `mean (N, p)`,
+    """The posterior as weighted normal models, one per node of the three sds.
 
-    `covariance (N, p, p)`.
+    `weights (N,)`, `sds (N, 3)` in the order of `SDS`, `mean (N, p)`, `covariance (N, p, p)`.
     """
 
     weights: Array
@@ -401,10 +401,11 @@ def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
 
 
 class _Below(NamedTuple):
-    """What countries hold at pairs of the two lower sds `(P, a, b, ...)`: `load (..., g)` is the sum of their column of
+    """What countries hold at pairs of the two lower sds, on arrays `(P, a, b, ...)`.
 
-    ones with itself, `products (..., g, m)` those of its sums with two of the columns `[X, y]`, `total (..., m)` the
-    sums of those two over all countries, `logdet (...)`. The m pairs of columns are those of an upper triangle.
+    `load (..., g)` is the sum of their column of ones with itself, `products (..., g, m)` those of its sums with two
+    of the columns `[X, y]`, `total (..., m)` the sums of those two over all countries, `logdet (...)`. The m pairs of
+    columns are those of an upper triangle.
     """
 
     load: Array

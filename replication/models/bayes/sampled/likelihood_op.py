@@ -183,6 +183,8 @@ def _op(kernel: Kernel, parameters: int) -> Op:
     from pytensor.tensor import as_tensor, tensor
 
     class LikelihoodOp(Op):  # type: ignore[misc]
+        """The compiled kernel as an operation of PyTensor: log likelihood and its gradients in one call."""
+
         __props__ = ()
 
         def make_node(self, *inputs: Any) -> Apply:

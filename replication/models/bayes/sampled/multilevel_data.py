@@ -63,7 +63,7 @@ def multilevel_data(
     sample, cell
         Labels `(k,)`: which sample an effect is from, and which kind of effect it is (relationship x outcome).
     structure
-        What varies between samples beside the effects within them: `"by_cell"` one correlated deviation a cell,
+        What varies between samples beside the effects within them: `"by_cell"` one correlated deviation per cell,
         `"shared"` one deviation (three levels), `"none"` nothing (two levels).
     x, names
         A design `(k, p)` and its names; without it the mean of each cell (or one intercept).
@@ -145,7 +145,7 @@ def _design(
             raise ModelError(
                 f"moderator {name!r} has shape {values.shape}; pass one value for each of the {len(cells)} rows."
             )
-    # One mean a cell and no intercept: every coefficient is then a mean a reader can name, with one prior for all.
+    # One mean per cell and no intercept: every coefficient is then a mean a reader can name, with one prior for all.
     means = np.equal.outer(cells, np.arange(len(kinds))).astype(float)
     return np.column_stack([means, *columns.values()]), (*kinds, *columns)
 
@@ -201,7 +201,7 @@ def _blocks(V: BlockV, sample: Codes) -> Codes:
 
 def _split_note(sample: Codes, slot: Codes) -> tuple[Note, ...]:
     """Said when no sample has two effects of one cell: the data then know only the sum of the two variances."""
-    # One effect a cell and sample: u + w is all that is ever seen of the two.
+    # One effect per cell and sample: u + w is all that is ever seen of the two.
     pairs = sample * (int(slot.max()) + 1) + slot
     if len(np.unique(pairs)) < len(pairs):
         return ()

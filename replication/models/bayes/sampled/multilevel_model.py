@@ -1,7 +1,7 @@
 """All relationship x outcome correlations at once: a multivariate multilevel model with known sampling covariances.
 
 `z_i = x_i beta + u_{s(i), slot(i)} + w_i + e_i`: effect i of sample s, in a cell (say positive relationship with
-engagement). `u_s` varies between samples, one deviation a slot, correlated (LKJ); `w_i` varies within; `e` has the
+engagement). `u_s` varies between samples, one deviation per slot, correlated (LKJ); `w_i` varies within; `e` has the
 known covariance V. With one slot it is the three-level model, with none the two-level one, on the same priors as the
 exact posterior. Effects and deviations are integrated out exactly; coefficients, sds and correlations are sampled.
 """

@@ -205,6 +205,8 @@ def _transforms() -> tuple[Any, Any]:
     from pymc.logprob.transforms import Transform
 
     class Stretched(Transform):  # type: ignore[misc]
+        """The line in units of the prior, so that the sampler meets steps of one size."""
+
         name = "stretched"
 
         def __init__(self, unit: float) -> None:
@@ -220,6 +222,8 @@ def _transforms() -> tuple[Any, Any]:
             return pt.zeros_like(value) + np.log(self.unit)
 
     class Hyperbolic(Stretched):
+        """The line with far tails drawn in: `asinh` of the value in units of the prior."""
+
         name = "hyperbolic"
 
         def forward(self, value: Any, *inputs: Any) -> Any:
