@@ -64,12 +64,8 @@ def run(
     dataset = paths.dataset_of(data)  # before anything else is asked of paths: it may name another project
     request = workflow.Request(
         ids=tuple(ids or ()),
-<<<<<<< HEAD
         data=dataset,
-=======
-        data=paths.dataset_of(data),
         # A run of some analyses must not take the place of the whole report.
->>>>>>> 6808a47 (Docstrings begin with one whole sentence; comments say why, in every room)
         out=out.absolute() if out else paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
         jobs=jobs,
         seed=seed,
@@ -80,12 +76,8 @@ def run(
     )
     given = {"--list": listing, "--check": check, "--release": release is not None, "--withdraw": withdraw is not None}
     _refuse_together([name for name, asked in given.items() if asked])
-<<<<<<< HEAD
-    if release is not None and (out is not None or dataset != paths.data_dir()):
-=======
     # A release elsewhere, or of other data, would stand in the list of this project's releases.
-    if release is not None and (out is not None or data is not None):
->>>>>>> 6808a47 (Docstrings begin with one whole sentence; comments say why, in every room)
+    if release is not None and (out is not None or dataset != paths.data_dir()):
         raise UserError("--release writes the project's own dataset to reports/vX.Y.Z: leave out --out and --data")
     if listing:
         workflow.print_analyses(request)
