@@ -53,7 +53,8 @@ class FindingPage(BaseModel):
 class _Settings(BaseModel):
     """`report.toml` as read: languages, English first, and the findings in the order of the menu.
 
-    `questions` says whether the locale files hold frequent questions; `country` is the readers' one, in two letters.
+    `questions` says whether the locale files hold frequent questions; `country` is the readers' one, in two letters;
+    `synonyms` are words that the search takes for each other.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,6 +62,7 @@ class _Settings(BaseModel):
     languages: tuple[Literal["en", "nb"], ...] = ("en",)
     questions: bool = False
     country: str = ""
+    synonyms: tuple[tuple[str, ...], ...] = ()
     finding: tuple[FindingPage, ...] = Field(default=())
 
 
@@ -72,6 +74,7 @@ class Menu:
     languages: tuple[str, ...] = LANGUAGES
     quantities: Mapping[str, tuple[str, ...]] | None = None
     country: str = ""
+    synonyms: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -122,7 +125,7 @@ def make_menu(analyses: Path, *, article: bool) -> Menu:
         *(NamedPage(name, f"{name}.html", "more", translated=name in _EVERYWHERE) for name in _FURTHER),
     )
     quantities = {f.name: f.quantities for f in settings.finding}
-    return Menu(pages, settings.languages, quantities, settings.country)
+    return Menu(pages, settings.languages, quantities, settings.country, settings.synonyms)
 
 
 def _settings(path: Path) -> _Settings:

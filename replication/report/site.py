@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from replication.dataset import Dataset
 from replication.report.archive import Archive, anchor, make_archive, table_page
@@ -112,7 +113,6 @@ def build_report(
     cited = {key: reference.short for key, reference in dataset.references.items()}
     words = {language: replace(load_words(language), names=cited) for language in archive.menu.languages}
     galleries = _galleries(archive, words, write)
-    write("assets/search-index.js", search_index(archive, words["en"]))
     findings.write_pools(archive, write)
     shared = {
         "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
@@ -125,8 +125,16 @@ def build_report(
     values = {**overview.page(archive, words["en"]).values, **shared}
     # The pages are written while the PDF is set: neither waits for the other.
     with typeset(archive, words["en"], galleries["en"], values, folder) as paper:
+        found = {archive.menu.address(page.path, language) for page in archive.menu.pages for language in words}
+        headings: dict[str, list[tuple[str, Markup]]] = {}
         for page in all_pages(archive, words, galleries, write, reports, folder):
-            write(page.path, _render(environment, archive, page, shared))
+            text = _render(environment, archive, page, shared)
+            write(page.path, text)
+            if page.path in found:
+                headings[page.path] = headings_of(text)
+        for language in words:
+            name = "search-index.js" if language == "en" else f"search-index-{language}.js"
+            write(f"assets/{name}", search_index(archive, words, language, headings))
     if paper.failed:  # every page leads to the PDF, so every page says that there is none
         for page in all_pages(archive, words, galleries, write, reports, folder):
             write(page.path, _render(environment, archive, page, {**shared, "no_pdf": paper.failed}))

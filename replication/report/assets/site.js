@@ -1,4 +1,4 @@
-// Search, filters, sorting and the explorer. Pages are whole without it.
+// Filters, sorting and the explorer. Pages are whole without it.
 "use strict";
 (() => {
   const root = document.body.dataset.root;
@@ -18,53 +18,6 @@
     });
 
   document.querySelectorAll("[data-noscript]").forEach((note) => note.remove());
-
-  // Search over works, claims, estimates and pages; the index is read when it is first needed.
-  const input = document.getElementById("search");
-  const found = document.getElementById("found");
-  if (input) {
-    input.parentElement.hidden = false;
-    let ready;
-    const show = async () => {
-      ready = ready || load(`${root}assets/search-index.js`);
-      await ready;
-      const words = fold(input.value).split(/\s+/).filter(Boolean);
-      found.replaceChildren();
-      found.hidden = words.length === 0;
-      if (found.hidden) return;
-      const hits = window.SEARCH.filter((entry) => {
-        const text = (entry.folded = entry.folded || fold(`${entry[0]} ${entry[1]}`));
-        return words.every((word) => text.includes(word));
-      }).slice(0, 12);
-      for (const [title, about, path] of hits) {
-        const link = make("a", title, { href: `${root}${path}` });
-        link.append(make("small", about));
-        const item = make("li");
-        item.append(link);
-        found.append(item);
-      }
-      if (!hits.length) found.append(make("li", input.dataset.none));
-    };
-    input.addEventListener("input", show);
-    input.addEventListener("focus", show);
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") found.hidden = true;
-      if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) {
-        event.preventDefault();
-        input.focus();
-      }
-      if (event.key === "ArrowDown" && document.activeElement === input) {
-        const first = found.querySelector("a");
-        if (first) {
-          event.preventDefault();
-          first.focus();
-        }
-      }
-    });
-    document.addEventListener("click", (event) => {
-      if (!event.target.closest(".search")) found.hidden = true;
-    });
-  }
 
   // Tables sort by their headers.
   const value = (cell) => cell.dataset.value || (cell.querySelector(".verdict") || cell).textContent.trim();
