@@ -57,6 +57,7 @@ ROOMS = {
             (
                 "tests/unit/test_effect_sizes.py",
                 "tests/reference/test_metafor_effect_sizes.py",
+                "tests/reference/test_metafor_more_measures.py",
                 "tests/reference/test_metafor_dependence.py",
                 "tests/reference/test_metafor_latent.py",
                 "tests/unit/test_block_covariance.py",
