@@ -19,7 +19,17 @@ from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.menu import Menu, make_menu
 
-__all__ = ["Archive", "RowPage", "anchor", "make_archive", "outcome_page", "plain_cell", "table_page", "with_glance"]
+__all__ = [
+    "Archive",
+    "RowPage",
+    "anchor",
+    "make_archive",
+    "outcome_page",
+    "plain_cell",
+    "quoted_by",
+    "table_page",
+    "with_glance",
+]
 
 _COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
 _SWARM = ("label", "group", "role", "value", "weight", "row", "low", "high", "prediction_low", "prediction_high")
@@ -235,6 +245,14 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places, menu)
 
 
+def quoted_by(claim: Claim) -> str:
+    """What the text is called in which a second-hand number was read; empty for any other number."""
+    if claim.reading != "second-hand note":
+        return ""
+    # The note opens with what the text is; after the semicolon stands what is to be known of this number.
+    return claim.printed_by or claim.note.partition(";")[0] or claim.locator
+
+
 def outcome_page(outcome: Record) -> str:
     """The page of an analysis: its estimates with every choice, rows used and rows left out."""
     return f"analyses/{anchor(outcome['id'])}.html"
@@ -305,6 +323,7 @@ def _places(
         yield work, f"works/{work}.html"
     for claim in claims:
         yield claim.id, f"works/{claim.work}.html#{anchor(claim.id)}"
+    yield from _origin_places(dataset, claims)
     for page in row_pages:
         for row in page.rows:
             yield row["effect_id"], f"{page.path}#{anchor(row['effect_id'])}"
@@ -321,6 +340,15 @@ def _places(
     for outcome in outcomes:
         yield from _outcome_places(outcome)
     yield from ((f"page:{page.name}", page.path) for page in menu.pages)
+
+
+def _origin_places(dataset: Dataset, claims: Sequence[Claim]) -> Iterator[tuple[str, str]]:
+    """Where a second-hand number's text and a survey's recipe stand."""
+    for claim in claims:
+        if quoted_by(claim):
+            yield f"quoted:{claim.id}", f"sources.html#quoted-{anchor(quoted_by(claim))}"
+    for work in dataset.recipes:
+        yield f"recipe:{work}", f"sources.html#recipe-{anchor(work)}"
 
 
 def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from replication import paths
 from replication.report.archive import Archive, Record
 from replication.report.gallery import as_csv
+from replication.report.pages import sources
 from replication.report.words import Words
 
 __all__ = ["LICENCE", "make_bundle"]
@@ -44,6 +46,7 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
         "pool_rows.csv": as_csv(("pool", "effect_id"), [(n, r) for n, e, _ in pools for r in e["rows"]]).encode(),
         "seed.txt": f"{archive.run.get('seed', '')}\n".encode(),
         **_found(folder),
+        **_origins(archive),
     }
     lock = paths.project_root() / "requirements.lock"
     if lock.exists():
@@ -72,6 +75,17 @@ def _found(folder: Path) -> dict[str, bytes]:
             if path.is_file() and path.suffix not in _SKIPPED and not path.stem.endswith("-narrow"):
                 found[path.relative_to(folder).as_posix()] = path.read_bytes()
     return found
+
+
+def _origins(archive: Archive) -> dict[str, bytes]:
+    """Where numbers come from that were not read in a work itself: recipes, notes of the works, second-hand numbers."""
+    recipes = {
+        f"recipes/{work}.json": json.dumps([r.model_dump(exclude_defaults=True) for r in found], indent=1) + "\n"
+        for work, found in archive.dataset.recipes.items()
+    }
+    notes = {f"notes/{work}.md": text.rstrip() + "\n" for work, text in archive.dataset.notes.items()}
+    quoted = {"second_hand.csv": as_csv(sources.COLUMNS, sources.as_table(archive))}
+    return {name: text.encode() for name, text in (recipes | notes | quoted).items()}
 
 
 def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:

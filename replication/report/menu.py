@@ -101,7 +101,7 @@ class Menu:
 # Behind the opened menu: few links stand before a result, so that it is read first.
 _FURTHER = (
     "claims", "works", "dataset", "methods", "missing", "traps", "screening", "codebook", "checklist", "changes",
-    "errata", "provenance",
+    "errata", "sources", "provenance",
 )  # fmt: skip
 _EVERYWHERE = ("works", "dataset", "methods")
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from replication.dataset import Dataset
-from replication.report.archive import Archive, anchor, make_archive, table_page
+from replication.report.archive import Archive, anchor, make_archive, quoted_by, table_page
 from replication.report.bundle import LICENCE, make_bundle
 from replication.report.cells import estimate_cells, facts, filled, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
@@ -169,6 +169,7 @@ def _environment(menu: Menu) -> Environment:
     }
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled}
     environment.globals |= {"estimate_cells": estimate_cells, "parts": findings.parts, "headings_of": headings_of}
+    environment.globals["quoted_by"] = quoted_by
     environment.globals |= {"table_page": table_page, "most_rows": analyses.MOST_ROWS}
     environment.globals["licence"] = LICENCE
     return environment

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from replication.claims import claims_of
 from replication.errors import UserError
 from replication.report.words import load_words
 
@@ -238,6 +241,41 @@ def test_second_hand_school_level_and_simulated_are_called_so(small: Any, real: 
     assert "the school, not the student" in real.text("rows/oecdpisa-2003.html")
     assert "Simulated data" in small.text("analyses/made-up.html")
     assert "Simulated data" in small.text("figures/made-up--new-forest.html")
+
+
+def test_a_second_hand_number_leads_to_the_text_it_was_read_in(real: Any) -> None:
+    """Not to the work, which nobody opened; the text is named on a page and in the bundle, with its numbers."""
+    quoted = [claim for claim in claims_of(real.dataset) if claim.reading == "second-hand note"]
+    assert len(quoted) >= 50
+    sources = real.text("sources.html")
+    for claim in quoted:
+        row = re.search(rf'<tr id="{claim.id}">(.*?)</tr>', real.text(f"works/{claim.work}.html"), re.DOTALL)
+        place = re.search(r'href="\.\./sources\.html#(quoted-[^"]+)"', row[1])  # type: ignore[index]
+        assert place, claim.id
+        section = sources.partition(f'id="{place[1]}"')[2].partition("</section>")[0]
+        assert f'href="works/{claim.work}.html#{claim.id}"' in section, claim.id
+    table = bundled(real, "second_hand.csv").splitlines()
+    assert [line.partition(",")[0] for line in table[1:]] == [claim.id for claim in quoted]
+
+
+def test_a_computed_row_leads_to_its_recipe_with_file_and_command(real: Any) -> None:
+    sources = real.text("sources.html")
+    for work, recipes in real.dataset.recipes.items():
+        pages = [path for path in real.pages if re.fullmatch(rf"rows/{work}(-\w+)*\.html", path)]
+        assert pages and all(f"sources.html#recipe-{work}" in real.text(path) for path in pages), work
+        section = sources.partition(f'id="recipe-{work}"')[2].partition("</section>")[0]
+        stored = json.loads(bundled(real, f"recipes/{work}.json"))
+        for recipe, kept in zip(recipes, stored, strict=True):
+            sample = recipe.sample.replace("{}", "COUNTRY")
+            assert f"replication.study compute {sample} --file {recipe.file[0]}" in section
+            assert recipe.verified in html.unescape(section) and kept["sample"] == recipe.sample
+    assert bundled(real, "notes/krull2022.md").strip() == real.dataset.notes["krull2022"].strip()
+
+
+def bundled(report: Any, name: str) -> str:
+    """A file of the editor's bundle as text."""
+    with zipfile.ZipFile(report.folder / "replication-bundle.zip") as bundle:
+        return bundle.read(f"replication-bundle/{name}").decode()
 
 
 def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:

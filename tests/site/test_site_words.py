@@ -81,7 +81,9 @@ def test_titles_are_translated_whole_by_pattern_and_by_part() -> None:
     assert nb.title("positive relationship with engagement: the 45 public samples") == (
         "positiv relasjon og engasjement: de 45 offentlige utvalgene"
     )
-    assert nb.title(".34 of roorda2011 against samples it never saw") == ",34 hos roorda2011 mot utvalg som ikke var med"
+    assert (
+        nb.title(".34 of roorda2011 against samples it never saw") == ",34 hos roorda2011 mot utvalg som ikke var med"
+    )
     assert nb.title("A title nobody translated") == "A title nobody translated"
 
 
@@ -114,7 +116,9 @@ def test_notes_are_escaped_before_they_are_marked_up() -> None:
     assert prose("# Top", lambda n: "", level=2) == "<h2>Top</h2>\n"
 
 
-@pytest.mark.parametrize("text", ["[here](javascript:alert(1))", "![](https://example.org/a.png)", "<img src=x>", "&lt;b>"])
+@pytest.mark.parametrize(
+    "text", ["[here](javascript:alert(1))", "![](https://example.org/a.png)", "<img src=x>", "&lt;b>"]
+)
 def test_a_note_brings_no_markup_of_its_own(text: str) -> None:
     """No link hides where it leads, no picture is fetched, no tag passes: what was written is shown."""
     shown = prose(text, lambda n: "")
@@ -123,7 +127,10 @@ def test_a_note_brings_no_markup_of_its_own(text: str) -> None:
 
 
 def test_dates_are_written_as_each_language_does() -> None:
-    assert (load_words("en").date("2026-05-17"), load_words("nb").date("2026-05-17")) == ("May 17, 2026", "17. mai 2026")
+    assert (load_words("en").date("2026-05-17"), load_words("nb").date("2026-05-17")) == (
+        "May 17, 2026",
+        "17. mai 2026",
+    )
 
 
 @pytest.mark.parametrize("language", ["en", "nb"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
-from replication.report.pages import overview
+from replication.report.pages import overview, sources
 from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words, load_words
@@ -30,6 +30,7 @@ def introductions(archive: Archive, words: Words, gallery: Gallery) -> Iterator[
 def pages(archive: Archive, words: Words) -> Iterator[Page]:
     """The remaining pages, in English alone."""
     yield Page("missing.html", "missing.html", words.say("title.missing"), _missing(archive), words)
+    yield sources.page(archive, words)
     traps = {"traps": archive.dataset.traps, "current": "traps"}
     yield Page("traps.html", "traps.html", words.say("title.traps"), traps, words)
     provenance = {"run": archive.run, "outcomes": archive.outcomes, "current": "provenance"}
