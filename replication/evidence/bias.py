@@ -277,13 +277,13 @@ def _p_curve(one: Evidence, sign: int) -> _Row:
     return statistic, p, counted, "not diagnostic: whether all significant results could be chance"
 
 
-def funnel_line(found: Evidence) -> tuple[float, float] | None:
-    """Intercept and slope of Egger's line through the funnel; None where there is none."""
+def funnel_line(found: Evidence) -> dict[str, Cell] | None:
+    """Egger's line through the funnel with the p of its slope, as settings of a figure; None where there is none."""
     try:
         fit = fit_multilevel_funnel(found.y, found.v, found.samples)
     except ModelError:
         return None
-    return float(fit.beta[0]), float(fit.beta[1])
+    return {"line_intercept": float(fit.beta[0]), "line_slope": float(fit.beta[1]), "egger_p": float(fit.p[1])}
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

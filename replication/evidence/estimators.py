@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Figure, Table
+from replication.analysis.outcome import Estimate, Table
 from replication.evidence.main_model import working_fit
 from replication.evidence.pooling import estimate_r
-from replication.evidence.question import RHO, Evidence, sample_means
+from replication.evidence.question import RHO, Evidence, Question, sample_means
 from replication.models.fit import Fit
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.robust import robust
@@ -59,25 +59,40 @@ def back_transform(fit: Fit, found: Evidence, estimator: str, label: str, group:
     )
 
 
-def agreement(found: Evidence, estimates: Sequence[Estimate], title: str) -> tuple[Table, Figure]:
-    """The estimators side by side, as a table and as a figure."""
-    key = f"{found.question.id}-{found.source}"
-    columns = ("estimator", "r", "low", "high", "new sample low", "new sample high", "tau2 (z)", "k", "samples")
-    rows = tuple(
-        (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.tau2, e.k, e.samples)
-        for e in estimates
+def agreement(question: Question, bodies: Sequence[tuple[str, Sequence[Estimate]]]) -> Table:
+    """Every estimator on every body of evidence in one table; estimators of one name stand together.
+
+    Parameters
+    ----------
+    question : what is asked.
+    bodies : the name of each body with its estimates.
+    """
+    columns = (
+        "estimator",
+        "evidence",
+        "r",
+        "low",
+        "high",
+        "new sample low",
+        "new sample high",
+        "tau2 (z)",
+        "k",
+        "samples",
     )
-    links = tuple(e.id for e in estimates)
-    table = Table(id=f"agreement-{key}", title=title, columns=columns, rows=_clean(rows), links=links)
-    shown: dict[str, list[str | float]] = {
-        "label": [e.label for e in estimates],
-        "value": [e.value for e in estimates],
-        "low": [e.low for e in estimates],
-        "high": [e.high for e in estimates],
-        "estimate": [e.id for e in estimates],
-        "group": [e.group for e in estimates],
-    }
-    return table, Figure(id=f"agreement-{key}", kind="agreement", title=title, columns=shown, settings={"metric": "r"})
+    pairs = [(e, name) for name, estimates in bodies for e in estimates]
+    order = {label: at for at, label in enumerate(dict.fromkeys(e.label for e, _ in pairs))}
+    pairs.sort(key=lambda pair: order[pair[0].label])  # stable: within an estimator the bodies keep their order
+    rows = tuple(
+        (e.label, name, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.tau2, e.k, e.samples)
+        for e, name in pairs
+    )
+    return Table(
+        id=f"agreement-{question.id}",
+        title=f"{question.label}: every estimator",
+        columns=columns,
+        rows=_clean(rows),
+        links=tuple(e.id for e, _ in pairs),
+    )
 
 
 def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[str | float | None, ...], ...]:

@@ -52,6 +52,7 @@ from replication.evidence.main_model import Estimated, estimate_body, estimates_
 from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import (
     Subgroup,
+    country_figure,
     forest_figures,
     influence_table,
     leave_one_out_figures,
@@ -197,6 +198,7 @@ def _answer(context: Context, plan: QuestionPlan, claims: Mapping[str, Claim], p
 def _estimates(answer: Answer, page: _Page) -> None:
     """Every body by the main model and by every other estimator, and the intervals in one table."""
     question, steps = answer.plan.question, []
+    compared: list[tuple[str, tuple[Estimate, ...]]] = []
     for source, body in answer.bodies.items():
         made = estimates_of(body, f"{question.label}, {BODIES[source]}")
         page.add("bodies", *made)
@@ -205,7 +207,9 @@ def _estimates(answer: Answer, page: _Page) -> None:
         if answer.plan.main:
             others = estimator_estimates(body.found)
             page.add("robustness", *others)
-            page.add("robustness", *agreement(body.found, others, f"{question.label}: {BODIES[source]}"))
+            compared.append((BODIES[source], others))
+    if compared:
+        page.add("robustness", agreement(question, compared))
     page.add("bodies", _intervals_table(answer), further_sentence(answer.widest))
     page.add("update", update_table(question.id, question.label, steps))
 
@@ -281,6 +285,7 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
                  if e.id == name and "pool" in answer.bodies]  # fmt: skip
         ends = (further.low, further.high)
         page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
+        page.add("bodies", *country_figure(widest, fit, leading, ends))
         table, figures = leave_one_out_figures(widest, fit, leading)
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
         page.add("drivers", *influence_table(widest, fit))

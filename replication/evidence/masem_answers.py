@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Figure, Table
+from replication.analysis.outcome import Cell, Estimate, Figure, Table
 from replication.claims import Claim, Recomputed
 from replication.dataset import Dataset, Selection, select
 from replication.models.fit import Interval
@@ -268,7 +268,7 @@ def path_results(fitted: PathFit | OneStageFit, key: str, title: str) -> PathRes
     """Paths, residual variances and effects as estimates, and the path diagram; ids begin with `key`."""
     # Names of paths and of effects never meet: effects are defined in the model text under words of their own.
     named = {**_paths(fitted, key, title), **_effects(fitted, key, title)}
-    return PathResults(named, _diagram({n: e for n, e in named.items() if n in ARROWS}, key, title))
+    return PathResults(named, _diagram(named, key, title))
 
 
 def _paths(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Estimate]:
@@ -310,7 +310,8 @@ def _effects(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, E
     }
 
 
-def _diagram(drawn: Mapping[str, Estimate], key: str, title: str) -> Figure:
+def _diagram(named: Mapping[str, Estimate], key: str, title: str) -> Figure:
+    drawn = {name: e for name, e in named.items() if name in ARROWS}
     columns: dict[str, list[str | float]] = {
         "from": [SHORT_WORDS[ARROWS[name][0]] for name in drawn],
         "to": [SHORT_WORDS[ARROWS[name][1]] for name in drawn],
@@ -320,7 +321,18 @@ def _diagram(drawn: Mapping[str, Estimate], key: str, title: str) -> Figure:
         "kind": ["covariance" if name == "p21" else "path" for name in drawn],
         "estimate": [e.id for e in drawn.values()],
     }
-    return Figure(id=f"diagram-{key}", kind="path_diagram", title=title, columns=columns)
+    return Figure(id=f"diagram-{key}", kind="path_diagram", title=title, columns=columns, settings=_indirect(named))
+
+
+def _indirect(named: Mapping[str, Estimate]) -> dict[str, Cell]:
+    """The indirect effects of a path model with their intervals, as settings of its diagram."""
+    found: dict[str, Cell] = {}
+    for short, word in (("pos", "positive"), ("neg", "negative")):
+        effect = named.get(f"{short}_indirect")
+        if effect is not None:
+            found |= {f"indirect_{word}": effect.value}
+            found |= {f"indirect_{word}_low": effect.low, f"indirect_{word}_high": effect.high}
+    return found
 
 
 def _label(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,7 @@ __all__ = [
     "CHOICES",
     "ROWS_A_PAGE",
     "Subgroup",
+    "country_figure",
     "forest_figures",
     "funnel_figure",
     "influence_table",
@@ -150,6 +152,36 @@ def forest_figures(
     return paged(Figure(id=f"forest-{key}", kind="forest", title=title, columns=columns, settings=settings))
 
 
+def country_figure(found: Evidence, fit: Fit, main: Estimate, further: tuple[float, float]) -> tuple[Figure, ...]:
+    """A dot a pooled sample in the row of its country; none where fewer than two countries are known.
+
+    Countries stand by the mean of their samples' correlations, samples of unknown country last: where they are from is
+    not known, so they are not one place.
+    """
+    if len(found.countries) < 2:
+        return ()
+    means = sample_means(found)
+    r, names, weight = back_to_r(means.y), sample_names(found), _sample_weights(found, fit)
+    places = recorded(means, "country")
+    own = {place: float(r[np.array(places) == place].mean()) for place in set(places) - {""}}
+    known = sorted(own, key=lambda place: (-own[place], place))
+    order = [i for place in (*known, "") for i in np.flatnonzero(np.array(places) == place)]
+    columns: dict[str, list[Cell]] = {
+        "label": [names[str(means.samples[i])] for i in order],
+        "group": [places[i] or "country not recorded" for i in order],
+        "known": ["yes" if places[i] else "no" for i in order],
+        "value": [float(r[i]) for i in order],
+        "weight": [float(weight[i]) for i in order],
+        "new": ["yes" if means.rows["body"].iloc[i] == "open" else "no" for i in order],
+        "row": [str(means.samples[i]) for i in order],
+    }
+    settings: dict[str, Cell] = {"metric": "r", "summary": main.value, "prediction_low": further[0],
+                                 "prediction_high": further[1], "estimate": main.id, "samples": len(means.y),
+                                 "persons": float(found.selection.sample_sizes.sum())}  # fmt: skip
+    key, title = f"{found.question.id}-{found.source}", f"{found.question.label}: samples by country"
+    return (Figure(id=f"countries-{key}", kind="countries", title=title, columns=columns, settings=settings),)
+
+
 def _order(means: Evidence, found: Evidence, groups: Sequence[str] | None) -> list[int]:
     """Samples by part in the order the parts first occur, then by size of the correlation."""
     parts = _parts(found, groups)
@@ -189,7 +221,7 @@ def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
 
     >>> long = Figure(id="f", kind="forest", title="All", columns={"value": [0.1] * 130, "low": [0.0] * 130})
     >>> [(page.id, len(page.columns["value"])) for page in paged(long)]
-    [('f', 60), ('f-2', 60), ('f-3', 10)]
+    [('f', 43), ('f-2', 43), ('f-3', 44)]
     """
     size = len(next(iter(figure.columns.values()), ()))
     pages = _page_ranges(figure.columns.get("label", [""] * size), rows)
@@ -210,15 +242,22 @@ def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
 
 def _page_ranges(labels: Sequence[Cell], rows: int) -> list[range]:
     """Which rows stand on each page: as many as fit into the height of `rows` labels of one line."""
-    pages, start, used = [], 0, 0.0
-    for number, label in enumerate(labels):
-        lines = -(-len(str(label or "")) // LABEL_LINE) or 1
-        height = 1.0 + 0.7 * (lines - 1)  # a further line adds 14 pixels to the 20 of a row
-        if used + height > rows and number > start:
-            pages.append(range(start, number))
-            start, used = number, 0.0
-        used += height
-    return [*pages, range(start, len(labels))]
+    heights = [1.0 + 0.7 * ((-(-len(str(label or "")) // LABEL_LINE) or 1) - 1) for label in labels]  # 14 of 20 pixels
+    # As few pages as hold everything, and those of like length: a last page of one row says nothing.
+    count = max(1, int(np.ceil(sum(heights) / rows)))
+    while True:
+        pages = _even_pages(heights, count)
+        if all(sum(heights[page.start : page.stop]) <= rows or len(page) == 1 for page in pages):
+            return pages
+        count += 1
+
+
+def _even_pages(heights: Sequence[float], count: int) -> list[range]:
+    """At most `count` runs of rows of like height: a row stands where its middle lies."""
+    middles = np.cumsum(heights) - 0.5 * np.asarray(heights)
+    owner = np.minimum((middles * count / sum(heights)).astype(int), count - 1) if heights else np.zeros(0, dtype=int)
+    edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(heights)]
+    return [range(first, last) for first, last in pairwise(edges)]
 
 
 def _whole_scale(figure: Figure) -> dict[str, Cell]:
@@ -227,13 +266,13 @@ def _whole_scale(figure: Figure) -> dict[str, Cell]:
     return {"scale_low": min(numbers), "scale_high": max(numbers)} if numbers else {}
 
 
-def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) -> Figure:
+def funnel_figure(bodies: Sequence[Evidence], line: Mapping[str, Cell] | None) -> Figure:
     """Every sample of the bodies in one funnel on Fisher's z, open data marked; a row per sample, its se from n alone.
 
     Parameters
     ----------
     bodies : the published body, the open-data body, or both, in this order.
-    line : intercept and slope of Egger's line of the published body; None draws none.
+    line : `line_intercept` and `line_slope` of Egger's line of the published body and `egger_p`; None draws none.
     """
     columns: dict[str, list[Cell]] = {name: [] for name in ("label", "value", "se", "row", "new", "n")}
     for body in bodies:
@@ -247,7 +286,7 @@ def funnel_figure(bodies: Sequence[Evidence], line: tuple[float, float] | None) 
     first = bodies[0]
     settings: dict[str, Cell] = {"metric": "z", "center": float(che(first).beta[0])}
     if line is not None:
-        settings |= {"line_intercept": line[0], "line_slope": line[1]}
+        settings |= line
     alone = first.source == "open"
     return Figure(
         id=f"funnel-{first.question.id}",

@@ -36,13 +36,25 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
     estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
     rows: list[tuple[str | float | None, ...]] = [
-        (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n) for e in estimates
+        (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n, None) for e in estimates
     ]
-    rows += _split(same, "cycle") + _split(same, "oecd")
+    split = {name: _split(same, column) for name, column in (("by cycle", "cycle"), ("by membership", "oecd"))}
+    groups = ["by informant"] * len(rows) + [name for name, found in split.items() for _ in found]
+    rows += [row for found in split.values() for row in found]
     table = Table(
         id="schools",
         title="School level: poor relations with bullying, as principals report them",
-        columns=("evidence", "r", "low", "high", "new country low", "new country high", "samples", "schools"),
+        columns=(
+            "evidence",
+            "r",
+            "low",
+            "high",
+            "new country low",
+            "new country high",
+            "samples",
+            "schools",
+            "p of equality",
+        ),
         rows=tuple(rows),
         note="Unit: schools. Ordinal answers of one principal; never pooled with students' correlations.",
     )
@@ -50,7 +62,10 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
         id="schools",
         kind="agreement",
         title="School level: the same informant and another one",
-        columns={name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))},
+        columns={
+            **{name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))},
+            "group": list(groups),
+        },
         settings={"metric": "r"},
     )
     return estimates, table, figure
@@ -86,6 +101,9 @@ def _posterior(selection: Selection, key: str, label: str) -> Estimate:
     )
 
 
+_NAMES = {("oecd", "yes"): "OECD countries", ("oecd", "no"): "other countries"}
+
+
 def _split(selection: Selection, column: str) -> list[tuple[str | float | None, ...]]:
     """Means by the levels of one column, from one model; rows without a level are left out of it."""
     known = selection.keep(lambda r: r[column] != "", f"no {column} in the file")
@@ -95,14 +113,14 @@ def _split(selection: Selection, column: str) -> list[tuple[str | float | None, 
     fit = _fit(known, x, levels)
     contrasts = np.column_stack([np.ones(len(levels) - 1), -np.eye(len(levels) - 1)])
     try:
-        p = f", p of equality {wald_test(fit, contrasts).p:.3g}"
+        p = float(wald_test(fit, contrasts).p)
     except ModelError:
-        p = ""
+        p = None
     ends = back_to_r(fit.interval())
     sizes = known.rows.groupby(column)["n"].sum()
     return [
         (
-            f"{column} {level}{p}",
+            _NAMES.get((column, level), f"PISA {level}"),
             float(back_to_r(fit.beta[j])),
             float(ends[j, 0]),
             float(ends[j, 1]),
@@ -110,6 +128,7 @@ def _split(selection: Selection, column: str) -> list[tuple[str | float | None, 
             None,
             int(x[:, j].sum()),
             float(sizes[level]),
+            p,
         )
         for j, level in enumerate(levels)
     ]
@@ -147,6 +166,8 @@ def direction_evidence(data: Dataset, outcomes: dict[str, int], key: str) -> tup
             "label": [f"{r['work']}: {r['association']}" for r in records],
             "outcome": [str(r["outcome_domain"]) for r in records],
             "direction": [str(r["direction"]) for r in records],
+            "expected": verdicts,
+            "wanted": [_wanted(r, outcomes) for r in records],
             "row": [str(r["direction_id"]) for r in records],
         },
     )
@@ -158,6 +179,13 @@ def _as_expected(row: Mapping[Hashable, Any], outcomes: Mapping[str, int]) -> st
         return "not stated" if row["direction"] == "?" else "null"
     expected = RELATIONSHIP[row["predictor_construct"]] * outcomes[row["outcome_domain"]]
     return "yes" if (row["direction"] == "+") == (expected > 0) else "no"
+
+
+def _wanted(row: Mapping[Hashable, Any], outcomes: Mapping[str, int]) -> str:
+    """Whether one wants this direction: more of a good outcome, less of a bad one; empty where there is none."""
+    if row["direction"] not in ("+", "-"):
+        return ""
+    return "yes" if (row["direction"] == "+") == (outcomes[row["outcome_domain"]] > 0) else "no"
 
 
 def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], key: str) -> Estimate:

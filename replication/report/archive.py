@@ -20,6 +20,7 @@ from replication.printed import parse_printed
 from replication.report.menu import Menu, make_menu
 
 __all__ = [
+    "LICENCE",
     "Archive",
     "RowPage",
     "anchor",
@@ -35,6 +36,9 @@ _COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
 _SWARM = ("label", "group", "role", "value", "weight", "row", "low", "high", "prediction_low", "prediction_high")
 _LONG = 7
 Record = Mapping[str, Any]
+
+LICENCE = {"code": "MIT", "data": "CC BY 4.0"}
+"""The licences of code and compiled data, as pages, figures and bundle name them."""
 
 
 def with_glance(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> Record:

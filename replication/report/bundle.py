@@ -12,15 +12,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication import paths
-from replication.report.archive import Archive, Record
+from replication.report.archive import LICENCE, Archive, Record
 from replication.report.gallery import as_csv
 from replication.report.pages import sources
 from replication.report.words import Words
 
-__all__ = ["LICENCE", "make_bundle"]
-
-LICENCE = {"code": "MIT", "data": "CC BY 4.0"}
-"""The licences of code and compiled data, as pages and bundle name them."""
+__all__ = ["make_bundle"]
 
 _HERE = Path(__file__).parent
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date: the same content gives the same zip

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from replication.formulas import harmless
-from replication.report.archive import Archive, Record, anchor
+from replication.report.archive import LICENCE, Archive, Record, anchor
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
@@ -25,7 +25,7 @@ _ASSETS = Path(__file__).parent / "assets"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One figure as a page shows it. Paths are those of the report; `missing` says why there is no drawing."""
+    """One figure as a page shows it, with the line it is cited by. Paths are those of the report."""
 
     outcome: str
     data: FigureData
@@ -35,6 +35,7 @@ class Picture:
     csv: str
     wide: str
     narrow: str
+    cite: str
 
 
 Gallery = Mapping[tuple[str, str], Picture]
@@ -79,16 +80,26 @@ def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Pictu
     stem = f"{anchor(outcome)}--{anchor(figure.id)}"
     figure = _translated(figure, view.words)
     path = posixpath.join(folder, stem)
+    named = _named(view, f"{outcome}/{figure.id}")
+    origin = view.words.say("figure.origin", **named)
     return Picture(
         outcome=outcome,
         data=figure,
-        drawing=draw(figure, view.words, href),
+        drawing=draw(figure, view.words, href, origin=origin),
         title=figure.title,
         page=f"figures/{stem}.html",
         csv=f"figures/{stem}.csv",
         wide=f"{path}.svg",
         narrow=f"{path}-narrow.svg",
+        cite=view.words.say("figure.cite", title=figure.title, **named),
     )
+
+
+def _named(view: View, place: str) -> dict[str, str]:
+    """What a figure is called by where it is cited: the report, its version, the version of the data, its place."""
+    version = str(view.archive.run.get("release", "")) or view.words.say("site.unreleased")
+    name, data = view.words.say("site.name"), view.archive.dataset.version
+    return {"name": name, "version": version, "data": data, "place": place, "licence": LICENCE["data"]}
 
 
 def _translated(figure: FigureData, words: Words) -> FigureData:

@@ -85,6 +85,15 @@ class Numerals:
             return _written(_rounded(value * (100 if kind == "share" else 1)), self.language) + _percent(self.language)
         return _written(_digits(value, kind), self.language)
 
+    def fixed(self, value: float, decimals: int) -> str:
+        """The number with so many decimals, as the ticks of one axis need it.
+
+        >>> Numerals("nb").fixed(-0.2, 2)
+        '−0,20'
+        """
+        digits = f"{value:.{decimals}f}"
+        return _written(digits.lstrip("-") if float(digits) == 0 else digits, self.language)
+
     def between(self, low: float | None, high: float | None, kind: str) -> str:
         """An interval in brackets, or nothing when it is not defined."""
         if low is None or high is None:

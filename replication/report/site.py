@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from replication.dataset import Dataset
-from replication.report.archive import Archive, anchor, make_archive, quoted_by, table_page
-from replication.report.bundle import LICENCE, make_bundle
+from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
+from replication.report.bundle import make_bundle
 from replication.report.cells import estimate_cells, facts, filled, kinds, rest
 from replication.report.gallery import Gallery, draw_gallery
 from replication.report.menu import Menu
@@ -68,7 +68,8 @@ def all_pages(
 
 
 _HERE = Path(__file__).parent
-_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob:; "
+_POLICY += "base-uri 'none'; form-action 'none'"  # blob: a drawing that the browser turns into a PNG
 
 
 @dataclass(frozen=True, slots=True)

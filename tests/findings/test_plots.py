@@ -101,7 +101,7 @@ def test_two_long_labels_that_end_differently_never_look_alike() -> None:
 def test_242_samples_are_printed_on_pages_of_one_scale() -> None:
     found = body([f"sample-{i:03d}" for i in range(242)])
     pages = forest_figures(found, che(found), MAIN)
-    assert [len(page.columns["label"]) for page in pages] == [60, 60, 60, 60, 2]
+    assert [len(page.columns["label"]) for page in pages] == [48, 49, 48, 49, 48]
     assert len({page.id for page in pages}) == 5 and pages[4].title.endswith("(5 of 5)")
     printed = " ".join(drawn(page)[0] for page in pages)
     assert all(f"sample-{i:03d}" in printed for i in range(242))
@@ -111,14 +111,14 @@ def test_242_samples_are_printed_on_pages_of_one_scale() -> None:
 def test_pages_hold_fewer_rows_where_labels_take_lines() -> None:
     columns = {"label": ["x" * 100] * 60, "value": [0.1] * 60, "low": [0.0] * 60, "high": [0.2] * 60}
     pages = paged(Figure(id="f", kind="leave_one_out", title="t", columns=columns))
-    assert [len(page.columns["label"]) for page in pages] == [25, 25, 10]
+    assert [len(page.columns["label"]) for page in pages] == [20, 20, 20]
 
 
 def test_the_headline_says_the_result_in_both_languages() -> None:
     found = body(["a", "b", "c", "d"])
     (figure,) = forest_figures(found, che(found), MAIN)
-    assert "0.300 [0.200, 0.400] in 4 samples." in drawn(figure)[0]
-    assert "0,300 [0,200; 0,400] i 4 utvalg." in drawn(figure, "nb")[0]
+    assert "0.30 [0.20, 0.40] in 4 samples." in drawn(figure)[0]
+    assert "0,30 [0,20; 0,40] i 4 utvalg." in drawn(figure, "nb")[0]
     assert "Rests on 4 samples" in drawn(figure)[0] and "where the mean of a further sample" in drawn(figure)[0]
 
 
@@ -152,7 +152,7 @@ def test_shares_of_heterogeneity_add_up_and_the_most_influential_comes_first() -
 
 def test_the_funnel_tells_open_data_from_published() -> None:
     published = replace(body(["a", "b", "c"]), source="published")
-    figure = funnel_figure([published, body(["x", "y"])], (0.1, 0.5))
+    figure = funnel_figure([published, body(["x", "y"])], {"line_intercept": 0.1, "line_slope": 0.5, "egger_p": 0.04})
     assert figure.columns["new"] == ["no", "no", "no", "yes", "yes"]
     text = drawn(figure)[0]
     assert "published sample" in text and "sample from open data" in text and "Egger" in text

@@ -107,6 +107,43 @@
     apply();
   });
 
+  // A drawing saved as PNG, at three times its size, in the colours it is shown in.
+  const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size",
+    "font-weight", "paint-order", "text-anchor", "visibility"];
+  document.querySelectorAll("[data-png]").forEach((place) => {
+    const svg = document.querySelector("figure.only-wide svg");
+    const button = make("button", place.dataset.text, { type: "button" });
+    place.append(button);
+    button.addEventListener("click", () => {
+      const copy = svg.cloneNode(true);
+      const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+      copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+      copy.setAttribute("width", 3 * width);
+      copy.setAttribute("height", 3 * height);
+      // As attributes: an image of its own reads no style sheet of the page.
+      const shown = [svg, ...svg.querySelectorAll("*")];
+      [copy, ...copy.querySelectorAll("*")].forEach((node, i) => {
+        const style = getComputedStyle(shown[i]);
+        LOOKS.forEach((look) => node.setAttribute(look, style.getPropertyValue(look)));
+      });
+      const source = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
+      const image = new Image();
+      image.onload = () => {
+        const canvas = make("canvas", undefined, { width: 3 * width, height: 3 * height });
+        const context = canvas.getContext("2d");
+        context.fillStyle = getComputedStyle(svg).backgroundColor;
+        context.fillRect(0, 0, canvas.width, canvas.height);
+        context.drawImage(image, 0, 0, canvas.width, canvas.height);
+        canvas.toBlob((blob) => {
+          const link = make("a", "", { href: URL.createObjectURL(blob), download: place.dataset.png });
+          link.click();
+          [source, link.href].forEach((address) => URL.revokeObjectURL(address));
+        });
+      };
+      image.src = source;
+    });
+  });
+
   // Marks of a figure say what they are when pointed at or focused, and can be found by name.
   document.querySelectorAll("figure[data-tips]").forEach((figure) => {
     const marks = [...figure.querySelectorAll("svg title")].map((title) => [title.closest("a") || title.parentNode, title.textContent]);

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
-from replication.report.numbers import is_number
+from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.words import Words
 
 __all__ = [
@@ -22,12 +22,11 @@ __all__ = [
     "Frame",
     "Label",
     "Scale",
+    "between_lines",
     "extent",
-    "halves",
     "keys",
     "linear",
     "read_figure",
-    "shorten",
     "text_width",
     "wrapped",
 ]
@@ -73,10 +72,25 @@ class FigureData:
         value = self.settings.get(name)
         return default if value is None else str(value)
 
+    @property
+    def shown_as(self) -> str:
+        """The kind of number of the values: two decimals of a correlation and its like, three where it is compared."""
+        kind = METRIC_KINDS.get(self.text("metric"), "measure")
+        return "r" if kind == "fine" and self.kind not in _COMPARED else kind
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of labels, which the ticks of the axis share; 0 where each number has digits of its own."""
+        return {"r": 2, "fine": 3}.get(self.shown_as, 0)
+
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """The figure's data row by row."""
         for number in range(len(self)):
             yield {name: column[number] for name, column in self.columns.items()}
+
+
+# Rows of these differ in the third decimal, and that is what they are drawn for.
+_COMPARED = ("leave_one_out", "cumulative", "prior_sensitivity")
 
 
 def read_figure(figure: Mapping[str, Any]) -> FigureData:
@@ -204,17 +218,34 @@ class Canvas:
         drawn += f">{_tip(tip)}</path>" if tip else "/>"
         self.parts.append(_linked(drawn, href, extra))
 
-    def diamond(self, low: float, middle: float, high: float, y: float) -> None:
-        """A summary: as wide as its interval, highest at the estimate."""
-        self.path([(low, y), (middle, y - 6), (high, y), (middle, y + 6)], "summary", closed=True)
+    def diamond(self, low: float, middle: float, high: float, y: float, css: str = "summary") -> None:
+        """A mean: as wide as its interval, highest at the estimate."""
+        self.path([(low, y), (middle, y - 6), (high, y), (middle, y + 6)], css, closed=True)
 
-    def axis(self, scale: Scale, y: float, top: float, label: str) -> None:
-        """A horizontal axis below the plot: grid, ticks, numbers and its label."""
-        for tick in scale.ticks:
+    def axis(self, scale: Scale, y: float, top: float, label: str, *, decimals: int = 0) -> None:
+        """A horizontal axis below the plot: grid, ticks, numbers of at least so many decimals, and its label."""
+        for tick, shown in zip(scale.ticks, self._ticks(scale, decimals), strict=True):
             self.behind.append(f'<path d="M{_n(scale(tick))} {_n(top)}V{_n(y)}" class="grid"/>')
-            self.text(scale(tick), y + 14, self.frame.words.numerals.show(tick, "tick"), "tick", "middle")
+            self.text(scale(tick), y + 14, shown, "tick", "middle")
         self.line(scale.start, y, scale.end, y, "axis")
-        self.text((scale.start + scale.end) / 2, y + 30, label, "label", "middle")
+        for number, line in enumerate(wrapped(label, self.width, 11)):
+            self.text((scale.start + scale.end) / 2, y + 30 + 13 * number, line, "label", "middle")
+
+    def side_axis(self, scale: Scale, x: float, label: str = "", *, decimals: int = 0) -> None:
+        """A vertical axis at the left of the plot; its label reads upwards."""
+        for tick, shown in zip(scale.ticks, self._ticks(scale, decimals), strict=True):
+            self.text(x - 6, scale(tick) + 4, shown, "tick", "end")
+            self.line(x - 3, scale(tick), x, scale(tick), "axis")
+        if label:
+            self.labels.append(Label(12, (scale.start + scale.end) / 2, label, "label", "middle", turned=True))
+
+    def _ticks(self, scale: Scale, decimals: int) -> list[str]:
+        """The numbers at the ticks, all with as many decimals as the finest needs."""
+        needed = max((len(f"{tick:.10g}".partition(".")[2]) for tick in scale.ticks), default=0)
+        show = self.frame.words.numerals
+        if any("e" in f"{tick:.10g}" for tick in scale.ticks):
+            return [show.show(tick, "tick") for tick in scale.ticks]
+        return [show.fixed(tick, max(needed, decimals)) for tick in scale.ticks]
 
     def markup(self, title: str, *, inline: bool = False, style: str = "", labels: bool = True) -> str:
         """The finished SVG: a part of a page (`inline`), or a file of its own with its style; with or without text."""
@@ -226,6 +257,20 @@ class Canvas:
         size = f'width="{_n(self.width)}" height="{_n(self.height)}"'
         space = 'xmlns="http://www.w3.org/2000/svg" class="figure"'
         return f'<svg {space} {head} {size} role="img"><title>{escape(title)}</title>{style}{body}</svg>\n'
+
+
+def between_lines(canvas: Canvas, head: str, foot: str) -> Canvas:
+    """The drawing below a line with its result and above one with where it comes from; either may be empty."""
+    above = wrapped(head, canvas.width, 13) if head else []
+    below = wrapped(foot, canvas.width, 10) if foot else []
+    shift = 17.0 * len(above) + 6.0 if above else 0.0
+    moved = f'<g transform="translate(0 {_n(shift)})">'
+    end = canvas.height + shift
+    labels = [Label(0, 13 + 17.0 * i, line, "strong result") for i, line in enumerate(above)]
+    labels += [replace(label, y=label.y + shift) for label in canvas.labels]
+    labels += [Label(0, end + 8 + 12.0 * i, line, "small") for i, line in enumerate(below)]
+    parts = [moved, *canvas.behind, *canvas.parts, "</g>"] if above else [*canvas.behind, *canvas.parts]
+    return Canvas(canvas.frame, end + 12.0 * len(below) + (2.0 if below else 0.0), parts, [], labels)
 
 
 def linear(low: float, high: float, start: float, end: float, *, ticks: int = 6, nice: bool = True) -> Scale:
@@ -249,22 +294,6 @@ def extent(*groups: Sequence[float | None], include: Sequence[float] = ()) -> tu
     """The smallest and largest defined number of several columns."""
     numbers = [x for group in groups for x in group if x is not None and math.isfinite(x)] + list(include)
     return (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
-
-
-def shorten(words: str, width: float, size: float) -> str:
-    """Text that fits into `width` pixels at font size `size`, with an ellipsis where it was cut."""
-    # By mean widths: measuring glyphs would need the reader's fonts, which are not known here.
-    room = max(3, int(width / (size * _CHARACTER)))
-    return words if len(words) <= room else words[: room - 1].rstrip() + "…"
-
-
-def halves(words: str, width: float, size: float) -> list[str]:
-    """The text on one line where it fits, else on two of about equal length."""
-    pieces = words.split(" ")
-    if text_width(words, size) <= width or len(pieces) == 1:
-        return [shorten(words, width, size)]
-    cut = min(range(1, len(pieces)), key=lambda i: abs(len(" ".join(pieces[:i])) - len(words) / 2))
-    return [shorten(" ".join(part), width, size) for part in (pieces[:cut], pieces[cut:])]
 
 
 def wrapped(words: str, width: float, size: float) -> list[str]:
@@ -293,18 +322,19 @@ def keys(canvas: Canvas, y: float, entries: Sequence[tuple[str, str, str]]) -> f
     """
     x, line = 0.0, y + 8
     for shape, css, words in entries:
-        parts = wrapped(words, canvas.width - 22, 11)
-        needed = 22 + max(text_width(part, 11) for part in parts) + 14
+        room = 28 if shape == "line" else 20  # the dashes of a line need some length to be told apart
+        parts = wrapped(words, canvas.width - room - 2, 11)
+        needed = room + 2 + max(text_width(part, 11) for part in parts) + 14
         if x and x + needed > canvas.width:
             x, line = 0.0, line + 17
         if shape == "box":
             canvas.box(x, line - 9, 14, 10, css)
         elif shape == "line":
-            canvas.line(x, line - 4, x + 14, line - 4, css)
+            canvas.line(x, line - 4, x + 22, line - 4, css)
         else:
             canvas.mark(x + 7, line - 4, 4.5, shape, css)
         for number, part in enumerate(parts):
-            canvas.text(x + 20, line + 13 * number, part, "tick")
+            canvas.text(x + room, line + 13 * number, part, "tick")
         x, line = x + needed, line + 13 * (len(parts) - 1)
     return line + 10
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from replication.models.probability import NORMAL_95
-from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, halves, keys, linear, shorten, wrapped
+from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, keys, linear, wrapped
 
 __all__ = ["VERDICT_MARKS", "calibration", "certainty_strip", "effect_direction", "flow_diagram", "verdict_strip"]
 
@@ -19,37 +19,76 @@ VERDICT_MARKS: Mapping[str, tuple[str, str]] = {
 }
 """The shape and the class of a verdict's mark, in the order they are listed."""
 
-_DIRECTIONS = {"+": ("triangle", "up"), "-": ("down", "down"), "0": ("square", "null"), "?": ("ring", "unknown")}
+_DIRECTIONS = {"+": "triangle", "-": "down", "0": "square", "?": "ring"}
+# By what the direction means and not by its sign: more bullying is never the blue of what one wants.
+_WANTED = {"yes": "up", "no": "down", "": "null"}
 
 
 def effect_direction(figure: FigureData, frame: Frame) -> Canvas:
-    """Associations by outcome: the direction each one reports, with no size, because none could be read."""
-    labels, outcomes = figure.texts("label"), figure.texts("outcome")
-    directions, rows = figure.texts("direction"), figure.texts("row")
+    """Associations by outcome: the direction each one reports, with no size, because none could be read.
+
+    The shape is the sign, the colour whether one wants that direction of this outcome.
+    """
+    labels, columns = figure.texts("label"), list(dict.fromkeys(figure.texts("outcome")))
     # Outcomes nobody reports get no column.
-    columns = list(dict.fromkeys(outcomes))
     left = (420.0 if len(columns) < 4 else 340.0) if frame.wide else 0.0
     step = (frame.width - left) / max(1, len(columns))
-    canvas, y, group = Canvas(frame), 40.0, ""
+    canvas, group = Canvas(frame), ""
+    y = 14.0
     for number, outcome in enumerate(columns):
-        for line, part in enumerate(halves(frame.words.term("outcome", outcome), step - 6, 11)):
+        lines = wrapped(frame.words.term("outcome", outcome), step - 6, 11)
+        for line, part in enumerate(lines):
             canvas.text(left + step * (number + 0.5), 12 + 13 * line, part, "label", "middle")
+        y = max(y, 14.0 + 13 * len(lines))
     for i in range(len(figure)):
         work, _, association = labels[i].rpartition(": ")
         if work != group:
             group = work
-            canvas.text(0, y + 14, shorten(work, frame.width, 12), "strong")
-            y += 24
-        canvas.text(0, y + 12, shorten(association, (left or frame.width) - 14, 12), "row", href=frame.href(rows[i]))
-        shape, css = _DIRECTIONS.get(directions[i], _DIRECTIONS["?"])
-        tip = f"{labels[i]}: {frame.words.term('direction', directions[i])}"
-        place = (left + step * (columns.index(outcomes[i]) + 0.5), y + (8 if frame.wide else 24))
-        canvas.mark(*place, 4.8, shape, f"point {css}", href=frame.href(rows[i]), tip=tip)
-        y += 22 if frame.wide else 38
-        canvas.line(0, y - 2, frame.width, y - 2, "grid")
-    _direction_legend(canvas, frame, y + 24)
-    canvas.height = y + (36 if frame.wide else 56)
+            for line in wrapped(work, frame.width, 12):
+                y += 14
+                canvas.text(0, y, line, "strong")
+            y += 8
+        place = left + step * (columns.index(figure.texts("outcome")[i]) + 0.5)
+        y = _direction_row(canvas, figure, i, association, y, left, place)
+    canvas.height = keys(canvas, y + 10, _direction_keys(figure, frame))
     return canvas
+
+
+def _direction_row(
+    canvas: Canvas, figure: FigureData, i: int, association: str, y: float, left: float, place: float
+) -> float:
+    """One association and its mark, beside it on wide pages and below it on narrow ones; returns the height below."""
+    frame, direction = canvas.frame, figure.texts("direction")[i]
+    href = frame.href(figure.texts("row")[i])
+    lines = wrapped(association, (left or frame.width) - 14, 12)
+    for number, line in enumerate(lines):
+        canvas.text(0, y + 12 + 14 * number, line, "row", href=href)
+    shape, css = _direction_look(direction, figure.texts("wanted")[i])
+    tip = f"{figure.texts('label')[i]}: {frame.words.term('direction', direction)}"
+    end = y + 14 * len(lines)
+    canvas.mark(place, y + 8 if frame.wide else end + 10, 4.8, shape, f"point {css}", href=href, tip=tip)
+    end += 8 if frame.wide else 24
+    canvas.line(0, end - 2, frame.width, end - 2, "grid")
+    return end
+
+
+def _direction_look(direction: str, wanted: str) -> tuple[str, str]:
+    """Shape and class of the mark of a direction; one that is not stated is an empty ring."""
+    shape = _DIRECTIONS.get(direction, "ring")
+    return shape, "unknown" if shape == "ring" else _WANTED.get(wanted, "null")
+
+
+def _direction_keys(figure: FigureData, frame: Frame) -> list[tuple[str, str, str]]:
+    """What shapes and colours mean; only those that are drawn."""
+    words = frame.words
+    drawn = set(zip(figure.texts("direction"), figure.texts("wanted"), strict=True))
+    entries = []
+    order = [*_DIRECTIONS, *sorted({direction for direction, _ in drawn} - set(_DIRECTIONS))]
+    for direction, wanted in sorted(drawn, key=lambda pair: (order.index(pair[0]), pair[1])):
+        shape, css = _direction_look(direction, wanted)
+        aside = f" ({words.say(f'figure.wanted_{wanted}')})" if wanted in ("yes", "no") else ""
+        entries.append((shape, f"point {css}", words.term("direction", direction) + aside))
+    return entries
 
 
 def calibration(figure: FigureData, frame: Frame) -> Canvas:
@@ -57,29 +96,34 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
     distance, labels, rows = figure.numbers("distance"), figure.texts("label"), figure.texts("row")
     canvas, top = Canvas(frame), 10.0
     left, right = (300.0, frame.width - 60) if frame.wide else (18.0, frame.width - 18)
-    pitch = 20.0 if frame.wide else 34.0
+    room = 288.0 if frame.wide else right - left - 50
     order = sorted(range(len(figure)), key=lambda i: (distance[i] is None, distance[i] or 0.0))
-    bottom = top + pitch * len(order) + 4
+    names = [wrapped(labels[i], room, 12) for i in order]
+    heights = [(20.0 if frame.wide else 34.0) + 14.0 * (len(lines) - 1) for lines in names]
+    bottom = top + sum(heights) + 4
     # At least 3: close predictions must look close, and not fill the width.
     reach = max(3.0, *(abs(d) for d in distance if d is not None)) if any(distance) else 3.0
     # At most 8: one far miss would press all others into a line; it is drawn at the edge with its number.
     x = linear(-min(reach, 8.0), min(reach, 8.0), left, right)
     canvas.box(x(-NORMAL_95), top, x(NORMAL_95) - x(-NORMAL_95), bottom - top, "band")
     canvas.line(x(0.0), top, x(0.0), bottom, "zero")
-    room = 288.0 if frame.wide else right - left - 50
-    for number, i in enumerate(order):
-        offset = 10.0 if frame.wide else 24.0
-        y = top + pitch * number + offset
-        href, value = frame.href(rows[i]), distance[i]
-        shown = frame.words.numerals.show(value, "r")
-        line = y + (4 if frame.wide else -10)
-        canvas.text(0, line, shorten(labels[i], room, 12), "row", href=href)
-        canvas.text(frame.width, line, shown, "value", "end")
+    y = top
+    for i, lines, height in zip(order, names, heights, strict=True):
+        value = distance[i]
+        for number, line in enumerate(lines):
+            canvas.text(0, y + 14 + 14 * number, line, "row", href=frame.href(rows[i]))
+        canvas.text(frame.width, y + 14, frame.words.numerals.show(value, "r"), "value", "end")
         if value is not None:
             shape, css = ("diamond", "mark new") if abs(value) > NORMAL_95 else ("dot", "mark effect")
-            canvas.mark(x(value), y, 4.2, shape, css)
-    canvas.axis(x, bottom, top, frame.words.say("figure.distance"))
-    canvas.height = bottom + 40
+            canvas.mark(x(value), y + (height / 2 if frame.wide else height - 10), 4.2, shape, css)
+        y += height
+    canvas.axis(x, bottom, top, frame.words.say("figure.distance"), decimals=2)
+    say = frame.words.say
+    canvas.height = keys(canvas, bottom + 42, [
+        ("box", "band swatch", say("figure.mark_within")),
+        ("dot", "mark effect", say("figure.mark_hit")),
+        ("diamond", "mark new", say("figure.mark_miss")),
+    ])  # fmt: skip
     return canvas
 
 
@@ -102,7 +146,9 @@ def verdict_strip(figure: FigureData, frame: Frame) -> Canvas:
     canvas.text(x(0.0), 20, frame.words.say("figure.within"), "tick", "middle")
     for number, work in enumerate(lines):
         y = top + pitch * number + pitch / 2
-        canvas.text(0, y + (4 if frame.wide else -7), shorten(work, 168, 12), "row")
+        names = wrapped(work, 168 if frame.wide else frame.width, 12)
+        for line, part in enumerate(names):  # two lines at most: the names of works are short citations
+            canvas.text(0, y + (4 if frame.wide else -7) + 11 * (line - (len(names) - 1) / 2), part, "row")
         canvas.line(left, top + pitch * (number + 1), right, top + pitch * (number + 1), "grid")
         members = [i for i, w in enumerate(works) if w == work and distance[i] is not None]
         for i, lift in zip(members, _stacked([x(_compressed(distance[i] or 0.0)) for i in members]), strict=True):
@@ -153,15 +199,6 @@ def _stacked(places: Sequence[float]) -> list[float]:
     return lifts
 
 
-def _direction_legend(canvas: Canvas, frame: Frame, y: float) -> None:
-    step = frame.width / 4 if frame.wide else frame.width / 2
-    for number, (word, (shape, css)) in enumerate(_DIRECTIONS.items()):
-        x = 8 + step * (number if frame.wide else number % 2)
-        line = y + (0 if frame.wide else 18 * (number // 2))
-        canvas.mark(x, line - 4, 4.6, shape, f"point {css}")
-        canvas.text(x + 12, line, shorten(frame.words.term("direction", word), step - 22, 12), "tick")
-
-
 _LEVELS = ("very_low", "low", "moderate", "high")
 
 
@@ -206,7 +243,7 @@ def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, r
     words, wide = canvas.frame.words, left > 0
     canvas.text(0, y + 12, words.title(domain), "row")
     line = y if wide else y + 17
-    for number in range(-step):
+    for number in range(min(-step, len(_LEVELS))):  # more steps than levels cannot be taken
         canvas.mark(left + 8 + 18 * number, line + 8, 5, "down", "point down")
     if not step:
         canvas.text(left + 8, line + 12, "0", "tick", "middle")

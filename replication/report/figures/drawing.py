@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from replication.report.figures import curves, diagrams, interval_plots, relations, scatter
-from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame
+from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame, between_lines
+from replication.report.figures.headlines import headline
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
 
@@ -22,12 +23,13 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
     "prior_sensitivity": (interval_plots.comparison, ("label", "value", "low", "high")),
     "funnel": (scatter.funnel, ("label", "value", "se")),
     "baujat": (scatter.baujat, ("label", "x", "y")),
-    "specification_curve": (interval_plots.specification_curve, ("value", "low", "high")),
+    "specification_curve": (curves.specification_curve, ("value", "low", "high")),
     "density": (curves.density, ("curve", "x", "y")),
     "p_curve": (curves.p_curve, ("p", "observed")),
     "caterpillar": (interval_plots.forest, ("label", "value", "low", "high")),
     "cumulative": (interval_plots.comparison, ("label", "value", "low", "high")),
     "orchard": (relations.orchard, ("label", "group", "role", "value")),
+    "countries": (relations.countries, ("label", "group", "value")),
     "relation": (relations.relation, ("label", "x", "y", "role")),
     "path_diagram": (path_diagram, ("from", "to", "value")),
     "effect_direction": (diagrams.effect_direction, ("label", "outcome", "direction")),
@@ -49,18 +51,35 @@ class Drawing:
     missing: str = ""
 
 
-def draw(figure: FigureData, words: Words, href: Callable[[str], str], *, linked_narrow: bool = False) -> Drawing:
+def draw(
+    figure: FigureData,
+    words: Words,
+    href: Callable[[str], str],
+    *,
+    linked_narrow: bool = False,
+    origin: str = "",
+    width: float = WIDE,
+) -> Drawing:
     """Draw a figure; one of an unknown kind, without rows or without a needed column comes back undrawn, with why.
 
-    The narrow drawing is shown as an image, so it carries no links unless asked to.
+    The narrow drawing is shown as an image, so it carries no links unless asked to. `origin` is the line at the foot
+    that says where the figure comes from, `width` that of the wide drawing in pixels.
     """
     alt = describe(figure, words)
     missing = _missing(figure, words)
     if missing:
         return Drawing(None, None, alt, missing)
-    drawer = KINDS[figure.kind][0]
+    drawer, result = KINDS[figure.kind][0], headline(figure, words)
     narrow = drawer(figure, Frame(NARROW, words, href if linked_narrow else _nowhere))
-    return Drawing(drawer(figure, Frame(WIDE, words, href)), narrow, alt)
+    wide = drawer(figure, Frame(width, words, href))
+    foot = " ".join(part for part in (_rests_on(figure, words), origin) if part)
+    return Drawing(between_lines(wide, result, foot), between_lines(narrow, result, foot), alt)
+
+
+def _rests_on(figure: FigureData, words: Words) -> str:
+    """What the figure rests on, where it says so."""
+    samples, persons = figure.number("samples"), figure.number("persons")
+    return "" if samples is None or persons is None else words.say("figure.source", k=samples, n=persons)
 
 
 def _nowhere(_name: str) -> str:

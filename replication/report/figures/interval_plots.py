@@ -1,4 +1,4 @@
-"""Estimates with intervals, a row each: forest plot, leave-one-out and comparisons; and the specification curve.
+"""Estimates with intervals, a row each: forest plot, leave-one-out and comparisons.
 
 On a wide page a row is label, plot, numbers; on a narrow one the label and numbers stand above the plot. A label that
 is too long for its place takes as many lines as it needs: cut labels of different samples could look alike.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from replication.report.figures.canvas import (
     Canvas,
@@ -18,12 +17,11 @@ from replication.report.figures.canvas import (
     extent,
     keys,
     linear,
-    shorten,
     text_width,
     wrapped,
 )
 
-__all__ = ["comparison", "forest", "leave_one_out", "specification_curve"]
+__all__ = ["comparison", "forest", "leave_one_out"]
 
 _SIZE = 12.0
 _LINE_HEIGHT = 14.0
@@ -94,20 +92,19 @@ class _Plot:
     layout: _Layout
     scale: Scale
 
-    @property
-    def metric(self) -> str:
-        """The unit of the values."""
-        return self.figure.text("metric")
+    def in_numbers(self, value: float | None, low: float | None, high: float | None) -> str:
+        """An estimate with its interval, in the decimals of the figure."""
+        return _in_numbers(self.figure, self.frame, value, (low, high))
 
 
 def forest(figure: FigureData, frame: Frame) -> Canvas:
     """Every pooled sample with its interval, marks as large as their weight; means of parts and of all as diamonds.
 
-    On top stands what the figure says, in numbers; at the foot what each mark is and what the figure rests on.
+    At the foot stands what each mark is.
     """
     rows = _clustered(_effect_rows(figure, frame), figure.texts("cluster"))
     plot = _plot(figure, frame, rows)
-    top = _headline(plot, 14.0) + (16 if frame.wide else 4)
+    top = 20.0 if frame.wide else 4.0
     if frame.wide:
         _column_heads(plot, top - 6, any(row.extra for row in rows))
     # Heights are summed before anything is drawn: lines that run behind all rows are drawn first.
@@ -118,7 +115,6 @@ def forest(figure: FigureData, frame: Frame) -> Canvas:
     plot.canvas.line(0, bottom, frame.width, bottom, "rule")
     _finish(plot, top, _summary(plot, bottom + 4))
     _legend(plot, rows)
-    _source(plot)
     return plot.canvas
 
 
@@ -137,10 +133,22 @@ def comparison(figure: FigureData, frame: Frame) -> Canvas:
     banded = _band(plot, top, bottom)
     _draw_rows(plot, rows, top)
     _finish(plot, top, bottom)
+    entries = _marks(plot, rows)
     if banded:
-        words = frame.words.say(f"figure.band_{figure.kind}")
-        plot.canvas.height = keys(plot.canvas, plot.canvas.height + 8, [("box", "band swatch", words)])
+        entries.append(("box", "band swatch", frame.words.say(f"figure.band_{figure.kind}")))
+    plot.canvas.height = keys(plot.canvas, plot.canvas.height + 8, entries)
     return plot.canvas
+
+
+def _marks(plot: _Plot, rows: Sequence[_Row]) -> list[tuple[str, str, str]]:
+    """What the marks of a comparison are: only those that are drawn."""
+    say, drawn = plot.frame.words.say, {row.css for row in rows}
+    named = (
+        ("dot", "mark effect", "mark_ours"),
+        ("square", "mark printed", "mark_printed"),
+        ("triangle", "mark new", "mark_new"),
+    )
+    return [(shape, css, say(f"figure.{key}")) for shape, css, key in named if css in drawn]
 
 
 def _plot(figure: FigureData, frame: Frame, rows: Sequence[_Row]) -> _Plot:
@@ -151,25 +159,8 @@ def _plot(figure: FigureData, frame: Frame, rows: Sequence[_Row]) -> _Plot:
 def _finish(plot: _Plot, top: float, bottom: float) -> None:
     """The axis below everything."""
     label = plot.figure.text("x_label") or plot.frame.words.term("metrics", plot.figure.text("metric", "estimate"))
-    plot.canvas.axis(plot.scale, bottom, top, label)
+    plot.canvas.axis(plot.scale, bottom, top, label, decimals=plot.figure.decimals)
     plot.canvas.height = bottom + 40
-
-
-def _headline(plot: _Plot, y: float) -> float:
-    """What the figure says: the pooled value with both intervals and how much it rests on; returns the height below."""
-    figure, words = plot.figure, plot.frame.words
-    value, low, high, lower, upper = (figure.number(name) for name in _SUMMARY)
-    samples = figure.number("samples")
-    if value is None or samples is None:
-        return 8.0
-    pooled = _in_numbers(plot.frame, plot.metric, value, (low, high))
-    parts = [words.say("figure.headline", value=pooled, k=samples)]
-    if lower is not None and upper is not None:
-        parts.append(words.say("figure.headline_further", interval=words.interval(lower, upper, plot.metric)))
-    for line in wrapped(" ".join(parts), plot.frame.width, 13):
-        plot.canvas.text(0, y, line, "strong")
-        y += 16
-    return y
 
 
 def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
@@ -180,7 +171,7 @@ def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
     if "mark new" in drawn:
         entries.append(("triangle", "mark new", say("figure.mark_new")))
     if parts:
-        entries.append(("diamond", "mark effect", say("figure.mark_part")))
+        entries.append(("diamond", "mark part", say("figure.mark_part")))
     if plot.figure.number("summary") is not None:
         entries.append(("diamond", "summary", say("figure.mark_pooled")))
     if plot.figure.number("prediction_low") is not None:
@@ -189,23 +180,10 @@ def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
         plot.canvas.height = keys(plot.canvas, plot.canvas.height + 10, entries)
 
 
-def _source(plot: _Plot) -> None:
-    """The line that says what the figure rests on."""
-    samples, persons = plot.figure.number("samples"), plot.figure.number("persons")
-    if samples is None or persons is None:
-        return
-    line = plot.frame.words.say("figure.source", k=samples, n=persons)
-    y = plot.canvas.height + 6
-    for part in wrapped(line, plot.frame.width, 10):
-        y += 12
-        plot.canvas.text(0, y, part, "small")
-    plot.canvas.height = y + 6
-
-
 def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> list[_Row]:
     value, low, high = (figure.numbers(name) for name in ("value", "low", "high"))
     weight, labels, levels = figure.numbers("weight"), figure.texts("label"), figure.texts("level")
-    new, shown = figure.flags("new"), figure.texts("shown")
+    new = figure.flags("new")
     heaviest = max((w for w in weight if w is not None), default=0.0) or 1.0
     rows = []
     for i in range(len(figure)):
@@ -214,9 +192,10 @@ def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> lis
         size = 3.8 if share is None else 2.0 + 4.5 * (share / heaviest) ** 0.5
         css, mark = _look(levels[i], new[i], shape)
         extra = "" if share is None else frame.words.numerals.show(share, "percent")
-        numbers = shown[i] or _in_numbers(frame, figure.text("metric"), value[i], (low[i], high[i]))
+        numbers = _in_numbers(figure, frame, value[i], (low[i], high[i]))
+        label = frame.words.say("figure.part_mean") if levels[i] == "cluster" else labels[i]
         rows.append(
-            _Row(labels[i], value[i], low[i], high[i], css, mark, size, _href(figure, frame, i), extra, text=numbers)
+            _Row(label, value[i], low[i], high[i], css, mark, size, _href(figure, frame, i), extra, text=numbers)
         )
     return rows
 
@@ -224,15 +203,16 @@ def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> lis
 def _look(level: str, new: bool, shape: str) -> tuple[str, str]:
     """Class and shape of a mark: a cluster's mean, a printed number, a row added since, or a row like the others."""
     if level == "cluster":
-        return "mark effect", "diamond"
+        return "mark part", "diamond"
     if level == "printed":
         return "mark printed", "square"
     return ("mark new", "triangle") if new else ("mark effect", shape)
 
 
-def _in_numbers(frame: Frame, metric: str, value: float | None, ends: tuple[float | None, float | None]) -> str:
-    shown = "" if value is None else frame.words.metric(value, metric)
-    return f"{shown} {frame.words.interval(*ends, metric)}".strip()
+def _in_numbers(figure: FigureData, frame: Frame, value: float | None, ends: tuple[float | None, float | None]) -> str:
+    show, kind = frame.words.numerals, figure.shown_as
+    shown = "" if value is None else show.show(value, kind)
+    return f"{shown} {show.between(*ends, kind)}".strip()
 
 
 def _clustered(rows: Sequence[_Row], clusters: Sequence[str]) -> list[_Row]:
@@ -260,6 +240,10 @@ def _draw_rows(plot: _Plot, rows: Sequence[_Row], top: float) -> None:
                 plot.canvas.text(0, top + 14 + _LINE_HEIGHT * number, line, "strong")
         else:
             _numbers(plot, row, top, y)
+            if row.css == "mark part" and row.value is not None and row.low is not None and row.high is not None:
+                plot.canvas.diamond(*map(plot.scale, (row.low, row.value, row.high)), y, css="mark part")
+                top += layout.height(row)
+                continue
             _interval(plot, row, y)
             if row.value is not None:
                 plot.canvas.mark(plot.scale(row.value), y, row.size, row.shape, row.css)
@@ -300,7 +284,7 @@ def _summary(plot: _Plot, top: float) -> float:
     if value is None:
         return top + 14
     words, scale, href = plot.frame.words, plot.scale, plot.frame.href(plot.figure.text("estimate"))
-    shown = _in_numbers(plot.frame, plot.metric, value, (low, high))
+    shown = plot.in_numbers(value, low, high)
     row = _Row(words.say("figure.summary"), value, low, high, href=href, text=shown)
     y = top + plot.layout.middle(row)
     _numbers(plot, row, top, y)
@@ -309,7 +293,7 @@ def _summary(plot: _Plot, top: float) -> float:
     plot.canvas.diamond(ends[0], scale(value), ends[1], y)
     if lower is not None and upper is not None:
         top += plot.layout.height(row)
-        shown = _in_numbers(plot.frame, plot.metric, None, (lower, upper))
+        shown = plot.in_numbers(None, lower, upper)
         row = _Row(words.say("figure.further"), None, lower, upper, href=href, text=shown)
         y = top + plot.layout.middle(row)
         _numbers(plot, row, top, y)
@@ -373,88 +357,3 @@ def _href(figure: FigureData, frame: Frame, number: int) -> str:
     """Where a row leads: to the row it is, or to the estimate behind it."""
     names = (figure.texts(name)[number] for name in ("row", "estimate"))
     return next((frame.href(name) for name in names if name), "")
-
-
-_DRAWN = ("value", "low", "high", "row", "adjusted")
-_TALL, _LINE = 180.0, 15.0
-_STEPS = 6
-
-
-def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
-    """Values with the reach of their intervals; below, a line an option, the darker the more of them chose it there.
-
-    Neighbouring specifications share a column of the drawing: its mark is the middle one, its bar reaches from the
-    lowest to the highest end of their intervals.
-    """
-    canvas, top, left, right = Canvas(frame), 12.0, 176.0 if frame.wide else 118.0, frame.width - 10
-    columns = _columns(len(figure), 90 if frame.wide else 36)
-    value, low, high = (figure.numbers(name) for name in ("value", "low", "high"))
-    y = linear(*extent(value, low, high, include=[figure.number("reference") or 0.0]), top + _TALL, top, ticks=5)
-    step = (right - left) / len(columns)
-    canvas.box(left, top, right - left, _TALL, "field")
-    if y.holds(0.0):
-        canvas.line(left, y(0.0), right, y(0.0), "zero")
-    adjusted = figure.flags("adjusted")
-    for number, members in enumerate(columns):
-        _bar(canvas, y, left + step * (number + 0.5), [[each[i] for i in members] for each in (value, low, high)])
-    for number, members in enumerate(columns):  # above the bars: what the models of bias give there
-        found = sorted(v for i in members if adjusted[i] and (v := value[i]) is not None)
-        if found:
-            canvas.mark(left + step * (number + 0.5), y(found[len(found) // 2]), 3.2, "triangle", "point new")
-    summary = figure.number("summary")
-    if summary is not None:
-        canvas.line(left, y(summary), right, y(summary), "middle")
-    for tick in y.ticks:
-        canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
-    canvas.text(12, top + 12, frame.words.term("metrics", figure.text("metric", "r")), "label")
-    canvas.height = _choices(canvas, figure, columns, left, step, top + _TALL + 12) + 6
-    if any(adjusted):
-        entries = [("triangle", "point new", frame.words.say("figure.mark_adjusted"))]
-        canvas.height = keys(canvas, canvas.height + 4, entries)
-    return canvas
-
-
-def _columns(size: int, most: int) -> list[range]:
-    """The rows in order, cut into at most `most` parts of nearly equal size."""
-    count = min(size, most)
-    edges = [round(size * i / count) for i in range(count + 1)]
-    return [range(a, b) for a, b in pairwise(edges)]
-
-
-def _bar(canvas: Canvas, y: Scale, x: float, found: Sequence[Sequence[float | None]]) -> None:
-    value, low, high = ([number for number in column if number is not None] for column in found)
-    if low and high:
-        canvas.line(x, y(min(low)), x, y(max(high)), "interval thin")
-    if value:
-        # The middle one and not the mean: every mark is then a model that was run.
-        canvas.dot(x, y(sorted(value)[len(value) // 2]), 2.2, "point effect")
-
-
-def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left: float, step: float, y: float) -> float:
-    """A heading a choice and a line an option; returns the height below them."""
-    for name in (name for name in figure.columns if name not in _DRAWN):
-        cells = figure.texts(name)
-        options = list(dict.fromkeys(cells))
-        if len(options) < 2:
-            continue
-        y += _LINE
-        canvas.text(12, y, shorten(canvas.frame.words.title(name), left - 16, 12), "strong")
-        for option in options:
-            y += _LINE
-            canvas.text(20, y, shorten(canvas.frame.words.title(option), left - 26, 11), "tick")
-            _shades(canvas, [sum(cells[i] == option for i in members) / len(members) for members in columns],
-                    left, step, y - 10)  # fmt: skip
-        y += 4
-    return y
-
-
-def _shades(canvas: Canvas, shares: Sequence[float], left: float, step: float, y: float) -> None:
-    """One box a run of columns with the same share."""
-    # Rounded up: an option chosen once must not be shown as never chosen.
-    shades = [min(_STEPS, int(share * _STEPS + 0.999)) for share in shares]
-    start = 0
-    for end in range(1, len(shades) + 1):
-        if end == len(shades) or shades[end] != shades[start]:
-            if shades[start]:
-                canvas.box(left + step * start, y, step * (end - start), 9, f"density-{shades[start]}")
-            start = end

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from replication.report.figures.canvas import Canvas, FigureData, Frame, halves, text_width
+from replication.report.figures.canvas import Canvas, FigureData, Frame, text_width, wrapped
 
 __all__ = ["path_diagram"]
 
@@ -69,7 +69,9 @@ def _columns(names: Sequence[str], paths: Sequence[tuple[str, str]]) -> dict[str
 
 def _plan(figure: FigureData, frame: Frame, columns: Mapping[str, int]) -> _Plan:
     names = list(columns)
-    box = (136.0, 46.0) if frame.wide else (104.0, 44.0)
+    # As wide as the longest word needs: a broken word is hard to read in a box.
+    longest = max(text_width(word, 12.5) for name in names for word in frame.words.term("construct", name).split())
+    box = (max(136.0, longest + 14), 46.0) if frame.wide else (max(98.0, longest + 12), 44.0)
     depth = max(columns.values(), default=0) + 1
     most = max((list(columns.values()).count(c) for c in set(columns.values())), default=1)
     canvas = Canvas(frame)
@@ -79,14 +81,24 @@ def _plan(figure: FigureData, frame: Frame, columns: Mapping[str, int]) -> _Plan
         spread = max(250.0, 160.0 * most)
         canvas.height = spread
     else:
-        first, step, spread = 40.0, 128.0, frame.width
-        canvas.height = 2 * first + step * (depth - 1)
+        # Room above the first boxes for the arc that joins them.
+        first, step, spread = 40.0 + (_ARC if _joins_first(figure, columns) else 0.0), 128.0, frame.width
+        canvas.height = first + 40.0 + step * (depth - 1) + (_ARC if _joins_last(figure, columns) else 0.0)
     centers = {}
     for column in sorted(set(columns.values())):
         members = [name for name in names if columns[name] == column]
         for place, name in enumerate(members):
             centers[name] = (first + step * column, spread * (place + 0.5) / len(members))
     return _Plan(canvas, figure, frame, centers, columns, box)
+
+
+_ARC = 44.0
+
+
+def _joins_first(figure: FigureData, columns: Mapping[str, int]) -> bool:
+    """Whether a covariance joins variables of the first column."""
+    pairs = zip(figure.texts("from"), figure.texts("kind"), strict=True)
+    return any(kind == "covariance" and columns[source] == 0 for source, kind in pairs)
 
 
 def _joins_last(figure: FigureData, columns: Mapping[str, int]) -> bool:
@@ -126,7 +138,8 @@ def _detour(plan: _Plan, source: str, target: str) -> float:
         if plan.columns[source] < column < plan.columns[target]
     ]
     nearest = min(between, key=lambda across: abs(across - line))
-    room = plan.half[1] + 34 - abs(nearest - line)
+    # Beside the box must stand the interval, which is wider than it is high.
+    room = plan.half[1] + (34 if plan.frame.wide else 46) - abs(nearest - line)
     if room <= 0:
         return 0.0
     return 2 * room * (-1 if line <= nearest else 1)
@@ -138,15 +151,12 @@ def _covariance(plan: _Plan, number: int, one: str, other: str) -> None:
     behind = plan.columns[one] > 0 and plan.columns[one] == max(plan.columns.values())
     side = 1 if behind else -1
     edge = max(a1, a2) + plan.half[0] if behind else min(a1, a2) - plan.half[0]
-    if not plan.frame.wide:
-        first, last = sorted((c1, c2))
-        start, end = plan.pixel(a1, first + plan.half[1]), plan.pixel(a2, last - plan.half[1])
-        plan.canvas.line(*start, *end, "path covariance")
-        _coefficient(plan, number, ((start[0] + end[0]) / 2, start[1]))
-        return
-    turn = (edge + side * 62, (c1 + c2) / 2)
-    plan.canvas.curve(f"M{edge:.1f} {c1:.1f}Q{turn[0]:.1f} {turn[1]:.1f} {edge:.1f} {c2:.1f}", "path covariance")
-    _coefficient(plan, number, (edge + side * 31, turn[1]))
+    # On phones too the curve leaves the column: between two boxes there is no room for an interval.
+    start, turn, end = plan.pixel(edge, c1), plan.pixel(edge + side * 62, (c1 + c2) / 2), plan.pixel(edge, c2)
+    plan.canvas.curve(
+        f"M{start[0]:.1f} {start[1]:.1f}Q{turn[0]:.1f} {turn[1]:.1f} {end[0]:.1f} {end[1]:.1f}", "path covariance"
+    )
+    _coefficient(plan, number, plan.pixel(edge + side * 31, (c1 + c2) / 2))
 
 
 def _coefficient(plan: _Plan, number: int, place: _Point) -> None:
@@ -166,6 +176,6 @@ def _box(plan: _Plan, name: str) -> None:
     x, y = plan.pixel(*plan.centers[name])
     width, height = plan.box
     plan.canvas.box(x - width / 2, y - height / 2, width, height, "node", round_=6)
-    lines = halves(plan.frame.words.term("construct", name), width - 10, 12)
+    lines = wrapped(plan.frame.words.term("construct", name), width - 6, 12)
     for place, line in enumerate(lines):
         plan.canvas.text(x, y + 4 + 15 * (place - (len(lines) - 1) / 2), line, "strong", "middle")

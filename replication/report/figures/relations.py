@@ -1,8 +1,8 @@
 """Points over two axes with curves and a band: meta-regression, radial, quantile and GOSH plots, p-value functions.
 
 One drawing serves them all, because they differ in what is computed and not in what is drawn. Swarms of effects by
-group (orchard) stand beside it. The library draws all of these (`replication.frames.plots`); a finding's page opens
-with an orchard.
+group (orchard) and by country stand beside it. The library draws these (`replication.frames.plots`) but for the
+countries; a finding's page opens with an orchard.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from replication.report.figures.canvas import (
     Canvas,
     FigureData,
     Frame,
-    Label,
     Scale,
     extent,
     keys,
     linear,
-    shorten,
     text_width,
+    wrapped,
 )
 
-__all__ = ["orchard", "relation"]
+__all__ = ["countries", "orchard", "relation"]
 
 _STYLES = ("curve-a", "curve-b", "curve-c", "curve-d", "curve-e", "curve-f")
 
@@ -49,17 +48,11 @@ def relation(figure: FigureData, frame: Frame) -> Canvas:
         canvas.path(_curve(figure, "thin", x, y, name), "interval thin")
     _lines(canvas, figure, x, y)
     _points(canvas, figure, frame, x, y)
-    for tick in y.ticks:
-        canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
-        canvas.line(left - 3, y(tick), left, y(tick), "axis")
-    canvas.labels.append(Label(12, (top + bottom) / 2, figure.text("y_label"), "label", "middle", turned=True))
+    canvas.side_axis(y, left, figure.text("y_label"))
     canvas.axis(x, bottom, bottom, figure.text("x_label"))
     names = list(dict.fromkeys(figure.texts("label")[i] for i, role in enumerate(roles) if role == "line"))
-    for number, name in enumerate(names if len(names) > 1 else ()):
-        at = bottom + 46 + 18 * number
-        canvas.line(left, at, left + 26, at, _STYLES[number % len(_STYLES)])
-        canvas.text(left + 34, at + 4, name, "row")
-    canvas.height = bottom + 48 + (18 * len(names) if len(names) > 1 else 0)
+    entries = [("line", _STYLES[number % len(_STYLES)], name) for number, name in enumerate(names)]
+    canvas.height = keys(canvas, bottom + 42, entries) if len(names) > 1 else bottom + 42
     return canvas
 
 
@@ -111,8 +104,7 @@ def orchard(figure: FigureData, frame: Frame) -> Canvas:
         means = [i for i, g in enumerate(groups) if g == name and roles[i] == "summary" and values[i] is not None]
         lifts = _swarm([x(values[i] or 0.0) for i in members])
         # A group is as high as its swarm: one without effects of its own takes no empty room.
-        middle = bottom + 26 - min(lifts, default=-4.0)
-        _orchard_name(canvas, figure, name, means, bottom + 14)
+        middle = _orchard_name(canvas, figure, name, means, bottom + 14) + 12 - min(lifts, default=-4.0)
         _orchard_effects(canvas, figure, x, middle, members, lifts)
         for i in means:
             _orchard_summary(canvas, x, middle + 14, values[i], [end[i] for end in ends])
@@ -120,7 +112,8 @@ def orchard(figure: FigureData, frame: Frame) -> Canvas:
         bottom = middle + 28
     if x.holds(0.0):
         canvas.behind.append(f'<path d="M{x(0.0):.1f} {top:.1f}V{bottom:.1f}" class="zero"/>')
-    canvas.axis(x, bottom, top, frame.words.term("metrics", figure.text("metric", "r")))
+    metric = frame.words.term("metrics", figure.text("metric", "r"))
+    canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
     canvas.height = keys(canvas, bottom + 42, _orchard_keys(frame, **marks))
     return canvas
 
@@ -135,15 +128,18 @@ def _orchard_keys(frame: Frame, means: bool, further: bool) -> list[tuple[str, s
     return entries
 
 
-def _orchard_name(canvas: Canvas, figure: FigureData, name: str, means: Sequence[int], y: float) -> None:
-    """The name of a group, and at the right end its mean with the interval in digits."""
-    words, metric, shown = canvas.frame.words, figure.text("metric", "r"), ""
+def _orchard_name(canvas: Canvas, figure: FigureData, name: str, means: Sequence[int], y: float) -> float:
+    """The name of a group, and at the right end its mean with the interval in digits; returns where the name ends."""
+    show, kind, shown = canvas.frame.words.numerals, figure.shown_as, ""
     for i in means[:1]:
-        ends = words.interval(figure.numbers("low")[i], figure.numbers("high")[i], metric)
-        shown = f"{words.metric(figure.numbers('value')[i], metric)} {ends}".strip()
+        ends = show.between(figure.numbers("low")[i], figure.numbers("high")[i], kind)
+        shown = f"{show.show(figure.numbers('value')[i], kind)} {ends}".strip()
         href = canvas.frame.href(figure.texts("row")[i])
         canvas.text(canvas.width - 12, y, shown, "value", "end", href=href)
-    canvas.text(12, y, shorten(name, canvas.width - 36 - text_width(shown, 12), 12), "strong")
+    lines = wrapped(name, canvas.width - 40 - 1.1 * text_width(shown, 12), 13)
+    for number, line in enumerate(lines):
+        canvas.text(12, y + 14 * number, line, "strong")
+    return y + 14 * (len(lines) - 1)
 
 
 def _orchard_effects(
@@ -166,6 +162,70 @@ def _orchard_summary(canvas: Canvas, x: Scale, y: float, value: float | None, en
         canvas.box(x(low), y - 3, x(high) - x(low), 6, "summary", round_=3)
     if value is not None:
         canvas.mark(x(value), y, 5, "diamond", "summary")
+
+
+def countries(figure: FigureData, frame: Frame) -> Canvas:
+    """A row a country with a dot a sample, as large as its weight; through all rows the pooled mean and its reach."""
+    groups, values = figure.texts("group"), figure.numbers("value")
+    canvas, top = Canvas(frame), 6.0
+    left, right = (190.0, frame.width - 96) if frame.wide else (10.0, frame.width - 10)
+    ends = [figure.number(name) for name in ("summary", "prediction_low", "prediction_high")]
+    x = linear(*extent(values, ends, include=[figure.number("reference") or 0.0]), left, right)
+    bottom = top
+    for name in dict.fromkeys(groups):
+        members = [i for i, group in enumerate(groups) if group == name and values[i] is not None]
+        bottom = _country_row(canvas, figure, x, bottom, name, members)
+    _country_whole(canvas, figure, x, top, bottom)
+    metric = frame.words.term("metrics", figure.text("metric", "r"))
+    canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
+    say = frame.words.say
+    entries = [
+        ("dot", "point effect", say("figure.mark_published")),
+        ("triangle", "point new", say("figure.mark_open")),
+    ]
+    drawn = [entry for entry, new in zip(entries, (False, True), strict=True) if new in figure.flags("new")]
+    if ends[0] is not None:
+        drawn.append(("line", "middle", say("figure.mark_pooled")))
+    if ends[1] is not None:
+        drawn.append(("box", "band swatch", say("figure.mark_further")))
+    canvas.height = keys(canvas, bottom + 42, drawn)
+    return canvas
+
+
+def _country_row(canvas: Canvas, figure: FigureData, x: Scale, top: float, name: str, members: Sequence[int]) -> float:
+    """The name of a country, its samples as marks, and how many they are; returns the height below."""
+    words, wide, values = canvas.frame.words, canvas.frame.wide, figure.numbers("value")
+    lifts = _swarm([x(values[i] or 0.0) for i in members])
+    lines = wrapped(name, 178 if wide else canvas.width - 100, 12)
+    label = 14.0 * len(lines)
+    line = top + (max(14.0 - min(lifts, default=0.0), 7 + label / 2) if wide else label + 12 - min(lifts, default=0.0))
+    first = line + 4 - label / 2 + 7 if wide else top + 12
+    for number, part in enumerate(lines):
+        canvas.text(0, first + 14 * number, part, "row")
+    counted = words.say("figure.samples_one" if len(members) == 1 else "figure.samples", k=len(members))
+    canvas.text(canvas.width, first, counted, "tick", "end")
+    weights, new = figure.numbers("weight"), figure.flags("new")
+    heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
+    for i, lift in zip(members, lifts, strict=True):
+        size = 2.4 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
+        tip = f"{figure.texts('label')[i]}: {words.numerals.show(values[i], figure.shown_as)}"
+        shape, css = ("triangle", "point new") if new[i] else ("dot", "point effect")
+        href = canvas.frame.href(figure.texts("row")[i])
+        canvas.mark(x(values[i] or 0.0), line + lift, size, shape, css, href=href, tip=tip)
+    below = max(line + 9, first + 14 * (len(lines) - 1) + 6)
+    canvas.behind.append(f'<path d="M0 {below:.1f}H{canvas.width:.1f}" class="grid"/>')
+    return below
+
+
+def _country_whole(canvas: Canvas, figure: FigureData, x: Scale, top: float, bottom: float) -> None:
+    """The pooled mean as a line, where a further sample is expected as a band, and the line of no association."""
+    low, high = figure.number("prediction_low"), figure.number("prediction_high")
+    if low is not None and high is not None:
+        area = f'x="{x(low):.1f}" y="{top:.1f}" width="{x(high) - x(low):.1f}" height="{bottom - top:.1f}"'
+        canvas.behind.insert(0, f'<rect {area} class="band"/>')
+    for value, css in ((figure.number("summary"), "middle"), (0.0, "zero")):
+        if value is not None and x.holds(value):
+            canvas.behind.append(f'<path d="M{x(value):.1f} {top:.1f}V{bottom:.1f}" class="{css}"/>')
 
 
 def _swarm(places: Sequence[float]) -> list[float]:

@@ -10,7 +10,6 @@ from replication.report.figures.canvas import (
     Canvas,
     FigureData,
     Frame,
-    Label,
     Scale,
     extent,
     keys,
@@ -25,6 +24,7 @@ __all__ = ["baujat", "funnel"]
 _LEVELS = ((0.01, "contour-a"), (0.05, "contour-b"), (0.1, "contour-c"))
 _CONTOURS = tuple((float(normal_isf(p / 2)), name) for p, name in _LEVELS)
 _P_RANGES: Mapping[str, tuple[float, float | None]] = {
+    "field": (0.0, 0.01),
     "contour-a": (0.01, 0.05),
     "contour-b": (0.05, 0.1),
     "contour-c": (0.1, None),
@@ -62,8 +62,8 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
         _ray(_Plot(canvas, figure, frame, x, y), center, NORMAL_95, largest)
     _egger(canvas, figure, x, y)
     _points(_Plot(canvas, figure, frame, x, y), list(zip(value, se, strict=True)))
-    _left_axis(canvas, y, left, frame.words.say("figure.se"), frame)
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "z")))
+    canvas.side_axis(y, left, frame.words.say("figure.se"))
+    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "z")), decimals=figure.decimals)
     canvas.height = keys(canvas, bottom + 44, _funnel_keys(figure, frame))
     return canvas
 
@@ -97,7 +97,7 @@ def baujat(figure: FigureData, frame: Frame) -> Canvas:
     plot = _Plot(canvas, figure, frame, x, y)
     _points(plot, points)
     _name_the_far_ones(plot, points)
-    _left_axis(canvas, y, left, frame.words.say("figure.baujat_y"), frame)
+    canvas.side_axis(y, left, frame.words.say("figure.baujat_y"))
     canvas.axis(x, bottom, bottom, frame.words.say("figure.baujat_x"))
     canvas.height = bottom + 40
     return canvas
@@ -132,7 +132,9 @@ def _name_the_far_ones(plot: _Plot, points: Sequence[_Point]) -> None:
         left = x(a) - 8 - width if beyond else x(a) + 8
         top = min(y(b), y.start - 14.0 * (len(lines) - 1) - 6) + 4
         box = (left, left + width, top - 12, top + 14.0 * (len(lines) - 1))
-        if left < 0 or any(_overlap(box, other) for other in placed):
+        # A name over another mark could be read as that mark's.
+        marks = [(x(c) - 5, x(c) + 5, y(d) - 5, y(d) + 5) for c, d, other in defined if other != label]
+        if left < x.start or any(_overlap(box, other) for other in (*placed, *marks)):
             continue
         placed.append(box)
         for number, line in enumerate(lines):
@@ -162,7 +164,9 @@ def _contours(canvas: Canvas, x: Scale, y: Scale, at: float) -> None:
 def _p_range(frame: Frame, low: float, high: float | None) -> str:
     """The range of p a contour stands for, as numbers of the language."""
     show = frame.words.numerals.show
-    return f"p > {show(low, 'tick')}" if high is None else f"{show(low, 'tick')} < p < {show(high, 'tick')}"
+    if high is None:
+        return f"p > {show(low, 'tick')}"
+    return f"{show(low, 'tick')} < p < {show(high, 'tick')}" if low else f"p < {show(high, 'tick')}"
 
 
 def _ray(plot: _Plot, at: float, width: float, largest: float) -> None:
@@ -176,11 +180,3 @@ def _egger(canvas: Canvas, figure: FigureData, x: Scale, y: Scale) -> None:
     intercept, slope = figure.number("line_intercept"), figure.number("line_slope")
     if intercept is not None and slope is not None:
         canvas.line(x(intercept), y(0.0), x(intercept + slope * y.high), y(y.high), "regression")
-
-
-def _left_axis(canvas: Canvas, y: Scale, left: float, label: str, frame: Frame) -> None:
-    for tick in y.ticks:
-        canvas.text(left - 6, y(tick) + 4, frame.words.numerals.show(tick, "tick"), "tick", "end")
-        canvas.line(left - 3, y(tick), left, y(tick), "axis")
-    middle = (y.start + y.end) / 2
-    canvas.labels.append(Label(12, middle, label, "label", "middle", turned=True))
