@@ -32,9 +32,8 @@ __all__ = [
     "with_glance",
 ]
 
-_COLUMNS = ("label", "value", "low", "high", "shown", "level", "row", "group")
+_COLUMNS = ("label", "value", "low", "high", "level", "row", "group")
 _SWARM = ("label", "group", "role", "value", "weight", "row", "low", "high", "prediction_low", "prediction_high")
-_LONG = 7
 Record = Mapping[str, Any]
 
 LICENCE = {"code": "MIT", "data": "CC BY 4.0"}
@@ -119,7 +118,7 @@ def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None])
     places = [update["columns"].index(name) for name in ("r", "low", "high")]
     for cells, estimate in zip(update["rows"], update["links"], strict=True):
         value, low, high = (cells[place] for place in places)
-        ours = {"label": cells[0], "value": value, "low": low, "high": high, "shown": "", "level": ""}
+        ours = {"label": cells[0], "value": value, "low": low, "high": high, "level": ""}
         yield {**ours, "row": estimate, "group": group}
 
 
@@ -131,11 +130,7 @@ def _printed(claim: Claim, dataset: Dataset) -> Record | None:
     reference = dataset.references.get(claim.work)
     short = reference.short if reference else claim.work
     label = f"{short}, {claim.subgroup}" if claim.subgroup else short
-    shown = claim.printed["value"]
-    if "ci_low" in claim.printed and "ci_high" in claim.printed:
-        # A long print beside its interval would run into the plot; our own numbers are then shown instead.
-        shown = f"{shown} [{claim.printed['ci_low']}, {claim.printed['ci_high']}]" if len(shown) < _LONG else ""
-    row = {"label": label, "value": value, "low": low, "high": high, "shown": shown, "level": "printed"}
+    row = {"label": label, "value": value, "low": low, "high": high, "level": "printed"}
     return {**row, "row": claim.id}
 
 
