@@ -27,7 +27,7 @@ _PLACED = ("table", "text")
 _COLUMNS = (
     "work", "line", "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective",
     "se", "measure_a", "measure_b", "informant_a", "informant_b", "reading", "locator", "unit", "since", "clusters",
-    "icc",
+    "icc", "design", "time_a", "time_b", "lag",
 )  # fmt: skip
 
 Pair = tuple[str, frozenset[str]]
@@ -49,6 +49,7 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
         place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
         yield from _place(place, row)
         yield from _unit(place, row)
+        yield from _times(place, row)
         yield from _clusters(place, row, schools)
         yield from _standard_error(place, row)
         yield from _prediction(place, row, known)
@@ -69,6 +70,17 @@ def _unit(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
         hint = "is one case a student? then the unit is student; averages have students_school_average as informant"
         expected = f"an informant of a {row['unit']}, such as principal or records"
         yield Query.about(place, "unit", "unit", f"{row['unit']} with {sorted(informants)[0]}", expected, hint)
+
+
+def _times(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+    """Measured at two times is longitudinal, and a longitudinal row says when each side was measured."""
+    times = (row["time_a"], row["time_b"])
+    if row["design"] == "longitudinal" and not any(times) and math.isnan(row["lag"]):
+        hint = "write when each side was measured, e.g. T1 and T2; sides of one wave are cross-sectional"
+        yield Query.about(place, "time_a", "times", "longitudinal without times", "time_a and time_b, or lag", hint)
+    elif row["design"] == "cross-sectional" and all(times) and times[0] != times[1]:
+        hint = "are both sides of one wave? then give both the same time"
+        yield Query.about(place, "design", "times", f"{times[0]} and {times[1]}", "longitudinal", hint)
 
 
 def _clusters(place: Place, row: Mapping[str, Any], schools: Mapping[str, float]) -> Iterator[Query]:

@@ -45,6 +45,7 @@ _RULES = (
     Rule("informants", "warning", "one measure of a sample has two informants"),
     Rule("test-informant", "warning", "somebody reports what measures.csv calls a test"),
     Rule("unit", "warning", "persons report in a row whose cases are schools or classes"),
+    Rule("times", "warning", "a longitudinal row without times, or a cross-sectional row of two times"),
     Rule("clusters", "warning", "a new row from several schools or classes has no effective n and no ICC"),
     Rule("se-of-z", "warning", "the standard error is that of Fisher's z, not that of r"),
     Rule("parts", "warning", "samples add up to another one: are they its parts?"),
