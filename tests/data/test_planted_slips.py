@@ -320,7 +320,7 @@ FULL: dict[str, Slip] = {
 
 MISSED = {
     "a p value in place of r",  # .001 is an r that an article may print
-    "flag missing between two outcomes",  # the pair itself says it: no question of this dataset asks for such a pair
+    "flag missing between two outcomes",  # the two constructs say it, too; such a pair serves for dependence only
 }
 """The kinds about which nothing is said, and why not; a kind that comes to be missed fails the test."""
 
