@@ -143,6 +143,8 @@ _EFFECTS = Table(
         number(
             "n_effective_unweighted", "n after clusters and strata, of value where value_weighted stands beside it", 1
         ),
+        number("concordant", "share of pairs of persons in which the one with more of a has more of b, too", 0, 1),
+        number("tied", "share of pairs of persons in which both have the same answer to a or to b", 0, 1),
         number("icc_a", "intraclass correlation of the first measure, in a row of persons within clusters", -1, 1),
         number("icc_b", "intraclass correlation of the second measure", -1, 1),
         number("contextual", "slope between clusters less slope within, of b on a, in total standard deviations"),

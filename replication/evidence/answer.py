@@ -12,14 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Number, Ref, Sentence
+from replication.analysis.outcome import Cell, Number, Ref, Sentence, Table
 from replication.evidence.certainty import Certainty, Grade
 from replication.evidence.main_model import FURTHER_N, Estimated
+from replication.evidence.question import Evidence, Question
 
 __all__ = [
     "Answered",
     "Change",
     "Direction",
+    "PairShares",
     "answer_sentences",
     "cause_sentence",
     "certainty_sentences",
@@ -29,6 +31,8 @@ __all__ = [
     "further_sentence",
     "grade_term",
     "lead_id",
+    "pair_shares",
+    "pairs_table",
     "probability_ahead",
 ]
 
@@ -52,6 +56,24 @@ class Change:
     domains: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PairShares:
+    """Of two random students, how often the one with the better relationship has more, or less, of the outcome.
+
+    The rest are alike on one of the two. `samples` holds the shares of each sample, the mean of its rows; `more` and
+    `less` are the means over samples, each counting once.
+    """
+
+    more: float
+    less: float
+    samples: tuple[tuple[str, int, float, float], ...]
+
+    @property
+    def alike(self) -> float:
+        """The share of pairs that differ on only one of the two, or on none."""
+        return 1.0 - self.more - self.less
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
     """What the answer to one question rests on. `gap` are the difference of the bodies in r and its interval.
@@ -67,6 +89,7 @@ class Answered:
     cause: Certainty
     change: Change | None
     everyday: bool
+    pairs: PairShares | None = None
 
     @property
     def apart(self) -> bool:
@@ -83,6 +106,36 @@ def probability_ahead(r: float) -> float:
     (0.597, 0.403, 0.5)
     """
     return 0.5 + float(np.arcsin(r)) / float(np.pi)
+
+
+def pair_shares(found: Evidence) -> PairShares | None:
+    """The shares of pairs in the samples whose files hold the students' answers; None where no sample has them.
+
+    Counted from the answers, so that skew and ties are in it: what stands for an outcome most students share, such as
+    never being bullied, in the place of a chance that assumes a bell curve.
+    """
+    rows = found.rows
+    if "concordant" not in rows:
+        return None
+    held = rows[rows["concordant"].notna() & rows["tied"].notna()]
+    if held.empty:
+        return None
+    same, tied = held["concordant"].to_numpy(float), held["tied"].to_numpy(float)
+    opposite = 1.0 - same - tied
+    kept = held["sign"].to_numpy(float) > 0  # a negative relationship runs the other way round
+    more, less = np.where(kept, same, opposite), np.where(kept, opposite, same)
+    by_sample = held[["sample_id"]].assign(more=more, less=less).groupby("sample_id", sort=True)
+    means = by_sample.agg(rows=("more", "size"), more=("more", "mean"), less=("less", "mean")).reset_index()
+    samples = tuple((str(s), int(k), float(m), float(w)) for s, k, m, w in means.itertuples(index=False))
+    return PairShares(float(means["more"].mean()), float(means["less"].mean()), samples)
+
+
+def pairs_table(question: Question, pairs: PairShares) -> Table:
+    """The shares of pairs of each sample."""
+    rows = tuple((sample, k, more, less, 1.0 - more - less) for sample, k, more, less in pairs.samples)
+    title = f"{question.label}: of two random students, by sample"
+    columns = ("sample", "rows", "better relationship and more of it", "better relationship and less of it", "alike")
+    return Table(id=f"pairs-{question.id}", title=title, columns=columns, rows=rows)
 
 
 def direction_of(centre: float, low: float, high: float) -> Direction:
@@ -131,6 +184,10 @@ def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
             # The share of the absolute value: the word for the direction is in the sentence already.
             share = Number(probability_ahead(abs(a.widest.centre)), ref)
             said.append(Sentence(f"answer.{outcome}.everyday_{word}", {"share": share}))
+    if a.pairs is not None:
+        ref = Ref("table", f"pairs-{question}")
+        shares = {"more": a.pairs.more, "less": a.pairs.less, "alike": a.pairs.alike, "samples": len(a.pairs.samples)}
+        said.append(Sentence(f"answer.{outcome}.pairs", {name: Number(value, ref) for name, value in shares.items()}))
     # How sure comes right behind the answer: a reader who stops there has seen both.
     said.append(_sure(a))
     said.append(_counts(a.widest))

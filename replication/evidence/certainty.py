@@ -349,7 +349,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     suspected, judged = len(crossing) >= rule.models, len(adequate) >= rule.models
     # Open data were selected by nobody: if they alone reach the target, bias in print cannot explain it.
     if (suspected or not judged) and cleared:
-        return _decision("publication_bias", 0, "cleared", values)
+        return _decision("publication_bias", 0, "cleared" if suspected else "not_judged", values)
     if suspected:
         return _decision("publication_bias", -1, "crossing", values)
     return _decision("publication_bias", 0 if judged else -1, "holds" if judged else "unknown", values)

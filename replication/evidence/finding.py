@@ -39,6 +39,8 @@ from replication.evidence.answer import (
     driver_sentence,
     further_sentence,
     lead_id,
+    pair_shares,
+    pairs_table,
 )
 from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_models import bias_answers
@@ -313,6 +315,10 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
     page.add("cause", *cause_sentence(question.id, question.outcome, cause))
     page.add("change", *change_sentences(question.id, association.grade, change))
     gap = next(((e.value, e.low, e.high) for e in bias.findings.estimates if e.id.startswith("bias-difference")), None)
+    everyday = data.vocabulary.constructs[question.outcome].everyday
+    pairs = None if everyday else pair_shares(widest.found)
+    if pairs is not None:
+        page.add("bodies", pairs_table(question, pairs))
     answered = Answered(
         widest,
         answer.bodies.get("published"),
@@ -321,7 +327,8 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
         association,
         cause,
         change,
-        data.vocabulary.constructs[question.outcome].everyday,
+        everyday,
+        pairs,
     )
     page.add("answer", *answer_sentences(answered))
     _predictions(data, answer, page)

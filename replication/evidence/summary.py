@@ -138,6 +138,7 @@ REASONS = {
     "target": "the interval holds the target",
     "open_only": "nothing published counts",
     "cleared": "open data clear it",
+    "not_judged": "too few models can be read, and open data clear it",
     "crossing": "models of bias cross the target",
     "unknown": "too few samples to judge",
     "none": "no row beyond plain correlations",

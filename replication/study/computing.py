@@ -232,6 +232,8 @@ _NUMBERS = (
     "icc_b",
     "contextual",
     "contextual_se",
+    "concordant",
+    "tied",
 )
 """The cells a recomputation may change; what a person wrote (note, flags) stays."""
 
@@ -260,6 +262,8 @@ def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
         "icc_b": _rounded(row.icc_b, _DECIMALS),
         "contextual": _rounded(row.contextual, _DECIMALS),
         "contextual_se": _rounded(row.contextual_se, _DECIMALS),
+        "concordant": _rounded(row.concordant, _DECIMALS),
+        "tied": _rounded(row.tied, _DECIMALS),
         "flags": ";".join(row.flags),
         "source": f"{recipe.source} {'; '.join(recipe.file)}",
         "note": row.note if row.unit else "",
@@ -370,6 +374,8 @@ def _differing(row: ComputedRow, held: Mapping[Hashable, object], recipe: Recipe
         "icc_b": (row.icc_b, _DECIMALS),
         "contextual": (row.contextual, _DECIMALS),
         "contextual_se": (row.contextual_se, _DECIMALS),
+        "concordant": (row.concordant, _DECIMALS),
+        "tied": (row.tied, _DECIMALS),
     }
     for name, (value, decimals) in ours.items():
         printed = float(str(held[name]))

@@ -94,7 +94,7 @@ def test_of_two_scorings_of_one_set_of_answers_one_counts(pinned: Dataset) -> No
 def test_every_relationship_measure_says_what_it_asks_about(dataset: Dataset) -> None:
     measures = dataset.measures
     side = {name: construct.side for name, construct in dataset.vocabulary.constructs.items()}
-    relationship = measures["variable"].map(side) == "relationship"
+    relationship = measures["variable"].map(side) == "exposure"
     assert (measures.loc[relationship, "scope"] != "").all()
     assert (measures.loc[~relationship, "scope"] == "").all()
     single = relationship & (measures["form"] == "single item")

@@ -94,7 +94,7 @@ def test_nothing_against_it_is_high_in_every_domain() -> None:
         ("imprecision", -1, "few", {"groups": 5}),
         # publication bias: two adequate models that cross, unless open data clear it
         ("publication_bias", 0, "open_only", {"published": 0, "models": ()}),
-        ("publication_bias", 0, "cleared", {"models": ()}),
+        ("publication_bias", 0, "not_judged", {"models": ()}),
         ("publication_bias", -1, "unknown", {"models": (), "open": None}),
         ("publication_bias", -1, "unknown", {"models": (SURE.models[0],), "open": Part(5, 0.2, 0.09, 0.3)}),
     ],

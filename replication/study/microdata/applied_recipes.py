@@ -19,7 +19,7 @@ from replication.dataset.recipes import Measure, Recipe
 from replication.errors import UserError
 from replication.models.fit import Array
 from replication.study.microdata.coding import Coded, Mask, code_sample, keep_rows
-from replication.study.microdata.correlations import Correlated, correlate, kish_size
+from replication.study.microdata.correlations import Correlated, concordance, correlate, kish_size
 from replication.study.microdata.design import Groups, SurveyDesign, survey_design, survey_weights
 from replication.study.microdata.design_correlations import DesignCorrelation, correlate_by_design
 from replication.study.microdata.levels import SchoolLevels, school_levels
@@ -57,6 +57,8 @@ class ComputedRow:
     icc_b: float = np.nan
     contextual: float = np.nan
     contextual_se: float = np.nan
+    concordant: float = np.nan
+    tied: float = np.nan
     flags: tuple[str, ...] = ()
 
 
@@ -217,7 +219,8 @@ def _rows_of(sample: str, survey: _Survey, among: Mask, *, levels: bool) -> Iter
             sample, a.variable, a.measure, b.variable, b.measure, np.nan, np.nan, 0, np.nan, a.informant, b.informant,
             flags=flags,
         )  # fmt: skip
-        yield _plain_row(sides, a.values, b.values, survey, among, by_index=paired)
+        plain = _plain_row(sides, a.values, b.values, survey, among, by_index=paired)
+        yield plain if asked_a.plausible or asked_b.plausible else _with_pairs(plain, a.values, b.values, survey, among)
         if apart:
             yield from _level_rows(sides, a.values, b.values, survey, among)
 
@@ -247,6 +250,15 @@ def _plain_row(sides: ComputedRow, x: Array, y: Array, survey: _Survey, among: M
     effective = _effective(earlier, x[among], y[among], weights, recipe)
     numbers = {"r": earlier.r, "r_weighted": earlier.r_weighted, "n": earlier.n}
     return replace(sides, **numbers, n_effective=effective, note=_note(earlier, recipe))  # type: ignore[arg-type]
+
+
+def _with_pairs(row: ComputedRow, x: Array, y: Array, survey: _Survey, among: Mask) -> ComputedRow:
+    """The row with its shares of pairs, which a test of plausible values has not: nobody's own score is in the file."""
+    if not np.isfinite(row.r):
+        return row
+    weights = None if survey.weights is None else survey.weights[among]
+    concordant, tied = concordance(x[among, 0], y[among, 0], weights)
+    return replace(row, concordant=concordant, tied=tied)
 
 
 def _level_rows(sides: ComputedRow, x: Array, y: Array, survey: _Survey, among: Mask) -> Iterator[ComputedRow]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from replication.effects.correlation import n_of_correlation_variance
 from replication.models.fit import Array
 
-__all__ = ["Correlated", "Groups", "correlate", "kish_size"]
+__all__ = ["Correlated", "Groups", "concordance", "correlate", "kish_size"]
 
 Groups = NDArray[np.intp]
 """Cluster numbers `(n,)`."""
@@ -81,6 +81,41 @@ def correlate(x: Array, y: Array, weights: Array | None = None, clusters: Groups
     r_weighted = np.nan if weights is None else designed.r
     unweighted = 0 if weights is None else n - int((weights[complete] > 0).sum())
     return Correlated(plain.r, r_weighted, float(np.sqrt(designed.variance)), n, n_effective, note, unweighted)
+
+
+def concordance(x: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
+    """Of two random persons, the chance that the one with more of x has more of y too, and that they tie on either.
+
+    What is left to one is the chance that the one with more of x has less of y. No distribution is assumed: skewed
+    answers, and answers most persons share, are counted as they are (Kendall 1938; his tau is the first less the last).
+
+    Parameters
+    ----------
+    x, y : (n,); NaN is missing. Persons with both, and with a weight above 0, are used.
+    weights : (n,) survey weights; a pair counts with the product of its two.
+
+    Returns NaN for both where fewer than two persons are left.
+
+    >>> concordance(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.0, 1.0, 2.0]))
+    (0.5, 0.5)
+    """
+    w = np.ones(len(x)) if weights is None else np.nan_to_num(weights)
+    used = np.isfinite(x) & np.isfinite(y) & (w > 0)
+    x, y, w = x[used], y[used], w[used]
+    pairs = (w.sum() ** 2 - w @ w) / 2.0
+    if not pairs > 0:
+        return np.nan, np.nan
+    if len(np.unique(x)) > len(np.unique(y)):
+        x, y = y, x  # the loop runs over the answers of the coarser measure
+    level = np.unique(y, return_inverse=True)[1]
+    more, less, seen = 0.0, 0.0, np.zeros(int(level.max()) + 1)
+    for answer in np.unique(x):
+        here = np.bincount(level[x == answer], weights=w[x == answer], minlength=len(seen))
+        below = np.cumsum(seen) - seen
+        more += float(here @ below)
+        less += float(here @ (seen.sum() - below - seen))
+        seen += here
+    return float(more / pairs), float(1.0 - (more + less) / pairs)
 
 
 def kish_size(weights: Array) -> float:
