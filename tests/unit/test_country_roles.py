@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from replication.dataset.conceptual_records import BAYESIAN
 from replication.dataset.recipes import RoleQuestions, WholeSurvey
 from replication.errors import ModelError, UserError
 from replication.models.bayes.sampled.roles_data import CONTRASTS
@@ -146,7 +147,7 @@ def test_the_bayesian_model_of_a_country_agrees_with_its_logit(tmp_path: Path) -
     survey, path = file_of_the_survey(tmp_path)
     logit = next(roles_by_country(survey, path, tmp_path / "cache"))
     found = sample_country_roles(survey, path, tmp_path / "cache", "norway", Settings())
-    posterior = {(row.outcome, row.term.partition(" (")[0]): row.estimate for row in found}
+    posterior = {(row.outcome, row.term.removesuffix(BAYESIAN)): row.estimate for row in found}
     for p, predictor in enumerate(PREDICTORS):
         for c, contrast in enumerate(CONTRASTS):
             error = np.sqrt(logit.vcov[p][c, c])
