@@ -172,7 +172,7 @@ def flow_table(question: Question, numbers: Flow) -> Table:
         ("direction only, no size", numbers.directions, ""),
         ("another pair of constructs", numbers.other_pairs, ""),
         ("assessed for this question", numbers.assessed, ""),
-        *((f"excluded: {criterion}", count, f"not: {wording[criterion]}") for criterion, count in numbers.excluded),
+        *((f"excluded: {criterion}", count, f"fails: {wording[criterion]}") for criterion, count in numbers.excluded),
         ("included rows", numbers.included_rows, ""),
         ("included samples", numbers.included_samples, ""),
         ("included works", numbers.included_works, ""),
@@ -195,7 +195,7 @@ def flow_figure(question: Question, numbers: Flow) -> Figure:
         ("out", "direction only, no size", numbers.directions),
         ("out", "another pair of constructs", numbers.other_pairs),
         ("main", "assessed for this question", numbers.assessed),
-        *(("out", f"not: {protocol[criterion]}", count) for criterion, count in numbers.excluded if count),
+        *(("out", f"fails: {protocol[criterion]}", count) for criterion, count in numbers.excluded if count),
         ("main", "rows included", numbers.included_rows),
         ("main", "samples included", numbers.included_samples),
     ]
