@@ -228,6 +228,12 @@ class View:
         """The mark of text that stays English on a page of another language."""
         return Markup("" if self.words.language == "en" else ' lang="en"')
 
+    def told(self, text: str) -> Markup:
+        """A label of the dataset in this language, or marked as English where it is known in no other."""
+        own = self.words.title(text)
+        translated = self.words.language == "en" or own != text or text in self.words.table["titles"]
+        return Markup(escape(own)) if translated else Markup('<span lang="en">{}</span>').format(own)
+
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language."""
         return self.words.title(text)

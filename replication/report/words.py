@@ -103,6 +103,12 @@ class Words:
         """A day given as year-month-day, as this language writes dates."""
         return self.numerals.date(iso)
 
+    def printed(self, text: str) -> str:
+        """A number as printed somewhere, with the signs of this language: "29,438" and ".34" as it writes them."""
+        if self.numerals.point == ".":
+            return text
+        return self.localised(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", NARROW_SPACE, text))
+
     def metric(self, value: float | None, metric: str) -> str:
         """The value of an estimate in its own unit."""
         return self.numerals.show(value, METRIC_KINDS.get(metric, "measure"))
