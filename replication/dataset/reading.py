@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,17 +14,21 @@ from replication.dataset.schema import Column, Table
 from replication.dataset.spreadsheets import (
     PLAIN,
     Form,
+    ambiguous,
     decimal_comma,
     decode,
     grouped_by_point,
     plain_number,
+    readings,
     separator_of,
     without_separator_line,
 )
 from replication.formulas import restored
 
-__all__ = ["RawTable", "decided", "plain_text", "read_bytes", "read_table"]
+__all__ = ["DecimalComma", "RawTable", "decided", "plain_text", "read_as_told", "read_bytes", "read_table"]
 
+DecimalComma = Callable[[str, str], bool]
+"""Whether the comma of a number such as 5,123 is a decimal comma: asked with its place and the cell."""
 _LARGEST_FILE = 200_000_000
 _WIDENED = ("number", "printed")  # kinds of column whose decimals a table's form decides
 
@@ -120,19 +124,48 @@ def decided(raw: RawTable, table: Table) -> tuple[RawTable, list[Problem]]:
     return replace(raw, rows=rows, form=replace(raw.form, decimal_comma=True)), problems
 
 
-def plain_text(path: Path, table: Table) -> str:
+def read_as_told(raw: RawTable, table: Table, decimal: DecimalComma) -> RawTable:
+    """The table with each number such as 5,123 read as somebody says, who is asked once: a table has one style."""
+    columns = [table.by_name.get(name) for name in raw.header]
+    kinds = [column.kind if column is not None else "" for column in columns]
+    unclear = [
+        (line, name, cell)
+        for line, row in zip(raw.lines, raw.rows, strict=True)
+        for kind, name, cell in zip(kinds, raw.header, row, strict=True)
+        if kind in (*_WIDENED, "integer") and ambiguous(cell)
+    ]
+    if not unclear:
+        return raw
+    line, name, first = unclear[0]
+    commas = decimal(f"{raw.file}, row {line}, column {name}", first)
+    # No count of persons has decimals: where commas are decimal commas, such a count stays for the check to refuse.
+    read = _WIDENED if commas else (*_WIDENED, "integer")
+    rows = tuple(
+        tuple(
+            readings(cell)[0 if commas else 1] if kind in read and ambiguous(cell) else cell
+            for kind, cell in zip(kinds, row, strict=True)
+        )
+        for row in raw.rows
+    )
+    return replace(raw, rows=rows)
+
+
+def plain_text(path: Path, table: Table, decimal: DecimalComma | None = None) -> str:
     """A table as the dataset stores it: UTF-8 with commas and decimal points; comments are kept where they stand.
 
-    The file is one that `read_table` reads; one in the dataset's own form comes back letter by letter.
+    The file is one that `read_table` reads; one in the dataset's own form comes back letter by letter. `decimal` is
+    asked what nobody can tell from the table; without it such numbers stay as they are.
     """
     raw, _ = read_table(path, path.name, table)
     decoded = _decoded(path.read_bytes(), path.name)
     if raw is None or isinstance(decoded, Problem):
         return ""
     text = decoded[0]
+    told = raw if decimal is None else read_as_told(raw, table, decimal)
     # Nothing to do means nothing changed: version control then shows no difference.
-    if raw.form == PLAIN:
+    if raw.form == PLAIN and told is raw:
         return text
+    raw = told
     rows = dict(zip(raw.lines, raw.rows, strict=True))
     plain = io.StringIO()
     writer = csv.writer(plain, lineterminator="\n")

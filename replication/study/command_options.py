@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from replication.dataset import Dataset
 
-__all__ = ["Data", "Out", "Work", "deliver", "readable_dataset"]
+__all__ = ["Data", "Out", "Work", "ask_decimal", "deliver", "readable_dataset"]
 
 Data = Annotated[
     Path | None, typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references).")
@@ -43,6 +43,18 @@ def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
         reason = (error.strerror or "it cannot be written").lower()
         raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
     sys.stdout.write(f"{said} {out}\n")
+
+
+def ask_decimal(place: str, cell: str) -> bool:
+    """Whether the comma of a number is a decimal comma, as whoever sits at the terminal says."""
+    from replication.dataset.spreadsheets import readings
+
+    decimal, thousands = readings(cell)
+    question = f"{place}: {cell} is {decimal} with a decimal comma, {thousands} with a comma of thousands. Which one"
+    answer = ""
+    while answer not in (decimal, thousands):  # no usual answer: one that is taken unread would be a guess
+        answer = str(typer.prompt(question)).strip()
+    return answer == decimal
 
 
 def readable_dataset(root: Path) -> Dataset:

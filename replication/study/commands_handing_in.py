@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data, Out, Work, deliver
+from replication.study.command_options import Data, Out, Work, ask_decimal, deliver
 
 __all__ = ["form", "matrix", "practice", "take", "tidy"]
 
@@ -23,9 +23,11 @@ def take(
 ) -> None:
     """Turn a filled workbook, or the file of the form, into the work's folder; it must have nothing to mend."""
     from replication.study.handing_in import read_submission
-    from replication.study.submission import take_submission
+    from replication.study.submission import submission_as_told, take_submission
 
     submission = read_submission(file)
+    if sys.stdin.isatty():
+        submission = submission_as_told(submission, ask_decimal)
     folder = take_submission(paths.dataset_of(data), submission, replace_work=replace)
     lines = (
         f"Made {folder} from {file.name}. See what it changes:",
@@ -61,7 +63,7 @@ def tidy(work: Work, data: Data = None) -> None:
     from replication.study.tables import tidied
 
     folder = work_folder(paths.dataset_of(data), work)
-    changed = tidied(folder)
+    changed = tidied(folder, ask_decimal if sys.stdin.isatty() else None)
     said = f"Stored plainly: {', '.join(changed)}." if changed else "All tables are stored plainly already."
     sys.stdout.write(said + "\n")
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from replication.dataset.problems import nearest, shown
 from replication.dataset.schema import Vocabulary, printed
-from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number
+from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number, readings
 from replication.errors import UserError
 from replication.printed import parse_printed
 
@@ -194,7 +194,11 @@ def _said(cell: str, comma: bool) -> str:
     if comma:
         return plain_number(text)
     if ambiguous(text):
-        raise UserError(f"found {text}, one number with a decimal comma, another in thousands; write a point")
+        raise UserError(
+            "found {}: {} with a decimal comma, {} with a comma of thousands; write one of the two".format(
+                text, *readings(text)
+            )
+        )
     return text.replace(",", ".") if re.fullmatch(r"[-+]?0?,\d+", text) else text
 
 

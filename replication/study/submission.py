@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from replication.dataset import Dataset, Problem, check_dataset, format_problems
-from replication.dataset.reading import RawTable, decided
+from replication.dataset.reading import DecimalComma, RawTable, decided, read_as_told
 from replication.dataset.schema import TABLES
 from replication.errors import DataError, UserError
 from replication.study.bibtex import KEPT, Entry
@@ -35,6 +35,7 @@ __all__ = [
     "check_submission",
     "readable_dataset",
     "sheet_name",
+    "submission_as_told",
     "take_submission",
 ]
 
@@ -189,6 +190,18 @@ def _prepared(submission: Submission, dataset: Dataset) -> tuple[Submission, lis
         filled = [dict(zip(raw.header, cells, strict=True)) for cells in raw.rows]
         tables[name] = Rows(tuple(_completed(filled, name, submission.key, since, samples)), rows.lines)
     return replace(submission, tables=tables), problems
+
+
+def submission_as_told(submission: Submission, decimal: DecimalComma) -> Submission:
+    """The submission with each number such as 5,123 read as somebody says, who is asked once for each sheet."""
+    tables = dict(submission.tables)
+    for name, rows in submission.tables.items():
+        raw, _ = decided(_raw(submission, name, rows), TABLES[name])  # what its other numbers tell is not asked
+        told = read_as_told(raw, TABLES[name], decimal)
+        if told is not raw:
+            cells = (dict(zip(told.header, row, strict=True)) for row in told.rows)
+            tables[name] = replace(rows, rows=tuple(cells))
+    return replace(submission, tables=tables)
 
 
 def _raw(submission: Submission, name: str, rows: Rows) -> RawTable:

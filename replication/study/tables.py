@@ -9,7 +9,7 @@ from pathlib import Path
 
 from replication.dataset import format_problems
 from replication.dataset.folder import WORK_TABLES
-from replication.dataset.reading import plain_text, read_table
+from replication.dataset.reading import DecimalComma, plain_text, read_table
 from replication.dataset.schema import TABLES, Table
 from replication.errors import UserError
 from replication.writing import exclusive, write_atomic, write_together
@@ -62,15 +62,18 @@ def with_rows(path: Path, table: Table, rows: Sequence[Mapping[str, str]]) -> st
     return rows_as_csv(table, [*present, *rows], header)
 
 
-def tidied(folder: Path) -> tuple[str, ...]:
-    """Store each table of a work in the dataset's own form, all or none; the names of those that were in another."""
+def tidied(folder: Path, decimal: DecimalComma | None = None) -> tuple[str, ...]:
+    """Store each table of a work in the dataset's own form, all or none; the names of those that were in another.
+
+    `decimal` is asked whether 5,123 has a decimal comma where its table does not tell; without it such cells stay.
+    """
     with exclusive(folder.parent):
         changed = {}
         for name in WORK_TABLES:
             path = folder / name
             if path.exists():
                 read_rows(path, TABLES[name])  # says what is to be mended first
-                text = plain_text(path, TABLES[name])
+                text = plain_text(path, TABLES[name], decimal)
                 if text.encode() not in (path.read_bytes(), path.read_bytes().removeprefix(b"\xef\xbb\xbf")):
                     changed[f"{folder.name}/{name}"] = text
         if changed:
