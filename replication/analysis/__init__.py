@@ -1,6 +1,7 @@
 """Analyses: what a file under `analyses/` declares, and how it becomes an outcome."""
 
 from replication.analysis.outcome import (
+    About,
     Analysis,
     Context,
     Estimate,
@@ -30,6 +31,7 @@ from replication.analysis.printed_answers import (
 from replication.analysis.running import analysis_files, choose, load_analysis, run_analysis
 
 __all__ = [
+    "About",
     "Analysis",
     "Context",
     "Estimate",

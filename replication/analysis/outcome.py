@@ -24,6 +24,7 @@ from replication.dataset import Dataset, Exclusion
 
 __all__ = [
     "SECTIONS",
+    "About",
     "Analysis",
     "Cell",
     "Context",
@@ -39,6 +40,7 @@ __all__ = [
     "Sentence",
     "Store",
     "Table",
+    "TableKind",
     "numbers",
     "placed",
     "plain",
@@ -79,6 +81,18 @@ Section = Literal[
 """The sections of a finding's page in their order; empty for items of a reproduction, whose page has but one place."""
 
 SECTIONS: tuple[Section, ...] = tuple(section for section in get_args(Section) if section)
+
+
+TableKind = Literal["", "published", "update", "pooled-rows"]
+"""What a table is to the report, where a page is made of it: printed numbers, what new samples move, rows to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The research question something is about: its id, and the label readers know it by."""
+
+    question: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,9 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     section: Section = ""
+    # Fields and not parts of the id or the title, so that both can be worded anew without a page losing its table.
+    kind: TableKind = ""
+    about: About | None = None
     # Empty, or one per row: a row without anything behind it has "".
     links: tuple[str, ...] = ()
     note: str = ""

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -171,7 +171,8 @@ class Statement(_Record):
     says_nb: Filled
     needs: Filled
     needs_nb: Filled
-    finding: Literal["", "engagement", "achievement", "bullying", "mediation"] = ""
+    # Which findings there are, the report's own table says: it refuses a name it does not list.
+    finding: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9]*)?$")] = ""
     works: list[str]
     limits: Filled
     limits_nb: Filled

@@ -61,12 +61,13 @@ class BiasPage:
     """Everything on publication bias of one question: what the page shows, and what rules of certainty read.
 
     `models` are the answers of the single models (empty without a published body), `averaged` the average over 36, or
-    None where it cannot be had.
+    None where it cannot be had, `difference` that of the two bodies where there are two.
     """
 
     findings: Findings
     models: tuple[BiasAnswer, ...] = ()
     averaged: AveragedBias | None = None
+    difference: Estimate | None = None
 
 
 def publication_bias(
@@ -89,7 +90,7 @@ def publication_bias(
     published, open_data = (body if body is not None and len(body.y) > 1 else None for body in (published, open_data))
     parts = _Parts([], [], [], [])
     models: tuple[BiasAnswer, ...] = ()
-    averaged = None
+    averaged = difference = None
     if published is not None:
         models, averaged = _published(published, sign, remember, parts)
     shown = [body for body in (published, open_data) if body is not None]
@@ -98,7 +99,8 @@ def publication_bias(
     # A body of one row has no funnel and no spread; it is treated as none above.
     if published is not None and open_data is not None:
         compared = compare_bodies(published, open_data, bodies)
-        parts.estimates.append(compared.difference)
+        difference = compared.difference
+        parts.estimates.append(difference)
         parts.tables.append(compared.table)
         parts.sentences.append(compared.sentence)
     elif open_data is not None:
@@ -109,7 +111,7 @@ def publication_bias(
         figures=placed("bias", parts.figures),
         sentences=placed("bias", parts.sentences),
     )
-    return BiasPage(found, models, averaged)
+    return BiasPage(found, models, averaged, difference)
 
 
 @dataclass(frozen=True, slots=True)

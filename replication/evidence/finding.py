@@ -171,7 +171,7 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
 def _answer(context: Context, plan: QuestionPlan, claims: Mapping[str, Claim], page: _Page) -> None:
     question = plan.question
     if plan.claims:
-        page.add("published", published_table(claims, plan.claims, question.id))
+        page.add("published", published_table(claims, plan.claims, question))
     screened = screened_rows(context.data, question)
     page.exclusions |= dict.fromkeys(screened.exclusions())
     counts = flow(context.data, screened)
@@ -314,7 +314,7 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
     page.add("sure", certainty_figure(question, association))
     page.add("cause", *cause_sentence(question.id, question.outcome, cause))
     page.add("change", *change_sentences(question.id, association.grade, change))
-    gap = next(((e.value, e.low, e.high) for e in bias.findings.estimates if e.id.startswith("bias-difference")), None)
+    gap = None if bias.difference is None else (bias.difference.value, bias.difference.low, bias.difference.high)
     everyday = data.vocabulary.constructs[question.outcome].everyday
     pairs = None if everyday else pair_shares(widest.found)
     if pairs is not None:

@@ -38,10 +38,8 @@ __all__ = [
     "FEWEST_COUNTRIES",
     "FEWEST_DF",
     "FURTHER_N",
-    "Difference",
     "Estimated",
     "Leads",
-    "difference_of_bodies",
     "estimate_body",
     "estimates_of",
     "posterior_of_body",
@@ -260,44 +258,6 @@ def _said(answer: Estimated) -> dict[str, str]:
         **posterior.priors,
         "numerical error": f"{posterior.accuracy.error:.1g}",
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Open data less published samples, on z with its interval, and the two means it stands for, in r.
-
-    `probability` is the posterior probability that the difference is above 0.
-    """
-
-    value: float
-    low: float
-    high: float
-    above: float
-    published: float
-    open: float
-
-    @property
-    def beyond_chance(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low * self.high > 0
-
-
-def difference_of_bodies(pool: Evidence) -> Difference | None:
-    """Open data less published, in one model of both with common variances; None where one of them is missing.
-
-    They differ in measure, informant, year and country too: the difference is no measure of bias, and one that is
-    compatible with zero is no agreement.
-    """
-    is_open = (pool.rows["body"] == "open").to_numpy(float)
-    if not 0 < is_open.sum() < len(is_open):
-        return None
-    # Published is the intercept, so the second coefficient is the gap itself, with its own posterior.
-    x = np.column_stack([np.ones(len(is_open)), is_open])
-    posterior = posterior_of_body(pool, x=x, names=("published", "open less published"))
-    gap = posterior.coefficient("open less published")
-    low, middle, high = (float(q) for q in gap.ppf([0.025, 0.5, 0.975]))
-    means = [float(back_to_r(posterior.contrast(c).ppf(0.5))) for c in ([1.0, 0.0], [1.0, 1.0])]
-    return Difference(middle, low, high, float(gap.sf(0.0)), *means)
 
 
 def _ends(marginal: Marginal, level: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Table
+from replication.analysis.outcome import About, Cell, Estimate, Figure, Table
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
@@ -388,6 +388,8 @@ def pooled_rows(found: Evidence) -> Table:
         title=f"{found.question.label}: every pooled row",
         columns=("sample id", "sample", *CHOICES, "n", "r", "z", "variance of z", "rho"),
         rows=cells,
+        kind="pooled-rows",
+        about=About(found.question.id, found.question.label),
         links=tuple(str(row["effect_id"]) for row in rows),
         note="To pool a choice of rows, one value a sample: the mean z, its variance with errors correlating by rho.",
     )

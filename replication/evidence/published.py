@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Table
+from replication.analysis.outcome import About, Table
 from replication.claims import Claim
 from replication.effects.correlation import to_fisher_z
+from replication.evidence.question import Question
 from replication.models.probability import NORMAL_95
 from replication.printed import parse_printed
 
@@ -54,7 +55,7 @@ def _published(claim: Claim, tau2: float) -> Published:
     return Published(claim, z, 0.0, "nothing: neither an interval nor k is printed")
 
 
-def published_table(claims: Mapping[str, Claim], ids: Sequence[str], key: str) -> Table:
+def published_table(claims: Mapping[str, Claim], ids: Sequence[str], question: Question) -> Table:
     """The printed numbers on a question, as they stand in the sources."""
     held = [claims[name] for name in ids if name in claims]
     rows = [
@@ -73,9 +74,11 @@ def published_table(claims: Mapping[str, Claim], ids: Sequence[str], key: str) -
     ]
     columns = ("work", "quantity", "subgroup", "printed", "low", "high", "k", "n", "reading")
     return Table(
-        id=f"published-{key}",
+        id=f"published-{question.id}",
         title="What is published",
         columns=columns,
         rows=tuple(rows),
+        kind="published",
+        about=About(question.id, question.label),
         links=tuple(c.id for c in held),
     )

@@ -14,7 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, placed
+from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset
 from replication.evidence.protocol import candidates
 
@@ -62,20 +62,18 @@ def risk_of_bias(data: Dataset) -> Findings:
     whole = samples[(samples["subgroup_of"] == "") & samples["sample_id"].isin(set(rows["sample_id"]))]
     public = whole["sample_id"].isin(open_samples)
     tables = []
+    values: dict[str, Cell | Number] = {}
     for name, title, part in (
         ("open", "Risk of bias, samples computed from public files", whole[public]),
         ("published", "Risk of bias, samples of published studies", whole[~public]),
     ):
         features = [features_of(data, rows, str(sample)) for sample in part["sample_id"]]
         labels = [str(label or sample) for label, sample in zip(part["label"], part["sample_id"], strict=True)]
-        tables.append(_table(name, title, labels, features))
-    counts = [sum(cell == "unclear" for row in table.rows for cell in row) for table in tables]
-    cells = [len(table.rows) * len(DOMAINS) for table in tables]
-    values: dict[str, Cell | Number] = {}
-    for table, unclear, total in zip(tables, counts, cells, strict=True):
-        key = table.id.removeprefix("risk-")
-        values |= {f"{key}_unclear": Number(unclear, Ref("table", table.id))}
-        values |= {f"{key}_cells": Number(total, Ref("table", table.id))}
+        table = _table(name, title, labels, features)
+        tables.append(table)
+        unclear = sum(cell == "unclear" for row in table.rows for cell in row)
+        counts = {f"{name}_unclear": unclear, f"{name}_cells": len(table.rows) * len(DOMAINS)}
+        values |= numbers(counts, Ref("table", table.id))
     return Findings(tables=placed("more", tables), sentences=(Sentence("riskofbias.unclear", values, "answer"),))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.analysis.outcome import Cell, Estimate, Table
+from replication.analysis.outcome import About, Cell, Estimate, Table
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r
 from replication.evidence.estimators import che
@@ -27,7 +27,15 @@ def update_table(key: str, label: str, steps: Sequence[tuple[str, Estimate]]) ->
     rows = tuple((name, e.value, e.low, e.high, e.tau2, e.k, e.samples, e.n) for name, e in steps)
     columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "persons")
     links = tuple(e.id for _, e in steps)
-    return Table(id=f"update-{key}", title=f"{label}: what the update moves", columns=columns, rows=rows, links=links)
+    return Table(
+        id=f"update-{key}",
+        title=f"{label}: what the update moves",
+        columns=columns,
+        rows=rows,
+        kind="update",
+        about=About(key, label),
+        links=links,
+    )
 
 
 Rows = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.printed import parse_printed
-from replication.report.menu import Menu, make_menu
+from replication.report.menu import SETTINGS, Menu, make_menu
 
 __all__ = [
     "LICENCE",
@@ -91,7 +91,7 @@ def _dot(row: Record) -> Record:
 
 def _printed_beside_ours(outcome: Record, dataset: Dataset, claims: Sequence[Claim]) -> Iterator[Record]:
     """One figure of the correlations others printed and ours, by question; none where nothing is updated."""
-    updates = [table for table in outcome["tables"] if table["id"].startswith("update-")]
+    updates = [table for table in outcome["tables"] if table["kind"] == "update"]
     printed = {claim.id: _printed(claim, dataset) for claim in claims} if updates else {}
     rows: dict[str, Record] = {}
     for update in updates:
@@ -106,14 +106,13 @@ def _printed_beside_ours(outcome: Record, dataset: Dataset, claims: Sequence[Cla
 
 def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None]) -> Iterator[Record]:
     """The printed correlations of a question, then ours."""
-    question = update["id"].removeprefix("update-")
-    group = update["title"].partition(":")[0]
-    tables = [table for table in outcome["tables"] if table["id"].startswith("published-")]
+    question, group = update["about"]["question"], update["about"]["label"]
+    tables = [table for table in outcome["tables"] if table["kind"] == "published"]
     # a number on negative relationships bears on quality too, but turned: it stands where its sign is as printed
-    home = {name: table["id"] for table in tables for name in table["links"]}
-    for name, table in home.items():
+    home = {name: table["about"]["question"] for table in tables for name in table["links"]}
+    for name, asked in home.items():
         claim = printed.get(name)
-        if claim and table == f"published-{question}":
+        if claim and asked == question:
             yield {**claim, "group": group}
     places = [update["columns"].index(name) for name in ("r", "low", "high")]
     for cells, estimate in zip(update["rows"], update["links"], strict=True):
@@ -234,6 +233,7 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     claims = claims_of(dataset)
     # Before anything is indexed: the figure must have an address like any other.
     menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
+    _refuse_unlisted(dataset, menu)
     outcomes = tuple(with_glance(o, dataset, claims) if o["id"] in menu.findings else o for o in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
@@ -250,6 +250,17 @@ def quoted_by(claim: Claim) -> str:
         return ""
     # The note opens with what the text is; after the semicolon stands what is to be known of this number.
     return claim.printed_by or claim.note.partition(";")[0] or claim.locator
+
+
+def _refuse_unlisted(dataset: Dataset, menu: Menu) -> None:
+    """A statement that names a finding without a page would lose its answer in silence."""
+    for statement in dataset.statements:
+        if statement.finding and statement.finding not in menu.findings:
+            known = ", ".join(menu.findings) or "none"
+            raise UserError(
+                f'article/statements.toml, statement {statement.id}: found finding "{statement.finding}"; expected one '
+                f"of analyses/{SETTINGS} ({known}): mend the name, or list the finding there"
+            )
 
 
 def outcome_page(outcome: Record) -> str:

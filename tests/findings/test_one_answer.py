@@ -23,7 +23,7 @@ from replication.evidence.answer import (
 )
 from replication.evidence.certainty import Certainty, Decision, Inputs, certainty_of
 from replication.evidence.change import change_of, with_hypothetical
-from replication.evidence.main_model import Estimated, difference_of_bodies, estimate_body, estimates_of, working_fit
+from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
 from replication.evidence.prediction import binomial_interval, coverage, left_out_by, predict_body
 from replication.evidence.prior import conflict, prior_and_data, shares_samples
 from replication.evidence.published import Published
@@ -180,19 +180,6 @@ def test_bodies_that_differ_beyond_chance_get_no_single_figure(
     assert ("answer.apart" in keys) is apart
     assert ("answer.engagement.more" in keys) is not apart
     assert ("answer.bodies" in keys) is (gap is not None and not apart)
-
-
-def test_the_difference_of_bodies_is_open_less_published() -> None:
-    published, open_ = body(EIGHT, [""] * 8, "published"), body([z - 0.2 for z in EIGHT], list("ABCDEFGH"), name="o")
-    rows = pd.concat([published.rows, open_.rows], ignore_index=True)
-    pool = replace(
-        open_, source="pool", rows=rows, selection=Selection(rows), y=np.concatenate([published.y, open_.y]),
-        v=np.concatenate([published.v, open_.v]),
-    )  # fmt: skip
-    gap = difference_of_bodies(pool)
-    assert gap is not None and gap.value == pytest.approx(-0.2, abs=0.005) and gap.beyond_chance
-    assert gap.published > gap.open and gap.above < 0.01
-    assert difference_of_bodies(open_) is None
 
 
 # --- predictions -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 
 from replication import paths
 from replication.analysis import (
+    About,
     Context,
     Estimate,
     Figure,
@@ -65,6 +66,8 @@ DIRECTIONS = (
 POOLED = Table(
     id="pooled-rows-quality-engagement",
     title="relationship quality with engagement: every pooled row",
+    kind="pooled-rows",
+    about=About("quality-engagement", "relationship quality with engagement"),
     columns=("sample id", "sample", "evidence", "country", "n", "r", "z", "variance of z", "rho"),
     rows=(
         ("alpha2020_s1", "Alpha", "published", "Norway", 120.0, 0.354, 0.37, 0.0085, 0.6),
@@ -204,6 +207,8 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
     update = Table(
         id="update-positive-engagement",
         title="positive relationship with engagement: what the update moves",
+        kind="update",
+        about=About("positive-engagement", "positive relationship with engagement"),
         columns=("evidence", "r", "low", "high"),
         rows=(("both together", 0.3123, 0.2, 0.41), ("new samples", 1234.5, None, None)),
         links=("main", "main"),
@@ -211,6 +216,8 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
     published = Table(
         id="published-positive-engagement",
         title="What is published",
+        kind="published",
+        about=About("positive-engagement", "positive relationship with engagement"),
         columns=("work", "printed"),
         rows=(("alpha2020", ".34"),),
         links=("alpha2020-001",),

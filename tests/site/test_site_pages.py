@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from replication.claims import claims_of
 from replication.errors import UserError
+from replication.report.archive import make_archive
 from replication.report.words import load_words
 
 PACKAGE = Path(__import__("replication").__file__).parent / "report"
@@ -284,3 +286,10 @@ def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:
     assert set(real.dataset.effects["effect_id"]) <= set(shown)
     for claim in real.dataset.claims.to_dict("records"):
         assert f'id="{claim["claim_id"]}"' in real.text(f"works/{claim['work']}.html")
+
+
+def test_a_statement_of_a_finding_that_has_no_page_is_refused(small: Any) -> None:
+    """Its answer would be left out in silence: which findings there are stands in one table."""
+    stray = small.dataset.statements[0].model_copy(update={"finding": "learning"})
+    with pytest.raises(UserError, match=r'statements.toml, statement .*: found finding "learning"; expected one of'):
+        make_archive(replace(small.dataset, statements=(stray,)), (), {})

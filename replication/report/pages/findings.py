@@ -77,13 +77,11 @@ def write_pools(archive: Archive, write: Callable[[str, str], None]) -> None:
             write(f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows))
         if tables:
             # A script, because a page opened from disk may not read a file.
-            questions = [{"id": _question_of(t), "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables]
+            questions = [
+                {"id": t["about"]["question"], "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables
+            ]
             content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
             write(f"assets/{anchor(outcome['id'])}-rows.js", script_data("POOL", content))
-
-
-def _question_of(table: Record) -> str:
-    return str(table["id"]).removeprefix("pooled-rows-")
 
 
 def _choices(table: Record) -> list[str]:
@@ -109,22 +107,21 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
         **{name: text for name, text in said.items() if name not in ("lead", "method", "noscript", "file")},
         "point": words.numerals.point,
         "group": words.numerals.group,
-        "questions": {_question_of(t): words.title(t["title"].partition(":")[0]) for t in tables},
+        "questions": {t["about"]["question"]: words.title(t["about"]["label"]) for t in tables},
         "choices": {name: named[name] for name in _choices(tables[0])},
         "values": {value: named.get(value) or words.title(value) for value in sorted(held)},
     }
     return {
         "script": f"assets/{anchor(outcome['id'])}-rows.js",
         "words": json.dumps(spoken, ensure_ascii=False),
-        "files": [(spoken["questions"][_question_of(t)], f"data/{t['id']}.csv") for t in tables],
+        "files": [(spoken["questions"][t["about"]["question"]], f"data/{t['id']}.csv") for t in tables],
         "rho": words.numerals.show(tables[0]["rows"][0][-1], "tick"),
     }
 
 
 def _questions(outcome: Record) -> Mapping[str, str]:
     """What each table of published numbers is about, as the update of the same question words it."""
-    titles = {t["id"].removeprefix("update-"): t["title"].partition(":")[0] for t in outcome["tables"]}
-    return {f"published-{question}": title for question, title in titles.items()}
+    return {t["id"]: t["about"]["label"] for t in outcome["tables"] if t["kind"] == "published"}
 
 
 def _named_rows(archive: Archive, names: Sequence[str]) -> list[ClaimRow]:
