@@ -242,7 +242,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
             checks=(),
             estimates=placed("known", [main]),
             tables=(*placed("update", [update]), *placed("published", [published]), *placed("explore", [POOLED])),
-            figures=placed("more", figures),
+            figures=(*placed("bodies", figures[:1]), *placed("more", figures[1:])),
             sentences=(Sentence("finding.driver", said, "update"),),
             **shared,
         ),

@@ -31,11 +31,17 @@
     if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
     return a.localeCompare(b);
   };
+  // The button lies over the words of its head: browsers repeat words on every sheet of paper, but no buttons.
+  const sorter = (head) => {
+    const button = make("button", "", { type: "button", "aria-label": head.textContent });
+    head.append(button);
+    head.classList.add("sorts");
+    return button;
+  };
   const sortable = (table) => {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      const button = make("button", head.textContent, { type: "button" });
-      head.replaceChildren(button);
+      const button = sorter(head);
       button.addEventListener("click", () => {
         const down = head.getAttribute("aria-sort") === "ascending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -152,6 +158,7 @@
     figure.append(tip);
     marks.forEach(([mark, name]) => {
       mark.setAttribute("aria-label", name);
+      if (!mark.matches("a")) mark.setAttribute("role", "img"); // a shape without a role may bear no name
       mark.querySelectorAll("title").forEach((title) => title.remove());
       const show = () => {
         const [here, box] = [mark.getBoundingClientRect(), figure.getBoundingClientRect()];
@@ -215,13 +222,11 @@
     sorted = [columns.findIndex((column) => column.name === sorted[2]), sorted[1] ? -1 : 1];
     const visible = columns.map((column, number) => number).filter((number) => !hidden.includes(columns[number].name));
     visible.forEach((column) => {
-      const th = make("th", undefined, { scope: "col" });
-      const button = make("button", columns[column].head, { type: "button" });
-      button.addEventListener("click", () => {
+      const th = make("th", columns[column].head, { scope: "col" });
+      sorter(th).addEventListener("click", () => {
         sorted = [column, sorted[0] === column ? -sorted[1] : 1];
         apply();
       });
-      th.append(button);
       head.append(th);
     });
     const thead = make("thead");
