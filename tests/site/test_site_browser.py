@@ -61,10 +61,6 @@ SHORT_PAGES = (
     "dataset.html",
     "methods.html",
     "missing.html",
-    "traps.html",
-    "changes.html",
-    "provenance.html",
-    "checklist.html",
     "nb/findings/engagement.html",
 )
 
