@@ -222,14 +222,16 @@ class Canvas:
         """A mean: as wide as its interval, highest at the estimate."""
         self.path([(low, y), (middle, y - 6), (high, y), (middle, y + 6)], css, closed=True)
 
-    def axis(self, scale: Scale, y: float, top: float, label: str, *, decimals: int = 0) -> None:
-        """A horizontal axis below the plot: grid, ticks, numbers of at least so many decimals, and its label."""
+    def axis(self, scale: Scale, y: float, top: float, label: str, *, decimals: int = 0) -> float:
+        """A horizontal axis with grid, ticks, numbers of at least so many decimals and a label; returns its foot."""
         for tick, shown in zip(scale.ticks, self._ticks(scale, decimals), strict=True):
             self.behind.append(f'<path d="M{_n(scale(tick))} {_n(top)}V{_n(y)}" class="grid"/>')
             self.text(scale(tick), y + 14, shown, "tick", "middle")
         self.line(scale.start, y, scale.end, y, "axis")
-        for number, line in enumerate(wrapped(label, self.width, 11)):
+        lines = wrapped(label, self.width, 11)
+        for number, line in enumerate(lines):
             self.text((scale.start + scale.end) / 2, y + 30 + 13 * number, line, "label", "middle")
+        return y + 29.0 + 13.0 * len(lines)
 
     def side_axis(self, scale: Scale, x: float, label: str = "", *, decimals: int = 0) -> None:
         """A vertical axis at the left of the plot; its label reads upwards."""
@@ -261,7 +263,7 @@ class Canvas:
 
 def between_lines(canvas: Canvas, head: str, foot: str) -> Canvas:
     """The drawing below a line with its result and above one with where it comes from; either may be empty."""
-    above = wrapped(head, canvas.width, 13) if head else []
+    above = wrapped(head, canvas.width, 14.5) if head else []  # bold letters of 13 pixels are as wide as plain of 14.5
     below = wrapped(foot, canvas.width, 10) if foot else []
     shift = 17.0 * len(above) + 6.0 if above else 0.0
     moved = f'<g transform="translate(0 {_n(shift)})">'

@@ -34,8 +34,9 @@ def density(figure: FigureData, frame: Frame) -> Canvas:
     entries = [("line", _STYLES[number % len(_STYLES)], name) for number, name in enumerate(names)]
     if low is not None and high is not None:
         entries.append(("box", "band swatch", frame.words.say("figure.mark_shaded")))
-    canvas.axis(x, bottom, top, frame.words.term("metrics", figure.text("metric", "r")), decimals=figure.decimals)
-    canvas.height = keys(canvas, bottom + 42, entries)
+    metric = frame.words.term("metrics", figure.text("metric", "r"))
+    foot = canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
+    canvas.height = keys(canvas, foot, entries)
     return canvas
 
 
@@ -57,9 +58,9 @@ def p_curve(figure: FigureData, frame: Frame) -> Canvas:
         # Only what was counted gets marks; the other two curves are expectations.
         for px, py in points if name == "observed" else ():
             canvas.dot(px, py, 4, "mark effect")
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", "p"))
+    foot = canvas.axis(x, bottom, bottom, frame.words.term("metrics", "p"))
     entries = [("line", _STYLES[number], frame.words.say(f"figure.p_{name}")) for number, name in enumerate(columns)]
-    canvas.height = keys(canvas, bottom + 42, entries)
+    canvas.height = keys(canvas, foot, entries)
     return canvas
 
 

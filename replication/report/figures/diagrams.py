@@ -44,9 +44,9 @@ def effect_direction(figure: FigureData, frame: Frame) -> Canvas:
         work, _, association = labels[i].rpartition(": ")
         if work != group:
             group = work
-            for line in wrapped(work, frame.width, 12):
+            for name in wrapped(work, frame.width, 12):
                 y += 14
-                canvas.text(0, y, line, "strong")
+                canvas.text(0, y, name, "strong")
             y += 8
         place = left + step * (columns.index(figure.texts("outcome")[i]) + 0.5)
         y = _direction_row(canvas, figure, i, association, y, left, place)
@@ -117,9 +117,9 @@ def calibration(figure: FigureData, frame: Frame) -> Canvas:
             shape, css = ("diamond", "mark new") if abs(value) > NORMAL_95 else ("dot", "mark effect")
             canvas.mark(x(value), y + (height / 2 if frame.wide else height - 10), 4.2, shape, css)
         y += height
-    canvas.axis(x, bottom, top, frame.words.say("figure.distance"), decimals=2)
+    foot = canvas.axis(x, bottom, top, frame.words.say("figure.distance"), decimals=2)
     say = frame.words.say
-    canvas.height = keys(canvas, bottom + 42, [
+    canvas.height = keys(canvas, foot, [
         ("box", "band swatch", say("figure.mark_within")),
         ("dot", "mark effect", say("figure.mark_hit")),
         ("diamond", "mark new", say("figure.mark_miss")),
@@ -241,8 +241,11 @@ def _level_row(canvas: Canvas, y: float, left: float, title: str, level: int) ->
 def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, reason: str) -> float:
     """A domain with a triangle for each step down, and why; the text takes the lines it needs."""
     words, wide = canvas.frame.words, left > 0
-    canvas.text(0, y + 12, words.title(domain), "row")
-    line = y if wide else y + 17
+    names = wrapped(words.title(domain), left - 14 if wide else canvas.width, 12)
+    for number, part in enumerate(names):
+        canvas.text(0, y + 12 + 14 * number, part, "row")
+    foot = y + 14.0 * len(names)
+    line = y if wide else foot + 3
     for number in range(min(-step, len(_LEVELS))):  # more steps than levels cannot be taken
         canvas.mark(left + 8 + 18 * number, line + 8, 5, "down", "point down")
     if not step:
@@ -251,7 +254,7 @@ def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, r
     for part in wrapped(words.title(reason), canvas.width - start, 11):
         canvas.text(start, line + 12, part, "tick")
         line += 14
-    return max(line, y + 14) + 8
+    return max(line, foot) + 8
 
 
 def flow_diagram(figure: FigureData, frame: Frame) -> Canvas:

@@ -159,8 +159,8 @@ def _plot(figure: FigureData, frame: Frame, rows: Sequence[_Row]) -> _Plot:
 def _finish(plot: _Plot, top: float, bottom: float) -> None:
     """The axis below everything."""
     label = plot.figure.text("x_label") or plot.frame.words.term("metrics", plot.figure.text("metric", "estimate"))
-    plot.canvas.axis(plot.scale, bottom, top, label, decimals=plot.figure.decimals)
-    plot.canvas.height = bottom + 40
+    foot = plot.canvas.axis(plot.scale, bottom, top, label, decimals=plot.figure.decimals)
+    plot.canvas.height = foot
 
 
 def _legend(plot: _Plot, rows: Sequence[_Row]) -> None:
@@ -241,7 +241,8 @@ def _draw_rows(plot: _Plot, rows: Sequence[_Row], top: float) -> None:
         else:
             _numbers(plot, row, top, y)
             if row.css == "mark part" and row.value is not None and row.low is not None and row.high is not None:
-                plot.canvas.diamond(*map(plot.scale, (row.low, row.value, row.high)), y, css="mark part")
+                low, middle, high = (plot.scale(end) for end in (row.low, row.value, row.high))
+                plot.canvas.diamond(low, middle, high, y, css="mark part")
                 top += layout.height(row)
                 continue
             _interval(plot, row, y)

@@ -49,10 +49,10 @@ def relation(figure: FigureData, frame: Frame) -> Canvas:
     _lines(canvas, figure, x, y)
     _points(canvas, figure, frame, x, y)
     canvas.side_axis(y, left, figure.text("y_label"))
-    canvas.axis(x, bottom, bottom, figure.text("x_label"))
+    foot = canvas.axis(x, bottom, bottom, figure.text("x_label"))
     names = list(dict.fromkeys(figure.texts("label")[i] for i, role in enumerate(roles) if role == "line"))
     entries = [("line", _STYLES[number % len(_STYLES)], name) for number, name in enumerate(names)]
-    canvas.height = keys(canvas, bottom + 42, entries) if len(names) > 1 else bottom + 42
+    canvas.height = keys(canvas, foot, entries) if len(names) > 1 else foot
     return canvas
 
 
@@ -94,7 +94,7 @@ def _points(canvas: Canvas, figure: FigureData, frame: Frame, x: Scale, y: Scale
 def orchard(figure: FigureData, frame: Frame) -> Canvas:
     """Groups of effects as swarms sized by precision, each with its mean, interval and prediction interval."""
     roles, groups, values = figure.texts("role"), figure.texts("group"), figure.numbers("value")
-    canvas, left, right, top = Canvas(frame), 12.0, frame.width - 12, 4.0
+    canvas, left, right, top = Canvas(frame), 20.0, frame.width - 20, 4.0
     ends = [figure.numbers(n) for n in ("low", "high", "prediction_low", "prediction_high")]
     x = linear(*extent(values, *ends, include=[figure.number("reference") or 0.0]), left, right)
     marks = {"means": False, "further": False}
@@ -113,8 +113,8 @@ def orchard(figure: FigureData, frame: Frame) -> Canvas:
     if x.holds(0.0):
         canvas.behind.append(f'<path d="M{x(0.0):.1f} {top:.1f}V{bottom:.1f}" class="zero"/>')
     metric = frame.words.term("metrics", figure.text("metric", "r"))
-    canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
-    canvas.height = keys(canvas, bottom + 42, _orchard_keys(frame, **marks))
+    foot = canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
+    canvas.height = keys(canvas, foot, _orchard_keys(frame, **marks))
     return canvas
 
 
@@ -168,7 +168,7 @@ def countries(figure: FigureData, frame: Frame) -> Canvas:
     """A row a country with a dot a sample, as large as its weight; through all rows the pooled mean and its reach."""
     groups, values = figure.texts("group"), figure.numbers("value")
     canvas, top = Canvas(frame), 6.0
-    left, right = (190.0, frame.width - 96) if frame.wide else (10.0, frame.width - 10)
+    left, right = (190.0, frame.width - 96) if frame.wide else (18.0, frame.width - 18)
     ends = [figure.number(name) for name in ("summary", "prediction_low", "prediction_high")]
     x = linear(*extent(values, ends, include=[figure.number("reference") or 0.0]), left, right)
     bottom = top
@@ -177,7 +177,7 @@ def countries(figure: FigureData, frame: Frame) -> Canvas:
         bottom = _country_row(canvas, figure, x, bottom, name, members)
     _country_whole(canvas, figure, x, top, bottom)
     metric = frame.words.term("metrics", figure.text("metric", "r"))
-    canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
+    foot = canvas.axis(x, bottom, top, metric, decimals=figure.decimals)
     say = frame.words.say
     entries = [
         ("dot", "point effect", say("figure.mark_published")),
@@ -188,7 +188,7 @@ def countries(figure: FigureData, frame: Frame) -> Canvas:
         drawn.append(("line", "middle", say("figure.mark_pooled")))
     if ends[1] is not None:
         drawn.append(("box", "band swatch", say("figure.mark_further")))
-    canvas.height = keys(canvas, bottom + 42, drawn)
+    canvas.height = keys(canvas, foot, drawn)
     return canvas
 
 

@@ -63,8 +63,9 @@ def funnel(figure: FigureData, frame: Frame) -> Canvas:
     _egger(canvas, figure, x, y)
     _points(_Plot(canvas, figure, frame, x, y), list(zip(value, se, strict=True)))
     canvas.side_axis(y, left, frame.words.say("figure.se"))
-    canvas.axis(x, bottom, bottom, frame.words.term("metrics", figure.text("metric", "z")), decimals=figure.decimals)
-    canvas.height = keys(canvas, bottom + 44, _funnel_keys(figure, frame))
+    metric = frame.words.term("metrics", figure.text("metric", "z"))
+    foot = canvas.axis(x, bottom, bottom, metric, decimals=figure.decimals)
+    canvas.height = keys(canvas, foot, _funnel_keys(figure, frame))
     return canvas
 
 
@@ -98,8 +99,8 @@ def baujat(figure: FigureData, frame: Frame) -> Canvas:
     _points(plot, points)
     _name_the_far_ones(plot, points)
     canvas.side_axis(y, left, frame.words.say("figure.baujat_y"))
-    canvas.axis(x, bottom, bottom, frame.words.say("figure.baujat_x"))
-    canvas.height = bottom + 40
+    foot = canvas.axis(x, bottom, bottom, frame.words.say("figure.baujat_x"))
+    canvas.height = foot
     return canvas
 
 
