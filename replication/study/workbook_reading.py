@@ -36,6 +36,8 @@ _MOST_PACKED = 200  # times that a part may be smaller than its content: plain s
 _MOST_PARTS = 2000
 _MOST_ROWS, _MOST_COLUMNS = 100_000, 200
 _OURS = ("start", "words", "messages", "work", *SHEETS)
+_ELSEWHERE = ("xl/externalLinks/", "xl/connections.xml", "xl/queryTables/", "xl/embeddings/")
+"""Parts by which a workbook draws on something else than its own cells."""
 _DECIMALS = re.compile(r"0(?:\.(0+))?(%?)")
 _AS_PRINTED = ("value", "printed", "mean", "sd", "ci_low", "ci_high", "p")  # whose last zero says how exact they are
 _PIECE = 1 << 20
@@ -82,8 +84,8 @@ def read_workbook(path: Path) -> Submission:
         raise
     except Exception as error:  # whatever a damaged archive makes the library stumble over
         raise UserError(
-            f"{path.name} cannot be read as a workbook ({type(error).__name__}: {str(error)[:120]}); open it in a "
-            f"spreadsheet program and save it as .xlsx"
+            f"{path.name} cannot be read as a workbook ({type(error).__name__}: {' '.join(str(error).split())[:120]}); "
+            f"open it in a spreadsheet program and save it as .xlsx"
         ) from error
     return Submission(found.file, found.record, found.tables, tuple(found.problems), found.lines)
 
@@ -127,10 +129,10 @@ def _refuse_entities(archive: zipfile.ZipFile, part: zipfile.ZipInfo, name: str)
 
 
 def _say_parts(names: list[str], found: _Found) -> None:
-    if any(name.endswith("vbaProject.bin") for name in names):
+    if any(name.endswith("vbaProject.bin") or name.startswith("xl/macrosheets/") for name in names):
         hint = "nothing of it was run; save the workbook as .xlsx, without macros"
         found.say("start", 0, "", "macro", "a macro", "a workbook without programs", hint)
-    if any(name.startswith("xl/externalLinks/") for name in names):
+    if any(name.startswith(_ELSEWHERE) for name in names):
         hint = "no other file was opened; type the numbers themselves, or paste them as values"
         found.say("start", 0, "", "external-link", "a link to another file", "a workbook that stands alone", hint)
 
@@ -141,6 +143,9 @@ def _read_sheet(sheet: ReadOnlyWorksheet, found: _Found) -> None:
     rows = sheet.iter_rows()
     if name == "work":
         _read_record(rows, found)
+    elif name in SHEETS and SHEETS[name] in found.tables:
+        hint = "move all rows to one of them and delete the other; what stands in the later one was not read"
+        found.say(name, 0, "", "sheet-twice", f"the sheet {shown(sheet.title)}, too", f"one sheet {name}", hint)
     elif name in SHEETS:
         if sheet.sheet_state != "visible":
             found.ask(name, 0, "", "hidden-sheet", "a hidden sheet", "sheets one can see", "it was read; unhide it")
@@ -219,7 +224,8 @@ def _made_by_spreadsheet(cell: ReadOnlyCell) -> tuple[str, str, str, str] | None
     if isinstance(value, bool):
         return "boolean", str(value).upper(), "yes or no", "type yes or no, or leave it empty"
     if cell.data_type == "f":
-        return "formula", shown(value), "what the source prints, not a formula", "type the number itself"
+        text = str(getattr(value, "text", None) or value)  # a formula of several cells is an object
+        return "formula", shown(text), "what the source prints, not a formula", "type the number itself"
     if cell.data_type == "e":
         return "error-value", shown(value), "a value", spreadsheet_hint(str(value))
     return None

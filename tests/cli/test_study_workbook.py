@@ -168,6 +168,8 @@ def changed(path: Path, name: str, content: bytes) -> None:
 TRAPS: dict[str, tuple[str, bytes, str]] = {
     "a macro": ("xl/vbaProject.bin", b"x", "nothing of it was run"),
     "a link to another file": ("xl/externalLinks/externalLink1.xml", b"<x/>", "no other file was opened"),
+    "an old macro sheet": ("xl/macrosheets/sheet1.xml", b"<x/>", "nothing of it was run"),
+    "a connection to a database": ("xl/connections.xml", b"<connections/>", "no other file was opened"),
     "a zip bomb": ("xl/worksheets/sheet99.xml", b"0" * 30_000_000, "unpacks to more than anybody types"),
     "entities": ("xl/styles.xml", b'<!DOCTYPE x [<!ENTITY a "a">]><x>&a;</x>', "declares XML entities"),
     "a broken part": ("xl/workbook.xml", b"<workbook", "save it as .xlsx"),
@@ -187,6 +189,20 @@ def test_a_trap_is_a_line(study: Command, small: Small, book: Path, kind: str) -
     said = study("take", book, "--data", small.root)
     assert said.code == 1 and expected in said.err and "Traceback" not in said.err
     assert sorted(path for path in small.root.iterdir() if path.name != ".lock") == before
+
+
+def test_a_second_sheet_of_one_name_takes_no_row_away(study: Command, small: Small, book: Path) -> None:
+    filled(book)
+    made = openpyxl.load_workbook(book)
+    made.create_sheet("Effects ")  # spreadsheet programs tell it from "effects"
+    made.save(book)
+    said = study("take", book, "--data", small.root)
+    assert said.code == 1 and "one sheet effects [sheet-twice]" in said.err and "no rows" not in said.err
+
+
+def test_a_formula_of_several_cells_is_shown_as_it_was_typed(study: Command, small: Small, book: Path) -> None:
+    filled(book, {**EFFECT, "value": openpyxl.worksheet.formula.ArrayFormula("A3:A3", "=SUM(1)")})
+    assert 'column value: found "=SUM(1)"; expected what' in study("check", book, "--data", small.root).out
 
 
 def test_other_and_hidden_sheets_are_said(study: Command, small: Small, book: Path) -> None:
