@@ -328,7 +328,7 @@ def test_a_corrected_difference_is_called_g_and_a_plain_one_d(correction: Any) -
     ("call", "allowed", "refused"),
     [
         (effects.small_sample_factor, 2, 1.9),
-        (lambda n: effects.correlation(0.3, n), 2, 1),
+        (lambda n: correlation(0.3, n), 2, 1),
         (lambda n: effects.fisher_z(0.3, n), 4, 3),
         (lambda n: effects.partial_correlation(2.0, n, 3), 5, 4),
         (lambda n: effects.partial_fisher_z(2.0, n, 3), 6, 5),
@@ -345,12 +345,12 @@ def test_a_corrected_difference_is_called_g_and_a_plain_one_d(correction: Any) -
         (lambda t: effects.rate_ratio(3, 1.0, 4, t), 0.1, 0.0),
         (lambda sd: effects.log_spread(sd, 20), 0.1, 0.0),
         (lambda sd: effects.single_mean(3.0, sd, 20), 0.0, -0.1),
-        (lambda r: effects.correlation(r, 20), 1.0, 1.01),
+        (lambda r: correlation(r, 20), 1.0, 1.01),
         (lambda r: effects.fisher_z(r, 20), 0.99, 1.0),
         (lambda m: effects.design_effect(m, 0.1), 1, 0.9),
         (lambda icc: effects.design_effect(20, icc), 1.0, 1.01),
-        (lambda rel: effects.correct_attenuation(effects.correlation(0.3, 50), rel), 1.0, 1.01),
-        (lambda rel: effects.correct_attenuation(effects.correlation(0.3, 50), rel), 0.01, 0.0),
+        (lambda rel: effects.correct_attenuation(correlation(0.3, 50), rel), 1.0, 1.01),
+        (lambda rel: effects.correct_attenuation(correlation(0.3, 50), rel), 0.01, 0.0),
     ],
 )
 def test_the_last_possible_value_passes_and_the_first_impossible_one_is_refused(
