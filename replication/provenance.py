@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Sequence
 from importlib import metadata
@@ -14,7 +15,7 @@ from pathlib import Path
 from replication.digests import digest_of
 from replication.writing import write_atomic
 
-__all__ = ["Cache", "code_digest", "stamp"]
+__all__ = ["Cache", "Sources", "code_digest", "stamp"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
 _SHOWING = (
@@ -32,6 +33,8 @@ _SHOWING = (
 )
 
 
+MOST_ENTRIES = 8
+"""Results kept of one name: a few tens of kilobytes each, enough for an afternoon of trying one thing and another."""
 # Averages over models of publication bias: seconds each, a few numbers, the same on every machine as far as printed.
 _LASTING = ("bias-",)
 
@@ -41,7 +44,85 @@ def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
     # What only shows results is left out: a new label on a page need not compute everything anew.
     files = sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in skip)
     parts = [part for p in files for part in (p.relative_to(package).as_posix().encode(), p.read_bytes())]
-    return digest_of(*parts, *(_version(name) for name in _PACKAGES), platform.python_version())
+    return digest_of(*parts, *_surroundings())
+
+
+def _surroundings() -> tuple[str, ...]:
+    """The versions of Python and of the packages that results depend on."""
+    return (*(_version(name) for name in _PACKAGES), platform.python_version())
+
+
+class Sources:
+    """The Python files of the package, each read once, and which of them a file needs.
+
+    What counts is written in the files: every import of a module of the package anywhere in them, also within functions
+    and for type checkers alone; a name taken from a package that imports on first use stands for all of that package.
+    So more may be counted than is used, never less.
+    """
+
+    def __init__(self, package: Path) -> None:
+        self._package = package
+        self._texts: dict[Path, str] = {}
+        self._digests: dict[Path, str] = {}
+        self._imports: dict[Path, frozenset[Path]] = {}
+        self._versions = _surroundings()
+
+    def digest(self, *roots: Path) -> str:
+        """The digest of these files with everything they need, and of the packages installed."""
+        found, todo = set[Path](), list(roots)
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                found.add(path)
+                todo += self._needed(path)
+        return digest_of(*sorted(self._digest(path) for path in found), *self._versions)
+
+    def _digest(self, path: Path) -> str:
+        """The digest of one file, of its place and its text."""
+        if path not in self._digests:
+            place = os.path.relpath(path, self._package.parent)
+            self._digests[path] = digest_of(place, self._text(path).encode("utf-8", "surrogateescape"))
+        return self._digests[path]
+
+    def _text(self, path: Path) -> str:
+        if path not in self._texts:
+            self._texts[path] = path.read_bytes().decode("utf-8", "surrogateescape")
+        return self._texts[path]
+
+    def _needed(self, path: Path) -> frozenset[Path]:
+        """The files of the package that a file imports; none for what imports on first use, which `_from` follows."""
+        if path not in self._imports:
+            text = self._text(path)
+            found = set[Path]()
+            if not (path.name == "__init__.py" and _ON_FIRST_USE in text):
+                for module, names in _IMPORT.findall(text):
+                    plain = _COMMENT.sub("", names).strip("()").split(",")
+                    taken = [name.split()[0] for name in plain if name.split()]
+                    found |= self._from(module.split(".")[1:], taken)
+            self._imports[path] = frozenset(found)
+        return self._imports[path]
+
+    def _from(self, module: Sequence[str], names: Sequence[str]) -> set[Path]:
+        """The files behind `from module import names`: those of the modules, and of every package on the way."""
+        place = self._package.joinpath(*module)
+        parents = [self._package.joinpath(*module[:i]) / "__init__.py" for i in range(len(module))]
+        if not place.is_dir():
+            return {*(p for p in parents if p.exists()), *(p for p in [place.with_suffix(".py")] if p.exists())}
+        found = {p for p in (*parents, place / "__init__.py") if p.exists()}
+        for name in names or ["*"]:
+            inner = [place / f"{name}.py", place / name / "__init__.py"]
+            held = [p for p in inner if p.exists()]
+            found.update(held)
+            if not held and _ON_FIRST_USE in self._text(place / "__init__.py"):
+                found.update(place.rglob("*.py"))
+        return found
+
+
+_ON_FIRST_USE = "on_first_use("
+# `from replication.x import a, b`, in brackets or not and with comments between, or `import replication.x`.
+_NAMES = r"\((?:[^)#]|#[^\n]*)*\)|[^\n#(]*"
+_IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+(replication[\w.]*)(?:[ \t]+import[ \t]+({_NAMES}))?", re.MULTILINE)
+_COMMENT = re.compile(r"#[^\n]*")
 
 
 def stamp(dataset_version: str, dataset_digest: str, seed: int) -> dict[str, object]:
@@ -90,12 +171,14 @@ class Cache:
         return result
 
     def put(self, name: str, key: str, result: object) -> None:
-        """Store a result, and forget older results of the same name; where nothing can be stored, nothing is."""
+        """Store a result, and forget the oldest of the same name; where nothing can be stored, nothing is."""
         path = self._path(name, key)
         self._keep(name, key, result)
         with contextlib.suppress(OSError):  # a checkout nobody may write to: everything is computed each time
             path.parent.mkdir(parents=True, exist_ok=True)
-            for old in (*path.parent.glob(f"{name}.*.json"), *path.parent.glob(f".{name}.*.half")):
+            # Several are held, so that an edit that is taken back costs nothing.
+            stored = sorted(path.parent.glob(f"{name}.*.json"), key=lambda entry: entry.stat().st_mtime)
+            for old in (*stored[: max(0, len(stored) - MOST_ENTRIES + 1)], *path.parent.glob(f".{name}.*.half")):
                 old.unlink(missing_ok=True)
             write_atomic(path, json.dumps(_entry(key, result), ensure_ascii=False))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
-from replication.provenance import Cache, code_digest, stamp
+from replication.provenance import Cache, Sources, code_digest, stamp
 from replication.stored import differences, files_digest, read_stored, stored_or_none
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
@@ -290,24 +291,45 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     """What to run: the analyses asked for, without those that sample when that was asked."""
     from replication import terminal
     from replication.analysis import analysis_files, choose, load_analysis
+    from replication.dataset import view_of
     from replication.workers import Job
 
     files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
-    code = code_digest(Path(__file__).parent)
-    rules = digest_of(*(path.read_bytes() for path in sorted(paths.analyses_dir().glob("*.toml"))))
+    package = Path(__file__).parent
+    sources, rules = Sources(package), _rules()
+    machinery = (package / "analysis" / "running.py", package / "analysis" / "failures.py")
     jobs = []
     for name, path in files.items():
-        key = digest_of(dataset.digest, code, rules, path.read_bytes(), str(request.seed))
         try:
             analysis = load_analysis(path)
-        except UserError:  # running it says why, on its page
-            jobs.append(Job(name, path, key, request.seed, slow=False))
+        except UserError:  # running it says why, on its page; what failed is not kept
+            jobs.append(Job(name, path, digest_of(path.read_bytes()), request.seed, slow=False))
             continue
+        # A line in work.toml stands in the view; the code behind it is that of printed answers.
+        code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
+        key = digest_of(name, view_of(dataset, analysis.reads).digest, code, rules, str(request.seed))
         jobs.append(Job(name, path, key, request.seed, analysis.slow, analysis.quick is not None))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
     return [job for job in jobs if request.sampling or not job.slow]
+
+
+def _rules() -> str:
+    """The digest of what analyses read besides the dataset: the rules under `analyses/`, and pinned results of others.
+
+    Of the rules it is the meaning, so that a comment in one of them computes nothing anew.
+    """
+    rules = [path.read_text(encoding="utf-8") for path in sorted(paths.analyses_dir().glob("*.toml"))]
+    pinned = folder_digest(paths.pinned_dir()) if paths.pinned_dir().is_dir() else ""
+    return digest_of(*(_meaning(text) for text in rules), pinned)
+
+
+def _meaning(text: str) -> str:
+    try:
+        return repr(tomllib.loads(text))
+    except ValueError:  # who reads it says so
+        return text
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ model, and they stand beside the published ones only to be compared.
 """
 
 from replication.analysis import Analysis, Context, Findings, placed
+from replication.dataset import Reads
 from replication.evidence.bias import publication_bias
 from replication.evidence.question import Question, evidence
 
@@ -39,6 +40,7 @@ ANALYSIS = Analysis(
     title="Publication bias",
     question="Does the answer survive selection of results for print, whichever way they were selected?",
     run=run,
+    reads=Reads(outcomes=("engagement", "achievement")),
     kind="finding",
     slow=True,
 )

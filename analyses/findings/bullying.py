@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from replication.analysis import Analysis, Context, Findings, Sentence
 from replication.analysis.outcome import Ref, numbers, placed
-from replication.evidence.finding import QuestionPlan, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, quick_finding, reads_of
 from replication.evidence.question import Question
 from replication.evidence.schools import direction_evidence, school_estimates
 
@@ -33,6 +33,8 @@ PLANS = (
     ),
 )
 OUTCOMES = {"bullying_perpetration": -1, "peer_victimization": -1, "bullying_other": -1}
+
+STUDENTS = reads_of(PLANS)
 
 HBSC = "python -m replication.study compute hbsc2018 --file FILE"
 
@@ -78,5 +80,6 @@ ANALYSIS = Analysis(
     run=run,
     quick=quick,
     plans=PLANS,
+    reads=replace(STUDENTS, outcomes=(*STUDENTS.outcomes, "school_bullying")),
     kind="finding",
 )

@@ -2,6 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.outcome import placed
+from replication.dataset import Reads
 from replication.evidence.covariance_rules import rule_sentence, rule_table, ses_tables, variants
 from replication.evidence.finding import grade_of_question
 from replication.evidence.masem_answers import audit_table, samples45
@@ -47,5 +48,7 @@ ANALYSIS = Analysis(
     title="Engagement between relationships and achievement",
     question="Do relationships, engagement and achievement fit a path through engagement, and what hangs on a rule?",
     run=run,
+    # The rules of covariance are tried on everything that Jak and Cheung print.
+    reads=Reads(outcomes=("engagement", "achievement", "school_bullying"), claims=("jakcheung2018",)),
     kind="finding",
 )

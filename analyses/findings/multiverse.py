@@ -1,6 +1,7 @@
 """Does the answer hang on choices nobody argued about? Every combination of them, on relationship quality."""
 
 from replication.analysis import Analysis, Context, Findings
+from replication.dataset import Reads
 from replication.evidence.multiverse import multiverse_findings, multiverse_of
 from replication.evidence.question import Question
 
@@ -21,5 +22,6 @@ ANALYSIS = Analysis(
     title="Every reasonable choice",
     question="Does the answer hang on choices nobody argued about, and which choice moves it most?",
     run=run,
+    reads=Reads(outcomes=tuple(question.outcome for question, _ in QUESTIONS)),
     kind="finding",
 )

@@ -2,6 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Recomputed, claims_of
+from replication.dataset import Reads
 from replication.evidence.masem_answers import (
     FULL_MEDIATION,
     LOW_SES,
@@ -60,5 +61,6 @@ ANALYSIS = Analysis(
     title="Jak & Cheung (2018)",
     question="Does the two-stage analysis of the 45 samples come out to the printed digits?",
     run=run,
+    reads=Reads(works=("jakcheung2018", "roorda2011")),
     claims=("jakcheung2018",),
 )

@@ -2,6 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Recomputed, claims_of
+from replication.dataset import Reads
 from replication.evidence.masem_answers import (
     FULL_MEDIATION,
     SATURATED,
@@ -54,5 +55,6 @@ ANALYSIS = Analysis(
     title="metaSEM vignette (2026)",
     question="Does the one-stage analysis of the vignette come out, under the right names?",
     run=run,
+    reads=Reads(works=("metasem2026", "roorda2011")),
     claims=("metasem2026",),
 )

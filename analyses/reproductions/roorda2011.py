@@ -1,6 +1,7 @@
 """Roorda et al. (2011): the headline effects rest on 99 studies; 45 samples are public. Both side by side."""
 
 from replication.analysis import Analysis, Context, Findings, Ref, Sentence, missing, numbers
+from replication.dataset import Reads
 from replication.evidence.samples45 import audit_table, side_by_side
 
 HEADLINE = {  # claim -> the same pair and kind of model in the public samples
@@ -40,5 +41,6 @@ ANALYSIS = Analysis(
     title="Roorda et al. (2011), from the 45 public samples",
     question="Do the pooled correlations of 2011 hold in the samples that are public?",
     run=run,
+    reads=Reads(works=("roorda2011",)),
     claims=("roorda2011",),
 )

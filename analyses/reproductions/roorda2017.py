@@ -3,6 +3,7 @@
 from replication.analysis import Analysis, Context, Estimate, Findings, Table, sum_of, value_of
 from replication.analysis.path_bounds import correlation_ranges, implied_third, joint_paths, path_ranges
 from replication.claims import Checked, claims_by_id
+from replication.dataset import Reads
 
 R = {"pos-enga": "007", "neg-enga": "009", "pos-ach": "003", "neg-ach": "005", "enga-ach": "011"}  # correlations
 B = {"pos_enga": "013", "neg_enga": "014", "enga_ach": "015", "pos_ach": "016", "neg_ach": "017"}  # paths
@@ -61,5 +62,6 @@ ANALYSIS = Analysis(
     title="Roorda et al. (2017)",
     question="Do the printed correlations and the printed path model agree?",
     run=run,
+    reads=Reads(works=("roorda2017",)),
     claims=("roorda2017",),
 )

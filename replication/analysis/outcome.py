@@ -20,7 +20,7 @@ from typing import Literal, Protocol, TypeVar, get_args
 import numpy as np
 
 from replication.claims import Answer, Check
-from replication.dataset import Dataset, Exclusion
+from replication.dataset import Dataset, Exclusion, Reads
 
 __all__ = [
     "SECTIONS",
@@ -257,7 +257,8 @@ class Analysis:
     """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process.
 
     `quick` gives the estimates alone, in a second or two, for the preview of a change; `plans` are the questions of a
-    finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch.
+    finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch. It is given what it `reads`
+    of the dataset and nothing else, so that its results stand as long as that does; everything by default.
     """
 
     id: str
@@ -270,6 +271,7 @@ class Analysis:
     quick: Callable[[Context], Findings] | None = None
     # `object`, because plans belong to `evidence`, which imports this module.
     plans: tuple[object, ...] = ()
+    reads: Reads = field(default_factory=Reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

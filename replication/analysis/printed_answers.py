@@ -13,7 +13,7 @@ from dataclasses import replace
 from replication.analysis.conceptual_findings import conceptual_findings
 from replication.analysis.outcome import Analysis, Context, Findings
 from replication.claims import Answer, Checked, Claim, Missing, claims_by_id
-from replication.dataset import Dataset
+from replication.dataset import Dataset, Reads
 from replication.effects.correlation import back_to_r, to_fisher_z
 from replication.models.probability import f_isf
 from replication.printed import Printed, parse_printed
@@ -139,4 +139,5 @@ def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysi
         return found if checks is None else replace(found, answers=checks(claims_by_id(context.data)))
 
     question = "Do the printed numbers agree with each other, and what is missing to compute them?"
-    return Analysis(id=work, title=title, question=question, run=run, claims=(work,))
+    reads = Reads(works=(work,))
+    return Analysis(id=work, title=title, question=question, run=run, claims=(work,), reads=reads)

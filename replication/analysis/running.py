@@ -7,6 +7,7 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from replication.analysis.outcome import Analysis, Context, Findings, Outcome
 from replication.analysis.placing import check_placed
 from replication.analysis.printed_answers import centred_interval, missing, printed_only
 from replication.claims import Answer, Check, Claim, ClaimIndex, Reason, claims_by_id, claims_of, judge
-from replication.dataset import Dataset
+from replication.dataset import Dataset, view_of
 from replication.dataset.problems import nearest
 from replication.errors import DataError, UserError
 
@@ -94,7 +95,9 @@ def load_analysis(path: Path) -> Analysis:
 
 
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
-    """Run one analysis and judge every claim of the works it answers for."""
+    """Run one analysis on what it reads of the dataset, and judge every claim of the works it answers for."""
+    # What it is not given it cannot depend on: results are kept under the digest of the view alone.
+    context = replace(context, data=view_of(context.data, analysis.reads))
     dataset = context.data
     findings = _found(analysis, context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]

@@ -4,15 +4,18 @@ from replication.dataset.loading import Checked, check_dataset, load_dataset
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems
 from replication.dataset.selection import Exclusion, Selection, select
+from replication.dataset.views import Reads, view_of
 
 __all__ = [
     "Checked",
     "Dataset",
     "Exclusion",
     "Problem",
+    "Reads",
     "Selection",
     "check_dataset",
     "format_problems",
     "load_dataset",
     "select",
+    "view_of",
 ]

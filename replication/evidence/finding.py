@@ -27,7 +27,7 @@ from replication.analysis.outcome import (
     placed,
 )
 from replication.claims import Claim, claims_by_id
-from replication.dataset import Dataset, Exclusion
+from replication.dataset import Dataset, Exclusion, Reads
 from replication.digests import digest_of
 from replication.effects.correlation import back_to_r
 from replication.evidence.answer import (
@@ -73,7 +73,7 @@ from replication.evidence.summary import certainty_figure, certainty_inputs, cer
 from replication.evidence.update import entering, update_table
 from replication.models.probability import normal_isf
 
-__all__ = ["Answer", "QuestionPlan", "finding", "grade_of_question", "quick_finding"]
+__all__ = ["Answer", "QuestionPlan", "finding", "grade_of_question", "quick_finding", "reads_of"]
 
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
@@ -141,6 +141,13 @@ class _Page:
     def add_all(self, section: Section, found: Findings | PriorAnswer) -> None:
         """Put everything of another part into one section."""
         self.add(section, *found.estimates, *found.tables, *found.figures, *found.sentences)
+
+
+def reads_of(plans: tuple[QuestionPlan, ...]) -> Reads:
+    """What the questions of a finding read: samples that bear on their outcomes, and the claims they name."""
+    claims = [claim for one in plans for claim in (*one.claims, *one.predict_from, one.none_held) if claim]
+    outcomes = dict.fromkeys(one.question.outcome for one in plans)
+    return Reads(outcomes=tuple(outcomes), claims=tuple(dict.fromkeys(claims)))
 
 
 def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:

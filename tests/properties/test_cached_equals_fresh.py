@@ -1,0 +1,212 @@
+"""What an analysis is given decides the key of its result: random edits, and a result kept is the result computed.
+
+An analysis is a function of its view of the dataset. So a kept result is right where equal keys mean equal views, and
+that is what is tried here, with edits of every kind of cell; with the code behind an analysis likewise.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from replication import paths, workflow
+from replication.analysis import Analysis, Context, Findings, analysis_files, load_analysis, plain, run_analysis
+from replication.dataset import Dataset, Reads, view_of
+from replication.provenance import Cache, Sources
+
+READS = (
+    Reads(),
+    Reads(works=("ahnert2006",)),
+    Reads(works=("jakcheung2018", "roorda2011")),
+    Reads(outcomes=("engagement",), claims=("roorda2011-011",)),
+    Reads(outcomes=("victimization", "school_bullying")),
+    Reads(outcomes=("engagement", "achievement"), claims=("jakcheung2018",)),
+)
+TABLES = ("effects.csv", "samples.csv", "measures.csv", "descriptives.csv", "claims.csv", "directions.csv")
+
+
+HELD = ("ahnert2006", "jakcheung2018", "krull2022", "pisa2003nld", "roorda2011", "timss2015usa", "trianingsih2014")
+
+
+@pytest.fixture(scope="module")
+def some(dataset: Dataset) -> Dataset:
+    """A few works, with rows in every table: so that an edit is looked at in no time."""
+    return dataset.without(*(work for work in dataset.works if work not in HELD))
+
+
+def edited(data: Dataset, table: str, row: int, column: str) -> Dataset:
+    """A copy with another content of one cell."""
+    rows = data.tables[table].copy()
+    cell = rows[column].iloc[row]
+    number = isinstance(cell, int | float | np.number)
+    changed = (0.5 if pd.isna(cell) else cell + 1) if number else f"{cell} "
+    cells = [changed if i == row else old for i, old in enumerate(rows[column])]
+    rows[column] = pd.Series(cells, dtype=rows[column].dtype)
+    return replace(data, tables={**data.tables, table: rows}, digest=f"{data.digest} {table} {row} {column}")
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    """Whether two views hold the same; their digests are not looked at."""
+    apart = ("digest", "tables", "withdrawn")
+    if any(getattr(one, f.name) != getattr(other, f.name) for f in fields(Dataset) if f.name not in apart):
+        return False
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ("tables", "withdrawn")]
+    return all(a.keys() == b.keys() and all(a[name].equals(b[name]) for name in a) for a, b in pairs)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_equal_keys_are_equal_views(some: Dataset, data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(TABLES))
+    rows = some.tables[table]
+    keys = ("effect_id", "sample_id", "claim_id", "direction_id")  # another id is another row, which readers refuse
+    column = data.draw(st.sampled_from([str(c) for c in rows.columns if c not in keys]))
+    after = edited(some, table, data.draw(st.integers(0, len(rows) - 1)), column)
+    for reads in READS[1:]:
+        before, now = view_of(some, reads), view_of(after, reads)
+        assert (before.digest == now.digest) == same(before, now), reads
+
+
+def position(dataset: Dataset, table: str, column: str, value: str) -> int:
+    return int(np.flatnonzero(dataset.tables[table][column] == value)[0])
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "touched"),
+    [
+        ("roorda2011", "note", {1: False, 2: True, 3: False, 4: False}),  # a note is shown on a work's own page alone
+        ("iccs2016", "note", {1: False, 2: False, 3: False, 4: False, 5: False}),
+        ("oecdpisa", "value", {1: False, 2: False, 3: False, 4: True, 5: False}),  # of schools
+        ("trianingsih2014", "value", {1: False, 2: False, 3: False, 4: False, 5: True}),  # on achievement
+        ("trianingsih2014", "n", {1: False, 2: False, 3: True, 4: True, 5: True}),  # sizes are taken from all rows
+        ("krull2022", "value", {3: True, 4: True, 5: True}),
+    ],
+)
+def test_an_edit_touches_what_reads_it(dataset: Dataset, row: str, column: str, touched: dict[int, bool]) -> None:
+    after = edited(dataset, "effects.csv", position(dataset, "effects.csv", "work", row), column)
+    moved = {i: view_of(dataset, READS[i]).digest != view_of(after, READS[i]).digest for i in touched}
+    assert moved == touched
+
+
+def test_an_analysis_sees_what_it_reads_and_nothing_else(dataset: Dataset) -> None:
+    seen: list[Dataset] = []
+
+    def run(context: Context) -> Findings:
+        seen.append(context.data)
+        return Findings()
+
+    for reads in (READS[2], READS[3], READS[0]):
+        run_analysis(Analysis(id="spy", title="", question="", run=run, reads=reads), Context(dataset))
+    by_work, by_outcome, whole = seen
+    assert set(by_work.effects["work"]) == {"roorda2011"} and set(by_work.works) == {"jakcheung2018", "roorda2011"}
+    assert set(by_work.claims["work"]) == {"jakcheung2018", "roorda2011"} and not by_work.notes
+    results = by_outcome.effects.dropna(subset="value")
+    assert 0 < len(results) < len(by_outcome.effects) == len(dataset.effects)
+    assert "oecdpisa" not in set(results["work"]) and set(by_outcome.claims["claim_id"]) == {"roorda2011-011"}
+    assert whole is dataset
+
+
+@pytest.mark.parametrize("name", ["roorda2011", "metasem2026", "riskofbias", "lei2016"])
+def test_what_an_analysis_is_given_is_enough(dataset: Dataset, name: str) -> None:
+    """The same outcome as from the whole dataset: nothing it needs is withheld."""
+    analysis = load_analysis(analysis_files(paths.analyses_dir(), paths.data_dir())[name])
+    whole = replace(analysis, reads=Reads())
+    given, everything = (plain(run_analysis(each, Context(dataset))) for each in (analysis, whole))
+    assert json.dumps(given) == json.dumps(everything)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    root = tmp_path / "replication"
+    shutil.copytree(paths.project_root() / "replication", root, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("module", "analysis", "counts"),
+    [
+        ("models/masem/wls.py", "findings/engagement", False),
+        ("models/masem/wls.py", "findings/mediation", True),
+        ("models/multilevel/robust.py", "findings/engagement", True),
+        ("models/bayes/sampled/sampling.py", "findings/engagement", False),
+        ("models/bayes/sampled/sampling.py", "findings/sampling", True),
+        ("models/bayes/__init__.py", "findings/engagement", True),
+        ("report/site.py", "findings/engagement", False),
+        ("claims.py", "reproductions/lei2022", True),
+    ],
+)
+def test_a_line_of_code_touches_what_needs_it(package: Path, module: str, analysis: str, counts: bool) -> None:
+    path = paths.analyses_dir() / f"{analysis}.py"
+    before = Sources(package).digest(path)
+    with (package / module).open("a", encoding="utf-8") as file:
+        file.write("# a comment\n")
+    assert (Sources(package).digest(path) != before) == counts
+
+
+def test_every_way_to_import_counts(tmp_path: Path) -> None:
+    """Within functions, over lines with comments, of a package, of a package on first use, under another name."""
+    package = tmp_path / "replication"
+    for name in ("__init__", "a", "b", "c", "d", "lazy/__init__", "lazy/e", "room/__init__", "room/f"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / f"{name}.py").write_text(f"# {name}\n", encoding="utf-8")
+    (package / "lazy" / "__init__.py").write_text("__getattr__ = on_first_use(...)\n", encoding="utf-8")
+    (package / "b.py").write_text("def late():\n    from replication.c import x\n", encoding="utf-8")
+    ways = {
+        "from replication.a import (\n    x,  # (why)\n    y,\n)\n": {"a"},
+        "from replication.b import z": {"b", "c"},
+        "import replication.a as short": {"a"},
+        "from replication import (  # both\n    a,\n    # and\n    d,\n)\n": {"a", "d"},
+        "from replication.lazy import e": {"lazy/__init__", "lazy/e"},
+        "from replication.lazy import Name": {"lazy/__init__", "lazy/e"},
+        "from replication.room import f": {"room/__init__", "room/f"},
+        "if TYPE_CHECKING:\n    from replication.room.f import Name": {"room/__init__", "room/f"},
+    }
+    root = tmp_path / "analysis.py"
+    for text, expected in ways.items():
+        root.write_text(text, encoding="utf-8")
+        plain = Sources(package).digest(root)
+        for file in package.rglob("*.py"):
+            old = file.read_text(encoding="utf-8")
+            file.write_text(old + "#\n", encoding="utf-8")
+            name = file.relative_to(package).with_suffix("").as_posix()
+            counted = Sources(package).digest(root) != plain
+            assert counted == (name in expected or name == "__init__"), (text, name)
+            file.write_text(old, encoding="utf-8")
+
+
+def test_no_module_is_imported_relatively_or_by_its_name_as_text() -> None:
+    """Such imports would not be counted."""
+    for path in [*(paths.project_root() / "replication").rglob("*.py"), *paths.analyses_dir().rglob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        assert "from ." not in text.replace(">>> ", "") or not any(
+            line.lstrip().startswith("from .") for line in text.splitlines()
+        ), path
+        if path.name not in ("lazily.py", "running.py"):
+            assert "import_module(" not in text and "__import__(" not in text, path
+
+
+def test_an_edit_that_is_taken_back_costs_nothing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for i in range(12):
+        cache.put("engagement", f"{i:016d}", {"value": i})
+    held = [i for i in range(12) if cache.get("engagement", f"{i:016d}") == {"value": i}]
+    assert held == list(range(4, 12))
+
+
+def test_the_rules_count_by_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = tmp_path / "analyses" / "protocol.toml"
+    rules.parent.mkdir()
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    digests = []
+    for text in ("a = 1\n", "# why\na = 1\n", "a = 2\n", "a = [\n"):
+        rules.write_text(text, encoding="utf-8")
+        digests.append(workflow._rules())
+    assert digests[0] == digests[1] and len(set(digests)) == 3
