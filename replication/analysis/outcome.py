@@ -257,8 +257,8 @@ class Analysis:
     """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process.
 
     `quick` gives the estimates alone, in a second or two, for the preview of a change; `plans` are the questions of a
-    finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch. It is given what it `reads`
-    of the dataset and nothing else, so that its results stand as long as that does; everything by default.
+    finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch. It is given what it
+    `reads` of the dataset and nothing else, so that its results stand as long as that does; everything by default.
     """
 
     id: str
