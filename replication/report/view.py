@@ -192,7 +192,11 @@ class View:
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""
-        return self.link(key, self.cited(key))
+        reference = self.archive.dataset.references.get(key)
+        named = self.link(key, self.cited(key))
+        # A work nobody signed is cited by its title, and that is in another language.
+        title = reference and not reference.authors and self.archive.dataset.works[key].kind != "survey"
+        return Markup('<cite lang="en">{}</cite>').format(named) if title and self.foreign else named
 
     def cited(self, key: str) -> str:
         """Authors and year of a work as this language cites them."""
@@ -250,6 +254,21 @@ class View:
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
         return plain_prose(text, self._of_data, self._shown)
+
+    def reason(self, text: str) -> Markup:
+        """Why a verdict is what it is: the set phrases in this language, the words of the record marked as English."""
+        leads = self.words.table.get("reason_leads", {})
+        if not leads:
+            return self.prose(text)
+        parts = re.split("(" + "|".join(map(re.escape, sorted(leads, key=len, reverse=True))) + ")", text)
+        shown = [
+            Markup(escape(leads[part]))
+            if part in leads
+            else Markup('<span lang="en">{}</span>').format(self.prose(part))
+            for part in parts
+            if part.strip()
+        ]
+        return Markup(" ").join(shown)
 
     def note(self, text: str, level: int = 3) -> Markup:
         """A note with headings and lists."""
