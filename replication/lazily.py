@@ -15,6 +15,7 @@ __all__ = ["missing_extra", "on_first_use"]
 _EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie", "pymc", "pytensor"), "sampling"),
     "typst": "pdf",
+    "matplotlib": "figures",
     **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata"), "surveys"),
 }
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from replication.analysis.outcome import Figure, plain
 from replication.errors import UserError
+from replication.evidence.plots import paged
 from replication.frames.design import Column, column
 from replication.frames.fitted import FittedModel, Transform, effects_of
 from replication.frames.postestimation import cumulative, leave_one_out, predict
@@ -25,11 +28,12 @@ from replication.models.fit import Array
 from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.results import profile_log_likelihood, row_sum_weights
 from replication.models.multilevel.robust import RobustData
+from replication.models.options import check_choice
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
 from replication.models.probability import normal_isf, t_sf
 from replication.models.two_level.influence import baujat, gosh, influence
-from replication.report.figures import Drawing, FigureData, draw
+from replication.report.figures import WIDE, Drawing, FigureData, draw, read_figure
 from replication.report.words import load_words
 
 __all__ = [
@@ -54,6 +58,10 @@ _ASSETS = Path(__file__).parent.parent / "report" / "assets"
 # Pixels of a PNG for each unit of the drawing: sharp on paper.
 _PNG_SCALE = 3.0
 _POINTS = 101
+_NARROWEST = 300.0
+_PAGED = ("forest", "caterpillar", "leave_one_out", "cumulative")
+_LONG = 120  # rows; more do not fit a page at a size that can be read
+Language = Literal["en", "nb"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -85,11 +93,47 @@ class Plot:
             )
         return target
 
+    def restyled(
+        self, *, width: float | None = None, title: str | None = None, axis: str | None = None, language: str = "en"
+    ) -> Plot:
+        """The same figure drawn anew.
+
+        Parameters
+        ----------
+        width : pixels of the drawing, 300 at least; below 500 labels stand above the marks, as on a phone
+        title : of the figure, read aloud and shown where it is cited
+        axis : the name below the axis of values
+        language : "en" or "nb", for everything the drawing itself says
+        """
+        if width is not None and not width >= _NARROWEST:
+            raise UserError(f"width={width!r} leaves no room for labels; pass {_NARROWEST:.0f} pixels or more.")
+        settings = {**self.data.settings, **({} if axis is None else {"x_label": axis})}
+        data = replace(self.data, title=self.data.title if title is None else title, settings=settings)
+        return _drawn(data, WIDE if width is None else width, language)
+
+    def pages(self, rows: int = 60) -> tuple[Plot, ...]:
+        """A figure of a row per effect in parts of at most `rows` rows, which share one scale."""
+        if self.data.kind not in _PAGED:
+            raise UserError(f"a {self.data.kind} plot has no rows to split; those that have are {', '.join(_PAGED)}.")
+        whole = Figure(id=self.data.id, kind=self.data.kind, title=self.data.title,
+                       columns=self.data.columns, settings=self.data.settings)  # fmt: skip
+        return tuple(_drawn(read_figure(plain(page)), WIDE, "en") for page in paged(whole, rows))
+
+    def on(self, axes: Any) -> None:
+        """Show the figure within matplotlib axes, as a picture of three times its size; their ticks go."""
+        try:
+            from matplotlib.image import imread
+        except ModuleNotFoundError as error:
+            raise UserError(missing_extra(error)) from None
+        axes.imshow(imread(BytesIO(_typeset(_flat(self.svg), "png"))))
+        axes.set_axis_off()
+
     def _repr_svg_(self) -> str:
         return self.svg
 
     def __repr__(self) -> str:
-        return f"<{self.data.title}: {len(self.data)} rows; .save('figure.svg') writes it>"
+        long = ", .pages() splits it" if self.data.kind in _PAGED and len(self.data) > _LONG else ""
+        return f"<{self.data.title}: {len(self.data)} rows; .save('figure.svg') writes it{long}>"
 
 
 def forest_plot(
@@ -375,7 +419,12 @@ def _plot(kind: str, title: str, columns: Mapping[str, Any] | pd.DataFrame, sett
     )
     cells = {str(name): [_cell(value) for value in values] for name, values in table.items()}
     figure = FigureData(kind, kind, title, "", cells, {k: _cell(v) for k, v in settings.items()})
-    drawing: Drawing = draw(figure, load_words("en"), lambda _name: "")
+    return _drawn(figure, WIDE, "en")
+
+
+def _drawn(figure: FigureData, width: float, language: str) -> Plot:
+    check_choice(language, Language, "language")
+    drawing: Drawing = draw(figure, load_words(language), lambda _name: "", width=width)
     if drawing.wide is None:
         raise UserError(f"the figure cannot be drawn: {drawing.missing}.")
     return Plot(figure, drawing.wide.markup(drawing.alt, style=f"<style>{_sheet()}</style>"))

@@ -99,3 +99,42 @@ def test_a_path_model_is_drawn_with_its_estimates() -> None:
     model = tsr.masem("y ~ b*m + c*x; m ~ a*x", table, effects="fixed")
     frame = plots.path_plot(model).to_frame().set_index(["from", "to"])
     assert frame.loc[("x", "m"), "value"] == pytest.approx(model.tidy().set_index("term").loc["a", "estimate"])
+
+
+def test_a_plot_is_drawn_anew_in_size_words_and_language(mean: FittedModel) -> None:
+    plot = plots.forest_plot(mean, transform=np.tanh)
+    small = plot.restyled(width=400, title="Fourteen labs", axis="Pearson's r", language="nb")
+    assert 'viewBox="0 0 400 ' in small.svg and "Fourteen labs" in small.svg and "Pearson&#x27;s r" in small.svg
+    assert "Et nytt utvalg" in small.svg or "nytt utvalg" in small.svg
+    assert plot.restyled().svg == plot.svg and small.to_frame().equals(plot.to_frame())
+    with pytest.raises(UserError, match="300 pixels"):
+        plot.restyled(width=100)
+    with pytest.raises(UserError, match="nb"):
+        plot.restyled(language="sv")
+
+
+def test_a_long_figure_is_split_into_parts_that_hold_every_row_once(mean: FittedModel) -> None:
+    plot = plots.caterpillar_plot(mean)
+    parts = plot.pages(rows=6)
+    assert [len(part.data) for part in parts] == [5, 6, 5]
+    assert pd.concat([part.to_frame() for part in parts]).label.tolist() == plot.to_frame().label.tolist()
+    assert len({(part.data.number("scale_low"), part.data.number("scale_high")) for part in parts}) == 1
+    with pytest.raises(UserError, match="no rows to split"):
+        plots.baujat_plot(mean).pages()
+
+
+def test_a_figure_of_many_rows_says_how_it_is_split() -> None:
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"yi": rng.normal(0.3, 0.1, 130), "vi": np.full(130, 0.01)})
+    plot = plots.forest_plot(tsr.random_effects("yi ~ 1", data))
+    assert ".pages() splits it" in repr(plot) and max(len(part.data) for part in plot.pages()) <= 60
+
+
+def test_a_figure_stands_within_matplotlib_axes(mean: FittedModel) -> None:
+    pytest.importorskip("typst")
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    plots.funnel_plot(mean).on(axes)
+    (image,) = axes.get_images()
+    assert image.get_array().shape[1] > 1000 and not axes.axison

@@ -50,7 +50,7 @@ Pages of one figure (settings `page`, `pages`) share the ends of their scale by 
 A figure of another kind, or without a needed column, is shown as a table that says so.
 """
 
-from replication.report.figures.canvas import Canvas, FigureData, Label, read_figure
+from replication.report.figures.canvas import WIDE, Canvas, FigureData, Label, read_figure
 from replication.report.figures.drawing import KINDS, Drawing, describe, draw
 
-__all__ = ["KINDS", "Canvas", "Drawing", "FigureData", "Label", "describe", "draw", "read_figure"]
+__all__ = ["KINDS", "WIDE", "Canvas", "Drawing", "FigureData", "Label", "describe", "draw", "read_figure"]
