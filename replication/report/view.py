@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +154,15 @@ class View:
     def link(self, name: str, text: str, outcome: str = "", css: str = "") -> Markup:
         """Text linked to what an id names; plain text where the id leads nowhere."""
         return self.anchor(self.to(name, outcome), text, css)
+
+    def by_page(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Ids by the address of the first of each page they stand on; under no address those that lead nowhere."""
+        found: dict[str, list[str]] = {}
+        first: dict[str, str] = {}
+        for name in names:
+            address = self.to(name)
+            found.setdefault(first.setdefault(address.partition("#")[0], address), []).append(name)
+        return found
 
     def anchor(self, address: str, text: str, css: str = "") -> Markup:
         """Text linked to an address within the report."""

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,29 @@ def test_pages_are_small_and_so_is_the_whole(real: Any) -> None:
     for path in real.pages:
         assert (real.folder / path).stat().st_size < 300_000, path
     assert sum(p.stat().st_size for p in real.folder.rglob("*") if p.is_file()) < 15_000_000
+
+
+def test_a_page_is_as_large_with_ten_times_the_rows_and_nothing_is_lost(
+    small: Any, builder: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long tables stand on pages of their own, and ids are listed by page: no page grows with the data but those."""
+    monkeypatch.setattr("replication.report.pdf.typesetter_is_there", lambda: False)
+
+    def sized(k: int) -> Any:
+        outcomes = deepcopy(small.outcomes)
+        for outcome in outcomes:
+            for table in outcome["tables"]:
+                if table["id"].startswith("update-"):
+                    table |= {"rows": [[f"sample {i}", i / k, None, None] for i in range(k)], "links": ["main"] * k}
+        return builder(tmp_path / str(k), outcomes, small.dataset)
+
+    one, ten = sized(60), sized(600)
+    for page in one.pages:
+        grown = len(ten.text(page)) - len(one.text(page))
+        assert grown < 100 or page.startswith("tables/"), (page, grown)
+    table = ten.text("tables/engagement--update-positive-engagement.html")
+    assert all(f"sample {i}<" in table for i in range(600))
+    assert "../tables/engagement--update-positive-engagement.html" in ten.text("findings/engagement.html")
 
 
 def test_the_same_input_gives_the_same_bytes_but_for_the_stamp(
