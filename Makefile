@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help report test docs check lint simulation evidence fuzz benchmark mutation clean
+.PHONY: help report test docs check lint site-check simulation evidence fuzz benchmark mutation clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 report: $(VENV)/ready  ## recompute everything and write reports/latest/index.html
 	$(BIN)/python -m replication.run
@@ -23,6 +23,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site-check: $(VENV)/ready  ## every page of reports/latest in the browser, and reviewed screenshots
+	$(BIN)/python -m pytest -m site_check tests/site
 
 simulation: $(VENV)/ready  ## long seeded simulations, before a release
 	$(BIN)/python -m pytest -m simulation
