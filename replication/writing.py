@@ -85,11 +85,15 @@ def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: beside its place, then renamed. The system's umask decides who may read it."""
+    """Write a whole file or nothing: beside its place, then renamed.
+
+    The umask decides who may read a new file; one that was there keeps its rights, so that nobody is locked out of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_HALF}")
     try:
         _write_new(half, content if isinstance(content, bytes) else content.encode("utf-8"))
+        _keep_rights(half, path)
         half.replace(path)
         _keep_names(path.parent)
     except BaseException:
@@ -236,6 +240,12 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def _keep_rights(half: Path, target: Path) -> None:
+    """A file that takes the place of another gets its rights, as far as the system lets us."""
+    with contextlib.suppress(OSError):
+        half.chmod(stat.S_IMODE(target.stat().st_mode))
+
+
 def _keep_names(folder: Path) -> None:
     """Renames reach the disk with their folder; where a system cannot, it keeps them in its own time."""
     with contextlib.suppress(OSError):
@@ -258,6 +268,7 @@ def _put_in_place(staged: Path, target: Path) -> None:
     """One file of a journal; what an interrupted run has put in place already is there and no longer staged."""
     if staged.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
+        _keep_rights(staged, target)
         staged.replace(target)
     elif not target.exists():
         raise FileNotFoundError(target)

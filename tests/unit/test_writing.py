@@ -187,6 +187,22 @@ def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
     assert stat.S_IMODE((tmp_path / "latest").stat().st_mode) == 0o777 & ~umask
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights of a file")
+def test_a_file_that_is_written_anew_keeps_its_rights(tmp_path: Path) -> None:
+    """A colleague with another umask must not lock everybody else out of the tables both write."""
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+        (tmp_path / name).chmod(0o664)
+    before = os.umask(0o077)
+    try:
+        write_atomic(tmp_path / "one.csv", "new")
+        write_together(tmp_path, {"two.csv": "new", "three.csv": "new"})
+    finally:
+        os.umask(before)
+    rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("*.csv")}
+    assert rights == {"one.csv": 0o664, "two.csv": 0o664, "three.csv": 0o600}
+
+
 def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_computed(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         place = Path("/proc/latest")  # the superuser may write nearly everywhere; here nobody may
