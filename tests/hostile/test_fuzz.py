@@ -216,7 +216,9 @@ def use(dataset: Dataset, root: Path) -> None:
     except UserError as error:  # too few rows for a pool is said; a row that passed and cannot be used must not be
         assert "no Fisher z" not in str(error), error
     archive = make_archive(dataset, [outcome], {})
-    search_index(archive, load_words("en"))
+    spoken = {language: load_words(language) for language in archive.menu.languages}
+    for language in spoken:
+        assert "<script" not in search_index(archive, spoken, language, {})
     for name in dataset.tables:
         table = archive.table(name)
         text = as_csv(list(table[0]) if table else [], [list(row.values()) for row in table])
