@@ -19,6 +19,7 @@ import pandas as pd
 from replication.analysis.outcome import Figure, plain
 from replication.errors import UserError
 from replication.evidence.plots import paged
+from replication.formulas import harmless
 from replication.frames.design import Column, column
 from replication.frames.fitted import FittedModel, Transform, effects_of
 from replication.frames.postestimation import cumulative, leave_one_out, predict
@@ -82,7 +83,9 @@ class Plot:
         if kind == "svg":
             target.write_text(self.svg, encoding="utf-8")
         elif kind == "csv":
-            self.to_frame().to_csv(target, index=False)
+            self.to_frame().map(lambda cell: harmless(cell) if isinstance(cell, str) else cell).to_csv(
+                target, index=False
+            )
         elif kind == "png":
             target.write_bytes(_typeset(_flat(self.svg), "png"))
         elif kind == "pdf":

@@ -138,3 +138,10 @@ def test_a_figure_stands_within_matplotlib_axes(mean: FittedModel) -> None:
     plots.funnel_plot(mean).on(axes)
     (image,) = axes.get_images()
     assert image.get_array().shape[1] > 1000 and not axes.axison
+
+
+def test_a_label_that_a_spreadsheet_would_run_is_saved_as_text(studies: pd.DataFrame, tmp_path: Path) -> None:
+    named = studies.assign(author=["=1+1", "+cmd|' /C calc'!A0", *studies["author"][2:]])
+    saved = tsr.forest_plot(tsr.random_effects("yi ~ 1", named, labels="author")).save(tmp_path / "forest.csv")
+    labels = pd.read_csv(saved)["label"].tolist()
+    assert labels[:2] == ["'=1+1", "'+cmd|' /C calc'!A0"] and labels[2] == "Author 2"
