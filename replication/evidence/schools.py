@@ -35,40 +35,38 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     both.append(("same informant, only the samples of the contrast", "matched", matched))
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
     estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
-    rows: list[tuple[str | float | None, ...]] = [
+    rows: Rows = [
         (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n, None) for e in estimates
     ]
     split = {name: _split(same, column) for name, column in (("by cycle", "cycle"), ("by membership", "oecd"))}
     groups = ["by informant"] * len(rows) + [name for name, found in split.items() for _ in found]
     rows += [row for found in split.values() for row in found]
-    table = Table(
+    return estimates, _table(rows), _figure(rows, groups)
+
+
+Rows = list[tuple[str | float | None, ...]]
+
+
+def _table(rows: Rows) -> Table:
+    ends = ("low", "high", "new country low", "new country high")
+    return Table(
         id="schools",
         title="School level: poor relations with bullying, as principals report them",
-        columns=(
-            "evidence",
-            "r",
-            "low",
-            "high",
-            "new country low",
-            "new country high",
-            "samples",
-            "schools",
-            "p of equality",
-        ),
+        columns=("evidence", "r", *ends, "samples", "schools", "p of equality"),
         rows=tuple(rows),
         note="Unit: schools. Ordinal answers of one principal; never pooled with students' correlations.",
     )
-    figure = Figure(
+
+
+def _figure(rows: Rows, groups: list[str]) -> Figure:
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
+    return Figure(
         id="schools",
         kind="agreement",
         title="School level: the same informant and another one",
-        columns={
-            **{name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))},
-            "group": list(groups),
-        },
+        columns={**columns, "group": list(groups)},
         settings={"metric": "r"},
     )
-    return estimates, table, figure
 
 
 def _rows(data: Dataset, pair: tuple[str, str]) -> Selection:
@@ -104,7 +102,7 @@ def _posterior(selection: Selection, key: str, label: str) -> Estimate:
 _NAMES = {("oecd", "yes"): "OECD countries", ("oecd", "no"): "other countries"}
 
 
-def _split(selection: Selection, column: str) -> list[tuple[str | float | None, ...]]:
+def _split(selection: Selection, column: str) -> Rows:
     """Means by the levels of one column, from one model; rows without a level are left out of it."""
     known = selection.keep(lambda r: r[column] != "", f"no {column} in the file")
     # Sorted, so that cycles stand in time and the table is the same on every machine.

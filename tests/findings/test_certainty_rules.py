@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +179,37 @@ def test_a_broken_file_is_named_with_its_place(tmp_path: Path) -> None:
     file.write_text(good.replace("size = 0.10", 'size = "large"'), encoding="utf-8")
     with pytest.raises(DataError, match=r"certainty\.toml, target\.size: .*found 'large'"):
         load_thresholds(file)
+
+
+def test_each_decision_says_the_numbers_it_rests_on() -> None:
+    found = {d.domain: dict(d.values) for d in judged(models=(CROSS, SURE.models[0])).decisions}
+    part = {"samples": 5, "r": 0.30, "low": 0.20, "high": 0.40, "target": 0.10}
+    assert found["risk_of_bias"] == {"missing": 0.05, **part}
+    assert found["indirectness"] == {
+        "share": 0.2, "r": 0.30, "direct_samples": 5, "countries": 2, "near": 1, "names": "Norway",
+    }  # fmt: skip
+    assert found["imprecision"] == {"low": 0.25, "high": 0.35, "target": 0.10, "samples": 40, "groups": 20}
+    assert found["publication_bias"] == {
+        "adequate": 2, "crossing": 1, "published": 20, "target": 0.10, "open": 0.30, "open_low": 0.20,
+        "open_high": 0.40,
+    }  # fmt: skip
+    cause = certainty_of(replace(SURE, adjusted=1, lagged=4))[1].decisions[0]
+    assert (dict(cause.values), cause.because, cause.step) == ({"adjusted": 1, "lagged": 4}, "some", -1)
+    assert certainty_of(replace(SURE, adjusted=0, lagged=0))[1].decisions[0].because == "none"
+
+
+def test_what_is_not_there_is_said_to_be_none() -> None:
+    found = {
+        d.domain: dict(d.values) for d in judged(different=None, direct=None, open=None, missing=math.nan).decisions
+    }
+    assert found["risk_of_bias"] == {"missing": None, "samples": 0}
+    assert (found["indirectness"]["r"], found["indirectness"]["direct_samples"]) == (None, 0)
+    assert [found["publication_bias"][name] for name in ("open", "open_low", "open_high")] == [None] * 3
+
+
+def test_without_spread_all_true_means_lie_on_one_side() -> None:
+    """All of them on the far side of a target above the mean, none of them beyond one below it."""
+    assert certainty_of(replace(SURE, centre=0.05, spread=0.0), target=0.10)[0].step("inconsistency") == -1
+    assert certainty_of(replace(SURE, centre=0.10, spread=0.0), target=0.10)[0].step("inconsistency") == 0
+    assert judged(spread=math.nan).step("inconsistency") == -1
+    assert judged(samples=3, groups=20).step("inconsistency") == 0
