@@ -88,7 +88,7 @@ ROOMS = {
     "selection": (
         Room(
             ("replication/dataset/selection.py", "replication/dataset/row_versions.py"),
-            ("tests/data/test_row_successors.py", "tests/unit/test_findings_versions.py", "tests/data"),
+            ("tests/data/test_selection.py", "tests/data/test_row_successors.py"),
         ),
     ),
     "findings": (
