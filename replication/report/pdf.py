@@ -9,6 +9,7 @@ be made, they say why.
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 import shutil
 import subprocess
@@ -265,12 +266,14 @@ def pieces(canvas: Canvas) -> list[tuple[float, float]]:
     A tall figure set smaller could not be read, and on one page it would run through the footer.
     """
     room = _PAGE_ROOM / _POINTS
+    # Parts of like height, with a row to spare: a last part of three rows says nothing.
+    part = min(room, canvas.height / max(1.0, math.ceil(canvas.height / room)) + 14)
     lines = sorted({label.y for label in canvas.labels if not label.turned})
     cuts = [0.0]
     while canvas.height - cuts[-1] > room:
         # A line of text reaches from 10 pixels above its base to 3 below; what is level with it stays with it.
-        below = [y + 6 for y, after in pairwise(lines) if cuts[-1] + 60 < y + 6 <= cuts[-1] + room and after - y > 12]
-        cuts.append(below[-1] if below else cuts[-1] + room)
+        below = [y + 6 for y, after in pairwise(lines) if cuts[-1] + 60 < y + 6 <= cuts[-1] + part and after - y > 12]
+        cuts.append(below[-1] if below else cuts[-1] + part)
     return list(pairwise([*cuts, canvas.height]))
 
 

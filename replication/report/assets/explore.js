@@ -110,6 +110,7 @@
       diamond(whole, 74, "printed");
       const step = [0.05, 0.1, 0.2, 0.5].find((one) => (high - low) / one <= 8) || 1;
       for (let i = Math.ceil(low / step); i * step <= high; i += 1) {
+        if (x(i * step) < 16 || x(i * step) > width - 16) continue; // its digits would be cut by the edge
         svg.append(draw("text", { x: x(i * step), y: 103, class: "tick", "text-anchor": "middle" }, show(i * step, 2)));
       }
       return [svg, make("p", say.legend, { class: "note" })];
