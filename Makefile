@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help report test docs check lint site-check simulation evidence fuzz benchmark mutation clean
+.PHONY: help report test docs check lint site-check simulation release-check evidence fuzz benchmark mutation clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -29,6 +29,9 @@ site-check: $(VENV)/ready  ## every page of reports/latest in the browser, and r
 
 simulation: $(VENV)/ready  ## long seeded simulations, before a release
 	$(BIN)/python -m pytest -m simulation
+
+release-check: $(VENV)/ready  ## build and install the package away from here, run a second topic with it
+	$(BIN)/python -m pytest -m release
 
 evidence: $(VENV)/ready  ## stored survey rows from the public files in FILES=folder; lists those that are not there
 	$(BIN)/python -m tests.evidence "$(FILES)"

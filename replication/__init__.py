@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         trim_fill,
         waap,
     )
+    from replication.frames.counts import glmm
     from replication.frames.dependence import aggregate, covariance
     from replication.frames.fitted import FittedModel, tidy
     from replication.frames.means import contrast, joint_test, marginal_means, pairwise
@@ -82,6 +83,7 @@ __all__ = [
     "findings",
     "forest_plot",
     "funnel_plot",
+    "glmm",
     "henmi_copas",
     "influence",
     "joint_test",
@@ -124,6 +126,7 @@ __getattr__ = on_first_use(
             *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
             *("p_curve", "pet_peese", "rank_test", "smooth_selection", "step_selection", "trim_fill", "waap"),
         ),
+        "replication.frames.counts": ("glmm",),
         "replication.frames.dependence": ("aggregate", "covariance"),
         "replication.frames.fitted": ("FittedModel", "tidy"),
         "replication.frames.means": ("contrast", "joint_test", "marginal_means", "pairwise"),

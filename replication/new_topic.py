@@ -27,7 +27,7 @@ TITLE = "Sleep and well-being: do the published numbers hold?"
 _app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-def make_topic(folder: Path, title: str = TITLE, languages: tuple[str, ...] = LANGUAGES) -> Path:
+def make_topic(folder: str | Path, title: str = TITLE, languages: tuple[str, ...] = LANGUAGES) -> Path:
     """Write the project of a new topic into `folder`, which must be new or empty, and return its path.
 
     Raises
@@ -35,6 +35,7 @@ def make_topic(folder: Path, title: str = TITLE, languages: tuple[str, ...] = LA
     UserError
         when something is in the folder already, the title is empty or a language is not known; nothing is written then.
     """
+    folder = Path(folder)
     unknown = [language for language in languages if language not in LANGUAGES]
     if unknown or languages[:1] != ("en",):
         raise UserError(f"languages are {', '.join(languages)}; begin with en, known are {', '.join(LANGUAGES)}")

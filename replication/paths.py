@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from replication.errors import UserError
+
 __all__ = [
     "analyses_dir",
     "cache_dir",
@@ -73,9 +75,15 @@ def working_on(project: Path) -> Iterator[None]:
 def dataset_of(given: Path | None) -> Path:
     """The dataset that a command's `--data` means; a whole project given there is worked on from then on.
 
-    A folder of works alone is read with the analyses of the project one is in.
+    A folder of works alone is read with the analyses of the project one is in. Raises `UserError` where none is given
+    and none is around.
     """
     if given is None:
+        if not data_dir().is_dir():
+            raise UserError(
+                f"there is no project in {project_root()} or above it; name one with --data DIR "
+                f"(python -m replication.new_topic DIR makes one)"
+            )
         return data_dir()
     if is_project(given):
         work_on(given)

@@ -58,7 +58,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PairShares:
-    """Of two random students, how often the one with the better relationship has more, or less, of the outcome.
+    """Of two random persons, how often the one ahead on the first side has more, or less, of the outcome.
 
     The rest are alike on one of the two. `samples` holds the shares of each sample, the mean of its rows; `more` and
     `less` are the means over samples, each counting once.
@@ -133,7 +133,7 @@ def pair_shares(found: Evidence) -> PairShares | None:
 def pairs_table(question: Question, pairs: PairShares) -> Table:
     """The shares of pairs of each sample."""
     rows = tuple((sample, k, more, less, 1.0 - more - less) for sample, k, more, less in pairs.samples)
-    title = f"{question.label}: of two random students, by sample"
+    title = f"{question.label}: of two random persons, by sample"
     columns = ("sample", "rows", "better relationship and more of it", "better relationship and less of it", "alike")
     return Table(id=f"pairs-{question.id}", title=title, columns=columns, rows=rows)
 

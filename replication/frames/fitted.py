@@ -23,6 +23,7 @@ from replication.models.multilevel.residuals import row_diagnostics
 from replication.models.multilevel.robust import RobustData, wald_test
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
+from replication.models.two_level.count_models import CountsData
 from replication.models.two_level.influence import influence
 from replication.models.two_level.intervals import tau2_interval
 from replication.models.two_level.location_scale import LocationScaleData
@@ -136,7 +137,7 @@ class FittedModel:
             "residual": data.y - mean,
         }
         # Leverage and standardised residuals rest on inverse-variance weights with one tau2 for all rows.
-        if data.weights is None and not isinstance(self.fit.data, LocationScaleData):
+        if data.weights is None and not isinstance(self.fit.data, LocationScaleData | CountsData):
             rows = row_diagnostics(self.fit)
             added |= {"standardised": rows.standardised, "hat": rows.hat}
         if isinstance(self.fit.data, EffectData) and self.fit.k > len(self.fit.names):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from replication.models.multilevel.structure import BlockV
     from replication.models.prediction import Prediction, blups, predict, prediction_interval
     from replication.models.two_level.batch import BatchFits, fit_batch
+    from replication.models.two_level.count_models import fit_counts, study_counts
     from replication.models.two_level.influence import baujat, cumulative, gosh, influence, leave_one_out
     from replication.models.two_level.intervals import heterogeneity_intervals, tau2_interval
     from replication.models.two_level.location_scale import fit_location_scale
@@ -64,6 +65,7 @@ __all__ = [
     "cumulative",
     "fit_batch",
     "fit_che",
+    "fit_counts",
     "fit_location_scale",
     "fit_multilevel",
     "fit_multivariate",
@@ -83,6 +85,7 @@ __all__ = [
     "robust",
     "row_diagnostics",
     "row_sum_weights",
+    "study_counts",
     "tau2_interval",
     "variance_inflation",
     "variance_shares",
@@ -117,6 +120,7 @@ __getattr__ = on_first_use(
         "replication.models.two_level.batch": ("BatchFits", "fit_batch"),
         "replication.models.two_level.influence": ("baujat", "cumulative", "gosh", "influence", "leave_one_out"),
         "replication.models.two_level.intervals": ("heterogeneity_intervals", "tau2_interval"),
+        "replication.models.two_level.count_models": ("fit_counts", "study_counts"),
         "replication.models.two_level.location_scale": ("fit_location_scale",),
         "replication.models.two_level.random_effects": ("fit_random_effects",),
         "replication.models.two_level.resampling": ("bootstrap", "permutation_test"),

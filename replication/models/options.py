@@ -95,6 +95,12 @@ Tau2Structure = Literal["diagonal", "symmetric", "zero"]
 BoundRule = Literal["full-hessian", "held"]
 SampleSizeRule = Literal["same", "smallest"]
 
+# Models of counts: odds ratios, rate ratios, proportions, rates; and how two groups are modelled: a baseline of each
+# study as a parameter (UM.FS), baselines drawn from a normal distribution (UM.RS), or given the total of events (CM.EL;
+# for odds ratios of rare events approximately: CM.AL).
+CountMeasure = Literal["OR", "IRR", "PLO", "IRLN"]
+CountModel = Literal["fixed baselines", "random baselines", "conditional", "approximate"]
+
 # Bias: the side on which effects are expected (and favoured), and the alternative of the tests in the studies.
 Direction = Literal["positive", "negative"]
 Alternative = Literal["positive", "negative", "two-sided"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -80,3 +83,23 @@ def test_outside_a_checkout_the_dataset_is_the_one_that_was_carried(
     assert project._data_folder() == ROOT / "replication" / "carried"
     with pytest.raises(tsr.UserError, match="pass data= with a project"):
         tsr.run_analyses("roorda2017")
+
+
+def test_no_two_files_differ_in_case_alone_and_every_name_is_one_on_windows() -> None:
+    """A checkout on a system that folds case, or knows fewer names, holds every file."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    names = [name for name in listed.stdout.split("\0") if name]
+    assert len({name.casefold() for name in names}) == len(names) > 500
+    reserved = re.compile(r'(?i)(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)|[<>:"|?*\\]|[ .](/|$)')
+    assert [name for name in names if reserved.search(name)] == []
+
+
+def test_one_version_stands_in_every_record() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in citation
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    assert zenodo["version"] == version and zenodo["title"] in citation
+    assert f"\n## {version}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """Likelihoods of counts given a study's effect: binomial, Poisson, and the conditional ones of two groups.
 
 Called by `count_models`, which integrates the effect out. One idea: whatever the counts, the log-likelihood of a study
-is a function of its effect `theta` (a log odds ratio, a log rate ratio, a logit or a log rate) and, where two groups are
-modelled unconditionally, of its baseline `alpha`; the models need its value and first and second derivatives in both,
+is a function of its effect `theta` (a log odds ratio, a log rate ratio, a logit or a log rate) and, where two groups
+are modelled unconditionally, of its baseline `alpha`; the models need its value and its first and second derivatives,
 for `(k, Q)` points at once. Group 1 has alpha + theta/2, group 2 alpha - theta/2, so that both groups vary alike.
 
 Sources: Stijnen, Hamza & Özdemir (2010); Jackson et al. (2018) for the coding by halves.

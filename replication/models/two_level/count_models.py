@@ -16,16 +16,15 @@ Sources: Stijnen, Hamza & Özdemir (2010); Jackson, Law, Stijnen, Viechtbauer & 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.errors import ModelError, list_rows
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
-from replication.models.options import NormalTest, check_choice
+from replication.models.options import CountMeasure, CountModel, NormalTest, check_choice
 from replication.models.prepare import EffectData, as_numbers, check_level, prepare_effects
 from replication.models.probability import chi2_sf
 from replication.models.two_level.count_likelihoods import (
@@ -38,17 +37,15 @@ from replication.models.two_level.count_likelihoods import (
     TwoPoissons,
 )
 
-__all__ = ["CountMeasure", "CountModel", "CountsData", "StudyCounts", "fit_counts", "study_counts"]
-
-CountMeasure = Literal["OR", "IRR", "PLO", "IRLN"]
-CountModel = Literal["fixed baselines", "random baselines", "conditional", "approximate"]
-"""How two groups are modelled: a baseline for each study as a parameter (UM.FS), baselines drawn from a normal
-distribution (UM.RS), or given the total of events (CM.EL; for odds ratios of rare events approximately: CM.AL)."""
+__all__ = ["COUNT_COLUMNS", "CountsData", "StudyCounts", "fit_counts", "study_counts"]
 
 POINTS = 31
 """Points of quadrature: twice as many change no digit below 1e-9 on data with counts of 0 (tested)."""
 POINTS_TWICE = 21
-STEPS, DONE = 100, 1e-10
+STEPS, DONE = 100, 1e-18
+"""Newton steps at most, and the decrement g' H^-1 g at which they end: a step of 1e-9 standard errors."""
+FLAT = 1e-7
+"""Information per study below which the likelihood has no peak: estimates then run away, as with no event at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +58,20 @@ class StudyCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountsData:
-    """What a model of counts was fitted to: `effects` (rows, design, the plain effect sizes) and the counts used."""
+    """What a model of counts was fitted to: `effects` (rows, design, the plain effect sizes) and the counts used.
+
+    `baseline_mean` and `baseline_variance` are those of the baselines where they are drawn, NaN otherwise; `parameters`
+    counts what was estimated besides the coefficients.
+    """
 
     effects: EffectData
     counts: StudyCounts
+    baseline_mean: float
+    baseline_variance: float
     parameters: int
 
 
-_COLUMNS: dict[str, tuple[str, ...]] = {
+COUNT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "OR": ("a", "b", "c", "d"),
     "IRR": ("events1", "time1", "events2", "time2"),
     "PLO": ("events", "n"),
@@ -84,7 +87,7 @@ def study_counts(measure: CountMeasure, *columns: ArrayLike) -> StudyCounts:
     Raises `ModelError` for counts that are negative or no whole numbers, times that are not positive, events over n.
     """
     check_choice(measure, CountMeasure, "measure")
-    names = _COLUMNS[measure]
+    names = COUNT_COLUMNS[measure]
     if len(columns) != len(names):
         raise ModelError(f"{measure} needs {', '.join(names)}; {len(columns)} columns were given.")
     arrays = tuple(as_numbers(column, name) for column, name in zip(columns, names, strict=True))
@@ -132,7 +135,7 @@ def fit_counts(
     >>> counts = study_counts("OR", [3, 7, 5, 102], [36, 7, 6, 20], [3, 14, 11, 28], [44, 15, 18, 32])
     >>> found = fit_counts(counts, model="conditional")
     >>> round(float(found.beta[0]), 3), round(found.components[0].estimate, 3)
-    (0.836, 0.349)
+    (0.784, 0.368)
     """
     check_choice(model, CountModel, "model")
     check_choice(test, NormalTest, "test")
@@ -204,10 +207,16 @@ def _likelihood(measure: str, c: Sequence[Array], model: CountModel) -> Likeliho
         return Binomial(c[0], c[1], np.zeros_like(c[0]))
     if measure == "IRLN":
         return Poisson(c[0], np.log(c[1]))
-    if measure == "IRR":
-        if model == "conditional":
-            return Binomial(c[0], c[0] + c[2], np.log(c[1] / c[3]))
-        return TwoPoissons(*c)
+    return _of_rates(c, model) if measure == "IRR" else _of_odds(c, model)
+
+
+def _of_rates(c: Sequence[Array], model: CountModel) -> Likelihood:
+    if model == "conditional":  # given their total, events of group 1 are binomial
+        return Binomial(c[0], c[0] + c[2], np.log(c[1] / c[3]))
+    return TwoPoissons(*c)
+
+
+def _of_odds(c: Sequence[Array], model: CountModel) -> Likelihood:
     n1, n2 = c[0] + c[1], c[2] + c[3]
     if model == "conditional":
         return Hypergeometric.of_table(c[0], n1, c[2], n2)
@@ -261,10 +270,11 @@ class _Problem:
             gradient, information, split = self._system(slopes, free_tau)
             step = _uphill(information, gradient)
             moved, after = self._climb(point, slopes, split.spread(step), free_tau)
-            gain = float(after.value.sum() - slopes.value.sum())
+            stuck = moved is point
             point, slopes = moved, after
-            if gain < DONE and float(np.abs(gradient @ step)) < DONE:
-                settled = True
+            decrement = float(np.abs(gradient @ step))
+            if stuck or decrement < DONE:
+                settled = decrement < np.sqrt(DONE)
                 break
         _, information, _ = self._system(slopes, free_tau)
         return _Found(point, float(slopes.value.sum()), information, settled)
@@ -298,7 +308,7 @@ class _Problem:
             spread = float(np.std(self.start - self.x @ np.linalg.lstsq(self.x, self.start)[0]))
             at = start.point
             return _Point(at.beta, max(spread, 0.1), at.alpha, at.spread)
-        beta = np.linalg.lstsq(self.x, self.start[:, 0])[0]
+        beta = np.asarray(np.linalg.lstsq(self.x, self.start[:, 0])[0], dtype=float)
         alpha = np.zeros((k, 1))
         if self._baselines():
             alpha = _baseline_start(self.likelihood)
@@ -339,7 +349,7 @@ class _Problem:
             )
             with np.errstate(over="ignore", invalid="ignore"):
                 after = self.slopes(moved, free_tau)
-            if float(after.value.sum()) >= base:
+            if float(after.value.sum()) >= base - 1e-13 * abs(base):  # equal, but for rounding
                 return moved, after
             share *= 0.5
         return at, before
@@ -380,7 +390,7 @@ def _plain(terms: Terms) -> _Slopes:
 
 
 def _louis(terms: Terms, share: Array, nodes: tuple[Array, Array], value: Array) -> _Slopes:
-    """Derivatives of the log of an integral: E[H + g g'] - E[g] E[g]' under the posterior of what was integrated out."""
+    """Derivatives of the log of an integral: E[H + g g'] - E[g] E[g]' under the posterior of what is integrated out."""
     z, w = nodes
     one = np.ones_like(z)
     by = (one, z, one, w)  # theta = eta + tau z, alpha = alpha + spread w
@@ -448,7 +458,8 @@ def _baseline_start(likelihood: Likelihood) -> Array:
     """Each study's mean of the two groups' logits or log rates, with 1/2 added to the counts."""
     if isinstance(likelihood, TwoBinomials):
         logits = (
-            np.log((x + 0.5) / (n - x + 0.5)) for x, n in ((likelihood.x1, likelihood.n1), (likelihood.x2, likelihood.n2))
+            np.log((x + 0.5) / (n - x + 0.5))
+            for x, n in ((likelihood.x1, likelihood.n1), (likelihood.x2, likelihood.n2))
         )
         return np.asarray(0.5 * sum(logits))
     assert isinstance(likelihood, TwoPoissons)
@@ -475,24 +486,31 @@ def _finish(
     model, one_group, test, level = options
     k, p = problem.x.shape
     covariance = _inverse(found.information)
-    free = len(found.information) > p and found is not null
+    free = found is not null
     tau2 = found.point.tau**2
     at_zero = free and found.point.tau < 1e-4
     se = 2.0 * found.point.tau * float(np.sqrt(covariance[p, p])) if free and not at_zero else float("nan")
     components = (Component("tau2", tau2, se, at_boundary=at_zero),)
+    told, drawn = [*notes], (float("nan"), float("nan"))
     if problem.model == "random baselines":
-        components += (Component("baselines", found.point.spread**2),)
-    told = [*notes]
+        drawn = (float(found.point.alpha[0, 0]), found.point.spread**2)
     if at_zero:
         told.append(Note("boundary", "tau2 is estimated at its boundary, 0: its standard error is not defined."))
         covariance[:p, :p] = _inverse(np.delete(np.delete(found.information, p, 0), p, 1))[:p, :p]
+    flat = np.linalg.eigvals(np.linalg.solve(problem.x.T @ problem.x, found.information[:p, :p])).real
+    if not flat.min() > FLAT:
+        told.append(
+            Note("no-peak", "the counts set no end to an estimate (no events, or nothing else): do not use it.")
+        )
     if not found.settled:
-        told.append(Note("not-converged", "the search did not settle; leave out studies without events, or moderators."))
+        told.append(
+            Note("not-converged", "the search did not settle; leave out studies without events, or moderators.")
+        )
     Q = max(0.0, 2.0 * (saturated - null.loglik))
     return Fit(
         method={
             "model": f"GLMM of counts ({used.measure}{'' if one_group else f', {model}'})", "estimator": "ML",
-            "test": test, "V": "likelihood of the counts", "vcov": "model",
+            **({} if free else {"tau2": "EE"}), "test": test, "V": "likelihood of the counts", "vcov": "model",
         },
         names=effects.names,
         beta=found.point.beta,
@@ -504,7 +522,11 @@ def _finish(
         level=level,
         heterogeneity=Heterogeneity(Q, k - p, float(chi2_sf(Q, k - p)), float("nan"), float("nan")),
         notes=tuple(told),
-        data=CountsData(effects, used, len(found.information) + (k if problem.model == "fixed baselines" else 0)),
+        data=CountsData(
+            effects, used,
+            *drawn,
+            int(free) + {"fixed baselines": k, "random baselines": 2}.get(problem.model, 0),
+        ),
     )  # fmt: skip
 
 
