@@ -86,5 +86,7 @@ def glmm(
     shown = effect_sizes(data, measure, **passed)  # type: ignore[arg-type]
     right = (moderators.partition("~")[2] if "~" in moderators else moderators).strip()
     design = make_design(f"yi ~ {right}", shown, needed={name: passed[name] for name in wanted}, labels=labels)
-    fit = fit_counts(counts, design.x, model=model, heterogeneity=heterogeneity, test=test, level=level, names=design.names)
+    fit = fit_counts(
+        counts, design.x, model=model, heterogeneity=heterogeneity, test=test, level=level, names=design.names
+    )
     return FittedModel(fit, design)
