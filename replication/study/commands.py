@@ -181,12 +181,15 @@ def check(
 
 def _say_what_is_touched(dataset: Dataset, work: str) -> None:
     """Which analyses ask for rows that were withdrawn since the last release, a line per row."""
+    from replication.dataset.folder import WORK_TABLES
+
+    # Without withdrawals nothing can be touched, and reading every analysis would be in vain.
+    gone = [rows for name, rows in dataset.withdrawn.items() if name in WORK_TABLES]
+    if not any((rows["work"] == work).any() if work else len(rows) for rows in gone):
+        return
     from replication.report.releases import read_releases
     from replication.study.touched import touched_analyses, touched_lines
 
-    # Without withdrawals nothing can be touched, and reading every analysis would be in vain.
-    if not any(len(rows) for rows in dataset.withdrawn.values()):
-        return
     releases = read_releases(paths.reports_dir())
     released = releases[-1].dataset_version if releases else ""
     works = frozenset({work} & set(dataset.works))
