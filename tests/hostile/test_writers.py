@@ -240,6 +240,7 @@ def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_pa
             convert(root, f"2.{i}1"),
             new(root, f"{chr(96 + i) * 9}2024"),
         ]
+    acts[:0] = [COMMANDS[name](root) for name in ("take", "matrix", "compute", "conceptual")]
     codes = [code for start in range(0, len(acts), 8) for code in at_once(acts[start : start + 8])]
     assert codes == [0] * len(acts)
     settled = (root / "alpha2020/coders/settled.csv").read_text(encoding="utf-8")
@@ -250,5 +251,8 @@ def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_pa
     assert all(f'"beta2021-e{i}"' in answers for i in range(1, 9))
     assert all(f"t = 2.{i}1" in effects for i in range(1, 9))
     assert all(f"{letter * 9}2024" in bibliography and (root / f"{letter * 9}2024").is_dir() for letter in "abcdefgh")
+    assert (root / "smith2024/effects.csv").exists() and (root / "delta2023/conceptual.csv").exists()
+    assert "beta2021-003," in (root / "beta2021/effects.csv").read_text(encoding="utf-8")
+    assert "delta2023_girls-003," in (root / "delta2023/effects.csv").read_text(encoding="utf-8")
     ids = [line.partition(",")[0] for line in effects.splitlines()[1:]]
     assert len(ids) == len(set(ids)) == 10
