@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from markupsafe import Markup
+
 from replication.formulas import harmless
 from replication.report.archive import LICENCE, Archive, Record, anchor
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
@@ -33,6 +35,7 @@ class Picture:
     title: str
     page: str
     csv: str
+    note: Markup
     wide: str
     narrow: str
     cite: str
@@ -78,6 +81,7 @@ def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Pictu
         return view.to(name, outcome) if name else ""
 
     stem = f"{anchor(outcome)}--{anchor(figure.id)}"
+    note = view.told(figure.note) if figure.note else Markup("")
     figure = _translated(figure, view.words)
     path = posixpath.join(folder, stem)
     named = _named(view, f"{outcome}/{figure.id}")
@@ -89,6 +93,7 @@ def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Pictu
         title=figure.title,
         page=f"figures/{stem}.html",
         csv=f"figures/{stem}.csv",
+        note=note,
         wide=f"{path}.svg",
         narrow=f"{path}-narrow.svg",
         cite=view.words.say("figure.cite", title=figure.title, **named),

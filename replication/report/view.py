@@ -242,10 +242,18 @@ class View:
         return Markup("" if self.words.language == "en" else ' lang="en"')
 
     def told(self, text: str) -> Markup:
-        """A label of the dataset in this language, or marked as English where it is known in no other."""
-        own = self.words.title(text)
-        translated = self.words.language == "en" or own != text or text in self.words.table["titles"]
-        return Markup(escape(own)) if translated else Markup('<span lang="en">{}</span>').format(own)
+        """A text of a record in this language, part by part where need be; what it knows in English alone is marked."""
+        if self.words.knows(text):
+            return Markup(escape(self.words.title(text)))
+        sentences = self.words.sentences_of(text)
+        if len(sentences) > 1:
+            return Markup(" ").join(map(self.told, sentences))
+        # A sentence put together from parts would be in two languages; a list of remarks would not.
+        parts = [text] if text.endswith(".") else re.split(r"(: |; |, )", text)
+        if len(parts) == 1:
+            own = self.words.title(text)
+            return Markup('<span lang="en">{}</span>').format(own) if own == text and own[:1].isalpha() else escape(own)
+        return Markup("").join(escape(part) if at % 2 else self.told(part) for at, part in enumerate(parts))
 
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language."""

@@ -159,6 +159,14 @@ class Words:
                 return separator.join(self._title(part) for part in text.split(separator))
         return self.localised(self.cited(text))
 
+    def sentences_of(self, text: str) -> list[str]:
+        """The sentences of a note; a label is one."""
+        return _BETWEEN.split(text)
+
+    def knows(self, text: str) -> bool:
+        """Whether a label is known in this language as a whole or by a pattern."""
+        return self.language == "en" or self._whole(text) is not None
+
     def _whole(self, text: str) -> str | None:
         """The text in this language where it is known as a whole or by a pattern."""
         if text in self.table["titles"]:

@@ -1,0 +1,103 @@
+"""How much English is left in Norwegian text, counted by words; quotations and titles are marked and do not count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from replication.dataset import Dataset
+from replication.report.words import load_words
+
+__all__ = ["Page", "english_words", "is_of_the_dataset", "share_of"]
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_ID = re.compile(r"[\w~-]*[\d_~][\w~-]*")
+"""Ids of rows, samples and works."""
+_UNSPOKEN = ("script", "style", "code")
+_EMPTY = ("meta", "link", "img", "br", "input", "source", "hr", "rect")
+
+
+def words_of(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def leaves(table: Any) -> Iterator[str]:
+    if isinstance(table, Mapping):
+        for value in table.values():
+            yield from leaves(value)
+    elif isinstance(table, str):
+        yield re.sub(r"\{[^}|]*", "", table)
+
+
+def english_words() -> frozenset[str]:
+    """Words of the English texts that no Norwegian text uses: those of the locale, and all that has a translation."""
+    english, norwegian = load_words("en").table, load_words("nb").table
+    known = {word for text in leaves(norwegian) for word in words_of(text)}
+    translated = [*leaves(english), *norwegian["titles"], *norwegian["patterns"], *norwegian["reason_leads"]]
+    return frozenset({word for text in translated for word in words_of(text)} - known)
+
+
+def share_of(texts: Iterable[str], english: frozenset[str], dataset: Dataset) -> tuple[float, list[str]]:
+    """The share of English words, and the texts that hold one. Names, ids and codes of measures are no words."""
+    codes = sorted({str(code) for code in dataset.table("measures.csv")["measure"]}, key=len, reverse=True)
+    code = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, codes)) + r")(?![\w-])")
+    counted, found, holding = 0, 0, []
+    for text in texts:
+        spoken = [word for word in _WORD.findall(_ID.sub(" ", code.sub(" ", text))) if word[0].islower()]
+        left = [word for word in spoken if word in english]
+        counted += len(spoken)
+        found += len(left)
+        holding += [f"{left}: {text[:120]}"] if left else []
+    return found / max(counted, 1), holding
+
+
+@dataclass
+class _Element:
+    tag: str
+    language: str
+
+
+class Page(HTMLParser):
+    """The texts of a page in its language, and those marked as being in another one."""
+
+    def __init__(self, path: Path, language: str = "nb") -> None:
+        super().__init__()
+        self.own: list[str] = []
+        self.marked: list[str] = []
+        self.stack: list[_Element] = []
+        self.language = language
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag not in _EMPTY:
+            inherited = self.stack[-1].language if self.stack else self.language
+            self.stack.append(_Element(tag, found.get("lang", inherited)))
+        for name in ("alt", "title", "aria-label", "placeholder"):
+            if found.get(name):
+                self.handle_data(found[name])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _EMPTY:
+            while self.stack and self.stack.pop().tag != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not any(element.tag in _UNSPOKEN for element in self.stack):
+            foreign = bool(self.stack) and self.stack[-1].language != self.language
+            (self.marked if foreign else self.own).append(data.strip())
+
+
+def is_of_the_dataset(text: str, records: str) -> bool:
+    """Whether a marked text stands in the records as it is; three words may stand anywhere by chance."""
+    plain = plain_words(text)
+    return plain.count(" ") < 3 or plain in records
+
+
+def plain_words(text: str) -> str:
+    """Text as words alone, for finding it whatever its quotes and signs."""
+    return re.sub(r"\W+", " ", text).strip().lower()
