@@ -252,7 +252,11 @@ class View:
         parts = [text] if text.endswith(".") else re.split(r"(: |; |, )", text)
         if len(parts) == 1:
             own = self.words.title(text)
-            return Markup('<span lang="en">{}</span>').format(own) if own == text and own[:1].isalpha() else escape(own)
+            return (
+                Markup('<span lang="en">{}</span>').format(own)
+                if own == text and any(map(str.isalpha, own))
+                else escape(own)
+            )
         return Markup("").join(escape(part) if at % 2 else self.told(part) for at, part in enumerate(parts))
 
     def title(self, text: str) -> str:
