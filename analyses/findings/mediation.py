@@ -26,7 +26,7 @@ def run(context: Context) -> Findings:
     data = context.data
     found = variants(data)
     paths = mediation_updates(data)
-    chain = chain_sentences({name: grade_of_question(context, question) for name, question in LINKS.items()})
+    chain = chain_sentences({name: grade_of_question(data, question) for name, question in LINKS.items()})
     schools, school_tables, school_diagram = school_matrix_results(data)
     split, continuous = ses_tables(data)
     return Findings(

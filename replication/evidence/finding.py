@@ -6,9 +6,8 @@ relationships apart) get their estimates, bias and drivers. `quick_finding` is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from replication.analysis.outcome import (
 )
 from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion, Reads
-from replication.digests import digest_of
 from replication.effects.correlation import back_to_r
 from replication.evidence.answer import (
     Answered,
@@ -44,7 +42,7 @@ from replication.evidence.answer import (
 )
 from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_models import bias_answers
-from replication.evidence.certainty import Certainty, Grade, certainty_of, load_thresholds
+from replication.evidence.certainty import Certainty, Grade, certainty_of
 from replication.evidence.change import change_of
 from replication.evidence.confounding import confounding
 from replication.evidence.design_effects import unknown_designs
@@ -64,7 +62,7 @@ from replication.evidence.plots import (
 )
 from replication.evidence.prediction import coverage, left_out_by, predict_body, prediction_tables
 from replication.evidence.prior import PriorAnswer, prior_and_data, prior_sensitivity
-from replication.evidence.protocol import flow, load_protocol
+from replication.evidence.protocol import flow
 from replication.evidence.published import published_pools, published_table
 from replication.evidence.question import Evidence, Question, Source, evidence, screened_rows
 from replication.evidence.reliability import attenuation
@@ -73,8 +71,18 @@ from replication.evidence.summary import certainty_figure, certainty_inputs, cer
 from replication.evidence.update import entering, update_table
 from replication.models.probability import normal_isf
 
-__all__ = ["Answer", "QuestionPlan", "finding", "grade_of_question", "quick_finding", "reads_of"]
+__all__ = [
+    "Answer",
+    "BodiesOf",
+    "QuestionPlan",
+    "bodies_of",
+    "finding",
+    "grade_of_question",
+    "quick_finding",
+    "reads_of",
+]
 
+BodiesOf = Callable[[Question], Mapping[Source, Estimated]]
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
 BODIES: Mapping[Source, str] = {
@@ -373,33 +381,33 @@ def _priors(data: Dataset, answer: Answer, claims: Mapping[str, Claim], page: _P
         page.add_all("bayes", prior_and_data(body, pool, expected))
 
 
-def grade_of_question(context: Context, question: Question) -> Grade:
-    """The certainty of an association alone, for findings that are a chain of several; kept by content."""
-    # Both files decide the grade: edited thresholds must not be answered from the cache.
-    files = (load_protocol().model_dump_json(), load_thresholds().model_dump_json())
-    key = digest_of(context.data.digest, question.id, *files)
-    return cast("Grade", context.remember("certainty", key, lambda: _grade(context.data, question)))
+def grade_of_question(data: Dataset, question: Question, bodies: BodiesOf | None = None) -> Grade:
+    """The certainty of an association alone, for findings that are a chain of several and for previews.
 
-
-def _grade(data: Dataset, question: Question) -> Grade:
-    bodies = bodies_of(data, question)
-    if not bodies:
+    `bodies` gives the estimated bodies of a question where somebody has them; they are estimated here by default.
+    """
+    held = bodies(question) if bodies else bodies_of(data, question)
+    if not held:
         return "very low"
-    widest = list(bodies.values())[-1]
-    published = bodies.get("published")
+    widest = list(held.values())[-1]
+    published = held.get("published")
     enough = published is not None and len(published.found.y) > 1
     models = bias_answers(published.found, expected_sign(data, question)) if published and enough else ()
-    inputs = certainty_inputs(data, bodies, sensitivities(data, question, widest), models)
+    inputs = certainty_inputs(data, held, sensitivities(data, question, widest), models)
     return certainty_of(inputs)[0].grade
 
 
-def quick_finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
-    """The main model on each question and body of evidence, with a forest plot: a preview in seconds."""
+def quick_finding(context: Context, plans: tuple[QuestionPlan, ...], bodies: BodiesOf | None = None) -> Findings:
+    """The main model on each question and body of evidence, with a forest plot: a preview in seconds.
+
+    `bodies` as for `grade_of_question`.
+    """
     estimates: list[Estimate] = []
     figures: list[Figure] = []
     exclusions: dict[Exclusion, None] = {}
     for one in plans:
-        for source, body in bodies_of(context.data, one.question).items():
+        held = bodies(one.question) if bodies else bodies_of(context.data, one.question)
+        for source, body in held.items():
             made = estimates_of(body, f"{one.question.label}, {BODIES[source]}")
             estimates += made
             figures += paged(_forest(body.found, next(e for e in made if e.group == "main")))

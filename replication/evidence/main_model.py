@@ -14,8 +14,9 @@ The three intervals (all shown in r; predictive ones are quantiles of the poster
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -63,21 +64,27 @@ RTOL = 1e-3
 class Estimated:
     """One body of evidence, estimated twice, and which of the two estimates leads, with the reason.
 
-    `fit` is the working model with CR2, None where it cannot be fitted; `posterior` the exact one.
+    `fit` is the working model with CR2, None where it cannot be fitted; `integrate` gives the exact posterior, the same
+    one every time.
     """
 
     found: Evidence
     fit: Fit | None
-    posterior: NestedPosterior
+    integrate: Callable[[], NestedPosterior] = field(repr=False)
     leads: Leads
     why: str
+
+    @property
+    def posterior(self) -> NestedPosterior:
+        """The exact posterior, integrated when it is first asked for: a mean that CR2 leads can do without."""
+        return self.integrate()
 
     @property
     def mean(self) -> Interval:
         """Interval (1) in r, from whichever leads; `centre` gives its middle."""
         if self.leads == "CR2" and self.fit is not None:
             low, high = back_to_r(self.fit.interval()[0]).tolist()
-            return Interval(low, high, self.posterior.level, "CR2")
+            return Interval(low, high, self.fit.level, "CR2")
         low, high = _ends(self.posterior.coefficient(), self.posterior.level)
         return Interval(low, high, self.posterior.level, "posterior")
 
@@ -166,18 +173,18 @@ def posterior_of_body(
 
 def estimate_body(found: Evidence) -> Estimated:
     """Fit one body both ways and decide which leads: CR2 needs six outer groups and four degrees of freedom."""
-    posterior = posterior_of_body(found)
+    integrate = cache(partial(posterior_of_body, found))
     try:
         fit = working_fit(found)
     except ModelError as error:
-        return Estimated(found, None, posterior, "posterior", str(error))
+        return Estimated(found, None, integrate, "posterior", str(error))
     groups, df = fit.clusters or 0, float(fit.df[0])
     if groups < FEWEST_COUNTRIES:
-        return Estimated(found, fit, posterior, "posterior", f"{groups} independent groups, fewer than six")
+        return Estimated(found, fit, integrate, "posterior", f"{groups} independent groups, fewer than six")
     # Written so that NaN degrees of freedom do not let CR2 lead.
     if not df >= FEWEST_DF:
-        return Estimated(found, fit, posterior, "posterior", f"{df:.1f} degrees of freedom, fewer than four")
-    return Estimated(found, fit, posterior, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
+        return Estimated(found, fit, integrate, "posterior", f"{df:.1f} degrees of freedom, fewer than four")
+    return Estimated(found, fit, integrate, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
 
 
 def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,9 +22,9 @@ from replication.analysis import Analysis, Context, Findings, Outcome, analysis_
 from replication.analysis.difference import Difference, EstimateChange, RowChange, compare, row_changes
 from replication.analysis.failures import reason_of
 from replication.analysis.outcome import Estimate, Figure
-from replication.dataset import Dataset, check_dataset, format_problems
+from replication.dataset import Dataset, Reads, check_dataset, format_problems
 from replication.errors import DataError, UserError
-from replication.evidence.finding import QuestionPlan, grade_of_question, quick_finding
+from replication.evidence.finding import QuestionPlan, bodies_of, grade_of_question, quick_finding
 from replication.study.checking import work_folder
 from replication.study.rendering import figure_svg, page, table
 
@@ -188,9 +189,11 @@ def _run_task(task: _Task, dataset: Dataset) -> _Result:
 def _computed(task: _Task, dataset: Dataset) -> _Result:
     if not task.plans:
         return _Result(run_quickly(task.analysis, dataset), {})
-    narrowed = replace(task.analysis, quick=lambda context: quick_finding(context, task.plans))
+    # Estimates and certainty rest on the same bodies: a dozen posteriors, estimated once.
+    bodies = cache(partial(bodies_of, dataset))
+    narrowed = replace(task.analysis, quick=lambda context: quick_finding(context, task.plans, bodies))
     main = [one.question for one in task.plans if one.main]
-    grades = {question.label: grade_of_question(Context(dataset), question) for question in main}
+    grades = {question.label: grade_of_question(dataset, question, bodies) for question in main}
     return _Result(run_quickly(narrowed, dataset), grades)
 
 
@@ -226,7 +229,9 @@ def _what(effects: pd.DataFrame, row: str) -> str:
 def run_quickly(analysis: Analysis, dataset: Dataset) -> Outcome | None:
     """The outcome by the analysis' quick way where it has one; None where these data cannot carry it."""
     try:
-        return run_analysis(replace(analysis, run=analysis.quick or analysis.run), Context(dataset))
+        # On the whole dataset: nothing is kept here, so there is no need to find out what a result would stand on.
+        quick = replace(analysis, run=analysis.quick or analysis.run, reads=Reads())
+        return run_analysis(quick, Context(dataset))
     except UserError:
         return None
 
