@@ -128,7 +128,7 @@ def _tried(copy: Path, rooms: Sequence[Room], mutants: int, seed: int) -> tuple[
     tests = {path: room.tests for room in rooms for path in _files(copy, room)}
     planted = _sample(list(_faults(copy, tests)), mutants, seed)
     for path in sorted({path for path, _, _ in planted}):
-        if not _passes(copy, path, tests[path]):
+        if not _passes(copy, path, tests[path], shown=True):
             raise SystemExit(f"the tests of {path} fail before any fault is planted")
     survivors = []
     for path, operator, occurrence in planted:
@@ -145,19 +145,22 @@ def _files(copy: Path, room: Room) -> Iterator[str]:
         yield from (path.relative_to(copy).as_posix() for path in found if path.name != "__init__.py")
 
 
-def _passes(copy: Path, path: str, tests: Sequence[str]) -> bool:
+def _passes(copy: Path, path: str, tests: Sequence[str], *, shown: bool = False) -> bool:
     """Whether the doctests of a file and its tests pass, in a fork that has read none of the package yet."""
     child = os.fork()
     if child == 0:
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
+        if not shown:
+            silent = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silent, 1)
+            os.dup2(silent, 2)
         signal.alarm(SECONDS)
         sys.dont_write_bytecode = True  # a fault that keeps a file's size and second would be read from the cache
         sys.path.insert(0, str(copy))
         # Libraries loaded before pytest are no fault of the tests.
         quiet = ("-W", "ignore:Module already imported")
-        os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, "--doctest-modules", path, *tests])))
+        code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, "--doctest-modules", path, *tests]))
+        sys.stdout.flush()  # a fork that ends at once takes what it has not written with it
+        os._exit(code)
     return os.waitpid(child, 0)[1] == 0
 
 

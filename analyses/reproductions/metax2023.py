@@ -46,4 +46,6 @@ def _mean(effects: list, weights: list[float], how: str) -> Checked:
     return Checked(low, high, how, value)
 
 
-ANALYSIS = printed_only("metax2023", "Visible Learning MetaX (2023)", checks)
+ANALYSIS = printed_only(
+    "metax2023", "Visible Learning MetaX (2023)", checks, beside=("corneliuswhite2007", "roorda2011")
+)

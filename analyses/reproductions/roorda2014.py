@@ -19,4 +19,4 @@ def checks(claims: Mapping[str, Claim]) -> Mapping[str, Answer]:
     return answers
 
 
-ANALYSIS = printed_only("roorda2014", "Roorda et al. (2014)", checks)
+ANALYSIS = printed_only("roorda2014", "Roorda et al. (2014)", checks, beside=("roorda2011",))

@@ -127,11 +127,12 @@ Checks = Callable[[Mapping[str, Claim]], Mapping[str, Answer]]
 """From all claims of the dataset by id to answers, for what can be checked by arithmetic."""
 
 
-def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysis:
+def printed_only(work: str, title: str, checks: Checks | None = None, *, beside: tuple[str, ...] = ()) -> Analysis:
     """The analysis of a work without public data: `checks` are tried, every other claim says what is missing.
 
     A printed correlation with an interval is checked against the middle of that interval in any case. Where the work's
-    question was asked of an open file (`conceptual.toml`), that stands beside.
+    question was asked of an open file (`conceptual.toml`), that stands beside. `checks` see the claims of the work and
+    of those `beside` it, and no others.
     """
 
     def run(context: Context) -> Findings:
@@ -139,5 +140,5 @@ def printed_only(work: str, title: str, checks: Checks | None = None) -> Analysi
         return found if checks is None else replace(found, answers=checks(claims_by_id(context.data)))
 
     question = "Do the printed numbers agree with each other, and what is missing to compute them?"
-    reads = Reads(works=(work,))
+    reads = Reads(works=(work, *beside))
     return Analysis(id=work, title=title, question=question, run=run, claims=(work,), reads=reads)
