@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Figure, plain
+from replication.analysis.outcome import Figure
 from replication.errors import UserError
 from replication.evidence.plots import paged
 from replication.formulas import harmless
@@ -34,7 +34,7 @@ from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
 from replication.models.probability import normal_isf, t_sf
 from replication.models.two_level.influence import baujat, gosh, influence
-from replication.report.figures import WIDE, Drawing, FigureData, draw, read_figure
+from replication.report.figures import WIDE, Drawing, FigureData, draw
 from replication.report.words import load_words
 
 __all__ = [
@@ -120,7 +120,11 @@ class Plot:
             raise UserError(f"a {self.data.kind} plot has no rows to split; those that have are {', '.join(_PAGED)}.")
         whole = Figure(id=self.data.id, kind=self.data.kind, title=self.data.title,
                        columns=self.data.columns, settings=self.data.settings)  # fmt: skip
-        return tuple(_drawn(read_figure(plain(page)), WIDE, "en") for page in paged(whole, rows))
+        parts = [
+            replace(self.data, id=page.id, title=page.title, columns=page.columns, settings=page.settings)
+            for page in paged(whole, rows)
+        ]
+        return tuple(_drawn(part, WIDE, "en") for part in parts)
 
     def on(self, axes: Any) -> None:
         """Show the figure within matplotlib axes, as a picture of three times its size; their ticks go."""
