@@ -42,7 +42,7 @@ __all__ = ["VOLUMES", "Paper", "pieces", "typeset", "typesetter_is_there"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
-_LONGEST_TABLE, _WIDEST_TABLE = 26, 10
+_LONGEST_TABLE, _WIDEST_TABLE, _SHORT = 26, 10, 28
 _LONGEST_WAIT = 600  # seconds; a whole report takes four
 VOLUMES = ("report", "appendix")
 """The names of the two volumes, and of their files."""
@@ -199,6 +199,7 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
         "kinds": kinds,
         "size_of": _size_of,
         "pieces": pieces,
+        "widths": _widths,
         "scale": _POINTS,
     }
     return environment.get_template("report.typ").render(
@@ -237,6 +238,13 @@ def _fits(table: Mapping[str, Any], drawn: set[str]) -> bool:
     """Whether a table is short enough for the page and says more than a figure or the list of claims does."""
     shown = table["id"] in drawn or table["section"] == "published"
     return not shown and len(table["rows"]) <= _LONGEST_TABLE and len(table["columns"]) <= _WIDEST_TABLE
+
+
+def _widths(table: Mapping[str, Any]) -> list[str]:
+    """The width of each column: numbers and short words take what they need, the rest is for sentences."""
+    shown = kinds(table)
+    short = [all(len(str(row[i])) < _SHORT for row in table["rows"]) for i in range(len(shown))]
+    return ["auto" if kind or brief else "1fr" for kind, brief in zip(shown, short, strict=True)]
 
 
 def _text(value: object) -> str:
