@@ -17,9 +17,17 @@ import pandas as pd
 
 import replication as tsr
 from benchmarks.random_effects import best
-from replication.models import fit_location_scale, fit_multivariate, fit_random_effects, permutation_test
+from replication.models import (
+    fit_counts,
+    fit_location_scale,
+    fit_multivariate,
+    fit_random_effects,
+    permutation_test,
+    study_counts,
+)
 
-BERKEY = Path(__file__).parent.parent / "tests" / "reference" / "metafor" / "multivariate.json"
+PINNED = Path(__file__).parent.parent / "tests" / "reference" / "metafor"
+BERKEY, COUNTS = PINNED / "multivariate.json", PINNED / "counts.json"
 
 PEER = """
 suppressMessages(library(metafor))
@@ -34,6 +42,14 @@ seconds <- list(
   "two outcomes, UN" = best(function()
     rma.mv(yi, V, mods = ~ outcome - 1, random = ~ outcome | trial, struct = "UN", data = b), 10),
   "location and scale" = best(function() suppressWarnings(rma(y, v, scale = ~ x, data = d)), 5),
+  "GLMM, OR, baselines fixed" = best(function()
+    rma.glmm(ai = tpos, bi = tneg, ci = cpos, di = cneg, data = dat.bcg, measure = "OR", model = "UM.FS"), 2),
+  "GLMM, OR, baselines random" = best(function() suppressWarnings(
+    rma.glmm(ai = tpos, bi = tneg, ci = cpos, di = cneg, data = dat.bcg, measure = "OR",
+      model = "UM.RS")), 2),
+  "GLMM, IRR, conditional" = best(function()
+    rma.glmm(x1i = x1i, t1i = t1i, x2i = x2i, t2i = t2i, data = dat.nielweise2008, measure = "IRR",
+      model = "CM.EL"), 2),
   "10,000 permutations, k = 30" = best(function() permutest(r, iter = 100, progbar = FALSE), 2) * 100
 )
 version <- as.character(packageVersion("metafor"))
@@ -50,12 +66,19 @@ def ours() -> dict[str, float]:
     means = np.array([[name == "AL", name == "PD"] for name in pin["outcome"]], dtype=float)
     V, y, v = np.array(pin["V"]), data.yi.to_numpy(), data.vi.to_numpy()
     fit, model = fit_random_effects(y, v, x), tsr.random_effects("yi ~ x", data)
+    counted = json.loads(COUNTS.read_text(encoding="utf-8"))
+    bcg, niel = (pd.DataFrame(counted[name]).astype(float) for name in ("bcg", "niel"))
+    odds = study_counts("OR", bcg.tpos, bcg.tneg, bcg.cpos, bcg.cneg)
+    rates = study_counts("IRR", niel.x1i, niel.t1i, niel.x2i, niel.t2i)
     calls: dict[str, tuple[Callable[[], object], int]] = {
         "fit from arrays": (lambda: fit_random_effects(y, v, x), 200),
         "fit from a data frame": (lambda: tsr.random_effects("yi ~ x", data), 100),
         "summary": (lambda: str(model.summary()), 50),
         "two outcomes, UN": (lambda: fit_multivariate(pin["y"], V, pin["outcome"], pin["study"], means), 20),
         "location and scale": (lambda: fit_location_scale(y, v, None, x), 10),
+        "GLMM, OR, baselines fixed": (lambda: fit_counts(odds, model="fixed baselines"), 10),
+        "GLMM, OR, baselines random": (lambda: fit_counts(odds, model="random baselines"), 10),
+        "GLMM, IRR, conditional": (lambda: fit_counts(rates), 10),
         "10,000 permutations, k = 30": (lambda: permutation_test(fit, np.random.default_rng(1)), 2),
     }
     return {name: best(call, repeats) for name, (call, repeats) in calls.items()}

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         predict,
     )
     from replication.frames.project import findings, load_dataset, run_analyses, run_project
-    from replication.frames.structural import correlation_matrices, masem
+    from replication.frames.structural import correlation_matrices, masem, matrix_regression
     from replication.models.fit import Fit
 
 __all__ = [
@@ -93,6 +93,7 @@ __all__ = [
     "location_scale",
     "marginal_means",
     "masem",
+    "matrix_regression",
     "measures",
     "multilevel",
     "multivariate",
@@ -138,7 +139,7 @@ __getattr__ = on_first_use(
             *("likelihood_ratio_test", "permutation_test", "predict"),
         ),
         "replication.frames.project": ("findings", "load_dataset", "run_analyses", "run_project"),
-        "replication.frames.structural": ("correlation_matrices", "masem"),
+        "replication.frames.structural": ("correlation_matrices", "masem", "matrix_regression"),
     },
 )
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from replication import effects
 from replication.effects.effect_size import EffectSize
+from replication.effects.latent import biserial_from_means, tetrachoric
 from replication.errors import ModelError
 from replication.frames.design import Column, column
 
@@ -45,6 +46,8 @@ _ALL = (
     Measure("ZPCOR", "Fisher's z of a partial correlation", ("t", "n", "predictors"), effects.partial_fisher_z),
     Measure("SPCOR", "semipartial correlation", ("t", "n", "predictors", "r_squared"), effects.semipartial_correlation),
     Measure("RT", "correlation from the t of its test", ("t", "n"), effects.r_from_t),
+    Measure("RBIS", "biserial correlation", _GROUPS, biserial_from_means),
+    Measure("RTET", "tetrachoric correlation", _TABLE, tetrachoric),
     Measure("MD", "difference of means", _GROUPS, effects.mean_difference),
     Measure("SMD", "standardised difference (Hedges' g)", _GROUPS, effects.standardized_mean_difference),
     Measure("SMDH", "g with unequal spreads", _GROUPS, effects.heteroscedastic_mean_difference),

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from replication.errors import ModelError
 from replication.frames.design import column
+from replication.models.fit import Fit
 from replication.models.masem import (
     CorrelationSet,
     FixedPool,
@@ -26,9 +28,10 @@ from replication.models.masem import (
     likelihood_intervals,
     one_stage_intervals,
 )
+from replication.models.masem.matrix_regression import MatrixData, fit_matrix_regression
 from replication.models.options import SamplingRule, Tau2Structure
 
-__all__ = ["StructuralModel", "correlation_matrices", "masem"]
+__all__ = ["MatrixRegression", "StructuralModel", "correlation_matrices", "masem", "matrix_regression"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -154,3 +157,63 @@ def masem(
     else:
         pool = fit_stage1_random(held, tau2=tau2, sampling=sampling, level=level)
     return StructuralModel(fit_stage2(pool, model, level=level), pool)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MatrixRegression:
+    """A regression from a correlation matrix; printing shows the coefficients."""
+
+    fit: Fit
+
+    def tidy(self, level: float | None = None) -> pd.DataFrame:
+        """Standardised coefficients: term, estimate, se, statistic, df, p, ci_low, ci_high."""
+        fit = self.fit
+        ends = fit.interval(level)
+        columns = {"term": fit.names, "estimate": fit.beta, "se": fit.se, "statistic": fit.statistic, "df": fit.df}
+        return pd.DataFrame({**columns, "p": fit.p, "ci_low": ends[:, 0], "ci_high": ends[:, 1]})
+
+    def glance(self) -> pd.DataFrame:
+        """R2 and the test that every coefficient is 0: F with its two df, or chi-square (df2 infinite)."""
+        data = self.fit.data
+        assert isinstance(data, MatrixData)
+        row = {"R2": data.R2, "statistic": data.statistic, "df": data.df[0], "df2": data.df[1], "p": data.p}
+        return pd.DataFrame([row])
+
+    def __repr__(self) -> str:
+        return str(self.tidy().to_string(index=False))
+
+
+def matrix_regression(
+    R: pd.DataFrame,
+    outcome: str,
+    predictors: Sequence[str],
+    *,
+    n: float | None = None,
+    V: pd.DataFrame | None = None,
+    level: float = 0.95,
+) -> MatrixRegression:
+    """Regress one variable of a correlation matrix on others.
+
+    Parameters
+    ----------
+    R : correlation matrix with the variables as columns (and, where it has names, as its index)
+    outcome, predictors : variables of the matrix
+    n : persons behind it, for the matrix of one study (t tests); or
+    V : covariance of the correlations below the diagonal, column by column, for a pooled matrix (z tests)
+
+    >>> R = pd.DataFrame([[1, 0.5, 0.3], [0.5, 1, 0.4], [0.3, 0.4, 1]], columns=["y", "a", "b"])
+    >>> matrix_regression(R, "y", ["a", "b"], n=100).tidy().estimate.round(4).tolist()
+    [0.4524, 0.119]
+    """
+    if not isinstance(R, pd.DataFrame):
+        raise ModelError(f"R is a {type(R).__name__}; pass a pandas data frame with the variables as columns.")
+    names = [str(name) for name in R.columns]
+    # An index of names is held to them: rows in another order would be another matrix.
+    if not isinstance(R.index, pd.RangeIndex) and list(map(str, R.index)) != names:
+        raise ModelError(
+            f"the rows of R are {', '.join(map(str, R.index))}, its columns {', '.join(names)}: order both alike."
+        )
+    values = None if V is None else np.asarray(V, dtype=float)
+    return MatrixRegression(
+        fit_matrix_regression(R.to_numpy(), names, outcome, list(predictors), n=n, V=values, level=level)
+    )

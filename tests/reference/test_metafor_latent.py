@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import replication as tsr
 from replication.effects.latent import biserial_from_t, r_from_logistic_slope, r_from_rho, r_from_tau, tetrachoric
 from replication.errors import UserError
 from tests.tolerances import CLOSED, STOPPED_EARLY, assert_close
@@ -25,6 +27,18 @@ def test_the_biserial_correlation_is_metafors() -> None:
     for case in pinned()["biserial"]:
         found = biserial_from_t(case["t"], case["n1"], case["n2"])
         assert_close([found.estimate, found.variance], [case["r"], case["v"]], CLOSED, case)
+
+
+def test_both_are_measures_of_a_data_frame_and_a_missing_cell_stays_missing() -> None:
+    cases = pinned()["biserial"]
+    t, n1, n2 = (np.array([case[name] for case in cases], dtype=float) for name in ("t", "n1", "n2"))
+    groups = pd.DataFrame({"m1": t * np.sqrt(1 / n1 + 1 / n2), "n1": n1, "n2": n2, "m2": 0.0, "sd": 1.0})
+    found = tsr.effect_sizes(groups, "RBIS", mean1="m1", sd1="sd", n1="n1", mean2="m2", sd2="sd", n2="n2")
+    assert_close(found[["yi", "vi"]], [[case["r"], case["v"]] for case in cases], CLOSED)
+    tables = pd.DataFrame([case["cells"] for case in pinned()["tetrachoric"]], columns=list("abcd")).astype(float)
+    tables.loc[len(tables)] = [3.0, np.nan, 2.0, 5.0]
+    found = tsr.effect_sizes(tables, "RTET", a="a", b="b", c="c", d="d")
+    assert_close(found.yi, [*(case["r"] for case in pinned()["tetrachoric"]), np.nan], STOPPED_EARLY)
 
 
 def test_the_tetrachoric_correlation_is_metafors_up_to_its_optimiser() -> None:
