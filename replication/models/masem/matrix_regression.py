@@ -70,8 +70,8 @@ def fit_matrix_regression(
     inside = matrix[np.ix_(x, x)]
     if np.linalg.eigvalsh(inside)[0] < 1e-10:
         raise ModelError(f"the correlations of {', '.join(predictors)} leave no room: one follows from the others.")
-    inverse = np.linalg.inv(inside)
-    beta = inverse @ matrix[x, y]
+    inverse: Array = np.asarray(np.linalg.inv(inside), dtype=float)
+    beta: Array = np.asarray(inverse @ matrix[x, y], dtype=float)
     R2, p = float(matrix[x, y] @ beta), len(x)
     if n is not None:
         vcov, df = _of_one_study(n, inverse, R2, p)
