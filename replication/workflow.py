@@ -59,7 +59,6 @@ def print_analyses(request: Request) -> None:
 def make_report(request: Request) -> int:
     """Run what was asked, write the report and print its verdicts: 0, or 1 when an analysis failed."""
     from replication import terminal
-    from replication.report.releases import write_list
 
     check_target(request.out)
     finish_writing(paths.reports_dir())
@@ -71,6 +70,9 @@ def make_report(request: Request) -> int:
             terminal.print_verdicts(stored.outcomes)
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
         return 0
+    # Not before there is something to write: loading what writes takes longer than seeing that nothing has changed.
+    from replication.report.releases import write_list
+
     outcomes = _computed(request)
     with _lock_of(request.out):
         failed = _write(request, outcomes, request.out, {"signature": signature})

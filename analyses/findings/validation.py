@@ -2,6 +2,7 @@
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings, placed
+from replication.dataset import Reads
 from replication.evidence.validation import validation_tables
 
 
@@ -14,5 +15,6 @@ ANALYSIS = Analysis(
     title="Validation",
     question="Do we agree with metafor, metaSEM and bayesmeta on the same data?",
     run=run,
+    reads=Reads(outcomes=("engagement", "achievement")),
     kind="finding",
 )
