@@ -317,12 +317,17 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     return [job for job in jobs if request.sampling or not job.slow]
 
 
+_OF_THE_REPORT = ("checklist.toml", "renamed.toml", "report.toml")
+"""Files under `analyses/` that only pages are made from."""
+
+
 def _rules() -> str:
     """The digest of what analyses read besides the dataset: the rules under `analyses/`, and pinned results of others.
 
     Of the rules it is the meaning, so that a comment in one of them computes nothing anew.
     """
-    rules = [path.read_text(encoding="utf-8") for path in sorted(paths.analyses_dir().glob("*.toml"))]
+    files = sorted(path for path in paths.analyses_dir().glob("*.toml") if path.name not in _OF_THE_REPORT)
+    rules = [path.read_text(encoding="utf-8") for path in files]
     pinned = folder_digest(paths.pinned_dir()) if paths.pinned_dir().is_dir() else ""
     return digest_of(*(_meaning(text) for text in rules), pinned)
 

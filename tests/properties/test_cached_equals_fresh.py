@@ -225,3 +225,12 @@ def test_the_rules_count_by_what_they_say(tmp_path: Path, monkeypatch: pytest.Mo
         rules.write_text(text, encoding="utf-8")
         digests.append(workflow._rules())
     assert digests[0] == digests[1] and len(set(digests)) == 3
+    (rules.parent / "report.toml").write_text("title = 1\n", encoding="utf-8")  # pages alone are made from it
+    assert workflow._rules() == digests[-1]
+
+
+def test_what_only_pages_are_made_from_is_read_by_no_analysis() -> None:
+    rooms = [paths.project_root() / "replication" / room for room in ("analysis", "evidence", "models", "dataset")]
+    texts = [path.read_text(encoding="utf-8") for room in (*rooms, paths.analyses_dir()) for path in room.rglob("*.py")]
+    named = [name for name in workflow._OF_THE_REPORT for text in texts if f'"{name}"' in text]
+    assert named == []
