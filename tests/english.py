@@ -12,11 +12,11 @@ from typing import Any
 from replication.dataset import Dataset
 from replication.report.words import load_words
 
-__all__ = ["Page", "english_words", "is_of_the_dataset", "share_of"]
+__all__ = ["Page", "english_words", "is_of_the_dataset", "labels_of", "plain_words", "share_of"]
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_ID = re.compile(r"[\w~-]*[\d_~][\w~-]*")
-"""Ids of rows, samples and works."""
+_ID = re.compile(r"[\w~-]*[\d_~][\w~-]*|\S+/\S+\b|\w+\.csv")
+"""Ids of rows, samples and works; addresses and names of files."""
 _UNSPOKEN = ("script", "style", "code")
 _EMPTY = ("meta", "link", "img", "br", "input", "source", "hr", "rect")
 
@@ -43,8 +43,10 @@ def english_words() -> frozenset[str]:
 
 def share_of(texts: Iterable[str], english: frozenset[str], dataset: Dataset) -> tuple[float, list[str]]:
     """The share of English words, and the texts that hold one. Names, ids and codes of measures are no words."""
-    codes = sorted({str(code) for code in dataset.table("measures.csv")["measure"]}, key=len, reverse=True)
-    code = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, codes)) + r")(?![\w-])")
+    names = {str(code) for code in dataset.table("measures.csv")["measure"]}
+    names |= {reference.short.partition(" (")[0] for reference in dataset.references.values()}
+    longest_first = sorted(names, key=lambda name: (-len(name), name))
+    code = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])")
     counted, found, holding = 0, 0, []
     for text in texts:
         spoken = [word for word in _WORD.findall(_ID.sub(" ", code.sub(" ", text))) if word[0].islower()]
@@ -90,6 +92,18 @@ class Page(HTMLParser):
         if data.strip() and not any(element.tag in _UNSPOKEN for element in self.stack):
             foreign = bool(self.stack) and self.stack[-1].language != self.language
             (self.marked if foreign else self.own).append(data.strip())
+
+
+def labels_of(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """Every label of an outcome as plain data that a page translates: titles, columns, cells, notes."""
+    for estimate in outcome["estimates"]:
+        yield estimate["label"]
+    for table in outcome["tables"]:
+        yield from (table["title"], table["note"], *table["columns"])
+        yield from (cell for row in table["rows"] for cell in row if isinstance(cell, str))
+    for figure in outcome["figures"]:
+        yield from (figure["title"], figure["note"])
+        yield from (cell for name in ("label", "group") for cell in figure["columns"].get(name, ()))
 
 
 def is_of_the_dataset(text: str, records: str) -> bool:

@@ -188,7 +188,7 @@ class View:
         if text in self.archive.dataset.works:
             return self.work(text)
         if name and PRINTED.fullmatch(text):
-            return self.link(name, text, outcome, "n")
+            return self.link(name, self.words.printed(text), outcome, "n")
         known = self.words.table["terms"].get(text)
         return Markup(escape(known or self.words.title(text)))
 
@@ -340,7 +340,8 @@ class _SentenceLinks:
 
     def claim(self, name: str) -> Markup:
         claim = self.view.archive.claim(name)
-        return self.view.link(name, claim.printed.get("value", name) if claim else name, css="n")
+        printed = self.view.words.printed(claim.printed.get("value", name)) if claim else name
+        return self.view.link(name, printed, css="n")
 
     def claimant(self, name: str) -> Markup:
         claim = self.view.archive.claim(name)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from replication.analysis import Outcome, plain
 from replication.dataset import Dataset
+from replication.report.words import load_words
+from tests.english import english_words, labels_of, share_of
 from tests.findings.snapshot import FINDINGS, PINNED, VERSION, outcome_of, told
 
 TOLERANCE = 0.002
@@ -17,9 +20,25 @@ TOLERANCE = 0.002
 
 
 @pytest.fixture(scope="module")
-def findings(dataset: Dataset) -> dict[str, dict[str, Any]]:
+def outcomes(dataset: Dataset) -> dict[str, Outcome]:
     pinned = dataset.as_of(VERSION)
-    return {name: json.loads(json.dumps(told(outcome_of(name, pinned)))) for name in FINDINGS}
+    return {name: outcome_of(name, pinned) for name in FINDINGS}
+
+
+@pytest.fixture(scope="module")
+def findings(outcomes: dict[str, Outcome]) -> dict[str, dict[str, Any]]:
+    return {name: json.loads(json.dumps(told(outcome))) for name, outcome in outcomes.items()}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_every_label_of_a_finding_has_its_norwegian_words(
+    outcomes: dict[str, Outcome], dataset: Dataset, name: str
+) -> None:
+    cited = {key: reference.short for key, reference in dataset.references.items()}
+    words = replace(load_words("nb"), names=cited)
+    labels = dict.fromkeys(labels_of(json.loads(json.dumps(plain(outcomes[name])))))
+    share, holding = share_of(map(words.title, labels), english_words(), dataset)
+    assert share < 0.02, holding
 
 
 def close(ours: object, theirs: object) -> bool:
