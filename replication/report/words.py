@@ -265,7 +265,7 @@ def bare(value: object) -> tuple[object, Ref | None]:
 
 _KEY = re.compile(r"(?<![\w/.-])[a-z]+\d{4}[a-z]*(?![\w/-])")
 """What may be the key of a work within a text."""
-_BETWEEN = re.compile(r"(?<=[a-z)\d]\.)(?<! al\.) (?=[A-Z(])")
+_BETWEEN = re.compile(r"(?<=[a-z)\d]\.)(?<! al\.) (?=[A-Z(]|n counts)")
 _ENDING = re.compile(r"(?<=[a-z)]\.)(?<! al\.) (?=[A-Z(])|[\w)]{2}\.$")
 """Where a sentence ends within a text, and what ends in one."""
 _DECIMAL = re.compile(r"(?<![\w.])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w.])")
