@@ -57,7 +57,7 @@ def new(
     url: Annotated[str, typer.Option(help="Address, if it has one.")] = "",
     kind: Annotated[str, typer.Option(help="Kind of publication, e.g. primary_study (the usual).")] = "",
     role: Annotated[str, typer.Option(help="Its role here, e.g. primary (the usual) or related.")] = "",
-    setting: Annotated[str, typer.Option(help="Setting, e.g. school (the usual).")] = "",
+    setting: Annotated[str, typer.Option(help="Setting; the first of its list is the usual one.")] = "",
     design: Annotated[str, typer.Option(help="Who was studied, when and how, in a sentence.")] = "",
     xlsx: Annotated[bool, typer.Option("--xlsx", help="Write KEY.xlsx here to fill in, in place of a folder.")] = False,
     another: Annotated[
@@ -96,7 +96,9 @@ def new(
     if not another:
         _refuse_known(dataset, fields)
     words = {"kind": kind, "role": role, "setting": setting}
-    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", "school")):
+    # The usual setting is the first of the list: what the topic is about.
+    first = dataset.vocabulary.words("setting")[0]
+    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", first)):
         known = dataset.vocabulary.words(name)
         words[name] = words[name] or _prompted(f"{name.capitalize()} ({', '.join(known)})", usual)
     words |= {"quantitative": "yes", "design": design or _prompted("Who was studied, when and how (may stay empty)")}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from replication.dataset.schema import TABLES, Column, Table, Vocabulary
 from replication.study.tables import quoted
 
-__all__ = ["EXAMPLES", "TEMPLATE_TABLES", "record_template", "table_template", "usual_columns"]
+__all__ = ["TEMPLATE_TABLES", "example_row", "record_template", "table_template", "usual_columns"]
 
 TEMPLATE_TABLES = ("samples.csv", "effects.csv", "measures.csv", "descriptives.csv", "claims.csv")
 _SCHEMA = "#:schema ../../schemas/work.schema.json\n"
@@ -43,7 +43,7 @@ _USUAL = {  # the columns a coder needs most; further ones are listed below them
         "source_url", "locator", "reading", "since", "note",
     ),
 }  # fmt: skip
-EXAMPLES: Mapping[str, Mapping[str, str]] = {
+_EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "samples.csv": {"sample_id": "{key}_s1", "label": "Grade 7", "n": "120", "unit": "student", "country": "Norway",
                     "school_level": "secondary", "age_mean": "12.4", "female_pct": "51", "source": "doi:10.1234/x",
                     "since": "{since}"},
@@ -62,6 +62,38 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
                    "k": "61", "n": "88417", "source_url": "https://doi.org/10.1234/x", "locator": "abstract",
                    "reading": "abstract", "since": "{since}"},
 }  # fmt: skip
+
+
+_IN_WORDS = {"label": "First sample", "measure": "scale", "measure_a": "scale", "measure_b": "scale",
+             "items": "Scale of 5 items"}  # fmt: skip
+"""Cells of the example in free text, for a project whose constructs are others than the example's."""
+
+
+def example_row(name: str, key: str, since: str, vocabulary: Vocabulary) -> dict[str, str]:
+    """The example row of a table in words of the project: another topic has other constructs and informants."""
+    row = {column: text.format(key=key, since=since) for column, text in _EXAMPLES.get(name, {}).items()}
+    columns = TABLES[name].by_name
+    strange = [
+        c for c, cell in row.items() if columns[c].vocabulary and cell not in vocabulary.lists[columns[c].vocabulary]
+    ]
+    exposure, outcome = (_first(vocabulary, side) for side in ("exposure", "outcome"))
+    known = {"positive", "engagement"} <= vocabulary.constructs.keys()
+    if known and not strange:
+        return row
+    for column in strange:
+        row[column] = next(iter(vocabulary.words(columns[column].vocabulary)), "")
+    row |= {column: text for column, text in _IN_WORDS.items() if column in row}
+    sides = {"var_a": exposure, "variable": exposure, "var_b": outcome}
+    row |= {column: word for column, word in sides.items() if column in row}
+    if "quantity" in row:
+        labels = [vocabulary.constructs[word].label for word in (exposure, outcome) if word]
+        row["quantity"] = f"pooled correlation: {' with '.join(labels)}"
+    return row
+
+
+def _first(vocabulary: Vocabulary, side: str) -> str:
+    """The first construct of a side; empty where there is none."""
+    return next((name for name, construct in vocabulary.constructs.items() if construct.side == side), "")
 
 
 def record_template(key: str, fields: Mapping[str, str], since: str, vocabulary: Vocabulary) -> str:
@@ -84,7 +116,8 @@ def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> s
     """One CSV template: header, what each column means, and an example."""
     table = TABLES[name]
     header = usual_columns(table)
-    example = [EXAMPLES[name].get(column, "").format(key=key, since=since) for column in header]
+    shown = example_row(name, key, since, vocabulary)
+    example = [shown.get(column, "") for column in header]
     lines = [",".join(header)]
     lines += [f"# {line}" for line in _explained(table, header, vocabulary)]
     lines.append("# an example row (it does not count; write yours below without the words before the id):")

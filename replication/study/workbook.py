@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replication.dataset import Problem
 from replication.dataset.schema import TABLES, Column, Table, Vocabulary
 from replication.study.submission import FIRST_ROW, RECORD_FIELDS, SHEETS, Rows
-from replication.study.templates import EXAMPLES, usual_columns
+from replication.study.templates import example_row, usual_columns
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
@@ -59,7 +59,9 @@ def workbook_bytes(key: str, filled: Filled, vocabulary: Vocabulary) -> bytes:
     lists = _write_words(book, vocabulary)
     sheets = {"work": _write_record(book, filled.record, lists)}
     for name, table in SHEETS.items():
-        sheets[name] = _write_table(book, name, TABLES[table], key, filled.tables.get(table, Rows((), ())), lists)
+        example = example_row(table, key, "", vocabulary)
+        rows = filled.tables.get(table, Rows((), ()))
+        sheets[name] = _write_table(book, name, TABLES[table], example, rows, lists)
     if filled.messages:
         _write_messages(book, sheets, filled.messages)
     book.move_sheet(_WORDS, len(book.sheetnames))
@@ -113,13 +115,14 @@ def _write_record(book: Workbook, record: Mapping[str, str], lists: Mapping[str,
     return sheet
 
 
-def _write_table(book: Workbook, name: str, table: Table, key: str, rows: Rows, lists: Mapping[str, str]) -> Worksheet:
+def _write_table(
+    book: Workbook, name: str, table: Table, example: Mapping[str, str], rows: Rows, lists: Mapping[str, str]
+) -> Worksheet:
     from openpyxl.comments import Comment
     from openpyxl.styles import Font, PatternFill, Protection
     from openpyxl.utils import get_column_letter
 
     sheet = book.create_sheet(name)
-    example = {column: text.format(key=key, since="") for column, text in EXAMPLES.get(table.name, {}).items()}
     columns = _columns(table, rows.rows)
     for number, column in enumerate(columns, 1):
         letter = get_column_letter(number)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.study.submission import SHEETS
-from replication.study.templates import EXAMPLES
+from replication.study.templates import example_row
 from replication.study.workbook import EXAMPLE
 
 __all__ = ["PICTURE_FILE", "workbook_svg"]
@@ -27,7 +27,7 @@ _LISTED = 5
 
 def workbook_svg(vocabulary: Vocabulary) -> str:
     """The sheet `effects` with a heading row, the example row, a row being filled in and an open list of words."""
-    example = {name: text.format(key="vikmoen2025", since="") for name, text in EXAMPLES["effects.csv"].items()}
+    example = example_row("effects.csv", "vikmoen2025", "", vocabulary)
     example["effect_id"] = f"{EXAMPLE}{example['effect_id']}"
     width, height = _LEFT + sum(_WIDTHS) + 2, 300
     parts = [

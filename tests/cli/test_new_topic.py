@@ -200,6 +200,14 @@ def test_every_command_works_on_the_project_it_is_given(tmp_path: Path) -> None:
     broken.write_text('languages = ["fr"]\n', encoding="utf-8")
     said = command(tmp_path, "replication.run", "invented2024", "--data", "mine")
     assert said.returncode == 1 and "report.toml, languages" in said.stderr and "Traceback" not in said.stderr
+    given = ("--author", "Walker, A", "--title", "Invented", "--year", "2001", "--design", "invented")
+    words = ("--kind", "primary_study", "--role", "primary", "--setting", "clinic")
+    made = command(tmp_path, "replication.study", "new", "walker2001", "--data", "mine", *given, *words)
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "mine" / "data" / "references" / "walker2001"
+    example = (folder / "effects.csv").read_text(encoding="utf-8").rpartition("# example: ")[2]
+    assert example.startswith("walker2001-001,walker2001_s1,sleep,wellbeing,r,") and "self" in example
+    assert not any(OURS.search(path.read_text(encoding="utf-8")) for path in folder.iterdir())
 
 
 @pytest.mark.release
