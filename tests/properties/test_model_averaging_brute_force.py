@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_integrals import BiasSolution
-from replication.models.bayes.averaging.bias_likelihoods import Selection, selection_log
+from replication.models.bayes.averaging.bias_likelihoods import Selection, arrange, selection_log
 from replication.models.bayes.averaging.bias_models import (
     Bias,
     BiasModel,
@@ -22,9 +22,8 @@ from replication.models.bayes.averaging.bias_models import (
     psma_models,
 )
 from replication.models.bayes.exact.exact import exact_two_level
-from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors import Fixed, Normal
-from replication.models.bayes.priors.positive import HalfCauchy, HalfNormal
+from replication.models.bayes.priors.positive import Beta, HalfCauchy, HalfNormal
 
 Y = np.array([0.42, 0.11, 0.35, 0.62])
 V = np.array([0.020, 0.008, 0.015, 0.060])
@@ -169,21 +168,23 @@ def test_without_bias_the_models_are_the_exact_ones() -> None:
     assert found.models[3].mean_effect == pytest.approx(exact.coefficient().mean, rel=1e-8)
 
 
-def test_weights_of_one_are_no_selection() -> None:
-    """At ratios of 1 the selection density is the normal one, whatever the steps."""
+@pytest.mark.parametrize("clusters", [[0, 1, 2, 3], [0, 0, 1, 2]], ids=["apart", "clustered"])
+def test_weights_of_one_are_no_selection(clusters: list[int]) -> None:
+    """At weights of 1 the selection density is the normal one, whatever the steps."""
     function = WeightFunction("one", (0.025, 0.5))
+    data = arrange(Y, V, np.array(clusters), 0.6)
     z = -special.ndtri(np.array(function.steps))
     place = ((Y / SE)[:, None] < z).sum(axis=1)
-    model = Selection(
-        Y, V, SE[:, None] * z, place, function, PRIORS.weights, PRIORS.effect, sd_axis("tau", Fixed(0.2), 0.1), 0.3, 0.1
-    )
-    x = np.array([[-1.0, 0.0, 0.7]])
-    ones = np.ones((1, 1))
-    log = selection_log(model, (x, np.arcsinh([[2.0]]), ones, ones))
-    mu = 0.3 + 0.1 * np.sinh(x[0])
-    expected = stats.norm.logpdf(Y, mu[:, None], np.hypot(SE, 0.2)).sum(1) + stats.norm.logpdf(mu, 0.1, 0.5)
-    expected = expected + np.log(0.1 * np.cosh(x[0])) + np.log(2.0)
-    np.testing.assert_allclose(log[0, :, 0, 0, 0], expected, rtol=1e-12)
+    # a prior whose score 37 is a ratio of exactly 1
+    ratios = (Beta(2.0, 1.0), Beta(1.0, 1.0))
+    model = Selection(data, SE[:, None] * z, place, function, PRIORS.effect, Fixed(0.2), Fixed(0.25), ratios)
+    x = np.array([-1.0, 0.0, 0.7])
+    log = selection_log(model, np.column_stack([x, np.full((3, 2), 37.0)]), 0)
+    same = np.equal.outer(clusters, clusters)
+    covariance = same * (0.25 * 0.04 + 0.6 * np.outer(SE, SE)) + np.diag(0.75 * 0.04 + 0.4 * V)
+    expected = [stats.multivariate_normal.logpdf(Y, np.full(4, 0.1 + 0.5 * mu), covariance) for mu in x]
+    scores = stats.norm.logpdf(x) + 2.0 * stats.norm.logpdf(37.0)
+    np.testing.assert_allclose(log, np.array(expected) + scores, rtol=1e-12)
 
 
 def test_averages_are_the_sums_they_claim_to_be() -> None:

@@ -2,20 +2,29 @@
 
 No single correction for bias is right for every literature, so 36 models are weighed by how well they predict the data
 (Bartoš et al. 2023). Every marginal likelihood is an integral by quadrature with a stated error, none is sampled.
+Effects may come in clusters (several of one sample): heterogeneity is then split into a part between clusters and one
+within them, and rows are selected one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
-from replication.models.bayes.averaging.bias_integrals import BiasSolution, solve_linear, solve_selection
-from replication.models.bayes.averaging.bias_likelihoods import Linear, Selection
+from replication.models.bayes.averaging.bias_integrals import (
+    BiasSolution,
+    Fineness,
+    difference,
+    solve_linear,
+    solve_selection,
+)
+from replication.models.bayes.averaging.bias_likelihoods import ClusteredEffects, Linear, Selection, arrange
 from replication.models.bayes.averaging.bias_models import (
     BiasModel,
     BiasPriors,
@@ -26,16 +35,19 @@ from replication.models.bayes.averaging.bias_models import (
 from replication.models.bayes.exact.marginals import Blend, Marginal
 from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors.coefficient import Normal
-from replication.models.bayes.priors.positive import Fixed
+from replication.models.bayes.priors.positive import Beta, Fixed, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.fit import Array, Interval, Note
+from replication.models.multilevel.groups import group_codes
 from replication.models.options import Direction, check_choice
-from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
+from replication.models.prepare import EffectData, check_level, is_number, list_rows, prepare_effects
 
 __all__ = ["Averaged", "AveragedEstimate", "AveragedModel", "AveragedSummary", "Inclusion", "average_models"]
 
-# How finely cells are resolved at first, and how often tenfold finer where a model's error still counts.
-FIRST, ATTEMPTS = 1e-3, 3
+# How often a model is solved anew on a finer lattice where its error still counts.
+ATTEMPTS = 4
+# Models solved at once.
+WORKERS = 2
 # A numerical error of probabilities above which averages are refused, not noted.
 USELESS = 0.05
 # Up to this many effects neither heterogeneity nor bias can show in the data: one effect tells nothing of the spread
@@ -48,7 +60,8 @@ class AveragedModel:
     """One model in the average.
 
     One model in the average: its parts, prior and posterior probability, log marginal likelihood with its error, mean
-    effect, mean tau, and the posterior mean weights of its p-value intervals (the smallest p first).
+    effect, mean tau, the mean share of tau2 between clusters (NaN where there are none), and the posterior mean weights
+    of its p-value intervals (the smallest p first).
     """
 
     label: str
@@ -61,6 +74,7 @@ class AveragedModel:
     error: float
     mean_effect: float
     mean_tau: float
+    mean_share: float
     weights: tuple[float, ...]
 
 
@@ -93,6 +107,7 @@ class AveragedSummary:
     """The average as plain data for a report."""
 
     k: int
+    clusters: int
     direction: str
     priors: dict[str, PriorRecord]
     models: tuple[AveragedModel, ...]
@@ -107,11 +122,13 @@ class Averaged:
     """Models weighed by their posterior probabilities.
 
     `effect` and `tau` average over all models, with mass at 0 from those without; `effect_if_present` and
-    `tau_if_present` only over models that have them (None where no model does). `error` is the numerical error of
-    posterior probabilities and averages.
+    `tau_if_present` only over models that have them (None where no model does). `share_if_present` is the mean
+    share of tau2 between clusters, NaN where every cluster has one effect. `error` is the numerical error of posterior
+    probabilities and averages.
     """
 
     k: int
+    clusters: int
     direction: Direction
     level: float
     priors: BiasPriors
@@ -121,6 +138,7 @@ class Averaged:
     effect_if_present: Marginal | None
     tau: Marginal
     tau_if_present: Marginal | None
+    share_if_present: float
     error: float
     notes: tuple[Note, ...]
 
@@ -135,6 +153,7 @@ class Averaged:
         estimates = tuple(_estimate(name, m, self.level) for name, m in named if m is not None)
         return AveragedSummary(
             self.k,
+            self.clusters,
             self.direction,
             self.priors.records(),
             self.models,
@@ -160,6 +179,8 @@ def average_models(
     v: ArrayLike,
     *,
     priors: BiasPriors,
+    clusters: ArrayLike | None = None,
+    correlation: float = 0.0,
     models: tuple[BiasModel, ...] | None = None,
     direction: Direction = "positive",
     level: float = 0.95,
@@ -172,6 +193,8 @@ def average_models(
     y : (k,) effects
     v : (k,) sampling variances, all above 0
     priors : such as `bias_priors("z")` for Fisher's z of correlations
+    clusters : (k,) labels of what effects come from, such as samples; by default every effect is its own
+    correlation : of the sampling errors within a cluster, from 0 to below 1
     models : the models with their prior probabilities; the 36 of `psma_models` by default
     direction : the sign that bias favours: that of the effects one expects
     level : level of intervals
@@ -185,13 +208,14 @@ def average_models(
     Raises
     ------
     ModelError
-        When the numbers cannot carry the models (the message names the rows), or are too many to integrate over:
-        time grows with the effects, 3 s for 26, about a minute for 400.
+        When the numbers cannot carry the models (the message names the rows), or are too many to integrate over.
 
     Notes
     -----
     Bartoš, Maier, Wagenmakers, Doucouliagos and Stanley (2023); the step selection likelihood is that of Vevea and
-    Hedges (1995).
+    Hedges (1995). With clusters every row is selected by its own p value, given the others of its cluster: the density
+    of a cluster is divided by the chance that all its rows are seen together. That whole studies are selected, on the
+    mean of their rows, is the same function on one mean a study.
 
     >>> from replication.models.bayes.averaging.bias_models import bias_priors
     >>> found = average_models([0.4, 0.3, 0.5, 0.2], [0.02, 0.01, 0.03, 0.01], priors=bias_priors("z"))
@@ -204,10 +228,13 @@ def average_models(
     if np.any(data.v <= 0):
         rows = list_rows([data.rows[i] for i in np.flatnonzero(data.v <= 0)])
         raise ModelError(f"{rows} have sampling variance 0, so no p value; give their variances or leave them out.")
+    codes = _codes(clusters, np.size(y), data, correlation)
     chosen = models if models is not None else psma_models()
     if not chosen or not all(m.probability > 0 for m in chosen):
         raise ModelError("average_models needs at least one model, each with a prior probability above 0.")
-    weighed = _refined(data, priors, chosen, direction=direction, rtol=rtol)
+    sign = 1.0 if direction == "positive" else -1.0
+    task = _task(data, codes, correlation, priors, sign)
+    weighed = _refined(task, chosen, rtol)
     error = float(sum(p * s.error for p, s in zip(weighed.posterior, weighed.solutions, strict=True)))
     if error > USELESS:
         raise ModelError(
@@ -222,9 +249,9 @@ def average_models(
         notes = (*notes, Note("priors-decide", message))
     if error > rtol:
         notes = (*notes, Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for."))
-    sign = 1.0 if direction == "positive" else -1.0
     return Averaged(
         len(data.y),
+        len(task.data.starts),
         direction,
         level,
         priors,
@@ -234,24 +261,34 @@ def average_models(
         _blend(weighed, lambda s: s.effect, lambda m: m.effect, sign),
         _blend(weighed, lambda s: s.tau, lambda _: True, 1.0) or weighed.solutions[0].tau,
         _blend(weighed, lambda s: s.tau, lambda m: m.heterogeneity, 1.0),
+        _share(weighed),
         error,
         notes,
     )
 
 
-def _refined(
-    data: EffectData, priors: BiasPriors, models: tuple[BiasModel, ...], *, direction: Direction, rtol: float
-) -> _Weighed:
-    """Solve every model; where its error times its posterior probability is too large, again with finer cells."""
-    solutions = [_solve(data, priors, m, direction, FIRST) for m in models]
-    for attempt in range(1, ATTEMPTS):
-        weighed = _weigh(models, solutions)
-        shares = [p * s.error for p, s in zip(weighed.posterior, solutions, strict=True)]
-        if sum(shares) <= rtol:
-            break
-        # only models that carry weight are computed again: an error in an impossible model costs nothing
-        for i in np.flatnonzero(np.array(shares) > rtol / len(models)):
-            solutions[i] = _solve(data, priors, models[i], direction, FIRST * 0.1**attempt)
+def _refined(task: _Task, models: tuple[BiasModel, ...], rtol: float) -> _Weighed:
+    """Solve every model; where its error times its posterior probability is too large, again on a finer lattice."""
+    # a model that is unlikely beforehand may be in error by as much more
+    whole = sum(m.probability for m in models)
+    asked = [rtol * whole / (len(models) * m.probability) for m in models]
+    # numpy leaves Python's lock while it computes, so two models share two cores
+    with ThreadPoolExecutor(WORKERS) as pool:
+        solutions = list(pool.map(lambda m, r: _solve(task, m, Fineness(r)), models, asked))
+        for attempt in range(1, ATTEMPTS):
+            weighed = _weigh(models, solutions)
+            shares = [p * s.error for p, s in zip(weighed.posterior, solutions, strict=True)]
+            if sum(shares) <= rtol:
+                break
+            # only models that carry weight are computed again: an error in an impossible model costs nothing
+            order = np.argsort(shares)
+            poor = order[np.cumsum(np.array(shares)[order]) > rtol / 2.0].tolist()
+            finer = [Fineness(asked[i], attempt) for i in poor]
+            again = pool.map(lambda i, f: _solve(task, models[i], f), poor, finer)
+            for i, solution in zip(poor, again, strict=True):
+                # what a lattice says of itself is cautious; two of them say more
+                seen = min(solution.error, difference(solution, solutions[i]))
+                solutions[i] = replace(solution, error=seen)
     return _weigh(models, solutions)
 
 
@@ -260,50 +297,63 @@ def _weigh(models: tuple[BiasModel, ...], solutions: list[BiasSolution]) -> _Wei
     return _Weighed(models, tuple(solutions), logs, np.exp(logs - special.logsumexp(logs)))
 
 
-def _solve(data: EffectData, priors: BiasPriors, model: BiasModel, direction: Direction, rtol: float) -> BiasSolution:
-    sign = 1.0 if direction == "positive" else -1.0
-    # bias towards negative results is bias towards positive ones of the mirrored data
-    turned = EffectData(sign * data.y, data.v, data.x, data.names, data.rows)
-    effect = Normal(sign * priors.effect.mean, priors.effect.sd) if model.effect else None
+def _codes(clusters: ArrayLike | None, given: int, data: EffectData, correlation: float) -> NDArray[np.intp]:
+    """The cluster of every effect that is used, counted from 0."""
+    if not (is_number(correlation) and 0.0 <= correlation < 1.0):
+        raise ModelError(f"correlation={correlation!r} must be from 0 to below 1, such as 0.6.")
+    if clusters is None:
+        return np.arange(len(data.y))
+    codes = group_codes(clusters, given, "clusters")[list(data.rows)]
+    if (codes < 0).any():
+        rows = list_rows([data.rows[i] for i in np.flatnonzero(codes < 0)])
+        raise ModelError(f"clusters has no label in {rows}; label the rows or leave them out.")
+    return codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """The effects, turned so that bias favours positive ones, and the priors with that of the effect turned."""
+
+    data: ClusteredEffects
+    priors: BiasPriors
+    effect: Normal
+
+
+def _task(data: EffectData, clusters: NDArray[np.intp], correlation: float, priors: BiasPriors, sign: float) -> _Task:
+    effect = Normal(sign * priors.effect.mean, priors.effect.sd)
+    return _Task(arrange(sign * data.y, data.v, clusters, correlation), priors, effect)
+
+
+def _solve(task: _Task, model: BiasModel, fine: Fineness) -> BiasSolution:
+    data, none = task.data, Fixed(0.0)
+    slope: PositivePrior
+    tau = task.priors.tau if model.heterogeneity else none
+    # where every cluster is one effect nothing tells between from within: the share would only widen the integral
+    share = task.priors.share if model.heterogeneity and data.clustered else none
+    effect = task.effect if model.effect else None
     if isinstance(model.bias, WeightFunction):
-        return solve_selection(_selection(turned, priors, model, model.bias, effect), rtol)
-    return solve_linear(_linear(turned, priors, model, model.bias, effect), rtol)
-
-
-def _linear(
-    data: EffectData, priors: BiasPriors, model: BiasModel, bias: Regression | None, effect: Normal | None
-) -> Linear:
-    unit = float(np.sqrt(np.median(data.v)))
-    tau = sd_axis("tau", priors.tau if model.heterogeneity else Fixed(0.0), unit)
-    if bias is None:
-        return Linear(data.y, data.v, np.zeros_like(data.y), effect, tau, sd_axis("slope", Fixed(0.0), 1.0))
+        alpha, n = task.priors.weights.alpha, len(model.bias.steps)
+        # the stick-breaking of a symmetric Dirichlet: ratios of neighbouring weights are independent betas
+        ratios = tuple(Beta((n - i) * alpha, alpha) for i in range(n))
+        critical, place = _places(data, model.bias)
+        return solve_selection(Selection(data, critical, place, model.bias, effect, tau, share, ratios), fine)
     # PET regresses on the standard error, PEESE on its square; the unit keeps both slopes near 1
-    pet = bias.on == "PET"
-    slope = sd_axis(bias.on, priors.pet if pet else priors.peese, 1.0 if pet else 1.0 / unit)
-    return Linear(data.y, data.v, np.sqrt(data.v) if pet else data.v, effect, tau, slope)
+    unit = float(np.sqrt(np.median(data.v)))
+    on, slope, scale = np.zeros(data.k), none, 1.0
+    if model.bias is not None:
+        pet = model.bias.on == "PET"
+        on, slope, scale = (np.sqrt(data.v), task.priors.pet, 1.0) if pet else (data.v, task.priors.peese, 1.0 / unit)
+    axes = sd_axis("tau", tau, unit), sd_axis("share", share, 1.0), sd_axis("slope", slope, scale)
+    return solve_linear(Linear(data, on, effect, *axes), fine)
 
 
-def _selection(
-    data: EffectData, priors: BiasPriors, model: BiasModel, bias: WeightFunction, effect: Normal | None
-) -> Selection:
-    se, steps = np.sqrt(data.v), np.array(bias.steps)
-    two = bias.sides == "two"
+def _places(data: ClusteredEffects, function: WeightFunction) -> tuple[Array, NDArray[np.intp]]:
+    """The estimates at the steps `(k, J - 1)`, and the interval each estimate lies in `(k,)`."""
+    se, steps = np.sqrt(data.v), np.array(function.steps)
+    two = function.sides == "two"
     z = -special.ndtri(steps / 2.0 if two else steps)
     size = (np.abs(data.y) if two else data.y) / se
-    unit = float(np.median(se))
-    return Selection(
-        y=data.y,
-        v=data.v,
-        critical=se[:, None] * z,
-        place=(size[:, None] < z).sum(axis=1),
-        function=bias,
-        weights=priors.weights,
-        effect=effect,
-        tau=sd_axis("tau", priors.tau if model.heterogeneity else Fixed(0.0), unit),
-        # where the effect is likely to be: quadrature over it starts there
-        center=float((data.y / data.v).sum() / (1.0 / data.v).sum()),
-        unit=unit,
-    )
+    return se[:, None] * z, (size[:, None] < z).sum(axis=1)
 
 
 def _components() -> tuple[tuple[str, Callable[[BiasModel], bool]], ...]:
@@ -347,6 +397,17 @@ def _blend(
     return Blend(mean=sign * mean, sd=sd, reason=reason, weights=weights, parts=parts, sign=sign)
 
 
+def _share(weighed: _Weighed) -> float:
+    """The share of tau2 between clusters, averaged over the models that have one."""
+    shares = np.array([s.share for s in weighed.solutions])
+    there = np.isfinite(shares)
+    return (
+        float(np.average(shares[there], weights=np.exp(weighed.logs[there] - weighed.logs[there].max())))
+        if there.any()
+        else float("nan")
+    )
+
+
 def _row(weighed: _Weighed, i: int, sign: float) -> AveragedModel:
     model, solution = weighed.models[i], weighed.solutions[i]
     return AveragedModel(
@@ -360,6 +421,7 @@ def _row(weighed: _Weighed, i: int, sign: float) -> AveragedModel:
         error=solution.error,
         mean_effect=sign * solution.effect.mean,
         mean_tau=solution.tau.mean,
+        mean_share=solution.share,
         weights=solution.weights,
     )
 

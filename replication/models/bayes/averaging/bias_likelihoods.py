@@ -1,47 +1,122 @@
-"""Log likelihoods times priors of the averaged models, on grids of their parameters.
+"""Log likelihoods of the averaged models, for effects in clusters, at points of their parameters.
 
-Effects are turned so that positive ones are favoured. The linear family (no bias, PET, PEESE) has axes tau and slope,
-with the effect integrated out; the selection family has axes effect, tau and the ratios of neighbouring publication
-weights, each between 0 and 1.
+Called by `bias_integrals`. Effects are turned so that positive ones are favoured. Three ideas:
+
+1. Effects of a cluster share a random effect and, where their errors correlate, a part of those:
+   `y_ij = mu + b_i + w_ij + sqrt(rho v_ij) f_i + sqrt((1 - rho) v_ij) e_ij`. Given b and f they are independent, so
+   every inverse and determinant is that of a 2 x 2 matrix.
+2. Rows are selected one by one, each with the weight of its own p value. The density of a cluster that was seen is the
+   product of its weights times its multivariate normal density, over the expectation of that product under the same
+   density. Normalising row by row would be another model: within a cluster the chances to be seen depend on each other.
+3. The expectation is an integral over the shared part alone (one number where the sampling variances of a cluster are
+   equal, two where not), taken by the trapezoidal rule; given it, the chances of the rows multiply. A cluster of one
+   row needs none: its chance is a sum of normal tails.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-from replication.models.bayes.averaging.bias_models import CumulativeDirichlet, WeightFunction
+from replication.models.bayes.averaging.bias_models import WeightFunction
 from replication.models.bayes.exact.model import Axis
 from replication.models.bayes.priors.coefficient import Normal
+from replication.models.bayes.priors.positive import Beta, Fixed, PositivePrior
 from replication.models.bayes.priors.record import LOG_2PI
 from replication.models.fit import Array
 
-__all__ = ["Linear", "LinearGiven", "Selection", "linear_given", "publication_weights", "selection_log"]
+__all__ = [
+    "ClusteredEffects",
+    "Linear",
+    "LinearGiven",
+    "Selection",
+    "arrange",
+    "from_score",
+    "linear_given",
+    "selection_log",
+    "to_score",
+]
 
-# Elements worked on at once.
-CHUNK = 100_000
-# Effects whose selection probabilities are multiplied before a log is taken; each is at least SMALLEST.
-GROUP = 8
-SMALLEST = 1e-35
+# Elements worked on at once: arrays that stay in the processor's cache.
+CHUNK = 200_000
+# Chances that are multiplied before a log is taken; each is at least SMALLEST.
+GROUP, SMALLEST = 8, 1e-35
+# The trapezoidal rule of a cluster's shared part: its step for a standard normal (error 2e-5), and its ends, in sd.
+STEP, END = 1.35, 5.6
+# Nodes an axis beyond which the rule is not made finer; what is then missed shows between the two lattices.
+MOST_NODES = 400
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Clusters of one kind: positions of their `rows`, where each cluster `starts`, and how many factors they share."""
+
+    rows: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    factors: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusteredEffects:
+    """Effects `y (k,)` sorted by cluster, variances `v (k,)`, where clusters `starts (m,)`, correlation of errors."""
+
+    y: Array
+    v: Array
+    starts: NDArray[np.intp]
+    correlation: float
+    groups: tuple[_Group, ...]
+
+    @property
+    def k(self) -> int:
+        """How many effects there are."""
+        return len(self.y)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any cluster has two effects or more."""
+        return len(self.starts) < len(self.y)
+
+
+def arrange(y: Array, v: Array, clusters: NDArray[np.intp], correlation: float) -> ClusteredEffects:
+    """The effects sorted by cluster, whose codes `clusters (k,)` count from 0."""
+    order = np.argsort(clusters, kind="stable")
+    y, v = y[order], v[order]
+    size = np.bincount(clusters)
+    size = size[size > 0]
+    starts = np.concatenate([[0], np.cumsum(size)[:-1]])
+    # With equal variances the random effect and the shared error are one normal variable: one integral, not two.
+    even = np.maximum.reduceat(v, starts) <= np.minimum.reduceat(v, starts) * (1.0 + 1e-12)
+    kinds = np.where(size == 1, 0, np.where(even | (correlation == 0.0), 1, 2))
+    groups = []
+    for factors in np.unique(kinds).tolist():
+        own = kinds == factors
+        rows = np.flatnonzero(np.repeat(own, size))
+        groups.append(_Group(rows, np.concatenate([[0], np.cumsum(size[own])[:-1]]), factors))
+    return ClusteredEffects(y, v, starts, correlation, tuple(groups))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
-    """`y = mu + slope * regressor + error` with variance `v + tau^2`; `effect` None holds mu at 0."""
+    """`y = mu + slope * regressor` with random effects and errors; `effect` None holds mu at 0.
 
-    y: Array
-    v: Array
+    `tau`, `share` and `slope` are the axes of grids.
+    """
+
+    data: ClusteredEffects
     regressor: Array
     effect: Normal | None
     tau: Axis
+    share: Axis
     slope: Axis
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearGiven:
-    """The effect given tau and slope: `mean, variance (C, a, b)`, and the log joint density `log (C, a, b)`."""
+    """The effect given tau, share and slope: `mean, variance (C, a, s, b)`, and the log joint density `log`."""
 
     mean: Array
     variance: Array
@@ -53,111 +128,279 @@ class Selection:
     """Normal effects seen with probabilities that depend on their p values.
 
     `critical (k, J - 1)` are the estimates at the steps, `place (k,)` the interval each estimate lies in (0: the
-    smallest p). `effect` None holds mu at 0; `center, unit` place the axis `mu = center + unit sinh(x)`.
+    smallest p). `effect` None holds mu at 0. Axes are the free ones of effect, tau and share, then the ratios of
+    neighbouring weights.
     """
 
-    y: Array
-    v: Array
+    data: ClusteredEffects
     critical: Array
-    place: Array
+    place: NDArray[np.intp]
     function: WeightFunction
-    weights: CumulativeDirichlet
     effect: Normal | None
-    tau: Axis
-    center: float
-    unit: float
+    tau: PositivePrior
+    share: PositivePrior
+    ratios: tuple[Beta, ...]
+
+    @property
+    def outer(self) -> tuple[Normal | PositivePrior, ...]:
+        """The priors of the free ones of effect, tau and share."""
+        spread = tuple(prior for prior in (self.tau, self.share) if not isinstance(prior, Fixed))
+        return spread if self.effect is None else (self.effect, *spread)
+
+    @property
+    def axes(self) -> tuple[Normal | PositivePrior, ...]:
+        """The priors of what is integrated over."""
+        return (*self.outer, *self.ratios)
+
+
+def from_score(prior: Normal | PositivePrior, x: Array) -> Array:
+    """The quantity at standard normal score `x`: whatever its prior, the density of x is normal.
+
+    Neither a boundary nor a heavy tail is left for the quadrature to see.
+    """
+    if isinstance(prior, Normal):
+        return np.asarray(prior.mean + prior.sd * x)
+    # each half by its own tail: 1 - 1e-20 is 1
+    return np.where(x < 0, prior.ppf(special.ndtr(x)), prior.isf(special.ndtr(-x)))
+
+
+def to_score(prior: Normal | PositivePrior, value: Array) -> Array:
+    """The score of a quantity: the inverse of `from_score`."""
+    if isinstance(prior, Normal):
+        return np.asarray((value - prior.mean) / prior.sd)
+    below, above = prior.cdf(value), prior.sf(value)
+    return np.where(below < above, special.ndtri(below), -special.ndtri(above))
+
+
+def _score_density(points: Array) -> Array:
+    return np.asarray(-0.5 * ((points**2).sum(axis=1) + points.shape[1] * LOG_2PI))
+
+
+def _columns(priors: tuple[Normal | PositivePrior, ...], points: Array) -> list[Array]:
+    """The value of each prior's quantity `(N,)`; fixed ones take no column of `points`."""
+    free = iter(points.T)
+    return [np.full(len(points), p.value) if isinstance(p, Fixed) else from_score(p, next(free)) for p in priors]
+
+
+def _between_within(tau: Array, share: Array) -> tuple[Array, Array]:
+    """Variances between and within clusters: `share` of tau2 lies between them."""
+    return share * tau**2, (1.0 - share) * tau**2
+
+
+# --- the multivariate normal density of clusters --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gram:
+    """`log_det (N,)` of the covariance, and `products (N, 1 + q, 1 + q)` of ones and q columns under its inverse."""
+
+    log_det: Array
+    products: Array
+
+
+def _gram(data: ClusteredEffects, between: Array, within: Array, columns: Array) -> _Gram:
+    """Products of ones and `columns (k, q)` under the inverse covariance at every `between, within (N,)` variance."""
+    step = max(1, CHUNK // (data.k * (2 + columns.shape[1]) ** 2))
+    parts = [
+        _gram_part(data, between[i : i + step, None], within[i : i + step, None], columns)
+        for i in range(0, len(between), step)
+    ]
+    return _Gram(np.concatenate([p.log_det for p in parts]), np.concatenate([p.products for p in parts]))
+
+
+def _gram_part(data: ClusteredEffects, between: Array, within: Array, columns: Array) -> _Gram:
+    k, n = len(columns), 1 + columns.shape[1]
+    ones = np.column_stack([np.ones(k), columns])
+    if not data.clustered:
+        variance = data.v + between + within
+        outer = (ones[:, :, None] * ones[:, None, :]).reshape(k, n * n)
+        return _Gram(np.log(variance).sum(axis=1), (1.0 / variance @ outer).reshape(-1, n, n))
+    rho = data.correlation
+    D = (1.0 - rho) * data.v + within
+    Z = np.column_stack([np.sqrt(data.v), ones])
+    outer = (Z[:, :, None] * Z[:, None, :]).reshape(k, -1)
+    sums = np.add.reduceat(outer / D[:, :, None], data.starts, axis=1).reshape(len(D), -1, n + 1, n + 1)
+    # The shared error first, then the random effect: each step adds one variable, whose pivot is a sum of positive terms
+    g = 1.0 + rho * sums[..., 0, 0]
+    part = sums[..., 1:, 1:] - rho * sums[..., 1:, :1] * sums[..., :1, 1:] / g[..., None, None]
+    h = 1.0 + between * part[..., 0, 0]
+    products = part - (between / h)[..., None, None] * part[..., :, :1] * part[..., :1, :]
+    # With ones the difference has a closed form; taken as a difference it has no digits where tau is large.
+    products[..., 0, :] = part[..., 0, :] / h[..., None]
+    products[..., :, 0] = products[..., 0, :]
+    return _Gram(np.log(D).sum(axis=1) + np.log(g).sum(axis=1) + np.log(h).sum(axis=1), products.sum(axis=1))
 
 
 def linear_given(model: Linear, nodes: tuple[Array, ...]) -> LinearGiven:
-    """The linear family on grids `tau (C, a)` by `slope (C, b)`."""
-    tau, slope = model.tau.sd(nodes[0]), model.slope.sd(nodes[1])
-    w = 1.0 / (model.v + tau[:, :, None] ** 2)
-    total, first, second = w.sum(-1), (w * model.y).sum(-1), (w * model.regressor).sum(-1)
-    mean_y, mean_x = first / total, second / total
-    ey, ex = model.y - mean_y[..., None], model.regressor - mean_x[..., None]
-    yy, xy, xx = ((w * a * b).sum(-1)[:, :, None] for a, b in ((ey, ey), (ex, ey), (ex, ex)))
-    b = slope[:, None, :]
-    rss = np.maximum(yy - 2.0 * b * xy + b * b * xx, 0.0)
-    center, A = mean_y[:, :, None] - b * mean_x[:, :, None], total[:, :, None]
+    """The linear family on grids `tau (C, a)` by `share (C, s)` by `slope (C, b)`, the effect integrated out."""
+    tau, share = (axis.sd(x) for axis, x in zip((model.tau, model.share), nodes, strict=False))
+    slope = model.slope.sd(nodes[2])[:, None, None, :]
+    between, within = _between_within(tau[:, :, None], share[:, None, :])
+    y, k, shape = model.data.y, model.data.k, (*between.shape, 1)
+    # centred where the effect will be: sums of squares then keep their digits
+    center = float(np.average(y, weights=1.0 / model.data.v)) if model.effect is not None else 0.0
+    columns = np.column_stack([y - center, model.regressor])
+    gram = _gram(model.data, between.ravel(), within.ravel(), columns)
+    A, y1, x1, yy, yx, xx = (gram.products[:, i, j].reshape(shape) for i in range(3) for j in range(i, 3))
+    quad, first = yy - 2.0 * slope * yx + slope**2 * xx, y1 - slope * x1
     if model.effect is None:
-        mean, variance, quad, scale = np.zeros_like(center), np.zeros_like(center), rss + A * center**2, 0.0
+        mean, variance, scale = np.zeros_like(quad), np.zeros_like(quad), np.zeros(())
     else:
-        p = model.effect.sd**-2.0
-        variance = 1.0 / (A + p) + np.zeros_like(center)
-        mean = variance * (A * center + p * model.effect.mean)
-        quad = rss + A * p / (A + p) * (center - model.effect.mean) ** 2
+        p, prior = model.effect.sd**-2.0, model.effect.mean - center
+        variance = 1.0 / (A + p) + np.zeros_like(quad)
+        mean = center + variance * (first + p * prior)
+        quad = np.maximum(quad - first**2 / A, 0.0) + A * p / (A + p) * (first / A - prior) ** 2
         scale = np.log1p(A / p)
-    logdet = -np.log(w).sum(-1)[:, :, None]
-    log = -0.5 * (len(model.y) * LOG_2PI + logdet + scale + quad)
-    prior = model.tau.log_prior(nodes[0])[:, :, None] + model.slope.log_prior(nodes[1])[:, None, :]
-    return LinearGiven(mean, variance, log + prior)
-
-
-def publication_weights(ratios: tuple[Array, ...]) -> Array:
-    """Weights of every interval but the first `(C, J - 1, n_1, ..., n_(J-1))` from ratios of neighbours `(C, n_j)`."""
-    d = len(ratios)
-    steps = [r.reshape(len(r), *(r.shape[1] if a == i else 1 for a in range(d))) for i, r in enumerate(ratios)]
-    full = np.broadcast_shapes(*(s.shape for s in steps))
-    stacked = np.stack([np.broadcast_to(s, full) for s in steps], axis=1)
-    return np.asarray(np.cumprod(stacked, axis=1), dtype=float)
-
-
-def selection_log(model: Selection, nodes: tuple[Array, ...]) -> Array:
-    """The selection family on grids of effect, tau and weight ratios: `(C, n_mu, n_tau, n_1, ..., n_(J-1))`."""
-    inner = int(np.prod([n.shape[1] for n in nodes], dtype=int)) * len(model.y)
-    step = max(1, CHUNK // inner)
-    return np.concatenate(
-        [_selection_log(model, tuple(n[i : i + step] for n in nodes)) for i in range(0, len(nodes[0]), step)]
+    log = -0.5 * (k * LOG_2PI + gram.log_det.reshape(shape) + scale + quad)
+    priors = [axis.log_prior(x) for axis, x in zip((model.tau, model.share, model.slope), nodes, strict=True)]
+    return LinearGiven(
+        mean, variance, log + priors[0][:, :, None, None] + priors[1][:, None, :, None] + priors[2][:, None, None, :]
     )
 
 
-def _selection_log(model: Selection, nodes: tuple[Array, ...]) -> Array:
-    x, ratios = nodes[0], nodes[2:]
-    mu = model.center + model.unit * np.sinh(x) if model.effect is not None else np.zeros_like(x)
-    variance = model.v + model.tau.sd(nodes[1])[:, :, None] ** 2
-    gap = model.y - mu[:, :, None, None]
-    normal = -0.5 * ((gap**2 / variance[:, None]).sum(-1) + np.log(variance).sum(-1)[:, None] + len(model.y) * LOG_2PI)
-    omega = publication_weights(ratios)
-    chosen = np.array([(model.place == j + 1).sum() for j in range(omega.shape[1])])
-    seen = np.einsum("j,cj...->c...", chosen, np.log(omega))
-    outer = normal + _log_effect(model, x)[:, :, None] + model.tau.log_prior(nodes[1])[:, None, :]
-    chance = _log_chance(model, mu, np.sqrt(variance), omega)
-    prior = seen + _log_ratios(model.weights.alpha, ratios)
-    return np.asarray(outer.reshape(*outer.shape, *([1] * len(ratios))) - chance + prior[:, None, None])
+# --- selection ------------------------------------------------------------------------------------------------------
 
 
-def _log_effect(model: Selection, x: Array) -> Array:
-    """Log prior density of x, where `mu = center + unit sinh(x)`; 0 where the effect is held at 0."""
-    if model.effect is None:
-        return np.zeros_like(x)
-    size = np.abs(x)
-    log_cosh = size + np.log1p(np.exp(-2.0 * size)) - np.log(2.0)
-    return np.asarray(model.effect.logpdf(model.center + model.unit * np.sinh(x)) + np.log(model.unit) + log_cosh)
+def publication_weights(model: Selection, points: Array) -> Array:
+    """Weights of every interval but the first `(N, J - 1)`."""
+    ratios = [from_score(prior, x) for prior, x in zip(model.ratios, points.T[-len(model.ratios) :], strict=True)]
+    return np.asarray(np.cumprod(np.stack(ratios, axis=1), axis=1))
 
 
-def _log_ratios(alpha: float, ratios: tuple[Array, ...]) -> Array:
-    """Log prior density of the ratios: independent betas, by the stick-breaking of a Dirichlet."""
-    d, total = len(ratios), np.zeros(())
-    for i, r in enumerate(ratios):
-        a = (d - i) * alpha
-        log = special.xlogy(a - 1.0, r) + special.xlog1py(alpha - 1.0, -r) - special.betaln(a, alpha)
-        total = total + log.reshape(len(r), *(r.shape[1] if j == i else 1 for j in range(d)))
-    return np.asarray(total)
+def selection_log(model: Selection, points: Array, odd: int) -> Array:
+    """Log joint density of the selection family at `points (N, d)`.
 
-
-def _log_chance(model: Selection, mu: Array, sigma: Array, omega: Array) -> Array:
-    """Sum over effects of the log probability to be seen `(C, n_mu, n_tau, n_1, ...)`.
-
-    The probability is `omega_J + sum_j (omega_j - omega_(j+1)) P(p < step_j)`: all terms positive.
+    `odd` (0 or 1) moves the nodes of the integrals over shared parts by half a step: two lattices that differ in it
+    show also the error of these.
     """
-    C, a, b, k = len(mu), mu.shape[1], sigma.shape[1], len(model.y)
-    scale, shape = sigma[:, None, :, :, None], omega.shape[2:]
-    at = mu[:, :, None, None, None]
-    below = special.ndtr((at - model.critical) / scale)
+    # Points of a plane share effect, tau and share, and with them every normal tail.
+    planes, plane = _planes(points[:, : len(model.outer)])
+    mean = np.zeros(len(planes)) if model.effect is None else from_score(model.effect, planes[:, 0])
+    between, within = _between_within(*_columns((model.tau, model.share), planes[:, int(model.effect is not None) :]))
+    gram = _gram(model.data, between, within, model.data.y[:, None])
+    quad = gram.products[:, 1, 1] - 2.0 * mean * gram.products[:, 0, 1] + mean**2 * gram.products[:, 0, 0]
+    normal = -0.5 * (model.data.k * LOG_2PI + gram.log_det + quad)
+    omega = np.maximum(publication_weights(model, points), SMALLEST)
+    counts = np.array([(model.place == j + 1).sum() for j in range(omega.shape[1])])
+    log = normal[plane] + np.log(omega) @ counts + _score_density(points)
+    at = [_Plane(*numbers) for numbers in np.column_stack([mean, between, within]).tolist()]
+    for group in model.data.groups:
+        log -= (_log_chances if group.factors else _log_single_chances)(model, group, at, plane, omega, odd)
+    return np.asarray(log)
+
+
+def _planes(outer: Array) -> tuple[Array, NDArray[np.intp]]:
+    """The distinct rows of `outer (N, o)` and which of them each row is."""
+    if not outer.shape[1]:
+        return np.zeros((1, 0)), np.zeros(len(outer), dtype=np.intp)
+    planes, plane = np.unique(outer, axis=0, return_inverse=True)
+    return planes, plane.ravel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """What every point of a plane has in common: the effect, and the variances between and within clusters."""
+
+    effect: float
+    between: float
+    within: float
+
+
+def _falls(omega: Array) -> Array:
+    """How far the weight falls at each step `(P, J - 1)`.
+
+    A row is seen with probability `omega_J + sum_j (omega_j - omega_(j+1)) P(p < step_j)`: all terms are positive, so
+    nothing cancels.
+    """
+    return np.asarray(-np.diff(np.column_stack([np.ones(len(omega)), omega]), axis=1))
+
+
+def _log_single_chances(
+    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, _: int
+) -> Array:
+    """Sum over clusters of one row of the log probability to be seen `(P,)`."""
+    v, critical = model.data.v[group.rows], model.critical[group.rows]
+    mean, sd = np.array([p.effect for p in at])[:, None], np.sqrt([p.between + p.within + v for p in at])
+    below = _below(model, mean, critical, sd)
+    falls, size = _falls(omega), max(1, CHUNK // (len(v) * omega.shape[1]))
+    out = np.empty(len(omega))
+    for i in range(0, len(omega), size):
+        piece = slice(i, i + size)
+        chance = np.einsum("pkj,pj->kp", below[plane[piece]], falls[piece]) + omega[piece, -1]
+        products = np.multiply.reduceat(np.maximum(chance, SMALLEST), np.arange(0, len(v), GROUP), axis=0)
+        out[piece] = np.log(products).sum(axis=0)
+    return out
+
+
+def _below(model: Selection, mean: Array, critical: Array, sd: Array) -> Array:
+    """P(p < step_j) of normal estimates: `mean, sd (..., n)` against `critical (n, J - 1)` or broadcast with it."""
+    below = special.ndtr((mean[..., None] - critical) / sd[..., None])
     if model.function.sides == "two":
-        below = below + special.ndtr((-at - model.critical) / scale)
-    falls = -np.diff(np.concatenate([np.ones((C, 1, *shape)), omega], axis=1), axis=1).reshape(C, omega.shape[1], -1)
-    chance = below.reshape(C, a * b * k, -1) @ falls + omega[:, -1].reshape(C, 1, -1)
-    chance = np.maximum(chance, SMALLEST).reshape(C, a * b, k, -1)
-    logs = [np.log(np.multiply.reduce(chance[:, :, i : i + GROUP], axis=2)) for i in range(0, k, GROUP)]
-    return np.asarray(sum(logs)).reshape(C, a, b, *shape)
+        below += special.ndtr((-mean[..., None] - critical) / sd[..., None])
+    return np.asarray(below)
+
+
+def _log_chances(
+    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
+) -> Array:
+    """Sum over clusters of the log probability that all rows of one are seen `(P,)`."""
+    order = np.argsort(plane, kind="stable")
+    ends = np.searchsorted(plane[order], np.arange(len(at) + 1))
+    falls, out = _falls(omega), np.empty(len(omega))
+    for here, low, high in zip(at, ends[:-1], ends[1:], strict=True):
+        below, weights = _tails(model, group, here, odd)
+        k, n, steps = below.shape
+        size = max(1, CHUNK // (k * n))
+        for i in range(low, high, size):
+            own = order[i : min(i + size, high)]
+            chance = (below.reshape(k * n, steps) @ falls[own].T).reshape(k, n, -1) + omega[own, -1]
+            out[own] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
+    return out
+
+
+def _log_expectations(chance: Array, starts: NDArray[np.intp], weights: Array) -> Array:
+    """Log of the mean over nodes of each cluster's product of chances `(m, P)`, from `chance (k, n, P)`."""
+    if np.diff(np.append(starts, len(chance))).max() <= GROUP:
+        together = np.multiply.reduceat(chance, starts, axis=0)
+        return np.asarray(np.log(np.einsum("n,mnp->mp", weights, together)))
+    # a product of many small chances would leave the range of floating point
+    logs = np.add.reduceat(np.log(chance), starts, axis=0)
+    top = logs.max(axis=1, keepdims=True)
+    return np.asarray(np.log(np.einsum("n,mnp->mp", weights, np.exp(logs - top))) + top[:, 0])
+
+
+def _tails(model: Selection, group: _Group, at: _Plane, odd: int) -> tuple[Array, Array]:
+    """P(p < step) of every row given the shared part at its nodes `(k, n, J - 1)`, and the nodes' weights `(n,)`."""
+    v, rho = model.data.v[group.rows], model.data.correlation
+    sd = np.sqrt((1.0 - rho) * v + at.within)
+    loadings = _loadings(v, group, at.between, rho)
+    nodes, weights = _factor_rule(np.add.reduceat((loadings / sd[:, None]) ** 2, group.starts, axis=0), odd)
+    mean = at.effect + loadings @ nodes.T
+    return _below(model, mean, model.critical[group.rows][:, None, :], sd[:, None]), weights
+
+
+def _loadings(v: Array, group: _Group, between: float, rho: float) -> Array:
+    """How strongly each row hangs on the shared variables `(k, factors)`, the strongest first."""
+    if group.factors == 1:
+        return np.sqrt(between + rho * v)[:, None]
+    a, b = np.full_like(v, np.sqrt(between)), np.sqrt(rho * v)
+    aa, ab, bb = (np.add.reduceat(x, group.starts) for x in (a * a, a * b, b * b))
+    # Turned to principal axes: nearly equal variances leave nearly nothing for the second one.
+    size = np.diff(np.append(group.starts, len(v)))
+    turn = np.repeat(0.5 * np.arctan2(2.0 * ab, aa - bb), size)
+    return np.column_stack([np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a])
+
+
+def _factor_rule(squares: Array, odd: int) -> tuple[Array, Array]:
+    """Nodes `(n, factors)` and weights `(n,)` for standard normal variables.
+
+    `squares (m, factors)` are each cluster's sums of squared loadings over residual variances: a product of normal
+    tails that steep has bandwidth `sqrt(1 + squares)`, and the step follows it.
+    """
+    axes = []
+    for steepest in squares.max(axis=0):
+        count = min(int(np.ceil(END / STEP * np.sqrt(1.0 + steepest))), MOST_NODES)
+        axes.append((np.arange(-count, count + 1) + 0.5 * odd) * (END / count) if steepest > 0 else np.zeros(1))
+    nodes = np.array(list(product(*axes)))
+    weights = np.exp(-0.5 * (nodes**2).sum(axis=1))
+    return nodes, weights / weights.sum()

@@ -11,7 +11,7 @@ from itertools import product
 
 from replication.errors import ModelError
 from replication.models.bayes.priors.coefficient import Normal
-from replication.models.bayes.priors.positive import HalfCauchy, InverseGamma, PositivePrior
+from replication.models.bayes.priors.positive import Beta, HalfCauchy, InverseGamma, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.options import EffectMetric, SelectionSides, SmallStudyRegressor, check_choice
 
@@ -96,9 +96,15 @@ class BiasModel:
         return f"{'effect' if self.effect else 'no effect'}, {'tau' if self.heterogeneity else 'no tau'}, {bias}"
 
 
+ANY_SHARE = Beta(1.0, 1.0, reason="how much of tau2 lies between clusters is not known beforehand")
+
+
 @dataclass(frozen=True, slots=True)
 class BiasPriors:
-    """The priors of what a model contains: pooled effect, tau, PET and PEESE slopes, publication weights."""
+    """The priors of what a model contains: pooled effect, tau, PET and PEESE slopes, publication weights.
+
+    `share` is that of the part of tau2 that lies between clusters; it is used where effects are clustered.
+    """
 
     name: str
     effect: Normal
@@ -106,6 +112,7 @@ class BiasPriors:
     pet: PositivePrior
     peese: PositivePrior
     weights: CumulativeDirichlet
+    share: PositivePrior = ANY_SHARE
 
     def records(self) -> dict[str, PriorRecord]:
         """Every prior as plain data."""

@@ -17,7 +17,7 @@ import numpy as np
 from replication.errors import ModelError
 from replication.models.bayes.exact.marginals import Marginal, NormalMixture, Point, panel_density
 from replication.models.bayes.exact.model import Conditional, Model, conditional, make_model
-from replication.models.bayes.exact.quadrature import Cells, adapt, box_cells, grid_nodes, legendre_rule, narrow
+from replication.models.bayes.exact.quadrature import Cells, adapt, along, box_cells, grid_nodes, narrow, series_along
 from replication.models.bayes.exact.tails import Tails, check_posterior, posterior_tails
 from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
@@ -183,9 +183,9 @@ def _solve(model: Model, tails: Tails, cells: Cells, n: int) -> Solution:
     density = np.exp(given.log - peak)
     amounts = density
     for i, w in enumerate(weights):
-        amounts = amounts * _along(w, i, len(weights))
+        amounts = amounts * along(w, i, len(weights))
     total, slope, p = float(amounts.sum()), model.units.slope, len(model.mean)
-    sds = [np.broadcast_to(_along(model.axes[i].sd(nodes[i]), i, len(nodes)), density.shape).ravel() for i in range(2)]
+    sds = [np.broadcast_to(along(model.axes[i].sd(nodes[i]), i, len(nodes)), density.shape).ravel() for i in range(2)]
     found = Nodes(
         amounts.ravel() / total,
         sds[0],
@@ -193,7 +193,7 @@ def _solve(model: Model, tails: Tails, cells: Cells, n: int) -> Solution:
         (given.mean.reshape(density.size, p) + model.units.center) * slope,
         given.covariance.reshape(density.size, p, p) * np.outer(slope, slope),
     )
-    series = tuple(_series(density / total, weights, i) for i in range(2))
+    series = tuple(series_along(density / total, weights, i) for i in range(2))
     nothing = Accuracy(0.0, np.nan, "", 0, 0)
     return Solution(model, tails, cells, _prune(found), series, peak + float(np.log(total)), nothing)
 
@@ -209,21 +209,6 @@ def _prune(nodes: Nodes) -> Nodes:
             # a node far out may carry no probability and yet the second moment
             keep |= carried > 1e3 * PRUNE * carried.sum()
     return Nodes(*(getattr(nodes, f.name)[keep] for f in fields(nodes)))
-
-
-def _along(values: Array, axis: int, d: int) -> Array:
-    """Per-cell values `(C, n)` of one axis, shaped to broadcast over `(C, n_1, ..., n_d)`."""
-    return values.reshape(len(values), *(values.shape[1] if a == axis else 1 for a in range(d)))
-
-
-def _series(density: Array, weights: tuple[Array, ...], axis: int) -> Array:
-    """Legendre series along `axis` of the density with the other axes integrated out `(C, n)`."""
-    d = len(weights)
-    for i, w in enumerate(weights):
-        if i != axis:
-            density = density * _along(w, i, d)
-    values = density.sum(axis=tuple(1 + i for i in range(d) if i != axis))
-    return np.asarray(values @ legendre_rule(values.shape[1]).coefficients.T)
 
 
 def sd_marginal(solution: Solution, axis: int) -> Marginal:

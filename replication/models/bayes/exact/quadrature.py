@@ -21,7 +21,19 @@ from numpy.typing import NDArray
 
 from replication.models.fit import Array
 
-__all__ = ["Cells", "Grid", "Rule", "adapt", "box_cells", "grid_nodes", "legendre_rule", "log_sum", "narrow"]
+__all__ = [
+    "Cells",
+    "Grid",
+    "Rule",
+    "adapt",
+    "along",
+    "box_cells",
+    "grid_nodes",
+    "legendre_rule",
+    "log_sum",
+    "narrow",
+    "series_along",
+]
 
 # Evaluate cells (C, d) at node arrays, one (C, n_a) per axis; returns logs (C, h, n_1, ..., n_d) of h functions.
 LogFunctions = Callable[[tuple[Array, ...]], Array]
@@ -108,6 +120,21 @@ def grid_nodes(cells: Cells, n: int = NODES) -> tuple[tuple[Array, ...], tuple[A
         nodes.append(m + h * rule.nodes if free else m)
         weights.append(h * rule.weights if free else np.ones_like(m))
     return tuple(nodes), tuple(weights)
+
+
+def along(values: Array, axis: int, d: int) -> Array:
+    """Per-cell values `(C, n)` of one axis, shaped to broadcast over `(C, n_1, ..., n_d)`."""
+    return values.reshape(len(values), *(values.shape[1] if a == axis else 1 for a in range(d)))
+
+
+def series_along(density: Array, weights: tuple[Array, ...], axis: int) -> Array:
+    """Legendre series along `axis` of the density with the other axes integrated out `(C, n)`."""
+    d = len(weights)
+    for i, w in enumerate(weights):
+        if i != axis:
+            density = density * along(w, i, d)
+    values = density.sum(axis=tuple(1 + i for i in range(d) if i != axis))
+    return np.asarray(values @ legendre_rule(values.shape[1]).coefficients.T)
 
 
 def narrow(cells: Cells, width: float) -> Cells:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from replication.models.bayes.priors.coefficient import Cauchy, CoefficientPrior, Flat, Normal, StudentT
 from replication.models.bayes.priors.positive import (
+    Beta,
     Exponential,
     Fixed,
     HalfCauchy,
@@ -28,6 +29,7 @@ from replication.models.bayes.priors.positive import (
 from replication.models.bayes.priors.record import Prior, PriorRecord
 
 __all__ = [
+    "Beta",
     "Cauchy",
     "CoefficientPrior",
     "Exponential",

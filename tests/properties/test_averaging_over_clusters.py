@@ -1,0 +1,155 @@
+"""Averaged models of effects in clusters against definitions: dense normal densities and probabilities of boxes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from replication.errors import ModelError
+from replication.models.bayes.averaging.averaging import average_models
+from replication.models.bayes.averaging.bias_integrals import Fineness, solve_selection
+from replication.models.bayes.averaging.bias_likelihoods import Linear, Selection, arrange, linear_given, selection_log
+from replication.models.bayes.averaging.bias_models import BiasModel, Regression, WeightFunction, bias_priors
+from replication.models.bayes.exact.model import sd_axis
+from replication.models.bayes.priors import Beta, Fixed, HalfNormal, Normal
+
+Y = np.array([0.42, 0.31, 0.05, 0.22, 0.60])
+V = np.array([0.020, 0.020, 0.008, 0.015, 0.060])
+CLUSTERS = np.array([0, 0, 1, 1, 2])
+RHO, TAU, SHARE = 0.6, 0.3, 0.7
+EFFECT = Normal(0.1, 0.5)
+
+
+def covariance(rows: np.ndarray, tau: float = TAU, share: float = SHARE, rho: float = RHO) -> np.ndarray:
+    """The covariance of rows of one cluster, written out."""
+    se = np.sqrt(V[rows])
+    within = (1 - share) * tau**2 + (1 - rho) * V[rows]
+    return np.asarray(share * tau**2 + rho * np.outer(se, se) + np.diag(within))
+
+
+def chance(rows: np.ndarray, mu: float, ends: np.ndarray, weights: list[float]) -> float:
+    """The expectation of the product of weights: over every box of p-value intervals, its probability."""
+    shape = covariance(rows)
+    total = 0.0
+    for boxes in product(range(len(weights)), repeat=len(rows)):
+        low = np.array([ends[j + 1] for j in boxes]) * np.sqrt(V[rows])
+        high = np.array([ends[j] for j in boxes]) * np.sqrt(V[rows])
+        box = stats.multivariate_normal(np.full(len(rows), mu), shape, abseps=1e-10, releps=1e-10)
+        total += float(np.prod([weights[j] for j in boxes])) * float(box.cdf(high, lower_limit=low))
+    return total
+
+
+def selection(
+    function: WeightFunction, share: float = SHARE, rho: float = RHO, codes: np.ndarray = CLUSTERS
+) -> Selection:
+    z = -special.ndtri(np.array(function.steps) / (2 if function.sides == "two" else 1))
+    size = (np.abs(Y) if function.sides == "two" else Y) / np.sqrt(V)
+    place = (size[:, None] < z).sum(axis=1)
+    ratios = tuple(Beta(1.0, 1.0) for _ in function.steps)
+    data = arrange(Y, V, codes, rho)
+    return Selection(data, np.sqrt(V)[:, None] * z, place, function, EFFECT, Fixed(TAU), Fixed(share), ratios)
+
+
+def test_a_cluster_is_divided_by_the_chance_that_all_its_rows_are_seen() -> None:
+    """One-sided steps; the first cluster has equal variances (one factor), the second has not (two)."""
+    model = selection(WeightFunction("one", (0.025, 0.3)))
+    ratios, mu = np.array([0.6, 0.5]), 0.15
+    weights = [1.0, 0.6, 0.3]
+    ends = np.array([40.0, *(-special.ndtri([0.025, 0.3])), -40.0])
+    expected = sum(np.log(weights[place]) for place in model.place)
+    for code in range(3):
+        rows = np.flatnonzero(code == CLUSTERS)
+        expected += stats.multivariate_normal.logpdf(Y[rows], np.full(len(rows), mu), covariance(rows))
+        expected -= np.log(chance(rows, mu, ends, weights))
+    point = np.array([(mu - EFFECT.mean) / EFFECT.sd, *special.ndtri(ratios)])
+    expected += stats.norm.logpdf(point).sum()
+    for odd in (0, 1):
+        found = float(selection_log(model, point[None], odd)[0])
+        # the trapezoidal rule of the shared part: 2e-5 of a cluster's chance at most
+        assert found == pytest.approx(expected, abs=6e-5)
+
+
+def test_without_shared_variance_clusters_do_not_matter() -> None:
+    """Nothing between clusters and no correlation of errors: the model is that of independent effects."""
+    points = np.array([[-1.0, 0.3, 0.2], [0.4, -0.5, 1.0]])
+    for sides in ("one", "two"):
+        function = WeightFunction(sides, (0.05, 0.1))
+        one = selection_log(selection(function, share=0.0, rho=0.0), points, 0)
+        other = selection_log(selection(function, share=0.0, rho=0.0, codes=np.arange(5)), points, 0)
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_clusters_of_one_row_know_no_share() -> None:
+    """All variance between or all within: for rows alone it is the same model."""
+    points = np.array([[-1.0, 0.3, 0.2], [0.4, -0.5, 1.0]])
+    function = WeightFunction("two", (0.05, 0.1))
+    one, other = (selection_log(selection(function, share=s, codes=np.arange(5)), points, 0) for s in (0.0, 1.0))
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("effect", [None, EFFECT])
+def test_regressions_have_the_dense_normal_density(effect: Normal | None) -> None:
+    data = arrange(Y, V, CLUSTERS, RHO)
+    axes = [sd_axis(n, p, 1.0) for n, p in (("tau", Fixed(TAU)), ("share", Fixed(SHARE)), ("slope", HalfNormal(2.0)))]
+    slope = 0.8
+    x = np.arcsinh(slope)
+    nodes = (np.array([[np.arcsinh(TAU)]]), np.array([[np.arcsinh(SHARE)]]), np.array([[x]]))
+    given = linear_given(Linear(data, np.sqrt(V), effect, *axes), nodes)
+    dense = np.zeros((5, 5))
+    for code in range(3):
+        rows = np.flatnonzero(code == CLUSTERS)
+        dense[np.ix_(rows, rows)] = covariance(rows)
+    mean = slope * np.sqrt(V) + (effect.mean if effect else 0.0)
+    whole = dense + (effect.sd**2 if effect else 0.0)
+    expected = stats.multivariate_normal.logpdf(Y, mean, whole) + stats.halfnorm.logpdf(slope, scale=2.0)
+    assert float(given.log[0, 0, 0, 0]) == pytest.approx(expected + np.log(np.cosh(x)), rel=1e-12)
+
+
+def test_doubling_the_fineness_changes_less_than_was_stated() -> None:
+    data = arrange(Y, V, CLUSTERS, RHO)
+    z = -special.ndtri([0.05])
+    place = ((Y / np.sqrt(V))[:, None] < z).sum(axis=1)
+    function, tau = WeightFunction("one", (0.05,)), HalfNormal(0.3)
+    model = Selection(data, np.sqrt(V)[:, None] * z, place, function, EFFECT, tau, Beta(1.0, 1.0), (Beta(1.0, 1.0),))
+    rough, fine = solve_selection(model, Fineness(1e-1)), solve_selection(model, Fineness(1e-2))
+    assert abs(rough.log_mass - fine.log_mass) < rough.error + fine.error
+    assert abs(rough.effect.mean - fine.effect.mean) < (rough.error + fine.error) * fine.effect.sd
+    assert fine.error < 0.1
+    assert 0.0 < fine.share < 1.0
+    # the marginal is a distribution with the moments it states
+    q = fine.effect.ppf((np.arange(2000) + 0.5) / 2000)
+    assert q.mean() == pytest.approx(fine.effect.mean, abs=0.01 * fine.effect.sd)
+    assert q.std() == pytest.approx(fine.effect.sd, rel=0.02)
+
+
+def test_the_average_counts_a_repeated_sample_once() -> None:
+    """The same five results twice, with errors all but equal, tell hardly more than once; taken as apart they would."""
+    models = tuple(
+        BiasModel(e, h, b, 1 / 8) for e in (False, True) for h in (False, True) for b in (None, Regression("PET"))
+    )
+    y, v, codes = np.tile(Y, 2), np.tile(V, 2), np.tile(np.arange(5), 2)
+    priors = bias_priors("z")
+    once = average_models(Y, V, priors=priors, models=models)
+    twice = average_models(y, v, priors=priors, models=models, clusters=codes, correlation=0.99)
+    apart = average_models(y, v, priors=priors, models=models)
+    assert (twice.k, twice.clusters) == (10, 5)
+    assert twice.effect_if_present is not None and once.effect_if_present is not None
+    assert twice.effect_if_present.sd == pytest.approx(once.effect_if_present.sd, rel=0.1)
+    assert apart.effect_if_present is not None and apart.effect_if_present.sd < 0.9 * once.effect_if_present.sd
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"correlation": 1.0}, ("correlation=1.0", "below 1")),
+        ({"clusters": ["a", "a", None, "b", "b"]}, ("row 2", "label")),
+        ({"clusters": ["a"]}, ("5 rows",)),
+    ],
+)
+def test_bad_clusters_are_named(options: dict[str, object], words: tuple[str, ...]) -> None:
+    with pytest.raises(ModelError) as caught:
+        average_models(Y, V, priors=bias_priors("z"), **options)  # type: ignore[arg-type]
+    assert all(word in str(caught.value) for word in words)
