@@ -151,6 +151,10 @@ def main() -> None:
     ours = found["ours, cold"]
     for line in lines[2:]:
         peer = found[line]
+        if peer["divergences"] > 0:
+            # an effective size of draws that did not explore the posterior is no size
+            print(f"ours, cold, beside {line}: no ratio, not converged ({peer['divergences']:.0f} divergent)")
+            continue
         sampling = ours["ess"] / ours["sampling"] / (peer["ess"] / peer["sampling"])
         whole = ours["ess"] / ours["whole"] / (peer["ess"] / peer["whole"])
         print(f"ours, cold, beside {line}: {sampling:.0f} times the ESS/s of sampling, {whole:.1f} times the whole")

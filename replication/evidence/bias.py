@@ -180,7 +180,7 @@ def _models_table(
     """Every model in its row with what it assumes; a model that failed shows why in place of numbers."""
     rows: list[tuple[Cell, ...]] = [_model_row(answer) for answer in (plain, *models)]
     links = [f"{body_key(found)}-{answer.model}" for answer in (plain, *models)]
-    label, assumes = "average over 36 models", "one of them is right, with stated prior probabilities"
+    label, assumes = "average over 36 models", "one of them is right, and rows are selected one by one"
     if averaged is None:
         rows.append((label, assumes, None, None, None, None, "no", reason))
         links.append("")
@@ -193,14 +193,18 @@ def _models_table(
             read = "yes" if averaged.adequate else "no"
             rows.append((f"{label}, {name}", assumes, value, low, high, None, read, why))
         links += [f"{body_key(found)}-averaged-conditional", f"{body_key(found)}-averaged"]
+        if averaged.whole:
+            whole = "one of them is right, and whole samples are selected by the mean of their rows"
+            rows.append((f"{label}, whole samples", whole, *averaged.whole[1:], None, read, why))
+            links.append(f"{body_key(found)}-averaged-whole")
     return Table(
         id=f"bias-models-{body_key(found)}",
         title=f"{found.question.label}: models of publication bias",
         columns=("model", "assumes", "r", "low", "high", "p", "may be read", "why not"),
         rows=tuple(rows),
         links=tuple(links),
-        note="Fisher z with the standard error from n alone; dependent rows enter PET-PEESE as they are, the other "
-        "models one mean a sample.",
+        note="Fisher z with the standard error from n alone; dependent rows enter PET-PEESE and the average as "
+        "they are, the other models one mean a sample.",
     )
 
 

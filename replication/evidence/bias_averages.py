@@ -8,7 +8,7 @@ undecided probability, not an effect of zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from replication.analysis.outcome import Cell, Estimate, Table
@@ -16,7 +16,7 @@ from replication.digests import digest_of, folder_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import che
-from replication.evidence.question import Evidence, sample_means
+from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.bayes import averaging
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import bias_priors
@@ -26,6 +26,9 @@ __all__ = ["AveragedBias", "Remember", "averaged_bias", "averaged_estimates", "a
 # Bayes factors between a third and three are "not worth more than a bare mention" (Jeffreys 1961, appendix B, in the
 # wording of Kass & Raftery 1995); with even prior odds that is a probability between 1/4 and 3/4.
 UNDECIDED = 3.0
+
+# Numerical error asked of the averages: a page shows two digits, and a finer lattice takes many times as long.
+RTOL = 5e-3
 
 Remember = Callable[[str, str, Callable[[], object]], object]
 """Keeps a slow result by name and content: `Context.remember`."""
@@ -37,6 +40,7 @@ class AveragedBias:
 
     `probability` that there is an effect at all; `conditional` mean and interval in r if there is one; `averaged` mean
     and interval with the models without an effect counted in as 0. On Fisher's z averaged = probability x conditional.
+    `whole` are the probability, mean and interval where whole samples are selected; empty where each has one row.
     `parts` are (component, prior, posterior, log10 Bayes factor, remark), `models` (label, prior, posterior, mean r,
     mean tau).
     """
@@ -49,8 +53,10 @@ class AveragedBias:
     models: tuple[tuple[Cell, ...], ...]
     error: float
     k: int
+    samples: int
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
+    whole: tuple[float, ...] = ()
 
     @property
     def adequate(self) -> bool:
@@ -68,43 +74,63 @@ class AveragedBias:
 
 
 def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) -> AveragedBias:
-    """The average over models on one value per sample (Bartoš et al. 2023; the models take no dependent effects).
+    """The average over models on all rows, those of a sample as a cluster (Bartoš et al. 2023, with clusters).
+
+    The mechanism is that rows are printed or not one by one, each by its own p value. Where a sample has several rows,
+    `whole` holds the other extreme: whole samples printed or not, by the p value of the mean of their rows.
 
     Raises `ModelError` where the numbers cannot carry it.
     """
     means = sample_means(found)
 
     def compute() -> dict[str, object]:
-        averaged = average_models(means.y, means.v, priors=bias_priors("z"), direction=direction_of(sign))
-        return asdict(_read(averaged, sizes_of(found, float(che(found).beta[0]))))
+        priors, direction = bias_priors("z"), direction_of(sign)
+        rows = average_models(
+            found.y, found.v, priors=priors, clusters=found.samples, correlation=RHO, direction=direction, rtol=RTOL
+        )
+        read = _read(rows, sizes_of(found, float(che(found).beta[0])))
+        if len(means.y) < len(found.y):
+            whole = average_models(means.y, means.v, priors=priors, direction=direction, rtol=RTOL)
+            read = replace(read, whole=(_probability(whole), *_conditional(whole)))
+        return asdict(read)
 
     if remember is None:
         return _restored(compute())
-    n = one_row_a_sample(found).v.tolist()  # decides, beside the means, whether the average may be read
+    n = one_row_a_sample(found).v.tolist()  # decides, beside the rows, whether the average may be read
     code = folder_digest(Path(averaging.__file__).parent, "*.py")
     # twelve digits: the last ones differ between machines, and the result would not
-    given = ([f"{x:.12g}" for x in values] for values in (means.y, means.v, n))
-    key = digest_of(code, *map(repr, (*given, sign, bias_priors("z"))))
+    given = ([f"{x:.12g}" for x in values] for values in (found.y, found.v, n))
+    key = digest_of(code, *map(repr, (*given, found.samples.tolist(), RHO, sign, bias_priors("z"))))
     return _restored(remember(f"bias-{found.question.id}", key, compute))
+
+
+def _probability(averaged: Averaged) -> float:
+    return next(part.posterior for part in averaged.inclusion if part.component == "effect")
+
+
+def _conditional(averaged: Averaged) -> tuple[float, float, float]:
+    """Mean and interval in r of the models with an effect."""
+    present = averaged.effect_if_present
+    assert present is not None  # the default 36 models include some with an effect
+    low, high = back_to_r(present.ppf([0.025, 0.975])).tolist()
+    return float(back_to_r(present.mean)), low, high
 
 
 def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
     effect = next(part for part in averaged.inclusion if part.component == "effect")
-    present = averaged.effect_if_present
-    assert present is not None  # the default 36 models include some with an effect
     low, high = (back_to_r(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
-    if_low, if_high = back_to_r(present.ppf([0.025, 0.975])).tolist()
     # The likeliest first: 36 rows are read from the top.
     models = sorted(averaged.models, key=lambda model: -model.posterior)
     return AveragedBias(
         probability=effect.posterior,
         prior=effect.prior,
-        conditional=(float(back_to_r(present.mean)), if_low, if_high),
+        conditional=_conditional(averaged),
         averaged=(float(back_to_r(averaged.effect.mean)), low, high),
         parts=tuple((i.component, i.prior, i.posterior, i.log10, i.reason) for i in averaged.inclusion),
         models=tuple((m.label, m.prior, m.posterior, float(back_to_r(m.mean_effect)), m.mean_tau) for m in models),
         error=averaged.error,
         k=averaged.k,
+        samples=averaged.clusters,
         notes=tuple(note.message for note in averaged.notes),
         reasons=sizes.reasons,
     )
@@ -114,15 +140,16 @@ def _restored(kept: object) -> AveragedBias:
     """The record from what a store keeps: JSON has lists where the record has tuples."""
     assert isinstance(kept, Mapping)
     rows = {name: tuple(tuple(row) for row in kept[name]) for name in ("parts", "models")}
-    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "reasons")}
+    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "reasons", "whole")}
     return AveragedBias(**{**kept, **rows, **means})
 
 
 def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate]:
     """The three numbers of the average, each an estimate of its own: P(effect), the conditional and averaged mean."""
     common = {"models": f"{len(averaged.models)} of effect, heterogeneity and bias, with stated prior probabilities",
-              "priors": bias_priors("z").name, "numerical error": f"{averaged.error:.1g}"}  # fmt: skip
-    shown = (
+              "priors": bias_priors("z").name, "numerical error": f"{averaged.error:.1g}",
+              "selection": "rows one by one, the rows of a sample as a cluster"}  # fmt: skip
+    shown: tuple[tuple[str, str, str, tuple[float, ...], str], ...] = (
         ("averaged-probability", "probability of an effect, averaged over bias models", "probability",
          (averaged.probability, float("nan"), float("nan")), "posterior probability of the models with an effect"),
         ("averaged-conditional", "mean if there is an effect, averaged over bias models", "r", averaged.conditional,
@@ -130,6 +157,11 @@ def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate
         ("averaged", "mean with the models without an effect counted in", "r", averaged.averaged,
          "mean of the posterior over all models, on z, shown as r: the conditional mean times its probability"),
     )  # fmt: skip
+    if averaged.whole:
+        shown += (
+            ("averaged-whole", "mean if there is an effect and whole samples are selected", "r", averaged.whole[1:],
+             f"as above on one mean a sample; probability of an effect {averaged.whole[0]:.3f}"),
+        )  # fmt: skip
     return [
         Estimate(
             id=f"{body_key(found)}-{name}",
@@ -139,7 +171,7 @@ def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate
             low=low,
             high=high,
             k=averaged.k,
-            samples=averaged.k,
+            samples=averaged.samples,
             group="bias",
             method={**common, "value": what},
             notes=averaged.notes,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from replication.errors import ModelError, UserError
-from replication.frames.bias import Source, independent_effects
+from replication.frames.bias import Source, effects_in_clusters
 from replication.frames.design import Column, Design, column, make_design
 from replication.lazily import missing_extra
 from replication.models.bayes.averaging.averaging import Averaged, average_models
@@ -180,6 +180,8 @@ def average_over_bias(
     priors: BiasPriors | None = None,
     direction: Direction = "positive",
     level: float = 0.95,
+    clusters: Column | None = None,
+    rho: float = 0.0,
 ) -> Averaged:
     """The average over 36 models of effect, heterogeneity and publication bias (Bartoš et al. 2023).
 
@@ -188,11 +190,16 @@ def average_over_bias(
     source : a model with an intercept only, or a data frame with `yi` and `vi`
     metric : z or d, which default priors suit
     direction : the sign that bias favours
+    clusters : what effects come from; by default the outermost level of a multilevel model, else every row its own
+    rho : correlation of the sampling errors within a cluster
 
     The result's `summary()` holds inclusion Bayes factors, averaged estimates and every model.
     """
-    e = independent_effects(source, "average_over_bias")
-    return average_models(e.y, e.v, priors=priors or bias_priors(metric), direction=direction, level=level)
+    e = effects_in_clusters(source, clusters)
+    return average_models(
+        e.y, e.v, priors=priors or bias_priors(metric), clusters=e.clusters, correlation=rho, direction=direction,
+        level=level,
+    )  # fmt: skip
 
 
 def _coefficient_priors(

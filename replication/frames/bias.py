@@ -42,6 +42,7 @@ __all__ = [
     "Source",
     "beta_selection",
     "bias_table",
+    "effects_in_clusters",
     "egger_test",
     "excess_significance",
     "fail_safe_n",
@@ -93,7 +94,7 @@ def egger_test(
     0.0387
     """
     # Moderators explain part of the asymmetry; leaving them out would call that part bias.
-    e = _effects(source, clusters, moderators=True)
+    e = effects_in_clusters(source, clusters, moderators=True)
     return methods.egger_test(
         e.y, e.v, e.x, predictor=predictor, model=model, method=method, test=test, names=e.names, clusters=e.clusters
     )
@@ -122,13 +123,13 @@ def pet_peese(
     clusters: Column | None = None,
 ) -> PetPeese:
     """PET-PEESE (Stanley & Doucouliagos 2014); cluster-robust for multilevel models."""
-    e = _effects(source, clusters)
+    e = effects_in_clusters(source, clusters)
     return methods.pet_peese(e.y, e.v, direction=direction, alpha=alpha, model=model, clusters=e.clusters)
 
 
 def waap(source: Source, *, clusters: Column | None = None) -> Waap:
     """The weighted average of adequately powered studies, WLS where fewer than two are (Stanley et al. 2017)."""
-    e = _effects(source, clusters)
+    e = effects_in_clusters(source, clusters)
     return methods.waap_wls(e.y, e.v, clusters=e.clusters)
 
 
@@ -257,7 +258,7 @@ _ADJUSTED: dict[str, Callable[[Source, Direction], _Row]] = {
 }
 
 
-def _effects(source: Source, clusters: Column | None = None, *, moderators: bool = False) -> _Effects:
+def effects_in_clusters(source: Source, clusters: Column | None = None, *, moderators: bool = False) -> _Effects:
     """Effects, with the clusters of a multilevel model or of a column."""
     if isinstance(source, pd.DataFrame):
         labels = None if clusters is None else np.asarray(column(source, clusters, "clusters"))
@@ -279,7 +280,7 @@ def _effects(source: Source, clusters: Column | None = None, *, moderators: bool
 
 def independent_effects(source: Source, method: str, *, moderators: bool = False) -> _Effects:
     """Effects for a method that takes every row for a study of its own."""
-    found = _effects(source, moderators=moderators)
+    found = effects_in_clusters(source, moderators=moderators)
     # Clusters of one row each are independent rows under another name.
     if found.clusters is not None and len(set(found.clusters.tolist())) < len(found.y):
         raise ModelError(

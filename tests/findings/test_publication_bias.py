@@ -52,7 +52,7 @@ EVEN = body([0.1, 0.5, 0.2, 0.4, 0.35, 0.25, 0.34, 0.27, 0.3, 0.32, 0.29, 0.31],
 def stored(probability: float, reasons: tuple[str, ...] = ()) -> AveragedBias:
     """A ready average over models, so that a test of words integrates nothing."""
     mean = (0.2, 0.1, 0.3)
-    return AveragedBias(probability, 0.5, mean, mean, (), (("a", 1.0, 1.0, 0.2, 0.1),), 0.0, 12, (), reasons)
+    return AveragedBias(probability, 0.5, mean, mean, (), (("a", 1.0, 1.0, 0.2, 0.1),), 0.0, 12, 12, (), reasons)
 
 
 def together(found: Evidence, sign: int, monkeypatch: pytest.MonkeyPatch, probability: float = 0.99) -> Sentence:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special, stats
 
+import replication as tsr
 from replication.errors import ModelError
+from replication.frames import bayes as bayes_frames
 from replication.models.bayes.averaging.averaging import average_models
 from replication.models.bayes.averaging.bias_integrals import Fineness, solve_selection
 from replication.models.bayes.averaging.bias_likelihoods import Linear, Selection, arrange, linear_given, selection_log
@@ -153,3 +156,16 @@ def test_bad_clusters_are_named(options: dict[str, object], words: tuple[str, ..
     with pytest.raises(ModelError) as caught:
         average_models(Y, V, priors=bias_priors("z"), **options)  # type: ignore[arg-type]
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_frame_hands_over_its_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a data frame by column, of a multilevel model its outermost level; rows alone have none."""
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr(bayes_frames, "average_models", lambda y, v, **options: given.append(options))
+    frame = pd.DataFrame({"yi": Y, "vi": V, "sample": list("aabbc")})
+    tsr.average_over_bias(frame, clusters="sample", rho=0.6)
+    tsr.average_over_bias(tsr.multilevel("yi ~ 1", frame, clusters="sample"))
+    tsr.average_over_bias(frame)
+    assert list(np.asarray(given[0]["clusters"])) == list("aabbc") and given[0]["correlation"] == 0.6
+    assert np.asarray(given[1]["clusters"]).tolist() == [0, 0, 1, 1, 2] and given[1]["correlation"] == 0.0
+    assert given[2]["clusters"] is None

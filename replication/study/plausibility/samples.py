@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -17,7 +17,6 @@ __all__ = ["people_queries", "sample_queries"]
 
 _SIZE_RATIO = 0.9
 _LISTED = 8  # sizes named in a message
-_MOST_VARIABLES = 40  # triples grow with the third power; no printed table is larger
 
 Variable = tuple[str, str, str]
 
@@ -71,26 +70,37 @@ def _triples(effects: pd.DataFrame) -> Iterator[Query]:
         pair = frozenset((tuple(names[:3]), tuple(names[3:])))
         samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
     for cells in samples.values():
-        variables = sorted(set().union(*cells)) if len(cells) >= 3 else []
-        if len(variables) <= _MOST_VARIABLES:
+        if len(cells) >= 3:
             printed = {pair: (parse_printed(text), place) for pair, (text, place) in cells.items()}
-            yield from _impossible(printed, variables)
+            yield from _impossible(printed)
 
 
-def _impossible(
-    cells: Mapping[frozenset[Variable], tuple[Printed, Place]], variables: list[Variable]
-) -> Iterator[Query]:
-    for x, y, z in itertools.combinations(variables, 3):
-        trio = [cells.get(frozenset(pair)) for pair in ((x, y), (x, z), (y, z))]
-        if None in trio:
-            continue
-        found = [entry for entry in trio if entry is not None]
+def _impossible(cells: Mapping[frozenset[Variable], tuple[Printed, Place]]) -> Iterator[Query]:
+    for x, y, z in _triangles(cells):
+        found = [cells[frozenset(pair)] for pair in ((x, y), (x, z), (y, z))]
         if not _possible(*(printed for printed, _ in found)):
             first, *others = [place for _, place in found]
             text = ", ".join(printed.text for printed, _ in found)
             expected = "three correlations that can be true together"
             hint = f"a sign or a digit is wrong in {', '.join(place.row for _, place in found)}"
             yield Query.about(first, "value", "triple", text, expected, hint, *(place.row for place in others))
+
+
+def _triangles(pairs: Iterable[frozenset[Variable]]) -> Iterator[tuple[Variable, Variable, Variable]]:
+    """Three variables each two of which are a pair, in order: the shared neighbours of a pair.
+
+    All triples of the variables would be walked for nothing where most pairs are missing, as in a table of predictors
+    by outcomes.
+    """
+    after: defaultdict[Variable, set[Variable]] = defaultdict(set)
+    for pair in pairs:
+        if len(pair) == 2:
+            first, second = sorted(pair)
+            after[first].add(second)
+    for x in sorted(after):
+        for y in sorted(after[x]):
+            for z in sorted(after[x] & after.get(y, set())):
+                yield x, y, z
 
 
 def _possible(a: Printed, b: Printed, c: Printed) -> bool:

@@ -46,8 +46,8 @@ __all__ = ["Averaged", "AveragedEstimate", "AveragedModel", "AveragedSummary", "
 
 # How often a model is solved anew on a finer lattice where its error still counts.
 ATTEMPTS = 4
-# Models solved at once.
-WORKERS = 2
+# Models solved at once; and points from which on a model is not solved anew: its error stands as it is.
+WORKERS, MOST_POINTS = 2, 120_000
 # A numerical error of probabilities above which averages are refused, not noted.
 USELESS = 0.05
 # Up to this many effects neither heterogeneity nor bias can show in the data: one effect tells nothing of the spread
@@ -274,7 +274,7 @@ def _refined(task: _Task, models: tuple[BiasModel, ...], rtol: float) -> _Weighe
     asked = [rtol * whole / (len(models) * m.probability) for m in models]
     # numpy leaves Python's lock while it computes, so two models share two cores
     with ThreadPoolExecutor(WORKERS) as pool:
-        solutions = list(pool.map(lambda m, r: _solve(task, m, Fineness(r)), models, asked))
+        solutions = list(pool.map(lambda m, r: _checked(task, m, r), models, asked))
         for attempt in range(1, ATTEMPTS):
             weighed = _weigh(models, solutions)
             shares = [p * s.error for p, s in zip(weighed.posterior, solutions, strict=True)]
@@ -283,13 +283,24 @@ def _refined(task: _Task, models: tuple[BiasModel, ...], rtol: float) -> _Weighe
             # only models that carry weight are computed again: an error in an impossible model costs nothing
             order = np.argsort(shares)
             poor = order[np.cumsum(np.array(shares)[order]) > rtol / 2.0].tolist()
+            poor = [i for i in poor if solutions[i].points <= MOST_POINTS]
             finer = [Fineness(asked[i], attempt) for i in poor]
-            again = pool.map(lambda i, f: _solve(task, models[i], f), poor, finer)
+            again = list(pool.map(lambda i, f: _solve(task, models[i], f), poor, finer))
             for i, solution in zip(poor, again, strict=True):
-                # what a lattice says of itself is cautious; two of them say more
-                seen = min(solution.error, difference(solution, solutions[i]))
-                solutions[i] = replace(solution, error=seen)
+                solutions[i] = _compared(solution, solutions[i])
     return _weigh(models, solutions)
+
+
+def _checked(task: _Task, model: BiasModel, rtol: float) -> BiasSolution:
+    """One model solved; one of selection on a rougher lattice, too: that costs little and tells what is missed."""
+    found = _solve(task, model, Fineness(rtol))
+    rougher = isinstance(model.bias, WeightFunction)
+    return _compared(found, _solve(task, model, Fineness(rtol, -1))) if rougher else found
+
+
+def _compared(fine: BiasSolution, rough: BiasSolution) -> BiasSolution:
+    """The fine solution with the smaller of two bounds: what a lattice says of itself is the more cautious one."""
+    return replace(fine, error=min(fine.error, difference(fine, rough)))
 
 
 def _weigh(models: tuple[BiasModel, ...], solutions: list[BiasSolution]) -> _Weighed:

@@ -19,6 +19,7 @@ from scipy import interpolate, special
 
 from replication.models.bayes.averaging.bias_likelihoods import (
     Linear,
+    LinearGiven,
     Selection,
     from_score,
     linear_given,
@@ -62,7 +63,7 @@ MOST_TERMS = 400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fineness:
-    """How exact a model is to be solved: the error asked for, and how often it was missed so far."""
+    """How exact a model is to be solved: the error asked for, and how often it was missed so far (-1: rougher)."""
 
     rtol: float
     attempt: int = 0
@@ -86,8 +87,11 @@ class Fineness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiasSolution:
-    """One model solved. `weights (J,)` are posterior means, the first 1; `share` the posterior
-    mean of the part of tau2 between clusters, NaN where there is none."""
+    """One model solved: its log marginal likelihood with the error, and its posteriors.
+
+    `weights (J,)` are posterior means, the first 1; `share` is the posterior mean of the part of tau2 between clusters,
+    NaN where there is none.
+    """
 
     log_mass: float
     error: float
@@ -153,14 +157,6 @@ def _on_cells(model: Linear, cells: Cells, n: int) -> BiasSolution:
         amounts = amounts * along(rule, i, 3)
     total = float(amounts.sum())
     amounts = amounts / total
-    effect: Marginal = Point(mean=0.0, sd=0.0, reason="no effect in this model")
-    if model.effect is not None:
-        weights, keep = amounts.ravel(), amounts.ravel() > 1e-18
-        mean, variance = given.mean.ravel(), given.variance.ravel()
-        middle = float((weights * mean).sum())
-        sd = float(np.sqrt((weights * (variance + (mean - middle) ** 2)).sum()))
-        sds = np.sqrt(variance[keep])
-        effect = NormalMixture(mean=middle, sd=sd, weights=weights[keep], centers=mean[keep], sds=sds)
     tau: Marginal = Point(mean=float(model.tau.prior.support()[0]), sd=0.0, reason="fixed in this model")
     if cells.free[0]:
         values = along(model.tau.sd(nodes[0]), 0, 3)
@@ -171,7 +167,19 @@ def _on_cells(model: Linear, cells: Cells, n: int) -> BiasSolution:
         tau = panel_density(cells.low[:, 0], cells.high[:, 0], series, model.tau.unit, mean=middle,
                             sd=np.nan if no_sd else sd, reason=no_sd)  # fmt: skip
     share = float((amounts * along(model.share.sd(nodes[1]), 1, 3)).sum()) if cells.free[1] else float("nan")
+    effect = _mixture(model, given, amounts)
     return BiasSolution(peak + float(np.log(total)), np.nan, effect, tau, share, (), amounts.size)
+
+
+def _mixture(model: Linear, given: LinearGiven, amounts: Array) -> Marginal:
+    """The effect of the linear family: normal given the rest."""
+    if model.effect is None:
+        return Point(mean=0.0, sd=0.0, reason="no effect in this model")
+    weights, mean, variance = amounts.ravel(), given.mean.ravel(), given.variance.ravel()
+    middle = float((weights * mean).sum())
+    sd = float(np.sqrt((weights * (variance + (mean - middle) ** 2)).sum()))
+    keep = weights > 1e-18
+    return NormalMixture(mean=middle, sd=sd, weights=weights[keep], centers=mean[keep], sds=np.sqrt(variance[keep]))
 
 
 def solve_selection(model: Selection, fine: Fineness) -> BiasSolution:
@@ -196,11 +204,10 @@ def solve_selection(model: Selection, fine: Fineness) -> BiasSolution:
     else:
         tau, more = _axis_marginal(model.tau, posterior, aligned - 1, _no_sd(model.tau, m))
         gaps += more
-    share = (
-        float("nan")
-        if isinstance(model.share, Fixed)
-        else posterior.means(from_score(model.share, posterior.points[:, aligned]))[0]
-    )
+    share = float("nan")
+    if not isinstance(model.share, Fixed):
+        # its axis comes right after the aligned ones
+        share = posterior.means(from_score(model.share, posterior.points[:, aligned]))[0]
     apart = abs(posterior.lattices[0].log_mass - posterior.lattices[1].log_mass)
     apart = float(max([apart, *(g for g in gaps if np.isfinite(g))]))
     error = max(min(apart, TWICE * apart**BEYOND), unseen_share(posterior.lattices))
@@ -237,12 +244,7 @@ def _posterior(
     k: int,
 ) -> _Posterior:
     d = len(axes)
-    if d == 0:
-        alone = LatticeSum(np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64), densities(np.zeros((1, 0)), 0)[0], 0.0,
-                           np.zeros((0, 0)))  # fmt: skip
-        lattices = (alone, alone)
-    else:
-        lattices = lattice_sums(densities, np.zeros((1, d)), layout, fine.step(d), fine.cut(d), MOST_TERMS // k)
+    lattices = lattice_sums(densities, np.zeros((1, d)), layout, fine.step(d), fine.cut(d), MOST_TERMS // k)
     logs = np.concatenate([one.logs + one.log_cell for one in lattices])
     log_mass = float(special.logsumexp(logs) - np.log(2.0))
     amounts = np.exp(logs - log_mass) / 2.0
@@ -298,4 +300,4 @@ def _planes(p: _Posterior, axis: int) -> tuple[Array, Array]:
     x = p.points[first, axis]
     # planes whose whole mass is below rounding have no log
     used = density > 1e-300
-    return x[used], density[used]
+    return x[used], np.asarray(density[used], dtype=float)

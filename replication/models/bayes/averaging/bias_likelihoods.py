@@ -220,7 +220,7 @@ def _gram_part(data: ClusteredEffects, between: Array, within: Array, columns: A
     Z = np.column_stack([np.sqrt(data.v), ones])
     outer = (Z[:, :, None] * Z[:, None, :]).reshape(k, -1)
     sums = np.add.reduceat(outer / D[:, :, None], data.starts, axis=1).reshape(len(D), -1, n + 1, n + 1)
-    # The shared error first, then the random effect: each step adds one variable, whose pivot is a sum of positive terms
+    # The shared error first, then the random effect: each step adds one variable, its pivot a sum of positive terms.
     g = 1.0 + rho * sums[..., 0, 0]
     part = sums[..., 1:, 1:] - rho * sums[..., 1:, :1] * sums[..., :1, 1:] / g[..., None, None]
     h = 1.0 + between * part[..., 0, 0]
