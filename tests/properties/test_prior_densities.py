@@ -10,6 +10,7 @@ from scipy import integrate, stats
 
 from replication.errors import ModelError
 from replication.models.bayes.priors import (
+    Beta,
     Cauchy,
     CoefficientPrior,
     Exponential,
@@ -44,6 +45,8 @@ POSITIVE: list[PositivePrior] = [
     LogNormal(3.0, 0.2, on="tau"),
     Table((0.0, 0.1, 0.4, 2.0), (1.0, 3.0, 0.0, 0.5)),
     Table((0.1, 0.2), (0.0, 5.0), on="tau2"),
+    Beta(2.0, 1.0),
+    Beta(0.7, 3.0),
 ]
 COEFFICIENT: list[CoefficientPrior] = [Normal(0.2, 3.0), StudentT(-1.0, 0.5, df=3.0), Cauchy(0.0, 1e3)]
 P = np.array([0.001, 0.05, 0.3, 0.5, 0.8, 0.99])
@@ -54,6 +57,15 @@ def test_quantiles_invert_both_tails(prior: PositivePrior) -> None:
     q = prior.ppf(P)
     np.testing.assert_allclose(prior.cdf(q), P, rtol=1e-9)
     np.testing.assert_allclose(prior.sf(q), 1.0 - P, rtol=1e-9)
+
+
+@pytest.mark.parametrize("prior", POSITIVE, ids=str)
+def test_upper_quantiles_keep_their_digits(prior: PositivePrior) -> None:
+    """Where a prior has no end, a tail of 1e-30 has a quantile of its own; 1 - 1e-30 is 1."""
+    np.testing.assert_allclose(prior.isf(P), prior.ppf(1.0 - P), rtol=1e-9)
+    # the quantile of a tail that falls as q^-0.01 is beyond all numbers
+    if prior.support()[1] == np.inf and np.isfinite(prior.isf(1e-30)):
+        np.testing.assert_allclose(prior.sf(prior.isf(1e-30)), 1e-30, rtol=1e-6)
 
 
 @pytest.mark.parametrize("prior", POSITIVE, ids=str)
