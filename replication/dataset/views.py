@@ -35,9 +35,10 @@ RESULTS = ("value", "value_weighted", "se", "ci_low", "ci_high", "p", "contextua
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an analysis reads: the rows of `works`, or the results of samples with a row on one of `outcomes`
+    """What an analysis reads of the dataset; everything where neither `works` nor `outcomes` are named.
 
-    (constructs) with the `claims` it names by any of their ids, or all of a work by its key. Else it reads everything.
+    The rows of `works`, or the results of samples with a row on one of `outcomes` (constructs) with the `claims` it
+    names by any of their ids, or all of a work by its key.
     """
 
     works: tuple[str, ...] = ()

@@ -125,9 +125,10 @@ def _of_one_study(n: float, inverse: Array, R2: float, p: int) -> tuple[Array, f
 
 
 def _of_pooled(V: ArrayLike | None, R: Array, places: tuple[int, list[int]], inverse: Array, beta: Array) -> Array:
-    """Delta method: a correlation with the outcome moves beta by its column of the inverse, one between predictors by
+    """The covariance of beta by the delta method.
 
-    what the other's coefficient takes over.
+    A correlation with the outcome moves beta by its column of the inverse, one between predictors by what the other's
+    coefficient takes over.
     """
     covariance = as_numbers(V if V is not None else [], "V")
     rows, columns = np.tril_indices(len(R), -1)

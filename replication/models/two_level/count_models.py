@@ -80,9 +80,10 @@ COUNT_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def study_counts(measure: CountMeasure, *columns: ArrayLike) -> StudyCounts:
-    """Checked counts: OR events and non-events of group 1, then of group 2; IRR events and time; PLO events and n;
+    """The counts of studies, checked; rows with a missing cell stay, as NaN.
 
-    IRLN events and time. Rows with a missing cell stay, as NaN.
+    Columns: OR events and non-events of group 1, then of group 2; IRR events and time; PLO events and n; IRLN events
+    and time.
 
     Raises `ModelError` for counts that are negative or no whole numbers, times that are not positive, events over n.
     """
