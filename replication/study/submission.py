@@ -16,7 +16,7 @@ from pathlib import Path
 
 from replication.dataset import Dataset, Problem, check_dataset, format_problems
 from replication.dataset.reading import DecimalComma, RawTable, decided, read_as_told
-from replication.dataset.schema import TABLES
+from replication.dataset.schema import TABLES, Vocabulary
 from replication.errors import DataError, UserError
 from replication.study.bibtex import KEPT, Entry
 from replication.study.checking import CheckReport, check_study
@@ -62,7 +62,7 @@ RECORD_FIELDS: Mapping[str, str] = {
 """What is asked of the work itself, with its meaning, in the order in which it is asked."""
 FIRST_ROW = 3
 """The first row of a sheet that counts: the header and an example stand above it."""
-_USUAL = {"publication": "article", "kind": "primary_study", "role": "primary", "setting": "school"}
+_USUAL = {"publication": "article", "kind": "primary_study", "role": "primary"}
 _VENUE = {"book": "publisher", "phdthesis": "school", "mastersthesis": "school", "techreport": "institution"}
 _NUMBERED = {"effects.csv": "effect_id", "claims.csv": "claim_id", "directions.csv": "direction_id"}
 
@@ -111,7 +111,7 @@ def _checked(root: Path, submission: Submission, dataset: Dataset) -> CheckRepor
     problems += _known(whole, others)
     # In a copy, so that a submission with errors never stands in the dataset, not even for a moment.
     with _copy(root, whole.key) as copied:
-        create_work(copied, others, _new_work(whole))
+        create_work(copied, others, _new_work(whole, others.vocabulary))
         _keep_answers(root / whole.key, copied / whole.key)
         report = check_study(copied, whole.key)
     return _placed(report, whole, (*submission.problems, *problems))
@@ -146,7 +146,7 @@ def take_submission(root: Path, submission: Submission, *, replace_work: bool = 
             raise DataError(f"mend this first, nothing was written:\n{format_problems(report.errors)}", report.errors)
         whole, _ = _prepared(submission, dataset)
         if not (root / whole.key).exists():
-            return create_work(root, dataset, _new_work(whole))
+            return create_work(root, dataset, _new_work(whole, dataset.vocabulary))
         _may_be_replaced(dataset, whole.key, replace_work)
         # None deletes: a sheet that was emptied must not leave its old table behind.
         gone = dict.fromkeys(set(SHEETS.values()) - set(whole.tables))
@@ -226,8 +226,10 @@ def _completed(
         yield row
 
 
-def _new_work(submission: Submission) -> NewWork:
-    said = {**_USUAL, **{name: text for name, text in submission.record.items() if text}}
+def _new_work(submission: Submission, vocabulary: Vocabulary) -> NewWork:
+    # The usual setting is the first of the list: what the topic is about.
+    usual = {**_USUAL, "setting": vocabulary.words("setting")[0]}
+    said = {**usual, **{name: text for name, text in submission.record.items() if text}}
     kind = said["publication"]
     fields: dict[str, str] = {name: said[name] for name in ("author", "title", "year", "doi", "url") if name in said}
     if "journal" in said:
