@@ -45,8 +45,8 @@ ROUGH, LOW, WIDTHS = 1.4, 6.0, (0.3, 1.0)
 OCTAVE = 2.0**1.5
 # How far below the cut a place may lie and still be handed to the next plane.
 BELOW = 3.0
-# Integer coordinates are packed into one number, ten bits an axis.
-BITS, MIDDLE = 10, 512
+# Integer coordinates are packed into one number of this many bits, shared out over the axes.
+BITS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,7 +259,7 @@ def _grow(
     moves = 2 * np.concatenate([np.eye(d, dtype=np.int64), -np.eye(d, dtype=np.int64)])
     known, places, logs = np.zeros(0, dtype=np.int64), np.zeros((0, d), dtype=np.int64), np.zeros((0, 0))
     while len(wave):
-        if len(places) + len(wave) > most or np.abs(wave).max() >= MIDDLE - 2:
+        if len(places) + len(wave) > most or np.abs(wave).max() >= _middle(d) - 2:
             raise ModelError(f"more than {most:,} points are needed to integrate over {d} parameters.")
         values = densities(frame.points(wave, h), odd)
         places = np.concatenate([places, wave])
@@ -290,12 +290,18 @@ def _neighbours(
 
 
 def _packed(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    code = np.zeros(len(places), dtype=np.int64)
+    code, bits = np.zeros(len(places), dtype=np.int64), BITS // max(places.shape[1], 1)
     for column in places.T:
-        code = (code << BITS) + (column + MIDDLE)
+        code = (code << bits) + (column + (1 << bits - 1))
     return code
 
 
+def _middle(d: int) -> int:
+    """Places further out than this along one of `d` axes do not fit into a code."""
+    return 1 << BITS // d - 1
+
+
 def _unpacked(codes: NDArray[np.int64], d: int) -> NDArray[np.int64]:
-    shifts = BITS * np.arange(d - 1, -1, -1)
-    return np.asarray(((codes[:, None] >> shifts) & ((1 << BITS) - 1)) - MIDDLE)
+    bits = BITS // d
+    shifts = bits * np.arange(d - 1, -1, -1)
+    return np.asarray(((codes[:, None] >> shifts) & ((1 << bits) - 1)) - _middle(d))
