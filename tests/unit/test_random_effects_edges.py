@@ -380,3 +380,15 @@ def test_batch_does_not_depend_on_workers() -> None:
     y, v = rng.normal(size=(2000, 10)), rng.uniform(0.1, 1, (2000, 10))
     one, two = fit_batch(y, v, workers=1), fit_batch(y, v, workers=2)
     assert (one.tau2 == two.tau2).all() and (one.beta == two.beta).all()
+
+
+def test_a_square_design_with_one_exact_effect_has_no_likelihood() -> None:
+    """Its density at the fitted value has no bound; the coefficients are there all the same."""
+    fit = fit_random_effects([0.3, 0.5], [0.0, 0.01], np.eye(2), names=["a", "b"])
+    assert fit.beta.tolist() == [0.3, 0.5] and np.isnan(fit.loglik)
+    assert np.isfinite(fit_random_effects([0.3, 0.5], [0.02, 0.01], np.eye(2), names=["a", "b"]).loglik)
+
+
+def test_equal_effects_leave_sidik_and_jonkman_nothing_to_scale() -> None:
+    tau2 = fit_random_effects([0.3, 0.3, 0.3], [0.01, 0.02, 0.03], method="SJ").component("tau2")
+    assert (tau2.estimate, tau2.se) == (0.0, 0.0)
