@@ -221,7 +221,7 @@ def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
 
     >>> long = Figure(id="f", kind="forest", title="All", columns={"value": [0.1] * 130, "low": [0.0] * 130})
     >>> [(page.id, len(page.columns["value"])) for page in paged(long)]
-    [('f', 43), ('f-2', 43), ('f-3', 44)]
+    [('f', 43), ('f-2', 44), ('f-3', 43)]
     """
     size = len(next(iter(figure.columns.values()), ()))
     pages = _page_ranges(figure.columns.get("label", [""] * size), rows)

@@ -48,6 +48,7 @@ def permutation_test(model: FittedModel, *, draws: int = 10_000, seed: int = 202
 
     All arrangements are tried where there are no more than `draws`. Source: Higgins & Thompson (2004).
 
+    >>> from replication.frames.models import random_effects
     >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2, 0.4, 0.3], "vi": [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]})
     >>> permutation_test(random_effects("yi ~ 1", data)).p.tolist()
     [0.03125]
@@ -89,6 +90,7 @@ def predict(
     method : degrees of freedom of prediction intervals: those of the test, or riley (k - p - 1)
     transform : such as `numpy.tanh` for Fisher z or `numpy.exp` for log odds; `se` stays on the scale of the model
 
+    >>> from replication.frames.models import random_effects
     >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.01, 0.02, 0.03, 0.01], "age": [8, 10, 12, 9]})
     >>> table = predict(random_effects("yi ~ age", data), pd.DataFrame({"age": [9, 11]}))
     >>> table.columns.tolist()
@@ -120,6 +122,7 @@ def compare(*models: FittedModel, **named: FittedModel) -> pd.DataFrame:
 
     Raises `ModelError` when the models are of different rows, or by REML with different designs.
 
+    >>> from replication.frames.models import random_effects
     >>> data = pd.DataFrame({"yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.01, 0.02, 0.03, 0.01], "age": [8, 10, 12, 9]})
     >>> fits = {f: random_effects(f, data, method="ML") for f in ("yi ~ 1", "yi ~ age")}
     >>> compare(mean=fits["yi ~ 1"], age=fits["yi ~ age"]).model.tolist()

@@ -28,6 +28,9 @@ def project(tmp_path: Path) -> Path:
         lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
         record.write_text("".join(line for line in lines if not line.startswith("printed_only")), encoding="utf-8")
     (tmp_path / "analyses" / "reproductions").mkdir(parents=True)
+    # What the report is about, in its words: without them only the general words would be known.
+    shutil.copy(root / "analyses" / "report.toml", tmp_path / "analyses")
+    shutil.copytree(root / "analyses" / "locale", tmp_path / "analyses" / "locale")
     for name in FAST:
         shutil.copy(root / "analyses" / "reproductions" / f"{name}.py", tmp_path / "analyses" / "reproductions")
     return tmp_path

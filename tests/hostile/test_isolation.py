@@ -65,7 +65,8 @@ def test_failing_analyses_are_pages_that_say_so_and_the_report_is_whole(
         text = ANALYSIS.format(name=name, value=0.2, slow=False)
         (project / "analyses" / "reproductions" / f"{name}.py").write_text(text, encoding="utf-8")
     assert workflow.make_report(request) == 0
-    text = "".join(part.extract_text() for part in pypdf.PdfReader(latest / "report.pdf").pages)
+    volumes = [pypdf.PdfReader(latest / name).pages for name in ("report.pdf", "appendix.pdf")]
+    text = "".join(part.extract_text() for pages in volumes for part in pages)
     assert "□" in text and "the web pages show it" in text
     assert "王秀英" in (latest / "works" / "alpha2020.html").read_text(encoding="utf-8")
 

@@ -21,6 +21,9 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(root / "data", tmp_path / "data")
     shutil.copy(root / "pyproject.toml", tmp_path)
     (tmp_path / "analyses" / "reproductions").mkdir(parents=True)
+    # What the report is about, in its words: without them only the general words would be known.
+    shutil.copy(root / "analyses" / "report.toml", tmp_path / "analyses")
+    shutil.copytree(root / "analyses" / "locale", tmp_path / "analyses" / "locale")
     shutil.copy(root / "analyses" / "reproductions" / "magro2024.py", tmp_path / "analyses" / "reproductions")
     return tmp_path
 

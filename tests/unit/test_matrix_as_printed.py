@@ -53,7 +53,10 @@ def test_what_stands_beside_is_read_with_its_digits(layout: str) -> None:
         ("a 1 .3\nb .4 1", "have .3 and .4; expected one matrix"),
         ("nothing here\nat all", "found 0 rows with numbers"),
         ("", "found 0 rows"),
-        ("Closeness -\nConflict 1,350 -", "one number with a decimal comma, another in thousands"),
+        (
+            "Closeness -\nConflict 1,350 -",
+            "1.350 with a decimal comma, 1350 with a comma of thousands; write one of the two",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(text: str, reason: str) -> None:

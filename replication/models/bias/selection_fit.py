@@ -249,7 +249,8 @@ def _log_wald(estimate: float, se: float, level: float) -> Interval:
     if not np.isfinite(se):
         return Interval(NAN, NAN, level, "wald-log", "no standard error: not estimated, or at an edge of its range")
     # The delta method: the standard error of log(estimate) is se / estimate.
-    factor = float(np.exp(normal_isf((1.0 - level) / 2.0) * se / estimate))
+    with np.errstate(over="ignore"):  # an estimate the data hardly know has an interval without end
+        factor = float(np.exp(normal_isf((1.0 - level) / 2.0) * se / estimate))
     return Interval(estimate / factor, estimate * factor, level, "wald-log")
 
 

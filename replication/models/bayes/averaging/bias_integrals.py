@@ -75,7 +75,7 @@ class Fineness:
         not normal.
 
         >>> round(Fineness(1e-3).step(2), 2)
-        1.62
+        1.71
         """
         apart = (min(self.rtol, 0.1) / TWICE) ** (1.0 / BEYOND)
         return float(np.pi * np.sqrt(2.0 / np.log(2.0 * d / apart)) * FINER**self.attempt)
