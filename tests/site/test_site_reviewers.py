@@ -85,8 +85,8 @@ def test_the_works_the_article_lists_come_first_and_apart(real: Any) -> None:
         assert not (claim.group == "software" and claim.work in cited)
 
 
-def test_how_many_of_the_cited_works_were_read_in_full_stands_with_the_findings(real: Any) -> None:
-    findings = real.text("index.html").partition('id="verdicts"')[0]
+def test_how_many_of_the_cited_works_were_read_in_full_stands_before_the_findings(real: Any) -> None:
+    findings = real.text("index.html").partition('id="findings"')[0]
     lede = re.search(r'<p class="generated">(.*?)</p>', findings, re.DOTALL)
     assert lede
     text = re.sub(r"<[^>]*>", "", lede[1]).replace("\u202f", " ").replace("\u00a0", " ")

@@ -29,10 +29,15 @@ def page(archive: Archive, words: Words) -> Page:
     """The overview in one language."""
     rows = claim_rows(archive, archive.claims)
     path = archive.menu.address("index.html", words.language)
+    read = reading(archive)
     values = {
         "lead": _lead(archive, rows),
         "groups": tally_by_group(rows),
-        "read": reading(archive),
+        "read": read,
+        "read_first": {
+            "key": f"{read['key']}_first",
+            "values": {name: read["values"][name] for name in ("full", "cited")},
+        },
         "total": len(rows),
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
