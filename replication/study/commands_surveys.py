@@ -71,10 +71,8 @@ def compute(
         countries = _compute_survey(dataset, survey, file[0], out, levels=levels, fresh=fresh)
         if write or replace:
             from replication.study.whole_surveys import enter_survey
-            from replication.writing import exclusive
 
-            with exclusive(root):  # read again under the lock: somebody may have entered something meanwhile
-                lines = enter_survey(root, readable_dataset(root), survey, countries, replace=replace)
+            lines = enter_survey(root, survey, countries, replace=replace)
             sys.stdout.write("".join(f"{line}\n" for line in lines))
         return 1 if not countries or any(country.problem for country in countries) else 0
     work, recipe = computing.recipe_of(dataset, sample)

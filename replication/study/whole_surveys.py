@@ -24,6 +24,7 @@ from replication.study.computing import compare_rows, country_rows, ids_in_use, 
 from replication.study.microdata.describing import Described
 from replication.study.microdata.whole_files import CountryResult
 from replication.study.new import next_version
+from replication.study.submission import readable_dataset
 from replication.study.tables import read_rows, rows_as_csv
 from replication.study.templates import record_template
 from replication.writing import exclusive, write_together
@@ -58,18 +59,17 @@ class _Entering:
     def texts(self) -> dict[str, str]:
         """Every changed file by its place below the dataset's folder."""
         texts = {at: rows_as_csv(TABLES[at.partition("/")[2]], rows) for at, rows in self.tables.items() if rows}
-        return texts | (_new_folder(self) if self.survey.key not in self.dataset.works else {})
+        # Countries that are all held elsewhere need no folder of the survey.
+        new = f"{self.survey.key}/samples.csv" in texts and self.survey.key not in self.dataset.works
+        return texts | (_new_folder(self) if new else {})
 
 
-def enter_survey(
-    root: Path, dataset: Dataset, survey: WholeSurvey, found: Sequence[CountryResult], *, replace: bool
-) -> list[str]:
+def enter_survey(root: Path, survey: WholeSurvey, found: Sequence[CountryResult], *, replace: bool) -> list[str]:
     """Write what was computed of a whole file into the dataset; a line for each country says what became of it.
 
     Parameters
     ----------
-    root : the dataset's folder, whose lock the caller holds.
-    dataset : as it stands under that lock.
+    root : the dataset's folder; it is read under its lock, since somebody may have entered something meanwhile.
     found : the countries; those with a problem are passed over, which their own line says.
     replace : withdraw what comes out otherwise, and extracts of a country that is now whole.
 
@@ -80,9 +80,10 @@ def enter_survey(
     """
     if not (survey.author and survey.cycle):
         raise UserError(f"surveys/{survey.key}.toml: found no author or no cycle; give both to enter it")
-    entering = _Entering(root, dataset, survey, ids_in_use(dataset))
     lines = []
     with exclusive(root):
+        dataset = readable_dataset(root)
+        entering = _Entering(root, dataset, survey, ids_in_use(dataset))
         for country in found:
             if country.problem or not any(np.isfinite(row.r) for row in country.rows):
                 continue

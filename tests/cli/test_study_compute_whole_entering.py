@@ -139,6 +139,16 @@ def test_an_extract_gives_way_to_the_whole_country(study: Command, world: tuple[
     assert "sim2020_nor: 1 rows as stored" in third.out
 
 
+def test_a_country_that_is_held_already_makes_no_empty_work(study: Command, world: tuple[Path, Path]) -> None:
+    root, path = world
+    _with_extract(root, path, study)
+    pd.read_csv(path).query("CNT == 578").to_csv(path, index=False)
+    before = (root / "references.bib").read_text("utf-8")
+    said = study("compute", "sim2020", "--file", path, "--write", "--data", root)
+    assert "--replace to exchange" in said.out
+    assert not (root / "sim2020").exists() and (root / "references.bib").read_text("utf-8") == before
+
+
 def test_a_later_row_never_takes_the_id_of_a_withdrawn_one(study: Command, world: tuple[Path, Path]) -> None:
     root, path = world
     assert study("compute", "sim2020", "--file", path, "--write", "--data", root).code == 0
