@@ -53,15 +53,16 @@ def _surroundings() -> tuple[str, ...]:
 
 
 class Sources:
-    """The Python files of the package, each read once, and which of them a file needs.
+    """The Python files of the package and of a project's analyses, each read once, and which of them a file needs.
 
-    What counts is written in the files: every import of a module of the package anywhere in them, also within functions
+    What counts is written in the files: every import of one of these modules anywhere in them, also within functions
     and for type checkers alone; a name taken from a package that imports on first use stands for all of that package.
     So more may be counted than is used, never less.
     """
 
-    def __init__(self, package: Path) -> None:
+    def __init__(self, package: Path, analyses: Path) -> None:
         self._package = package
+        self._roots = {"replication": package, "analyses": analyses}
         self._texts: dict[Path, str] = {}
         self._digests: dict[Path, str] = {}
         self._imports: dict[Path, frozenset[Path]] = {}
@@ -90,7 +91,7 @@ class Sources:
         return self._texts[path]
 
     def _needed(self, path: Path) -> frozenset[Path]:
-        """The files of the package that a file imports; none for what imports on first use, which `_from` follows."""
+        """The files among these that a file imports; none for what imports on first use, which `_from` follows."""
         if path not in self._imports:
             text = self._text(path)
             found = set[Path]()
@@ -98,22 +99,25 @@ class Sources:
                 for module, names in _IMPORT.findall(text):
                     plain = _COMMENT.sub("", names).strip("()").split(",")
                     taken = [name.split()[0] for name in plain if name.split()]
-                    found |= self._from(module.split(".")[1:], taken)
+                    found |= self._from(module.split("."), taken)
             self._imports[path] = frozenset(found)
         return self._imports[path]
 
     def _from(self, module: Sequence[str], names: Sequence[str]) -> set[Path]:
         """The files behind `from module import names`: those of the modules, and of every package on the way."""
-        place = self._package.joinpath(*module)
-        parents = [self._package.joinpath(*module[:i]) / "__init__.py" for i in range(len(module))]
+        root, inside = self._roots[module[0]], module[1:]
+        place = root.joinpath(*inside)
+        parents = [root.joinpath(*inside[:i]) / "__init__.py" for i in range(len(inside))]
         if not place.is_dir():
             return {*(p for p in parents if p.exists()), *(p for p in [place.with_suffix(".py")] if p.exists())}
-        found = {p for p in (*parents, place / "__init__.py") if p.exists()}
+        opening = place / "__init__.py"
+        found = {p for p in (*parents, opening) if p.exists()}
+        on_first_use = opening.exists() and _ON_FIRST_USE in self._text(opening)
         for name in names or ["*"]:
             inner = [place / f"{name}.py", place / name / "__init__.py"]
             held = [p for p in inner if p.exists()]
             found.update(held)
-            if not held and _ON_FIRST_USE in self._text(place / "__init__.py"):
+            if not held and on_first_use:
                 found.update(place.rglob("*.py"))
         return found
 
@@ -121,7 +125,9 @@ class Sources:
 _ON_FIRST_USE = "on_first_use("
 # `from replication.x import a, b`, in brackets or not and with comments between, or `import replication.x`.
 _NAMES = r"\((?:[^)#]|#[^\n]*)*\)|[^\n#(]*"
-_IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+(replication[\w.]*)(?:[ \t]+import[ \t]+({_NAMES}))?", re.MULTILINE)
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from|import)[ \t]+((?:replication|analyses)\b[\w.]*)(?:[ \t]+import[ \t]+({_NAMES}))?", re.MULTILINE
+)
 _COMMENT = re.compile(r"#[^\n]*")
 
 

@@ -298,7 +298,7 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
 
     files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
     package = Path(__file__).parent
-    sources, rules = Sources(package), _rules()
+    sources, rules = Sources(package, paths.analyses_dir()), _rules()
     machinery = (package / "analysis" / "running.py", package / "analysis" / "failures.py")
     jobs = []
     for name, path in files.items():

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from analyses.shared.schools import direction_evidence, school_estimates
 from replication.analysis import Analysis, Context, Findings, Sentence
 from replication.analysis.outcome import Ref, numbers, placed
 from replication.evidence.finding import QuestionPlan, finding, quick_finding, reads_of
 from replication.evidence.question import Question
-from replication.evidence.schools import direction_evidence, school_estimates
 
 QUALITY = ("positive", "negative", "relationship")
 """Positive, negative (turned) and overall relationship: what the main questions ask about."""

@@ -1,12 +1,12 @@
 """Is there a path from relationships to achievement through engagement? The answer, then every rule, schools apart."""
 
+from analyses.shared.covariance_rules import rule_sentence, rule_table, ses_tables, variants
+from analyses.shared.masem_answers import audit_table, samples45
+from analyses.shared.mediation import chain_sentences, mediation_updates, school_matrix_results
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.outcome import placed
 from replication.dataset import Reads
-from replication.evidence.covariance_rules import rule_sentence, rule_table, ses_tables, variants
 from replication.evidence.finding import grade_of_question
-from replication.evidence.masem_answers import audit_table, samples45
-from replication.evidence.mediation import chain_sentences, mediation_updates, school_matrix_results
 from replication.evidence.plots import pooled_rows
 from replication.evidence.question import Question, evidence
 

@@ -1,8 +1,6 @@
 """Do sampled and exact posteriors agree, and what do models say that only sampling can fit?"""
 
-from replication.analysis import Analysis, Context, Findings, placed
-from replication.evidence.question import Question, evidence
-from replication.evidence.sampled import (
+from analyses.shared.sampled import (
     agreement_sentence,
     agreement_table,
     cells_at_once,
@@ -10,6 +8,8 @@ from replication.evidence.sampled import (
     selection_on,
     with_exact,
 )
+from replication.analysis import Analysis, Context, Findings, placed
+from replication.evidence.question import Question, evidence
 
 TWO = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
 THREE = Question(

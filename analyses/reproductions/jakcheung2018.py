@@ -1,9 +1,6 @@
 """Jak & Cheung (2018): two-stage MASEM of the 45 samples, SES subgroups, equality of paths: all 121 rows."""
 
-from replication.analysis import Analysis, Context, Findings
-from replication.claims import Recomputed, claims_of
-from replication.dataset import Reads
-from replication.evidence.masem_answers import (
+from analyses.shared.masem_answers import (
     FULL_MEDIATION,
     LOW_SES,
     audit_table,
@@ -14,6 +11,9 @@ from replication.evidence.masem_answers import (
     samples45,
     stage1_answers,
 )
+from replication.analysis import Analysis, Context, Findings
+from replication.claims import Recomputed, claims_of
+from replication.dataset import Reads
 from replication.models.masem.multigroup import equality_test, fit_groups
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2, likelihood_intervals

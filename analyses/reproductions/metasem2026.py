@@ -1,9 +1,6 @@
 """metaSEM's vignette (2026): one-stage MASEM of the 45 samples. Its labels pos and neg are interchanged."""
 
-from replication.analysis import Analysis, Context, Findings
-from replication.claims import Recomputed, claims_of
-from replication.dataset import Reads
-from replication.evidence.masem_answers import (
+from analyses.shared.masem_answers import (
     FULL_MEDIATION,
     SATURATED,
     audit_table,
@@ -13,6 +10,9 @@ from replication.evidence.masem_answers import (
     path_results,
     samples45,
 )
+from replication.analysis import Analysis, Context, Findings
+from replication.claims import Recomputed, claims_of
+from replication.dataset import Reads
 from replication.models.masem.comparison import likelihood_ratio_test, one_stage_indices
 from replication.models.masem.osmasem import fit_one_stage
 

@@ -1,8 +1,8 @@
 """Roorda et al. (2011): the headline effects rest on 99 studies; 45 samples are public. Both side by side."""
 
+from analyses.shared.samples45 import audit_table, side_by_side
 from replication.analysis import Analysis, Context, Findings, Ref, Sentence, missing, numbers
 from replication.dataset import Reads
-from replication.evidence.samples45 import audit_table, side_by_side
 
 HEADLINE = {  # claim -> the same pair and kind of model in the public samples
     "roorda2011-010": ("positive", "engagement", "all", "EE"),

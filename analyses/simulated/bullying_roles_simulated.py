@@ -1,8 +1,8 @@
 """SIMULATED: does the model of bullying roles find values it was told? No micro-data of Thornberg et al. are public."""
 
+from analyses.shared.sampled import simulated_recovery
 from replication import paths
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.sampled import simulated_recovery
 
 
 def run(context: Context) -> Findings:

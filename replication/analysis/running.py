@@ -6,11 +6,13 @@ import importlib.util
 import sys
 import tomllib
 import traceback
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from replication import paths
 from replication.analysis.outcome import Analysis, Context, Findings, Outcome
 from replication.analysis.placing import check_placed
 from replication.analysis.printed_answers import centred_interval, missing, printed_only
@@ -77,7 +79,8 @@ def load_analysis(path: Path) -> Analysis:
     """
     if path.suffix == ".toml":
         return printed_only(path.parent.name, _printed_only_name(path))
-    name = f"analyses_{path.parent.name}_{path.stem}"
+    _stand_for_analyses(path.parent.parent)
+    name = f"analyses.{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path.name} is not a Python file")
@@ -92,6 +95,19 @@ def load_analysis(path: Path) -> Analysis:
     if not isinstance(analysis, Analysis) or analysis.id != path.stem:
         raise UserError(f'{path.parent.name}/{path.name} must declare ANALYSIS = Analysis(id="{path.stem}", ...)')
     return analysis
+
+
+def _stand_for_analyses(folder: Path) -> None:
+    """Let `from analyses.shared.x import y` in an analysis mean the modules beside it, in its own project."""
+    known = sys.modules.get("analyses")
+    if known is not None and list(known.__path__) == [str(folder)]:
+        return
+    # Another project has modules of the same names: what was imported of the one before is forgotten.
+    for name in [name for name in sys.modules if name == "analyses" or name.startswith("analyses.")]:
+        del sys.modules[name]
+    package = types.ModuleType("analyses")
+    package.__path__ = [str(folder)]
+    sys.modules["analyses"] = package
 
 
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
@@ -132,7 +148,8 @@ def _found(analysis: Analysis, context: Context) -> Findings:
     except KeyError as error:
         frames = traceback.extract_tb(error.__traceback__)
         asked = Path(frames[-1].filename)
-        if asked.stem != analysis.id and asked.parent != Path(__file__).parent:
+        ours = (Path(__file__).parent, paths.analyses_dir() / "shared")
+        if asked.stem != analysis.id and asked.parent not in ours:
             raise
         name = error.args[0] if error.args else ""
         raise DataError(

@@ -461,6 +461,7 @@ class Vocabulary:
             else:
                 lists[name] = {str(word): str(meaning) for word, meaning in words.items()}
         lists["construct"] = {name: construct.label for name, construct in constructs.items()}
+        _check_stands_for(lists)
         return cls(lists, constructs)
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -472,9 +473,24 @@ class Vocabulary:
         """The unit that is one person: the first word of the list [unit]. Findings pool its rows and no others."""
         return self.words("unit")[0]
 
+    def stands_for(self, word: str) -> tuple[str, ...]:
+        """What a broader word says in the words of constructs and units, by the list [stands_for]; itself if not there.
+
+        A word that is no construct and no unit, such as an outcome of which no sample is held, says nothing: ().
+        """
+        said = self.lists.get("stands_for", {}).get(word, word).split(", ")
+        return tuple(name for name in said if name in self.constructs or name in self.lists.get("unit", ()))
+
     def expected_sign(self, a: str, b: str) -> int:
         """+1 or -1: the sign expected of a correlation if good goes with good."""
         return self.constructs[a].valence * self.constructs[b].valence
+
+
+def _check_stands_for(lists: Mapping[str, Mapping[str, str]]) -> None:
+    for word, said in lists.get("stands_for", {}).items():
+        for name in said.split(", "):
+            if name not in lists["construct"] and name not in lists.get("unit", {}):
+                raise TypeError(f'[stands_for] {word} says "{name}", which is neither in [construct] nor in [unit]')
 
 
 def _construct(name: str, fields: Mapping[str, object]) -> Construct:

@@ -16,6 +16,7 @@ import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, placed
 from replication.dataset import Dataset, Selection, select
+from replication.dataset.schema import Vocabulary
 from replication.effects.correlation import back_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes, estimate_r
@@ -25,20 +26,12 @@ from replication.models.multilevel.robust import robust
 from replication.models.multilevel.structure import BlockV
 from replication.models.probability import normal_isf
 
-__all__ = ["OUTCOME_OF", "RELATIONSHIP_OF", "Says", "direction_support", "open_rows", "says"]
+__all__ = ["Says", "direction_support", "open_rows", "says"]
 
 Says = Literal["same_beyond_zero", "same_sign", "opposite", "no_sample", "no_sign"]
 """What open data say of a printed direction: the same sign with an interval that excludes zero, the same sign, the
 opposite sign, no sample of that pair and unit, or nothing because the print names no sign."""
 
-RELATIONSHIP_OF = {"tsr_positive": "positive", "tsr_negative": "negative", "tsr_overall": "relationship"}
-OUTCOME_OF = {
-    "engagement": "engagement",
-    "achievement": "achievement",
-    "bullying_perpetration": "perpetration",
-    "peer_victimization": "victimization",
-}
-UNIT_OF = {"student": "student", "child": "student", "class": "class", "school": "school", "teacher": "teacher"}
 RHO = 0.6  # rows of one sample share persons: the value of the robust variance literature (Tanner-Smith & Tipton, 2014)
 
 
@@ -62,7 +55,7 @@ def direction_support(data: Dataset) -> Findings:
     rows: list[tuple[Cell, ...]] = []
     directions = data.directions.to_dict("records")
     for row in directions:
-        pair = _pair(row)
+        pair = _pair(row, data.vocabulary)
         if pair and pair not in pools:
             pools[pair] = _pool(data, pair)
         pool = pools.get(pair) if pair else None
@@ -112,11 +105,10 @@ def open_rows(data: Dataset, pair: tuple[str, str], unit: str) -> Selection:
     return found.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice")
 
 
-def _pair(row: Mapping[Any, Any]) -> _Pair | None:
-    """The constructs and the unit of a direction; None where one of them is held for no sample."""
-    relationship = RELATIONSHIP_OF.get(str(row["predictor_construct"]))
-    outcome, unit = OUTCOME_OF.get(str(row["outcome_domain"])), UNIT_OF.get(str(row["level"]))
-    return _Pair(relationship, outcome, unit) if relationship and outcome and unit else None
+def _pair(row: Mapping[Any, Any], vocabulary: Vocabulary) -> _Pair | None:
+    """The constructs and the unit of a direction; None where one of them is several, or is held for no sample."""
+    said = [vocabulary.stands_for(str(row[name])) for name in ("predictor_construct", "outcome_domain", "level")]
+    return _Pair(*(words[0] for words in said)) if all(len(words) == 1 for words in said) else None
 
 
 def _row(row: Mapping[Any, Any], pool: Estimate | None) -> tuple[Cell, ...]:

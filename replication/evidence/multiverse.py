@@ -109,7 +109,7 @@ class Multiverse:
         return made
 
 
-def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse:
+def multiverse_of(dataset: Dataset, question: Question, sign: int, published_in: str = "") -> Multiverse:
     """Fit every specification of a question.
 
     Parameters
@@ -117,10 +117,11 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int) -> Multiverse
     dataset : the rows.
     question : what is asked.
     sign : of the expected association, 1 or -1.
+    published_in : the meta-analysis whose own rows are one choice of rows; none for no such choice.
 
     A choice without two options on these rows (no published rows, no n_effective) is walked with what there is.
     """
-    sets = list(_data_sets(dataset, question))
+    sets = list(_data_sets(dataset, question, published_in))
     names = [name for name, _, _ in sets]
     y, v = _padded([effects for _, effects, _ in sets]), _padded([variances for _, _, variances in sets])
     on_z = np.array([name[CHOICES.index("scale")] == _SCALES[0] for name in names])
@@ -199,9 +200,11 @@ def _padded(rows: Sequence[Array]) -> Array:
     return whole
 
 
-def _data_sets(dataset: Dataset, question: Question) -> Iterator[tuple[tuple[str, ...], Array, Array]]:
+def _data_sets(
+    dataset: Dataset, question: Question, published_in: str
+) -> Iterator[tuple[tuple[str, ...], Array, Array]]:
     """The options of the first five choices, with effects and variances `(k,)` of each."""
-    for body, found in _bodies(dataset, question).items():
+    for body, found in _bodies(dataset, question, published_in).items():
         for (rho_name, rho), scale, size in product(_RHOS.items(), _SCALES, _SIZES):
             means = sample_means(_weighed(found, scale, size), rho)
             for left_out in _LEFT_OUT:
@@ -209,7 +212,7 @@ def _data_sets(dataset: Dataset, question: Question) -> Iterator[tuple[tuple[str
                 yield (body, rho_name, scale, size, left_out), means.y[kept], means.v[kept]
 
 
-def _bodies(dataset: Dataset, question: Question) -> dict[str, Evidence]:
+def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str, Evidence]:
     sources: tuple[tuple[str, Source], ...] = (
         ("published samples", "published"),
         ("open data", "open"),
@@ -217,8 +220,9 @@ def _bodies(dataset: Dataset, question: Question) -> dict[str, Evidence]:
     )
     found = {name: evidence(dataset, question, source) for name, source in sources}
     public = found["published samples"]
-    used = public.rows["used_in"].str.contains("jakcheung2018").to_numpy(bool)
-    bodies = {"as published": public.take(used), **found}
+    # `used_in` holds keys with semicolons between them: a part of a key is none.
+    used = public.rows["used_in"].map(lambda keys: published_in in keys.split(";")).to_numpy(bool)
+    bodies = {"as published": public.take(used), **found} if published_in else found
     # with one or two samples left there is no choice to vary, and nothing to leave out
     return {name: body for name, body in bodies.items() if len(set(body.samples)) >= _FEWEST_SAMPLES}
 

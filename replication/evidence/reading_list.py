@@ -9,6 +9,7 @@ What to read next, as tables: each entry in the order of how much it would tell.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,14 +30,6 @@ Kind = Literal["coefficient", "unreadable", "check", "tables", "lead"]
 """coefficient: only its direction is known; unreadable: printed, but not readable where it was read; check: read
 second-hand; tables: what the work's record says is missing; lead: a study nobody has opened."""
 
-_PREDICTORS = {"tsr_positive": ("positive",), "tsr_negative": ("negative",), "tsr_overall": ("relationship",)}
-_OUTCOMES = {
-    "engagement": ("engagement",),
-    "achievement": ("achievement",),
-    "bullying_perpetration": ("perpetration",),
-    "peer_victimization": ("victimization",),
-    "bullying_other": ("victimization", "perpetration"),
-}
 _FEW = 3
 _TAU2_UNKNOWN = 0.02  # Fisher z; close to the pools of this dataset, and only ranks entries of empty questions
 
@@ -77,7 +70,8 @@ def _coefficients(dataset: Dataset) -> Iterator[ToRead]:
     columns = ["work", "where_to_find", "predictor_construct", "outcome_domain"]
     for (work, where, predictor, outcome), rows in dataset.directions.groupby(columns, sort=False):
         n, known = weights.size_of(str(work))
-        pairs = [(p, o) for p in _PREDICTORS.get(str(predictor), ()) for o in _OUTCOMES.get(str(outcome), ())]
+        predictors, outcomes = (dataset.vocabulary.stands_for(str(word)) for word in (predictor, outcome))
+        pairs = list(itertools.product(predictors, outcomes))
         # A direction may bear on two questions: it is as telling as it is for the one it tells most about.
         tells = max((weights.tells(pair, n) for pair in pairs), default=math.nan)
         yield ToRead(
@@ -117,14 +111,15 @@ def _tables(dataset: Dataset) -> Iterator[ToRead]:
 
 
 def _leads(dataset: Dataset) -> Iterator[ToRead]:
-    """Studies on relationship and bullying that nobody has opened; most are about being bullied."""
+    """Studies that nobody has opened; the vocabulary says what most of them are about."""
     weights = _Weights(dataset)
+    pair = dataset.vocabulary.stands_for("lead")
     columns = (dataset.table("leads.csv")[name].tolist() for name in ("lead_id", "study", "n", "address"))
     for lead, study, n, address in zip(*columns, strict=True):
         known = math.isfinite(n)
         size = n if known else weights.median
-        tells = weights.tells(("positive", "victimization"), size)
-        yield ToRead("", False, "lead", study, address, "positive with victimization", size, known, tells, (lead,))
+        tells = weights.tells((pair[0], pair[1]), size) if len(pair) == 2 else math.nan
+        yield ToRead("", False, "lead", study, address, " with ".join(pair), size, known, tells, (lead,))
 
 
 def _plain(dataset: Dataset, work: str, kind: Kind, what: str, where: str, rows: tuple[str, ...]) -> ToRead:

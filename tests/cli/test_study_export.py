@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.shared.masem_answers import FULL_MEDIATION, NAMES, samples45
 from replication import paths
 from replication.dataset import Dataset, Selection, select
-from replication.evidence.masem_answers import FULL_MEDIATION, NAMES, samples45
+from replication.errors import UserError
 from replication.evidence.pooling import pool
 from replication.formulas import harmless
 from replication.models.masem.stage1 import fit_stage1_random
@@ -121,7 +122,7 @@ def test_the_long_file_has_z_and_its_variance(package: Path) -> None:
 
 def test_matrices_keep_missing_diagonals(dataset: Dataset) -> None:
     """The thirteen unused correlations stand at a missing diagonal, which is what metaSEM goes by."""
-    stacked = matrix_table(dataset)
+    stacked = matrix_table(dataset, ("positive", "negative", "engagement", "achievement"))
     public = stacked[stacked["work"] == "roorda2011"]
     names = ["positive", "negative", "engagement", "achievement"]
     usable = total = 0
@@ -133,6 +134,28 @@ def test_matrices_keep_missing_diagonals(dataset: Dataset) -> None:
         usable += (here & np.outer(known.diagonal(), known.diagonal())).sum()
         assert np.array_equal(known, known.T)
     assert (usable, total) == (101, 114)
+
+
+def test_a_project_says_what_its_export_is_called(
+    dataset: Dataset, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name, script and matrix are the project's; without a word of it nothing of this topic is in the package."""
+    assert "models.R" in (package / "README.md").read_text(encoding="utf-8")
+    described = json.loads((package / "datapackage.json").read_text(encoding="utf-8"))
+    assert described["name"] == "teacher-student-relationships"
+    monkeypatch.setattr(paths, "analyses_dir", lambda: tmp_path / "analyses")
+    export_dataset(dataset, tmp_path / "bare", paths.data_dir() / "references.bib")
+    described = json.loads((tmp_path / "bare/datapackage.json").read_text(encoding="utf-8"))
+    assert described["name"] == "dataset" and not (tmp_path / "bare/models.R").exists()
+    said = (tmp_path / "bare/README.md").read_text(encoding="utf-8")
+    assert "eacher" not in said and "models.R" not in said
+    stacked = pd.read_csv(tmp_path / "bare/metasem_matrices.csv")
+    assert set(dataset.vocabulary.constructs) <= set(stacked.columns)
+    about = tmp_path / "analyses" / "export" / "about.toml"
+    about.parent.mkdir(parents=True)
+    about.write_text('matrix = ["positiv"]\n', encoding="utf-8")
+    with pytest.raises(UserError, match="positive"):
+        export_dataset(dataset, tmp_path / "wrong", paths.data_dir() / "references.bib")
 
 
 def test_an_export_never_replaces_somebody_elses_folder(study: Command, small: Small, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ that is what is tried here, with edits of every kind of cell; with the code behi
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -160,16 +161,27 @@ def package(tmp_path: Path) -> Path:
 )
 def test_a_line_of_code_touches_what_needs_it(package: Path, module: str, analysis: str, counts: bool) -> None:
     path = paths.analyses_dir() / f"{analysis}.py"
-    before = Sources(package).digest(path)
+    before = Sources(package, paths.analyses_dir()).digest(path)
     with (package / module).open("a", encoding="utf-8") as file:
         file.write("# a comment\n")
-    assert (Sources(package).digest(path) != before) == counts
+    assert (Sources(package, paths.analyses_dir()).digest(path) != before) == counts
 
 
 def test_every_way_to_import_counts(tmp_path: Path) -> None:
     """Within functions, over lines with comments, of a package, of a package on first use, under another name."""
     package = tmp_path / "replication"
-    for name in ("__init__", "a", "b", "c", "d", "lazy/__init__", "lazy/e", "room/__init__", "room/f"):
+    for name in (
+        "__init__",
+        "a",
+        "b",
+        "c",
+        "d",
+        "lazy/__init__",
+        "lazy/e",
+        "room/__init__",
+        "room/f",
+        "../analyses/shared/g",
+    ):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / f"{name}.py").write_text(f"# {name}\n", encoding="utf-8")
     (package / "lazy" / "__init__.py").write_text("__getattr__ = on_first_use(...)\n", encoding="utf-8")
@@ -183,17 +195,20 @@ def test_every_way_to_import_counts(tmp_path: Path) -> None:
         "from replication.lazy import Name": {"lazy/__init__", "lazy/e"},
         "from replication.room import f": {"room/__init__", "room/f"},
         "if TYPE_CHECKING:\n    from replication.room.f import Name": {"room/__init__", "room/f"},
+        "from analyses.shared.g import x": {"../analyses/shared/g"},
+        "from analyses.shared import (\n    g,\n)": {"../analyses/shared/g"},
     }
     root = tmp_path / "analysis.py"
     for text, expected in ways.items():
         root.write_text(text, encoding="utf-8")
-        plain = Sources(package).digest(root)
-        for file in package.rglob("*.py"):
+        plain = Sources(package, tmp_path / "analyses").digest(root)
+        for file in (*package.rglob("*.py"), tmp_path / "analyses/shared/g.py"):
             old = file.read_text(encoding="utf-8")
             file.write_text(old + "#\n", encoding="utf-8")
-            name = file.relative_to(package).with_suffix("").as_posix()
-            counted = Sources(package).digest(root) != plain
-            assert counted == (name in expected or name == "__init__"), (text, name)
+            name = Path(os.path.relpath(file, package)).with_suffix("").as_posix()
+            counted = Sources(package, tmp_path / "analyses").digest(root) != plain
+            opened = name == "__init__" and "replication" in text
+            assert counted == (name in expected or opened), (text, name)
             file.write_text(old, encoding="utf-8")
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.shared.schools import direction_evidence
 from replication.claims import claims_of
 from replication.dataset import Dataset, Selection
 from replication.evidence.bayes import posterior_of
 from replication.evidence.published import published_pools
 from replication.evidence.question import Evidence, Question, evidence, sample_means
-from replication.evidence.schools import direction_evidence
 from replication.models.bayes.priors.informed import correlation_priors
 
 VICTIMS = Question("q", "quality with being bullied", ("positive", "negative"), "victimization")

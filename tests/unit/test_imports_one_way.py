@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import replication
+from replication.dataset import Dataset
 
 PACKAGE = Path(replication.__file__).parent
 ORDER = (
@@ -34,6 +35,7 @@ ORDER = (
     "roles",
     "new_topic",
 )
+PLAIN_WORDS = {"positive", "negative", "relationship"}  # also said of numbers, and of what a finding is about
 APART = {"effects": {"dataset", "paths"}, "models": {"dataset", "paths"}, "dataset": {"effects", "models"}}
 
 
@@ -83,3 +85,17 @@ def test_a_file_name_says_which_file_is_meant() -> None:
     names = [(part_of(path), path.name) for path in PACKAGE.rglob("*.py") if not path.name.startswith("__")]
     assert sorted(name for name, count in Counter(names).items() if count > 1) == []
     assert sorted(name for name, count in Counter(name for _, name in names).items() if count > 2) == []
+
+
+def test_the_rooms_that_answer_and_show_name_nothing_of_this_topic(dataset: Dataset) -> None:
+    """No construct of the vocabulary and no work of the dataset is a literal there: another topic has its own."""
+    ours = {*dataset.vocabulary.constructs, *dataset.works} - PLAIN_WORDS
+    rooms = ("analysis", "evidence", "report", "study/exporting")
+    found = {
+        (path.relative_to(PACKAGE).as_posix(), node.value)
+        for room in rooms
+        for path in (PACKAGE / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in ours
+    }
+    assert found == set()

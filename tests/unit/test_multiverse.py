@@ -19,7 +19,7 @@ BULLIED = Question("quality-victimization", "quality with being bullied", ("posi
 
 @pytest.fixture(scope="module")
 def engagement(dataset: Dataset) -> Multiverse:
-    return multiverse_of(dataset, QUALITY, 1)
+    return multiverse_of(dataset, QUALITY, 1, "jakcheung2018")
 
 
 def test_every_combination_is_there_once(engagement: Multiverse) -> None:

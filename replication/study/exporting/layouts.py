@@ -19,7 +19,7 @@ from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.formulas import harmless
 
-__all__ = ["LONG_COLUMNS", "STUDENT", "cell_text", "csv_text", "long_table", "matrix_table"]
+__all__ = ["LONG_COLUMNS", "cell_text", "csv_text", "long_table", "matrix_table"]
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -60,11 +60,8 @@ def long_table(dataset: Dataset) -> pd.DataFrame:
     return rows[list(LONG_COLUMNS)]
 
 
-STUDENT = ("positive", "negative", "engagement", "achievement", "victimization", "perpetration")
-
-
-def matrix_table(dataset: Dataset, variables: tuple[str, ...] = STUDENT) -> pd.DataFrame:
-    """Stacked matrices of students: work, sample, n, the row's variable, and a column a variable.
+def matrix_table(dataset: Dataset, variables: tuple[str, ...]) -> pd.DataFrame:
+    """Stacked matrices of persons: work, sample, n, the row's variable, and a column per variable.
 
     A diagonal entry is NA where the source has none (metaSEM decides by the diagonal what is missing); `pooled` is the
     largest number of correlations behind a cell of that row. `n` is the sample's, or the largest of its rows.

@@ -5,12 +5,19 @@ Everything comes from the codebook (`dataset/columns.py`), so the description ca
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from replication.dataset import Dataset
-from replication.dataset.schema import TABLES, Column, Table
+from replication.dataset.problems import nearest
+from replication.dataset.schema import TABLES, Column, Table, Vocabulary
+from replication.errors import UserError
 
-__all__ = ["describe_package", "table_columns"]
+__all__ = ["About", "describe_package", "read_about", "table_columns"]
 
 _TYPES = {"number": "number", "integer": "integer"}
 _KEY = r"[A-Za-z][A-Za-z0-9_.-]{0,79}"
@@ -24,17 +31,48 @@ _LICENCE = {
 }
 
 
-def describe_package(dataset: Dataset, tables: Sequence[str]) -> dict[str, object]:
+class About(BaseModel):
+    """What a project says of its dataset in `analyses/export/about.toml`; of one that says nothing, what is certain.
+
+    `matrix` are the variables of the stacked matrices, in the order of their columns; none means every construct.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]+$")] = "dataset"
+    title: str = "Published numbers and the data behind them"
+    warning: str = "Correlations of different units (persons, groups) are different quantities and must not be pooled."
+    matrix: tuple[str, ...] = ()
+
+
+def read_about(path: Path, vocabulary: Vocabulary) -> About:
+    """What `about.toml` says; raises UserError with the file and the field where it says something unknown."""
+    if not path.exists():
+        return About()
+    try:
+        about = About.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    for name in about.matrix:
+        if name not in vocabulary.constructs:
+            raise UserError(f'{path}: matrix names "{name}": {nearest(name, vocabulary.constructs)}')
+    return about
+
+
+def describe_package(dataset: Dataset, tables: Sequence[str], about: About) -> dict[str, object]:
     """The descriptor of the package with these tables, each as CSV and as Parquet."""
     resources: list[dict[str, object]] = [_works(dataset)]
     resources += [_resource(dataset, TABLES[name]) for name in tables]
     return {
         "profile": "tabular-data-package",
-        "name": "teacher-student-relationships",
-        "title": "Teacher-student relationships: published numbers and the data behind them",
+        "name": about.name,
+        "title": about.title,
         "version": dataset.version,
         "description": "Effects, samples, measures and printed results, each with the place where it was read. "
-        "Correlations of students and of schools are different quantities and must not be pooled.",
+        + about.warning,
         "licenses": [_LICENCE],
         "sources": [_source(dataset, key) for key in sorted(dataset.works)],
         "resources": resources,

@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pandas as pd
 
+from replication import paths
 from replication.dataset import Dataset
 from replication.dataset.schema import TABLES
 from replication.study.exporting.layouts import cell_text, csv_text, long_table, matrix_table
-from replication.study.exporting.package import describe_package, table_columns
-from replication.study.exporting.rscript import R_SCRIPT
+from replication.study.exporting.package import About, describe_package, read_about, table_columns
 from replication.writing import exclusive, replace_folder
 
 __all__ = ["Exported", "export_dataset"]
 
 _WORK_FIELDS = ("kind", "role", "setting", "quantitative")
 _README = """\
-# Teacher-student relationships: data package {version}
+# {title}: data package {version}
 
 - `datapackage.json` describes every table and column (Frictionless); `data/` holds them as CSV and Parquet.
 - `metafor_long.csv`: one effect a row with Fisher's z (`yi`) and its variance (`vi`).
 - `metasem_matrices.csv`: one correlation matrix a sample, stacked.
-- `models.R`: repeats the main models in metafor and metaSEM from these files.
-
-An empty cell means unknown, never zero. Correlations of students and of schools (`unit`) must not be pooled. In the CSV
-files text that a spreadsheet would run as a formula begins with an apostrophe; the Parquet files hold it as it is.
+{script}
+An empty cell means unknown, never zero. {warning} In the CSV files
+text that a spreadsheet would run as a formula begins with an apostrophe; the Parquet files hold it as it is.
 
 Licence: CC BY 4.0. Cite the works themselves beside this compilation (`references.bib`).
 """
+_OF_THE_SCRIPT = "- `models.R`: repeats the main models in R from these files.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Exported:
 def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Exported:
     """Write the package to `folder`, which takes the place of an earlier export there.
 
+    The project says what it is called, and which models a script in R repeats, under `analyses/export`.
+
     Raises
     ------
     UserError
@@ -52,6 +54,7 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
     """
     tables = {name: _table(dataset, name) for name in TABLES}
     present = [name for name, table in tables.items() if len(table)]
+    about, script = read_about(paths.analyses_dir() / "export" / "about.toml", dataset.vocabulary), _script()
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The lock stands beside the folder, which is exchanged as a whole.
     lock = exclusive(folder.parent, f".{folder.name}.lock")
@@ -63,14 +66,27 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
             closed = [column.name for column in TABLES[name].columns if column.kind == "word"]
             _write_table(building / "data", name.removesuffix(".csv"), tables[name], closed)
         _write(building / "metafor_long.csv", _csv(long_table(dataset)))
-        _write(building / "metasem_matrices.csv", _csv(matrix_table(dataset)))
-        _write(building / "models.R", R_SCRIPT)
-        _write(building / "README.md", _README.format(version=dataset.version))
+        variables = about.matrix or tuple(dataset.vocabulary.constructs)
+        _write(building / "metasem_matrices.csv", _csv(matrix_table(dataset, variables)))
+        if script:
+            _write(building / "models.R", script)
+        _write(building / "README.md", _readme(dataset, about, script=bool(script)))
         _write(building / "references.bib", bibliography.read_text(encoding="utf-8"))
-        descriptor = json.dumps(describe_package(dataset, present), ensure_ascii=False, indent=1)
+        descriptor = json.dumps(describe_package(dataset, present, about), ensure_ascii=False, indent=1)
         _write(building / "datapackage.json", descriptor + "\n")
     rows = {"works": len(works), **{name.removesuffix(".csv"): len(tables[name]) for name in present}}
     return Exported(folder, rows)
+
+
+def _script() -> str:
+    """The project's `models.R`; empty where it has none."""
+    path = paths.analyses_dir() / "export" / "models.R"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _readme(dataset: Dataset, about: About, *, script: bool) -> str:
+    line = _OF_THE_SCRIPT if script else ""
+    return _README.format(title=about.title, version=dataset.version, warning=about.warning, script=line)
 
 
 def _table(dataset: Dataset, name: str) -> pd.DataFrame:

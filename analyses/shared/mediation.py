@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from analyses.shared.masem_answers import NAMES, SATURATED, VARIABLES, PathResults, path_results
 from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
 from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
 from replication.evidence.certainty import GRADES, Grade
-from replication.evidence.masem_answers import NAMES, SATURATED, VARIABLES, PathResults, path_results
 from replication.evidence.protocol import Body, candidates, load_protocol, screen
 from replication.evidence.question import each_person_once
 from replication.models.masem.comparison import likelihood_ratio_test

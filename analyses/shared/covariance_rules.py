@@ -15,10 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.analysis.outcome import Ref, Sentence, Table, numbers
-from replication.claims import Claim, Reason, Recomputed, claims_of, judge
-from replication.dataset import Dataset
-from replication.evidence.masem_answers import (
+from analyses.shared.masem_answers import (
     FULL_MEDIATION,
     LOW_SES,
     one_stage_answers,
@@ -26,6 +23,9 @@ from replication.evidence.masem_answers import (
     samples45,
     stage1_answers,
 )
+from replication.analysis.outcome import Ref, Sentence, Table, numbers
+from replication.claims import Claim, Reason, Recomputed, claims_of, judge
+from replication.dataset import Dataset
 from replication.models.masem.comparison import likelihood_ratio_test, one_stage_indices
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.multigroup import equality_test, fit_groups

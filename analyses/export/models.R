@@ -1,13 +1,3 @@
-"""The R script that repeats the main models in metafor and metaSEM from the exported files.
-
-It writes `results.csv` beside itself, which a test compares with this package's own estimates.
-"""
-
-from __future__ import annotations
-
-__all__ = ["R_SCRIPT"]
-
-R_SCRIPT = """\
 # Repeats the main models of this package in R, from the exported files beside this script.
 # Run it in this folder: Rscript models.R     Needs metafor; metaSEM for the last part.
 library(metafor)
@@ -63,5 +53,3 @@ if (requireNamespace("metaSEM", quietly = TRUE)) {
 }
 write.csv(results, "results.csv", row.names = FALSE)
 print(results, digits = 5)
-"""
-"""The text of `models.R`."""
