@@ -1,4 +1,5 @@
-# Everything a newcomer needs: `make report` and `make test`. The virtual environment is made on first use.
+# Everything a newcomer needs: `make report` and `make test`. The virtual environment is made on first use: with what the
+# report needs, or with everything.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,8 @@ BIN := $(VENV)/bin
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-report: $(VENV)/ready  ## recompute everything and write reports/latest/index.html
+# where everything is installed already the report needs nothing more
+report: $(or $(wildcard $(VENV)/ready),$(VENV)/ready-to-report)  ## recompute everything and write reports/latest/index.html
 	$(BIN)/python -m replication.run
 
 test: $(VENV)/ready  ## run the tests (about twelve minutes on two cores)
@@ -44,6 +46,12 @@ benchmark: $(VENV)/ready  ## speed beside other packages, in one run
 
 mutation: $(VENV)/ready  ## plant faults and see which the tests catch (about an hour)
 	for room in claims selection effects two_level findings; do $(BIN)/python -m benchmarks.mutation $$room; done
+
+$(VENV)/ready-to-report: requirements-report.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-report.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -16,7 +16,7 @@ _EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie", "pymc", "pytensor"), "sampling"),
     "typst": "pdf",
     "matplotlib": "figures",
-    **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata"), "surveys"),
+    **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata", "statsmodels"), "surveys"),
 }
 
 

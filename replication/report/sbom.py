@@ -56,7 +56,7 @@ _IN_WORDS = (
 _HEAD = 1700  # letters: a package's own licence; those of what it bundles (of compilers, say) stand behind it
 
 
-_APART = ("docs", "dev")  # extras nothing of which runs with an analysis
+_APART = ("docs", "dev", "report")  # extras that bring nothing an analysis runs, or nothing of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,20 @@ def needed_packages(root: Path) -> tuple[Package, ...]:
             # A package can be asked for again with an extra, which brings requirements of its own.
             if (name, wanted) not in seen:
                 seen.add((name, wanted))
-                distribution = metadata.distribution(name)
+                distribution = _installed(name)
                 found[name] = Package(name, distribution.version, licence_of(distribution))
                 waiting += [(further, wanted) for further in distribution.requires or ()]
     return tuple(found[name] for name in sorted(found))
+
+
+def _installed(name: str) -> metadata.Distribution:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        raise UserError(
+            f"{name} is not installed, so its licence cannot be stated; a release needs every extra: "
+            "pip install 'tsr-replication[dev]', or make test, which installs it"
+        ) from None
 
 
 def licence_of(distribution: metadata.Distribution) -> str:

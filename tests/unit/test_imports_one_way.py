@@ -1,11 +1,14 @@
 """Imports run one way, in the order the design gives; statistics never import data, data never import statistics."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import replication
 from replication.dataset import Dataset
+from replication.lazily import _EXTRAS
 
 PACKAGE = Path(replication.__file__).parent
 ORDER = (
@@ -99,3 +102,29 @@ def test_the_rooms_that_answer_and_show_name_nothing_of_this_topic(dataset: Data
         if isinstance(node, ast.Constant) and node.value in ours
     }
     assert found == set()
+
+
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+absent = set(sys.argv[1:])
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+import replication
+for module in pkgutil.walk_packages(replication.__path__, "replication."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+every = [getattr(replication, name) for name in replication.__all__]
+from replication.models.two_level.random_effects import fit_random_effects
+print(len(every), fit_random_effects([0.1, 0.3, 0.5], [0.01, 0.02, 0.03]).k)
+"""
+
+
+def test_the_core_imports_where_no_extra_is_installed() -> None:
+    """Sampling, PDF, figures in matplotlib and survey readers are asked for where they are used, never at import."""
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *_EXTRAS]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-800:]
+    assert run.stdout.split() == [str(len(replication.__all__)), "3"]
