@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Table
+from replication.analysis.outcome import Cell, Estimate, Figure, Table, refs
 from replication.claims import Claim, Recomputed
 from replication.dataset import Dataset, Selection, select
 from replication.models.fit import Interval
@@ -214,7 +214,7 @@ def audit_table(data: CorrelationSet) -> Table:
         (e.study, e.pair, e.r if e.r == e.r else None, e.code, "yes" if e.used else "no", e.reason) for e in entries
     )
     columns = ("sample", "pair", "r", "what", "used", "why")
-    links = tuple(e.study for e in entries)
+    links = refs("row", (e.study for e in entries))
     return Table(id="masem-audit", title="Audit of the correlations", columns=columns, rows=rows, links=links)
 
 

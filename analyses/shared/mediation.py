@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analyses.shared.masem_answers import NAMES, SATURATED, VARIABLES, PathResults, path_results
-from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
@@ -93,7 +93,7 @@ def entering_table(pairs: pd.DataFrame) -> Table:
     )
     columns = ("sample", "pair", "mean r", "pairs of measures", "n in the model")
     note = "Mean of Fisher z over the measures of both sides; n is the smallest (effective) n of the sample."
-    links = tuple(str(s) for s in pairs["sample_id"])
+    links = refs("row", pairs["sample_id"])
     title = "Open data in the path model"
     return Table(id="entering", title=title, columns=columns, rows=rows, links=links, note=note)
 

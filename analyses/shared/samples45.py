@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replication.analysis.outcome import Figure, Table
+from replication.analysis.outcome import Figure, Table, refs
 from replication.dataset import Dataset, Exclusion, Selection, select
 from replication.evidence.pooling import Pooled, forest, pool
 from replication.models.options import Tau2Method, TestMethod
@@ -85,7 +85,7 @@ def audit_table(dataset: Dataset) -> Table:
         pair = f"{row['var_a']} with {row['var_b']}"
         found += [(row["effect_id"], row["sample_id"], pair, row["value"], row["n"], reason) for reason in reasons]
     columns = ("row", "sample", "pair", "r", "n", "what")
-    links = tuple(str(row[0]) for row in found)
+    links = refs("row", (row[0] for row in found))
     return Table(
         id="audit", title="Correlations that need a second look", columns=columns, rows=tuple(found), links=links
     )

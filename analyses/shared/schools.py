@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Figure, Table
+from replication.analysis.outcome import Estimate, Figure, Table, refs
 from replication.dataset import Dataset, Selection, select
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
@@ -153,7 +153,7 @@ def direction_evidence(data: Dataset, outcomes: dict[str, int], key: str) -> tup
             (r["work"], r["association"], r["outcome_domain"], r["direction"], verdict, r["where_to_find"])
             for r, verdict in zip(records, verdicts, strict=True)
         ),
-        links=tuple(str(r["direction_id"]) for r in records),
+        links=refs("row", (r["direction_id"] for r in records)),
         note="No sizes: these rows enter no pool.",
     )
     figure = Figure(

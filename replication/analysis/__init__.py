@@ -16,6 +16,7 @@ from replication.analysis.outcome import (
     numbers,
     placed,
     plain,
+    refs,
 )
 from replication.analysis.printed_answers import (
     agrees_with,
@@ -55,6 +56,7 @@ __all__ = [
     "placed",
     "plain",
     "printed_only",
+    "refs",
     "run_analysis",
     "share_of",
     "sum_of",

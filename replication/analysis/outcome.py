@@ -44,6 +44,7 @@ __all__ = [
     "numbers",
     "placed",
     "plain",
+    "refs",
 ]
 
 Kind = Literal["reproduction", "finding", "simulated"]
@@ -83,8 +84,9 @@ Section = Literal[
 SECTIONS: tuple[Section, ...] = tuple(section for section in get_args(Section) if section)
 
 
-TableKind = Literal["", "published", "update", "pooled-rows"]
-"""What a table is to the report, where a page is made of it: printed numbers, what new samples move, rows to choose."""
+TableKind = Literal["", "published", "update", "entering", "pooled-rows"]
+"""What a table is to the report, where a page is made of it: printed numbers, what new samples move, from the
+published rows to all, rows to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of results. Cells are text, numbers or None (does not apply); `links` names the id behind each row."""
+    """A table of results. Cells are text, numbers or None (does not apply); `links` say what stands behind each row."""
 
     id: str
     title: str
@@ -159,8 +161,8 @@ class Table:
     # Fields and not parts of the id or the title, so that both can be worded anew without a page losing its table.
     kind: TableKind = ""
     about: About | None = None
-    # Empty, or one per row: a row without anything behind it has "".
-    links: tuple[str, ...] = ()
+    # Empty, or one per row: None where nothing stands behind a row.
+    links: tuple[Ref | None, ...] = ()
     note: str = ""
 
 
@@ -221,6 +223,15 @@ def numbers(values: Mapping[str, float | int | None], ref: Ref) -> dict[str, Num
     0.3
     """
     return {name: Number(value, ref) for name, value in values.items()}
+
+
+def refs(kind: RefKind, names: Iterable[object]) -> tuple[Ref | None, ...]:
+    """References of one kind, as the rows of a table have them; None for an empty id.
+
+    >>> refs("claim", ["a-1", ""])
+    (Ref(kind='claim', id='a-1'), None)
+    """
+    return tuple(Ref(kind, str(name)) if name else None for name in names)
 
 
 class Store(Protocol):

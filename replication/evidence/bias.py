@@ -24,6 +24,7 @@ from replication.analysis.outcome import (
     Table,
     numbers,
     placed,
+    refs,
 )
 from replication.errors import ModelError
 from replication.evidence.bias_averages import (
@@ -202,7 +203,7 @@ def _models_table(
         title=f"{found.question.label}: models of publication bias",
         columns=("model", "assumes", "r", "low", "high", "p", "may be read", "why not"),
         rows=tuple(rows),
-        links=tuple(links),
+        links=refs("estimate", links),
         note="Fisher z with the standard error from n alone; dependent rows enter PET-PEESE and the average as "
         "they are, the other models one mean a sample.",
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance, n_for_variance, partial_from_correlations, to_fisher_z
 from replication.errors import ModelError, UserError
@@ -246,7 +246,7 @@ def _row_table(data: Dataset, found: Evidence, sets: Mapping[tuple[str, ...], Se
         title=f"{found.question.label}: adjusted and lagged",
         columns=("row", "months later", "r", *(_given(data, given) for given in sets)),
         rows=cells,
-        links=tuple(str(effect) for effect in ordered),
+        links=refs("row", ordered),
         note="Partial correlations, computed from the plain correlations of the same sample, each with complete cases "
         "of its own. Months later: from the first side to the outcome; empty where it is not recorded. Empty cells: "
         "the sample does not hold that covariate, or it is the outcome itself.",

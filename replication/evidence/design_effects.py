@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Findings, Table, placed
+from replication.analysis.outcome import Estimate, Findings, Table, placed, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance
 from replication.evidence.main_model import estimate_body, estimates_of
@@ -61,7 +61,7 @@ def unknown_designs(data: Dataset, found: Evidence) -> Findings:
         title=f"{found.question.label}: samples whose files tell nothing of schools",
         columns=("assumption", "r", "low", "high", "rows", "samples"),
         rows=((label, main.value, main.low, main.high, main.k, main.samples),),
-        links=(main.id,),
+        links=refs("estimate", [main.id]),
         note=f"{int(unknown.sum())} rows of {len(set(found.samples[unknown]))} samples have no design; their variance "
         f"is multiplied by {typical.median:.2f}, the median of {typical.rows} rows of {typical.samples} samples that "
         f"have one (middle half {typical.low:.2f} to {typical.high:.2f}).",

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, placed
+from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, placed, refs
 from replication.dataset import Dataset, Selection, select
 from replication.dataset.schema import Vocabulary
 from replication.effects.correlation import back_to_r
@@ -60,7 +60,7 @@ def direction_support(data: Dataset) -> Findings:
             pools[pair] = _pool(data, pair)
         pool = pools.get(pair) if pair else None
         rows.append(_row(row, pool))
-    links = tuple(str(row["direction_id"]) for row in directions)
+    links = refs("row", (row["direction_id"] for row in directions))
     table = Table(
         id="open-data",
         title="Printed directions, and what open data say of the same pair at the same unit",

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Table
+from replication.analysis.outcome import Estimate, Table, refs
 from replication.evidence.main_model import working_fit
 from replication.evidence.pooling import estimate_r
 from replication.evidence.question import RHO, Evidence, Question, sample_means
@@ -91,7 +91,7 @@ def agreement(question: Question, bodies: Sequence[tuple[str, Sequence[Estimate]
         title=f"{question.label}: every estimator",
         columns=columns,
         rows=_clean(rows),
-        links=tuple(e.id for e, _ in pairs),
+        links=refs("estimate", (e.id for e, _ in pairs)),
     )
 
 

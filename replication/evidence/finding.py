@@ -24,6 +24,7 @@ from replication.analysis.outcome import (
     Table,
     numbers,
     placed,
+    refs,
 )
 from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion, Reads
@@ -255,7 +256,7 @@ def _intervals_table(answer: Answer) -> Table:
             "samples of unknown country", "leads",
         ),
         rows=tuple(rows),
-        links=tuple(links),
+        links=refs("estimate", links),
         note="(1) the mean true correlation; (2) the mean true correlation, over measures, of a further sample in a "
         "further country; (3) one printed r of a further study of 200 persons. (2) and (3) are posterior quantiles.",
     )  # fmt: skip

@@ -17,7 +17,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Figure,
+    Findings,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    numbers,
+    placed,
+    refs,
+)
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.errors import ModelError
@@ -211,7 +223,7 @@ def _table(matched: Matched, estimates: tuple[Estimate, ...], context: Estimate 
         title=f"{question.label}: the same pairs of measures within and between schools",
         columns=("level", "r", "low", "high", "pairs", "samples", "n"),
         rows=tuple(rows),
-        links=tuple(links),
+        links=refs("estimate", links),
         note=f"Only pairs with a figure at every level; {matched.withheld} more have none between schools (their "
         "schools hardly differ or are few). n counts students, between schools it counts schools. Unweighted within "
         "and between schools. Composition is not climate, and with one class a school, class and school are one.",

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from replication.analysis.outcome import About, Cell, Estimate, Figure, Table
+from replication.analysis.outcome import About, Cell, Estimate, Figure, Table, refs
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
@@ -326,7 +326,7 @@ def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[T
         title=title,
         columns=("without", "r", "low", "high", "this sample moves r by"),
         rows=tuple(rows),
-        links=tuple(links),
+        links=refs("row", links),
         note=f"{missing} samples could not be left out: what remains carries no model." if missing else "",
     )
     columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
@@ -355,7 +355,7 @@ def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
         title=f"{found.question.label}: which samples carry the result",
         columns=("sample", "per cent of heterogeneity", "moves r by", "Cook's distance", "influential"),
         rows=rows,
-        links=tuple(result.labels[i] for i in order),
+        links=refs("row", (result.labels[i] for i in order)),
         note="Influential: Cook's distance beyond the median of chi-square with one degree of freedom.",
     )
     columns: dict[str, Sequence[Cell]] = {
@@ -390,7 +390,7 @@ def pooled_rows(found: Evidence) -> Table:
         rows=cells,
         kind="pooled-rows",
         about=About(found.question.id, found.question.label),
-        links=tuple(str(row["effect_id"]) for row in rows),
+        links=refs("row", (row["effect_id"] for row in rows)),
         note="To pool a choice of rows, one value a sample: the mean z, its variance with errors correlating by rho.",
     )
 

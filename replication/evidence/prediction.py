@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from replication.analysis.outcome import Table
+from replication.analysis.outcome import Table, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
@@ -153,7 +153,7 @@ def prediction_tables(key: str, label: str, checks: Sequence[tuple[str, tuple[Pr
                 title=f"{label}: {name}",
                 columns=("sample", "country", "mean r", "predicted low", "predicted high", "place"),
                 rows=tuple((p.label, p.country, p.value, p.low, p.high, p.place) for p in ordered),
-                links=tuple(p.sample for p in ordered),
+                links=refs("row", (p.sample for p in ordered)),
             )
         ] * bool(ordered)
     return tuple(tables)

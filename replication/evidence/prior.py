@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Number, Ref, Sentence, Table
+from replication.analysis.outcome import Cell, Estimate, Figure, Number, Ref, Sentence, Table, refs
 from replication.effects.correlation import back_to_r, to_fisher_z
 from replication.evidence.main_model import Estimated, posterior_of_body
 from replication.evidence.published import Published
@@ -92,7 +92,10 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
             ("data alone, default prior", *_back_transformed(data), *_beyond(data, expected)),
             ("data with the mixture prior", *_back_transformed(mixed), *_beyond(mixed, expected)),
         ),
-        links=(claim.id, f"{found.question.id}-{found.source}-posterior", estimate.id),
+        links=(
+            Ref("claim", claim.id),
+            *refs("estimate", (f"{found.question.id}-{found.source}-posterior", estimate.id)),
+        ),
         note=f"Prior: {PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}) on z, standard error from {pool.se_from}; "
         f"the rest is the default prior. After the data the print keeps the weight {weight:.2f}.",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import About, Table
+from replication.analysis.outcome import About, Table, refs
 from replication.claims import Claim
 from replication.effects.correlation import to_fisher_z
 from replication.evidence.question import Question
@@ -80,5 +80,5 @@ def published_table(claims: Mapping[str, Claim], ids: Sequence[str], question: Q
         rows=tuple(rows),
         kind="published",
         about=About(question.id, question.label),
-        links=tuple(c.id for c in held),
+        links=refs("claim", (c.id for c in held)),
     )

@@ -17,7 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Table, placed
+from replication.analysis.outcome import Cell, Findings, Table, placed, refs
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
 from replication.effects.correlation import fisher_z_variance, n_for_variance, to_fisher_z
@@ -188,7 +188,7 @@ def reading_findings(entries: Sequence[ToRead]) -> Findings:
         title="What to read, most telling first",
         columns=("work", "what", "where", "would weigh", "settles"),
         rows=tuple(_row(entry) for entry in works),
-        links=tuple(entry.work for entry in works),
+        links=refs("work", (entry.work for entry in works)),
         note="Would weigh: the share of the pool's weight that a sample of that n would have; empty where no pool "
         "waits. An n in brackets is the median of the dataset, where the work's own is not known. Settles: claims. "
         f"{leads} studies that nobody has opened are listed as leads.",

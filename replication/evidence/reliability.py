@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, correct_attenuation, to_fisher_z
 from replication.effects.effect_size import EffectSize
@@ -94,7 +94,7 @@ def attenuation(data: Dataset, found: Evidence) -> Findings:
         title=f"{found.question.label}: corrected for unreliable measures",
         columns=("rows", "r", "low", "high", "rows used", "samples"),
         rows=tuple((s[1], e.value, e.low, e.high, e.k, e.samples) for s, e in zip(steps, estimates, strict=True)),
-        links=tuple(e.id for e in estimates),
+        links=refs("estimate", (e.id for e in estimates)),
         note=f"Of all rows, {int(made.assumed.sum())} take the median reliability of their construct's indices and "
         f"{int(made.bare.sum())} have a side of one question or grades, which stays uncorrected; {made.beyond} are "
         "left out because the corrected value would be 1 or more. Tests given as plausible values are not corrected. "

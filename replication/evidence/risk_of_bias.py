@@ -14,7 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset
 from replication.evidence.protocol import candidates
 
@@ -165,7 +165,7 @@ def _table(name: str, title: str, labels: Sequence[str], features: Sequence[Samp
         title=title,
         columns=("sample", *DOMAINS, *read),
         rows=rows,
-        links=tuple(f.sample for f in features),
+        links=refs("row", (f.sample for f in features)),
         note="Low needs a record; what is not on record is unclear. The last columns are what the rules read.",
     )
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Table
+from replication.analysis.outcome import Cell, Estimate, Table, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
@@ -98,7 +98,7 @@ def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple
         title=f"{main.found.question.label}: what the estimate hangs on",
         columns=("variation", "rows more or fewer", "samples", "r", "low", "high", "leads"),
         rows=tuple(rows),
-        links=tuple(links),
+        links=refs("estimate", links),
     )
     return tuple(estimates), table
 

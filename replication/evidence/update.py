@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.analysis.outcome import About, Cell, Estimate, Table
+from replication.analysis.outcome import About, Cell, Estimate, Ref, Table, refs
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r
 from replication.evidence.estimators import che
@@ -26,7 +26,7 @@ def update_table(key: str, label: str, steps: Sequence[tuple[str, Estimate]]) ->
     """Before, new, together: the same model on each body of evidence."""
     rows = tuple((name, e.value, e.low, e.high, e.tau2, e.k, e.samples, e.n) for name, e in steps)
     columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "persons")
-    links = tuple(e.id for _, e in steps)
+    links = refs("estimate", (e.id for _, e in steps))
     return Table(
         id=f"update-{key}",
         title=f"{label}: what the update moves",
@@ -59,8 +59,10 @@ def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
                 id=f"entering-{key}",
                 title=f"{found.question.label}: as published and as of today",
                 columns=("rows of", "rows", "r then", "moved by"),
+                kind="entering",
+                about=About(found.question.id, found.question.label),
                 rows=(("as published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
-                links=(names[0], *(str(work) for work, *_ in steps[1:]), whole.id),
+                links=(*refs("work", [names[0], *(work for work, *_ in steps[1:])]), Ref("estimate", whole.id)),
                 note=f"As published: the rows used in {' and '.join(names)}. The others enter by dataset version, "
                 "those of the same works first.",
             ),
@@ -69,7 +71,7 @@ def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
                 title=f"{found.question.label}: rows that the published analysis did not have",
                 columns=("row", "work", "r", "n", "since version"),
                 rows=tuple(_row(found, i) for i in rows),
-                links=tuple(str(found.rows["effect_id"].iloc[i]) for i in rows),
+                links=refs("row", (found.rows["effect_id"].iloc[i] for i in rows)),
             ),
         ]
     return tuple(tables)

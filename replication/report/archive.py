@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.menu import SETTINGS, Menu, make_menu
+from replication.report.words import Ref
 
 __all__ = [
     "LICENCE",
@@ -109,16 +110,21 @@ def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None])
     question, group = update["about"]["question"], update["about"]["label"]
     tables = [table for table in outcome["tables"] if table["kind"] == "published"]
     # a number on negative relationships bears on quality too, but turned: it stands where its sign is as printed
-    home = {name: table["about"]["question"] for table in tables for name in table["links"]}
+    home = {name: table["about"]["question"] for table in tables for name in _ids(table["links"])}
     for name, asked in home.items():
         claim = printed.get(name)
         if claim and asked == question:
             yield {**claim, "group": group}
     places = [update["columns"].index(name) for name in ("r", "low", "high")]
-    for cells, estimate in zip(update["rows"], update["links"], strict=True):
+    for cells, estimate in zip(update["rows"], _ids(update["links"]), strict=True):
         value, low, high = (cells[place] for place in places)
         ours = {"label": cells[0], "value": value, "low": low, "high": high, "level": ""}
         yield {**ours, "row": estimate, "group": group}
+
+
+def _ids(links: Iterable[Ref | None]) -> list[str]:
+    """The ids behind rows of a table; empty where nothing stands behind one."""
+    return [link["id"] if link else "" for link in links]
 
 
 def _printed(claim: Claim, dataset: Dataset) -> Record | None:
@@ -199,7 +205,7 @@ class Archive:
         if table is None:
             return {}
         rows = (dict(zip(table["columns"], row, strict=True)) for row in table["rows"])
-        return dict(zip(table["links"], rows, strict=True))
+        return dict(zip(_ids(table["links"]), rows, strict=True))
 
     @property
     def claims(self) -> list[Claim]:

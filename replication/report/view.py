@@ -180,24 +180,37 @@ class View:
         """The value of an estimate in its unit, linked."""
         return self.number(value, name, METRIC_KINDS.get(metric, "measure"), outcome)
 
-    def cell(self, value: object, kind: str, name: str, outcome: str) -> Markup:
+    def behind(self, ref: Ref | None, outcome: str) -> str:
+        """The address of what stands behind a row of a result table; empty where nothing does.
+
+        Raises
+        ------
+        UserError
+            when the row names something the report does not hold.
+        """
+        place = self.archive.at(ref["kind"], ref["id"], outcome) if ref else ""
+        if ref and not place:
+            raise UserError(f'a row of a table of {outcome} leads to {ref["kind"]} "{ref["id"]}", which is nowhere')
+        return self.href(place) if place else ""
+
+    def cell(self, value: object, kind: str, address: str) -> Markup:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
-            return self.number(value, name, kind, outcome)
+            return self.anchor(address, self.words.number(value, kind), "n")
         text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
         if text in self.archive.dataset.works:
             return self.work(text)
-        if name and PRINTED.fullmatch(text):
-            return self.link(name, self.words.printed(text), outcome, "n")
+        if address and PRINTED.fullmatch(text):
+            return self.anchor(address, self.words.printed(text), "n")
         known = self.words.table["terms"].get(text)
         return Markup(escape(known or self.words.title(text)))
 
-    def head(self, value: object, name: str, outcome: str) -> Markup:
+    def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
         text = str(value) if isinstance(value, str) else self.words.number(value)
         if text in self.archive.dataset.works:
             return self.work(text)
-        return self.link(name, self.words.title(text), outcome) if name else Markup(escape(self.words.title(text)))
+        return self.anchor(address, self.words.title(text))
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""

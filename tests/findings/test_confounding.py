@@ -102,7 +102,7 @@ def test_a_mean_needs_samples_enough(dataset: Dataset, pool: Evidence, monkeypat
 
 def test_the_table_says_how_much_later(dataset: Dataset, pool: Evidence) -> None:
     (table,) = confounding(dataset, pool).tables
-    rows = dict(zip(table.links, table.rows, strict=True))
+    rows = dict(zip((link.id for link in table.links if link), table.rows, strict=True))
     assert rows["nels1988_usa_subset-004"][1] == 48 and rows["nels1988_usa_subset-003"][1] == 0
     assert rows["nels1988_usa_subset-003"][4] is None, "the tests of grade 8 are their own earlier tests"
 

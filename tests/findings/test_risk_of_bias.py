@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
 import pytest
 
 from replication import paths
-from replication.analysis import Findings
+from replication.analysis import Findings, Ref
 from replication.dataset import load_dataset
 from replication.evidence.risk_of_bias import SampleFeatures, judged, risk_of_bias
 
@@ -60,13 +61,14 @@ def findings() -> Findings:
 
 def test_the_45_samples_are_unclear_throughout(findings: Findings) -> None:
     table = next(t for t in findings.tables if t.id == "risk-published")
-    rows = [row for row, link in zip(table.rows, table.links, strict=True) if link.startswith("roorda2011_")]
+    published = [bool(link and link.id.startswith("roorda2011_")) for link in table.links]
+    rows = list(itertools.compress(table.rows, published))
     assert len(rows) == 45
     assert {cell for row in rows for cell in row[1:6]} == {"unclear"}
 
 
 def test_a_public_file_has_its_features_in_the_row(findings: Findings) -> None:
     table = next(t for t in findings.tables if t.id == "risk-open")
-    row = dict(zip(table.columns, table.rows[table.links.index("hbsc2010_usa")], strict=True))
+    row = dict(zip(table.columns, table.rows[table.links.index(Ref("row", "hbsc2010_usa"))], strict=True))
     assert (row["informants"], row["clusters"], row["schools"]) == ("high", "low", 283.0)  # students on both sides
     assert row["lowest reliability"] == pytest.approx(0.894)

@@ -29,6 +29,7 @@ from replication.analysis import (
     numbers,
     placed,
     plain,
+    refs,
     run_analysis,
 )
 from replication.claims import Checked, Missing, Recomputed, claims_of, judge
@@ -75,7 +76,7 @@ POOLED = Table(
         ("alpha2020_s2", HOSTILE, "open", "", 90.0, -0.2, -0.203, 0.0115, 0.6),
         ("c", "Gamma", "open", "Turkey", 1200.0, 0.41, 0.436, 0.00083, 0.6),
     ),
-    links=("alpha2020-e1", "alpha2020-e3", "alpha2020-e2", "c-e1"),
+    links=refs("row", ["alpha2020-e1", "alpha2020-e3", "alpha2020-e2", "c-e1"]),
 )
 """Pooled rows that readers may choose among: three samples, one of them of unknown country."""
 
@@ -211,7 +212,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
         about=About("positive-engagement", "positive relationship with engagement"),
         columns=("evidence", "r", "low", "high"),
         rows=(("both together", 0.3123, 0.2, 0.41), ("new samples", 1234.5, None, None)),
-        links=("main", "main"),
+        links=refs("estimate", ["main", "main"]),
     )
     published = Table(
         id="published-positive-engagement",
@@ -220,7 +221,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
         about=About("positive-engagement", "positive relationship with engagement"),
         columns=("work", "printed"),
         rows=(("alpha2020", ".34"),),
-        links=("alpha2020-001",),
+        links=refs("claim", ["alpha2020-001"]),
     )
     shared = {"question": "Does it?", "digest": "d", "exclusions": (Exclusion("alpha2020-e2", "it is turned"),)}
     found = (

@@ -17,7 +17,7 @@ from replication.report.gallery import Gallery, as_csv
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.search import script_data
 from replication.report.view import Page
-from replication.report.words import Words
+from replication.report.words import Ref, Words
 
 __all__ = ["answers", "further", "in_section", "once", "pages", "write_pools"]
 
@@ -73,7 +73,7 @@ def write_pools(archive: Archive, write: Callable[[str, str], None]) -> None:
     for outcome in archive.outcomes:
         tables = in_section(outcome["tables"], "explore")
         for table in tables:
-            rows = [[link, *row] for link, row in zip(table["links"], table["rows"], strict=True)]
+            rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
             write(f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows))
         if tables:
             # A script, because a page opened from disk may not read a file.
@@ -124,8 +124,9 @@ def _questions(outcome: Record) -> Mapping[str, str]:
     return {t["id"]: t["about"]["label"] for t in outcome["tables"] if t["kind"] == "published"}
 
 
-def _named_rows(archive: Archive, names: Sequence[str]) -> list[ClaimRow]:
-    return claim_rows(archive, [claim for claim in map(archive.claim, names) if claim is not None])
+def _named_rows(archive: Archive, links: Sequence[Ref]) -> list[ClaimRow]:
+    found = (archive.claim(link["id"]) for link in links if link)
+    return claim_rows(archive, [claim for claim in found if claim is not None])
 
 
 def in_section(items: Sequence[Record], section: str) -> list[Record]:
@@ -157,7 +158,7 @@ def parts(sentences: Sequence[Record]) -> list[dict[str, Any]]:
 
 def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
     pictures = pictures_of(gallery, outcome)
-    shown = {link for table in outcome["tables"] for link in table["links"]}
+    shown = {link["id"] for table in outcome["tables"] for link in table["links"] if link}
     shown |= {str(name) for p in pictures for name in p.data.columns.get("estimate", ())}
     drawn = {p.data.id for p in pictures}
     tables = [table for table in once(outcome["tables"]) if table["id"] not in drawn]

@@ -59,7 +59,7 @@ def _entering(archive: Archive) -> Iterator[Mapping[str, Any]]:
     """Each question of a finding with rows of a published analysis: its first and last step, and where all stand."""
     for outcome in archive.outcomes:
         for table in outcome["tables"]:
-            if table["columns"][:1] == ["rows of"]:
+            if table["kind"] == "entering":
                 rows = table["rows"]
                 yield {"outcome": outcome, "table": table, "published": rows[0], "today": rows[-1]}
 
