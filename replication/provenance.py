@@ -7,11 +7,13 @@ import json
 import os
 import platform
 import re
+import subprocess
 import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from replication import paths
 from replication.digests import digest_of
 from replication.writing import write_atomic
 
@@ -142,7 +144,18 @@ def stamp(dataset_version: str, dataset_digest: str, seed: int) -> dict[str, obj
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count() or 1,
         "packages": {name: _version(name) for name in _PACKAGES},
+        **_commit(paths.project_root()),
     }
+
+
+def _commit(folder: Path) -> dict[str, str]:
+    """The commit that a folder stands at and its day, which is the same for everybody; nothing where git knows none."""
+    command = ["git", "-C", str(folder), "log", "-1", "--format=%H %cs"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(zip(("commit", "commit_date"), found, strict=True))
 
 
 class Cache:

@@ -1,8 +1,8 @@
 """The report on paper in two volumes, in the order of the site, typeset by typst, tagged, with bookmarks.
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
-every work. Fonts are those the compiler brings, and the only date is that of the run, so the same input gives the same
-bytes. A letter they lack is shown as □, which the first page says. The pages never wait for the paper: when it cannot
+every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait for the paper: when it cannot
 be made, they say why.
 """
 
@@ -205,12 +205,17 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
     return environment.get_template("report.typ").render(
         **values,
         chapters=[_chapter(archive, gallery, name, values["volume"]) for name in archive.menu.findings],
-        day=str(archive.run.get("time", ""))[:10],
+        day=_day(archive.run),
         claims=sorted_rows(archive),
         works=[(key, tally(claim_rows(archive, archive.claims_of(key)))) for key in archive.dataset.works],
         validation=archive.outcome("validation"),
         longest=_LONGEST_TABLE,
     )
+
+
+def _day(run: Mapping[str, Any]) -> str:
+    """The day on the cover: that of the release, else of the commit it was made from; empty where neither is known."""
+    return str(run.get("time", ""))[:10] if run.get("release") else str(run.get("commit_date", ""))
 
 
 def _chapter(archive: Archive, gallery: Gallery, name: str, volume: str) -> Mapping[str, Any]:
@@ -271,9 +276,12 @@ def _light_sheet() -> str:
 def pieces(canvas: Canvas) -> list[tuple[float, float]]:
     """The heights at which a drawing is cut to fit pages: whole where it fits, else between two lines of text.
 
-    A tall figure set smaller could not be read, and on one page it would run through the footer.
+    A tall figure set smaller could not be read, and on one page it would run through the footer. Below each part but
+    the last there is room for the axis, without which its marks would say nothing.
     """
     room = _PAGE_ROOM / _POINTS
+    if canvas.height > room and canvas.foot:
+        room -= canvas.foot[1] - canvas.foot[0]
     # Parts of like height, with a row to spare: a last part of three rows says nothing.
     part = min(room, canvas.height / max(1.0, math.ceil(canvas.height / room)) + 14)
     lines = sorted({label.y for label in canvas.labels if not label.turned})

@@ -38,7 +38,13 @@ from replication.dataset.selection import Exclusion
 from replication.report import build_report
 
 HOSTILE = "<script>document.title='owned'</script> & \"quotes\" <img src=x onerror=alert(1)>"
-RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
+RUN = {
+    "time": "2024-01-02T00:00:00Z",
+    "commit_date": "2024-01-01",
+    "dataset_version": "1.0.0",
+    "dataset_digest": "abc",
+    "seed": 2024,
+}
 REAL = ("roorda2011", "roorda2017", "jakcheung2018", "mediation", "validation")
 WORK = 'key = "{0}"\nkind = "{1}"\nrole = "{2}"\nsetting = "school"\nquantitative = "{3}"\n{4}\n'
 BIB = "@article{{{0},\n  author = {{Invented, Ida}},\n  title = {{{1}}},\n  year = {{2020}}\n}}\n"

@@ -94,7 +94,12 @@ def test_a_figure_of_242_rows_is_cut_between_its_lines_and_loses_none(small: Any
     assert canvas is not None
     parts = pieces(canvas)
     assert len(parts) > 4 and parts[0][0] == 0 and parts[-1][1] == canvas.height
-    assert all(0 < bottom - top <= 660 / 0.62 for top, bottom in parts)
+    assert canvas.foot is not None and parts[-1][0] < canvas.foot[0] < canvas.foot[1] <= canvas.height
+    axis = canvas.foot[1] - canvas.foot[0]  # shown again below every part but the last
+    assert [label.words for label in canvas.labels if canvas.foot[0] <= label.y <= canvas.foot[1]][
+        -1
+    ] == "correlation r"
+    assert all(0 < bottom - top <= 660 / 0.62 - axis for top, bottom in parts)
     assert all(one[1] == other[0] for one, other in pairwise(parts))
     for label in canvas.labels:
         # From the head of its letters to their foot a line stands in one part.

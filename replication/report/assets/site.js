@@ -184,24 +184,41 @@
     });
   });
 
-  // An explorer: a table kept in a script, filtered and sorted here, a hundred rows at a time. Where the page holds the
-  // first rows itself (data-still), they stand until somebody asks for others.
+  // An explorer: a table kept in scripts, filtered and sorted here, a hundred rows at a time. Only the scripts that can
+  // hold what is asked for are read. Where the page holds the first rows itself (data-still), they stand until somebody
+  // asks for others.
   document.querySelectorAll("[data-explorer]").forEach((place) => explore(place, JSON.parse(place.dataset.explorer)));
 
-  async function explore(place, { name, columns, link, hidden, words: say }) {
+  async function explore(place, { name, columns, link, hidden, words: say, labels: spoken }) {
     await load(place.dataset.script);
-    const { words, labels, rows } = window[name];
+    const { labels: own, parts } = window[name];
+    const labels = spoken || own;
     const still = document.querySelector("[data-still]");
-    const table = rows.map((row) => row.map((coded) => (Array.isArray(coded) ? words[coded[0]] : coded === null ? "" : coded)));
     const shownAs = (key, column) => (labels[columns[column].name] || {})[key] || String(key);
-    const split = (key, column) => (labels[columns[column].name] ? String(key).split(" ") : [String(key)]);
+    const written = (value, column) => (typeof value === "number" ? String(value).replace("-", "−").replace(".", say.point) : shownAs(value, column));
+    const split = (key, column) => (columns[column].many ? String(key).split(" ") : [String(key)]);
+    const decode = ({ words, rows }) =>
+      rows.map((row) => row.map((coded) => (Array.isArray(coded) ? words[coded[0]] : coded === null ? "" : coded)));
+    parts.filter((part) => !part.script).forEach((part) => {
+      part.table = decode(part);
+      part.holds = Object.fromEntries(columns.map(({ name: key }, i) => [key, [...new Set(part.table.flatMap((row) => split(row[i], i)))]]));
+    });
+    const read = async (part) => {
+      if (!part.table) {
+        await load(root + part.script);
+        part.table = decode(window[part.name]);
+      }
+      return part.table;
+    };
+    const held = (part, column) => part.holds[columns[column].name];
+    const total = parts.reduce((sum, part) => sum + part.k, 0);
     const bar = make("div", undefined, { class: "filters" });
     const text = make("input", undefined, { type: "search" });
     text.value = asked.get("q") || "";
     bar.append(labelled(say.search, text));
     const lists = columns.flatMap(({ name: key, head, list: listed }, column) => {
       if (!listed) return [];
-      const options = [...new Set(table.flatMap((row) => split(row[column], column)))].filter(Boolean);
+      const options = [...new Set(parts.flatMap((part) => held(part, column)))].filter(Boolean);
       const list = chooser(key, say.all, options.map((option) => [option, shownAs(option, column)]).sort(byName));
       bar.append(labelled(head, list));
       return [[key, column, list]];
@@ -217,7 +234,6 @@
     const bottom = make("div", undefined, { class: "filters" });
     bottom.append(more);
     let shown = 100;
-    let current = table;
     let sorted = (asked.get("sort") || "").match(/^(-?)(\w+)$/) || ["", "", ""];
     sorted = [columns.findIndex((column) => column.name === sorted[2]), sorted[1] ? -1 : 1];
     const visible = columns.map((column, number) => number).filter((number) => !hidden.includes(columns[number].name));
@@ -236,40 +252,54 @@
     place.append(bar, scroll, bottom);
     const cell = (row, column) => {
       const linked = columns[column].name === link;
-      const td = make(linked ? "th" : "td", linked ? undefined : shownAs(row[column], column), linked ? { scope: "row" } : {});
+      const td = make(linked ? "th" : "td", linked ? undefined : written(row[column], column), linked ? { scope: "row" } : {});
       if (linked) td.append(make("a", row[column], { href: `${root}${row[columns.length]}${row[columns.length].includes("#") ? "" : `#${row[column]}`}` }));
       if (columns[column].name === "verdict") td.replaceChildren(make("span", shownAs(row[column], column), { class: `verdict v-${row[column].toLowerCase().replace(/_/g, "-")}` }));
       if (typeof row[column] === "number") td.className = "right";
       return td;
     };
-    const draw = () => {
-      body.replaceChildren(...current.slice(0, shown).map((row) => {
-        const tr = make("tr");
-        tr.append(...visible.map((column) => cell(row, column)));
-        return tr;
-      }));
-      count.textContent = `${current.length} ${say.shown} ${table.length}`;
-      more.hidden = shown >= current.length;
-    };
-    const apply = () => {
+    const fits = (row, wanted) => lists.every(([, column, list]) => !list.value || split(row[column], column).includes(list.value)) &&
+      (!wanted.length || ((folded) => wanted.every((word) => folded.includes(word)))(fold(visible.map((column) => written(row[column], column)).join(" "))));
+    // The rows that fit, in their order: all of them, or no more than are shown.
+    const gather = async (most) => {
       const wanted = fold(text.value).split(/\s+/).filter(Boolean);
-      current = table.filter((row) => lists.every(([, column, list]) => !list.value || split(row[column], column).includes(list.value)) &&
-        (!wanted.length || ((folded) => wanted.every((word) => folded.includes(word)))(fold(visible.map((column) => shownAs(row[column], column)).join(" ")))));
+      const able = parts.filter((part) => lists.every(([, column, list]) => !list.value || held(part, column).includes(list.value)));
+      let found = [];
+      for (const part of able) {
+        if (found.length >= most) break;
+        found = found.concat((await read(part)).filter((row) => fits(row, wanted)));
+      }
       const [by, way] = sorted;
       const blank = (row) => row[by] === "";
-      if (by >= 0) current = [...current].sort((a, b) => blank(a) - blank(b) || order(shownAs(a[by], by), shownAs(b[by], by)) * way);
+      return by < 0 ? found : found.sort((a, b) => blank(a) - blank(b) || order(shownAs(a[by], by), shownAs(b[by], by)) * way);
+    };
+    let turn = 0;
+    const apply = async () => {
+      const mine = (turn += 1);
+      const [by, way] = sorted;
       [...head.cells].forEach((th, number) => (visible[number] === by ? th.setAttribute("aria-sort", way > 0 ? "ascending" : "descending") : th.removeAttribute("aria-sort")));
       const state = { q: text.value, ...Object.fromEntries(lists.map(([key, , list]) => [key, list.value])) };
       state.sort = by >= 0 ? (way < 0 ? "-" : "") + columns[by].name : "";
       keep(state);
-      const idle = still && !Object.values(state).some(Boolean);
+      const whole = Object.values(state).some(Boolean);
+      const idle = still && !whole;
       if (still) [still.hidden, scroll.hidden, bottom.hidden] = [!idle, idle, idle];
-      if (!idle) draw();
-      else count.textContent = "";
+      count.textContent = idle ? "" : say.loading;
+      if (idle) return;
+      const found = await gather(whole ? Infinity : shown);
+      if (mine !== turn) return; // something else was asked for meanwhile
+      const fitting = whole ? found.length : total;
+      body.replaceChildren(...found.slice(0, shown).map((row) => {
+        const tr = make("tr");
+        tr.append(...visible.map((column) => cell(row, column)));
+        return tr;
+      }));
+      count.textContent = `${fitting} ${say.shown} ${total}`;
+      more.hidden = shown >= fitting;
     };
     const quoted = (v) => (/[",\n]/.test(v) ? `"${String(v).replace(/"/g, '""')}"` : v);
-    save.addEventListener("click", () => {
-      const lines = [columns.map((column) => column.name), ...current.map((row) => row.slice(0, columns.length))];
+    save.addEventListener("click", async () => {
+      const lines = [columns.map((column) => column.name), ...(await gather(Infinity)).map((row) => row.slice(0, columns.length))];
       const file = new Blob([`${lines.map((row) => row.map(quoted).join(",")).join("\n")}\n`], { type: "text/csv" });
       const anchor = make("a", "", { href: URL.createObjectURL(file), download: `${name.toLowerCase()}.csv` });
       anchor.click();
@@ -279,7 +309,7 @@
     lists.forEach(([, , list]) => list.addEventListener("change", apply));
     more.addEventListener("click", () => {
       shown += 200;
-      draw();
+      apply();
     });
     apply();
   }

@@ -167,13 +167,18 @@ class Label:
 
 @dataclass(slots=True)
 class Canvas:
-    """A drawing: shapes in order with `behind` before them and labels above; `height` grows as the figure does."""
+    """A drawing: shapes in order with `behind` before them and labels above; `height` grows as the figure does.
+
+    `foot` is where its horizontal axis stands, from the line to the last of its words: each part of a drawing that is
+    cut for paper shows it again.
+    """
 
     frame: Frame
     height: float = 0.0
     parts: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    foot: tuple[float, float] | None = None
 
     @property
     def width(self) -> float:
@@ -231,6 +236,7 @@ class Canvas:
         lines = wrapped(label, self.width, 11)
         for number, line in enumerate(lines):
             self.text((scale.start + scale.end) / 2, y + 30 + 13 * number, line, "label", "middle")
+        self.foot = (y - 1.0, y + 23.0 + 13.0 * len(lines))
         return y + 29.0 + 13.0 * len(lines)
 
     def side_axis(self, scale: Scale, x: float, label: str = "", *, decimals: int = 0) -> None:
@@ -272,7 +278,8 @@ def between_lines(canvas: Canvas, head: str, foot: str) -> Canvas:
     labels += [replace(label, y=label.y + shift) for label in canvas.labels]
     labels += [Label(0, end + 8 + 12.0 * i, line, "small") for i, line in enumerate(below)]
     parts = [moved, *canvas.behind, *canvas.parts, "</g>"] if above else [*canvas.behind, *canvas.parts]
-    return Canvas(canvas.frame, end + 12.0 * len(below) + (2.0 if below else 0.0), parts, [], labels)
+    foot = (canvas.foot[0] + shift, canvas.foot[1] + shift) if canvas.foot else None
+    return Canvas(canvas.frame, end + 12.0 * len(below) + (2.0 if below else 0.0), parts, [], labels, foot)
 
 
 def linear(low: float, high: float, start: float, end: float, *, ticks: int = 6, nice: bool = True) -> Scale:

@@ -201,7 +201,10 @@ def _explorer(words: Words) -> Mapping[str, Any]:
     lists = ("group", "work", "verdict", "finding")
     return {
         "name": "CLAIMS",
-        "columns": [{"name": n, "head": words.say(head), "list": n in lists} for n, head in heads.items()],
+        "columns": [
+            {"name": n, "head": words.say(head), "list": n in lists, "many": n == "finding"}
+            for n, head in heads.items()
+        ],
         "link": "claim",
         "hidden": ["finding"],
         "words": words.table["pages"]["explorer"],
@@ -217,7 +220,8 @@ def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
         "verdict": {row.verdict: words.term("verdict", row.verdict) for row in rows},
         "finding": {name: words.say(f"title.{name}") for name in archive.menu.findings},
     }
-    return {"words": [], "labels": labels, "rows": [_explored_row(archive, words, row) for row in rows]}
+    table = [_explored_row(archive, words, row) for row in rows]
+    return {"labels": labels, "parts": [{"k": len(table), "words": [], "rows": table}]}
 
 
 def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from replication.dataset.schema import TABLES
@@ -10,7 +11,7 @@ from replication.report.archive import Archive, Record, RowPage
 from replication.report.gallery import as_csv
 from replication.report.search import script_data
 from replication.report.view import Page
-from replication.report.words import Words
+from replication.report.words import Words, load_words
 
 __all__ = ["introductions", "pages"]
 
@@ -25,7 +26,7 @@ _LISTS = ("work", "unit", "var_a", "var_b", "country", "reading")
 def introductions(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
     """The page of the dataset in one language; with the English one its downloads are written."""
     if words.language == "en":
-        write("assets/rows.js", _explorer_data(archive, words))
+        _write_explorer(archive, words, write)
     downloads = [_download(archive, words, name, write) for name in TABLES]
     values: dict[str, Any] = {
         "downloads": downloads,
@@ -35,7 +36,8 @@ def introductions(archive: Archive, words: Words, write: Callable[[str, str], No
             "columns": [{"name": n, "head": words.term("column", n), "list": n in _LISTS} for n in _EXPLORED],
             "link": "effect_id",
             "hidden": [],
-            "words": words.table["pages"]["explorer"],
+            "labels": _labels(archive, words),
+            "words": {**words.table["pages"]["explorer"], "point": words.numerals.point},
         },
         "current": "dataset",
     }
@@ -103,15 +105,67 @@ def _download(archive: Archive, words: Words, name: str, write: Callable[[str, s
     return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": meaning}
 
 
-def _explorer_data(archive: Archive, names: Words) -> str:
-    """All effect rows as a script, because a page opened from disk may not read a file; no row is left out."""
-    rows = archive.table("effects.csv")
+_MOST_IN_A_SCRIPT = 400  # rows: some 50 kB, which a slow phone has in a third of a second
+
+
+def _write_explorer(archive: Archive, words: Words, write: Callable[[str, str], None]) -> None:
+    """All effect rows as scripts, because a page opened from disk may not read a file; no row is left out.
+
+    One script lists the others, with what each holds of every column that rows can be chosen by: the page reads only
+    those that can hold what is asked for, so what it reads does not grow with the data.
+    """
+    parts = []
+    for number, rows in enumerate(_scripted(archive.table("effects.csv")), start=1):
+        name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
+        write(path, script_data(name, _coded(archive, words, rows)))
+        holds = {column: sorted({_shown_cell(words, row, column) for row in rows} - {""}) for column in _LISTS}
+        parts.append({"name": name, "script": path, "k": len(rows), "holds": holds})
+    write("assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts}))
+
+
+def _scripted(rows: Sequence[Record]) -> Iterator[list[Record]]:
+    """The rows work by work, those of a large work country by country, as many together as one script may hold."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for row in rows:
+        groups.setdefault((row["work"], str(row["country"] or "")), []).append(row)
+    works = list(dict.fromkeys(work for work, _ in groups))
+    part: list[Record] = []
+    for _, group in sorted(groups.items(), key=lambda item: (works.index(item[0][0]), item[0][1])):
+        if part and len(part) + len(group) > _MOST_IN_A_SCRIPT:
+            yield part
+            part = []
+        part = part + group
+    if part:
+        yield part
+
+
+def _coded(archive: Archive, names: Words, rows: Sequence[Record]) -> Mapping[str, Any]:
     words: dict[str, int] = {}
     table = []
     for row in rows:
         place = archive.place(row["effect_id"])
-        cells = [names.country(str(row[name])) if name == "country" else row[name] for name in _EXPLORED]
-        # Words by number: the same few stand in thousands of rows, and the script shrinks to a fraction.
+        cells = [_shown_cell(names, row, name) for name in _EXPLORED]
+        # Words by number: the same few stand in hundreds of rows, and the script shrinks to a fraction.
         coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
         table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])
-    return script_data("ROWS", {"words": list(words), "labels": {}, "rows": table})
+    return {"words": list(words), "rows": table}
+
+
+def _shown_cell(words: Words, row: Record, name: str) -> Any:
+    return words.country(str(row[name] or "")) if name == "country" else row[name]
+
+
+def _labels(archive: Archive, words: Words) -> Mapping[str, Mapping[str, str]]:
+    """How the keys of the explorer are shown in a language: works as they are cited, constructs and units by name."""
+    rows = archive.table("effects.csv")
+    english = load_words("en")
+    held = {name: sorted({_shown_cell(english, row, name) for row in rows} - {"", None}) for name in _LISTS}
+    shown: Mapping[str, Callable[[str], str]] = {
+        "work": lambda key: words.cited(archive.short(key)),
+        "unit": partial(words.term, "row_unit"),
+        "var_a": partial(words.term, "construct"),
+        "var_b": partial(words.term, "construct"),
+        "country": words.country,
+        "reading": partial(words.term, "reading"),
+    }
+    return {name: {key: shown[name](key) for key in keys} for name, keys in held.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from replication.claims import SECOND_HAND
@@ -34,10 +34,8 @@ def page(archive: Archive, words: Words) -> Page:
         "lead": _lead(archive, rows),
         "groups": tally_by_group(rows),
         "read": read,
-        "read_first": {
-            "key": f"{read['key']}_first",
-            "values": {name: read["values"][name] for name in ("full", "cited")},
-        },
+        "read_first": _part(read, "first", ("full", "cited")),
+        "read_numbers": _part(read, "numbers", ("held", "abstract", "second", "text")),
         "total": len(rows),
         "reasons": reasons_of(archive, sorted_rows(archive)),
         "unexplained": unexplained(rows),
@@ -52,6 +50,11 @@ def page(archive: Archive, words: Words) -> Page:
         "current": "index",
     }
     return Page(path, "index.html", words.say("title.index"), values, words)
+
+
+def _part(sentence: Record, name: str, values: Sequence[str]) -> Record:
+    """The part of a sentence that stands on its own elsewhere, with the values it needs."""
+    return {"key": f"{sentence['key']}_{name}", "values": {value: sentence["values"][value] for value in values}}
 
 
 def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
