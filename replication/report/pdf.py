@@ -2,8 +2,8 @@
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
 every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
-input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait for the paper: when it cannot
-be made, they say why.
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait
+for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ from replication.report import build_report
 
 HOSTILE = "<script>document.title='owned'</script> & \"quotes\" <img src=x onerror=alert(1)>"
 RUN = {
-    "time": "2024-01-02T00:00:00Z",
-    "commit_date": "2024-01-01",
+    "time": "2024-01-01T00:00:00Z",
+    "commit_date": "2023-12-30",
     "dataset_version": "1.0.0",
     "dataset_digest": "abc",
     "seed": 2024,

@@ -278,8 +278,8 @@ def between_lines(canvas: Canvas, head: str, foot: str) -> Canvas:
     labels += [replace(label, y=label.y + shift) for label in canvas.labels]
     labels += [Label(0, end + 8 + 12.0 * i, line, "small") for i, line in enumerate(below)]
     parts = [moved, *canvas.behind, *canvas.parts, "</g>"] if above else [*canvas.behind, *canvas.parts]
-    foot = (canvas.foot[0] + shift, canvas.foot[1] + shift) if canvas.foot else None
-    return Canvas(canvas.frame, end + 12.0 * len(below) + (2.0 if below else 0.0), parts, [], labels, foot)
+    axis = (canvas.foot[0] + shift, canvas.foot[1] + shift) if canvas.foot else None
+    return Canvas(canvas.frame, end + 12.0 * len(below) + (2.0 if below else 0.0), parts, [], labels, axis)
 
 
 def linear(low: float, high: float, start: float, end: float, *, ticks: int = 6, nice: bool = True) -> Scale:
