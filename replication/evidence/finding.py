@@ -70,6 +70,7 @@ from replication.evidence.reliability import attenuation
 from replication.evidence.sensitivity import sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
 from replication.evidence.update import entering, update_table
+from replication.models.multilevel.results import leave_one_cluster_out
 from replication.models.probability import normal_isf
 
 __all__ = [
@@ -304,9 +305,11 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
         ends = (further.low, further.high)
         page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
         page.add("bodies", *country_figure(widest, fit, leading, ends))
-        table, figures = leave_one_out_figures(widest, fit, leading)
+        # Both need the fits without each sample: they are made once.
+        without = leave_one_cluster_out(fit, widest.samples)
+        table, figures = leave_one_out_figures(widest, without, leading)
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
-        page.add("drivers", *influence_table(widest, fit))
+        page.add("drivers", *influence_table(widest, fit, without))
     if len(set(widest.samples)) > 2:
         page.add("robustness", moderator_table(widest), age_table(data, widest))
     if "pool" in answer.bodies:

@@ -21,7 +21,7 @@ from replication.evidence.estimators import che
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.cluster_influence import cluster_influence
-from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
+from replication.models.multilevel.results import LeftOut, row_sum_weights
 from replication.models.probability import normal_isf
 
 __all__ = [
@@ -307,10 +307,12 @@ OPEN_FUNNEL = (
 )
 
 
-def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[Table, tuple[Figure, ...]]:
-    """The fit without each sample in turn, and how far each moves it: a table, and the figure over its pages."""
+def leave_one_out_figures(
+    found: Evidence, without: Sequence[LeftOut], whole: Estimate
+) -> tuple[Table, tuple[Figure, ...]]:
+    """The fits `without` each sample in turn, and how far each moves it: a table, and the figure over its pages."""
     names, rows, links = sample_names(found), [], []
-    for left in leave_one_cluster_out(fit, found.samples):
+    for left in without:
         if left.fit is None:
             continue  # what remains carries no model; the table's note counts these
         value, low, high = back_to_r([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
@@ -337,9 +339,12 @@ def leave_one_out_figures(found: Evidence, fit: Fit, whole: Estimate) -> tuple[T
     return table, paged(figure)
 
 
-def influence_table(found: Evidence, fit: Fit) -> tuple[Table, Figure]:
-    """Which samples carry the heterogeneity and which the mean: Baujat's plot and Cook's distance by sample."""
-    names, result = sample_names(found), cluster_influence(fit, found.samples)
+def influence_table(found: Evidence, fit: Fit, without: Sequence[LeftOut]) -> tuple[Table, Figure]:
+    """Which samples carry the heterogeneity and which the mean: Baujat's plot and Cook's distance by sample.
+
+    `without` are the fits without each sample in turn.
+    """
+    names, result = sample_names(found), cluster_influence(fit, found.samples, without)
     labels = [names.get(label, label) for label in result.labels]
     shares = 100 * result.heterogeneity / result.heterogeneity.sum()
     # In r, as the page is; the change itself is on z.

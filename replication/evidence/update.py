@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from replication.analysis.outcome import About, Cell, Estimate, Ref, Table, refs
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r
+from replication.errors import ModelError
 from replication.evidence.estimators import che
 from replication.evidence.question import Evidence, sample_means
-from replication.models.multilevel.multilevel import refit
+from replication.models.multilevel.multilevel import refit_each
 from replication.models.multilevel.results import multilevel_data
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -91,7 +92,6 @@ def _published(found: Evidence) -> Iterator[tuple[tuple[str, ...], Rows]]:
 
 def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, float]]:
     """What came in, how many rows, r with them, and by how much r moved."""
-    estimate = _Estimator(found)
     rows = found.rows
     later = rows.loc[~published, ["since", "work"]].drop_duplicates()
     known = set(rows.loc[published, "work"])
@@ -100,30 +100,28 @@ def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, flo
         # Within a version, works the analysis knew come first: what they add is an update, not a new source.
         key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
     )
-    present = published.copy()
-    steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), estimate(present), 0.0)]
+    present, sets = published.copy(), [published]
     for since, work in order:
-        new = ~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy()
-        present = present | new
-        value = estimate(present)
-        steps.append((work, int(new.sum()), value, value - steps[-1][2]))
+        present = present | (~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy())
+        sets.append(present)
+    values = _estimates(found, sets)
+    steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), values[0], 0.0)]
+    for (_, work), before, after, old, new in zip(order, sets, sets[1:], values, values[1:], strict=False):
+        steps.append((work, int(after.sum() - before.sum()), new, new - old))
     return steps
 
 
-class _Estimator:
-    """r on some of the rows, by the working model (CHE) where samples have several rows, else by REML."""
-
-    def __init__(self, found: Evidence) -> None:
-        self._found = found
-        self._several = len(set(found.samples)) < len(found.samples)
-        # Fitted once: refits on parts start from its variances, which is most of the time saved.
-        self._whole = multilevel_data(che(found)) if self._several else None
-
-    def __call__(self, present: Rows) -> float:
-        if self._whole is not None:
-            return float(back_to_r(refit(self._whole, np.flatnonzero(present)).beta[0]))
-        means = sample_means(self._found.take(present))
-        return float(back_to_r(fit_random_effects(means.y, means.v).beta[0]))
+def _estimates(found: Evidence, sets: Sequence[Rows]) -> list[float]:
+    """r on each set of rows, by the working model (CHE) where samples have several rows, else by REML."""
+    if len(set(found.samples)) == len(found.samples):
+        parts = [sample_means(found.take(present)) for present in sets]
+        return [float(back_to_r(fit_random_effects(means.y, means.v).beta[0])) for means in parts]
+    values = []
+    for fit in refit_each(multilevel_data(che(found)), [np.flatnonzero(present) for present in sets]):
+        if isinstance(fit, ModelError):
+            raise fit
+        values.append(float(back_to_r(fit.beta[0])))
+    return values
 
 
 def _row(found: Evidence, i: int) -> tuple[Cell, ...]:

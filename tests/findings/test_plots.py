@@ -23,7 +23,7 @@ from replication.evidence.plots import (
     sample_names,
 )
 from replication.evidence.question import Evidence, Question
-from replication.models.multilevel.results import row_sum_weights
+from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
 from replication.report.figures import draw, read_figure
 from replication.report.words import load_words
 
@@ -132,7 +132,7 @@ def test_leaving_out_says_how_far_each_sample_moves_the_result() -> None:
     found = body(["a", "a", "b", "c", "d"])
     fit = che(found)
     whole = Estimate(id="w", label="", metric="r", value=float(np.tanh(fit.beta[0])), low=0.1, high=0.4)
-    table, figures = leave_one_out_figures(found, fit, whole)
+    table, figures = leave_one_out_figures(found, leave_one_cluster_out(fit, found.samples), whole)
     without_a = che(found.take(found.samples != "a"))
     row = next(row for row in table.rows if row[0] == "a")
     assert row[1] == pytest.approx(np.tanh(without_a.beta[0]), abs=1e-6)
@@ -143,7 +143,8 @@ def test_leaving_out_says_how_far_each_sample_moves_the_result() -> None:
 
 def test_shares_of_heterogeneity_add_up_and_the_most_influential_comes_first() -> None:
     found = body(["a", "a", "b", "c", "d", "e"])
-    table, figure = influence_table(found, che(found))
+    fit = che(found)
+    table, figure = influence_table(found, fit, leave_one_cluster_out(fit, found.samples))
     assert sum(float(str(row[1])) for row in table.rows) == pytest.approx(100)
     cooks = [float(str(row[3])) for row in table.rows]
     assert cooks == sorted(cooks, reverse=True)

@@ -6,6 +6,7 @@ unit of deletion is the cluster (Viechtbauer & Cheung 2010 for the measures; Bau
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import special
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.groups import Codes, first_rows, group_codes
 from replication.models.multilevel.multilevel import MultilevelData, likelihood_of
-from replication.models.multilevel.results import leave_one_cluster_out, multilevel_data
+from replication.models.multilevel.results import LeftOut, leave_one_cluster_out, multilevel_data
 from replication.models.multilevel.structure import rotate, rotate_back
 
 __all__ = ["ClusterInfluence", "cluster_influence"]
@@ -42,10 +43,13 @@ class ClusterInfluence:
     reasons: tuple[str, ...]
 
 
-def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInfluence:
+def cluster_influence(
+    fit: Fit, clusters: ArrayLike | None = None, left_out: Sequence[LeftOut] | None = None
+) -> ClusterInfluence:
     """Diagnostics of every cluster of a multilevel fit, robust or not.
 
-    `clusters (k,)` labels the effects used, such as their samples; by default the outermost level.
+    `clusters (k,)` labels the effects used, such as their samples; by default the outermost level. `left_out` are the
+    fits without each, for who has them: what `leave_one_cluster_out` gives for the same clusters.
 
     With one effect per cluster they are those of `baujat` and `influence`.
 
@@ -59,7 +63,7 @@ def cluster_influence(fit: Fit, clusters: ArrayLike | None = None) -> ClusterInf
     codes, labels = _groups(data, clusters)
     m, p = len(labels), len(fit.beta)
     change, cook, influence = np.full((m, p), np.nan), np.full(m, np.nan), np.full(m, np.nan)
-    left_out = leave_one_cluster_out(fit, codes)
+    left_out = leave_one_cluster_out(fit, codes) if left_out is None else left_out
     for c, left in enumerate(left_out):
         if left.fit is None:
             continue

@@ -28,15 +28,31 @@ from replication.models.multilevel.groups import (
     unidentified,
 )
 from replication.models.multilevel.likelihood import MultilevelLikelihood, Solution, multilevel_likelihood
+from replication.models.multilevel.nested_newton import NestedPeaks, climb_all, climb_from, nested_rows
 from replication.models.multilevel.structure import BlockV, as_block_v
 from replication.models.multilevel.variance_search import Peak, climb
 from replication.models.options import LevelStructure, LikelihoodMethod, NormalTest, check_choice
 from replication.models.prepare import EffectData, check_level, list_rows, prepare_effects
 
-__all__ = ["MultilevelData", "MultilevelOptions", "fit_multilevel", "likelihood_of", "refit", "typical_variance"]
+__all__ = [
+    "MultilevelData",
+    "MultilevelOptions",
+    "fit_multilevel",
+    "likelihood_of",
+    "refit",
+    "refit_each",
+    "typical_variance",
+]
 
 # Below this many rows times levels every corner of the variance space is tried as a start, not only the middle.
 MANY = 20_000
+
+# Up to this many rows times levels searches are made together: beyond, the numbers cost more than the interpreter.
+FEW = 3_000
+
+# Newton's step, relative to the variances, below which a point is a peak: estimates agree by two digits more than any
+# comparison with another program asks.
+SETTLED = 1e-11
 
 # Smallest eigenvalue of the information, scaled to a diagonal of 1, at which variances still have standard errors.
 FLAT = 1e-8
@@ -80,6 +96,18 @@ class _Estimate:
     defined: NDArray[np.bool_]
     se: Array
     inversion_error: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guess:
+    """Variances `theta (q,)` to begin at; with the `information (q, q)` there, where they may be the peak itself."""
+
+    theta: Array
+    information: Array | None = None
+
+    def in_units_of(self, unit: float) -> _Guess:
+        """The same in other units of variance."""
+        return _Guess(self.theta / unit, None if self.information is None else self.information * unit**2)
 
 
 def fit_multilevel(
@@ -142,14 +170,52 @@ def fit_multilevel(
 def refit(data: MultilevelData, rows: NDArray[np.intp]) -> Fit:
     """The same model on the effects at `rows` only (positions among the effects that were used).
 
-    The search begins at the variances of the whole fit; see `_highest`.
+    The search begins at the variances of the whole fit; see `_highest`. Several such fits: `refit_each`.
     """
+    # leaving a few rows out moves variances little, so the whole fit's are a good start
+    return _refit(data, rows, _Guess(data.theta))
+
+
+def refit_each(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> tuple[Fit | ModelError, ...]:
+    """The same model on the effects of each set of rows in turn, each as `refit` gives it; the error where none can be.
+
+    The variances of all are searched for together, which takes about the time of one fit.
+    """
+    return tuple(_or_error(data, rows, near) for rows, near in zip(sets, _guesses(data, sets), strict=True))
+
+
+def _or_error(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit | ModelError:
+    try:
+        return _refit(data, rows, near)
+    except ModelError as error:
+        return error
+
+
+def _refit(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit:
     e = data.effects
     checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
     effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
     factors = {name: labels[rows] for name, labels in data.factors.items()}
-    # leaving a few rows out moves variances little, so the whole fit's are a good start
-    return _fit(effects, data.V.take(rows), factors, data.options, (), near=data.theta)
+    return _fit(effects, data.V.take(rows), factors, data.options, (), near=near)
+
+
+def _guesses(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> list[_Guess]:
+    """Where the variances of each refit are sought: at its peak, if all could be climbed together."""
+    likelihood, k = likelihood_of(data), len(data.effects.y)
+    defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
+    rows = nested_rows(likelihood) if k * len(defined) <= FEW and defined.all() and len(sets) else None
+    # given blocks of V mix their rows: what is left out of them cannot be told apart any more
+    if rows is None or likelihood.structure.rotation is not None:
+        return [_Guess(data.theta)] * len(sets)
+    present = np.zeros((len(sets), k))
+    for at, chosen in enumerate(sets):
+        present[at, chosen] = 1.0
+    unit = likelihood.scale**2
+    found = climb_from(rows, data.theta / unit, np.array(_starts(likelihood, defined)), present)
+    return [
+        _Guess(theta * unit, information / unit**2) if converged else _Guess(data.theta)
+        for theta, information, converged in zip(found.theta, found.information, found.converged, strict=True)
+    ]
 
 
 def likelihood_of(data: MultilevelData) -> MultilevelLikelihood:
@@ -183,7 +249,7 @@ def _fit(
     factors: Mapping[str, Labels],
     options: MultilevelOptions,
     notes: tuple[Note, ...],
-    near: Array | None = None,
+    near: _Guess | None = None,
 ) -> Fit:
     k, p = effects.x.shape
     levels, confounded = merge_confounded(build_levels(factors, k, options.structure, options.rows), options.rows)
@@ -225,12 +291,15 @@ def _fit(
     )
 
 
-def _estimate(data: MultilevelData, near: Array | None) -> _Estimate:
+def _estimate(data: MultilevelData, near: _Guess | None) -> _Estimate:
     likelihood = likelihood_of(data)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
     # a level may be gone (all of its groups single) once rows are left out
-    guess = near / likelihood.scale**2 if near is not None and len(near) == len(defined) else None
-    peak = _highest(likelihood, defined, len(data.effects.y), guess)
+    guess = near.in_units_of(likelihood.scale**2) if near is not None and len(near.theta) == len(defined) else None
+    known = None
+    if guess is not None and guess.information is not None and defined.all():
+        known = _peak_at(likelihood, guess.theta, guess.information, defined)
+    peak = known or _highest(likelihood, defined, len(data.effects.y), None if guess is None else guess.theta)
     theta = peak.slope.theta
     free = np.flatnonzero(defined & (theta > 0))
     se = np.full(len(theta), np.nan)
@@ -255,6 +324,15 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
     than every start.
     """
     starts = _starts(likelihood, defined)
+    # Few rows: what a search takes is the interpreter's time, so all go together.
+    rows = nested_rows(likelihood) if k * len(defined) <= FEW else None
+    if rows is not None:
+        found = climb_all(
+            rows, np.array(starts if guess is None else [np.where(defined, guess, 0.0), *starts]), defined
+        )
+        peak = _confirmed(likelihood, found, defined)
+        if peak is not None:
+            return peak
     if guess is not None:
         near = climb(likelihood, np.where(defined, guess, 0.0), defined, near=True)
         # a peak on an edge may hide a higher one inside, so only an inner one is trusted from one start
@@ -271,6 +349,33 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
             if other.slope.value > best.slope.value + 1e-9 * (abs(best.slope.value) + 1.0):
                 best = other
     return best
+
+
+def _confirmed(likelihood: MultilevelLikelihood, found: NestedPeaks, defined: NDArray[np.bool_]) -> Peak | None:
+    """The highest of the peaks found together, if the likelihood itself has its peak there; None otherwise."""
+    best = 0
+    for i in range(1, len(found.value)):
+        # Equal peaks are one peak reached twice; see `_highest`.
+        if not found.value[i] <= found.value[best] + 1e-9 * (abs(found.value[best]) + 1.0):
+            best = i
+    if not found.converged[best] or not defined.any():
+        return None
+    return _peak_at(likelihood, found.theta[best], found.information[best], defined)
+
+
+def _peak_at(
+    likelihood: MultilevelLikelihood, theta: Array, information: Array, defined: NDArray[np.bool_]
+) -> Peak | None:
+    """The peak at `theta (q,)`, if Newton's step from there is negligible; None where there is none."""
+    here = likelihood.slope(theta)
+    free = np.flatnonzero(defined & ((theta > 0.0) | (here.gradient > 0.0)))
+    if not len(free):
+        return Peak(here, True, 1)
+    block = information[np.ix_(free, free)]
+    if not np.isfinite(block).all() or np.linalg.eigvalsh(block)[0] <= 0.0:
+        return None
+    step = np.linalg.solve(block, here.gradient[free]) / (theta[free] + 1e-3 * likelihood.unit)
+    return Peak(here, True, 1) if float(np.abs(step).max()) < SETTLED else None
 
 
 def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:

@@ -17,7 +17,7 @@ from replication.models.fit import Array, Component, Fit, Interval
 from replication.models.multilevel.groups import group_codes
 from replication.models.multilevel.inverse import component_diagonal, component_groups, component_sums
 from replication.models.multilevel.likelihood import MultilevelLikelihood
-from replication.models.multilevel.multilevel import MultilevelData, likelihood_of, refit, typical_variance
+from replication.models.multilevel.multilevel import MultilevelData, likelihood_of, refit_each, typical_variance
 from replication.models.multilevel.robust import RobustData, robust
 from replication.models.multilevel.structure import rotate, rotate_back
 from replication.models.multilevel.variance_search import climb
@@ -166,19 +166,22 @@ def leave_one_cluster_out(fit: Fit, clusters: ArrayLike | None = None) -> tuple[
         codes = group_codes(clusters, fit.k, "clusters")
         first = np.unique(codes, return_index=True)[1]
         labels = tuple(str(np.asarray(clusters)[i]) for i in first)
-    return tuple(_without(fit, data, np.flatnonzero(codes != c), label) for c, label in enumerate(labels))
+    sets = [np.flatnonzero(codes != c) for c in range(len(labels))]
+    found = zip(labels, sets, refit_each(data, sets), strict=True)
+    return tuple(_left_out(fit, label, rows, rest) for label, rows, rest in found)
 
 
-def _without(fit: Fit, data: MultilevelData, rows: NDArray[np.intp], label: str) -> LeftOut:
+def _left_out(fit: Fit, label: str, rows: NDArray[np.intp], rest: Fit | ModelError) -> LeftOut:
+    if isinstance(rest, ModelError):
+        return LeftOut(label, None, str(rest))
+    made = fit.data
+    if not isinstance(made, RobustData):
+        return LeftOut(label, rest)
+    weights = None if made.weights is None else made.weights[rows]
     try:
-        rest = refit(data, rows)
-        made = fit.data
-        if isinstance(made, RobustData):
-            weights = None if made.weights is None else made.weights[rows]
-            rest = robust(rest, made.kind, made.codes[rows], df=made.df, weights=weights)
+        return LeftOut(label, robust(rest, made.kind, made.codes[rows], df=made.df, weights=weights))
     except ModelError as error:
         return LeftOut(label, None, str(error))
-    return LeftOut(label, rest)
 
 
 # The search for an upper end gives up this far above the size of the data.
