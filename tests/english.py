@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -12,11 +13,13 @@ from typing import Any
 from replication.dataset import Dataset
 from replication.report.words import load_words
 
-__all__ = ["Page", "english_words", "is_of_the_dataset", "labels_of", "plain_words", "share_of"]
+__all__ = ["Page", "english_words", "is_of_the_dataset", "labels_of", "numbers_of", "plain_words", "share_of"]
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_ID = re.compile(r"[\w~-]*[\d_~][\w~-]*|\S+/\S+\b|\w+\.csv")
-"""Ids of rows, samples and works; addresses and names of files."""
+_ID = re.compile(r"\S+/\S+\b|[\w~-]*[\d_~][\w~-]*|\w+(?:-\w+){2,}|\w+\.csv")
+"""Ids of rows, samples, works and estimates; addresses and names of files."""
+_ORGANISATION = re.compile(r"(?:authors of |\()([A-Z][^()]*[a-z])(?:\)| \()")
+"""A university or the like that stands where nobody signed."""
 _UNSPOKEN = ("script", "style", "code")
 _EMPTY = ("meta", "link", "img", "br", "input", "source", "hr", "rect")
 
@@ -44,7 +47,8 @@ def english_words() -> frozenset[str]:
 def share_of(texts: Iterable[str], english: frozenset[str], dataset: Dataset) -> tuple[float, list[str]]:
     """The share of English words, and the texts that hold one. Names, ids and codes of measures are no words."""
     names = {str(code) for code in dataset.table("measures.csv")["measure"]}
-    names |= {reference.short.partition(" (")[0] for reference in dataset.references.values()}
+    shorts = [reference.short for reference in dataset.references.values()]
+    names |= {name for short in shorts for name in (short.partition(" (")[0], *_ORGANISATION.findall(short))}
     longest_first = sorted(names, key=lambda name: (-len(name), name))
     code = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])")
     counted, found, holding = 0, 0, []
@@ -94,10 +98,30 @@ class Page(HTMLParser):
             (self.marked if foreign else self.own).append(data.strip())
 
 
+_NUMBER = re.compile(r"(?<![^\W_])\d*\.?\d+(?:\.\d+)*")
+
+
+def numbers_of(page: Page) -> Counter[str]:
+    """How often each number stands on a page, written alike for both languages; digits within a name are none."""
+    found: Counter[str] = Counter()
+    for texts, language in ((page.own, page.language), (page.marked, "en")):
+        for text in texts:
+            if language == "en":
+                plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+            else:
+                plain = re.sub(r"(?<=\d)\u00a0(?=\d{3}(?!\d))", "", text).replace(",", ".")
+            found.update(number.removeprefix("0") or "0" for number in _NUMBER.findall(plain))
+    return found
+
+
 def labels_of(outcome: Mapping[str, Any]) -> Iterator[str]:
-    """Every label of an outcome as plain data that a page translates: titles, columns, cells, notes."""
+    """Every label of an outcome as plain data that a page translates: titles, columns, cells, notes, choices."""
+    yield from (outcome["title"], outcome["question"], *(row["reason"] for row in outcome["exclusions"]))
     for estimate in outcome["estimates"]:
         yield estimate["label"]
+        yield from estimate["notes"]
+        # The text of a path model is code, which a page marks.
+        yield from (str(choice) for choice in estimate["method"].values() if "~" not in str(choice))
     for table in outcome["tables"]:
         yield from (table["title"], table["note"], *table["columns"])
         yield from (cell for row in table["rows"] for cell in row if isinstance(cell, str))
@@ -106,10 +130,14 @@ def labels_of(outcome: Mapping[str, Any]) -> Iterator[str]:
         yield from (cell for name in ("label", "group") for cell in figure["columns"].get(name, ()))
 
 
+_PART_END = re.compile(r"[.:;,()→]+(?: |$)")
+"""Where one field of a record ends and the next begins, when a page puts several in a line."""
+
+
 def is_of_the_dataset(text: str, records: str) -> bool:
-    """Whether a marked text stands in the records as it is; three words may stand anywhere by chance."""
-    plain = plain_words(text)
-    return plain.count(" ") < 3 or plain in records
+    """Whether the parts of a marked text stand in the records as they are; three words may stand anywhere by chance."""
+    parts = map(plain_words, _PART_END.split(text))
+    return all(part.count(" ") < 3 or part in records for part in parts)
 
 
 def plain_words(text: str) -> str:

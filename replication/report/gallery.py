@@ -19,9 +19,10 @@ from replication.report.figures import Canvas, Drawing, FigureData, draw, read_f
 from replication.report.view import View
 from replication.report.words import Words
 
-__all__ = ["Gallery", "Picture", "as_csv", "draw_gallery", "sheet_for"]
+__all__ = ["SPOKEN", "Gallery", "Picture", "as_csv", "draw_gallery", "sheet_for"]
 
-_SPOKEN = ("label", "group", "curve", "cluster")
+SPOKEN = ("label", "group", "curve", "cluster")
+"""The columns of a figure whose words are in the language of its page; the others hold keys that drawing reads."""
 _ASSETS = Path(__file__).parent / "assets"
 
 
@@ -110,7 +111,7 @@ def _named(view: View, place: str) -> dict[str, str]:
 def _translated(figure: FigureData, words: Words) -> FigureData:
     """The figure with its title and labels in the language, where the language has them, and works cited by name."""
     shown = {
-        name: [words.title(cell) if isinstance(cell, str) else cell for cell in column] if name in _SPOKEN else column
+        name: [words.title(cell) if isinstance(cell, str) else cell for cell in column] if name in SPOKEN else column
         for name, column in figure.columns.items()
     }
     title, note = words.title(figure.title), words.title(figure.note)

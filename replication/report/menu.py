@@ -86,8 +86,8 @@ class Menu:
         return frozenset(page.path for page in self.pages if page.translated)
 
     def is_translated(self, path: str) -> bool:
-        """Whether the page at this address exists in every language: the named ones, and the page of each work."""
-        return path in self._translated or path.startswith("works/")
+        """Whether the page at this address exists in every language: the named ones, and those of `_TWINS`."""
+        return path in self._translated or (path.endswith(".html") and path.startswith(_TWINS))
 
     def address(self, path: str, language: str) -> str:
         """Where a page stands in a language: under the language's folder where it exists there and is not English."""
@@ -103,7 +103,9 @@ _FURTHER = (
     "claims", "works", "dataset", "methods", "missing", "traps", "screening", "codebook", "checklist", "changes",
     "errata", "sources", "provenance",
 )  # fmt: skip
-_EVERYWHERE = ("works", "dataset", "methods")
+_EVERYWHERE = ("claims", "works", "dataset", "methods", "missing", "traps", "sources")
+_TWINS = ("works/", "findings/", "figures/", "analyses/", "tables/", "claims-")
+"""How the addresses of the pages begin that a result leads to; rows and the files beside them have one language."""
 
 
 def make_menu(analyses: Path, *, article: bool) -> Menu:

@@ -58,12 +58,18 @@ class Numerals:
     @property
     def point(self) -> str:
         """The decimal sign."""
-        return get_decimal_symbol(self.language)
+        return _signs(self.language)[0]
 
     @property
     def group(self) -> str:
         """What stands between groups of three digits."""
-        return get_group_symbol(self.language)
+        return _signs(self.language)[1]
+
+    @property
+    def between_ends(self) -> str:
+        """What stands between the two ends of an interval."""
+        # A comma between two numbers with decimal commas could belong to either.
+        return "; " if self.point == "," else ", "
 
     def date(self, iso: str) -> str:
         """A day given as year-month-day, in words.
@@ -98,14 +104,17 @@ class Numerals:
         """An interval in brackets, or nothing when it is not defined."""
         if low is None or high is None:
             return ""
-        # A comma between two numbers with decimal commas could belong to either.
-        separator = "; " if self.point == "," else ", "
-        return f"[{self.show(low, kind)}{separator}{self.show(high, kind)}]"
+        return f"[{self.show(low, kind)}{self.between_ends}{self.show(high, kind)}]"
 
     def _p(self, value: float) -> str:
         if value < _SMALLEST_P:
             return f"<{NARROW_SPACE}{_written(str(_SMALLEST_P), self.language)}"
         return _written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}", self.language)
+
+
+@cache  # asked for every number and every text of a report, and slow to look up
+def _signs(language: str) -> tuple[str, str]:
+    return get_decimal_symbol(language), get_group_symbol(language)
 
 
 @cache

@@ -48,7 +48,7 @@ def search_index(archive: Archive, spoken: Mapping[str, Words], language: str, h
     known: dict[str, int] = {}
     coded = [
         [known.setdefault(title, len(known)), known.setdefault(about, len(known)), *_coded_place(known, path)]
-        for title, about, path in dict.fromkeys(entries)
+        for title, about, path in dict.fromkeys(_addressed(archive, words, entry) for entry in entries)
         if path
     ]
     # The same few texts stand in hundreds of entries: by number the script is a third as long.
@@ -61,6 +61,16 @@ def script_data(name: str, content: object) -> str:
     # U+2028 and U+2029 end a line in older JavaScript, though JSON allows them.
     safe = body.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f"window.{name}={safe};\n"
+
+
+def _addressed(archive: Archive, words: Words, entry: Entry) -> Entry:
+    """An entry with the address of its page in the language, and a word on it where that page is in English alone."""
+    title, about, path = entry
+    page, mark, rest = path.partition("#")
+    place = archive.menu.address(page, words.language)
+    if words.language != "en" and place == page and not page.startswith(f"{words.language}/"):
+        about += f" ({words.say('site.english')})"
+    return title, about, f"{place}{mark}{rest}"
 
 
 def _coded_place(known: dict[str, int], path: str) -> tuple[int, str]:

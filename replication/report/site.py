@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,11 +61,11 @@ def all_pages(
         yield from findings.pages(archive, spoken, galleries[language])
         yield from works.pages(archive, spoken, galleries[language])
         yield from data.introductions(archive, spoken, write)
-        yield from whole.introductions(archive, spoken, galleries[language])
-    yield from analyses.pages(archive, english, galleries["en"])
-    yield from claims.pages(archive, english, write)
+        yield from whole.pages(archive, spoken, galleries[language])
+        yield from analyses.pages(archive, spoken, galleries[language])
+        yield from claims.pages(archive, spoken, write)
     yield from data.pages(archive, english)
-    yield from whole.pages(archive, english)
+    yield whole.provenance(archive, english)
     yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))
     yield from versions.pages(archive, english, reports, folder, write)
 
@@ -126,7 +127,7 @@ def build_report(
     shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns(*within), dirs_exist_ok=True)
     cited = {key: reference.short for key, reference in dataset.references.items()}
     words = {language: replace(load_words(language), names=cited) for language in archive.menu.languages}
-    galleries = _galleries(archive, words, write)
+    galleries = {language: draw_gallery(archive, spoken, archive.outcomes, write) for language, spoken in words.items()}
     findings.write_pools(archive, write)
     shared = {
         "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
@@ -189,15 +190,6 @@ def _environment(menu: Menu) -> Environment:
     return environment
 
 
-def _galleries(archive: Archive, words: Mapping[str, Words], write: Callable[[str, str], None]) -> dict[str, Gallery]:
-    """All figures in English; in the other languages those of the findings and of the works with a page there."""
-    shown = [o for o in archive.outcomes if o["id"] in archive.menu.findings or o["kind"] == "reproduction"]
-    return {
-        language: draw_gallery(archive, spoken, archive.outcomes if language == "en" else shown, write)
-        for language, spoken in words.items()
-    }
-
-
 def _render(environment: Environment, archive: Archive, page: Page, shared: Mapping[str, Any]) -> str:
     view = View(page.path, page.words, archive)
     values = {
@@ -212,7 +204,31 @@ def _render(environment: Environment, archive: Archive, page: Page, shared: Mapp
         "others": list(_other_languages(page, archive.menu)),
         **page.values,
     }
-    return environment.get_template(page.template).render(values)
+    text = environment.get_template(page.template).render(values)
+    return text if page.words.language == "en" else _marked(text, view)
+
+
+def _marked(text: str, view: View) -> str:
+    """A page in another language than English where every link to an English page says so.
+
+    Done on the finished page, so that no template can forget it. Numbers and rows are marked for machines alone, and
+    the foot of the page says where they lead: a word behind each of hundreds would hide them.
+    """
+    language = view.words.language
+    word = f'<span class="abroad" lang="{language}">({view.words.say("site.english")})</span>'
+    link = re.compile(
+        rf'<a (?![^>]*hreflang)([^>]*href="{re.escape(view.up)}(?!{language}/)(\w[^"]*)"[^>]*)>(.*?)</a>', re.DOTALL
+    )
+
+    def mark(found: re.Match[str]) -> str:
+        attributes, address, shown = found.groups()
+        if not address.partition("#")[0].partition("?")[0].endswith(".html"):
+            return found[0]
+        if 'class="n"' in attributes or address.startswith("rows/"):
+            return f'<a {attributes} hreflang="en">{shown}</a>'
+        return f'<a {attributes} hreflang="en">{shown} {word}</a>'
+
+    return link.sub(mark, text)
 
 
 def _other_languages(page: Page, menu: Menu) -> Iterator[tuple[str, str]]:

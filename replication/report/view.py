@@ -19,6 +19,7 @@ from replication.report.words import Ref, Words
 
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
 
+_SMALL_WORD = re.compile(r"(?<![\w.~/-])(?!et\b|al\b)[a-z]{2,}(?![\w~/-])")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(/\S*)?", re.IGNORECASE)
 
 
@@ -203,7 +204,7 @@ class View:
         if address and PRINTED.fullmatch(text):
             return self.anchor(address, self.words.printed(text), "n")
         known = self.words.table["terms"].get(text)
-        return Markup(escape(known or self.words.title(text)))
+        return Markup(escape(known)) if known else self.told(text)
 
     def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
@@ -261,16 +262,16 @@ class View:
         sentences = self.words.sentences_of(text)
         if len(sentences) > 1:
             return Markup(" ").join(map(self.told, sentences))
+        head, colon, tail = text.partition(": ")
+        if colon and self.words.knows(head):
+            return Markup("{}: {}").format(self.words.title(head), self.told(tail))
         # A sentence put together from parts would be in two languages; a list of remarks would not.
-        parts = [text] if text.endswith(".") else re.split(r"(: |; |, )", text)
-        if len(parts) == 1:
-            own = self.words.title(text)
-            return (
-                Markup('<span lang="en">{}</span>').format(own)
-                if own == text and any(map(str.isalpha, own))
-                else escape(own)
-            )
-        return Markup("").join(escape(part) if at % 2 else self.told(part) for at, part in enumerate(parts))
+        separator = "" if text.endswith(".") else next((mark for mark in (": ", "; ", ", ") if mark in text), "")
+        if separator:
+            return Markup(separator).join(map(self.told, text.split(separator)))
+        if self.words.changes(text):
+            return escape(self.words.title(text))
+        return self._quoted(text)
 
     def title(self, text: str) -> str:
         """A title, label or column name of an analysis in this language."""
@@ -291,18 +292,19 @@ class View:
 
     def reason(self, text: str) -> Markup:
         """Why a verdict is what it is: the set phrases in this language, the words of the record marked as English."""
-        leads = self.words.table.get("reason_leads", {})
-        if not leads:
+        if not self.foreign:
             return self.prose(text)
-        parts = re.split("(" + "|".join(map(re.escape, sorted(leads, key=len, reverse=True))) + ")", text)
-        shown = [
-            Markup(escape(leads[part]))
-            if part in leads
-            else Markup('<span lang="en">{}</span>').format(self.prose(part))
-            for part in parts
-            if part.strip()
-        ]
-        return Markup(" ").join(shown)
+        shown, start = [], 0
+        for first, last, phrase in self.words.phrases_in(text):
+            shown += [self._quoted(text[start:first]), escape(phrase)]
+            start = last
+        return Markup("").join([*shown, self._quoted(text[start:])])
+
+    def _quoted(self, text: str) -> Markup:
+        """Words of a record as they are, marked as English; a name, a code or a number alone is in no language."""
+        if _SMALL_WORD.search(text):
+            return Markup('<span lang="en">{}</span>').format(self.prose(text))
+        return self.prose(self.words.printed(self.words.cited(text)))
 
     def note(self, text: str, level: int = 3) -> Markup:
         """A note with headings and lists."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,7 @@ class Words:
     names: Mapping[str, str] = field(default_factory=dict)
     # Titles found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
     known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    wholes: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def say(self, key: str, /, **values: object) -> str:
         """A word or label of the pages themselves, with its values filled in as plain text."""
@@ -157,21 +158,52 @@ class Words:
         for separator in (": ", "; ", ", ", " / "):
             if separator in text:
                 return separator.join(self._title(part) for part in text.split(separator))
-        return self.localised(self.cited(text))
+        return self.printed(self.cited(text))
 
     def sentences_of(self, text: str) -> list[str]:
         """The sentences of a note; a label is one."""
         return _BETWEEN.split(text)
 
+    def phrases_in(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """The set phrases of reasons within a text: where each begins and ends, and what it is in this language.
+
+        A phrase may have values in it, which are written as this language writes numbers.
+        """
+        start = 0
+        while start < len(text):
+            found = [(match, own) for phrase, own in self._phrases if (match := phrase.search(text, start))]
+            if not found:
+                return
+            # Where two begin together the longer one is meant: "sum of" opens "sum of the studies" too.
+            match, own = min(found, key=lambda pair: (pair[0].start(), -pair[0].end()))
+            yield match.start(), match.end(), own.format(**{n: self.printed(v) for n, v in match.groupdict().items()})
+            start = match.end()
+
+    @property
+    def _phrases(self) -> list[tuple[re.Pattern[str], str]]:
+        return [(_phrase(phrase), own) for phrase, own in self.table.get("reason_leads", {}).items()]
+
     def knows(self, text: str) -> bool:
         """Whether a label is known in this language as a whole or by a pattern."""
         return self.language == "en" or self._whole(text) is not None
 
+    def changes(self, text: str) -> bool:
+        """Whether this language has words of its own for a text or a part of it, beyond names and numbers."""
+        return self._title(text) not in (self.localised(text), self.printed(self.cited(text)))
+
     def _whole(self, text: str) -> str | None:
         """The text in this language where it is known as a whole or by a pattern."""
+        if text not in self.wholes:
+            self.wholes[text] = self._found(text)
+        return self.wholes[text]
+
+    def _found(self, text: str) -> str | None:
         if text in self.table["titles"]:
             return str(self.table["titles"][text])
         for pattern, template in self.table.get("patterns", {}).items():
+            # A whole sentence may hold a label's words by chance: it is known by the patterns of sentences alone.
+            if text.endswith(".") and not pattern.endswith(".") and ": {" not in pattern:
+                continue
             match = _compiled(pattern).fullmatch(text)
             if match:
                 parts = match.groupdict()
@@ -301,8 +333,18 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     """A pattern such as "{x} of {y}" as an expression; {n} stands for a whole number, {v} and {w} for any number."""
     parts = re.split(r"\{(\w+)\}", pattern)
     shapes = {"n": r"\d+", "v": r"[-−+]?\d*\.?\d+", "w": r"[-−+]?\d*\.?\d+"}
-    named = [f"(?P<{part}>{shapes.get(part, '.+?')})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
+    # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
+    within = r"(?:(?!\. [A-Z]).)+?"
+    named = [f"(?P<{part}>{shapes.get(part, within)})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
     return re.compile("".join(named))
+
+
+@cache
+def _phrase(pattern: str) -> re.Pattern[str]:
+    """A set phrase as an expression; {x} stands for one word or number, and "$" at the end for the end of the text."""
+    parts = re.split(r"\{(\w+)\}", pattern.removesuffix("$"))
+    named = "".join(rf"(?P<{part}>\S+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    return re.compile(named + ("$" if pattern.endswith("$") else ""))
 
 
 def load_words(language: str) -> Words:

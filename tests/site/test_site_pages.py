@@ -120,7 +120,7 @@ def test_a_page_is_as_large_with_ten_times_the_rows_and_nothing_is_lost(
     one, ten = sized(60), sized(600)
     for page in one.pages:
         grown = len(ten.text(page)) - len(one.text(page))
-        assert grown < 100 or page.startswith("tables/"), (page, grown)
+        assert grown < 100 or "tables/" in page, (page, grown)
     table = ten.text("tables/engagement--update-positive-engagement.html")
     assert all(f"sample {i}<" in table for i in range(600))
     assert "../tables/engagement--update-positive-engagement.html" in ten.text("findings/engagement.html")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_page
-from replication.report.gallery import Gallery, Picture
+from replication.report.gallery import SPOKEN, Gallery, Picture
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
 from replication.report.words import Words
@@ -20,30 +21,38 @@ _MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curv
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """One page per analysis, one per figure, and one per table too long for either."""
+    """One page per analysis, one per figure, and one per table too long for either, in one language."""
     for outcome in archive.outcomes:
-        sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
-        methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})
-        drawn = {figure["id"] for figure in outcome["figures"]}
-        values = {
-            "outcome": outcome,
-            "row_sets": sets,
-            "used": used,
-            "methods": methods,
-            "method_of": method_of,
-            # Pooled rows are for choosing among: the page of the finding offers that, and holds them as files.
-            "tables": [t for t in outcome["tables"] if t["id"] not in drawn and t["section"] != "explore"],
-            "exclusions": _by_reason(outcome["exclusions"]),
-            "pictures": pictures_of(gallery, outcome),
-            "current": "methods",
-        }
-        yield Page(outcome_page(outcome), "analysis.html", outcome["title"], values, words)
-        for picture in pictures_of(gallery, outcome):
-            yield Page(picture.page, "figure.html", picture.title, _figure(picture, outcome), words)
+        pictures = pictures_of(gallery, outcome)
+        address = partial(archive.menu.address, language=words.language)
+        values = _ledger(outcome, pictures)
+        yield Page(address(outcome_page(outcome)), "analysis.html", words.title(outcome["title"]), values, words)
+        for picture in pictures:
+            yield Page(address(picture.page), "figure.html", picture.title, _figure(picture, outcome), words)
         for table in outcome["tables"]:
             if len(table["rows"]) > MOST_ROWS:
                 shown = {"table": table, "outcome": outcome, "current": ""}
-                yield Page(table_page(outcome, table), "table.html", table["title"], shown, words)
+                path = address(table_page(outcome, table))
+                yield Page(path, "table.html", words.title(table["title"]), shown, words)
+
+
+def _ledger(outcome: Record, pictures: Sequence[Picture]) -> Mapping[str, Any]:
+    """What the page of an analysis shows: its estimates, the sets of rows and of choices they share, what is left."""
+    sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
+    methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})
+    drawn = {figure["id"] for figure in outcome["figures"]}
+    return {
+        "outcome": outcome,
+        "row_sets": sets,
+        "used": used,
+        "methods": methods,
+        "method_of": method_of,
+        # Pooled rows are for choosing among: the page of the finding offers that, and holds them as files.
+        "tables": [t for t in outcome["tables"] if t["id"] not in drawn and t["section"] != "explore"],
+        "exclusions": _by_reason(outcome["exclusions"]),
+        "pictures": pictures,
+        "current": "methods",
+    }
 
 
 def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
@@ -57,6 +66,7 @@ def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
         "shown": rows[:most],
         "left": max(0, len(rows) - most),
         "pointed": _POINTED,
+        "spoken": SPOKEN,
         "current": "",
     }
 

@@ -165,20 +165,22 @@ _ON_A_PAGE = 100  # rows: a phone lays more of them out for seconds
 
 
 def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
-    """The pages of verdicts: the works the article lists first, and in each group what does not hold.
+    """The pages of verdicts in one language: the works the article lists first, and in each group what does not hold.
 
     All claims stand in the pages a hundred at a time, and once more in a script that the filters read.
     """
+    language, mark = words.language, "" if words.language == "en" else f"{words.language}/"
     rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
-    view = View("claims.html", words, archive)
+    view = View(archive.menu.address("claims.html", language), words, archive)
     parts = [rows[start : start + _ON_A_PAGE] for start in range(0, len(rows), _ON_A_PAGE)] or [[]]
     paths = ["claims.html", *(f"claims-{number}.html" for number in range(2, len(parts) + 1))]
-    figure = strip(archive, rows)
-    drawing = draw(figure, words, View("figures/x.html", words, archive).to)
+    figure = strip(archive, rows, words)
+    drawing = draw(figure, words, View(f"figures/{mark}x.html", words, archive).to)
     for name, canvas in (("wide", drawing.wide), ("narrow", drawing.narrow)):
         if canvas:
-            write(f"figures/verdicts-{name}.svg", canvas.markup(words.say("claims.strip"), style=sheet_for(canvas)))
-    write("assets/claims.js", script_data("CLAIMS", _explored(view, rows)))
+            shown = canvas.markup(words.say("claims.strip"), style=sheet_for(canvas))
+            write(f"figures/{mark}verdicts-{name}.svg", shown)
+    write(f"assets/{mark}claims.js", script_data("CLAIMS", _explored(view, rows)))
     values = {
         "all": len(rows),
         "reasons": reasons_of(archive, rows),
@@ -188,10 +190,13 @@ def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> 
         "marks": list(VERDICT_MARKS),
         "explorer": _explorer(words),
         "paths": paths,
+        "script": f"assets/{mark}claims.js",
+        "drawings": f"figures/{mark}verdicts",
         "current": "claims",
     }
     for number, (path, part) in enumerate(zip(paths, parts, strict=True)):
-        yield Page(path, "claims.html", words.say("title.claims"), {**values, "rows": part, "number": number}, words)
+        place = archive.menu.address(path, language)
+        yield Page(place, "claims.html", words.say("title.claims"), {**values, "rows": part, "number": number}, words)
 
 
 def _explorer(words: Words) -> Mapping[str, Any]:
@@ -216,7 +221,7 @@ def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
     archive, words = view.archive, view.words
     labels = {
         "group": {row.claim.group: words.term("group_short", row.claim.group) for row in rows},
-        "work": {row.claim.work: archive.short(row.claim.work) for row in rows},
+        "work": {row.claim.work: words.cited(archive.short(row.claim.work)) for row in rows},
         "verdict": {row.verdict: words.term("verdict", row.verdict) for row in rows},
         "finding": {name: words.say(f"title.{name}") for name in archive.menu.findings},
     }
@@ -226,22 +231,25 @@ def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
 
 def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]:
     claim = row.claim
-    about = claim.quantity if claim.subgroup in ("", "all") else f"{claim.quantity} ({claim.subgroup})"
-    ends = [claim.printed.get(end, "") for end in ("ci_low", "ci_high")]
-    printed = claim.printed.get("value", "–") + (f" [{ends[0]}, {ends[1]}]" if any(ends) else "")
+    about = words.title(claim.quantity)
+    about += f" ({words.title(claim.subgroup)})" if claim.subgroup not in ("", "all") else ""
+    low, high = (words.printed(claim.printed.get(end, "")) for end in ("ci_low", "ci_high"))
+    printed = words.title(claim.printed.get("value", "–"))
+    printed += f" [{low}{words.numerals.between_ends}{high}]" if low or high else ""
     ours = words.decimal(row.ours_shown) if row.ours_shown else words.number(row.ours, "exact") if row.ours else ""
     on = [name for name, topics in (archive.menu.quantities or {}).items() if any(t in claim.quantity for t in topics)]
     cells = [claim.group, claim.work, about, printed, ours, row.verdict, " ".join(on)]
-    return [*cells, archive.place(claim.id)]
+    page, _, fragment = archive.place(claim.id).partition("#")
+    return [*cells, f"{archive.menu.address(page, words.language)}#{fragment}"]
 
 
-def strip(archive: Archive, rows: list[ClaimRow]) -> FigureData:
-    """The figure of all claims that have a number of ours."""
+def strip(archive: Archive, rows: list[ClaimRow], words: Words) -> FigureData:
+    """The figure of all claims that have a number of ours, with works as a language cites them."""
     shown = [(row, distance(row)) for row in rows]
     known = [(row, place) for row, place in shown if place is not None]
     known.sort(key=lambda pair: archive.short(pair[0].claim.work).lower())
     columns: dict[str, list[Any]] = {
-        "label": [archive.short(row.claim.work) for row, _ in known],
+        "label": [words.cited(archive.short(row.claim.work)) for row, _ in known],
         "work": [row.claim.work for row, _ in known],
         "row": [row.claim.id for row, _ in known],
         "verdict": [row.verdict for row, _ in known],

@@ -27,15 +27,16 @@ _OPEN = ("sure", "cause", "change", "bodies")
 
 
 def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """One page a finding in one language; findings without a place in the menu have an English page only."""
+    """One page a finding in one language, those without a place in the menu last."""
     reasons = reasons_of(archive, sorted_rows(archive))
     for name in archive.menu.findings:
         values = {**_values(archive, words, name, gallery), "reasons": reasons}
         path = archive.menu.address(f"findings/{name}.html", words.language)
         yield Page(path, "finding.html", words.say(f"title.{name}"), values, words)
-    for outcome in further(archive) if words.language == "en" else ():
+    for outcome in further(archive):
         values = {**_values(archive, words, outcome["id"], gallery), "reasons": reasons}
-        yield Page(f"findings/{anchor(outcome['id'])}.html", "finding.html", outcome["title"], values, words)
+        path = archive.menu.address(f"findings/{anchor(outcome['id'])}.html", words.language)
+        yield Page(path, "finding.html", words.title(outcome["title"]), values, words)
 
 
 def further(archive: Archive) -> list[Record]:

@@ -24,7 +24,8 @@ def page(archive: Archive, words: Words) -> Page:
         "surveys": [(work, list(map(_shown, recipes))) for work, recipes in archive.dataset.recipes.items()],
         "current": "sources",
     }
-    return Page("sources.html", "sources.html", words.say("title.sources"), values, words)
+    path = archive.menu.address("sources.html", words.language)
+    return Page(path, "sources.html", words.say("title.sources"), values, words)
 
 
 def as_table(archive: Archive) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Pages about the whole: methods and validation, what is still to be read, traps, provenance, and the search index."""
+"""Pages about the whole: methods and validation, frequent questions, what is still to be read, traps, provenance."""
 
 from __future__ import annotations
 
@@ -13,28 +13,25 @@ from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words, load_words
 
-__all__ = ["introductions", "pages"]
+__all__ = ["pages", "provenance"]
 
 
-def introductions(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """The methods and the frequent questions in one language."""
-    methods = _methods(archive, gallery if words.language == "en" else None)
-    path = archive.menu.address("methods.html", words.language)
-    yield Page(path, "methods.html", words.say("title.methods"), methods, words)
+def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+    """The pages about the whole in one language."""
+    values = {"methods": _methods(archive, gallery), "missing": _missing(archive)}
+    values["traps"] = {"traps": archive.dataset.traps, "current": "traps"}
     if archive.menu.holds("faq"):
-        path = archive.menu.address("faq.html", words.language)
-        values = {"questions": _questions(archive, words), "current": "faq"}
-        yield Page(path, "faq.html", words.say("title.faq"), values, words)
-
-
-def pages(archive: Archive, words: Words) -> Iterator[Page]:
-    """The remaining pages, in English alone."""
-    yield Page("missing.html", "missing.html", words.say("title.missing"), _missing(archive), words)
+        values["faq"] = {"questions": _questions(archive, words), "current": "faq"}
+    for name, shown in values.items():
+        path = archive.menu.address(f"{name}.html", words.language)
+        yield Page(path, f"{name}.html", words.say(f"title.{name}"), shown, words)
     yield sources.page(archive, words)
-    traps = {"traps": archive.dataset.traps, "current": "traps"}
-    yield Page("traps.html", "traps.html", words.say("title.traps"), traps, words)
-    provenance = {"run": archive.run, "outcomes": archive.outcomes, "current": "provenance"}
-    yield Page("provenance.html", "provenance.html", words.say("title.provenance"), provenance, words)
+
+
+def provenance(archive: Archive, words: Words) -> Page:
+    """What the report was made from: names of files, versions and digests, which have one language."""
+    values = {"run": archive.run, "outcomes": archive.outcomes, "current": "provenance"}
+    return Page("provenance.html", "provenance.html", words.say("title.provenance"), values, words)
 
 
 def _questions(archive: Archive, words: Words) -> list[Mapping[str, Any]]:
@@ -64,10 +61,8 @@ def _at_home(archive: Archive) -> Record:
     return {"key": "faq.country", "values": {name: overview.count(value, "dataset") for name, value in counts.items()}}
 
 
-def _methods(archive: Archive, gallery: Gallery | None) -> Mapping[str, Any]:
-    """What the page of methods shows; without a gallery the summary alone, which leads to the whole in English."""
-    if gallery is None:
-        return {"whole": False, "current": "methods"}
+def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
+    """What the page of methods shows: rules, words and signs, then how the software was checked and what was chosen."""
     choices: dict[str, Counter[str]] = {}
     for outcome in archive.outcomes:
         for estimate in outcome["estimates"]:
@@ -76,7 +71,6 @@ def _methods(archive: Archive, gallery: Gallery | None) -> Mapping[str, Any]:
                 choices.setdefault(name, Counter())[str(choice)] += 1
     validation = archive.outcome("validation")
     return {
-        "whole": True,
         "choices": {name: counter.most_common() for name, counter in sorted(choices.items())},
         "validation": validation,
         "pictures": pictures_of(gallery, validation) if validation else [],
