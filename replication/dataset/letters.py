@@ -38,12 +38,16 @@ def has_hidden(text: str, allowed: str = "") -> str:
 
     >>> has_hidden("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"), has_hidden("r\u200c = .3")
     ('', '\\u200c')
+    >>> has_hidden("a\u2028b"), has_hidden("n\u00a0=\u00a05")
+    ('\\u2028', '')
     """
     if text.isprintable():
         return ""
     for place, letter in enumerate(text):
-        # Category C: controls, formats such as text turned around, private and unassigned characters.
-        if unicodedata.category(letter)[0] == "C" and letter not in allowed:
+        # Category C: controls, formats such as text turned around, private and unassigned characters; Zl and Zp end a
+        # line or a paragraph wherever they are shown. Other odd spaces, as come along from a PDF, do no harm.
+        category = unicodedata.category(letter)
+        if (category[0] == "C" or category in ("Zl", "Zp")) and letter not in allowed:
             beside = (text[place - 1 : place], text[place + 1 : place + 2])
             if letter not in _JOINERS or not all(b and unicodedata.category(b)[0] in "LM" for b in beside):
                 return letter

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from replication.dataset.countries import country_letters
+
 __all__ = [
     "ClusterUnit",
     "Condition",
@@ -27,7 +29,6 @@ __all__ = [
     "StrictRecord",
     "Subsample",
     "WholeSurvey",
-    "country_letters",
     "expand",
     "of_levels",
 ]
@@ -224,22 +225,6 @@ class Recipe(StrictRecord):
         """The id of the sample for a value of `each`: by `each_as`, a numeric code's letters, or the value itself."""
         word = (country_letters(value) if value.isdigit() else "") or value
         return self.sample.replace("{}", self.each_as.get(value) or word.casefold())
-
-
-def country_letters(value: str) -> str:
-    """The three letters of a country's numeric ISO code, or of the letters themselves; "" for a code of no country.
-
-    >>> country_letters("578"), country_letters("40"), country_letters("926")
-    ('NOR', 'AUT', '')
-    """
-    from babel.core import get_global
-
-    alias = get_global("territory_aliases")
-    code = value.zfill(3) if value.isdigit() else value.upper()
-    land = alias.get(code, [])
-    # A code that now stands for several countries (the former Yugoslavia) names none of them.
-    three = [name for name, now in alias.items() if now == land and len(name) == 3 and name.isalpha()]
-    return str(three[0]) if len(land) == 1 and three else ""
 
 
 class RoleQuestions(StrictRecord):

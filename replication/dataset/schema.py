@@ -441,6 +441,9 @@ class Construct:
     everyday: bool = False
 
 
+_PAIR_FLAGS = {"exposure": "rel_x_rel", "outcome": "out_x_out"}
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Word lists by name, and the constructs."""
@@ -484,6 +487,12 @@ class Vocabulary:
     def expected_sign(self, a: str, b: str) -> int:
         """+1 or -1: the sign expected of a correlation if good goes with good."""
         return self.constructs[a].valence * self.constructs[b].valence
+
+    def pair_flag(self, a: str, b: str) -> str:
+        """The flag of two constructs that are both exposures or both outcomes, which no effect is; else ""."""
+        sides = {self.constructs[a].side, self.constructs[b].side}
+        flag = _PAIR_FLAGS.get(sides.pop(), "") if len(sides) == 1 else ""
+        return flag if flag in self.words("flag") else ""
 
 
 def _check_stands_for(lists: Mapping[str, Mapping[str, str]]) -> None:

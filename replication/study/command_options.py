@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from replication.dataset import Dataset
 
-__all__ = ["Data", "Out", "Work", "ask_decimal", "deliver", "readable_dataset"]
+__all__ = ["Data", "Out", "Work", "ask_decimal", "deliver", "next_command", "readable_dataset"]
 
 Data = Annotated[
     Path | None, typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references).")
@@ -43,6 +44,16 @@ def deliver(text: str, out: Path | None, said: str = "The page:") -> None:
         reason = (error.strerror or "it cannot be written").lower()
         raise UserError(f"{out} cannot be written ({reason}); name another file with --out") from error
     sys.stdout.write(f"{said} {out}\n")
+
+
+def next_command(command: str, subject: object, data: Path | None) -> str:
+    """The command to run next, as it is typed: about the same dataset as the one that was just run.
+
+    >>> next_command("check", "smith2024", Path("practice/references"))
+    'python -m replication.study check smith2024 --data practice/references'
+    """
+    where = [] if data is None else ["--data", str(data)]
+    return shlex.join(["python", "-m", "replication.study", command, str(subject), *where])
 
 
 def ask_decimal(place: str, cell: str) -> bool:

@@ -16,7 +16,7 @@ import typer
 from replication import paths
 from replication.command_line import run_command
 from replication.study import commands_handing_in as handing
-from replication.study.command_options import Data, Out, Work, deliver, readable_dataset
+from replication.study.command_options import Data, Out, Work, deliver, next_command, readable_dataset
 from replication.study.commands_coding import agree, settle
 from replication.study.commands_converting import convert
 from replication.study.commands_surveys import compute, conceptual
@@ -89,7 +89,7 @@ def new(
         _refuse_known(dataset, fields)
     if xlsx:
         words = {"kind": kind, "role": role, "setting": setting, "design": design, "publication": entry.kind}
-        _new_workbook(key, {**fields, **words}, dataset)
+        _new_workbook(key, {**fields, **words}, dataset, data)
         return
     for name in ("author", "title", "year"):
         fields[name] = fields.get(name) or check_text(name, _prompted(name.capitalize()))
@@ -106,7 +106,7 @@ def new(
     lines = (
         f"Made {folder} and an entry in references.bib.",
         "Fill in the tables (each explains its columns; delete those the work does not need), then:",
-        f"  python -m replication.study check {key}",
+        f"  {next_command('check', key, data)}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
 
@@ -125,7 +125,7 @@ def _refuse_known(dataset: Dataset, fields: Mapping[str, str]) -> None:
         )
 
 
-def _new_workbook(key: str, said: dict[str, str], dataset: Dataset) -> None:
+def _new_workbook(key: str, said: dict[str, str], dataset: Dataset, data: Path | None) -> None:
     from replication.errors import UserError
     from replication.study.submission import RECORD_FIELDS
     from replication.study.tables import write_bytes
@@ -139,7 +139,7 @@ def _new_workbook(key: str, said: dict[str, str], dataset: Dataset) -> None:
     write_bytes(path, workbook_bytes(key, Filled(record), dataset.vocabulary))
     lines = (
         f"Made {path}. Fill it in with any spreadsheet program, save it, then:",
-        f"  python -m replication.study check {path}",
+        f"  {next_command('check', path, data)}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
 
@@ -172,7 +172,7 @@ def check(
     handed_in = is_file_of_study(work)
     report = _check_file(root, Path(work)) if handed_in else check_study(root, work)
     if style == "text" and out is None:
-        print_report(report)
+        print_report(report, data)
         if report.readable is not None and not handed_in:  # no analysis names rows of a study that is not taken yet
             _say_what_is_touched(report.readable, work)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data
+from replication.study.command_options import Data, next_command
 
 if TYPE_CHECKING:
     from replication.study.printed_statistics import PrintedStatistics
@@ -82,7 +82,7 @@ def convert(
     if write:
         place = EffectPlace(work=work, sample=sample, a=a, b=b, locator=locator, reading=reading)
         row = write_effect(paths.dataset_of(data), place, result)
-        sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: python -m replication.study check {work}\n")
+        sys.stdout.write(f"Added {row} to {work}/effects.csv; now check it: {next_command('check', work, data)}\n")
     else:
         sys.stdout.write("Nothing is written; --write adds the row.\n")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data, Out, Work, ask_decimal, deliver
+from replication.study.command_options import Data, Out, Work, ask_decimal, deliver, next_command
 
 __all__ = ["form", "matrix", "practice", "take", "tidy"]
 
@@ -31,7 +31,7 @@ def take(
     folder = take_submission(paths.dataset_of(data), submission, replace_work=replace)
     lines = (
         f"Made {folder} from {file.name}. See what it changes:",
-        f"  python -m replication.study preview {folder.name}",
+        f"  {next_command('preview', folder.name, data)}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
 
@@ -93,7 +93,8 @@ def matrix(
     from replication.writing import exclusive
 
     root = paths.dataset_of(data)
-    read = read_matrix(_pasted(file))
+    # A table pasted at the terminal has used up what an answer would be read from.
+    read = read_matrix(_pasted(file), ask_decimal if sys.stdin.isatty() and file != "-" else None)
     dataset = readable_dataset(root)
     # Shown first: what each variable is can only be said of variables one has seen numbered.
     if not variables:
@@ -118,7 +119,7 @@ def matrix(
             rows = matrix_rows(root, readable_dataset(root), place, read, said_of)
             write_matrix(root, place, rows)
         said = f"Added {len(rows.effects)} rows to {work}/effects.csv and {len(rows.descriptives)} to descriptives.csv"
-        sys.stdout.write(f"{said}; now check it: python -m replication.study check {work}\n")
+        sys.stdout.write(f"{said}; now check it: {next_command('check', work, data)}\n")
     else:
         sys.stdout.write("Nothing is written; --write adds the rows.\n")
 

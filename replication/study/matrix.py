@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from replication.dataset.problems import nearest, shown
+from replication.dataset.reading import DecimalComma
 from replication.dataset.schema import Vocabulary, printed
 from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number, readings
 from replication.errors import UserError
@@ -70,13 +71,14 @@ class Variable:
     informant: str
 
 
-def read_matrix(text: str) -> Matrix:
-    """The matrix in a text.
+def read_matrix(text: str, decimal: DecimalComma | None = None) -> Matrix:
+    """The matrix in a text; `decimal` is asked, once, what a number such as 5,123 is where the table does not tell.
 
     Raises
     ------
     UserError
-        when it has no triangle of numbers, or a row has more or fewer than its place in the triangle asks for.
+        when it has no triangle of numbers, or a row has more or fewer than its place in the triangle asks for; when a
+        number has two readings and nobody is there to ask.
 
     >>> read_matrix("1 Closeness -\\n2 Conflict -.35** -\\n3 Engagement .41 -.22 -").pairs[0, 1]
     '-.35'
@@ -90,6 +92,8 @@ def read_matrix(text: str) -> Matrix:
     if not 2 <= len(rows) <= _MOST:
         raise UserError(f"found {len(rows)} rows with numbers; expected 2 to {_MOST}, a line for each variable")
     comma = decimal_comma([printed("r", "")], [[_plain(cell)] for _, cells in rows for cell in cells])
+    if decimal is not None and not comma:
+        rows = _as_told(rows, decimal)
     split = [_split(row, before, after) for row in rows]
     upper = all(len(middle) == len(rows) - 1 - i for i, (middle, _) in enumerate(split))
     pairs: dict[tuple[int, int], str] = {}
@@ -114,6 +118,18 @@ def _kept(rows: list[tuple[str, list[str]]], statistics: int) -> list[tuple[str,
     if undivided and not rows[-1][1] and filled[1] == one:
         return [*numbered, rows[-1]]
     return numbered
+
+
+def _as_told(rows: list[tuple[str, list[str]]], decimal: DecimalComma) -> list[tuple[str, list[str]]]:
+    """The rows with each number of two readings read as somebody says of the first of them."""
+    first = next(((label, text) for label, cells in rows for text in map(_plain, cells) if ambiguous(text)), None)
+    if first is None:
+        return rows
+    reading = 0 if decimal(f"the matrix, {shown(first[0])}", first[1]) else 1
+    return [
+        (label, [readings(_plain(cell))[reading] if ambiguous(_plain(cell)) else cell for cell in cells])
+        for label, cells in rows
+    ]
 
 
 def _header(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Sequence[str], int]:
@@ -249,7 +265,7 @@ def effect_rows(
         # The exposure first, as in all other rows: then nobody has to ask for both orders.
         if sides == ["outcome", "exposure"]:
             a, b = b, a
-        flag = {"exposure": "rel_x_rel", "outcome": "out_x_out"}[sides[0]] if sides[0] == sides[1] else ""
+        flag = vocabulary.pair_flag(a.construct, b.construct)
         rows.append(
             dict(common)
             | {"var_a": a.construct, "var_b": b.construct, "statistic": "r", "value": text, "flags": flag}

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replication.dataset import Problem
@@ -80,8 +81,11 @@ def _figure_style() -> str:
 _DECIDED = ("coders-differ", "coded-alone", "not-as-coded")  # decided together, not answered
 
 
-def print_report(report: CheckReport) -> None:
-    """Problems and questions as a table where there is a terminal, as lines elsewhere; then the result."""
+def print_report(report: CheckReport, data: Path | None = None) -> None:
+    """Problems and questions as a table where there is a terminal, as lines elsewhere; then the result.
+
+    `data` is where the dataset was said to be: the command that is offered goes there, too.
+    """
     entries = folded([*report.errors, *report.questions])
     if sys.stdout.isatty():
         _print_table(entries[:SHOWN])
@@ -97,10 +101,11 @@ def print_report(report: CheckReport) -> None:
     if asked:
         first = asked[0]
         work = first.problem.file.partition("/")[0]
+        where = "" if data is None else f" --data {shlex.quote(str(data))}"
         sys.stdout.write(
             "If the source really says so, record why, for example:\n"
             f"  python -m replication.study answer {work} {first.problem.rule} {shlex.quote(first.query.rows[0])} "
-            '--reason "…" --who "your name"\n'
+            f'--reason "…" --who "your name"{where}\n'
             "(all in place of the id answers every open question of that rule)\n"
         )
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from replication.dataset import Dataset
-from replication.dataset.recipes import Recipe, WholeSurvey, country_letters
+from replication.dataset.countries import country_letters, english_name, held_names, territory
+from replication.dataset.recipes import Recipe, WholeSurvey
 from replication.dataset.schema import TABLES
 from replication.errors import UserError
 from replication.study.bibtex import Entry, entry_text
@@ -97,15 +98,9 @@ def country_name(dataset: Dataset, survey: WholeSurvey, value: str) -> str:
 
     One spelling for one country: samples of a country are clustered by its name.
     """
-    from babel import Locale
-    from babel.core import get_global
-
-    letters = country_letters(value)
-    ids = zip(dataset.samples["sample_id"], dataset.samples["country"], strict=True)
-    held = next((name for sample, name in ids if name and letters.casefold() in str(sample).split("_")[1:2]), "")
-    if letters:
-        land = get_global("territory_aliases")[letters][0]
-        return str(held) or str(Locale("en").territories[land])
+    land = territory(country_letters(value))
+    if land:
+        return held_names(dataset.samples["country"]).get(land) or english_name(land)
     word = survey.recipe.each_as.get(value, value).replace("-", " ")
     return " ".join(part if part == "of" else part.capitalize() for part in word.split()) if word.islower() else word
 

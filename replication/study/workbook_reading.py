@@ -11,7 +11,7 @@ import datetime
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,8 @@ _ELSEWHERE = ("xl/externalLinks/", "xl/connections.xml", "xl/queryTables/", "xl/
 _DECIMALS = re.compile(r"0(?:\.(0+))?(%?)")
 _AS_PRINTED = ("value", "printed", "mean", "sd", "ci_low", "ci_high", "p")  # whose last zero says how exact they are
 _PIECE = 1 << 20
+_LISTED = 8  # hidden rows or columns that a message names
+_TRUE = ("1", "true")
 
 
 @dataclass(slots=True)
@@ -78,8 +80,11 @@ def read_workbook(path: Path) -> Submission:
     try:
         # from memory: whatever goes wrong, no file stays open
         book = load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=False, keep_links=False)
-        for sheet in book.worksheets:
-            _read_sheet(sheet, found)
+        with zipfile.ZipFile(path) as archive:
+            for sheet in book.worksheets:
+                header = _read_sheet(sheet, found)
+                if header:
+                    _say_hidden(sheet, archive, header, found)
     except UserError:
         raise
     except Exception as error:  # whatever a damaged archive makes the library stumble over
@@ -137,23 +142,75 @@ def _say_parts(names: list[str], found: _Found) -> None:
         found.say("start", 0, "", "external-link", "a link to another file", "a workbook that stands alone", hint)
 
 
-def _read_sheet(sheet: ReadOnlyWorksheet, found: _Found) -> None:
+def _read_sheet(sheet: ReadOnlyWorksheet, found: _Found) -> Sequence[str]:
+    """Read what a sheet holds; gives the headings of its columns, none where it is not read."""
     name = sheet.title.strip().lower()
     sheet.reset_dimensions()  # a file may claim to be a million rows; what is there counts
     rows = sheet.iter_rows()
     if name == "work":
         _read_record(rows, found)
-    elif name in SHEETS and SHEETS[name] in found.tables:
+        return ("field", "value")
+    if name in SHEETS and SHEETS[name] in found.tables:
         hint = "move all rows to one of them and delete the other; what stands in the later one was not read"
         found.say(name, 0, "", "sheet-twice", f"the sheet {shown(sheet.title)}, too", f"one sheet {name}", hint)
     elif name in SHEETS:
-        if sheet.sheet_state != "visible":
-            found.ask(name, 0, "", "hidden-sheet", "a hidden sheet", "sheets one can see", "it was read; unhide it")
-        _read_table(name, TABLES[SHEETS[name]], rows, found)
+        return _read_table(name, TABLES[SHEETS[name]], rows, found)
     elif name not in _OURS and any(cell.value is not None for row in rows for cell in row):
         hidden = "a hidden sheet" if sheet.sheet_state != "visible" else "a sheet"
         hint = f"{nearest(name, SHEETS)}; what stands there is not read"
         found.ask(shown(sheet.title), 0, "", "unknown-sheet", f"{hidden} of another name", "the sheets as made", hint)
+    return ()
+
+
+def _say_hidden(sheet: ReadOnlyWorksheet, archive: zipfile.ZipFile, header: Sequence[str], found: _Found) -> None:
+    """What cannot be seen of a sheet is read like the rest, and that it was is said.
+
+    To leave it out would be a guess: a filter hides rows that are meant, and drafts are hidden, too.
+    """
+    name = sheet.title.strip().lower()
+    if sheet.sheet_state != "visible":
+        found.ask(name, 0, "", "hidden-sheet", "a hidden sheet", "sheets one can see", "it was read; unhide it")
+    hidden = _hidden(archive, sheet._worksheet_path)
+    kept = found.tables.get(SHEETS.get(name, ""), Rows((), tuple(found.lines.values())))
+    rows = [str(line) for line in kept.lines if line in hidden.rows]
+    filled = {column for row in kept.rows for column, text in row.items() if text} or set(header)
+    columns = [column for i, column in enumerate(header, 1) if i in hidden.columns and column in filled]
+    for kind, places in (("row", rows), ("column", columns)):
+        if places:
+            what = f"{len(places)} hidden {kind}{'s' if len(places) > 1 else ''}"
+            listed = ", ".join(places[:_LISTED]) + (", …" if len(places) > _LISTED else "")
+            hint = "read like the others: show them, take a filter off, and delete what does not belong there"
+            line = int(rows[0]) if kind == "row" else 1
+            found.ask(name, line, "", f"hidden-{kind}s", f"{what} ({listed})", f"{kind}s one can see", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """The numbers of a sheet's hidden rows and columns, from 1."""
+
+    rows: frozenset[int]
+    columns: frozenset[int]
+
+
+def _hidden(archive: zipfile.ZipFile, part: str) -> _Hidden:
+    """What is hidden in a sheet, read from its part: the library passes over it where it keeps no whole sheet."""
+    from openpyxl.xml.functions import iterparse
+
+    rows: set[int] = set()
+    columns: set[int] = set()
+    line = 0
+    with archive.open(part) as stream:
+        for _, element in iterparse(stream):
+            tag = element.tag.rpartition("}")[2]
+            if tag == "col" and element.get("hidden") in _TRUE:
+                first, last = int(element.get("min", "1")), int(element.get("max", "1"))
+                columns |= set(range(first, min(last, _MOST_COLUMNS) + 1))
+            elif tag == "row":
+                line = int(element.get("r") or line + 1)
+                if element.get("hidden") in _TRUE:
+                    rows.add(line)
+                element.clear()  # or every cell of the sheet stays in memory
+    return _Hidden(frozenset(rows), frozenset(columns))
 
 
 def _read_record(rows: Iterator[tuple[ReadOnlyCell, ...]], found: _Found) -> None:
@@ -164,7 +221,8 @@ def _read_record(rows: Iterator[tuple[ReadOnlyCell, ...]], found: _Found) -> Non
             found.lines[name] = line
 
 
-def _read_table(name: str, table: Table, rows: Iterator[tuple[ReadOnlyCell, ...]], found: _Found) -> None:
+def _read_table(name: str, table: Table, rows: Iterator[tuple[ReadOnlyCell, ...]], found: _Found) -> list[str]:
+    """Collect the rows of a table; gives the headings of its columns."""
     header = [str(cell.value or "").strip() for cell in next(rows, ())][:_MOST_COLUMNS]
     _check_header(name, table, header, found)
     kept: list[Mapping[str, str]] = []
@@ -190,6 +248,7 @@ def _read_table(name: str, table: Table, rows: Iterator[tuple[ReadOnlyCell, ...]
             kept.append(row)
             lines.append(line)
     found.tables[table.name] = Rows(tuple(kept), tuple(lines))
+    return header
 
 
 def _check_header(name: str, table: Table, header: list[str], found: _Found) -> None:

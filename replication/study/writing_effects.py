@@ -57,12 +57,15 @@ def _written(root: Path, place: EffectPlace, converted: Converted) -> str:
     path = folder / "effects.csv"
     present = {row["effect_id"] for row in read_rows(path, TABLES["effects.csv"])}
     name = next(f"{place.work}-{i:03d}" for i in range(1, 10_000) if f"{place.work}-{i:03d}" not in present)
+    cells = converted.cells()
+    flags = [*filter(None, cells.get("flags", "").split(";")), dataset.vocabulary.pair_flag(place.a, place.b)]
     row = {
         "effect_id": name,
         "sample_id": place.sample,
         "var_a": place.a,
         "var_b": place.b,
-        **converted.cells(),
+        **cells,
+        "flags": ";".join(filter(None, flags)),
         "locator": place.locator,
         "reading": place.reading,
         "since": next_version(dataset.version),

@@ -9,6 +9,7 @@ import pytest
 
 from replication.dataset import load_dataset
 from tests.cli.conftest import Command
+from tests.cli.test_study_matrix import REST
 from tests.cli.test_study_workbook import EFFECT, SAMPLE
 from tests.data.small import Small
 from tests.hostile.test_writers import HANDED_IN
@@ -76,3 +77,20 @@ def test_a_table_is_tidied_as_it_was_told(
     cells = effects.read_text(encoding="utf-8").splitlines()[-1]
     # Persons have no decimals: a count stays for the check to refuse where commas are said to be decimal commas.
     assert f"log_odds,{value}," in cells and (n if "," not in n else f'"{n}"') in cells
+
+
+@pytest.mark.parametrize(("answer", "mean", "sd"), [("2.345", "2.345", "1.310"), ("2345", "2345", "1310")])
+def test_a_pasted_matrix_is_read_as_it_was_told(
+    study: Command, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, mean: str, sd: str
+) -> None:
+    table = tmp_path / "table.txt"
+    table.write_text("\tM\tSD\t1\t2\n1. Care\t3.1\t.62\t-\n2. Interest\t2,345\t1,310\t.22\t-\n", encoding="utf-8")
+    told = ("--variables", "positive=care@student, engagement=interest@student", *REST, "--write")
+    refused = study("matrix", "alpha2020", table, *told, "--data", small.root)
+    assert refused.code == 1 and "2.345 with a decimal comma, 2345 with a comma of thousands" in refused.err
+    assert not (small.root / "alpha2020/descriptives.csv").exists()
+    asked = answers(monkeypatch, answer)
+    assert study("matrix", "alpha2020", table, *told, "--data", small.root).code == 0
+    assert len(asked) == 1 and asked[0].startswith('the matrix, "Interest": 2,345 is 2.345')
+    means = load_dataset(small.root).table("descriptives.csv")
+    assert means[["mean", "sd"]].to_numpy().tolist() == [["3.1", ".62"], [mean, sd]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_rows_and_means_are_added(study: Command, small: Small, table: Path) -> 
     means = dataset.table("descriptives.csv")
     assert means[["variable", "mean", "reliability"]].to_numpy().tolist()[0] == ["negative", "1.50", 0.8]
     assert study("check", "alpha2020", *data).code == 0
+
+
+def test_two_covariates_are_a_pair_without_a_flag(study: Command, small: Small, tmp_path: Path) -> None:
+    vocabulary = (small.root / "vocabulary.toml").read_text(encoding="utf-8")
+    first, second = re.findall(r'\[construct\.(\w+)\](?:\n\w+ = .*)*?\nside = "covariate"', vocabulary)[:2]
+    table = tmp_path / "two.txt"
+    table.write_text("1. A\t-\n2. B\t.31\t-\n", encoding="utf-8")
+    said = study("matrix", "alpha2020", table, "--variables", f"{first}, {second}", *REST, "--data", small.root)
+    assert (said.code, said.err) == (0, "") and said.out.splitlines()[0].endswith("r .31, n 120")
 
 
 @pytest.mark.parametrize(

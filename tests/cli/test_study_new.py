@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,18 @@ def test_the_folder_has_templates_with_the_words_beside_each_field(study: Comman
     assert "positive (positive relationship)" in effects
     assert "# example: smith2024-001,smith2024_s1,positive,engagement,r,.35," in effects
     assert "primary_study: own data" in (folder / "work.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("made", ["", "--xlsx"])
+def test_the_command_that_is_offered_next_runs_as_printed(
+    study: Command, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = study("new", "smith2024", *filter(None, [made]), *FIELDS, "--data", small.root)
+    program, *offered = shlex.split(said.out.splitlines()[-1])[2:]
+    assert program == "replication.study"
+    then = study(*offered)
+    assert re.search(r"smith2024: \d+ problems? to mend|smith2024\.xlsx has no rows yet", then.out + then.err), then
 
 
 def test_the_example_rows_become_a_sound_study_when_uncommented(study: Command, small: Small) -> None:

@@ -276,3 +276,26 @@ def test_an_id_of_another_work_is_said_in_both(study: Command, small: Small) -> 
 def test_a_work_from_a_far_version_is_said_once(study: Command, small: Small) -> None:
     small.replace("alpha2020/work.toml", "setting =", 'since = "7.0.0"\nsetting =')
     assert rules(study, small) == ["version"]
+
+
+@pytest.mark.parametrize(
+    ("country", "expected"),
+    [
+        ("Norway", ""),
+        ("Türkiye", "Turkey, one name for one country"),  # as another sample has it, whatever the list says
+        ("NOR", "Norway, one name for one country"),
+        ("Norge", "Norway, one name for one country"),
+        ("U.S.A.", "United States, one name for one country"),
+        ("England", ""),  # no country of the list, but what another sample says
+        ("Norway and Sweden", "the English name of one country"),
+    ],
+)
+def test_a_new_sample_names_its_country_as_the_others_do(
+    study: Command, small: Small, country: str, expected: str
+) -> None:
+    header = SAMPLES.splitlines()[0]
+    held = "alpha2020_s1,A,120,student,Norway,1.0.0\nalpha2020_s2,B,90,student,Turkey,1.0.0\n"
+    small.write("alpha2020/samples.csv", f"{header}\n{held}alpha2020_s3,C,80,student,England,1.0.0\n")
+    small.write("beta2021/samples.csv", f"{header}\nbeta2021_s1,A,110,student,{country},1.1.0\n")
+    said = [line for line in study("check", "beta2021", "--data", small.root).out.splitlines() if "[country]" in line]
+    assert len(said) == bool(expected) and all(expected in line for line in said), said

@@ -205,6 +205,27 @@ def test_a_formula_of_several_cells_is_shown_as_it_was_typed(study: Command, sma
     assert 'column value: found "=SUM(1)"; expected what' in study("check", book, "--data", small.root).out
 
 
+def test_hidden_rows_and_columns_are_read_and_said(study: Command, small: Small, book: Path) -> None:
+    """As a filter or a coder leaves them: three rows of which two cannot be seen, and a column of numbers."""
+    filled(book)
+    fill(book, "effects", EFFECT, EFFECT | {"var_b": "achievement"}, EFFECT | {"var_b": "belonging"})
+    assert "hidden" not in study("check", book, "--data", small.root).out
+    made = openpyxl.load_workbook(book)
+    effects, work = made["effects"], made["work"]
+    effects.row_dimensions[2].hidden = True  # the example, which is not read
+    effects.row_dimensions[4].hidden = effects.row_dimensions[5].hidden = True
+    heads = {str(cell.value): cell.column_letter for cell in effects[1]}
+    effects.column_dimensions[heads["n"]].hidden = True
+    effects.column_dimensions[heads["note"]].hidden = True  # nothing stands there
+    work.row_dimensions[next(cell.row for cell in work["A"] if cell.value == "title")].hidden = True
+    made.save(book)
+    said = study("check", book, "--data", small.root)
+    assert "2 hidden rows (4, 5)" in said.out and "1 hidden column (n)" in said.out, said.out
+    assert "sheet work, row" in said.out and said.out.count("hidden row") == 2 and said.code == 0
+    assert study("take", book, "--data", small.root).code == 0
+    assert len(load_dataset(small.root).effects.query("work == 'smith2024'")) == 3
+
+
 def test_other_and_hidden_sheets_are_said(study: Command, small: Small, book: Path) -> None:
     filled(book)
     made = openpyxl.load_workbook(book)

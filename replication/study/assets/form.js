@@ -312,7 +312,7 @@ function addMatrix(matrix, means, common) {
     let [a, b] = place.split(",").map((i) => means[i]);
     if (!a.construct || !b.construct) continue;
     if (side(a) === "outcome" && side(b) === "exposure") [a, b] = [b, a];
-    const flags = side(a) !== side(b) ? "" : side(a) === "outcome" ? "out_x_out" : "rel_x_rel";
+    const flags = side(a) === side(b) ? { outcome: "out_x_out", exposure: "rel_x_rel" }[side(a)] || "" : "";
     study.tables.effects.push({ ...common, var_a: a.construct, var_b: b.construct, statistic: "r", value, flags,
       measure_a: a.measure, measure_b: b.measure, informant_a: a.informant, informant_b: b.informant });
   }

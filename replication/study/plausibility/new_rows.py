@@ -6,14 +6,15 @@ Rows of released versions are not asked again: what was answered by release need
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from replication.dataset import Dataset
+from replication.dataset.problems import shown
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, to_fisher_z
 from replication.study.plausibility.query import Place, Query
@@ -22,12 +23,14 @@ __all__ = ["new_row_queries"]
 
 _FEWEST = 6  # other samples that make a distribution
 _FAR = 2.8  # standard deviations of a new study's r: about one honest row in two hundred is asked about
+_FEWEST_PRINTED = 3  # other rows that show how many decimals a table prints
+_P_SMALLEST, _P_AT_MOST = 0.001, 0.1  # an r of .001 or less is rare; p values up to .1 are what articles print
 _PERSONS = frozenset(("student", "peer", "parent"))
 _PLACED = ("table", "text")
 _COLUMNS = (
     "work", "line", "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective",
     "se", "measure_a", "measure_b", "informant_a", "informant_b", "reading", "locator", "unit", "since", "clusters",
-    "icc", "design", "time_a", "time_b", "lag",
+    "icc", "design", "time_a", "time_b", "lag", "flags",
 )  # fmt: skip
 
 Pair = tuple[str, frozenset[str]]
@@ -53,6 +56,9 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
         yield from _clusters(place, row, schools)
         yield from _standard_error(place, row)
         yield from _prediction(place, row, known)
+        yield from _flag(place, row, dataset)
+    yield from _p_values(rows)
+    yield from _swapped(rows)
     yield from _informants(rows)
     yield from _tests(dataset, rows)
 
@@ -104,6 +110,34 @@ def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
         yield Query.about(place, "se", "se-of-z", f"{row['se']:g}", expected, hint)
 
 
+def _flag(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
+    """A pair of one side serves for dependence only, and its flag says so to whoever reads the table alone."""
+    flag = dataset.vocabulary.pair_flag(row["var_a"], row["var_b"])
+    if flag and flag not in {word.partition("=")[0] for word in row["flags"].split(";")}:
+        hint = f"write {flag} into flags, or is one of the two constructs another?"
+        yield Query.about(place, "flags", "pair-flag", row["flags"] or "an empty cell", flag, hint)
+
+
+def _p_values(rows: Sequence[Mapping[str, Any]]) -> Iterator[Query]:
+    """A p in place of r is small, above zero, and often has a decimal more than the correlations of its table."""
+    printed: defaultdict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        printed[row["sample_id"]].append(_decimals(row["value_text"]))
+    for row in rows:
+        own, value = _decimals(row["value_text"]), row["value"]
+        others = list(printed[row["sample_id"]])
+        others.remove(own)
+        finer = len(others) >= _FEWEST_PRINTED and own > max(others) and value < _P_AT_MOST
+        if row["statistic"] == "r" and value > 0 and (finer or value <= _P_SMALLEST):
+            place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+            expected = "a correlation, not its p value"
+            yield Query.about(place, "value", "p-as-value", row["value_text"], expected, "look r up beside its p")
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
+
+
 def _known(others: pd.DataFrame) -> Mapping[Pair, tuple[float, float]]:
     """Mean and standard deviation of Fisher's z over the samples of other works, each sample once, by pair."""
     rows = others[(others["statistic"] == "r") & (others["value"].abs() < 1)]
@@ -128,6 +162,24 @@ def _prediction(place: Place, row: Mapping[str, Any], known: Mapping[Pair, tuple
         expected = f"a correlation from {low:.2f} to {high:.2f}, as other studies of {row['n']:g} would have"
         hint = "are two digits swapped, is a minus lost, or is it another pair? if the source says so, answer it"
         yield Query.about(place, "value", "prediction", row["value_text"], expected, hint)
+
+
+def _swapped(rows: Sequence[Mapping[str, Any]]) -> Iterator[Query]:
+    """A row whose measures stand at each other's construct, as the sample's other rows have them."""
+
+    def pairs(row: Mapping[str, Any], first: str, second: str) -> tuple[tuple[str, str, str], ...]:
+        return tuple((row["sample_id"], row[f"var_{a}"], row[f"measure_{b}"]) for a, b in (("a", first), ("b", second)))
+
+    times = Counter(place for row in rows for place in pairs(row, "a", "b"))
+    for row in rows:
+        own, crossed = pairs(row, "a", "b"), pairs(row, "b", "a")
+        # Two measures of one construct, or one measure of two, cannot be exchanged.
+        named = row["measure_a"] and row["measure_b"] and set(own).isdisjoint(crossed)
+        if named and all(times[place] == 1 for place in own) and all(times[place] for place in crossed):
+            place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+            found = f"{row['measure_a']} for {row['var_a']}, {row['measure_b']} for {row['var_b']}"
+            hint = "were the two measures, or the two constructs, exchanged?"
+            yield Query.about(place, "measure_a", "measures-swapped", shown(found), "the other way round", hint)
 
 
 def _informants(rows: list[dict[str, Any]]) -> Iterator[Query]:

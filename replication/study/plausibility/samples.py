@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 
 from replication.dataset import Dataset
+from replication.dataset.countries import english_name, held_names, territory
+from replication.dataset.problems import nearest
+from replication.dataset.row_versions import version_numbers
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.query import Place, Query
 
@@ -29,6 +32,26 @@ def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     printed = own[own["reading"] != "computed"]
     yield from _sizes(printed, dataset)
     yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
+    yield from _countries(dataset, works)
+
+
+def _countries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
+    """New samples whose country has another name elsewhere: models would take one country for two."""
+    samples = dataset.samples
+    coming = samples["since"].map(lambda since: version_numbers(since) > version_numbers(dataset.version))
+    new = samples["work"].isin(works) & coming.astype(bool) & (samples["country"] != "")
+    if not new.any():
+        return
+    held = held_names(samples.loc[~new, "country"])
+    names = set(held.values()) | {name for name in samples.loc[~new, "country"] if not name.isupper()}
+    columns = (samples.loc[new, name].tolist() for name in ("work", "line", "sample_id", "country"))
+    for work, line, sample, country in zip(*columns, strict=True):
+        land = territory(country)
+        wanted = country if country in names else held.get(land) or (english_name(land) if land else "")
+        if country != wanted:
+            expected = f"{wanted}, one name for one country" if wanted else "the English name of one country"
+            hint = f"write {wanted}: models group samples by it" if wanted else nearest(country, sorted(names))
+            yield Query.about(Place(f"{work}/samples.csv", line, sample), "country", "country", country, expected, hint)
 
 
 def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Query]:
