@@ -217,8 +217,12 @@ def _write(
 def _dataset(request: Request) -> Dataset:
     """The dataset of today, or as it stood at a version."""
     from replication.dataset import load_dataset
+    from replication.report.menu import make_menu, unlisted_findings
 
     dataset = load_dataset(request.data)
+    # The pages would refuse it at the end, after everything is computed.
+    for problem in unlisted_findings(dataset.statements, make_menu(paths.analyses_dir(), article=True)):
+        raise UserError(str(problem))
     return dataset.as_of(request.as_of) if request.as_of else dataset
 
 

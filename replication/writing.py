@@ -21,6 +21,8 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -31,6 +33,7 @@ __all__ = [
     "exclusive",
     "finish_writing",
     "replace_folder",
+    "temporary_folder",
     "write_atomic",
     "write_together",
 ]
@@ -42,6 +45,7 @@ _HALF = ".half"  # the ending of a file that is being written
 _LONGEST_WAIT = 1800.0  # seconds: a release with all samplers takes a few minutes
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 _AT_FDCWD = -100
+_A_DAY = 86_400.0  # seconds; no command takes as long
 
 
 @contextlib.contextmanager
@@ -189,6 +193,24 @@ def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def temporary_folder(purpose: str, within: Path | None = None) -> Iterator[Path]:
+    """A new folder for what nobody keeps, gone at the end; what killed processes left for this purpose goes first.
+
+    `within` is where it is made, in place of the system's folder for temporary files; its name says whose it is.
+    """
+    above = Path(tempfile.gettempdir()) if within is None else within
+    start = f".replication-{purpose}."
+    for left in above.glob(f"{start}*"):
+        if not left.is_symlink() and not _at_work(left, left.name.removeprefix(start).partition(".")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{start}{os.getpid()}.", dir=above))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_target(target: Path, mark: str = "run.json") -> None:
     """Whether a folder can be written to `target`: tried, and said, before anything is computed.
 
@@ -292,6 +314,23 @@ def _sweep_folders(target: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     for left in target.parent.glob(f".{target.name}.building.*"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _at_work(folder: Path, process: str) -> bool:
+    """Whether the process that made a temporary folder may still run; a name of another form is not ours to judge."""
+    if not process.isascii() or not process.isdigit() or len(process) > 9:
+        return True
+    if os.name != "posix":  # asking for a process would end it there
+        with contextlib.suppress(OSError):
+            return time.time() - folder.stat().st_mtime < _A_DAY
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _refuse_foreign(target: Path, mark: str) -> None:

@@ -11,6 +11,14 @@ What an analysis gives, and where the report shows it:
 - an outcome of kind "simulated" is called simulated wherever it is shown.
 """
 
-from replication.report.site import build_report
+from typing import TYPE_CHECKING
+
+from replication.lazily import on_first_use
+
+if TYPE_CHECKING:
+    from replication.report.site import build_report
 
 __all__ = ["build_report"]
+
+# The check of a study asks the menu for its pages, and must not wait for the whole report to be imported.
+__getattr__ = on_first_use(__name__, {"replication.report.site": __all__})

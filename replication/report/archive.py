@@ -17,7 +17,7 @@ from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.printed import parse_printed
-from replication.report.menu import SETTINGS, Menu, make_menu
+from replication.report.menu import Menu, make_menu, unlisted_findings
 from replication.report.words import Ref
 
 __all__ = [
@@ -239,7 +239,8 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     claims = claims_of(dataset)
     # Before anything is indexed: the figure must have an address like any other.
     menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
-    _refuse_unlisted(dataset, menu)
+    for problem in unlisted_findings(dataset.statements, menu):
+        raise UserError(str(problem))
     outcomes = tuple(with_glance(o, dataset, claims) if o["id"] in menu.findings else o for o in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
@@ -256,20 +257,6 @@ def quoted_by(claim: Claim) -> str:
         return ""
     # The note opens with what the text is; after the semicolon stands what is to be known of this number.
     return claim.printed_by or claim.note.partition(";")[0] or claim.locator
-
-
-def _refuse_unlisted(dataset: Dataset, menu: Menu) -> None:
-    """A statement that names a finding without a page would lose its answer in silence.
-
-    A report that lists no finding at all answers no statement, and none is missed.
-    """
-    for statement in dataset.statements if menu.findings else ():
-        if statement.finding and statement.finding not in menu.findings:
-            known = ", ".join(menu.findings) or "none"
-            raise UserError(
-                f'article/statements.toml, statement {statement.id}: found finding "{statement.finding}"; expected one '
-                f"of analyses/{SETTINGS} ({known}): mend the name, or list the finding there"
-            )
 
 
 def outcome_page(outcome: Record) -> str:

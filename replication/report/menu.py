@@ -8,7 +8,7 @@ them and missing in another. Which findings it holds, and in which languages, th
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from replication.dataset.problems import Problem, shown
+from replication.dataset.records import Statement
 from replication.errors import UserError
 
-__all__ = ["LANGUAGES", "SETTINGS", "FindingPage", "Menu", "NamedPage", "make_menu"]
+__all__ = ["LANGUAGES", "SETTINGS", "FindingPage", "Menu", "NamedPage", "make_menu", "unlisted_findings"]
 
 LANGUAGES = ("en", "nb")
 """The languages reports are written in; English always, because tables of rows have no other."""
@@ -128,6 +130,19 @@ def make_menu(analyses: Path, *, article: bool) -> Menu:
     )
     quantities = {f.name: f.quantities for f in settings.finding}
     return Menu(pages, settings.languages, quantities, settings.country, settings.synonyms)
+
+
+def unlisted_findings(statements: Iterable[Statement], menu: Menu) -> Iterator[Problem]:
+    """Every statement that names a finding without a page: its answer would be lost in silence.
+
+    A report that lists no finding at all answers no statement, and none is missed.
+    """
+    for statement in statements if menu.findings else ():
+        if statement.finding and statement.finding not in menu.findings:
+            place = f"statement {statement.id}"
+            expected = f"one of analyses/{SETTINGS} ({', '.join(menu.findings)})"
+            hint = "mend the name, or list the finding there"
+            yield Problem("article/statements.toml", 0, place, "finding", shown(statement.finding), expected, hint)
 
 
 def _settings(path: Path) -> _Settings:

@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from replication.report.gallery import Gallery, Picture
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section, once
 from replication.report.words import Ref, Words
+from replication.writing import temporary_folder
 
 __all__ = ["VOLUMES", "Paper", "pieces", "typeset", "typesetter_is_there"]
 
@@ -120,8 +120,7 @@ def typeset(
     """
     paper = Paper()
     process = None
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder("pdf") as folder:
         try:
             if not typesetter_is_there():
                 raise UserError('typst is not installed; pip install "tsr-replication[pdf]" brings it')

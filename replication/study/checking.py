@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication import paths
 from replication.dataset import Dataset, Problem, check_dataset
 from replication.dataset.problems import in_order, nearest, printable, shown
 from replication.errors import UserError
+from replication.report.menu import make_menu, unlisted_findings
 from replication.study.coding.coders import read_coders
 from replication.study.plausibility import Query, RaisedQuery, ask
 from replication.study.plausibility.coded import coding_queries
@@ -101,7 +103,8 @@ def _checked(root: Path, work: str) -> CheckReport:
         coders, found = read_coders(root / key, readable.vocabulary)
         in_coding += found
         further += coding_queries(root / key, coders)
-    ordered = in_order([*problems, *in_coding])
+    menu = make_menu(paths.analyses_dir(), article=True)
+    ordered = in_order([*problems, *in_coding, *unlisted_findings(readable.statements, menu)])
     asked = ask(readable, works, further)
     return CheckReport(work or "the dataset", readable.version, len(works), tuple(ordered), asked, readable)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from replication.errors import UserError
 from replication.study.bibtex import Entry, entry_text
 from replication.study.keys import check_key, check_text
 from replication.study.templates import TEMPLATE_TABLES, record_template, table_template
-from replication.writing import exclusive, write_together
+from replication.writing import exclusive, temporary_folder, write_together
 
 __all__ = ["PRACTICE_FILES", "NewWork", "create_work", "make_practice", "next_version"]
 
@@ -103,8 +102,8 @@ def make_practice(root: Path, folder: Path) -> Path:
         raise UserError(f"{folder} is there already; delete it to begin anew, or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder: a rename is one step only within a disk.
-    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
+    with temporary_folder("practice", folder.parent) as above:
+        building = above / folder.name
         building.mkdir()
         kept = resources.files("replication.study").joinpath("practice")
         for name in PRACTICE_FILES:
@@ -112,6 +111,4 @@ def make_practice(root: Path, folder: Path) -> Path:
             (building / name).write_text(text, encoding="utf-8", newline="\n")
         shutil.copytree(root, building / "references", ignore=shutil.ignore_patterns(".*"))
         building.rename(folder)  # whole, or not there at all
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return folder

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from replication.study.known_works import known_works
 from replication.study.new import NewWork, create_work, next_version
 from replication.study.plausibility.query import Place
 from replication.study.tables import rows_as_csv
-from replication.writing import exclusive, write_atomic, write_together
+from replication.writing import exclusive, temporary_folder, write_atomic, write_together
 
 __all__ = [
     "FIRST_ROW",
@@ -246,8 +245,8 @@ def _texts(submission: Submission) -> dict[str, str]:
 @contextmanager
 def _copy(root: Path, key: str) -> Iterator[Path]:
     """The dataset in a folder of its own, without the work of this key; files are linked where the disk allows it."""
-    with tempfile.TemporaryDirectory() as folder:
-        copied = Path(folder) / root.name
+    with temporary_folder("check") as folder:
+        copied = folder / root.name
         shutil.copytree(root, copied, copy_function=_linked, ignore=lambda at, names: _passed(root, key, at, names))
         _forget_entry(copied / "references.bib", key)
         yield copied

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from replication.errors import UserError
+from replication.workflow import Request, make_report
 from tests.cli.conftest import Command
 from tests.data.small import CLAIMS, EFFECTS, Small
 
@@ -202,3 +204,14 @@ def test_a_printed_result_off_the_middle_of_its_interval_is_asked_about(study: C
     assert "[interval-centre]" in study("check", "alpha2020", "--data", small.root).out
     small.write("alpha2020/claims.csv", header + "\n" + row.format(".34"))
     assert study("check", "alpha2020", "--data", small.root).out == "alpha2020: nothing to mend.\n"
+
+
+def test_a_statement_about_a_finding_that_no_page_shows_is_refused_by_check_and_run_alike(
+    study: Command, small: Small
+) -> None:
+    small.replace("article/statements.toml", 'finding = "achievement"', 'finding = "accent"')
+    said = study("check", "--data", small.root)
+    assert said.code == 1 and 'field statement learning: found "accent"; expected one of' in said.out
+    with pytest.raises(UserError) as refused:
+        make_report(Request(ids=(), data=small.root, out=small.root.parent / "latest", quiet=True))
+    assert str(refused.value) in said.out

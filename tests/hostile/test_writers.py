@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.cli.test_study_compute import MEASURES, RECIPES, SAMPLES, simulated
 from tests.cli.test_study_matrix import MEANING, REST, TABLE
 from tests.cli.test_study_workbook import EFFECT, SAMPLE
 from tests.data.small import BIB, EFFECTS, WORK, Small
-from tests.hostile.killing import STEP, forked, kills, study
+from tests.hostile.killing import KILLED, STEP, forked, kills, study
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forks")
 
@@ -207,6 +208,23 @@ def test_killed_at_any_write_event_a_command_has_done_all_or_nothing(
         seen.append(content(root))
         assert in_between(command, old, seen[-1], new_content), event
     assert (old in seen or command == "export") and (new_content in seen or command == "codebook" or STEP > 1)
+
+
+@pytest.mark.parametrize("command", ["take", "practice"])
+def test_what_a_killed_command_left_elsewhere_goes_with_the_next(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A copy of the dataset in the folder for temporary files; half a folder to practise in. A running one's stays."""
+    place, root = tmp_path / "elsewhere", tmp_path / "copy" / "references"
+    shutil.copytree(prepared.parent, root.parent)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    act = study("practice", place / "made", "--data", root) if command == "practice" else COMMANDS["take"](root)
+    assert forked(act, 5, within=place) == KILLED
+    (left,) = place.iterdir()
+    (running := left.with_name(left.name.replace(left.name.split(".")[2], str(os.getpid())))).mkdir()
+    assert forked(act) == 0
+    assert {path.name for path in place.iterdir()} == {running.name, *(["made"] if command == "practice" else [])}
 
 
 def in_between(command: str, old: dict[str, bytes], found: dict[str, bytes], new: dict[str, bytes]) -> bool:
