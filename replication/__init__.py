@@ -32,13 +32,14 @@ if TYPE_CHECKING:
         smooth_selection,
         step_selection,
         trim_fill,
+        truncated_selection,
         waap,
     )
     from replication.frames.counts import glmm
     from replication.frames.dependence import aggregate, covariance
     from replication.frames.fitted import FittedModel, tidy
     from replication.frames.means import contrast, joint_test, marginal_means, pairwise
-    from replication.frames.measures import effect_sizes, measures
+    from replication.frames.measures import effect_sizes, effects_from_intervals, means_from_quantiles, measures
     from replication.frames.models import location_scale, multilevel, multivariate, random_effects, robust
     from replication.frames.plots import bubble_plot, forest_plot, funnel_plot, orchard_plot
     from replication.frames.postestimation import (
@@ -77,6 +78,7 @@ __all__ = [
     "covariance",
     "cumulative",
     "effect_sizes",
+    "effects_from_intervals",
     "egger_test",
     "excess_significance",
     "fail_safe_n",
@@ -94,6 +96,7 @@ __all__ = [
     "marginal_means",
     "masem",
     "matrix_regression",
+    "means_from_quantiles",
     "measures",
     "multilevel",
     "multivariate",
@@ -113,6 +116,7 @@ __all__ = [
     "step_selection",
     "tidy",
     "trim_fill",
+    "truncated_selection",
     "waap",
 ]
 
@@ -125,13 +129,16 @@ __getattr__ = on_first_use(
         "replication.frames.bayes": ("average_over_bias", "posterior"),
         "replication.frames.bias": (
             *("beta_selection", "bias_table", "egger_test", "excess_significance", "fail_safe_n", "henmi_copas"),
-            *("p_curve", "pet_peese", "rank_test", "smooth_selection", "step_selection", "trim_fill", "waap"),
+            *("p_curve", "pet_peese", "rank_test", "smooth_selection", "step_selection", "trim_fill"),
+            *("truncated_selection", "waap"),
         ),
         "replication.frames.counts": ("glmm",),
         "replication.frames.dependence": ("aggregate", "covariance"),
         "replication.frames.fitted": ("FittedModel", "tidy"),
         "replication.frames.means": ("contrast", "joint_test", "marginal_means", "pairwise"),
-        "replication.frames.measures": ("effect_sizes", "measures"),
+        "replication.frames.measures": (
+            *("effect_sizes", "effects_from_intervals", "means_from_quantiles", "measures"),
+        ),
         "replication.frames.models": ("location_scale", "multilevel", "multivariate", "random_effects", "robust"),
         "replication.frames.plots": ("bubble_plot", "forest_plot", "funnel_plot", "orchard_plot"),
         "replication.frames.postestimation": (

@@ -83,6 +83,7 @@ from replication.effects.one_group import (
     proportion,
     single_mean,
 )
+from replication.effects.printed_summaries import MeanFromQuantiles, from_interval, mean_from_quantiles
 from replication.effects.rates import RateScale, incidence_rate, rate_difference, rate_ratio
 from replication.effects.ratios import log_ratio_of_means, log_variability_ratio, log_variation_ratio
 
@@ -95,6 +96,7 @@ __all__ = [
     "CovarianceBlocks",
     "EffectSize",
     "Flag",
+    "MeanFromQuantiles",
     "Metric",
     "PooledMeasure",
     "ProportionScale",
@@ -126,6 +128,7 @@ __all__ = [
     "effective_n",
     "fisher_z",
     "fisher_z_variance",
+    "from_interval",
     "heteroscedastic_mean_difference",
     "incidence_rate",
     "inflate_for_clusters",
@@ -140,6 +143,7 @@ __all__ = [
     "mantel_haenszel",
     "mean_change",
     "mean_difference",
+    "mean_from_quantiles",
     "partial_correlation",
     "partial_fisher_z",
     "peto_log_odds_ratio",

@@ -27,6 +27,7 @@ from replication.models.options import (
     Alternative,
     Direction,
     EmptyStep,
+    FailSafeKind,
     FillEstimator,
     FillSide,
     FunnelModel,
@@ -36,6 +37,7 @@ from replication.models.options import (
     SmoothSelection,
     Tau2Method,
     TestMethod,
+    check_choice,
 )
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "smooth_selection",
     "step_selection",
     "trim_fill",
+    "truncated_selection",
     "waap",
 ]
 
@@ -180,9 +183,27 @@ def beta_selection(source: Source, *, direction: Direction = "positive", tau2: S
 def smooth_selection(
     source: Source, shape: SmoothSelection, *, direction: Direction = "positive", tau2: SelectionTau2 = "ML"
 ) -> SelectionFit:
-    """A smooth selection model of one parameter: half-normal, negative exponential or power (Preston et al. 2004)."""
+    """A smooth selection model: half-normal, negative exponential, logistic (Preston et al. 2004) or power."""
     e = independent_effects(source, "smooth_selection", moderators=True)
     return methods.fit_smooth_selection(e.y, e.v, e.x, shape=shape, direction=direction, tau2=tau2, names=e.names)
+
+
+def truncated_selection(
+    source: Source,
+    *,
+    cut: float = 0.0,
+    weight: float | None = None,
+    direction: Direction = "positive",
+    tau2: SelectionTau2 = "ML",
+) -> SelectionFit:
+    """The truncated selection model: effects up to `cut` are seen less often (Rust et al. 1990; Formann 2008).
+
+    `weight=0` says that they are never seen, which is the truncated normal distribution.
+    """
+    e = independent_effects(source, "truncated_selection", moderators=True)
+    return methods.fit_truncated_selection(
+        e.y, e.v, e.x, cut=cut, weight=weight, direction=direction, tau2=tau2, names=e.names
+    )
 
 
 def excess_significance(source: Source, *, alternative: Alternative = "two-sided") -> methods.ExcessSignificance:
@@ -192,16 +213,16 @@ def excess_significance(source: Source, *, alternative: Alternative = "two-sided
 
 
 def fail_safe_n(source: Source, kind: str = "Rosenthal") -> methods.FailSafe:
-    """Fail-safe N by Rosenthal, Orwin or Rosenberg: history, not evidence."""
+    """Fail-safe N by Rosenthal, Orwin, Rosenberg, or General (the random-effects mean): history, not evidence."""
     e = independent_effects(source, "fail_safe_n")
-    # By name: the three count different things and are often taken for one another.
+    # By name: the four count different things and are often taken for one another.
     known: dict[str, Callable[..., methods.FailSafe]] = {
         "rosenthal": methods.fail_safe_rosenthal,
         "orwin": methods.fail_safe_orwin,
         "rosenberg": methods.fail_safe_rosenberg,
+        "general": methods.fail_safe_general,
     }
-    if kind.lower() not in known:
-        raise ModelError(f"kind={kind!r} is not known; choose one of 'Rosenthal', 'Orwin', 'Rosenberg'.")
+    check_choice(kind.capitalize(), FailSafeKind, "kind")
     return known[kind.lower()](e.y, e.v)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from replication.errors import ModelError
 from replication.frames.design import Design
+from replication.models.bias.selection_fit import SelectionFit
+from replication.models.bias.selection_intervals import selection_intervals
 from replication.models.criteria import information_criteria
 from replication.models.fit import Fit, Interval, Note
 from replication.models.multilevel.multilevel import MultilevelData
@@ -196,18 +199,24 @@ def effects_of(fit: Fit) -> EffectData:
     raise ModelError("this needs a fit of effects with variances; the fit given is of another kind.")
 
 
-def tidy(result: object) -> pd.DataFrame:
+def tidy(result: object, *, likelihood: bool = False) -> pd.DataFrame:
     """Any result as a data frame: the coefficients of a model, else one row of a record's numbers and words.
 
-    Records of a row per effect (influence, shrunken effects) give a row per effect.
+    Records of a row per effect (influence, shrunken effects) give a row per effect. Selection models give their
+    coefficients, tau2 and selection parameters; with `likelihood=True`, for them and for path models, tau2 and
+    selection parameters (paths) have profile-likelihood intervals in place of (beside) Wald's.
 
     >>> from replication.models.bias import rank_test
     >>> tidy(rank_test([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])).columns.tolist()
     ['tau', 'p', 'exact', 'k']
     """
     own = getattr(result, "tidy", None)
+    if isinstance(result, SelectionFit):
+        return _selection_table(result, likelihood=likelihood)
+    if likelihood and not (callable(own) and "likelihood" in signature(own).parameters):
+        raise ModelError(f"a {type(result).__name__} has no profile-likelihood intervals; leave out likelihood=True.")
     if callable(own):
-        return own()  # type: ignore[no-any-return]
+        return own(likelihood=True) if likelihood else own()  # type: ignore[no-any-return]
     if isinstance(result, Fit):
         return FittedModel.tidy(FittedModel(result, None))  # type: ignore[arg-type]
     if not is_dataclass(result) or isinstance(result, type):
@@ -225,6 +234,21 @@ def tidy(result: object) -> pd.DataFrame:
         elif isinstance(value, str | int | float | np.generic):
             row[name] = value
     return pd.DataFrame([row])
+
+
+def _selection_table(found: SelectionFit, *, likelihood: bool) -> pd.DataFrame:
+    """A selection model as rows: part (mean, tau2, selection), term, estimate, se, interval, and why an end is open."""
+    fit, tau2 = found.fit, found.fit.component("tau2")
+    profiled = dict(selection_intervals(found)) if likelihood else {}
+    nothing = Interval(np.nan, np.nan, fit.level, "none")
+    ends = [Interval(float(low), float(high), fit.level, "wald") for low, high in fit.interval()]
+    rows: list[tuple[str, str, float, float, Interval]] = [
+        *(("mean", *row) for row in zip(fit.names, fit.beta.tolist(), fit.se.tolist(), ends, strict=True)),
+        ("tau2", "tau2", tau2.estimate, tau2.se, profiled.get("tau2", nothing)),
+        *(("selection", p.name, p.estimate, p.se, profiled.get(p.name, p.interval)) for p in found.selection),
+    ]
+    table = [(part, term, estimate, se, i.low, i.high, i.method, i.reason) for part, term, estimate, se, i in rows]
+    return pd.DataFrame(table, columns=["part", "term", "estimate", "se", "ci_low", "ci_high", "interval", "reason"])
 
 
 def _length(value: object) -> int:

@@ -1,5 +1,7 @@
 """Effect sizes of a data frame: metafor's short names of measures, columns in, `yi` and `vi` beside them.
 
+What a paper prints in place of a measure's columns (medians, intervals) is turned into them first.
+
 Every measure is a line of `MEASURES`: the columns it needs and the function of `replication.effects` that owns its
 formula.
 """
@@ -16,12 +18,13 @@ import numpy as np
 import pandas as pd
 
 from replication import effects
-from replication.effects.effect_size import EffectSize
+from replication.effects.effect_size import EffectSize, Flag, Metric
 from replication.effects.latent import biserial_from_means, tetrachoric
+from replication.effects.printed_summaries import Skewed, from_interval, mean_from_quantiles
 from replication.errors import ModelError
 from replication.frames.design import Column, column
 
-__all__ = ["MEASURES", "Measure", "effect_sizes", "measures"]
+__all__ = ["MEASURES", "Measure", "effect_sizes", "effects_from_intervals", "means_from_quantiles", "measures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +159,117 @@ def effect_sizes(
     values = {name: _floats(column(data, passed[name], name), name) for name in chosen.columns}
     found = chosen.function(**values)
     table = data.assign(**{yi: np.asarray(found.estimate), vi: np.asarray(found.variance)})
-    if not found.flags:
-        return table
-    # A flag without rows is about all of them.
-    remarks = ["; ".join(f.message for f in found.flags if not f.rows or i in f.rows) for i in range(len(data))]
-    return table.assign(remarks=remarks)
+    return table.assign(remarks=_remarks(found.flags, len(data))) if found.flags else table
+
+
+def means_from_quantiles(
+    data: pd.DataFrame,
+    *,
+    n: Column,
+    median: Column | None = None,
+    q1: Column | None = None,
+    q3: Column | None = None,
+    minimum: Column | None = None,
+    maximum: Column | None = None,
+    skewed: Skewed = "exclude",
+    mean: str = "mean",
+    sd: str = "sd",
+    variance: str = "mean_variance",
+) -> pd.DataFrame:
+    """The data with means and sds estimated from medians, quartiles and ranges; what was estimated is in `remarks`.
+
+    Parameters
+    ----------
+    data : one row per group
+    n, median, q1, q3, minimum, maximum : columns by name, or values; a median with quartiles, the range, or both
+    skewed : "exclude" leaves rows empty whose quantiles are skewed beyond chance; "keep" estimates all the same
+    mean, sd, variance : names of the columns. Where they are there, only their empty cells are filled
+
+    `variance` is the sampling variance of the estimated mean, larger than `sd^2 / n`. Measures computed from the mean
+    and sd (`SMD`, say) take them for printed ones, so their own variances are too small: leave those rows out once and
+    compare. Sources: `replication.effects.mean_from_quantiles`.
+
+    >>> groups = pd.DataFrame({"n": [45], "median": [9.0], "q1": [5.0], "q3": [14.0]})
+    >>> means_from_quantiles(groups, n="n", median="median", q1="q1", q3="q3").round(3)[["mean", "sd"]].values.tolist()
+    [[9.354, 6.892]]
+    """
+    given = {"n": n, "median": median, "q1": q1, "q3": q3, "minimum": minimum, "maximum": maximum}
+    if not ((q1 is not None and q3 is not None) or (minimum is not None and maximum is not None)):
+        raise ModelError("a median alone gives no sd: pass q1 and q3, or minimum and maximum.")
+    values = {name: _floats(column(data, c, name), name) for name, c in given.items() if c is not None}
+    found = mean_from_quantiles(**values, skewed=skewed)
+    own = _floats(data[mean], mean) if mean in data.columns else np.full(len(data), np.nan)
+    # The variance is that of an estimated mean; beside a printed one it would be another mean's.
+    columns = {mean: found.mean, sd: found.sd, variance: np.where(np.isnan(own), found.variance, np.nan)}
+    return _filled(data, columns, found.flags)
+
+
+# Measures whose printed form, with an interval, is turned into the scale they are pooled on.
+_PRINTED: Mapping[str, Metric] = {
+    **{"OR": "log odds ratio", "RR": "log risk ratio", "IRR": "log rate ratio", "ROM": "log ratio of means"},
+    **{"ZCOR": "fisher z", "COR": "r", "SMD": "g", "MD": "mean difference", "RD": "risk difference", "MN": "mean"},
+}
+
+
+def effects_from_intervals(
+    data: pd.DataFrame,
+    measure: str,
+    *,
+    estimate: Column,
+    low: Column | None = None,
+    high: Column | None = None,
+    z: Column | None = None,
+    p: Column | None = None,
+    level: float = 0.95,
+    yi: str = "yi",
+    vi: str = "vi",
+) -> pd.DataFrame:
+    """The data with `yi` and `vi` computed back from printed estimates with intervals, tests or p values.
+
+    Parameters
+    ----------
+    data : one row per effect
+    measure : OR, RR, IRR or ROM (ratios as printed, pooled as logs), ZCOR (correlations, pooled as Fisher's z), COR,
+        SMD, MD, RD or MN
+    estimate, low, high, z, p : columns by name, or values; a row's interval goes before its z, and z before p
+    level : of the intervals
+    yi, vi : names of the columns. Where they are there (from `effect_sizes`), only their empty cells are filled
+
+    Only for intervals of Wald's form; rows where the estimate is off the middle are remarked on.
+
+    >>> printed = pd.DataFrame({"odds": [1.37], "from": [1.03], "to": [1.82]})
+    >>> found = effects_from_intervals(printed, "OR", estimate="odds", low="from", high="to")
+    >>> found.round(4)[["yi", "vi"]].values.tolist()
+    [[0.3148, 0.0211]]
+    """
+    name = _ALIASES.get(str(measure).upper(), str(measure).upper())
+    if name not in _PRINTED:
+        raise ModelError(f"measure={measure!r} has no printed form here; choose one of {', '.join(_PRINTED)}.")
+    given = {"low": low, "high": high, "z": z, "p": p}
+    if all(values is None for values in given.values()):
+        raise ModelError("an estimate alone has no variance: pass low and high, z, or p.")
+    values = {name: _floats(column(data, c, name), name) for name, c in given.items() if c is not None}
+    printed = _floats(column(data, estimate, "estimate"), "estimate")
+    found = from_interval(printed, _PRINTED[name], **values, level=level)
+    return _filled(data, {yi: found.estimate, vi: found.variance}, found.flags)
+
+
+def _filled(data: pd.DataFrame, columns: Mapping[str, Any], flags: tuple[Flag, ...]) -> pd.DataFrame:
+    """The data with new columns, or with the empty cells of those it has filled; remarks on the rows concerned."""
+    parts, touched = {}, np.zeros(len(data), dtype=bool)
+    for name, values in columns.items():
+        own = _floats(data[name], name) if name in data.columns else np.full(len(data), np.nan)
+        parts[name] = np.where(np.isnan(own), values, own)
+        touched |= np.isnan(own)
+    before = data["remarks"].fillna("").tolist() if "remarks" in data.columns else [""] * len(data)
+    rows = zip(before, _remarks(flags, len(data)), touched, strict=True)
+    remarks = ["; ".join(part for part in (old, new if new_here else "") if part) for old, new, new_here in rows]
+    return data.assign(**parts, remarks=remarks)
+
+
+def _remarks(flags: tuple[Flag, ...], k: int) -> list[str]:
+    """What the flags say of each of k rows; a flag without rows is about all of them."""
+    return ["; ".join(f.message for f in flags if not f.rows or i in f.rows) for i in range(k)]
 
 
 def measures() -> pd.DataFrame:

@@ -49,15 +49,15 @@ def methods_text(model: FittedModel) -> str:
 def _model(model: FittedModel) -> str:
     fit, method = model.fit, model.fit.method
     what = f"the formula {model.formula!r}" if model.has_moderators else "an intercept only"
+    # Only what departs from the usual is said, as in a paper.
+    weights = " with user-defined weights" if method.get("weights", "") == "as given" else ""
     if "model" in method:
         levels = ", ".join(part.name for part in fit.components)
         return (
-            f"A {method['model']} meta-analytic model was fitted to {fit.k} effects with {what}; random effects: "
-            f"{levels}. The sampling covariance was {method.get('V', 'as given')}."
+            f"A {method['model']} meta-analytic model was fitted to {fit.k} effects with {what}{weights}; random "
+            f"effects: {levels}. The sampling covariance was {method.get('V', 'as given')}."
         )
     kind = "common-effect" if method.get("tau2") == "EE" else "random-effects"
-    # Only what departs from the usual is said, as in a paper.
-    weights = "" if method.get("weights", "").startswith("1/") else " with user-defined weights"
     return f"A {kind} model was fitted to {fit.k} effects with {what}{weights}."
 
 

@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
 from replication.frames.design import Column, Design, column, make_design
-from replication.frames.fitted import FittedModel
+from replication.frames.fitted import FittedModel, effects_of
+from replication.models.fit import Fit
 from replication.models.multilevel.groups import Codes, build_levels, group_codes
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.multivariate import KnownCorrelation, fit_multivariate
+from replication.models.multilevel.robust import reweight
 from replication.models.multilevel.robust import robust as robust_fit
 from replication.models.multilevel.structure import BlockV
 from replication.models.options import (
@@ -73,8 +75,7 @@ def random_effects(
     >>> random_effects("yi ~ 1", data, method="DL", test="z").tidy().round(4).loc[0, "estimate"].item()
     0.2327
     """
-    needed = {"v": v} if weights is None else {"v": v, "weights": weights}
-    design = make_design(formula, data, needed=needed, labels=labels)
+    design = make_design(formula, data, needed=_with_weights({"v": v}, weights), labels=labels)
     fit = fit_random_effects(
         design.y,
         column(data, v, "v"),
@@ -103,6 +104,7 @@ def multilevel(
     rows: str | None = "effect",
     level: float = 0.95,
     labels: Column | None = None,
+    weights: Column | None = None,
 ) -> FittedModel:
     """Fit a multilevel model: effects in studies, studies in countries, or crossed factors.
 
@@ -116,6 +118,8 @@ def multilevel(
     test : z or t; `robust` gives cluster-robust tests
     structure : nested or crossed
     rows : name of the level of single rows; None leaves it out
+    weights : column of weights for the coefficients, instead of the inverse of the model's covariance; the variances
+        and the covariance of the coefficients remain those of the model
 
     Source: Konstantopoulos (2011); Pustejovsky & Tipton (2022) for `rho`.
 
@@ -129,7 +133,7 @@ def multilevel(
         # Asked before the design, so that a mistyped cluster column is named as such.
         column(data, values, "clusters")
     needed: dict[str, Column] = {**names} if V is not None else {"v": v, **names}
-    design = make_design(formula, data, needed=needed, labels=labels)
+    design = make_design(formula, data, needed=_with_weights(needed, weights), labels=labels)
     factors = {name: np.asarray(column(data, values, "clusters")) for name, values in names.items()}
     fit = fit_multilevel(
         design.y,
@@ -143,7 +147,7 @@ def multilevel(
         level=level,
         names=design.names,
     )
-    return FittedModel(fit, design)
+    return FittedModel(_in_weights(fit, data, weights), design)
 
 
 def multivariate(
@@ -163,6 +167,7 @@ def multivariate(
     test: NormalTest = "z",
     level: float = 0.95,
     labels: Column | None = None,
+    weights: Column | None = None,
 ) -> FittedModel:
     """Fit several outcomes or occasions at once: true effects of one study covary.
 
@@ -175,6 +180,7 @@ def multivariate(
     times : times of the occasions, where their labels are no numbers
     levels : columns of further groupings, each with a variance
     known : correlations between the groups of a level as a data frame named on both sides: a phylogeny, a pedigree
+    weights : as in `multilevel`
 
     Source: van Houwelingen, Arends & Stijnen (2002).
 
@@ -186,7 +192,8 @@ def multivariate(
     for argument, name in (("outcome", outcome), ("study", study), *(("levels", name) for name in levels)):
         column(data, name, argument)
     columns: dict[str, Column] = {name: name for name in (outcome, study, *levels)}
-    design = make_design(formula, data, needed=columns if V is not None else {"v": v, **columns}, labels=labels)
+    needed = columns if V is not None else {"v": v, **columns}
+    design = make_design(formula, data, needed=_with_weights(needed, weights), labels=labels)
     groups = {name: np.asarray(column(data, name, "study")) for name in columns}
     fit = fit_multivariate(
         design.y,
@@ -203,7 +210,20 @@ def multivariate(
         level=level,
         names=design.names,
     )
-    return FittedModel(fit, design)
+    return FittedModel(_in_weights(fit, data, weights), design)
+
+
+def _with_weights(needed: dict[str, Column], weights: Column | None) -> dict[str, Column]:
+    """The columns a model needs, with that of its weights."""
+    return needed if weights is None else {**needed, "weights": weights}
+
+
+def _in_weights(fit: Fit, data: pd.DataFrame, weights: Column | None) -> Fit:
+    """The fit with coefficients in a column of weights, if there is one."""
+    if weights is None:
+        return fit
+    values = np.asarray(column(data, weights, "weights"), dtype=float)
+    return reweight(fit, values[list(effects_of(fit).rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         row_sum_weights,
         variance_shares,
     )
-    from replication.models.multilevel.robust import contrast_df, fit_che, robust, wald_test
+    from replication.models.multilevel.robust import contrast_df, fit_che, reweight, robust, wald_test
     from replication.models.multilevel.structure import BlockV
     from replication.models.prediction import Prediction, blups, predict, prediction_interval
     from replication.models.two_level.batch import BatchFits, fit_batch
@@ -82,6 +82,7 @@ __all__ = [
     "prediction_interval",
     "profile_intervals",
     "profile_log_likelihood",
+    "reweight",
     "robust",
     "row_diagnostics",
     "row_sum_weights",
@@ -114,7 +115,7 @@ __getattr__ = on_first_use(
             "row_sum_weights",
             "variance_shares",
         ),
-        "replication.models.multilevel.robust": ("contrast_df", "fit_che", "robust", "wald_test"),
+        "replication.models.multilevel.robust": ("contrast_df", "fit_che", "reweight", "robust", "wald_test"),
         "replication.models.multilevel.structure": ("BlockV",),
         "replication.models.prediction": ("Prediction", "blups", "predict", "prediction_interval"),
         "replication.models.two_level.batch": ("BatchFits", "fit_batch"),

@@ -13,6 +13,7 @@ __all__ = [
     "Direction",
     "EffectMetric",
     "EmptyStep",
+    "FailSafeKind",
     "FillEstimator",
     "FillSide",
     "FunnelModel",
@@ -113,11 +114,15 @@ FunnelPredictor = Literal["se", "variance", "n", "inverse_n", "sqrt_inverse_n"]
 FillEstimator = Literal["L0", "R0", "Q0"]
 FillSide = Literal["left", "right"]
 
+# Fail-safe N: the p of Stouffer's z, the mean, the p of the common-effect mean, or that of a random-effects mean.
+FailSafeKind = Literal["Rosenthal", "Orwin", "Rosenberg", "General"]
+
 # Selection models: tau2 by maximum likelihood or 0; what to do with a step that holds no p value.
 SelectionTau2 = Literal["ML", "EE"]
 
-# Smooth weight functions of one parameter: exp(-d p^2), exp(-d p) and (1 - p)^d, d = 0 being no selection.
-SmoothSelection = Literal["half-normal", "negative exponential", "power"]
+# Smooth weight functions of one parameter: exp(-d p^2), exp(-d p), 2 / (1 + exp(d p)) and (1 - p)^d; d = 0 being no
+# selection.
+SmoothSelection = Literal["half-normal", "negative exponential", "logistic", "power"]
 EmptyStep = Literal["error", "merge", "zero"]
 
 

@@ -17,6 +17,7 @@ from replication.errors import ModelError
 from replication.models.bias import (
     egger_test,
     excess_significance,
+    fail_safe_general,
     fail_safe_orwin,
     fail_safe_rosenberg,
     fail_safe_rosenthal,
@@ -27,6 +28,7 @@ from replication.models.bias import (
     trim_fill,
 )
 from replication.models.bias.selection_fit import SelectionFit
+from replication.models.bias.significance_counts import _Drawer
 from replication.models.options import EmptyStep
 from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CLOSED, CONVERGED, TAIL, Tolerance, assert_close
@@ -224,3 +226,34 @@ def test_beta_selection(name: str) -> None:
     pin = pinned()[name]
     result = fit_beta_selection(*data(name), direction="positive" if pin["toward"] == "greater" else "negative")
     compare(result, {**pin["beta"], "typical_v": np.median(pin["v"])})
+
+
+GENERAL = json.loads((Path(__file__).parent / "metafor" / "fail_safe_general.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", GENERAL["fits"], ids=lambda c: f"{c['data']} {c['method']} {c['target']}")
+def test_fail_safe_general(case: dict[str, Any]) -> None:
+    """The peer's search over real numbers ends one study late at times; the smallest that suffices is the answer."""
+    data = GENERAL["data"][case["data"]]
+    target = None if case["target"] == "NA" else case["target"]
+    found = fail_safe_general(data["y"], data["v"], method=case["method"], target=target)
+    assert found.mean == pytest.approx(case["est"], rel=1e-4)
+    assert case["n"] - found.n in {0, 1}
+    fit = fit_random_effects(data["y"], data["v"], method=case["method"], test="z")
+    drawer = _Drawer(
+        np.array(data["y"]), np.array(data["v"]), found.mean, fit.component("tau2").estimate, case["method"] == "EE"
+    )
+    mean, p = drawer.pooled(case["n"])
+    assert [mean, p] == pytest.approx([case["est_fsn"], case["p_fsn"]], rel=1e-4)
+    for hidden, enough in ((found.n, True), (found.n - 1, False)):
+        mean, p = drawer.pooled(hidden)
+        assert (p >= 0.05 if target is None else mean <= target) is enough
+
+
+def test_fail_safe_general_collapses_to_rosenberg_and_orwin() -> None:
+    y, v = GENERAL["data"]["hackshaw"]["y"], GENERAL["data"]["hackshaw"]["v"]
+    assert fail_safe_general(y, v, method="EE").n == fail_safe_rosenberg(y, v).n
+    assert fail_safe_general(y, v, method="EE", target=0.05).n == fail_safe_orwin(y, v, target=0.05).n
+    assert fail_safe_general([0.01, -0.01], [1.0, 1.0]).n == 0
+    with pytest.raises(ModelError, match="on the side of the mean"):
+        fail_safe_general(y, v, target=-0.05)

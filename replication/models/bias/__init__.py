@@ -23,11 +23,18 @@ from replication.models.bias.multilevel_funnel import fit_multilevel_funnel, mul
 from replication.models.bias.p_curve import PCurve, PCurveShares, PCurveTest, p_curve, p_curve_shares
 from replication.models.bias.pet_peese import PetPeese, peese, pet, pet_peese
 from replication.models.bias.selection_fit import SelectionFit, SelectionParameter
-from replication.models.bias.selection_models import fit_beta_selection, fit_smooth_selection, fit_step_selection
+from replication.models.bias.selection_intervals import selection_intervals
+from replication.models.bias.selection_models import (
+    fit_beta_selection,
+    fit_smooth_selection,
+    fit_step_selection,
+    fit_truncated_selection,
+)
 from replication.models.bias.significance_counts import (
     ExcessSignificance,
     FailSafe,
     excess_significance,
+    fail_safe_general,
     fail_safe_orwin,
     fail_safe_rosenberg,
     fail_safe_rosenthal,
@@ -52,6 +59,7 @@ __all__ = [
     "egger_of_fit",
     "egger_test",
     "excess_significance",
+    "fail_safe_general",
     "fail_safe_orwin",
     "fail_safe_rosenberg",
     "fail_safe_rosenthal",
@@ -60,6 +68,7 @@ __all__ = [
     "fit_multilevel_funnel",
     "fit_smooth_selection",
     "fit_step_selection",
+    "fit_truncated_selection",
     "henmi_copas",
     "multilevel_pet_peese",
     "p_curve",
@@ -68,6 +77,7 @@ __all__ = [
     "pet",
     "pet_peese",
     "rank_test",
+    "selection_intervals",
     "trim_fill",
     "waap_wls",
 ]

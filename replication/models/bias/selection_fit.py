@@ -7,7 +7,7 @@ beta models differ in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,14 +15,29 @@ from scipy import special
 
 from replication.errors import ModelError
 from replication.models.bias.inputs import BiasData, bias_data
-from replication.models.bias.selection_likelihood import Atoms, EtaRange, Peak, SelectionLikelihood, highest_peak
+from replication.models.bias.selection_likelihood import (
+    Atoms,
+    EtaRange,
+    Peak,
+    SelectionLikelihood,
+    WeightForm,
+    highest_peak,
+)
 from replication.models.fit import Array, Component, Fit, Interval, Note
 from replication.models.least_squares import Basis, orthonormal
 from replication.models.options import Direction, SelectionTau2, check_choice
 from replication.models.probability import normal_isf
 from replication.models.two_level.random_effects import fit_random_effects
 
-__all__ = ["Selection", "SelectionFit", "SelectionParameter", "SelectionSetup", "fit_selection", "selection_setup"]
+__all__ = [
+    "Selection",
+    "SelectionFit",
+    "SelectionParameter",
+    "SelectionSearch",
+    "SelectionSetup",
+    "fit_selection",
+    "selection_setup",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +62,7 @@ class Selection:
     zero: NDArray[np.bool_]
     notes: tuple[Note, ...] = ()
     base: float = 1.0
+    form: WeightForm = "log-linear"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +88,7 @@ class SelectionSetup:
     def likelihood(self, selection: Selection) -> SelectionLikelihood:
         """The likelihood of these effects under a selection."""
         y, v = self.sign * self.data.y / self.scale, self.data.v / self.scale**2
-        return SelectionLikelihood(y, v, self.basis.columns, selection.observed, selection.atoms)
+        return SelectionLikelihood(y, v, self.basis.columns, selection.observed, selection.atoms, selection.form)
 
     def free(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of `(beta, tau2, eta)` are estimated when `chosen (d,)` of the selection parameters are."""
@@ -150,6 +166,15 @@ class SelectionParameter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SelectionSearch:
+    """What was maximised and where its peak is, so that intervals can be searched for later."""
+
+    setup: SelectionSetup
+    selection: Selection
+    peak: Peak
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SelectionFit:
     """The effects as they were before selection (`fit`), the selection, and the model without it (`unadjusted`).
 
@@ -165,6 +190,7 @@ class SelectionFit:
     lrt_p: float
     parameters: tuple[str, ...]
     vcov: Array
+    search: SelectionSearch = field(repr=False)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -208,6 +234,7 @@ def fit_selection(setup: SelectionSetup, selection: Selection) -> SelectionFit:
         lrt_p=float(special.chdtrc(estimated, lrt)) if estimated else NAN,
         parameters=(*fit.names, "tau2", *selection.names),
         vcov=vcov,
+        search=SelectionSearch(setup, selection, peak),
     )
 
 

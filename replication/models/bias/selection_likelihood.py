@@ -3,8 +3,9 @@
 An effect `y ~ N(mu, s2)`, `s2 = tau2 + v`, is seen with a chance proportional to `w(p)`, so its density is
 `w(p) N(y; mu, s2) / A` with `A = integral of w N` (Vevea & Hedges 1995, eq. 3-5). Three ideas:
 
-1. Both weight functions are log-linear, `w = exp(T(z)' eta)` in the study's `z = y / se`: steps have indicators as T
-   and log weights as eta, the beta function has `T = (log p, log(1 - p))` and `eta = delta - 1`.
+1. Nearly every weight function is log-linear, `w = exp(T(z)' eta)` in the study's `z = y / se`: steps have indicators
+   as T and log weights as eta, the beta function has `T = (log p, log(1 - p))` and `eta = delta - 1`. The logistic one
+   is not: its log weight bends in eta, and the derivatives carry that bend.
 2. A is a sum over atoms of mass times weight. An atom is a cell of z, with its normal probability, or a node of a
    quadrature rule, with density times step.
 3. Derivatives of a mass in mu are Hermite polynomials, and a normal density obeys the heat equation: one derivative
@@ -20,6 +21,7 @@ step would gain nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +29,25 @@ from scipy import special
 
 from replication.models.fit import Array
 
-__all__ = ["Atoms", "Derivatives", "Peak", "SelectionLikelihood", "highest_peak"]
+__all__ = ["Atoms", "Derivatives", "EtaRange", "Peak", "SelectionLikelihood", "WeightForm", "highest_peak"]
+
+# How log weights depend on eta: `T eta`, or `log 2 - log(1 + exp(T eta))` with the p value as the one T.
+WeightForm = Literal["log-linear", "logistic"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Atoms:
-    """Cells `[low, high)` of z `(c,)`, then quadrature `nodes (n,)` with `steps (n,)`; `features (c + n, d)` are T."""
+    """Cells `[low, high)` of z `(c,)`, then quadrature `nodes (n,)` with `steps (n,)`; `features (c + n, d)` are T.
+
+    `of_effects`: the cells are of effects y, the same for all studies, as where selection looks at the effect itself.
+    """
 
     low: Array
     high: Array
     nodes: Array
     steps: Array
     features: Array
+    of_effects: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +71,7 @@ class SelectionLikelihood:
     x: Array
     observed: Array
     atoms: Atoms
+    form: WeightForm = "log-linear"
 
     def log_normaliser(self, theta: Array) -> Array:
         """`log A (k,)`: the log of each study's chance to be seen, up to the constant in w."""
@@ -72,11 +82,14 @@ class SelectionLikelihood:
         mu, s2, eta = self._unpack(theta)
         density, d1, d2 = _normal(self.y - mu, s2)
         log_a, a1, a2 = self._normaliser(mu, s2, eta)
-        value = float((density - log_a + self.observed @ eta).sum())
+        log_w, slope, bend = _log_weights(self.observed, eta, self.form)
+        value = float((density - log_a + log_w).sum())
         gradient, hessian = -a1, -a2
         gradient[:, :2] += d1
-        gradient[:, 2:] += self.observed
+        gradient[:, 2:] += slope
         hessian[:, :2, :2] += d2
+        if bend is not None:
+            hessian[:, 2:, 2:] += bend
         return Derivatives(value, *self._to_theta(gradient, hessian))
 
     def _unpack(self, theta: Array) -> tuple[Array, Array, Array]:
@@ -85,8 +98,7 @@ class SelectionLikelihood:
 
     def _normaliser(self, mu: Array, s2: Array, eta: Array) -> tuple[Array, Array, Array]:
         """`log A (k,)` with gradient and Hessian in `(mu, s2, eta)`."""
-        T = self.atoms.features
-        log_w = T @ eta
+        log_w, T, bend = _log_weights(self.atoms.features, eta, self.form)
         # Only ratios of weights matter, so the largest is taken out: log weights of 30 or more cannot overflow.
         top = float(log_w.max())
         w = np.exp(log_w - top)
@@ -102,13 +114,16 @@ class SelectionLikelihood:
         a2[:, 0, 2:], a2[:, 1, 2:] = AT[1], 0.5 * AT[2]
         a2[:, 2:, :2] = a2[:, :2, 2:].swapaxes(1, 2)
         a2[:, 2:, 2:] = np.einsum("kc,ca,cb->kab", masses[0] * w, T, T)
+        if bend is not None:
+            a2[:, 2:, 2:] += np.einsum("kc,cab->kab", masses[0] * w, bend)
         a1 /= A[0][:, None]
         a2 /= A[0][:, None, None]
         return np.log(A[0]) + top, a1, a2 - a1[:, :, None] * a1[:, None, :]
 
     def _masses(self, mu: Array, s2: Array) -> Array:
         """Masses of the atoms and their first four derivatives in mu `(5, k, c + n)`."""
-        se, s = np.sqrt(self.v)[:, None], np.sqrt(s2)[:, None]
+        s = np.sqrt(s2)[:, None]
+        se = np.ones_like(s) if self.atoms.of_effects else np.sqrt(self.v)[:, None]
         low, high = ((edge * se - mu[:, None]) / s for edge in (self.atoms.low, self.atoms.high))
         node = (self.atoms.nodes * se - mu[:, None]) / s
         # A cell's n-th derivative in mu is the difference of He_(n-1) phi at its ends; a node's is He_n phi.
@@ -126,6 +141,18 @@ class SelectionLikelihood:
         full = np.empty((p + len(inner), p + len(inner)))
         full[:p, :p], full[:p, p:], full[p:, :p], full[p:, p:] = bb, cross, cross.T, inner
         return np.concatenate([x.T @ gradient[:, 0], gradient[:, 1:].sum(0)]), full
+
+
+def _log_weights(T: Array, eta: Array, form: WeightForm) -> tuple[Array, Array, Array | None]:
+    """Log weights `(n,)` at features `T (n, d)`, their slopes in eta `(n, d)` and second derivatives `(n, d, d)`.
+
+    None for the second derivatives where they are 0, so that the log-linear forms do no work for them.
+    """
+    if form == "log-linear":
+        return T @ eta, T, None
+    share = special.expit(T * eta)
+    bend = -(T**2) * share * (1.0 - share)
+    return np.log(2.0) - np.logaddexp(0.0, T * eta)[:, 0], -T * share, bend[:, :, None]
 
 
 def _normal(residual: Array, s2: Array) -> tuple[Array, Array, Array]:

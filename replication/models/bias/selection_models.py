@@ -1,4 +1,4 @@
-"""Selection models: the chance of being published depends on the p value, by steps or by a smooth function.
+"""Selection models: the chance of being published depends on the p value (by steps, smoothly) or on the effect.
 
 Steps: Iyengar & Greenhouse (1988), Hedges (1992), Vevea & Hedges (1995, Psychometrika 60:419); with weights fixed in
 advance, Vevea & Woods (2005, Psychological Methods 10:428). One step with random effects is the three-parameter
@@ -8,7 +8,11 @@ Beta: Citkowicz & Vevea (2017, Psychological Methods 22:28): `w(p) = p^(delta1 -
 within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. Shapes of 1 mean no selection.
 
 Smooth functions of one parameter (Preston, Ashby & Smyth 2004, Biometrics 60:1): half-normal `exp(-delta p^2)`,
-negative exponential `exp(-delta p)`, power `(1 - p)^delta`; delta of 0 means no selection.
+negative exponential `exp(-delta p)`, logistic `2 / (1 + exp(delta p))`, power `(1 - p)^delta`; delta of 0 means no
+selection.
+
+Truncated: the chance depends on the effect itself, 1 above a cut and less below it (Rust, Lehmann & Farley 1990,
+Journal of Marketing Research 27:220; Formann 2008, Contemporary Clinical Trials 29:732, whose weight below is 0).
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from replication.errors import ModelError
+from replication.errors import ModelError, list_rows
 from replication.models.bias.selection_fit import (
     Selection,
     SelectionFit,
@@ -40,7 +44,7 @@ from replication.models.options import (
 )
 from replication.models.probability import normal_isf
 
-__all__ = ["fit_beta_selection", "fit_smooth_selection", "fit_step_selection"]
+__all__ = ["fit_beta_selection", "fit_smooth_selection", "fit_step_selection", "fit_truncated_selection"]
 
 # A weight of e^30 belongs to a likelihood without a top.
 LARGEST_LOG_WEIGHT = 30.0
@@ -315,7 +319,7 @@ def fit_smooth_selection(
     Parameters
     ----------
     y, v, x, names, level : as in `fit_beta_selection`
-    shape : half-normal, negative exponential or power
+    shape : half-normal, negative exponential, logistic or power
     direction : sign of the effects that small p values stand for
     delta : a fixed value of 0 or more, instead of an estimate
     tau2 : "ML", or "EE" for a model without heterogeneity
@@ -352,11 +356,101 @@ def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: floa
         estimated=np.array([delta is None]),
         zero=np.zeros(1, dtype=bool),
         base=0.0,
+        form="logistic" if shape == "logistic" else "log-linear",
     )
 
 
 def _smooth_features(z: Array, shape: SmoothSelection) -> Array:
-    """The log weight at delta = 1 of the one-sided p of z `(n, 1)`; log weights are delta times it."""
+    """The log weight at delta = 1 of the one-sided p of z `(n, 1)`; log weights are delta times it.
+
+    The logistic weight is no such multiple: its feature is p itself, and the likelihood knows its form.
+    """
     p = special.ndtr(-z)
-    log_weight = {"half-normal": -(p**2), "negative exponential": -p, "power": special.log_ndtr(z)}[shape]
+    log_weight = {
+        "half-normal": -(p**2),
+        "negative exponential": -p,
+        "power": special.log_ndtr(z),
+        "logistic": p,
+    }[shape]
     return np.asarray(log_weight)[:, None]
+
+
+def fit_truncated_selection(
+    y: ArrayLike,
+    v: ArrayLike,
+    x: ArrayLike | None = None,
+    *,
+    cut: float = 0.0,
+    weight: float | None = None,
+    direction: Direction = "positive",
+    tau2: SelectionTau2 = "ML",
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> SelectionFit:
+    """Fit by maximum likelihood the effects before selection together with the weight of effects up to a cut.
+
+    Parameters
+    ----------
+    y, v, x, names, level : as in `fit_step_selection`
+    cut : effects beyond it, in the favoured direction, are seen with weight 1; those at it or short of it with less
+    weight : a fixed weight of 0 or more, instead of an estimate; 0 is the truncated normal distribution
+    direction : sign of the effects that are favoured
+    tau2 : "ML", or "EE" for a model without heterogeneity
+
+    Returns a `SelectionFit`; its `selection` has the weights beyond the cut (1, fixed) and up to it. A cut of 0 is the
+    step model with its step at a one-sided p of .5.
+
+    Raises `ModelError` where no effect lies on one of the sides, since its weight is then 0 or without end.
+
+    >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
+    >>> result = fit_truncated_selection(y, v, cut=0.2, weight=0.5)
+    >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
+    (0.3515, 0.2787)
+    """
+    if not np.isfinite(cut):
+        raise ModelError(f"cut={cut!r} must be a number on the scale of the effects; 0 parts positive from negative.")
+    if weight is not None and not (np.isfinite(weight) and weight >= 0):
+        raise ModelError(f"weight={weight!r} must be a number of 0 or more; 1 is no selection.")
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    short = setup.sign * setup.data.y <= setup.sign * cut
+    _check_sides(setup, short, cut, weight)
+    return fit_selection(setup, _cut_weight(setup, short, cut, weight))
+
+
+def _check_sides(setup: SelectionSetup, short: NDArray[np.bool_], cut: float, weight: float | None) -> None:
+    side = "above" if setup.sign > 0 else "below"
+    if short.all():
+        raise ModelError(f"no effect lies {side} cut={cut:g}, against which the others are weighed; take another cut.")
+    if weight is None and not short.any():
+        raise ModelError(
+            f"every effect lies {side} cut={cut:g}, so the weight of the others cannot be estimated: pass weight=0 "
+            "for the truncated normal distribution, or another cut."
+        )
+    if weight == 0.0 and short.any():
+        rows = list_rows([setup.data.effects.rows[i] for i in np.flatnonzero(short)])
+        raise ModelError(f"weight=0 says that effects not {side} cut={cut:g} are never seen, but {rows} are there.")
+
+
+def _cut_weight(setup: SelectionSetup, short: NDArray[np.bool_], cut: float, weight: float | None) -> Selection:
+    # The search works in units of `scale` with the favoured direction up, and so does the cut.
+    edge = setup.sign * cut / setup.scale
+    seen = np.array([True, weight != 0.0])
+    none = np.empty(0)
+    low, high = np.array([edge, -np.inf]), np.array([np.inf, edge])
+    beyond, up_to = (">", "<=") if setup.sign > 0 else ("<", ">=")
+    return Selection(
+        choices={
+            "selection": "truncated",
+            "cut": f"{cut:g}",
+            "weights": "estimated" if weight is None else "fixed",
+        },
+        names=(f"effect {beyond} {cut:g}", f"effect {up_to} {cut:g}"),
+        counts=(int((~short).sum()), int(short.sum())),
+        observed=np.eye(2)[short.astype(int)],
+        atoms=Atoms(low[seen], high[seen], none, none, np.eye(2)[seen], of_effects=True),
+        starts=[np.array([0.0, shift]) for shift in ((0.0, -1.5, 1.0) if weight is None else (np.log(weight or 1.0),))],
+        eta_range=EtaRange(-np.inf, LARGEST_LOG_WEIGHT),
+        log_link=True,
+        estimated=np.array([False, weight is None]),
+        zero=~seen,
+    )

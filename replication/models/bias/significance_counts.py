@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,13 +21,15 @@ from scipy import optimize, special
 from replication.errors import ModelError
 from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Note
-from replication.models.options import Alternative, check_choice
+from replication.models.options import Alternative, FailSafeKind, Tau2Method, check_choice
 from replication.models.probability import normal_isf
+from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
     "ExcessSignificance",
     "FailSafe",
     "excess_significance",
+    "fail_safe_general",
     "fail_safe_orwin",
     "fail_safe_rosenberg",
     "fail_safe_rosenthal",
@@ -198,12 +199,12 @@ HISTORY = Note("history", "fail-safe N is reported for comparison with older wor
 
 @dataclass(frozen=True, slots=True)
 class FailSafe:
-    """`n` hidden studies of mean effect 0 bring the pooled p to `alpha`, or (Orwin) the mean to `target`.
+    """`n` hidden studies of mean effect 0 bring the pooled p to `alpha`, or (Orwin, General) the mean to `target`.
 
     `mean` is the average effect the count rests on and `p` the pooled p value; NaN where the method has none.
     """
 
-    kind: Literal["Rosenthal", "Orwin", "Rosenberg"]
+    kind: FailSafeKind
     n: int
     k: int
     mean: float
@@ -263,6 +264,91 @@ def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     p = float(2.0 * special.ndtr(-abs(total) / np.sqrt(w.sum())))
     nan = float("nan")
     return FailSafe("Rosenberg", _up(n), data.k, total / float(w.sum()), p, alpha, nan, (*data.notes, HISTORY))
+
+
+# Hidden studies beyond which counting stops: no literature has as many.
+MOST_HIDDEN = 10_000_000
+
+
+def fail_safe_general(
+    y: ArrayLike,
+    v: ArrayLike,
+    *,
+    method: Tau2Method = "REML",
+    alpha: float = 0.05,
+    target: float | None = None,
+) -> FailSafe:
+    """Studies averaging 0 that raise the two-sided p of a random-effects mean to `alpha`, or bring it to `target`.
+
+    Parameters
+    ----------
+    y, v : (k,) effects and sampling variances
+    method : estimator of tau2; EE gives Rosenberg's number, or Orwin's with weights
+    alpha, target : p value to reach, or with `target` the mean to reach
+
+    The hidden studies have the harmonic mean of `v` as variance, and their true effects vary as those seen do; the mean
+    of all moves, and tau2 grows by the distance of the two groups (Viechtbauer 2024, Annual Meeting of the Society for
+    Research Synthesis Methodology; the closed form, without fitting the model anew).
+
+    >>> fail_safe_general([0.2, 0.4, 0.6], [0.01, 0.04, 0.04], method="EE").n
+    8
+    """
+    check_choice(method, Tau2Method, "method")
+    data = bias_data(y, v, fewest=2, method="fail-safe N")
+    fit = fit_random_effects(data.y, data.v, method=method, test="z")
+    mean, p = float(fit.beta[0]), float(fit.p[0])
+    drawer = _Drawer(data.y, data.v, mean, fit.component("tau2").estimate, method == "EE")
+    if target is None:
+        _quantile(alpha / 2.0)
+        n = _smallest(lambda hidden: drawer.pooled(hidden)[1] >= alpha)
+    else:
+        if target == 0.0 or target * mean < 0.0:
+            raise ModelError(f"target={target!r} must lie on the side of the mean effect ({mean:.4g}) and not be 0.")
+        n = _smallest(lambda hidden: abs(drawer.pooled(hidden)[0]) <= abs(target))
+    far = (Note("many", f"not even {n:,} hidden studies suffice."),) if n == MOST_HIDDEN else ()
+    goal = float("nan") if target is None else float(target)
+    return FailSafe("General", n, data.k, mean, p, alpha, goal, (*data.notes, *far, HISTORY))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawer:
+    """Studies seen, with their random-effects mean and tau2, beside a number of hidden ones that average 0."""
+
+    y: Array
+    v: Array
+    mean: float
+    tau2: float
+    common: bool
+
+    def pooled(self, hidden: int) -> tuple[float, float]:
+        """Mean and two-sided p of all studies."""
+        k, tau2 = len(self.y), self.tau2
+        if hidden and not self.common:
+            # Two groups of true effects around their common mean: the spread within, and the squared distances to it.
+            middle = k * self.mean / (k + hidden)
+            within = (k - 1 + hidden - 1) * self.tau2
+            apart = k * (self.mean - middle) ** 2 + hidden * middle**2
+            tau2 = (within + apart) / (k + hidden - 1)
+        typical = 1.0 / float(np.mean(1.0 / self.v))
+        w = 1.0 / (self.v + tau2)
+        total = float(w.sum()) + hidden / (typical + tau2)
+        mean = float(w @ self.y) / total
+        return mean, float(2.0 * special.ndtr(-abs(mean) * np.sqrt(total)))
+
+
+def _smallest(reached: Callable[[int], bool]) -> int:
+    """The smallest number of hidden studies at which a condition holds that holds from there on."""
+    if reached(0):
+        return 0
+    low, high = 0, 1
+    while not reached(high):
+        if high >= MOST_HIDDEN:
+            return MOST_HIDDEN
+        low, high = high, min(2 * high, MOST_HIDDEN)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
 
 
 def _quantile(tail: float) -> float:

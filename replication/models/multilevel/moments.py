@@ -35,6 +35,7 @@ __all__ = [
     "expected_covariance",
     "satterthwaite_df",
     "true_covariance",
+    "weighted_coefficients",
     "wishart_df",
 ]
 
@@ -125,6 +126,18 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
     M = bread.M
     Psi = np.block([[M @ bread.meat @ M, -M], [-M, np.zeros_like(M)]])
     return ClusterMoments(start + bread.gamma, basis.to_beta, scores, G, F, Psi)
+
+
+def weighted_coefficients(model: WorkingModel, codes: Codes) -> tuple[Array, Array]:
+    """Coefficients `(p,)` in the weights of the model, and their covariance `(p, p)` if the working model is right.
+
+    `M X'Wy` and `M X'W Phi W X M`; no group of the working model may reach over two clusters `codes (k,)`.
+    """
+    basis = orthonormal(model.x)
+    start = model.y @ basis.columns
+    bread = _bread(model, basis.columns, model.y - basis.columns @ start, codes)
+    T = basis.to_beta
+    return T @ (start + bread.gamma), T @ bread.M @ bread.meat @ bread.M @ T.T
 
 
 def expected_covariance(moments: ClusterMoments, C: Array) -> Array:

@@ -196,7 +196,13 @@ def _refit(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit:
     checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
     effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
     factors = {name: labels[rows] for name, labels in data.factors.items()}
-    return _fit(effects, data.V.take(rows), factors, data.options, (), near=near)
+    fit = _fit(effects, data.V.take(rows), factors, data.options, (), near=near)
+    if e.weights is None:
+        return fit
+    # `robust` is made of this module's fits, so it is known only here.
+    from replication.models.multilevel.robust import reweight
+
+    return reweight(fit, e.weights[rows])
 
 
 def _guesses(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> list[_Guess]:

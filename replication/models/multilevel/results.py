@@ -80,7 +80,7 @@ def multilevel_data(fit: Fit) -> MultilevelData:
 
 
 def row_sum_weights(fit: Fit) -> Array:
-    """The weight `(k,)`, in per cent, of each effect in the pooled mean: the row sums of `M^-1`.
+    """The weight `(k,)`, in per cent, of each effect in the pooled mean: the row sums of `M^-1`, or the weights given.
 
     With dependent effects a weight can be negative. Only for a model without moderators.
 
@@ -94,6 +94,8 @@ def row_sum_weights(fit: Fit) -> Array:
     # With moderators the pooled quantity depends on where one looks, and so would the weights.
     if x.shape[1] != 1 or not (x == x[0]).all():
         raise ModelError("row-sum weights belong to a model with an intercept only; this one has moderators.")
+    if data.effects.weights is not None:
+        return np.asarray(100.0 * data.effects.weights / data.effects.weights.sum())
     likelihood = likelihood_of(data)
     inverse = likelihood.solve(data.theta / likelihood.scale**2).inverse
     rows = rotate_back(likelihood.structure, inverse.apply(rotate(likelihood.structure, np.ones(fit.k))[None])[0])

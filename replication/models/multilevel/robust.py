@@ -21,15 +21,17 @@ from replication.models.multilevel.moments import (
     expected_covariance,
     satterthwaite_df,
     true_covariance,
+    weighted_coefficients,
     wishart_df,
 )
-from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
+from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
 from replication.models.multilevel.working_model import cluster_codes, working_model
 from replication.models.options import LikelihoodMethod, RobustDf, RobustKind, check_choice
 from replication.models.probability import chi2_sf, f_sf
 
-__all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "robust", "wald_test"]
+__all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "reweight", "robust", "wald_test"]
 
 # Expected share of the true variance below which a robust variance is none (NONE; LITTLE for CR2, which should reach
 # all of it), and below which a CR2 variance gets a note.
@@ -71,6 +73,44 @@ class WaldTest:
     def kind(self) -> str:
         """The distribution of the statistic: chi2 or F."""
         return "chi2" if np.isinf(self.df_den) else "F"
+
+
+def reweight(fit: Fit, weights: ArrayLike) -> Fit:
+    """The same multilevel model with coefficients in the weights given, and the covariance they have under the model.
+
+    Parameters
+    ----------
+    fit : a fit of `fit_multilevel` or `fit_multivariate`; its variances stay as they were estimated
+    weights : (k,) diagonal weights `W` of the effects used, 0 or more
+
+    `beta = (X'WX)^-1 X'Wy` with covariance `(X'WX)^-1 X'W Phi W X (X'WX)^-1`, `Phi` the covariance of the effects in
+    the model. `loglik` is that of these coefficients, which are not the model's best. `robust` keeps the weights.
+
+    Raises `ModelError` for a fit of another kind and weights that are negative or too many.
+
+    >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
+    >>> equal = reweight(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3]), [1, 1, 1, 1, 1, 1])
+    >>> round(float(equal.beta[0]), 6), round(float(equal.se[0]), 6)
+    (0.4, 0.170448)
+    """
+    data = fit.data
+    if not isinstance(data, MultilevelData | MultivariateData):
+        raise ModelError("reweight needs a fit of fit_multilevel or fit_multivariate, as it came from there.")
+    given = replace(data, effects=replace(data.effects, weights=working_model(fit, weights).weights))
+    model = working_model(replace(fit, data=given))
+    # Crossed factors tie every row to every other: one cluster holds them all.
+    codes = np.zeros(fit.k, dtype=np.intp) if model.clusters is None else model.clusters
+    beta, vcov = weighted_coefficients(model, codes)
+    apart = beta - fit.beta
+    return replace(
+        fit,
+        method={**fit.method, "weights": "as given"},
+        beta=beta,
+        vcov=vcov,
+        # The likelihood is quadratic in the coefficients around its best, with the inverse of their covariance.
+        loglik=fit.loglik - 0.5 * float(apart @ np.linalg.solve(fit.vcov, apart)),
+        data=given,
+    )
 
 
 def robust(

@@ -105,7 +105,8 @@ def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
     outer = levels[0].codes
     # Crossed factors have no natural cluster: the user has to say what is independent.
     natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
-    return WorkingModel(e.y, e.x, covariance, weights, ties, np.asarray(e.rows, dtype=np.intp), natural)
+    chosen = e.weights if weights is None else weights
+    return WorkingModel(e.y, e.x, covariance, chosen, ties, np.asarray(e.rows, dtype=np.intp), natural)
 
 
 def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingModel:
@@ -121,7 +122,8 @@ def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingMo
         ties.append(Tie("sampling error", data.V.codes))
     natural = data.outer if all(refines(tie.codes, data.outer) for tie in ties) else None
     rows = np.asarray(e.rows, dtype=np.intp)
-    return WorkingModel(e.y, e.x, data.covariance, weights, tuple(ties), rows, natural)
+    chosen = e.weights if weights is None else weights
+    return WorkingModel(e.y, e.x, data.covariance, chosen, tuple(ties), rows, natural)
 
 
 def _ties(V: BlockV, levels: tuple[Level, ...], k: int) -> tuple[Tie, ...]:
