@@ -105,7 +105,7 @@ def _refuse_disorder(quantiles: Array) -> None:
     running = np.fmax.accumulate(quantiles, axis=0)
     with np.errstate(invalid="ignore"):
         bad = (quantiles[1:] < running[:-1]).any(axis=0)
-    refuse(bad, "minimum, q1, median, q3 and maximum are not in this order; check the printed numbers")
+    refuse(np.asarray(bad), "minimum, q1, median, q3 and maximum are not in this order; check the printed numbers")
 
 
 def _weights(n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.bool_]) -> Array:
@@ -123,7 +123,7 @@ def _sd(quantiles: Array, n: Array, by_range: NDArray[np.bool_], by_quartiles: N
     narrow = (q_high - q_low) / (2.0 * special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
     share = 1.0 / (1.0 + 0.07 * n**0.6)
     mixed = share * wide + (1.0 - share) * narrow
-    return np.where(by_range & by_quartiles, mixed, np.where(by_range, wide, narrow))
+    return np.asarray(np.where(by_range & by_quartiles, mixed, np.where(by_range, wide, narrow)))
 
 
 def _skewness(
