@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import replication.models.multilevel.crossed_core as cores
 import replication.models.multilevel.structure as structures
 from replication.models.fit import Fit
+from replication.models.multilevel.inverse import component_diagonal
 from replication.models.multilevel.likelihood import MultilevelLikelihood
 from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel, likelihood_of
 from replication.models.multilevel.structure import BlockV
 from tests.tolerances import CONVERGED, SAME, Tolerance, assert_close
 
 DIFFERENCES = Tolerance(1e-5, 1e-5, "central differences of a likelihood of size 100 are good to 1e-6", 3e-6)
+
+TRACES = Tolerance(1e-8, 1e-11, "traces are differences: both ways lose digits where a variance is large", 4e-10)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ def setting(seed: int) -> tuple[Case, MultilevelData, MultilevelLikelihood, np.n
 
 
 @pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("large", [False, True])
-def test_block_likelihood_is_the_dense_one(seed: int, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if large:  # the ways taken with many rows: pieces between clusters, sparse crossed columns
+@pytest.mark.parametrize("large", [False, True, "tied"])
+def test_block_likelihood_is_the_dense_one(seed: int, large: bool | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, data, likelihood, theta = setting(seed)
+    if large:  # the ways taken with many rows: pieces between clusters, sparse crossed columns, a Cholesky factor
         monkeypatch.setattr(structures, "PIECE", 5)
         monkeypatch.setattr(structures, "DENSE", 0)
-    case, data, likelihood, theta = setting(seed)
+        monkeypatch.setattr(cores, "LARGE", 0 if large == "tied" else cores.LARGE)
+        likelihood = likelihood_of(data)
     for variances in (theta, np.zeros_like(theta), data.theta / likelihood.scale**2):
         solution = likelihood.solve(variances)
         expected = dense_loglik(case, data, variances * likelihood.scale**2)
@@ -100,6 +106,26 @@ def test_gradient_and_information_are_the_slopes_of_the_likelihood(seed: int) ->
     curvature = [(b.gradient - a.gradient) / 2e-5 for a, b in zip(up, down, strict=True)]
     assert_close(likelihood.slope(theta).gradient, gradient, DIFFERENCES)
     assert_close(likelihood.observed_information(theta, np.arange(len(theta))), curvature, DIFFERENCES)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_many_crossed_levels_have_the_same_slopes_and_diagonals(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces and diagonals through the Cholesky factor are those through plain inverses, also at variances of 0."""
+    _, data, plain, theta = setting(seed)
+    if plain.structure.crossed is None:
+        return
+    monkeypatch.setattr(structures, "DENSE", 0)
+    monkeypatch.setattr(cores, "LARGE", 0)
+    tied = likelihood_of(data)
+    for variances in (theta, 1e-7 * theta, 30.0 * theta, theta * (np.arange(len(theta)) != seed % len(theta))):
+        monkeypatch.setattr(cores, "LARGE", 0)
+        ours = tied.slope(variances)
+        diagonals = [component_diagonal(tied.solve(variances).inverse, c) for c in range(len(theta))]
+        monkeypatch.setattr(cores, "LARGE", 600)
+        theirs, inverse = plain.slope(variances), plain.solve(variances).inverse
+        assert_close([ours.value, *ours.gradient], [theirs.value, *theirs.gradient], TRACES)
+        for c, diagonal in enumerate(diagonals):
+            assert_close(diagonal, component_diagonal(inverse, c), TRACES)
 
 
 @pytest.mark.parametrize("seed", range(24))

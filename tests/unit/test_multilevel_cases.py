@@ -7,6 +7,7 @@ import pytest
 
 from replication.errors import ModelError
 from replication.models.fit import Fit
+from replication.models.multilevel import crossed_core
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import (
     cluster_effects,
@@ -20,7 +21,9 @@ from replication.models.multilevel.robust import fit_che, robust, wald_test
 from replication.models.multilevel.structure import BlockV
 from replication.models.prediction import predict
 from replication.models.two_level.random_effects import fit_random_effects
-from tests.tolerances import CONVERGED, SAME, assert_close
+from tests.tolerances import CONVERGED, SAME, Tolerance, assert_close
+
+COSTLY = Tolerance(1e-5, 1e-7, "a search of costly steps ends a millionth of a variance from the peak", 1e-6)
 
 Y = np.array([0.1, 0.3, 0.5, 0.9, 0.2, -0.1, 0.4, 0.7])
 V = np.array([0.01, 0.02, 0.03, 0.01, 0.02, 0.04, 0.01, 0.02])
@@ -331,3 +334,27 @@ def test_labels_of_any_kind() -> None:
 def test_what_is_refused_says_what_to_do(call: object, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_many_tied_levels_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Average information from a start by moments ends where the exact search ends; a long fit is announced."""
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, 60, 400), rng.integers(0, 25, 400)
+    v = rng.uniform(0.01, 0.1, 400)
+    y = 0.2 + rng.normal(0, 0.2, 60)[a] + rng.normal(0, 0.15, 25)[b] + rng.normal(size=400) * np.sqrt(v + 0.01)
+    x = np.column_stack([np.ones(400), rng.normal(size=400)])
+    factors = {"a": a, "b": b}
+    exact = fit_multilevel(y, v, factors, x, structure="crossed")
+    monkeypatch.setattr(crossed_core, "LARGE", 10)
+    with pytest.warns(UserWarning, match="25 crossed levels are tied"):
+        monkeypatch.setattr(crossed_core, "LONG", 0.0)
+        tied = fit_multilevel(y, v, factors, x, structure="crossed")
+    assert "average-information" in {note.code for note in tied.notes}
+    assert_close([*tied.beta, *tied.se, tied.loglik], [*exact.beta, *exact.se, exact.loglik], COSTLY)
+    variances = [[c.estimate for c in fit.components] for fit in (tied, exact)]
+    assert_close(*variances, COSTLY)
+    errors = [[c.se for c in fit.components] for fit in (tied, exact)]
+    assert np.allclose(*errors, rtol=0.15)  # average for observed information: alike, not the same
+    monkeypatch.setattr(crossed_core, "MOST_BYTES", 1000.0)
+    with pytest.raises(ModelError, match="25 levels tied to each other"):
+        fit_multilevel(y, v, factors, x, structure="crossed")

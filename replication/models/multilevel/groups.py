@@ -28,6 +28,7 @@ __all__ = [
     "group_sum",
     "inner",
     "merge_confounded",
+    "moment_variances",
     "refines",
     "rows_by_size",
     "unidentified",
@@ -191,3 +192,23 @@ def unidentified(level: Level, basis: Array) -> bool:
     Z = np.equal.outer(level.codes, np.arange(level.size)).astype(float)
     rest = Z - basis @ (basis.T @ Z)
     return bool((np.square(rest).sum(0) <= 1e-16 * np.square(Z).sum(0)).all())
+
+
+def moment_variances(residual: Array, v: Array, levels: Sequence[Level]) -> Array:
+    """Variances `(q,)` of all levels by moments, in O(k) steps: they may be below 0, and serve as a start.
+
+    Sums of squares of `residual (k,)` within the groups of every level, and in all, are set equal to what they are
+    expected to be beside sampling variances `v (k,)`, as Gao & Owen (2017, Electronic Journal of Statistics 11:1235)
+    do for crossed effects.
+    """
+    k = len(residual)
+    groupings = [level.codes for level in levels if level.size < k] + [np.zeros(k, dtype=np.intp)]
+    expected, found = np.empty((len(groupings), len(levels))), np.empty(len(groupings))
+    for i, codes in enumerate(groupings):
+        size = np.bincount(codes)
+        means = np.bincount(codes, weights=residual) / size
+        found[i] = np.square(residual - means[codes]).sum() - (v * (1.0 - 1.0 / size[codes])).sum()
+        for j, level in enumerate(levels):
+            pairs, shared = np.unique(codes * level.size + level.codes, return_counts=True)
+            expected[i, j] = k - (shared**2.0 / size[pairs // level.size]).sum()
+    return np.asarray(np.linalg.lstsq(expected, found, rcond=None)[0])

@@ -13,8 +13,8 @@ Crossed (Woodbury 1950): with `N` the chain's matrix, `Z (k, r)` the indicator c
 
     (N + Z T Z')^-1 = N^-1 - N^-1 Z R Z' N^-1,   R = T (I + C T)^-1,   C = Z' N^-1 Z.
 
-`R` is dense only within blocks of columns that share a cluster of the chain; the largest factor sits in the chain, so
-r counts the levels of the smaller ones. No `k x k` matrix is built.
+`R` (`crossed_core`) is dense only within blocks of columns that share a cluster of the chain; the largest factor sits
+in the chain, so r counts the levels of the smaller ones. No `k x k` matrix is built.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from replication.models.multilevel.groups import Codes, Level, Numbers, first_rows, group_codes, group_sum, rows_by_size
+from replication.models.multilevel.crossed_core import CholeskyCore, Core, Matrix, core_of
+from replication.models.multilevel.groups import Codes, Level, Numbers, first_rows, group_codes, group_sum
 from replication.models.multilevel.structure import Chain, CovarianceStructure, CrossedColumns, Term
 
 __all__ = [
@@ -129,16 +129,11 @@ def row_diagonal(inverse: ChainInverse) -> Numbers:
     return values
 
 
-# Dense while small, sparse beyond.
-Matrix = NDArray[Any] | sparse.csr_array | sparse.csc_array
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Woodbury:
     NZ: Matrix
     C: Matrix
-    R: Matrix
-    log_determinant: float
+    core: Core
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +149,7 @@ class Inverse:
     def log_determinant(self) -> float:
         """The log determinant of `M`."""
         return sum(chain.log_determinant for chain in self.chains) + (
-            0.0 if self.woodbury is None else self.woodbury.log_determinant
+            0.0 if self.woodbury is None else self.woodbury.core.log_determinant
         )
 
     def apply(self, columns: Numbers) -> Numbers:
@@ -165,8 +160,8 @@ class Inverse:
             plain[:, start:stop] = inverse.apply(columns[:, start:stop])
         if self.woodbury is None:
             return plain
-        NZ, R = self.woodbury.NZ, self.woodbury.R
-        return np.asarray(plain - (NZ @ (R @ (NZ.T @ columns.T))).T)
+        NZ = self.woodbury.NZ
+        return np.asarray(plain - (NZ @ self.woodbury.core.times(NZ.T @ columns.T)).T)
 
 
 def invert(structure: CovarianceStructure, theta: Numbers) -> Inverse:
@@ -225,12 +220,13 @@ def component_spread(structure: CovarianceStructure, component: int, sums: Numbe
 
 def component_trace(inverse: Inverse, component: int) -> Numbers:
     """`tr(Z_l' M^-1 Z_l)` for the component l; `structure.row` or -1 means single rows."""
-    plain = _chain_diagonal(inverse, component)
-    total = plain.sum()
     if inverse.woodbury is None:
-        return np.asarray(total)
+        return np.asarray(_chain_diagonal(inverse, component).sum())
+    own = _own_levels(inverse, component)
+    if own is not None:
+        return np.asarray(own.sum())
     F = _coupling(inverse, component)
-    return np.asarray(total - _entry_products(inverse.woodbury.R, F.T @ F).sum())
+    return np.asarray(_chain_diagonal(inverse, component).sum() - inverse.woodbury.core.total(F.T @ F))
 
 
 def component_diagonal(inverse: Inverse, component: int) -> Numbers:
@@ -238,8 +234,19 @@ def component_diagonal(inverse: Inverse, component: int) -> Numbers:
     plain = _chain_diagonal(inverse, component)
     if inverse.woodbury is None:
         return plain
-    F = _coupling(inverse, component)
-    return np.asarray(plain - np.asarray(_entry_products(F @ inverse.woodbury.R, F).sum(axis=1)).ravel())
+    own = _own_levels(inverse, component)
+    return plain - inverse.woodbury.core.quadratic(_coupling(inverse, component)) if own is None else own
+
+
+def _own_levels(inverse: Inverse, component: int) -> Numbers | None:
+    """The diagonal of `Z_l' M^-1 Z_l` where the core has it without any products; None where it has not."""
+    structure, woodbury = inverse.structure, inverse.woodbury
+    assert woodbury is not None and structure.crossed is not None
+    own = np.flatnonzero(structure.crossed.owner == component)
+    core = woodbury.core
+    if isinstance(core, CholeskyCore) and len(own) and core.root[own[0]] > 0.0:
+        return core.own_diagonal(own)
+    return None
 
 
 def _term(chain: Chain, component: int) -> Term:
@@ -291,10 +298,6 @@ def _scaled(factors: Numbers, rows: Matrix) -> Matrix:
     return sparse.csr_array(sparse.diags_array(factors) @ rows)
 
 
-def _entry_products(a: Matrix, b: Matrix) -> Matrix:
-    return a * b if isinstance(a, np.ndarray) else sparse.csr_array(a.multiply(b))
-
-
 def _woodbury(chain: ChainInverse, crossed: CrossedColumns, variances: Numbers) -> _Woodbury:
     Z = crossed.Z
     NZ = _scaled(1.0 / chain.diagonal, Z)
@@ -302,43 +305,4 @@ def _woodbury(chain: ChainInverse, crossed: CrossedColumns, variances: Numbers) 
         sums = groups.T @ _scaled(factor.q, Z)
         NZ = NZ - _scaled(factor.q, groups @ _scaled(factor.kappa, sums))
     C = Z.T @ NZ
-    if isinstance(C, np.ndarray):
-        middle = np.eye(len(variances)) + C * variances
-        R = variances[:, None] * np.linalg.inv(middle)
-        return _Woodbury(NZ, C, R, float(np.linalg.slogdet(middle)[1]))
-    R, log_determinant = _sparse_core(sparse.csr_array(C), crossed.block, variances)
-    return _Woodbury(NZ, sparse.csr_array(C), R, log_determinant)
-
-
-def _sparse_core(C: sparse.csr_array, block: Codes, variances: Numbers) -> tuple[sparse.csr_array, float]:
-    """`R = T (I + C T)^-1` block by block, and the log determinant of `I + C T`."""
-    r = len(block)
-    log_determinant = 0.0
-    entries: list[Numbers] = []
-    rows: list[Codes] = []
-    columns: list[Codes] = []
-    for index in rows_by_size(block):
-        n = index.shape[1]
-        t = variances[index]
-        middle = np.eye(n) + _sub_matrices(C, index) * t[:, None, :]
-        log_determinant += float(np.linalg.slogdet(middle)[1].sum())
-        entries.append((t[:, :, None] * np.linalg.inv(middle)).ravel())
-        rows.append(np.repeat(index, n, axis=1).ravel())
-        columns.append(np.tile(index, (1, n)).ravel())
-    position = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_array((np.concatenate(entries), position), shape=(r, r)), log_determinant
-
-
-def _sub_matrices(C: sparse.csr_array, index: Codes) -> Numbers:
-    """The diagonal blocks `(b, n, n)` of C at `index (b, n)`."""
-    b, n = index.shape
-    if b == 1:
-        return np.asarray(C[index[0]][:, index[0]].toarray())[None]
-    place = np.full(C.shape[0], -1)
-    place[index.ravel()] = np.arange(index.size)
-    entries = sparse.coo_array(C)
-    i, j = place[entries.coords[0]], place[entries.coords[1]]
-    inside = (i >= 0) & (j >= 0)
-    blocks = np.zeros((b, n, n), dtype=C.dtype)
-    blocks[i[inside] // n, i[inside] % n, j[inside] % n] = entries.data[inside]
-    return blocks
+    return _Woodbury(NZ, C if isinstance(C, np.ndarray) else sparse.csr_array(C), core_of(C, crossed.block, variances))

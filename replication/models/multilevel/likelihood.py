@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from replication.models.fit import Array
 from replication.models.least_squares import Basis, orthonormal
+from replication.models.multilevel.crossed_core import is_large
 from replication.models.multilevel.groups import Level, Numbers, inner
 from replication.models.multilevel.inverse import (
     Inverse,
@@ -71,6 +72,11 @@ class MultilevelLikelihood:
     def unit(self) -> float:
         """The scale on which a variance counts as small: the size of residuals and sampling variances, 1 by scaling."""
         return 1.0
+
+    @property
+    def costly(self) -> bool:
+        """Whether a step of the search takes seconds, so that second derivatives by complex steps take minutes."""
+        return self.structure.crossed is not None and is_large(self.structure.crossed.block)
 
     def solve(self, theta: Numbers) -> Solution:
         """Generalised least squares at `theta (q,)`."""

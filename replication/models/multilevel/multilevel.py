@@ -18,6 +18,7 @@ from scipy import special
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.multilevel.crossed_core import say_cost
 from replication.models.multilevel.groups import (
     Labels,
     Level,
@@ -25,6 +26,7 @@ from replication.models.multilevel.groups import (
     factor_arrays,
     group_codes,
     merge_confounded,
+    moment_variances,
     unidentified,
 )
 from replication.models.multilevel.likelihood import MultilevelLikelihood, Solution, multilevel_likelihood
@@ -299,18 +301,22 @@ def _fit(
 
 def _estimate(data: MultilevelData, near: _Guess | None) -> _Estimate:
     likelihood = likelihood_of(data)
+    if likelihood.structure.crossed is not None:
+        say_cost(likelihood.structure.crossed.block)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
     # a level may be gone (all of its groups single) once rows are left out
     guess = near.in_units_of(likelihood.scale**2) if near is not None and len(near.theta) == len(defined) else None
     known = None
     if guess is not None and guess.information is not None and defined.all():
         known = _peak_at(likelihood, guess.theta, guess.information, defined)
-    peak = known or _highest(likelihood, defined, len(data.effects.y), None if guess is None else guess.theta)
+    peak = known or _highest(data, likelihood, defined, None if guess is None else guess.theta)
     theta = peak.slope.theta
     free = np.flatnonzero(defined & (theta > 0))
     se = np.full(len(theta), np.nan)
     if len(free):
-        se[free] = _standard_errors(likelihood.observed_information(theta, free)) * likelihood.scale**2
+        average = peak.slope.information[np.ix_(free, free)]
+        information = average if likelihood.costly else likelihood.observed_information(theta, free)
+        se[free] = _standard_errors(information) * likelihood.scale**2
     solution = likelihood.solve(theta)
     return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
 
@@ -323,15 +329,21 @@ def _standard_errors(information: Array) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(information)))
 
 
-def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: int, guess: Array | None) -> Peak:
+def _highest(
+    data: MultilevelData, likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], guess: Array | None
+) -> Peak:
     """The highest peak from several starts: all levels alike, then each level alone, where that is cheap.
+
+    Where a step takes seconds there is one start, close to the peak: the variances by moments.
 
     With a `guess (q,)` that search is spared, if it leads to a peak within the range of all variances that is higher
     than every start.
     """
     starts = _starts(likelihood, defined)
+    if likelihood.costly:
+        return climb(likelihood, np.where(defined, _moment_start(data, likelihood), 0.0), defined, near=True)
     # Few rows: what a search takes is the interpreter's time, so all go together.
-    rows = nested_rows(likelihood) if k * len(defined) <= FEW else None
+    rows = nested_rows(likelihood) if len(data.effects.y) * len(defined) <= FEW else None
     if rows is not None:
         found = climb_all(
             rows, np.array(starts if guess is None else [np.where(defined, guess, 0.0), *starts]), defined
@@ -348,7 +360,7 @@ def _highest(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_], k: in
     best = climb(likelihood, starts[0], defined)
     on_edge = bool((best.slope.theta[defined] == 0).any())
     # two levels can trade variance for each other: the profile may have one peak per level
-    if defined.sum() > 1 and (k * len(defined) <= MANY or on_edge or not best.converged):
+    if defined.sum() > 1 and (len(data.effects.y) * len(defined) <= MANY or on_edge or not best.converged):
         for start in starts[1:]:
             other = climb(likelihood, start, defined)
             # equal peaks are one peak reached twice; the first is kept, so results do not flip by rounding
@@ -382,6 +394,13 @@ def _peak_at(
         return None
     step = np.linalg.solve(block, here.gradient[free]) / (theta[free] + 1e-3 * likelihood.unit)
     return Peak(here, True, 1) if float(np.abs(step).max()) < SETTLED else None
+
+
+def _moment_start(data: MultilevelData, likelihood: MultilevelLikelihood) -> Array:
+    """Variances by moments in the units of the likelihood, none at 0, an edge the search would first have to leave."""
+    residual = (data.effects.y - data.effects.x @ likelihood.basis.to_beta @ likelihood.start) / likelihood.scale
+    found = moment_variances(residual, data.V.variances / likelihood.scale**2, data.levels)
+    return np.asarray(np.maximum(found, 0.01 * likelihood.excess))
 
 
 def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:
@@ -433,6 +452,9 @@ def _notes(levels: tuple[Level, ...], theta: Array, estimate: _Estimate) -> tupl
         elif np.isnan(estimate.se[i]):
             message = f"the likelihood is flat around the variance of {level.name}: other values fit as well."
             notes.append(Note("flat", message))
+    if estimate.likelihood.costly:
+        message = "many crossed levels: standard errors of variances are those of the average information."
+        notes.append(Note("average-information", message))
     # an answer with few right digits is still given, with the reason, rather than refused
     if estimate.inversion_error > UNSAFE:
         message = (

@@ -26,6 +26,8 @@ __all__ = ["Likelihood", "Peak", "Slope", "climb"]
 # search ends when the step still to come would be below DONE; steps below ROUNDING that no longer shrink are noise.
 CLOSE, SLOW, DONE, ROUNDING = 1e-2, 0.02, 1e-12, 1e-7
 MOST_STEPS = 200
+# The same end where a step costs seconds: far below the standard error of any variance.
+COSTLY_DONE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +47,16 @@ class Slope:
 
 
 class Likelihood(Protocol):
-    """What is climbed. `unit` is the scale on which a variance counts as small."""
+    """What is climbed. `unit` is the scale on which a variance counts as small; `costly`, whether a step takes seconds.
+
+    A costly one is climbed by average information alone.
+    """
 
     @property
     def unit(self) -> float: ...
+
+    @property
+    def costly(self) -> bool: ...
 
     def slope(self, theta: Array) -> Slope: ...
 
@@ -87,10 +95,11 @@ def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, n
         here = ahead
         # with a constant pace the rest of the way is moved * pace / (1 - pace); below DONE it is over
         pace = moved / before if np.isfinite(before) else 1.0
-        if moved * min(pace, 1.0) < DONE or before < moved < ROUNDING:
+        done = COSTLY_DONE if likelihood.costly else DONE
+        if moved * min(pace, 1.0) < done or before < moved < ROUNDING:
             return Peak(here, True, steps)
         # average information converges linearly where clusters are few; the observed one restores Newton
-        if moved < CLOSE and pace > SLOW:
+        if moved < CLOSE and pace > SLOW and not likelihood.costly:
             lacking = _lacking(likelihood, here, free)
         before = moved
     return Peak(here, False, MOST_STEPS)
