@@ -25,11 +25,13 @@ __all__ = [
     "Basis",
     "Coefficients",
     "EffectSets",
+    "OneColumn",
     "Weighted",
     "coefficients",
     "cross",
     "effect_sets",
     "log_likelihood",
+    "one_column",
     "orthonormal",
     "quadratic_PP",
     "quadratic_PPP",
@@ -304,6 +306,47 @@ def cross(fit: Weighted, d: Array) -> Array:
     """`U'DU (B, G, p, p)` for a diagonal `D = diag(d)`."""
     Q = np.stack(fit.U, axis=-2)
     return np.asarray((Q * np.expand_dims(d, -2)) @ Q.mT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneColumn:
+    """What the score of a model with one coefficient is made of, each `(B, G)`.
+
+    `PP` is `y'PPy`; `sums` are `tr W` and `tr WW`, `shares` what the column x takes of them: `x'WWx / x'Wx` and
+    `x'WWWx / x'Wx`, so that `tr P = tr W - shares[0]`. With `powers=3` also `PPP`, that is `y'PPPy`. `cancelled` is
+    True where one weight so outweighs the others that such differences have no digits.
+    """
+
+    PP: Array
+    PPP: Array
+    sums: tuple[Array, Array]
+    shares: tuple[Array, Array]
+    cancelled: bool
+
+
+def one_column(sets: EffectSets, tau2: Array, *, powers: int = 2) -> OneColumn:
+    """The sums at `tau2 (B, G)` in a third of the passes over the rows that `weighted_at` takes, for a single column.
+
+    `Py = W (y - x m)` with m the weighted mean on the column x.
+    """
+    x, counts = sets.columns, sets.counts
+    w = 1.0 / (sets.v + tau2[..., None])
+    c = w if (counts == 1.0).all() else w * counts
+    g = c * (x * x)
+    information, first = g.sum(-1), np.vecdot(g, w)
+    m = np.vecdot(c, x * sets.y) / information
+    f = sets.y - m[..., None] * x
+    f *= w
+    fc = f if c is w else f * counts
+    PP, nothing = np.asarray(np.vecdot(f, fc)), np.zeros(())
+    if powers < 3:
+        return OneColumn(PP, nothing, (np.asarray(c.sum(-1)), nothing), (first / information, nothing), False)
+    total, second = np.vecdot(c, w), np.vecdot(g * w, w)
+    # x'WPy is 0 but for rounding, so one power of W less would leave nothing to subtract
+    PPP = np.vecdot(fc, f * w) - np.vecdot(c * x, f) ** 2 / information
+    share = first / information
+    cancelled = not (total - 2.0 * second / information + share**2 > CANCELLED * total).all()
+    return OneColumn(PP, np.asarray(PPP), (c.sum(-1), total), (share, second / information), cancelled)
 
 
 def rss(fit: Weighted) -> Array:

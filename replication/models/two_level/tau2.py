@@ -26,6 +26,7 @@ from replication.models.least_squares import (
     EffectSets,
     Weighted,
     log_likelihood,
+    one_column,
     quadratic_PP,
     quadratic_PPP,
     raw_effects,
@@ -107,8 +108,8 @@ def falling_roots(
 # Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
 GRID_STEP = 0.5
 
-# Numbers in one temporary array: 32 MB.
-LARGEST = 4_000_000
+# Numbers in one temporary array: of more the system hands out fresh pages each time, which costs more than the sums.
+LARGEST = 12_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +139,27 @@ def _balance(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:
     """`1 - tr P / y'PPy`: zero with the score and of its sign, but nearly linear in tau2."""
     with np.errstate(divide="ignore"):
         return np.asarray(1.0 - _trace(sets, fit, restricted=restricted) / quadratic_PP(fit))
+
+
+def _balance_at(sets: EffectSets, tau2: Array, *, restricted: bool) -> Array:
+    """The balance at `tau2 (B, G)`."""
+    if sets.p > 1:
+        return _balance(sets, weighted_at(sets, tau2), restricted=restricted)
+    one = one_column(sets, tau2)
+    trace = one.sums[0] - one.shares[0] if restricted else one.sums[0]
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 - trace / one.PP)
+
+
+def _balance_and_slope_at(sets: EffectSets, tau2: Array, *, restricted: bool) -> tuple[Array, Array]:
+    """The balance at `tau2 (B, G)` and its slope."""
+    one = one_column(sets, tau2, powers=3) if sets.p == 1 else None
+    if one is None or one.cancelled:
+        return _balance_and_slope(sets, weighted_at(sets, tau2), restricted=restricted)
+    trace, trace_pp = one.sums
+    if restricted:
+        trace, trace_pp = trace - one.shares[0], trace_pp - 2.0 * one.shares[1] + one.shares[0] ** 2
+    return 1.0 - trace / one.PP, (trace_pp * one.PP - 2.0 * trace * one.PPP) / one.PP**2
 
 
 def _balance_and_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> tuple[Array, Array]:
@@ -184,7 +206,7 @@ def _on_grid(sets: EffectSets, grid: Array, *, restricted: bool) -> Array:
     """The balance at all trial values `(B, G)`, some columns at a time where the arrays would be large."""
     step = max(1, LARGEST // (sets.size * sets.y.shape[-1]))
     parts = [grid[:, i : i + step] for i in range(0, grid.shape[1], step)]
-    return np.concatenate([_balance(sets, weighted_at(sets, part), restricted=restricted) for part in parts], axis=1)
+    return np.concatenate([_balance_at(sets, part, restricted=restricted) for part in parts], axis=1)
 
 
 def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, balance: Array, *, restricted: bool) -> Roots:
@@ -194,7 +216,7 @@ def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, balance: Arra
     chosen = take(sets, index)
 
     def function(tau2: Array) -> tuple[Array, Array]:
-        return _balance_and_slope(chosen, weighted_at(chosen, tau2), restricted=restricted)
+        return _balance_and_slope_at(chosen, tau2, restricted=restricted)
 
     low, high = ends[:, :1], ends[:, 1:]
     # the secant through the bracket's ends; the balance is nearly a line
