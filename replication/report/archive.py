@@ -6,6 +6,7 @@ together here, from its tables of published and of our numbers; nothing is compu
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -264,6 +265,34 @@ def outcome_page(outcome: Record) -> str:
     return f"analyses/{anchor(outcome['id'])}.html"
 
 
+def finding_page(outcome: Record) -> str:
+    """The page of a finding: its answer, and every table that has a section of its own there."""
+    return f"findings/{anchor(outcome['id'])}.html"
+
+
+def tables_of_finding(outcome: Record) -> list[Record]:
+    """The result tables that stand on the page of a finding: those of a section, each once, that no figure shows.
+
+    What is published stands there claim by claim, and pooled rows as a choice among them; neither is a table of it.
+    """
+    if outcome["kind"] != "finding" or outcome["id"] == "validation":
+        return []
+    drawn = {figure["id"] for figure in outcome["figures"]}
+    apart = ("", "published", "explore")
+    return [t for t in once(outcome["tables"]) if t["id"] not in drawn and t["section"] not in apart]
+
+
+def once(tables: Sequence[Record]) -> list[Record]:
+    """The tables without those that only repeat rows of an earlier one of the same section, such as shared caveats."""
+    kept: list[Record] = []
+    for table in tables:
+        rows = {json.dumps(row) for row in table["rows"]}
+        same = [t for t in kept if t["columns"] == table["columns"] and t["section"] == table["section"] == "care"]
+        if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
+            kept.append(table)
+    return kept
+
+
 def table_page(outcome: Record, table: Record) -> str:
     """The page of a result table that is too long to stand whole on another page."""
     return f"tables/{anchor(outcome['id'])}--{anchor(table['id'])}.html"
@@ -361,12 +390,15 @@ def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:
     name, page = outcome["id"], outcome_page(outcome)
     yield f"analysis:{name}", page
     drawn = {figure["id"] for figure in outcome["figures"]}
+    on_finding = {table["id"] for table in tables_of_finding(outcome)}
     for kind in ("estimate", "table", "figure"):
         for item in outcome[f"{kind}s"]:
             own_page = f"figures/{anchor(name)}--{anchor(item['id'])}.html"
             target = own_page if kind == "figure" else f"{page}#{kind[0]}-{anchor(item['id'])}"
             if kind == "table" and item["id"] in drawn:  # a table that is drawn stands on its figure's page
                 target = f"{own_page}#t-{anchor(item['id'])}"
+            elif kind == "table" and item["id"] in on_finding:
+                target = f"{finding_page(outcome)}#t-{anchor(item['id'])}"
             yield f"{kind}:{name}/{item['id']}", target
             yield f"{name}/{item['id']}", target
             yield item["id"], target

@@ -29,12 +29,12 @@ from replication.analysis.failures import reason_of
 from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
 from replication.errors import UserError
-from replication.report.archive import Archive
+from replication.report.archive import Archive, once
 from replication.report.cells import kinds
 from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
-from replication.report.pages.findings import answers, in_section, once
+from replication.report.pages.findings import answers, in_section
 from replication.report.words import Ref, Words
 from replication.writing import temporary_folder
 

@@ -194,6 +194,24 @@ class View:
             raise UserError(f'a row of a table of {outcome} leads to {ref["kind"]} "{ref["id"]}", which is nowhere')
         return self.href(place) if place else ""
 
+    def row(
+        self, row: Sequence[object], columns: Sequence[int], kinds: Sequence[str], behind: str, table: str
+    ) -> list[Markup]:
+        """These cells of a row of a result table, with one link to what stands behind the row, else to the table.
+
+        The first cell bears it, or where that names a work the first number. A link in every cell would double a page,
+        and a reader at the keyboard would pass it ten times in a row. A table on this page leads nowhere further.
+        """
+        first, *rest = columns
+        elsewhere = "" if table.startswith("#") else table
+        address = "" if behind and row[first] not in self.archive.dataset.works else behind or elsewhere
+        found = [Markup("") if row[first] is None else self.head(row[first], behind)]
+        for i in rest:
+            cell = Markup("") if row[i] is None else self.cell(row[i], kinds[i], address)
+            address = "" if 'class="n"' in cell else address
+            found.append(cell)
+        return found
+
     def cell(self, value: object, kind: str, address: str) -> Markup:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
@@ -201,7 +219,7 @@ class View:
         text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
         if text in self.archive.dataset.works:
             return self.work(text)
-        if address and PRINTED.fullmatch(text):
+        if PRINTED.fullmatch(text):
             return self.anchor(address, self.words.printed(text), "n")
         known = self.words.table["terms"].get(text)
         return Markup(escape(known)) if known else self.told(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from replication.report.archive import Archive, Record, outcome_page, table_page
+from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
 from replication.report.gallery import SPOKEN, Gallery, Picture
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
@@ -41,6 +41,7 @@ def _ledger(outcome: Record, pictures: Sequence[Picture]) -> Mapping[str, Any]:
     sets, used = _sets({e["id"]: tuple(e["rows"]) for e in outcome["estimates"] if e["rows"]})
     methods, method_of = _sets({e["id"]: tuple(e["method"].items()) for e in outcome["estimates"]})
     drawn = {figure["id"] for figure in outcome["figures"]}
+    read = {table["id"] for table in tables_of_finding(outcome)}
     return {
         "outcome": outcome,
         "row_sets": sets,
@@ -48,7 +49,8 @@ def _ledger(outcome: Record, pictures: Sequence[Picture]) -> Mapping[str, Any]:
         "methods": methods,
         "method_of": method_of,
         # Pooled rows are for choosing among: the page of the finding offers that, and holds them as files.
-        "tables": [t for t in outcome["tables"] if t["id"] not in drawn and t["section"] != "explore"],
+        "tables": [t for t in outcome["tables"] if t["id"] not in drawn | read and t["section"] != "explore"],
+        "elsewhere": tables_of_finding(outcome),
         "exclusions": _by_reason(outcome["exclusions"]),
         "pictures": pictures,
         "current": "methods",

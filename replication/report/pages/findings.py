@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from replication.analysis.outcome import SECTIONS
-from replication.report.archive import Archive, Record, anchor
+from replication.report.archive import Archive, Record, anchor, finding_page, once
 from replication.report.gallery import Gallery, as_csv
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Ref, Words
 
-__all__ = ["answers", "further", "in_section", "once", "pages", "write_pools"]
+__all__ = ["answers", "further", "in_section", "pages", "write_pools"]
 
 _SIZES = ("r", "d", "g", "z", "beta", "b")
 _OPEN = ("sure", "cause", "change", "bodies")
@@ -35,7 +35,7 @@ def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
         yield Page(path, "finding.html", words.say(f"title.{name}"), values, words)
     for outcome in further(archive):
         values = {**_values(archive, words, outcome["id"], gallery), "reasons": reasons}
-        path = archive.menu.address(f"findings/{anchor(outcome['id'])}.html", words.language)
+        path = archive.menu.address(finding_page(outcome), words.language)
         yield Page(path, "finding.html", words.title(outcome["title"]), values, words)
 
 
@@ -176,14 +176,3 @@ def _sections(outcome: Record, gallery: Gallery) -> Iterator[Mapping[str, Any]]:
         # Claims of the works stand in "published" even where the analysis adds nothing of its own.
         if any(found.values()) or section == "published":
             yield {"name": section, **found}
-
-
-def once(tables: Sequence[Record]) -> list[Record]:
-    """The tables without those that only repeat rows of an earlier one of the same section, such as shared caveats."""
-    kept: list[Record] = []
-    for table in tables:
-        rows = {json.dumps(row) for row in table["rows"]}
-        same = [t for t in kept if t["columns"] == table["columns"] and t["section"] == table["section"] == "care"]
-        if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
-            kept.append(table)
-    return kept
