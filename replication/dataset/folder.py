@@ -60,7 +60,6 @@ _WORK_FILES = (
     "answers.toml",
     "NOTES.md",
 )
-_NOT_WORKS = ("article", "notes")
 _TO_ADD = {
     "work.toml": "a new work? `python -m replication.study new KEY` writes one; else restore it from version control",
     "samples.csv": "add it, a row for each group of persons; was there one, restore it from version control",
@@ -85,6 +84,7 @@ class Folder:
     frames: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     every: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    common_notes: dict[str, str] = field(default_factory=dict)
     corrections_by_file: dict[str, list[Correction]] = field(default_factory=dict)
     explanations: dict[str, list[Explanation]] = field(default_factory=dict)
     recipes: dict[str, tuple[Recipe, ...]] = field(default_factory=dict)
@@ -114,7 +114,10 @@ def walk(folder: Folder) -> None:
             _top_file(folder, path)
         elif path.name == "article":
             _record_file(folder, path / "corrections.toml", "article/corrections.toml")
-        elif path.name not in _NOT_WORKS:
+        elif path.name == "notes":
+            for note in sorted(path.glob("*.md")):
+                _notes_file(folder, note, f"notes/{note.name}", folder.common_notes, note.stem)
+        else:
             _work_folder(folder, path)
 
 
@@ -143,13 +146,13 @@ def _work_folder(folder: Folder, path: Path) -> None:
         elif item.suffix == ".toml" and item.name in _WORK_FILES:
             _record_file(folder, item, file)
         elif item.name == "NOTES.md":
-            _notes_file(folder, item, file)
+            _notes_file(folder, item, file, folder.notes, path.name)
         # A mistyped file name is the quietest way to lose rows: nothing unknown is passed over.
         elif not (item.name.startswith(".") or (item.is_dir() and item.name == "coders")):
             folder.problems.append(_unknown_file(file, item.name, (*WORK_TABLES, *_WORK_FILES)))
 
 
-def _notes_file(folder: Folder, path: Path, file: str) -> None:
+def _notes_file(folder: Folder, path: Path, file: str, notes: dict[str, str], name: str) -> None:
     content = read_bytes(path, file)
     if isinstance(content, Problem):
         folder.problems.append(content)
@@ -162,7 +165,7 @@ def _notes_file(folder: Folder, path: Path, file: str) -> None:
         folder.problems.append(Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as UTF-8"))
         return
     folder.problems += hidden_lines(text, file)
-    folder.notes[path.parent.name] = text
+    notes[name] = text
 
 
 def _record_file(folder: Folder, path: Path, file: str) -> None:

@@ -219,6 +219,7 @@ def _dataset(
         explanations=tuple(e for found in folder.explanations.values() for e in found),
         traps=tuple(traps.trap),
         notes=MappingProxyType(folder.notes),
+        common_notes=MappingProxyType(folder.common_notes),
         warnings=tuple(problems),
         recipes=MappingProxyType(folder.recipes),
         answers=MappingProxyType(folder.answers),

@@ -41,7 +41,8 @@ class Dataset:
 
     Tables are handed out as copies (copy-on-write, so they cost nothing): changing one changes no dataset. Every table
     has a `work` column; `effects` carries the columns of its sample too (`unit`, `country`, `ses`, ...). Rows that were
-    withdrawn or replaced are in `withdrawn`; only `as_of` brings them back.
+    withdrawn or replaced are in `withdrawn`; only `as_of` brings them back. `notes` are those of the works, by key,
+    `common_notes` those about several of them, by the name of their file.
     """
 
     version: str
@@ -60,6 +61,7 @@ class Dataset:
     answers: Mapping[str, tuple[RecordedAnswer, ...]] = field(default_factory=dict)
     conceptual: Mapping[str, tuple[ConceptualRecord, ...]] = field(default_factory=dict)
     packets: Mapping[str, PacketFile] = field(default_factory=dict)
+    common_notes: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
     withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 

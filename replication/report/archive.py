@@ -384,6 +384,8 @@ def _origin_places(dataset: Dataset, claims: Sequence[Claim]) -> Iterator[tuple[
             yield f"quoted:{claim.id}", f"sources.html#quoted-{anchor(quoted_by(claim))}"
     for work in dataset.recipes:
         yield f"recipe:{work}", f"sources.html#recipe-{anchor(work)}"
+    for name in dataset.common_notes:
+        yield f"note:{name}", f"sources.html#note-{anchor(name)}"
 
 
 def _outcome_places(outcome: Record) -> Iterator[tuple[str, str]]:

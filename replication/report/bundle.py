@@ -80,7 +80,9 @@ def _origins(archive: Archive) -> dict[str, bytes]:
         f"recipes/{work}.json": json.dumps([r.model_dump(exclude_defaults=True) for r in found], indent=1) + "\n"
         for work, found in archive.dataset.recipes.items()
     }
-    notes = {f"notes/{work}.md": text.rstrip() + "\n" for work, text in archive.dataset.notes.items()}
+    dataset = archive.dataset
+    named = {**dataset.notes, **{f"on-several-works/{name}": text for name, text in dataset.common_notes.items()}}
+    notes = {f"notes/{name}.md": text.rstrip() + "\n" for name, text in named.items()}
     quoted = {"second_hand.csv": as_csv(sources.COLUMNS, sources.as_table(archive))}
     return {name: text.encode() for name, text in (recipes | notes | quoted).items()}
 

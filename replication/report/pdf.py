@@ -94,6 +94,9 @@ class _PlainLinks:
         claim = self.archive.claim(name)
         return self.work(claim.work) if claim else Markup(escape(name))
 
+    def code(self, text: str) -> Markup:
+        return Markup(escape(text))
+
 
 @dataclass(slots=True)
 class Paper:

@@ -40,7 +40,7 @@ def web_address(text: str) -> str:
 
 # Only what notes need. HTML, images and links with a text of their own stay off: a note is text of strangers, and an
 # address is shown as what it is.
-_MARKDOWN = MarkdownIt("zero").enable(["heading", "list", "backticks", "emphasis"])
+_MARKDOWN = MarkdownIt("zero").enable(["heading", "list", "backticks", "emphasis", "table"])
 _LINKED = re.compile(
     r"(?P<address>https?://[^\s<>()]+[^\s<>().,;:])"
     r"|(?<![\w/.-])(?P<id>[a-z][a-z0-9]{2,39}(?:-[a-z]?\d{2,4})?)(?![\w/-])"
@@ -379,3 +379,6 @@ class _SentenceLinks:
     def claimant(self, name: str) -> Markup:
         claim = self.view.archive.claim(name)
         return self.view.work(claim.work if claim else name)
+
+    def code(self, text: str) -> Markup:
+        return Markup('<code class="command">{}</code>').format(text)

@@ -48,6 +48,9 @@ class Links(Protocol):
     def claimant(self, name: str) -> Markup:
         """The work a claim stands in, as cited in running text."""
 
+    def code(self, text: str) -> Markup:
+        """A command to be typed as it is."""
+
 
 class _Plain:
     """No links at all."""
@@ -59,7 +62,7 @@ class _Plain:
     def work(self, key: str) -> Markup:
         return Markup(escape(key))
 
-    claim = claimant = work
+    claim = claimant = code = work
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,7 @@ class Words:
 
     def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
         kind, *forms = spec.split("|")
-        if kind in ("work", "claim", "claimant"):
+        if kind in ("work", "claim", "claimant", "code"):
             return Markup(getattr(links, kind)(str(value)))
         if kind in ("construct", "confidence", "terms"):
             return Markup(escape(self.term(kind, str(value))))
@@ -325,7 +328,7 @@ def _country_names() -> re.Pattern[str]:
     )
 
 
-_SPECS = ("work", "claim", "claimant", "construct", "confidence", "terms", "title")
+_SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms", "title")
 
 
 @cache

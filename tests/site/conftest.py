@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from replication import paths
 from replication.analysis import (
@@ -144,6 +146,25 @@ def build(folder: Path, outcomes: Sequence[Mapping[str, Any]], dataset: Dataset,
     build_report(folder, outcomes, dataset, run, **more)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return Report(folder, outcomes, dataset)
+
+
+def built_once(
+    factory: pytest.TempPathFactory, name: str, outcomes: Callable[[], Sequence[Mapping[str, Any]]], dataset: Dataset
+) -> Report:
+    """A report that is built once a run: of several workers the first builds it, and the others wait for it.
+
+    No test writes into it; those that must change a report build one of their own.
+    """
+    base = factory.getbasetemp()
+    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / name
+    root.mkdir(exist_ok=True)
+    whole = root / "outcomes.json"
+    with FileLock(root / "lock"):
+        if not whole.exists():
+            found = outcomes()
+            build(root / "latest", found, dataset)
+            whole.write_text(json.dumps(found), encoding="utf-8")
+    return Report(root / "latest", json.loads(whole.read_text(encoding="utf-8")), dataset)
 
 
 @pytest.fixture(scope="session")
@@ -443,15 +464,18 @@ def figures() -> list[Figure]:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory, invented: Dataset, outcomes: list[dict[str, Any]]) -> Report:
     """The report of the invented dataset."""
-    return build(tmp_path_factory.mktemp("small") / "latest", outcomes, invented)
+    return built_once(tmp_path_factory, "small", lambda: outcomes, invented)
 
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Report:
     """The report of the real dataset with the quick analyses."""
-    files = analysis_files(paths.analyses_dir(), paths.data_dir())
-    found = [plain(run_analysis(load_analysis(files[n]), Context(dataset), n)) for n in REAL if n in files]
-    return build(tmp_path_factory.mktemp("real") / "latest", found, dataset)  # type: ignore[arg-type]
+
+    def outcomes() -> list[dict[str, Any]]:
+        files = analysis_files(paths.analyses_dir(), paths.data_dir())
+        return [plain(run_analysis(load_analysis(files[n]), Context(dataset), n)) for n in REAL if n in files]  # type: ignore[misc]
+
+    return built_once(tmp_path_factory, "real", outcomes, dataset)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from replication.report.words import Words, load_words
 
 __all__ = ["introductions", "pages"]
 
-_HOISTED = ("source", "locator", "reading", "design", "note", "used_in", "school_level", "country", "cycle", "flags")
 _EXPLORED = (
     "effect_id", "var_a", "var_b", "value", "n", "work", "label", "country", "cycle", "unit",
     "measure_a", "measure_b", "informant_a", "informant_b", "reading",
@@ -61,16 +60,13 @@ def _title(archive: Archive, page: RowPage) -> str:
 
 def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     """What all rows of a page share is said once; the rest are columns."""
-    shared = {
-        name: page.rows[0][name]
-        for name in _HOISTED
-        # Of a single row nothing is shared: hoisting would empty it.
-        if len({row[name] for row in page.rows}) == 1 and len(page.rows) > 1
-    }
-    columns = [name for name in _columns(page.rows) if name not in shared]
+    columns = _columns(page.rows)
+    # Of a single row nothing is shared: hoisting would empty it.
+    shared = [n for n in columns if len(page.rows) > 1 and len({row[n] for row in page.rows}) == 1]
+    columns = [name for name in columns if name not in shared]
     return {
         "page": page,
-        "shared": {name: value for name, value in shared.items() if value not in (None, "")},
+        "shared": {name: page.rows[0][name] for name in shared},
         "columns": columns,
         "unit": page.rows[0]["unit"],
         "used": _users(archive, page.rows),
@@ -85,6 +81,7 @@ def _columns(rows: Sequence[Record]) -> list[str]:
         *(c.name for c in TABLES["effects.csv"].columns if c.name not in ("effect_id", "since")),
         "country",
         "cycle",
+        "school_level",
     ]
     skipped = ("sample_id", "var_a", "var_b", "value", "n")
     return [n for n in names if n not in skipped and any(row[n] not in (None, "") for row in rows)]

@@ -105,7 +105,7 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
     held = {cell for table in tables for row in table["rows"] for cell in row[_BEFORE:-_AFTER]}
     said = words.table["pages"]["explore"]
     spoken = {
-        **{name: text for name, text in said.items() if name not in ("lead", "method", "noscript", "file")},
+        **{name: text for name, text in said.items() if name not in ("lead", "method", "noscript", "file", "shared")},
         "point": words.numerals.point,
         "group": words.numerals.group,
         "questions": {t["about"]["question"]: words.title(t["about"]["label"]) for t in tables},

@@ -21,6 +21,7 @@ def page(archive: Archive, words: Words) -> Page:
     """The page with one section for each text that quotes works, and one for each survey with a recipe."""
     values = {
         "quoting": list(_quoting(archive)),
+        "notes": archive.dataset.common_notes,
         "surveys": [(work, list(map(_shown, recipes))) for work, recipes in archive.dataset.recipes.items()],
         "current": "sources",
     }

@@ -16,7 +16,7 @@ from replication.report.words import Words
 
 __all__ = ["pages"]
 
-_MOST = 300
+_MOST = 100
 
 
 def pages(
@@ -35,7 +35,7 @@ def pages(
     found = errata(reports, releases) if reports else []
     values = {**_values(releases, comparison), "entering": list(_entering(archive)), "errata": len(found)}
     yield Page("changes.html", "changes.html", words.say("title.changes"), values, words)
-    shown = {"errata": found, "most": _MOST, "current": "changes"}
+    shown = {"errata": found, "current": "changes"}
     yield Page("errata.html", "errata.html", words.say("title.errata"), shown, words)
 
 
