@@ -15,12 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import che
-from replication.evidence.question import Evidence, sample_means
+from replication.evidence.question import Evidence, rows_by_sample, sample_means
 from replication.models.bias.henmi_copas import henmi_copas
 from replication.models.bias.multilevel_funnel import multilevel_pet_peese
 from replication.models.bias.selection_models import fit_step_selection
@@ -113,14 +112,10 @@ def one_row_a_sample(found: Evidence) -> Evidence:
     """
     n = found.rows["n"].to_numpy(float)
     # By n and order alone: choosing by the result would be the very selection that is looked for.
-    chosen = [int(rows[np.argmax(n[rows])]) for rows in _rows_by_sample(found)]
+    chosen = [int(rows[np.argmax(n[rows])]) for rows in rows_by_sample(found)]
     mask = np.zeros(len(n), dtype=bool)
     mask[chosen] = True
     return found.take(mask)
-
-
-def _rows_by_sample(found: Evidence) -> list[NDArray[np.intp]]:
-    return [np.flatnonzero(found.samples == sample) for sample in dict.fromkeys(found.samples.tolist())]
 
 
 def unadjusted(found: Evidence) -> BiasAnswer:

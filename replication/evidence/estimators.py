@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -43,13 +42,7 @@ def estimator_estimates(found: Evidence) -> tuple[Estimate, ...]:
 
 def che(found: Evidence, rho: float = RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:
     """The main working model (Pustejovsky & Tipton 2022, with countries) with CR2 at its outermost level."""
-    return _plain_che(found, rho) if x is None else working_fit(found, rho, x, names)
-
-
-@lru_cache(maxsize=32)
-def _plain_che(found: Evidence, rho: float) -> Fit:
-    """The model without moderators, kept: several parts of a finding start from it."""
-    return working_fit(found, rho)
+    return working_fit(found, rho, x, names)
 
 
 def back_transform(fit: Fit, found: Evidence, estimator: str, label: str, group: str = "heterogeneity") -> Estimate:

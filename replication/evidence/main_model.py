@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,6 @@ from replication.analysis.outcome import Estimate
 from replication.effects.correlation import back_to_r, fisher_z_variance
 from replication.errors import ModelError
 from replication.evidence.question import RHO, Evidence
-from replication.models.bayes.exact.marginals import Marginal
 from replication.models.bayes.exact.nested import NestedPosterior, exact_nested
 from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.informed import PriorSet, correlation_priors
@@ -48,6 +47,7 @@ __all__ = [
 ]
 
 Leads = Literal["CR2", "posterior"]
+_Quantity = Literal["mean", "further sample", "further row"]
 
 FEWEST_COUNTRIES = 6
 """Fewer independent groups at the outermost level than this, and nothing is tested by CR2: the small-sample work on
@@ -85,7 +85,7 @@ class Estimated:
         if self.leads == "CR2" and self.fit is not None:
             low, high = back_to_r(self.fit.interval()[0]).tolist()
             return Interval(low, high, self.fit.level, "CR2")
-        low, high = _ends(self.posterior.coefficient(), self.posterior.level)
+        low, _, high = _in_r(self.posterior, "mean")
         return Interval(low, high, self.posterior.level, "posterior")
 
     @property
@@ -93,17 +93,17 @@ class Estimated:
         """The mean correlation, from whichever leads."""
         if self.leads == "CR2" and self.fit is not None:
             return float(back_to_r(self.fit.beta[0]))
-        return float(back_to_r(self.posterior.coefficient().ppf(0.5)))
+        return _in_r(self.posterior, "mean")[1]
 
     @property
     def further_sample(self) -> Interval:
         """Interval (2) in r."""
-        low, high = _ends(self.posterior.further_sample(), self.posterior.level)
+        low, _, high = _in_r(self.posterior, "further sample")
         return Interval(low, high, self.posterior.level, "posterior")
 
     def further_row(self, n: int = FURTHER_N) -> Interval:
         """Interval (3) in r, for a study of `n` persons."""
-        low, high = _ends(self.posterior.further_row(float(fisher_z_variance(n))), self.posterior.level)
+        low, _, high = _in_r(self.posterior, "further row", float(fisher_z_variance(n)))
         return Interval(low, high, self.posterior.level, "posterior")
 
     @property
@@ -130,6 +130,20 @@ def working_fit(
     ModelError
         when the rows cannot carry it (one sample, one country).
     """
+    if x is None and places is None:
+        return _plain_fit(found, rho)
+    return _working_fit(found, rho, x, names, places)
+
+
+@lru_cache(maxsize=32)
+def _plain_fit(found: Evidence, rho: float) -> Fit:
+    """The model without moderators, kept: several parts of a finding start from it."""
+    return _working_fit(found, rho, None, None, None)
+
+
+def _working_fit(
+    found: Evidence, rho: float, x: ArrayLike | None, names: Sequence[str] | None, places: Array | None
+) -> Fit:
     countries = found.places if places is None else places
     # Inference at the outermost level: independence is claimed of countries, and of nothing below.
     outer = found.samples if found.source == "published" else countries
@@ -195,13 +209,13 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
     found, key = answer.found, f"{answer.found.question.id}-{answer.found.source}"
     posterior = answer.posterior
     further, row = answer.further_sample, answer.further_row()
-    low, high = _ends(posterior.coefficient(), posterior.level)
+    low, middle, high = _in_r(posterior, "mean")
     tau2 = posterior.variance("between") + posterior.variance("country")
     common = Estimate(
         id=f"{key}-posterior",
         label=f"{label}: mean, exact posterior",
         metric="r",
-        value=float(back_to_r(posterior.coefficient().ppf(0.5))),
+        value=middle,
         low=low,
         high=high,
         prediction_low=further.low,
@@ -267,6 +281,16 @@ def _said(answer: Estimated) -> dict[str, str]:
     }
 
 
-def _ends(marginal: Marginal, level: float) -> tuple[float, float]:
-    low, high = back_to_r(marginal.ppf([0.5 - level / 2, 0.5 + level / 2])).tolist()
-    return low, high
+# A search for quantiles takes as long as a fit, and a page asks for the same ones in tables, figures and sentences.
+@lru_cache(maxsize=16)
+def _in_r(posterior: NestedPosterior, what: _Quantity, variance: float = 0.0) -> tuple[float, float, float]:
+    """Low end, median and high end in r: of the mean, a further sample, or one row with a sampling `variance`."""
+    if what == "mean":
+        marginal = posterior.coefficient()
+    elif what == "further sample":
+        marginal = posterior.further_sample()
+    else:
+        marginal = posterior.further_row(variance)
+    half = posterior.level / 2
+    low, middle, high = back_to_r(marginal.ppf([0.5 - half, 0.5, 0.5 + half])).tolist()
+    return low, middle, high

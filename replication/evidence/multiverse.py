@@ -23,7 +23,7 @@ from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, n_for_variance
 from replication.errors import ModelError
 from replication.evidence.bias_models import direction_of
-from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
+from replication.evidence.question import Evidence, Question, Source, evidence, mean_effects, rows_by_sample
 from replication.models.bias import fit_step_selection, pet_peese, trim_fill, waap_wls
 from replication.models.fit import Array
 from replication.models.options import Direction, Tau2Method, TestMethod
@@ -86,7 +86,8 @@ class Multiverse:
     @property
     def adjusted(self) -> list[bool]:
         """Whether each specification allows for publication bias."""
-        return [chosen[CHOICES.index("bias model")] != _NO_BIAS for chosen in self.chosen]
+        at = CHOICES.index("bias model")
+        return [chosen[at] != _NO_BIAS for chosen in self.chosen]
 
     @property
     def holds(self) -> Array:
@@ -138,30 +139,44 @@ def multiverse_of(dataset: Dataset, question: Question, sign: int, published_in:
         chosen += [(*name, _NO_BIAS, estimator, test_name) for name, keep in zip(names, kept, strict=True) if keep]
         parts.append(ends[kept])
         failed["no converged estimate"] += int((~kept).sum())
-    for name, effects, variances in sets:
-        if name[0] in _PUBLISHED and name[CHOICES.index("scale")] == _SCALES[0]:
-            for model, made in _allowed_for_bias(effects, variances, sign, failed):
-                # Bias models bring estimator and test with them: crossed with all others they would be counted twelve
-                # times.
-                chosen.append((*name, model, _OWN, _OWN))
-                parts.append(made[None])
+    for options, made in _bias_walks(sets, sign, failed):
+        chosen.append(options)
+        parts.append(made[None])
     value, low, high, k = np.concatenate(parts).T
     return Multiverse(question, tuple(chosen), value, low, high, k, sign, +failed)
 
 
-def _allowed_for_bias(y: Array, v: Array, sign: int, failed: Counter[str]) -> Iterator[tuple[str, Array]]:
-    """Value, ends and k of each bias model in r; one that cannot be fitted is counted with its reason."""
+def _bias_walks(
+    sets: Sequence[tuple[tuple[str, ...], Array, Array]], sign: int, failed: Counter[str]
+) -> Iterator[tuple[tuple[str, ...], Array]]:
+    """The options of each specification that allows for publication bias, with value, ends and k in r."""
+    allowed: dict[bytes, tuple[tuple[str, Array | str], ...]] = {}
+    for name, effects, variances in sets:
+        if name[0] not in _PUBLISHED or name[CHOICES.index("scale")] != _SCALES[0]:
+            continue
+        # Several choices leave the same numbers: with one row a sample no rho enters.
+        key = effects.tobytes() + variances.tobytes()
+        if key not in allowed:
+            allowed[key] = tuple(_allowed_for_bias(effects, variances, sign))
+        for model, made in allowed[key]:
+            if isinstance(made, str):
+                failed[f"{model}: {made}"] += 1
+            else:
+                # Bias models bring estimator and test with them: crossed with all others they would be counted twelve
+                # times.
+                yield (*name, model, _OWN, _OWN), made
+
+
+def _allowed_for_bias(y: Array, v: Array, sign: int) -> Iterator[tuple[str, Array | str]]:
+    """Value, ends and k of each bias model in r; of one that cannot be fitted, the reason."""
     direction = direction_of(sign)
     for model, fit in _BIAS_MODELS.items():
         try:
             ends = back_to_r(fit(y, v, direction))
         except ModelError as error:
-            failed[f"{model}: {error}"] += 1
+            yield model, str(error)
             continue
-        if np.isfinite(ends).all():
-            yield model, np.append(ends, len(y))
-        else:
-            failed[f"{model}: no estimate with an interval"] += 1
+        yield model, np.append(ends, len(y)) if np.isfinite(ends).all() else "no estimate with an interval"
 
 
 def _pet_peese(y: Array, v: Array, direction: Direction) -> Array:
@@ -205,11 +220,13 @@ def _data_sets(
 ) -> Iterator[tuple[tuple[str, ...], Array, Array]]:
     """The options of the first five choices, with effects and variances `(k,)` of each."""
     for body, found in _bodies(dataset, question, published_in).items():
+        groups = rows_by_sample(found)
+        weighed = {(scale, size): _weighed(found, scale, size) for scale, size in product(_SCALES, _SIZES)}
         for (rho_name, rho), scale, size in product(_RHOS.items(), _SCALES, _SIZES):
-            means = sample_means(_weighed(found, scale, size), rho)
+            y, v = mean_effects(*weighed[scale, size], groups, rho)
             for left_out in _LEFT_OUT:
-                kept = _kept(means, left_out)
-                yield (body, rho_name, scale, size, left_out), means.y[kept], means.v[kept]
+                kept = _kept(y, v, left_out)
+                yield (body, rho_name, scale, size, left_out), y[kept], v[kept]
 
 
 def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str, Evidence]:
@@ -227,23 +244,22 @@ def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str
     return {name: body for name, body in bodies.items() if len(set(body.samples)) >= _FEWEST_SAMPLES}
 
 
-def _weighed(found: Evidence, scale: str, size: str) -> Evidence:
-    """The evidence on another scale or with another n: variance 1/(n - 3) of z, (1 - r^2)^2 / (n - 1) of r."""
+def _weighed(found: Evidence, scale: str, size: str) -> tuple[Array, Array]:
+    """Effects and variances `(k,)` on a scale, with an n: variance 1/(n - 3) of z, (1 - r^2)^2 / (n - 1) of r."""
     n = found.rows["n"].to_numpy(float)
     if size == "effective n":
         n = n_for_variance(n, found.rows["n_effective"])
     r = back_to_r(found.y)
-    y, v = (found.y, fisher_z_variance(n)) if scale == "Fisher z" else (r, correlation_variance(r, n))
-    return Evidence(found.question, found.source, found.selection, found.rows, y, v)
+    return (found.y, fisher_z_variance(n)) if scale == "Fisher z" else (r, correlation_variance(r, n))
 
 
-def _kept(means: Evidence, left_out: str) -> Array:
+def _kept(y: Array, v: Array, left_out: str) -> Array:
     """Which samples stay `(k,)`: all, or all but the heaviest, or but the one farthest from the weighted mean."""
-    keep = np.ones(len(means.y), dtype=bool)
+    keep = np.ones(len(y), dtype=bool)
     if left_out == "the largest":
-        keep[np.argmin(means.v)] = False
+        keep[np.argmin(v)] = False
     elif left_out == "the farthest":
-        keep[np.argmax(np.abs(means.y - np.average(means.y, weights=1.0 / means.v)))] = False
+        keep[np.argmax(np.abs(y - np.average(y, weights=1.0 / v)))] = False
     return keep
 
 
@@ -276,7 +292,7 @@ def _failures(one: Multiverse) -> str:
 
 
 def _curve(one: Multiverse) -> Figure:
-    order = np.argsort(one.value, kind="stable")
+    order, adjusted = np.argsort(one.value, kind="stable"), one.adjusted
     choices: dict[str, Sequence[Cell]] = {name: [one.chosen[i][at] for i in order] for at, name in enumerate(CHOICES)}
     return Figure(
         id=f"multiverse-{one.question.id}",
@@ -286,7 +302,7 @@ def _curve(one: Multiverse) -> Figure:
             "value": one.value[order].tolist(),
             "low": one.low[order].tolist(),
             "high": one.high[order].tolist(),
-            "adjusted": [one.adjusted[i] for i in order],
+            "adjusted": [adjusted[i] for i in order],
             **choices,
         },
         settings={"metric": "r", "summary": float(np.median(one.value))},

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,8 @@ __all__ = [
     "Source",
     "each_person_once",
     "evidence",
+    "mean_effects",
+    "rows_by_sample",
     "sample_means",
     "screened_rows",
 ]
@@ -182,18 +185,31 @@ def evidence(
 
 def screened_rows(data: Dataset, question: Question, protocol: Protocol | None = None) -> Screened:
     """Every candidate for a question with the criteria it fails."""
-    rows = bearing_on(candidates(data), question.relationships, question.outcome)
-    return screen(rows, protocol or load_protocol())
+    return _screened(data, question.relationships, question.outcome, protocol or load_protocol())
+
+
+@lru_cache(maxsize=8)  # a finding asks a dozen times of each question; nobody changes the rows
+def _screened(data: Dataset, relationships: tuple[str, ...], outcome: str, protocol: Protocol) -> Screened:
+    return screen(bearing_on(candidates(data), relationships, outcome), protocol)
 
 
 def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
     """One row per sample: the mean of its z, with the variance of a mean of rows that correlate by `rho`."""
-    groups = [np.flatnonzero(found.samples == s) for s in pd.unique(found.rows["sample_id"])]
+    groups = rows_by_sample(found)
     first = [int(g[0]) for g in groups]
-    y = np.array([found.y[g].mean() for g in groups])
-    v = np.array([_mean_variance(found.v[g], rho) for g in groups])
+    y, v = mean_effects(found.y, found.v, groups, rho)
     kept = Selection(found.selection.rows.iloc[first].reset_index(drop=True), found.selection.excluded)
     return replace(found, selection=kept, rows=found.rows.iloc[first].reset_index(drop=True), y=y, v=v)
+
+
+def rows_by_sample(found: Evidence) -> list[NDArray[np.intp]]:
+    """The rows of each sample, samples in order of appearance."""
+    return [np.flatnonzero(found.samples == s) for s in pd.unique(found.rows["sample_id"])]
+
+
+def mean_effects(y: Array, v: Array, groups: Sequence[NDArray[np.intp]], rho: float) -> tuple[Array, Array]:
+    """The mean of the effects of each group of rows, and its variance where their errors correlate by `rho`."""
+    return np.array([y[g].mean() for g in groups]), np.array([_mean_variance(v[g], rho) for g in groups])
 
 
 def _mean_variance(v: Array, rho: float) -> float:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +49,8 @@ MOST = 100_000
 # Nodes that carry less than this part of the error asked for are left out of mixtures: some ten thousand of them
 # together stay below it.
 PRUNE = 1e-6
+# A cell with less than this share by the coarser rule is left out of the finer one: its nodes would all be pruned.
+EMPTY = 1e-14
 # Left-out posteriors with more than this share on nodes that seldom count in the whole one have strayed from the cells.
 SELDOM, STRAYED = 1e-6, 0.01
 # Standard deviations this many sampling sds large leave ten digits in the sums; priors of correlations end before.
@@ -363,23 +364,43 @@ def _integrate(data: _Data, rtol: float) -> tuple[_Nodes, Cells, float, Accuracy
         raise ModelError(f"rtol={rtol!r} must lie between 1e-8 and 1e-2; 1e-4 is the default.")
     cells = box_cells(tuple(axis.edges for axis in data.axes))
     if not any(cells.free):
-        nodes, mass = _weighted(data, cells, 1, rtol)
+        nodes, mass, _ = _weighted(data, cells, 1, rtol)
         return nodes, cells, mass, Accuracy(rtol, 1e-12, "rounding", 1, 1)
     few, more = RULE
+    seen = _Seen(data)
     for tightness in TIGHTNESS:
-        grid = adapt(partial(_logs, data), cells, tightness * rtol, n=few)
-        (fine, mass), (coarse, rough) = _weighted(data, grid.cells, more, rtol), _weighted(data, grid.cells, few, rtol)
+        grid = adapt(seen.logs, cells, tightness * rtol, n=few)
+        coarse, rough, shares = _weighted(data, grid.cells, few, rtol, seen)
+        held = shares > EMPTY
+        fine, mass, _ = _weighted(data, Cells(grid.cells.low[held], grid.cells.high[held]), more, rtol)
         error, worst = max(_differences(fine, coarse), (abs(mass - rough), "marginal likelihood"))
-        accuracy = Accuracy(rtol, error, worst, len(grid.cells.low), len(grid.cells.low) * more ** sum(cells.free))
+        accuracy = Accuracy(rtol, error, worst, len(grid.cells.low), int(held.sum()) * more ** sum(cells.free))
         if accuracy.reached or not grid.complete:
             break
         cells = grid.cells
     return fine, grid.cells, mass, accuracy
 
 
-def _logs(data: _Data, nodes: tuple[Array, ...]) -> Array:
-    """The log posterior density at the nodes `(C, 1, a, b, c)`, as `adapt` asks for it."""
-    return _at(data, nodes)[0][:, None]
+class _Seen:
+    """What was computed of each cell, to be read again: the cells that are kept have been looked at before."""
+
+    def __init__(self, data: _Data) -> None:
+        self._data = data
+        self._cells: dict[bytes, tuple[Array, Array, Array]] = {}
+
+    def logs(self, nodes: tuple[Array, ...]) -> Array:
+        """The log posterior density at the nodes `(C, 1, a, b, c)`, as `adapt` asks for it."""
+        return self.at(nodes)[0][:, None]
+
+    def at(self, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+        """As `_at`."""
+        keys = [row.tobytes() for row in np.concatenate(nodes, axis=1)]
+        new = [i for i, key in enumerate(keys) if key not in self._cells]
+        if new:
+            found = _at(self._data, tuple(axis[new] for axis in nodes))
+            self._cells |= {keys[i]: each for i, each in zip(new, zip(*found, strict=True), strict=True)}
+        log, mean, covariance = zip(*(self._cells[key] for key in keys), strict=True)
+        return np.stack(log), np.stack(mean), np.stack(covariance)
 
 
 def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
@@ -418,13 +439,24 @@ def _below_countries(data: _Data, within: Array, between: Array) -> _Below:
     """The sums of every country at the nodes `within (P, a)` and `between (P, b)` of two axes."""
     sums, logs = _group_sums(data.groups, data.axes[0].sd(within), data.axes[1].sd(between))
     home = np.array([group.country for group in data.groups])
-    held = np.add.reduceat(sums, np.flatnonzero(np.diff(home, prepend=-1)), axis=1)
-    ones, total = held[: len(data.start) + 2], held[len(data.start) + 2 :].sum(axis=1)
+    ones, total = _by_country(sums[: len(data.start) + 2], home), sums[len(data.start) + 2 :].sum(axis=1)
     r, q = np.triu_indices(len(data.start) + 1)
     # countries last: what follows are products of small matrices, each from one place in memory
     load = np.ascontiguousarray(np.moveaxis(ones[0], 0, -1))
     products = np.ascontiguousarray(np.moveaxis(ones[1 + r] * ones[1 + q], (0, 1), (-1, -2)))
     return _Below(load, products, np.moveaxis(total, 0, -1), logs.sum(axis=0))
+
+
+def _by_country(sums: Array, home: NDArray[np.intp]) -> Array:
+    """Sums `(e, g, ...)` over the groups `(e, G, ...)` of each country; `home (G,)` in ascending order."""
+    starts = np.flatnonzero(np.diff(home, prepend=-1))
+    sizes = np.diff(starts, append=len(home))
+    total = sums[:, starts]
+    # Most countries have one group or two: a few additions of whole arrays, where reduceat would stride through them.
+    for more in range(1, int(sizes.max())):
+        longer = np.flatnonzero(sizes > more)
+        total[:, longer] += sums[:, starts[longer] + more]
+    return np.asarray(total)
 
 
 def _with_countries(
@@ -530,9 +562,10 @@ def _given(data: _Data, total: Array, logdet: Array, k: int) -> tuple[Array, Arr
     return log, mean + data.start, covariance
 
 
-def _weighted(data: _Data, cells: Cells, n: int, rtol: float) -> tuple[_Nodes, float]:
+def _weighted(data: _Data, cells: Cells, n: int, rtol: float, seen: _Seen | None = None) -> tuple[_Nodes, float, Array]:
+    """The nodes of all cells with their weights, the log of the whole mass, and each cell's share of it `(C,)`."""
     nodes, weights = grid_nodes(cells, n)
-    log, mean, covariance = _at(data, nodes)
+    log, mean, covariance = _at(data, nodes) if seen is None else seen.at(nodes)
     amount = np.exp(log - log.max())
     for i, w in enumerate(weights):
         shape = [len(w), 1, 1, 1]
@@ -552,7 +585,7 @@ def _weighted(data: _Data, cells: Cells, n: int, rtol: float) -> tuple[_Nodes, f
         mean.reshape(-1, p)[keep],
         covariance.reshape(-1, p, p)[keep],
     )
-    return found, float(log.max() + np.log(total))
+    return found, float(log.max() + np.log(total)), amount.sum(axis=(1, 2, 3)) / total
 
 
 def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float) -> list[tuple[_Nodes, int, int]]:
@@ -561,7 +594,7 @@ def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float)
     sums, logs, tau2 = sums[..., 0, 0], logs[..., 0, 0], np.square(nodes.sds[:, 2])
     home = np.array([group.country for group in data.groups])
     starts = np.flatnonzero(np.diff(home, prepend=-1))
-    total, logdet = _country_parts(np.add.reduceat(sums, starts, axis=1), tau2)
+    total, logdet = _country_parts(_by_country(sums, home), tau2)
     before = _at_nodes(data, total, logdet.sum(axis=0) + logs.sum(axis=0), data.k)[0]
     found = []
     for left in sets:
@@ -572,8 +605,7 @@ def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float)
         parts = [total[:, whole].sum(axis=1, keepdims=True)]
         logdets = logdet[whole].sum(axis=0) + logs[~gone].sum(axis=0)
         if len(kept):
-            held = np.add.reduceat(sums[:, kept], np.flatnonzero(np.diff(home[kept], prepend=-1)), axis=1)
-            changed, logs_changed = _country_parts(held, tau2)
+            changed, logs_changed = _country_parts(_by_country(sums[:, kept], home[kept]), tau2)
             parts.append(changed)
             logdets = logdets + logs_changed.sum(axis=0)
         k = data.k - sum(len(g.lam) for g, out in zip(data.groups, gone, strict=True) if out)
