@@ -72,7 +72,9 @@ def exclusive(folder: Path, name: str = _LOCK) -> Iterator[None]:
         raise UserError(f"{folder} is no folder, so nothing can be written in it; check the path")
     try:
         # No soft lock as a way out: it would outlive a killed process and block everybody after it.
-        lock = filelock.FileLock(path, is_singleton=True, fallback_to_soft=False)
+        # Who may write in the folder may take its lock, whoever made the lock file.
+        rights = stat.S_IMODE(folder.stat().st_mode) & 0o666
+        lock = filelock.FileLock(path, mode=rights, is_singleton=True, fallback_to_soft=False)
         if not _taken(lock, 1.0):
             sys.stderr.write(f"waiting: another command is writing to {folder}\n")
             if not _taken(lock, _LONGEST_WAIT):

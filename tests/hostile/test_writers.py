@@ -1,4 +1,4 @@
-"""Every command that writes: killed at a write event it leaves the old or the new; eight at once lose nothing."""
+"""Every command that writes: killed, all or nothing; eight at once lose nothing; who may not write is told so."""
 
 from __future__ import annotations
 
@@ -274,3 +274,71 @@ def test_eight_writers_of_every_kind_at_once_lose_nothing(prepared: Path, tmp_pa
     assert "delta2023_girls-003," in (root / "delta2023/effects.csv").read_text(encoding="utf-8")
     ids = [line.partition(",")[0] for line in effects.splitlines()[1:]]
     assert len(ids) == len(set(ids)) == 10
+
+
+NOBODY = 65534
+other_users = pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only a superuser's tests can become another user"
+)
+
+
+@pytest.fixture
+def shared(prepared: Path) -> Iterator[Path]:
+    """A copy of the dataset at a place that everybody may go to, which a test's own folder is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        shutil.copytree(prepared.parent, Path(folder) / "shared", ignore=shutil.ignore_patterns(".lock"))
+        (Path(folder) / "mine").mkdir(mode=0o777)
+        (Path(folder) / "mine").chmod(0o777)
+        yield Path(folder) / "shared" / prepared.name
+
+
+def opened(root: Path, rights: int) -> None:
+    """Folders and files with these rights; a file has none to be entered."""
+    for path in (root.parent, *root.parent.rglob("*")):
+        path.chmod(rights if path.is_dir() else rights & 0o666)
+
+
+def as_nobody(act: Callable[[], int], root: Path) -> Callable[[], int]:
+    """The same done by another user, with a folder for temporary files of their own."""
+
+    def other() -> int:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        tempfile.tempdir = str(root.parent.parent / "mine")
+        return act()
+
+    return other
+
+
+@other_users
+@pytest.mark.parametrize("command", ["new", "answer", "settle", "convert", "take", "matrix", "compute", "export"])
+def test_who_may_not_write_is_told_so_and_changes_nothing(shared: Path, tmp_path: Path, command: str) -> None:
+    opened(shared, 0o755)
+    before, said = content(shared), tmp_path / "said"
+    assert forked(as_nobody(COMMANDS[command](shared), shared), said=said) == 1
+    text = said.read_text(encoding="utf-8")
+    assert "cannot be written to (permission denied)" in text, text
+    assert "Traceback" not in text and "a fault of this program" not in text and content(shared) == before
+
+
+@other_users
+def test_who_may_only_read_is_told_the_same_as_the_owner(shared: Path, tmp_path: Path) -> None:
+    opened(shared, 0o555)
+    check, texts = study("check", "alpha2020", "--data", shared), []
+    for act in (check, as_nobody(check, shared)):
+        code = forked(act, said=tmp_path / "said")
+        texts.append((code, (tmp_path / "said").read_text(encoding="utf-8")))
+    assert texts[0] == texts[1] and "alpha2020: " in texts[0][1], texts
+
+
+@other_users
+def test_two_users_who_write_at_once_lose_nothing(shared: Path) -> None:
+    """The lock lies in the folder they share, so neither user nor TMPDIR makes it another one."""
+    (shared / "alpha2020/coders/settled.csv").unlink()
+    opened(shared, 0o777)
+    acts = [settle(shared, row) for row in ROWS]
+    assert list(at_once([as_nobody(act, shared) if i % 2 else act for i, act in enumerate(acts)])) == [0] * len(acts)
+    settled = (shared / "alpha2020/coders/settled.csv").read_text(encoding="utf-8")
+    assert all(f"effects.csv,{row},value" in settled for row in ROWS)
