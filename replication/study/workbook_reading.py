@@ -38,6 +38,7 @@ _MOST_ROWS, _MOST_COLUMNS = 100_000, 200
 _OURS = ("start", "words", "messages", "work", *SHEETS)
 _ELSEWHERE = ("xl/externalLinks/", "xl/connections.xml", "xl/queryTables/", "xl/embeddings/")
 """Parts by which a workbook draws on something else than its own cells."""
+_PROGRAMS = ("xl/macrosheets/", "xl/activeX/")
 _DECIMALS = re.compile(r"0(?:\.(0+))?(%?)")
 _AS_PRINTED = ("value", "printed", "mean", "sd", "ci_low", "ci_high", "p")  # whose last zero says how exact they are
 _PIECE = 1 << 20
@@ -134,7 +135,7 @@ def _refuse_entities(archive: zipfile.ZipFile, part: zipfile.ZipInfo, name: str)
 
 
 def _say_parts(names: list[str], found: _Found) -> None:
-    if any(name.endswith("vbaProject.bin") or name.startswith("xl/macrosheets/") for name in names):
+    if any(name.endswith("vbaProject.bin") or name.startswith(_PROGRAMS) for name in names):
         hint = "nothing of it was run; save the workbook as .xlsx, without macros"
         found.say("start", 0, "", "macro", "a macro", "a workbook without programs", hint)
     if any(name.startswith(_ELSEWHERE) for name in names):

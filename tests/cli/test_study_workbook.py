@@ -169,6 +169,7 @@ TRAPS: dict[str, tuple[str, bytes, str]] = {
     "a macro": ("xl/vbaProject.bin", b"x", "nothing of it was run"),
     "a link to another file": ("xl/externalLinks/externalLink1.xml", b"<x/>", "no other file was opened"),
     "an old macro sheet": ("xl/macrosheets/sheet1.xml", b"<x/>", "nothing of it was run"),
+    "a control that runs code": ("xl/activeX/activeX1.bin", b"x", "nothing of it was run"),
     "a connection to a database": ("xl/connections.xml", b"<connections/>", "no other file was opened"),
     "a zip bomb": ("xl/worksheets/sheet99.xml", b"0" * 30_000_000, "unpacks to more than anybody types"),
     "entities": ("xl/styles.xml", b'<!DOCTYPE x [<!ENTITY a "a">]><x>&a;</x>', "declares XML entities"),
