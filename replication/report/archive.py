@@ -147,7 +147,7 @@ def _value(text: str) -> float | None:
         return None
 
 
-_LARGEST_ROW_PAGE = 560
+_LARGEST_ROW_PAGE = 300  # rows: a table of 200 kB keeps a slow phone laying out for seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
