@@ -17,7 +17,7 @@ from replication import paths
 from replication.digests import digest_of
 from replication.writing import write_atomic
 
-__all__ = ["Cache", "Sources", "code_digest", "stamp"]
+__all__ = ["Cache", "Sources", "code_digest", "installed", "stamp"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
 _SHOWING = (
@@ -51,7 +51,7 @@ def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
 
 def _surroundings() -> tuple[str, ...]:
     """The versions of Python and of the packages that results depend on."""
-    return (*(_version(name) for name in _PACKAGES), platform.python_version())
+    return (*(installed(name) for name in _PACKAGES), platform.python_version())
 
 
 class Sources:
@@ -143,7 +143,7 @@ def stamp(dataset_version: str, dataset_digest: str, seed: int) -> dict[str, obj
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count() or 1,
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed(name) for name in _PACKAGES},
         **_commit(paths.project_root()),
     }
 
@@ -238,7 +238,8 @@ def _content_digest(result: object) -> str:
     return digest_of(json.dumps(result, ensure_ascii=False, sort_keys=True))
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str:
+    """The version of a package; a word where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

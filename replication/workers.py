@@ -17,14 +17,18 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from replication.analysis import Context
 from replication.analysis.failures import OutcomeData, failed_outcome, run_apart
 from replication.dataset import Dataset
 from replication.provenance import Cache
+from replication.report.making import Spread
 
-__all__ = ["Job", "OutcomeData", "run_jobs"]
+__all__ = ["Forks", "Job", "OutcomeData", "run_jobs"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 _FORKS = sys.platform == "linux"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG
@@ -55,10 +59,12 @@ class _Given:
 
 
 class _Worker:
-    """What this process, a worker, was given."""
+    """What this process, a worker, was given; `function` and `tasks` are set before it is forked."""
 
     dataset: ClassVar[Dataset]
     cache: ClassVar[Cache | None]
+    function: ClassVar[Callable[[Any], Any]]
+    tasks: ClassVar[Sequence[Any]]
 
 
 def run_jobs(
@@ -119,12 +125,16 @@ def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
 
 
 def _begin(given: _Given) -> None:
+    _end_quietly()
+    _Worker.dataset, _Worker.cache = given.load(), given.cache
+
+
+def _end_quietly() -> None:
     """Interrupted at the terminal, or when the first process is gone, a worker ends without a word."""
     # Ctrl-C goes to all processes of the terminal; only the first one should speak of it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _FORKS:
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
-    _Worker.dataset, _Worker.cache = given.load(), given.cache
 
 
 def _run(job: Job) -> OutcomeData:
@@ -133,3 +143,38 @@ def _run(job: Job) -> OutcomeData:
 
 def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
     return run_apart(job.name, job.path, Context(dataset, job.seed, cache), job.key)
+
+
+class Forks(Spread):
+    """Making files in several processes that begin with all that this one holds; one after the other elsewhere."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes or os.cpu_count() or 1
+
+    def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
+        """The results in the order of the tasks; work begins at once, also while nobody waits for it."""
+        if not _FORKS or self._processes <= 1 or len(tasks) < _FEW:
+            return map(function, tasks)
+        # Handed over by the fork: an archive is large, and what is made from it cannot be pickled.
+        _Worker.function, _Worker.tasks = function, tasks
+        pool = ProcessPoolExecutor(
+            min(self._processes, len(tasks)), mp_context=multiprocessing.get_context("fork"), initializer=_end_quietly
+        )
+        return self._results(pool, [pool.submit(_do, number) for number in range(len(tasks))], function, tasks)
+
+    @staticmethod
+    def _results(
+        pool: ProcessPoolExecutor, begun: list[Future[Result]], function: Callable[[Task], Result], tasks: list[Task]
+    ) -> Iterator[Result]:
+        try:
+            for task, future in zip(tasks, begun, strict=True):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:  # the system ended a process: what is left is done here
+                    yield function(task)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _do(number: int) -> Any:
+    return _Worker.function(_Worker.tasks[number])

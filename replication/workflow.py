@@ -192,6 +192,7 @@ def _write(
     from replication.report import build_report
     from replication.report.pdf import typesetter_is_there
     from replication.report.sbom import bill_of_materials, needed_packages
+    from replication.workers import Forks
 
     dataset = _dataset(request)
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
@@ -202,7 +203,10 @@ def _write(
     with replace_folder(target) as folder:
         for outcome in outcomes:
             _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
-        no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir())
+        # A release is made as a whole; a working report takes over what nothing has changed of.
+        before = None if whole or request.fresh else target
+        spread = Forks(request.jobs)
+        no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir(), before=before, spread=spread)
         failed = dict(failures_of(outcomes))
         if no_pdf and (whole or typesetter_is_there()):  # who has not installed it did without the PDF
             failed["report.pdf"] = no_pdf

@@ -16,6 +16,7 @@ from typing import Any
 from replication import paths
 from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
+from replication.dataset.successors import Successors
 from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.menu import Menu, make_menu, unlisted_findings
@@ -162,21 +163,33 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Archive:
-    """The dataset and the outcomes, with the indexes pages need: `tables` by name and work, `places` by id."""
+    """The dataset and the outcomes, with the indexes pages need: `tables` by name and work, `places` by id.
+
+    `by_outcome` and `by_claim` are by id, `by_work` the claims by their work, `living` the claims of today by ids of
+    other versions, `users` the analyses that pool an effect, numbered in their order, `names` the works as cited.
+    `about` is what is said of the report itself: the `digest` of its data.
+    """
 
     dataset: Dataset
     outcomes: Sequence[Record]
+    by_outcome: Mapping[str, Record]
     run: Record
+    about: Mapping[str, str]
     by_claim: Mapping[str, Claim]
+    by_work: Mapping[str, Sequence[Claim]]
+    living: Mapping[str, str]
     checks: Mapping[str, Record]
     tables: Mapping[str, Mapping[str, Sequence[Record]]]
-    row_pages: Sequence[RowPage]
+    row_pages: Mapping[str, Sequence[RowPage]]
+    users: Mapping[str, Sequence[tuple[int, str]]]
+    names: Mapping[str, str]
     places: Mapping[str, str]
     menu: Menu
 
     def outcome(self, name: str) -> Record | None:
         """The outcome with this id, if it was run and did not fail."""
-        return next((o for o in self.outcomes if o["id"] == name and not o.get("failed")), None)
+        found = self.by_outcome.get(name)
+        return None if found is None or found.get("failed") else found
 
     def place(self, name: str, outcome: str = "") -> str:
         """Where an id lives: first within the outcome that names it, then anywhere; empty when nowhere."""
@@ -196,7 +209,7 @@ class Archive:
 
     def claims_of(self, work: str) -> list[Claim]:
         """The claims of one work."""
-        return [claim for claim in self.by_claim.values() if claim.work == work]
+        return list(self.by_work.get(work, ()))
 
     @property
     def open_data(self) -> Mapping[str, Record]:
@@ -215,7 +228,7 @@ class Archive:
 
     def claim(self, name: str) -> Claim | None:
         """The claim with this id, or the one that took its place."""
-        return self.by_claim.get(name) or self.by_claim.get(self.dataset.living("claims.csv", name) or "")
+        return self.by_claim.get(name) or self.by_claim.get(self.living.get(name, ""))
 
     def verdict(self, claim: Claim) -> str:
         """The verdict on a claim; PENDING where no analysis of this run looked at it."""
@@ -224,8 +237,7 @@ class Archive:
 
     def short(self, work: str) -> str:
         """Authors and year of a work as cited in running text."""
-        reference = self.dataset.references.get(work)
-        return reference.short if reference else work
+        return self.names.get(work, work)
 
     def table(self, name: str, work: str = "") -> Sequence[Record]:
         """The rows of a table of the dataset, of one work when asked, with plain cells."""
@@ -236,7 +248,7 @@ class Archive:
 def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> Archive:
     """Index a dataset and its outcomes."""
     tables = {name: _by_work(dataset, name) for name in dataset.tables}
-    row_pages = tuple(page for work, rows in tables["effects.csv"].items() for page in _row_pages(work, rows))
+    row_pages = {work: tuple(_row_pages(work, rows)) for work, rows in tables["effects.csv"].items()}
     claims = claims_of(dataset)
     # Before anything is indexed: the figure must have an address like any other.
     menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
@@ -248,8 +260,43 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     for name, place in _places(dataset, tables, outcomes, claims, row_pages, menu):
         # The first place of an id stands: works and rows of the dataset go before analyses that share their name.
         places.setdefault(name, place)
-    by_id = {claim.id: claim for claim in claims}
-    return Archive(dataset, outcomes, run, by_id, checks, tables, row_pages, places, menu)
+    by_work: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_work.setdefault(claim.work, []).append(claim)
+    return Archive(
+        dataset=dataset,
+        outcomes=outcomes,
+        by_outcome={outcome["id"]: outcome for outcome in outcomes},
+        run=run,
+        about={"digest": dataset.digest},
+        by_claim={claim.id: claim for claim in claims},
+        by_work=by_work,
+        living=_living(dataset),
+        checks=checks,
+        tables=tables,
+        row_pages=row_pages,
+        users=_users(outcomes),
+        names={key: reference.short for key, reference in dataset.references.items()},
+        places=places,
+        menu=menu,
+    )
+
+
+def _users(outcomes: Sequence[Record]) -> dict[str, list[tuple[int, str]]]:
+    found: dict[str, dict[tuple[int, str], None]] = {}
+    for number, outcome in enumerate(outcomes):
+        for row in {row: None for estimate in outcome["estimates"] for row in estimate["rows"]}:
+            found.setdefault(row, {})[number, outcome["id"]] = None
+    return {row: list(users) for row, users in found.items()}
+
+
+def _living(dataset: Dataset) -> dict[str, str]:
+    """The claim that stands today for each claim of another version that has a successor or came from another."""
+    withdrawn = dataset.withdrawn.get("claims.csv")
+    chain = Successors() if withdrawn is None else Successors.of(withdrawn, "claim_id")
+    alive = set(dataset.tables["claims.csv"]["claim_id"])
+    found = {name: chain.living(name, alive) for name in (*chain.successor, *chain.predecessors)}
+    return {name: living for name, living in found.items() if living}
 
 
 def quoted_by(claim: Claim) -> str:
@@ -351,7 +398,7 @@ def _places(
     tables: Mapping[str, Mapping[str, Sequence[Record]]],
     outcomes: Sequence[Record],
     claims: Sequence[Claim],
-    row_pages: Sequence[RowPage],
+    row_pages: Mapping[str, Sequence[RowPage]],
     menu: Menu,
 ) -> Iterator[tuple[str, str]]:
     for work in dataset.works:
@@ -359,7 +406,7 @@ def _places(
     for claim in claims:
         yield claim.id, f"works/{claim.work}.html#{anchor(claim.id)}"
     yield from _origin_places(dataset, claims)
-    for page in row_pages:
+    for page in (page for pages in row_pages.values() for page in pages):
         for row in page.rows:
             yield row["effect_id"], f"{page.path}#{anchor(row['effect_id'])}"
             yield row["sample_id"], f"{page.path}#{anchor(row['effect_id'])}"

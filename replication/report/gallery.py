@@ -1,4 +1,4 @@
-"""Draws the figures of outcomes, writes them as SVG with their data as CSV, and hands out what pages show."""
+"""Draws the figures of outcomes when a page first shows them, as SVG with their data as CSV."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import csv
 import io
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from markupsafe import Markup
 
 from replication.formulas import harmless
 from replication.report.archive import LICENCE, Archive, Record, anchor
+from replication.report.consulted import Log, watched
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
 
-__all__ = ["SPOKEN", "Gallery", "Picture", "as_csv", "draw_gallery", "sheet_for"]
+__all__ = ["SPOKEN", "Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for"]
 
 SPOKEN = ("label", "group", "curve", "cluster")
 """The columns of a figure whose words are in the language of its page; the others hold keys that drawing reads."""
@@ -46,19 +47,54 @@ Gallery = Mapping[tuple[str, str], Picture]
 """Pictures by outcome and figure id."""
 
 
-def draw_gallery(
-    archive: Archive, words: Words, outcomes: Sequence[Record], write: Callable[[str, str], None]
-) -> Gallery:
-    """Draw every figure of the outcomes in one language and write its files."""
-    folder = "figures" if words.language == "en" else f"figures/{words.language}"
-    view = View(f"{folder}/x.html", words, archive)
-    pictures: dict[tuple[str, str], Picture] = {}
-    for outcome in outcomes:
-        for figure in outcome["figures"]:
-            picture = _picture(view, outcome["id"], read_figure(figure), folder)
-            pictures[outcome["id"], picture.data.id] = picture
-            _write_files(picture, write, words)
-    return pictures
+class Pictures:
+    """The figures of some outcomes in one language; each is drawn once, when it is first asked for."""
+
+    def __init__(self, archive: Archive, words: Words, outcomes: Sequence[Record]) -> None:
+        self._archive, self._words = archive, words
+        self._drawn: dict[tuple[str, str], tuple[Picture, Log]] = {}
+        self.held = {(outcome["id"], figure["id"]): None for outcome in outcomes for figure in outcome["figures"]}
+
+    def picture(self, outcome: str, figure: str, log: Log) -> Picture:
+        """One figure; what was asked to draw it goes to the log, also when it was drawn for another page."""
+        if (outcome, figure) not in self._drawn:
+            asked = Log()
+            self._drawn[outcome, figure] = self._picture(outcome, figure, asked), asked
+        picture, asked = self._drawn[outcome, figure]
+        log.take(asked)
+        return picture
+
+    def seen_by(self, log: Log) -> Gallery:
+        """The figures as a page is given them."""
+        return _Seen(self, log)
+
+    def _picture(self, outcome: str, figure: str, log: Log) -> Picture:
+        archive = watched(self._archive, log)
+        language = self._words.language
+        folder = "figures" if language == "en" else f"figures/{language}"
+        view = View(f"{folder}/x.html", replace(self._words, names=archive.names), archive)
+        found = next(item for item in archive.by_outcome[outcome]["figures"] if item["id"] == figure)
+        return _picture(view, outcome, read_figure(found), folder)
+
+
+class _Seen(Mapping[tuple[str, str], Picture]):
+    """Pictures by outcome and figure id, as one page looks at them."""
+
+    __slots__ = ("_log", "_pictures")
+
+    def __init__(self, pictures: Pictures, log: Log) -> None:
+        self._pictures, self._log = pictures, log
+
+    def __getitem__(self, key: tuple[str, str]) -> Picture:
+        if key not in self._pictures.held:
+            raise KeyError(key)
+        return self._pictures.picture(*key, self._log)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pictures.held)
+
+    def __len__(self) -> int:
+        return len(self._pictures.held)
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -118,13 +154,14 @@ def _translated(figure: FigureData, words: Words) -> FigureData:
     return FigureData(figure.id, figure.kind, title, note, shown, figure.settings, figure.section)
 
 
-def _write_files(picture: Picture, write: Callable[[str, str], None], words: Words) -> None:
+def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str]]:
+    """The drawings of a figure for wide and for narrow pages, with the English ones its data: paths and texts."""
     drawing, figure = picture.drawing, picture.data
     for path, canvas in ((picture.wide, drawing.wide), (picture.narrow, drawing.narrow)):
         if canvas:
-            write(path, canvas.markup(drawing.alt, style=sheet_for(canvas)))
-    if words.language == "en":
-        write(picture.csv, as_csv(list(figure.columns), [list(row.values()) for row in figure.rows()]))
+            yield path, canvas.markup(drawing.alt, style=sheet_for(canvas))
+    if language == "en":
+        yield picture.csv, as_csv(list(figure.columns), [list(row.values()) for row in figure.rows()])
 
 
 @cache

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,17 +27,21 @@ from markupsafe import Markup, escape
 from replication.analysis.failures import reason_of
 from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
-from replication.errors import UserError
+from replication.digests import digest_of, folder_digest
+from replication.provenance import installed
 from replication.report.archive import Archive, once
 from replication.report.cells import kinds
+from replication.report.consulted import Answers, Log
 from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
+from replication.report.making import Before, Given, Made, Plan, Source, written
+from replication.report.pages import overview
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section
 from replication.report.words import Ref, Words
 from replication.writing import temporary_folder
 
-__all__ = ["VOLUMES", "Paper", "pieces", "typeset", "typesetter_is_there"]
+__all__ = ["VOLUMES", "Paper", "pieces", "typeset", "typesetter_is_there", "why_no_pdf"]
 
 _HERE = Path(__file__).parent
 _VARIABLE = re.compile(r"var\((--f-[\w-]+)\)")
@@ -46,6 +49,9 @@ _LONGEST_TABLE, _WIDEST_TABLE, _SHORT = 26, 10, 28
 _LONGEST_WAIT = 600  # seconds; a whole report takes four
 VOLUMES = ("report", "appendix")
 """The names of the two volumes, and of their files."""
+_FILES = tuple(f"{volume}.pdf" for volume in VOLUMES)
+_PLANS = ("the PDF", "the sources of the PDF")
+"""What is kept of it: the questions asked for its sources, and the sources themselves, which seldom change."""
 _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "care")
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
 _COMPILE = r"""
@@ -100,37 +106,48 @@ class _PlainLinks:
 
 @dataclass(slots=True)
 class Paper:
-    """What became of the PDF: `failed` says in a sentence why there is none, and is empty where there is one."""
+    """What became of the PDF: `failed` says in a sentence why there is none, `made` what it was made from."""
 
     failed: str = ""
+    made: tuple[Made, ...] = ()
 
 
 @contextmanager
 def typeset(
-    archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any], target: Path
+    source: Source, shared: Mapping[str, Any], target: Path, before: Before | None, answers: Answers, failed: str
 ) -> Iterator[Paper]:
     """Typeset both volumes into the folder `target` while the block runs, in a process whose memory ends with it.
 
-    After the block the paper says whether there is a PDF. Nothing that goes wrong with it is raised.
+    After the block the paper says whether there is a PDF. Nothing that goes wrong with it is raised. What was
+    set before from the same is taken over.
 
     Parameters
     ----------
-    archive : what the report shows.
-    words : its language.
-    gallery : its figures.
-    values : the values of the overview page, so that both say the same.
+    source : what the report shows.
+    shared : the values every page is given.
     target : the folder to write them into.
+    before, answers : the report before, if there is one, and what is answered today to the questions put for it.
+    failed : why there will be none; empty where it is to be tried.
     """
-    paper = Paper()
-    process = None
+    paper = Paper(failed)
+    plan = Plan(_PLANS[0], "en", lambda _: (), outside=_typesetter())
+    taken = before.taken(plan, answers, target) if before and not failed else None
+    if taken or failed:
+        paper.made = tuple(filter(None, (taken, before.made.get(_PLANS[1], (None,))[0] if before else None)))
+        yield paper
+        return
+    process, same, log = None, None, Log()
     with temporary_folder("pdf") as folder:
         try:
-            if not typesetter_is_there():
-                raise UserError('typst is not installed; pip install "tsr-replication[pdf]" brings it')
-            _write_source(folder, archive, words, gallery, values)
-            # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
-            command = [sys.executable, "-I", "-c", _COMPILE, *(str(folder / volume) for volume in VOLUMES)]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            _write_source(folder, source.given("en", log), shared)
+            sources = digest_of(_typesetter(), folder_digest(folder))
+            same = (
+                before.taken(Plan(_PLANS[1], "en", lambda _: (), outside=sources), answers, target) if before else None
+            )
+            if not same:
+                # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
+                command = [sys.executable, "-I", "-c", _COMPILE, *(str(folder / volume) for volume in VOLUMES)]
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         except Exception as error:  # a page of paper is never worth the pages that need none
             paper.failed = f"it could not be set: {reason_of(error)}"
         try:
@@ -144,8 +161,15 @@ def typeset(
         if process is not None:
             paper.failed = _waited_for(process)
         if not paper.failed:
-            for volume in VOLUMES:
-                shutil.copyfile(folder / f"{volume}.pdf", target / f"{volume}.pdf")
+            files = same.files if same else {n: written(target / n, (folder / n).read_bytes()) for n in _FILES}
+            paper.made = Made(_PLANS[0], files, log.plain(), plan.outside), Made(_PLANS[1], files, {}, sources)
+
+
+def why_no_pdf() -> str:
+    """Why there will be no PDF, in a sentence; empty where the typesetter is installed."""
+    if typesetter_is_there():
+        return ""
+    return 'it could not be set: typst is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
 def typesetter_is_there() -> bool:
@@ -153,8 +177,16 @@ def typesetter_is_there() -> bool:
     return importlib.util.find_spec("typst") is not None
 
 
-def _write_source(folder: Path, archive: Archive, words: Words, gallery: Gallery, values: Mapping[str, Any]) -> None:
-    pictures = {picture.wide: picture for picture in gallery.values() if picture.drawing.wide}
+def _typesetter() -> str:
+    return installed("typst")
+
+
+def _write_source(folder: Path, given: Given, shared: Mapping[str, Any]) -> None:
+    archive, words, gallery = given.archive, given.words, given.gallery
+    values = {**overview.page(archive, words).values, **shared}
+    chapters = [outcome for outcome in map(archive.outcome, archive.menu.findings) if outcome]
+    shown = [picture for outcome in chapters for picture in pictures_of(gallery, outcome)]
+    pictures = {picture.wide: picture for picture in shown if picture.drawing.wide}
     for number, picture in enumerate(pictures.values()):
         (folder / f"{number}.svg").write_text(_flattened(picture), encoding="utf-8")
     files = {path: f"{number}.svg" for number, path in enumerate(pictures)}

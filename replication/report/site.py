@@ -10,20 +10,30 @@ import base64
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import jinja2
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
+from replication import paths
 from replication.dataset import Dataset
+from replication.digests import digest_of, folder_digest
+from replication.provenance import Sources, installed
 from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
 from replication.report.bundle import make_bundle
 from replication.report.cells import estimate_cells, facts, filled, kinds, rest
-from replication.report.gallery import Gallery, draw_gallery
-from replication.report.menu import Menu
+from replication.report.consulted import Answers
+from replication.report.gallery import Pictures
+from replication.report.making import Before, Given, Made, Plan, Source, Spread, read_before, write_made
+from replication.report.menu import SETTINGS, Menu
 from replication.report.pages import (
     analyses,
     checklist,
@@ -35,40 +45,14 @@ from replication.report.pages import (
     whole,
     works,
 )
-from replication.report.pdf import typeset
+from replication.report.pdf import typeset, why_no_pdf
 from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import Page, View, headings_of
 from replication.report.words import Words, load_words
+from replication.writing import write_atomic
 
-__all__ = ["all_pages", "build_report", "versions_page"]
-
-
-def all_pages(
-    archive: Archive,
-    words: Mapping[str, Words],
-    galleries: Mapping[str, Gallery],
-    write: Callable[[str, str], None],
-    reports: Path | None,
-    folder: Path,
-) -> Iterator[Page]:
-    """Every page of the report; files that pages offer for download are written into `folder` on the way."""
-    english = words["en"]
-    for language, spoken in words.items():
-        yield overview.page(archive, spoken)
-        if archive.menu.holds("article"):
-            yield overview.article_page(archive, spoken)
-        yield from findings.pages(archive, spoken, galleries[language])
-        yield from works.pages(archive, spoken, galleries[language])
-        yield from data.introductions(archive, spoken, write)
-        yield from whole.pages(archive, spoken, galleries[language])
-        yield from analyses.pages(archive, spoken, galleries[language])
-        yield from claims.pages(archive, spoken, write)
-    yield from data.pages(archive, english)
-    yield whole.provenance(archive, english)
-    yield checklist.page(archive, english, str(archive.run.get("release", "")) or english.say("site.unreleased"))
-    yield from versions.pages(archive, english, reports, folder, write)
-
+__all__ = ["build_report", "versions_page"]
 
 _HERE = Path(__file__).parent
 # In the pages themselves: a style sheet asked for on its own keeps a phone on a slow network waiting half a second
@@ -85,16 +69,25 @@ def _policy() -> str:
     return allowed + "base-uri 'none'; form-action 'none'"
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Writes text files below the report's folder."""
+_PACKAGES = ("jinja2", "markupsafe", "babel", "markdown-it-py", "typst")
+"""The packages that make pages: other versions of them make other pages."""
 
-    folder: Path
 
-    def __call__(self, path: str, text: str) -> None:
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8", newline="\n")
+def _plans(archive: Archive, pictures: Mapping[str, Pictures], reports: Path | None, folder: Path) -> Iterator[Plan]:
+    """Every file of the report that is made from its archive, but the tables, which one of these reads."""
+    for language in pictures:
+        yield from findings.plans(archive, language)
+        yield from overview.plans(archive, language)
+        yield from analyses.figures(pictures[language], language)
+        yield from works.plans(archive, language)
+        yield from data.introductions(archive, language)
+        yield from whole.plans(archive, language)
+        yield from analyses.plans(archive, language)
+        yield from claims.plans(archive, language)
+    yield from versions.plans(reports, folder)
+    yield from data.plans(archive)
+    yield Plan("provenance.html", "en", whole.provenance)
+    yield Plan("checklist.html", "en", lambda given: [checklist.page(given.archive, given.words)])
 
 
 def build_report(
@@ -103,6 +96,9 @@ def build_report(
     dataset: Dataset,
     run: Mapping[str, object],
     reports: Path | None = None,
+    *,
+    before: Path | None = None,
+    spread: Spread | None = None,
 ) -> str:
     """Write every page of the report into `folder`, its PDF and the editor's bundle.
 
@@ -115,6 +111,9 @@ def build_report(
     dataset : the dataset they were made from.
     run : the stamp of the run; `release` in it is the version of a report to be frozen.
     reports : the folder of released reports to compare with; None for none.
+    before : the report this one takes the place of: what nothing has changed of is taken from it, and the same is made
+        possible for the next one. None where everything is to be made.
+    spread : how the making is spread over processes; None for this one alone.
 
     Raises
     ------
@@ -122,38 +121,130 @@ def build_report(
         when a sentence has no template; the message names its key and the file to add it to.
     """
     archive = make_archive(dataset, outcomes, run)
-    write = _Writer(folder)
     within = [f"{name}.css" for name in _SHEETS]
     shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns(*within), dirs_exist_ok=True)
-    cited = {key: reference.short for key, reference in dataset.references.items()}
-    words = {language: replace(load_words(language), names=cited) for language in archive.menu.languages}
-    galleries = {language: draw_gallery(archive, spoken, archive.outcomes, write) for language, spoken in words.items()}
-    findings.write_pools(archive, write)
-    shared = {
-        "release": str(run.get("release", "")) or words["en"].say("site.unreleased"),
-        "beside": reports is not None and folder.parent.resolve() == reports.resolve(),
-        "no_pdf": "",
-        "failed": [outcome for outcome in archive.outcomes if outcome.get("failed")],
-    }
-    environment = _environment(archive.menu)
-    values = {**overview.page(archive, words["en"]).values, **shared}
-    # The pages are written while the PDF is set: neither waits for the other.
-    with typeset(archive, words["en"], galleries["en"], values, folder) as paper:
-        found = {archive.menu.address(page.path, language) for page in archive.menu.pages for language in words}
-        headings: dict[str, list[tuple[str, Markup]]] = {}
-        for page in all_pages(archive, words, galleries, write, reports, folder):
-            text = _render(environment, archive, page, shared)
-            write(page.path, text)
-            if page.path in found:
-                headings[page.path] = headings_of(text)
-        for language in words:
-            name = "search-index.js" if language == "en" else f"search-index-{language}.js"
-            write(f"assets/{name}", search_index(archive, words, language, headings))
-    if paper.failed:  # every page leads to the PDF, so every page says that there is none
-        for page in all_pages(archive, words, galleries, write, reports, folder):
-            write(page.path, _render(environment, archive, page, {**shared, "no_pdf": paper.failed}))
+    words = {language: replace(load_words(language), names=archive.names) for language in archive.menu.languages}
+    beside = reports is not None and folder.parent.resolve() == reports.resolve()
+    making = _Making(archive, words, folder, reports, Answers(archive), before, spread or Spread(), beside=beside)
+    failed = why_no_pdf()
+    found = making.all(failed)
+    if not failed and found.no_pdf:  # every page leads to the PDF, so every page says that there is none
+        failed = found.no_pdf
+        found = making.all(failed)
+    headings = _headings(folder, archive.menu)
+    for language in words:
+        name = "search-index.js" if language == "en" else f"search-index-{language}.js"
+        text = search_index(archive, words, language, headings)
+        (folder / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
+    if before is not None:
+        write_made(folder, found.made_by, found.made, making.answers)
     (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
-    return paper.failed
+    return failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was made, by which code and words, and why there is no PDF of it."""
+
+    made: Sequence[Made]
+    made_by: str
+    no_pdf: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Making:
+    """What the files of one report are made from, and where."""
+
+    archive: Archive
+    words: Mapping[str, Words]
+    folder: Path
+    reports: Path | None
+    answers: Answers
+    before: Path | None
+    spread: Spread
+    beside: bool
+
+    def all(self, no_pdf: str) -> _Found:
+        """Make or take over every file; `no_pdf` says why there will be no PDF."""
+        shared = self._shared(no_pdf)
+        made_by = _made_by(self.archive, shared)
+        old = read_before(self.before, made_by) if self.before else None
+        pictures = _pictures(self.archive, self.words)
+        source = Source(self.archive, self.words, pictures, partial(_render, _environment(self.archive.menu), shared))
+        # The page of changes reads the tables, so they are there before it is begun.
+        tables = list(self._begun(source, data.tables(), old, Spread()))
+        pages = self._begun(source, _plans(self.archive, pictures, self.reports, self.folder), old, self.spread)
+        # The pages are made while the PDF is set: neither waits for the other.
+        with typeset(source, shared, self.folder, old, self.answers, no_pdf) as paper:
+            made = [*tables, *pages]
+        return _Found([*made, *paper.made], made_by, paper.failed)
+
+    def _shared(self, no_pdf: str) -> dict[str, Any]:
+        """What every page is told besides its own."""
+        failed = [{"id": o["id"], "title": o["title"]} for o in self.archive.outcomes if o.get("failed")]
+        release = str(self.archive.run.get("release", ""))
+        return {
+            "release": release or self.words["en"].say("site.unreleased"),
+            "beside": self.beside,
+            "no_pdf": no_pdf,
+            "failed": failed,
+        }
+
+    def _begun(self, source: Source, plans: Iterable[Plan], old: Before | None, spread: Spread) -> Iterator[Made]:
+        """Take over what can be, and begin to make the rest: what is done, as it comes."""
+        taken: list[Made] = []
+        left: dict[tuple[str, str], list[Plan]] = {}
+        for plan in plans:
+            one = old.taken(plan, self.answers, self.folder) if old else None
+            if one is not None:
+                taken.append(one)
+            else:
+                left.setdefault((plan.language, plan.about or plan.name), []).append(plan)
+
+        # What shows the same figures is made in one process, which draws them once.
+        def make(group: Sequence[Plan]) -> list[Made]:
+            return [source.made(plan, self.folder) for plan in group]
+
+        return chain(taken, chain.from_iterable(spread.over(make, list(left.values()))))
+
+
+def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
+    """The digest of what pages are made by without being seen to ask for it: code, words, settings, packages."""
+    analyses_dir, dataset = paths.analyses_dir(), archive.dataset
+    files = [analyses_dir / SETTINGS, analyses_dir / checklist.FILE, *sorted((analyses_dir / "locale").glob("*.toml"))]
+    return digest_of(
+        Sources(_HERE.parent, analyses_dir).digest(Path(__file__)),
+        folder_digest(_HERE),
+        *(part for file in files if file.is_file() for part in (file.name, file.read_bytes())),
+        *map(installed, _PACKAGES),
+        repr((dict(shared), archive.menu, dataset.version, dataset.vocabulary, dataset.article)),
+    )
+
+
+def _headings(folder: Path, menu: Menu) -> dict[str, list[tuple[str, Markup]]]:
+    """The headings of each named page in each language, by its path."""
+    found = {menu.address(page.path, language) for page in menu.pages for language in menu.languages}
+    return {path: headings_of((folder / path).read_text(encoding="utf-8")) for path in sorted(found)}
+
+
+class _Compiled(BytecodeCache):
+    """Templates as Jinja has compiled them, kept in the cache: compiling takes as long as a tenth of all pages."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError, ValueError):
+            known, _, code = self._path(bucket).read_bytes().partition(b"\n")
+            if known.decode() == digest_of(code):  # a damaged one counts as none
+                bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        path, code = self._path(bucket), bucket.bytecode_to_string()
+        with suppress(OSError):  # a cache nobody may write to: compiled each time
+            write_atomic(path, digest_of(code).encode() + b"\n" + code)
+
+    def _path(self, bucket: Bucket) -> Path:
+        """Where it is kept: by the template's text, and by what decides how it is compiled."""
+        key = digest_of(bucket.key, bucket.checksum, jinja2.__version__, Path(__file__).read_bytes())
+        return paths.cache_dir() / "templates" / f"{key[:32]}.bin"
 
 
 def versions_page(releases: Sequence[Release]) -> str:
@@ -170,6 +261,7 @@ def versions_page(releases: Sequence[Release]) -> str:
 def _environment(menu: Menu) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
+        bytecode_cache=_Compiled(),
         # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
         autoescape=True,
         undefined=StrictUndefined,
@@ -190,7 +282,13 @@ def _environment(menu: Menu) -> Environment:
     return environment
 
 
-def _render(environment: Environment, archive: Archive, page: Page, shared: Mapping[str, Any]) -> str:
+def _pictures(archive: Archive, words: Mapping[str, Words]) -> dict[str, Pictures]:
+    """All figures in every language."""
+    return {language: Pictures(archive, spoken, archive.outcomes) for language, spoken in words.items()}
+
+
+def _render(environment: Environment, shared: Mapping[str, Any], given: Given, page: Page) -> str:
+    archive = given.archive
     view = View(page.path, page.words, archive)
     values = {
         **shared,

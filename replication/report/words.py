@@ -141,10 +141,11 @@ class Words:
 
         Keys of works in it are written as the works are cited: "roorda2011" is a name for files.
         """
-        if text not in self.known:
-            own = self._title(text)
-            self.known[text] = _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), own)
-        return self.known[text]
+        own = self.known.get(text)
+        if own is None:
+            own = self.known[text] = self._title(text)
+        # The names are not kept with it: whoever shows a work's name is to be seen asking for it.
+        return _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), own)
 
     def _title(self, text: str) -> str:
         titles = self.table["titles"]

@@ -56,8 +56,9 @@ def put(root: Path, name: str, value: float, *, slow: bool) -> None:
     (root / "analyses" / "reproductions" / f"{name}.py").write_text(text, encoding="utf-8")
 
 
-def pages(folder: Path, outcomes: object, *_: object) -> str:
+def pages(folder: Path, outcomes: object, *_: object, before: Path | None, spread: object) -> str:
     """Stands for the pages, which another test makes: what is tested here is when they appear."""
+    del before, spread
     (folder / "works").mkdir()
     (folder / "index.html").write_text(json.dumps(outcomes), encoding="utf-8")
     (folder / "works" / "a.html").write_text("a", encoding="utf-8")

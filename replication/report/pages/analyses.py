@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
-from replication.report.gallery import SPOKEN, Gallery, Picture
+from replication.report.gallery import SPOKEN, Picture, Pictures, figure_files
+from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
-from replication.report.words import Words
 
-__all__ = ["MOST_ROWS", "pages"]
+__all__ = ["MOST_ROWS", "figures", "plans"]
 
 MOST_ROWS = 50  # rows of a result table on a page with other things; a longer table has a page of its own
 
@@ -20,20 +20,49 @@ _POINTED = ("funnel", "baujat", "orchard", "caterpillar", "effect_direction")  #
 _MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curve
 
 
-def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
     """One page per analysis, one per figure, and one per table too long for either, in one language."""
     for outcome in archive.outcomes:
-        pictures = pictures_of(gallery, outcome)
-        address = partial(archive.menu.address, language=words.language)
-        values = _ledger(outcome, pictures)
-        yield Page(address(outcome_page(outcome)), "analysis.html", words.title(outcome["title"]), values, words)
-        for picture in pictures:
-            yield Page(address(picture.page), "figure.html", picture.title, _figure(picture, outcome), words)
+        name = outcome["id"]
+        path = archive.menu.address(outcome_page(outcome), language)
+        yield Plan(path, language, partial(_ledger_page, name=name, path=path), about=name)
+        for figure in outcome["figures"]:
+            page = f"page of figure {name}/{figure['id']} {language}"
+            yield Plan(page, language, partial(_figure_page, name=name, item=figure["id"]), about=name)
         for table in outcome["tables"]:
             if len(table["rows"]) > MOST_ROWS:
-                shown = {"table": table, "outcome": outcome, "current": ""}
-                path = address(table_page(outcome, table))
-                yield Page(path, "table.html", words.title(table["title"]), shown, words)
+                path = archive.menu.address(table_page(outcome, table), language)
+                yield Plan(path, language, partial(_table_page, name=name, item=table["id"], path=path))
+
+
+def figures(pictures: Pictures, language: str) -> Iterator[Plan]:
+    """The files of each figure in one language."""
+    for name, figure in pictures.held:
+        plan = f"figure {name}/{figure} {language}"
+        yield Plan(plan, language, partial(_drawings, name=name, item=figure), about=name)
+
+
+def _ledger_page(given: Given, name: str, path: str) -> list[Page]:
+    outcome = given.archive.by_outcome[name]
+    values = _ledger(outcome, pictures_of(given.gallery, outcome))
+    return [Page(path, "analysis.html", given.words.title(outcome["title"]), values, given.words)]
+
+
+def _figure_page(given: Given, name: str, item: str) -> list[Page]:
+    outcome, picture = given.archive.by_outcome[name], given.gallery[name, item]
+    path = given.archive.menu.address(picture.page, given.words.language)
+    return [Page(path, "figure.html", picture.title, _figure(picture, outcome), given.words)]
+
+
+def _table_page(given: Given, name: str, item: str, path: str) -> list[Page]:
+    outcome = given.archive.by_outcome[name]
+    table = next(table for table in outcome["tables"] if table["id"] == item)
+    values = {"table": table, "outcome": outcome, "current": ""}
+    return [Page(path, "table.html", given.words.title(table["title"]), values, given.words)]
+
+
+def _drawings(given: Given, name: str, item: str) -> Iterator[File]:
+    return figure_files(given.gallery[name, item], given.words.language)
 
 
 def _ledger(outcome: Record, pictures: Sequence[Picture]) -> Mapping[str, Any]:

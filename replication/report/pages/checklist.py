@@ -16,7 +16,9 @@ from replication.report.menu import Menu
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["Item", "Met", "Standard", "page", "read_checklist"]
+__all__ = ["FILE", "Item", "Met", "Standard", "page", "read_checklist"]
+
+FILE = "checklist.toml"
 
 Met = Literal["yes", "partly", "no"]
 _FIELDS = ("number", "asks", "met", "where", "why")
@@ -84,10 +86,11 @@ def _item(place: str, record: Mapping[str, Any], menu: Menu) -> Item:
     return found
 
 
-def page(archive: Archive, words: Words, release: str) -> Page:
+def page(archive: Archive, words: Words) -> Page:
     """The page for reviewers, in English."""
+    release = str(archive.run.get("release", "")) or words.say("site.unreleased")
     values = {
-        "standards": read_checklist(paths.analyses_dir() / "checklist.toml", archive.menu),
+        "standards": read_checklist(paths.analyses_dir() / FILE, archive.menu),
         "bias": archive.outcome("riskofbias"),
         "deciders": _deciders(archive),
         "cite": _cite(archive, release),
@@ -107,5 +110,5 @@ def _cite(archive: Archive, release: str) -> Mapping[str, str]:
     return {
         "release": release,
         "dataset": archive.dataset.version,
-        "digest": archive.dataset.digest[:16],
+        "digest": archive.about["digest"][:16],
     }

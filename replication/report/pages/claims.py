@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from replication.report.archive import Archive, Record
 from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
 from replication.report.gallery import Gallery, Picture, sheet_for
+from replication.report.making import File, Given, Plan
 from replication.report.search import script_data
 from replication.report.view import Page, View
 from replication.report.words import Words
@@ -25,8 +26,8 @@ __all__ = [
     "Reasons",
     "claim_rows",
     "distance",
-    "pages",
     "pictures_of",
+    "plans",
     "reasons_of",
     "sorted_rows",
     "strip",
@@ -164,11 +165,17 @@ def pictures_of(gallery: Gallery, outcome: Record) -> list[Picture]:
 _ON_A_PAGE = 100  # rows: a phone lays more of them out for seconds
 
 
-def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
+    """The pages of verdicts in one language with their figure and their script: all of them show all claims."""
+    yield Plan(archive.menu.address("claims.html", language), language, _pages)
+
+
+def _pages(given: Given) -> Iterator[Page | File]:
     """The pages of verdicts in one language: the works the article lists first, and in each group what does not hold.
 
     All claims stand in the pages a hundred at a time, and once more in a script that the filters read.
     """
+    archive, words = given.archive, given.words
     language, mark = words.language, "" if words.language == "en" else f"{words.language}/"
     rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
     view = View(archive.menu.address("claims.html", language), words, archive)
@@ -179,8 +186,8 @@ def pages(archive: Archive, words: Words, write: Callable[[str, str], None]) -> 
     for name, canvas in (("wide", drawing.wide), ("narrow", drawing.narrow)):
         if canvas:
             shown = canvas.markup(words.say("claims.strip"), style=sheet_for(canvas))
-            write(f"figures/{mark}verdicts-{name}.svg", shown)
-    write(f"assets/{mark}claims.js", script_data("CLAIMS", _explored(view, rows)))
+            yield f"figures/{mark}verdicts-{name}.svg", shown
+    yield f"assets/{mark}claims.js", script_data("CLAIMS", _explored(view, rows))
     values = {
         "all": len(rows),
         "reasons": reasons_of(archive, rows),

@@ -9,11 +9,12 @@ from typing import Any
 from replication.dataset.schema import TABLES
 from replication.report.archive import Archive, Record, RowPage
 from replication.report.gallery import as_csv
+from replication.report.making import File, Given, Plan
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Words, load_words
 
-__all__ = ["introductions", "pages"]
+__all__ = ["introductions", "plans", "tables"]
 
 _EXPLORED = (
     "effect_id", "var_a", "var_b", "value", "n", "work", "label", "country", "cycle", "unit",
@@ -22,14 +23,33 @@ _EXPLORED = (
 _LISTS = ("work", "unit", "var_a", "var_b", "country", "reading")
 
 
-def introductions(archive: Archive, words: Words, write: Callable[[str, str], None]) -> Iterator[Page]:
-    """The page of the dataset in one language; with the English one its downloads are written."""
-    if words.language == "en":
-        _write_explorer(archive, words, write)
-    downloads = [_download(archive, words, name, write) for name in TABLES]
+def tables() -> Iterator[Plan]:
+    """The tables of the dataset as files."""
+    for name in TABLES:
+        yield Plan(f"data/{name}", "en", partial(_table, name=name))
+
+
+def introductions(archive: Archive, language: str) -> Iterator[Plan]:
+    """The page of the dataset in one language, with the English one the rows that are searched on it."""
+    path = archive.menu.address("dataset.html", language)
+    yield Plan(path, language, partial(_introduction, path=path))
+    if language == "en":
+        yield Plan("assets/rows.js", language, _explorer_data)
+
+
+def plans(archive: Archive) -> Iterator[Plan]:
+    """The codebook, the rows work by work, the screening log."""
+    yield Plan("codebook.html", "en", _codebook)
+    yield Plan("screening.html", "en", _screening)
+    for page in (page for pages in archive.row_pages.values() for page in pages):
+        yield Plan(page.path, "en", partial(_rows, work=page.work, path=page.path))
+
+
+def _introduction(given: Given, path: str) -> list[Page]:
+    archive, words = given.archive, given.words
     values: dict[str, Any] = {
-        "downloads": downloads,
-        "row_pages": archive.row_pages,
+        "downloads": [_download(archive, words, name) for name in TABLES],
+        "row_pages": [page for pages in archive.row_pages.values() for page in pages],
         "explorer": {
             "name": "ROWS",
             "columns": [{"name": n, "head": words.term("column", n), "list": n in _LISTS} for n in _EXPLORED],
@@ -40,18 +60,23 @@ def introductions(archive: Archive, words: Words, write: Callable[[str, str], No
         },
         "current": "dataset",
     }
-    path = archive.menu.address("dataset.html", words.language)
-    yield Page(path, "dataset.html", words.say("title.dataset"), values, words)
+    return [Page(path, "dataset.html", words.say("title.dataset"), values, words)]
 
 
-def pages(archive: Archive, words: Words) -> Iterator[Page]:
-    """The codebook, the rows work by work, the screening log."""
-    codebook = {"tables": TABLES.values(), "vocabulary": archive.dataset.vocabulary, "current": "dataset"}
-    yield Page("codebook.html", "codebook.html", words.say("title.codebook"), codebook, words)
-    screened = {"rows": archive.table("screened.csv"), "current": "dataset"}
-    yield Page("screening.html", "screening.html", words.say("title.screening"), screened, words)
-    for page in archive.row_pages:
-        yield Page(page.path, "rows.html", _title(archive, page), _row_values(archive, page), words)
+def _codebook(given: Given) -> list[Page]:
+    values = {"tables": TABLES.values(), "vocabulary": given.archive.dataset.vocabulary, "current": "dataset"}
+    return [Page("codebook.html", "codebook.html", given.words.say("title.codebook"), values, given.words)]
+
+
+def _screening(given: Given) -> list[Page]:
+    values = {"rows": given.archive.table("screened.csv"), "current": "dataset"}
+    return [Page("screening.html", "screening.html", given.words.say("title.screening"), values, given.words)]
+
+
+def _rows(given: Given, work: str, path: str) -> list[Page]:
+    archive = given.archive
+    page = next(page for page in archive.row_pages[work] if page.path == path)
+    return [Page(path, "rows.html", _title(archive, page), _row_values(archive, page), given.words)]
 
 
 def _title(archive: Archive, page: RowPage) -> str:
@@ -90,15 +115,17 @@ def _columns(rows: Sequence[Record]) -> list[str]:
 
 def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
     """The analyses with an estimate that rests on one of these rows."""
-    here = {row["effect_id"] for row in rows}
-    return [o["id"] for o in archive.outcomes if any(here.intersection(e["rows"]) for e in o["estimates"])]
+    return [name for _, name in sorted({user for row in rows for user in archive.users.get(row["effect_id"], ())})]
 
 
-def _download(archive: Archive, words: Words, name: str, write: Callable[[str, str], None]) -> Mapping[str, Any]:
-    rows = archive.table(name)
+def _table(given: Given, name: str) -> list[File]:
+    rows = given.archive.table(name)
     columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
-    if words.language == "en":
-        write(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))
+    return [(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))]
+
+
+def _download(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
+    rows = archive.table(name)
     meaning = words.table.get("table_meaning", {}).get(name, TABLES[name].meaning)
     return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": meaning}
 
@@ -106,19 +133,20 @@ def _download(archive: Archive, words: Words, name: str, write: Callable[[str, s
 _MOST_IN_A_SCRIPT = 400  # rows: some 50 kB, which a slow phone has in a third of a second
 
 
-def _write_explorer(archive: Archive, words: Words, write: Callable[[str, str], None]) -> None:
+def _explorer_data(given: Given) -> Iterator[File]:
     """All effect rows as scripts, because a page opened from disk may not read a file; no row is left out.
 
     One script lists the others, with what each holds of every column that rows can be chosen by: the page reads only
     those that can hold what is asked for, so what it reads does not grow with the data.
     """
+    archive, words = given.archive, given.words
     parts = []
     for number, rows in enumerate(_scripted(archive.table("effects.csv")), start=1):
         name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
-        write(path, script_data(name, _coded(archive, words, rows)))
+        yield path, script_data(name, _coded(archive, words, rows))
         holds = {column: sorted({_shown_cell(words, row, column) for row in rows} - {""}) for column in _LISTS}
         parts.append({"name": name, "script": path, "k": len(rows), "holds": holds})
-    write("assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts}))
+    yield "assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts})
 
 
 def _scripted(rows: Sequence[Record]) -> Iterator[list[Record]]:

@@ -7,36 +7,47 @@ are folded, and open by themselves where a link or a search within the page lead
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from replication.analysis.outcome import SECTIONS
 from replication.report.archive import Archive, Record, anchor, finding_page, once
 from replication.report.gallery import Gallery, as_csv
+from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Ref, Words
 
-__all__ = ["answers", "further", "in_section", "pages", "write_pools"]
+__all__ = ["answers", "further", "in_section", "plans"]
 
 _SIZES = ("r", "d", "g", "z", "beta", "b")
 _OPEN = ("sure", "cause", "change", "bodies")
 """The sections that stand open below the answer: why it is this sure, what it is not, what it rests on."""
 
 
-def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
     """One page a finding in one language, those without a place in the menu last."""
-    reasons = reasons_of(archive, sorted_rows(archive))
     for name in archive.menu.findings:
-        values = {**_values(archive, words, name, gallery), "reasons": reasons}
-        path = archive.menu.address(f"findings/{name}.html", words.language)
-        yield Page(path, "finding.html", words.say(f"title.{name}"), values, words)
+        path = archive.menu.address(f"findings/{name}.html", language)
+        yield Plan(path, language, partial(_page, name=name, path=path), about=name)
     for outcome in further(archive):
-        values = {**_values(archive, words, outcome["id"], gallery), "reasons": reasons}
-        path = archive.menu.address(finding_page(outcome), words.language)
-        yield Page(path, "finding.html", words.title(outcome["title"]), values, words)
+        path = archive.menu.address(finding_page(outcome), language)
+        yield Plan(path, language, partial(_page, name=outcome["id"], path=path), about=outcome["id"])
+    for outcome in archive.outcomes if language == "en" else ():
+        if in_section(outcome["tables"], "explore"):
+            yield Plan(f"rows of {outcome['id']}", language, partial(_pools, name=outcome["id"]))
+
+
+def _page(given: Given, name: str, path: str) -> list[Page]:
+    """The page of a finding, titled by the menu, or by the analysis where it has no place there."""
+    archive, words = given.archive, given.words
+    reasons = reasons_of(archive, sorted_rows(archive))
+    values = {**_values(archive, words, name, given.gallery), "reasons": reasons}
+    listed = name in archive.menu.findings
+    title = words.say(f"title.{name}") if listed else words.title(archive.by_outcome[name]["title"])
+    return [Page(path, "finding.html", title, values, words)]
 
 
 def further(archive: Archive) -> list[Record]:
@@ -69,20 +80,17 @@ def _values(archive: Archive, words: Words, name: str, gallery: Gallery) -> Mapp
 _BEFORE, _AFTER = 2, 5  # columns of a table of pooled rows that stand before and after those to choose by
 
 
-def write_pools(archive: Archive, write: Callable[[str, str], None]) -> None:
-    """Every pooled row of each finding: a CSV file a question, and a script for the choice in the browser."""
-    for outcome in archive.outcomes:
-        tables = in_section(outcome["tables"], "explore")
-        for table in tables:
-            rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
-            write(f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows))
-        if tables:
-            # A script, because a page opened from disk may not read a file.
-            questions = [
-                {"id": t["about"]["question"], "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables
-            ]
-            content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
-            write(f"assets/{anchor(outcome['id'])}-rows.js", script_data("POOL", content))
+def _pools(given: Given, name: str) -> Iterator[File]:
+    """Every pooled row of a finding: a CSV file a question, and a script for the choice in the browser."""
+    archive = given.archive
+    tables = in_section(archive.by_outcome[name]["tables"], "explore")
+    for table in tables:
+        rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
+        yield f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows)
+    # A script, because a page opened from disk may not read a file.
+    questions = [{"id": t["about"]["question"], "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables]
+    content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
+    yield f"assets/{anchor(name)}-rows.js", script_data("POOL", content)
 
 
 def _choices(table: Record) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from replication.claims import SECOND_HAND
 from replication.dataset.records import Statement
 from replication.report.archive import Archive, Record
+from replication.report.making import Plan
 from replication.report.pages.claims import (
     ClaimRow,
     claim_rows,
@@ -22,7 +23,15 @@ from replication.report.pages.findings import answers, further, in_section
 from replication.report.view import Page
 from replication.report.words import Words
 
-__all__ = ["article_page", "count", "existing", "page", "reading"]
+__all__ = ["article_page", "count", "existing", "page", "plans", "reading"]
+
+
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
+    """The overview in one language, and the page of the article where there is one."""
+    yield Plan(archive.menu.address("index.html", language), language, lambda given: [page(given.archive, given.words)])
+    if archive.menu.holds("article"):
+        path = archive.menu.address("article.html", language)
+        yield Plan(path, language, lambda given: [article_page(given.archive, given.words)])
 
 
 def page(archive: Archive, words: Words) -> Page:
@@ -59,10 +68,10 @@ def _part(sentence: Record, name: str, values: Sequence[str]) -> Record:
 
 def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     """The counts the first sentence is made of."""
-    effects, samples = archive.dataset.effects, archive.dataset.samples
     person = archive.dataset.vocabulary.person
+    effects = Counter(row["unit"] for row in archive.table("effects.csv"))
     # A part of a sample is no further sample: counted with its whole it would be counted twice.
-    students = samples[(samples["unit"] == person) & (samples["subgroup_of"] == "")]
+    samples = [row for row in archive.table("samples.csv") if row["unit"] == person and not row["subgroup_of"]]
     return {
         "key": "overview.lead",
         "values": {
@@ -71,9 +80,9 @@ def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
             "works": count(len({row.claim.work for row in rows}), "works"),
             "held": count(len(archive.dataset.works), "works"),
             "cited": count(len(archive.dataset.cited()), "article"),
-            "effects": count(int((effects["unit"] == person).sum()), "dataset"),
-            "samples": count(len(students), "dataset"),
-            "school": count(int((effects["unit"] == "school").sum()), "dataset"),
+            "effects": count(effects[person], "dataset"),
+            "samples": count(len(samples), "dataset"),
+            "school": count(effects["school"], "dataset"),
         },
     }
 

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from replication.report.archive import Archive
 from replication.report.changes import KINDS, Change, Comparison, compare_with, errata
 from replication.report.gallery import as_csv
+from replication.report.making import File, Given, Plan
 from replication.report.releases import Release, read_releases
 from replication.report.view import Page
-from replication.report.words import Words
 
-__all__ = ["pages"]
+__all__ = ["plans"]
 
 _MOST = 100
 
 
-def pages(
-    archive: Archive, words: Words, reports: Path | None, folder: Path, write: Callable[[str, str], None]
-) -> Iterator[Page]:
+def plans(reports: Path | None, folder: Path) -> Iterator[Plan]:
     """What changed, with the full comparison in a file beside it, and what earlier pages of changes got wrong.
 
     `folder` is this report's own, with its tables already written.
     """
     releases = read_releases(reports) if reports else ()
+    # The comparison reads files of this report, which nobody watches; and any edit is a change.
+    yield Plan("changes.html", "en", partial(_changes, reports=reports, releases=releases, folder=folder), kept=False)
+    # Releases are frozen: their list holds the digest of each, and so of all that is read of them.
+    yield Plan("errata.html", "en", partial(_errata, reports=reports, releases=releases), outside=repr(releases))
+
+
+def _errata(given: Given, reports: Path | None, releases: Sequence[Release]) -> list[Page]:
+    found = errata(reports, releases) if reports else []
+    shown = {"errata": found, "current": "changes"}
+    return [Page("errata.html", "errata.html", given.words.say("title.errata"), shown, given.words)]
+
+
+def _changes(given: Given, reports: Path | None, releases: Sequence[Release], folder: Path) -> Iterator[Page | File]:
+    archive = given.archive
     # What was withdrawn is a poor thing to compare with; if all were, the last is better than none.
     standing = [release for release in releases if not release.withdrawn] or list(releases)
     comparison = compare_with(standing[-1], reports, archive, folder / "data") if reports and standing else None
     if comparison:
-        write("data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]]))
+        yield "data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]])
     found = errata(reports, releases) if reports else []
     values = {**_values(releases, comparison), "entering": list(_entering(archive)), "errata": len(found)}
-    yield Page("changes.html", "changes.html", words.say("title.changes"), values, words)
-    shown = {"errata": found, "current": "changes"}
-    yield Page("errata.html", "errata.html", words.say("title.errata"), shown, words)
+    yield Page("changes.html", "changes.html", given.words.say("title.changes"), values, given.words)
 
 
 def _values(releases: Sequence[Release], comparison: Comparison | None) -> dict[str, object]:

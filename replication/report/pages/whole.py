@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
+from replication.report.making import Given, Plan
 from replication.report.pages import overview, sources
 from replication.report.pages.claims import claim_rows, pictures_of
 from replication.report.view import Page
 from replication.report.words import Words, load_words
 
-__all__ = ["pages", "provenance"]
+__all__ = ["plans", "provenance"]
 
 
-def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
     """The pages about the whole in one language."""
-    values = {"methods": _methods(archive, gallery), "missing": _missing(archive)}
-    values["traps"] = {"traps": archive.dataset.traps, "current": "traps"}
+    shown: dict[str, Callable[[Given], Mapping[str, Any]]] = {
+        "methods": lambda given: _methods(given.archive, given.gallery),
+        "missing": lambda given: _missing(given.archive),
+        "traps": lambda given: {"traps": given.archive.dataset.traps, "current": "traps"},
+    }
     if archive.menu.holds("faq"):
-        values["faq"] = {"questions": _questions(archive, words), "current": "faq"}
-    for name, shown in values.items():
-        path = archive.menu.address(f"{name}.html", words.language)
-        yield Page(path, f"{name}.html", words.say(f"title.{name}"), shown, words)
-    yield sources.page(archive, words)
+        shown["faq"] = lambda given: {"questions": _questions(given.archive, given.words), "current": "faq"}
+    for name, values in shown.items():
+        path = archive.menu.address(f"{name}.html", language)
+        yield Plan(path, language, partial(_page, name=name, path=path, values=values))
+    path = archive.menu.address("sources.html", language)
+    yield Plan(path, language, lambda given: [sources.page(given.archive, given.words)])
 
 
-def provenance(archive: Archive, words: Words) -> Page:
+def _page(given: Given, name: str, path: str, values: Callable[[Given], Mapping[str, Any]]) -> list[Page]:
+    return [Page(path, f"{name}.html", given.words.say(f"title.{name}"), values(given), given.words)]
+
+
+def provenance(given: Given) -> list[Page]:
     """What the report was made from: names of files, versions and digests, which have one language."""
-    values = {"run": archive.run, "outcomes": archive.outcomes, "current": "provenance"}
-    return Page("provenance.html", "provenance.html", words.say("title.provenance"), values, words)
+    values = {"run": given.archive.run, "outcomes": given.archive.outcomes, "current": "provenance"}
+    return [Page("provenance.html", "provenance.html", given.words.say("title.provenance"), values, given.words)]
 
 
 def _questions(archive: Archive, words: Words) -> list[Mapping[str, Any]]:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from replication.report.archive import Archive, Record
 from replication.report.gallery import Gallery
+from replication.report.making import Given, Plan
 from replication.report.pages.claims import claim_rows, pictures_of, reasons_of, tally
 from replication.report.view import Page
-from replication.report.words import Words
 
-__all__ = ["pages"]
+__all__ = ["plans"]
 
 ROLES = ("cited", "related", "primary", "survey")
 
 
-def pages(archive: Archive, words: Words, gallery: Gallery) -> Iterator[Page]:
-    """The list of works and a page for each."""
-    lines = {role: [_line(archive, key) for key in _keys(archive, role)] for role in ROLES}
-    path = archive.menu.address("works.html", words.language)
-    yield Page(path, "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)
+def plans(archive: Archive, language: str) -> Iterator[Plan]:
+    """The list of works and a page for each, in one language."""
+    path = archive.menu.address("works.html", language)
+    yield Plan(path, language, partial(_list, path=path))
     for key in archive.dataset.works:
-        path, title = archive.menu.address(f"works/{key}.html", words.language), words.cited(archive.short(key))
-        yield Page(path, "work.html", title, _work(archive, key, gallery), words)
+        path = archive.menu.address(f"works/{key}.html", language)
+        yield Plan(path, language, partial(_page, key=key, path=path), about=key)
+
+
+def _list(given: Given, path: str) -> list[Page]:
+    archive, words = given.archive, given.words
+    lines = {role: [_line(archive, key) for key in _keys(archive, role)] for role in ROLES}
+    return [Page(path, "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)]
+
+
+def _page(given: Given, key: str, path: str) -> list[Page]:
+    archive, words = given.archive, given.words
+    title = words.cited(archive.short(key))
+    return [Page(path, "work.html", title, _work(archive, key, given.gallery), words)]
 
 
 def _keys(archive: Archive, role: str) -> list[str]:
@@ -59,7 +71,7 @@ def _work(archive: Archive, key: str, gallery: Gallery) -> Mapping[str, Any]:
         "outcome": outcome,
         "pictures": pictures_of(gallery, outcome) if outcome else [],
         "samples": archive.table("samples.csv", key),
-        "row_pages": [page for page in archive.row_pages if page.work == key],
+        "row_pages": archive.row_pages.get(key, ()),
         "measures": archive.table("measures.csv", key),
         "screened": archive.table("screened.csv", key),
         "corrections": [c for c in dataset.corrections if key in c.works],

@@ -1,0 +1,168 @@
+"""Files of a report: planned first, then made, or taken over from the report before where nothing behind them changed.
+
+A `Plan` makes a page, or a few files that belong together, from what it is `Given`, and from nothing else. While it is
+made its questions are written down (`consulted`); they are kept with the report, in a hidden file beside the pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from replication.report.archive import Archive
+from replication.report.consulted import Answers, Asked, Log, watched
+from replication.report.gallery import Gallery, Pictures
+from replication.report.view import Page
+from replication.report.words import Words
+
+__all__ = [
+    "KEPT",
+    "Before",
+    "File",
+    "Given",
+    "Made",
+    "Plan",
+    "Source",
+    "Spread",
+    "read_before",
+    "write_made",
+    "written",
+]
+
+KEPT = ".made.json"
+"""Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
+File = tuple[str, str]
+"""A path below the report's folder, and the text of the file."""
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Spread:
+    """How the making of many files is spread over processes: here over none, one after the other."""
+
+    def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
+        """The results of a function, as they come."""
+        return map(function, tasks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What a page is made from: the archive, the words of its language, and its figures in that language."""
+
+    archive: Archive
+    words: Words
+    gallery: Gallery
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is to be made: its name, its language, and how.
+
+    `outside` is a digest of what it reads elsewhere. `about` is the outcome or work it is about: plans about the same
+    are made by one process. With `kept` false it is made anew each time, since it depends on what nobody watches.
+    """
+
+    name: str
+    language: str
+    make: Callable[[Given], Iterable[Page | File]]
+    outside: str = ""
+    about: str = ""
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made by a plan: the digest of each file by its path, what was asked for it, what was read elsewhere."""
+
+    name: str
+    files: Mapping[str, str]
+    asked: Asked
+    outside: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """The archive, its words and figures, of which each plan is given a watched part; `render` makes text of a page."""
+
+    archive: Archive
+    spoken: Mapping[str, Words]
+    pictures: Mapping[str, Pictures]
+    render: Callable[[Given, Page], str]
+
+    def given(self, language: str, log: Log) -> Given:
+        """What a plan of a language is given; its questions go to the log."""
+        archive = watched(self.archive, log)
+        words = replace(self.spoken[language], names=archive.names)
+        return Given(archive, words, self.pictures[language].seen_by(log))
+
+    def made(self, plan: Plan, folder: Path) -> Made:
+        """Make the files of a plan in a folder."""
+        log = Log()
+        given, files = self.given(plan.language, log), {}
+        for item in plan.make(given):
+            path, text = (item.path, self.render(given, item)) if isinstance(item, Page) else item
+            files[path] = written(folder / path, text.encode("utf-8"))
+        return Made(plan.name, files, log.plain(), plan.outside)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """The report before: its folder, and what is known of how each of its files was made."""
+
+    folder: Path
+    made: Mapping[str, tuple[Made, str]]
+    """By the name of the plan; the digest is that of the answers it was made from."""
+
+    def taken(self, plan: Plan, answers: Answers, folder: Path) -> Made | None:
+        """Take the files of a plan over into a folder, when nothing behind them changed; None when they are to be made.
+
+        A file that was edited since counts as none.
+        """
+        made, digest = self.made.get(plan.name, (None, ""))
+        if made is None or not plan.kept or made.outside != plan.outside or answers.digest(made.asked) != digest:
+            return None
+        found = {}
+        for path, known in made.files.items():
+            with contextlib.suppress(OSError):
+                content = (self.folder / path).read_bytes()
+                if _digest(content) == known:
+                    found[path] = content
+        if len(found) < len(made.files):
+            return None
+        for path, content in found.items():
+            written(folder / path, content)
+        return made
+
+
+def read_before(folder: Path, made_by: str) -> Before:
+    """What can be taken over from the report in a folder; nothing where other code, templates or words made it."""
+    try:
+        kept = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        known = kept["made"] if kept["made_by"] == made_by else []
+        made = {entry["made"]["name"]: (Made(**entry["made"]), str(entry["answers"])) for entry in known}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no report, or one of which nothing is known
+        made = {}
+    return Before(folder, made)
+
+
+def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
+    """Keep beside the files of a report what they were made from, for the next one."""
+    entries = [{"made": asdict(one), "answers": answers.digest(one.asked)} for one in made]
+    text = json.dumps({"made_by": made_by, "made": entries}, ensure_ascii=False, separators=(",", ":"))
+    (folder / KEPT).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def written(path: Path, content: bytes) -> str:
+    """Write a file and give its digest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return _digest(content)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

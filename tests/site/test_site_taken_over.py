@@ -1,0 +1,251 @@
+"""A report that takes over what nothing changed of is the report made anew, byte for byte, whatever was edited."""
+
+from __future__ import annotations
+
+import copy
+import io
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication import paths
+from replication.dataset import Dataset
+from replication.report import build_report, making, site
+from replication.report.consulted import Log
+
+RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
+TEXTS, NUMBERS = ("label", "title", "question", "reason"), ("value", "low", "high", "x", "y")
+CELLS = (
+    ("effects.csv", "value", 0.12),
+    ("effects.csv", "note", "Read twice."),
+    ("effects.csv", "locator", "Table 9"),
+    ("samples.csv", "label", "Gamma"),
+    ("claims.csv", "quantity", "pooled correlation: another"),
+    ("claims.csv", "locator", "p. 3"),
+    ("directions.csv", "note", "said in passing"),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a report is made from."""
+
+    dataset: Dataset
+    outcomes: Sequence[Mapping[str, Any]]
+    run: Mapping[str, Any]
+
+    def report(self, folder: Path, before: Path | None) -> dict[str, bytes]:
+        """Its files, by path; what is kept for the next one is no part of it."""
+        build_report(folder, self.outcomes, self.dataset, self.run, before=before)
+        files = (path for path in folder.rglob("*") if path.is_file() and path.name != making.KEPT)
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def sound(invented: Dataset, outcomes: Sequence[Mapping[str, Any]]) -> Made:
+    """What a small report is made from, with a figure or two of each outcome."""
+    return Made(invented, [{**outcome, "figures": outcome["figures"][:2]} for outcome in outcomes], RUN)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the plans that were made, and not taken over."""
+    names: list[str] = []
+    make = making.Source.made
+
+    def noted(self: making.Source, plan: making.Plan, folder: Path) -> making.Made:
+        names.append(plan.name)
+        return make(self, plan, folder)
+
+    monkeypatch.setattr(making.Source, "made", noted)
+    yield names
+
+
+@pytest.fixture
+def no_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication.report.pdf.typesetter_is_there", lambda: False)
+
+
+def with_cell(dataset: Dataset, table: str, row: int, column: str, value: object) -> Dataset:
+    frame = dataset.tables[table].copy()
+    frame.loc[frame.index[row % len(frame)], column] = value
+    return replace(dataset, tables={**dataset.tables, table: frame}, digest=dataset.digest + "'")
+
+
+def with_leaf(outcomes: Sequence[Mapping[str, Any]], rng: random.Random) -> list[Any]:
+    """The outcomes with one number or text of one of them changed."""
+    changed = copy.deepcopy(list(outcomes))
+    places = [place for outcome in changed for place in leaves(outcome)]
+    holder, key = rng.choice(places)
+    holder[key] = holder[key] + 0.01 if isinstance(holder[key], float) else f"{holder[key]} anew"
+    return changed
+
+
+def leaves(node: Any, name: str = "") -> Iterator[tuple[Any, Any]]:
+    """Every place of a number or text that may change without naming another thing."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        path = key if isinstance(key, str) else name
+        if isinstance(value, dict | list):
+            yield from leaves(value, path)
+        elif (path in TEXTS and isinstance(value, str)) or (path in NUMBERS and isinstance(value, float)):
+            yield node, key
+
+
+def with_work(dataset: Dataset, key: str, **fields: str) -> Dataset:
+    return replace(dataset, works={**dataset.works, key: dataset.works[key].model_copy(update=fields)})
+
+
+def with_reference(dataset: Dataset, key: str, year: str) -> Dataset:
+    return replace(dataset, references={**dataset.references, key: replace(dataset.references[key], year=year)})
+
+
+def edited(sound: Made, rng: random.Random) -> Made:
+    """What a report is made from, with one edit of a kind a contributor, a corrector or a new day makes."""
+    data, key = sound.dataset, rng.choice(sorted(sound.dataset.works))
+    kind = rng.randrange(7)
+    if kind == 0:
+        return replace(sound, dataset=with_cell(data, *pick(rng)))
+    if kind in (1, 2):
+        return replace(sound, outcomes=with_leaf(sound.outcomes, rng))
+    if kind == 3:
+        return replace(sound, dataset=with_work(data, key, argues=f"It argues {rng.random()}, see beta2021."))
+    if kind == 4:
+        return replace(sound, dataset=with_reference(data, key, str(rng.randrange(1990, 2020))))
+    if kind == 5:
+        return replace(sound, dataset=replace(data, notes={**data.notes, key: f"# {key}\n\nsee {rng.choice(KNOWN)}"}))
+    return replace(sound, run={**sound.run, "time": f"2024-01-{rng.randrange(10, 29)}T00:00:00Z"})
+
+
+KNOWN = ("alpha2020-001", "gamma2019", "beta2021-d1", "alpha2020-e1", "nowhere2020-001")
+
+
+def pick(rng: random.Random) -> tuple[str, int, str, object]:
+    table, column, value = rng.choice(CELLS)
+    return table, rng.randrange(9), column, value
+
+
+@pytest.mark.usefixtures("no_paper")
+@pytest.mark.parametrize("seed", range(2024, 2025))
+def test_after_any_edits_what_is_taken_over_is_what_is_made_anew(
+    sound: Made, made: list[str], seed: int, tmp_path: Path
+) -> None:
+    rng = random.Random(seed)
+    before = tmp_path / "0"
+    sound.report(before, tmp_path / "none")
+    whole, saved = len(made), 0
+    for number in range(1, 9):
+        sound = edited(sound, rng)
+        made.clear()
+        taken = sound.report(tmp_path / str(number), before)
+        saved += whole - len(made)
+        assert taken == sound.report(tmp_path / f"fresh {number}", None)
+        before = tmp_path / str(number)
+    assert saved > 3 * whole  # of eight times all
+
+
+def without_a_claim(sound: Made) -> Made:
+    claims = sound.dataset.tables["claims.csv"]
+    gone = claims[claims["claim_id"] != "alpha2020-001"].reset_index(drop=True)
+    return replace(sound, dataset=replace(sound.dataset, tables={**sound.dataset.tables, "claims.csv": gone}))
+
+
+def with_estimate(sound: Made) -> Made:
+    changed = copy.deepcopy(list(sound.outcomes))
+    changed[0]["estimates"][0]["value"] = 0.2
+    return replace(sound, outcomes=changed)
+
+
+def with_verdict(sound: Made) -> Made:
+    changed = copy.deepcopy(list(sound.outcomes))
+    changed[0]["checks"][0]["verdict"] = "INCONSISTENT"
+    return replace(sound, outcomes=changed)
+
+
+@pytest.mark.usefixtures("no_paper")
+@pytest.mark.parametrize(
+    ("unseen", "edit"),
+    [
+        (("works",), lambda sound: replace(sound, dataset=with_work(sound.dataset, "gamma2019", argues="Other."))),
+        (
+            ("names", "references"),
+            lambda sound: replace(sound, dataset=with_reference(sound.dataset, "alpha2020", "1")),
+        ),
+        (("by_outcome", "outcomes"), with_estimate),
+        (("checks", "by_outcome", "outcomes"), with_verdict),
+        (("places",), without_a_claim),
+        (("table samples.csv",), lambda sound: replace(sound, dataset=with_cell(sound.dataset, *SAMPLE))),
+    ],
+)
+def test_a_question_that_nobody_writes_down_is_a_page_that_is_wrong(
+    sound: Made, unseen: tuple[str, ...], edit: Callable[[Made], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is planted: were a part not watched, the test above would see it."""
+    note = Log.note
+    monkeypatch.setattr(Log, "note", lambda log, part, key: None if part in unseen else note(log, part, key))
+    sound.report(tmp_path / "before", tmp_path / "none")
+    after = edit(sound)
+    assert after.report(tmp_path / "taken", tmp_path / "before") != after.report(tmp_path / "fresh", None)
+
+
+SAMPLE = ("samples.csv", 0, "label", "Another name")
+
+
+def test_pages_read_nothing_but_what_their_key_holds(
+    sound: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files opened while pages are made are of the report's package, or settings and words of the project."""
+    opened: list[Path] = []
+    real = io.open
+
+    def noting(file: Any, *args: Any, **more: Any) -> Any:
+        opened.append(Path(str(file)))
+        return real(file, *args, **more)
+
+    make = making.Source.made
+
+    def watched(self: making.Source, plan: making.Plan, folder: Path) -> making.Made:
+        with monkeypatch.context() as patch:
+            if plan.kept:
+                patch.setattr(io, "open", noting)
+                patch.setattr("builtins.open", noting)
+            return make(self, plan, folder)
+
+    monkeypatch.setattr(making.Source, "made", watched)
+    sound.report(tmp_path / "report", tmp_path / "none")
+    allowed = [Path(site.__file__).parent, paths.analyses_dir() / "locale", tmp_path / "report", paths.cache_dir()]
+    settings = [paths.analyses_dir() / "checklist.toml"]
+    strange = [p for p in opened if p not in settings and not any(p.is_relative_to(root) for root in allowed)]
+    assert opened and not [path for path in strange if "site-packages" not in path.parts]
+
+
+def test_the_pdf_is_set_again_when_its_text_changes_and_not_before(sound: Made, tmp_path: Path) -> None:
+    first = sound.report(tmp_path / "first", tmp_path / "none")
+    other = replace(sound, dataset=with_cell(sound.dataset, "effects.csv", 0, "note", "Read twice."))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("replication.report.pdf._COMPILE", "raise SystemExit('set again')")
+        same = other.report(tmp_path / "same", tmp_path / "first")
+        assert same["report.pdf"] == first["report.pdf"]
+        changed = copy.deepcopy(list(sound.outcomes))
+        changed[1]["sentences"][0]["values"]["without"]["value"] = 0.2
+        changed = replace(sound, outcomes=changed)
+        assert "report.pdf" not in changed.report(tmp_path / "changed", tmp_path / "first")
+
+
+@pytest.mark.usefixtures("no_paper")
+def test_a_page_that_was_edited_or_made_by_other_code_is_made_again(
+    sound: Made, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sound.report(tmp_path / "first", tmp_path / "none")
+    page = tmp_path / "first" / "traps.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("</main>", "!</main>"), encoding="utf-8")
+    made.clear()
+    assert sound.report(tmp_path / "second", tmp_path / "first") == first
+    assert sorted(made) == ["changes.html", "traps.html"]
+    monkeypatch.setattr(site, "installed", lambda _: "another")
+    made.clear()
+    assert sound.report(tmp_path / "third", tmp_path / "second") == first
+    assert len(made) > 30
