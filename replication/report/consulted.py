@@ -20,15 +20,20 @@ from typing import Any
 from replication.digests import digest_of
 from replication.report.archive import Archive
 
-__all__ = ["Answers", "Asked", "Log", "Watched", "parts_of", "watched"]
+__all__ = ["LEFT_OUT", "OF_ARCHIVE", "OF_DATASET", "Answers", "Asked", "Log", "Watched", "parts_of", "watched"]
 
 Asked = Mapping[str, Sequence[str | None]]
 """Questions by part of the archive: the keys looked up in it, None for the whole of it."""
 
-_OF_DATASET = (
+OF_DATASET = (
     "works", "references", "notes", "recipes", "answers", "statements", "corrections", "explanations", "traps",
+    "common_notes",
 )  # fmt: skip
-_OF_ARCHIVE = (
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+LEFT_OUT: Mapping[str, Any] = {
+    **dict.fromkeys(("tables", "withdrawn", "conceptual", "packets"), _NOTHING), "digest": "", "warnings": (),
+}  # fmt: skip
+OF_ARCHIVE = (
     "outcomes", "by_outcome", "run", "about", "by_claim", "by_work", "living", "checks", "row_pages", "users", "places",
 )  # fmt: skip
 
@@ -116,8 +121,8 @@ class _WatchedList(Sequence[Any]):
 
 def parts_of(archive: Archive) -> dict[str, Mapping[str, Any] | Sequence[Any]]:
     """Everything of an archive that can be asked for, by the name of its part; each table of the dataset is a part."""
-    parts = {name: getattr(archive.dataset, name) for name in _OF_DATASET}
-    parts |= {name: getattr(archive, name) for name in _OF_ARCHIVE}
+    parts = {name: getattr(archive.dataset, name) for name in OF_DATASET}
+    parts |= {name: getattr(archive, name) for name in OF_ARCHIVE}
     parts["names"] = archive.names
     return parts | {f"table {name}": rows for name, rows in archive.tables.items()}
 
@@ -129,11 +134,9 @@ def watched(archive: Archive, log: Log) -> Archive:
         for name, part in parts_of(archive).items()
     }
     # What is not watched is not there: the frames, which could be read unseen, and the digest of it all.
-    nothing: Mapping[str, Any] = MappingProxyType({})
-    of_dataset: dict[str, Any] = {name: parts[name] for name in _OF_DATASET}
-    unwatched: dict[str, Any] = dict.fromkeys(("tables", "withdrawn", "conceptual", "packets"), nothing)
-    dataset = replace(archive.dataset, **of_dataset, **unwatched, digest="", warnings=())
-    of_archive: dict[str, Any] = {name: parts[name] for name in (*_OF_ARCHIVE, "names")}
+    of_dataset: dict[str, Any] = {name: parts[name] for name in OF_DATASET}
+    dataset = replace(archive.dataset, **of_dataset, **LEFT_OUT)
+    of_archive: dict[str, Any] = {name: parts[name] for name in (*OF_ARCHIVE, "names")}
     tables: dict[str, Any] = {name: parts[f"table {name}"] for name in archive.tables}
     return replace(archive, dataset=dataset, tables=tables, **of_archive)
 

@@ -6,7 +6,7 @@ import copy
 import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pytest
 
 from replication import paths
 from replication.dataset import Dataset
-from replication.report import build_report, making, site
+from replication.report import build_report, consulted, making, site
+from replication.report.archive import Archive
 from replication.report.consulted import Log
 
 RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
@@ -48,7 +49,8 @@ class Made:
 @pytest.fixture
 def sound(invented: Dataset, outcomes: Sequence[Mapping[str, Any]]) -> Made:
     """What a small report is made from, with a figure or two of each outcome."""
-    return Made(invented, [{**outcome, "figures": outcome["figures"][:2]} for outcome in outcomes], RUN)
+    named = replace(invented, notes={**invented.notes, "gamma2019": "see alpha2020-003"})
+    return Made(named, [{**outcome, "figures": outcome["figures"][:2]} for outcome in outcomes], RUN)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_after_any_edits_what_is_taken_over_is_what_is_made_anew(
 
 def without_a_claim(sound: Made) -> Made:
     claims = sound.dataset.tables["claims.csv"]
-    gone = claims[claims["claim_id"] != "alpha2020-001"].reset_index(drop=True)
+    gone = claims[claims["claim_id"] != "alpha2020-003"].reset_index(drop=True)
     return replace(sound, dataset=replace(sound.dataset, tables={**sound.dataset.tables, "claims.csv": gone}))
 
 
@@ -192,6 +194,14 @@ def test_a_question_that_nobody_writes_down_is_a_page_that_is_wrong(
 
 
 SAMPLE = ("samples.csv", 0, "label", "Another name")
+
+
+def test_every_part_of_the_dataset_and_the_archive_is_watched_left_out_or_in_the_key() -> None:
+    """A field added to either is seen by pages unwatched until it is given its place."""
+    in_key = {"version", "vocabulary", "article"}
+    of_dataset = {field.name for field in fields(Dataset)}
+    assert of_dataset == {*consulted.OF_DATASET, *consulted.LEFT_OUT} | in_key
+    assert {field.name for field in fields(Archive)} == {*consulted.OF_ARCHIVE, "dataset", "names", "tables", "menu"}
 
 
 def test_pages_read_nothing_but_what_their_key_holds(
