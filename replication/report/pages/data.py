@@ -91,7 +91,7 @@ def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     columns = [name for name in columns if name not in shared]
     return {
         "page": page,
-        "siblings": [other for other in archive.row_pages if other.work == page.work],
+        "siblings": archive.row_pages[page.work],
         "shared": {name: page.rows[0][name] for name in shared},
         "columns": columns,
         "unit": page.rows[0]["unit"],
