@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from replication.errors import ModelError, UserError
+from replication.errors import ModelError
 from replication.frames.bias import Source, effects_in_clusters
 from replication.frames.design import Column, Design, column, make_design
-from replication.lazily import missing_extra
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.exact.marginals import Marginal
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.exact.summaries import Curve, density_curve, summarize
+from replication.models.bayes.joint_draws import inference_data
 from replication.models.bayes.priors import CoefficientPrior, PositivePrior
 from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.multilevel.structure import BlockV
@@ -85,20 +85,12 @@ class PosteriorModel:
         """The posterior density of a coefficient or sd, for a figure."""
         return density_curve(self._marginal(name))
 
-    def to_inference_data(self, *, draws: int = 4000, seed: int = 2024) -> Any:
-        """Independent draws as arviz `InferenceData`, so that arviz summarises and plots them.
+    def to_inference_data(self, *, draws: int = 1000, seed: int = 2024) -> Any:
+        """Joint draws as arviz `InferenceData`, four parts of `draws`: arviz summarises and plots them.
 
-        Draws are of each quantity's own posterior (by its quantiles): joint questions belong to `exact.log_density`.
+        The draws are independent; `to_netcdf(path)` of the result saves them.
         """
-        try:
-            import arviz as az
-        except ModuleNotFoundError as error:
-            raise UserError(missing_extra(error)) from None
-        # Quantiles of uniform draws: independent, so arviz needs no chains and finds nothing to warn of.
-        rng = np.random.default_rng(seed)
-        names = (*self.exact.sds, *self.exact.names)
-        found = {name: self._marginal(name).ppf(rng.uniform(size=draws))[None] for name in names}
-        return az.from_dict({"posterior": found})
+        return inference_data(self.exact, draws=draws, seed=seed)
 
     def _marginal(self, name: str) -> Marginal:
         return self.exact.sd(name) if name in self.exact.sds else self.exact.coefficient(name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
     from replication.models.bayes.exact.posterior import ExactPosterior
     from replication.models.bayes.exact.summaries import density_curve, summarize
+    from replication.models.bayes.joint_draws import JointDraws, draw_exact, inference_data
     from replication.models.bayes.priors import (
         Cauchy,
         Exponential,
@@ -54,6 +55,7 @@ __all__ = [
     "HalfNormal",
     "HalfT",
     "InverseGamma",
+    "JointDraws",
     "LogNormal",
     "Normal",
     "Power",
@@ -64,8 +66,10 @@ __all__ = [
     "compare_with_exact",
     "correlation_priors",
     "density_curve",
+    "draw_exact",
     "exact_three_level",
     "exact_two_level",
+    "inference_data",
     "prior_from_published",
     "psma_models",
     "sample_selection",
@@ -83,6 +87,7 @@ __getattr__ = on_first_use(
         "replication.models.bayes.exact.exact": ("exact_three_level", "exact_two_level"),
         "replication.models.bayes.exact.posterior": ("ExactPosterior",),
         "replication.models.bayes.exact.summaries": ("density_curve", "summarize"),
+        "replication.models.bayes.joint_draws": ("JointDraws", "draw_exact", "inference_data"),
         "replication.models.bayes.priors": (
             "Cauchy",
             "Exponential",
