@@ -91,6 +91,8 @@ def make_design(
     response, rhs = _parts(formula)
     y = _numbers(column(data, response, "formula"), response)
     used = _variables(rhs, data)
+    for name in used:
+        _refuse_numbers_as_text(rhs, name, data[name])
     missing = {name: _missing(data[name]) for name in used}
     missing[response] = np.isnan(y)
     for name, values in (needed or {}).items():
@@ -222,6 +224,26 @@ def _variables(rhs: str, data: pd.DataFrame) -> Sequence[str]:
     for name in sorted(wanted):
         column(data, name, "formula")
     return [str(name) for name in data.columns if str(name) in wanted]
+
+
+def _refuse_numbers_as_text(rhs: str, name: str, values: pd.Series[Any]) -> None:
+    """Raise a `ModelError` for a column of numbers that was read as text, unless the formula calls it a category.
+
+    One cell such as 'n/a' makes a whole column text, and each of its numbers a category of its own, without a word.
+    """
+    if pd.api.types.is_numeric_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return
+    # C(age) and C(age, Treatment(...)) say that the values are names.
+    if re.search(rf"\bC\(\s*{re.escape(name)}\s*[,)]", rhs):
+        return
+    read, there = pd.to_numeric(values, errors="coerce"), values.notna()
+    if read.notna().sum() <= 0.5 * there.sum():
+        return
+    bad = np.flatnonzero(read.isna() & there)
+    where = f"row {int(bad[0])}: {values.iloc[int(bad[0])]!r} is not a number" if len(bad) else "numbers held as text"
+    raise ModelError(
+        f"column {name!r}, {where}, so every value would be a category; correct it (pd.to_numeric), or write C({name})."
+    )
 
 
 def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], ModelSpec]:

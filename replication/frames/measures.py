@@ -244,7 +244,9 @@ def effects_from_intervals(
     """
     name = _ALIASES.get(str(measure).upper(), str(measure).upper())
     if name not in _PRINTED:
-        raise ModelError(f"measure={measure!r} has no printed form here; choose one of {', '.join(_PRINTED)}.")
+        close = difflib.get_close_matches(name, _PRINTED, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? Choose" if close else "choose"
+        raise ModelError(f"measure={measure!r} has no printed form here; {hint} one of {', '.join(_PRINTED)}.")
     given = {"low": low, "high": high, "z": z, "p": p}
     if all(values is None for values in given.values()):
         raise ModelError("an estimate alone has no variance: pass low and high, z, or p.")

@@ -178,6 +178,21 @@ def test_text_in_a_column_of_effects_is_named_with_its_row(studies: pd.DataFrame
         tsr.random_effects("yi ~ 1", text)
 
 
+def test_moderators_that_are_numbers_held_as_text_are_no_categories(studies: pd.DataFrame) -> None:
+    text = studies.age.round(1).astype(str)
+    with pytest.raises(ModelError, match=r"column 'age', numbers held as text.*write C\(age\)"):
+        tsr.random_effects("yi ~ age", studies.assign(age=text))
+    with pytest.raises(ModelError, match=r"column 'age', row 3: 'n/a' is not a number"):
+        tsr.random_effects("yi ~ age + C(country)", studies.assign(age=text.where(studies.index != 3, "n/a")))
+    grades = studies.assign(grade=["1", "2", "3"] * 8)
+    meant = tsr.random_effects("yi ~ C(grade)", grades)
+    assert meant.fit.names == ("intercept", "C(grade)[T.2]", "C(grade)[T.3]")
+    as_category = tsr.random_effects("yi ~ grade", grades.astype({"grade": "category"}))
+    np.testing.assert_array_equal(as_category.fit.beta, meant.fit.beta)
+    # Names of which a few happen to be numbers stay names.
+    assert len(tsr.random_effects("yi ~ site", grades.assign(site=["1", "north", "south"] * 8)).fit.names) == 3
+
+
 def test_effect_sizes_names_columns_and_measures(studies: pd.DataFrame) -> None:
     data = pd.DataFrame({"r": [0.3, np.nan], "n": [50, 80], "note": ["x", "y"]})
     found = tsr.effect_sizes(data, "ZCOR", r="r", n="n")
