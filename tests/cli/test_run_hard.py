@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from replication.errors import UserError
+from replication.stored import read_stored, stored_or_none
 from tests.cli.test_run import project, run, start
 
 __all__ = ["project"]
@@ -27,16 +28,22 @@ def test_a_report_that_lost_a_page_is_made_anew(project: Path) -> None:
     assert run(project, "--check").returncode == 0
 
 
-@pytest.mark.parametrize("content", ["{}", "[1]", "null", '{"id": 3', "\x00"])
-def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(project: Path, content: str) -> None:
+def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(project: Path) -> None:
     run(project, "--quiet")
-    path = project / "reports" / "latest" / "outcomes" / "magro2024.json"
-    path.write_text(content, encoding="utf-8")
+    latest = project / "reports" / "latest"
+    path = latest / "outcomes" / "magro2024.json"
+    whole = path.read_bytes()
+    for content in (b"{}", b"[1]", b"null", b'{"id": 3', b"\x00", b"\xff\xfe", b"[" * 100_000):
+        path.write_bytes(content)
+        # Such a report counts as none for a run, which makes it anew, and as an error for who wants to compare with it.
+        assert stored_or_none(latest) is None
+        with pytest.raises(UserError, match=r"magro2024\.json is damaged"):
+            read_stored(latest)
     checked = run(project, "--check")
     assert checked.returncode == 1 and "magro2024.json is damaged" in checked.stderr
     assert "Traceback" not in checked.stderr
     assert run(project, "--quiet").returncode == 0
-    assert json.loads(path.read_text(encoding="utf-8"))["id"] == "magro2024"
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
