@@ -334,9 +334,9 @@ _SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern such as "{x} of {y}" as an expression; {n} stands for a whole number, {v} and {w} for any number."""
+    """A pattern such as "{x} of {y}" as an expression; {n} is a whole number, {u}, {v} and {w} any number."""
     parts = re.split(r"\{(\w+)\}", pattern)
-    shapes = {"n": r"\d+", "v": r"[-−+]?\d*\.?\d+", "w": r"[-−+]?\d*\.?\d+"}
+    shapes = {"n": r"\d+"} | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+")
     # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
     within = r"(?:(?!\. [A-Z]).)+?"
     named = [f"(?P<{part}>{shapes.get(part, within)})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]

@@ -52,6 +52,8 @@ def _questions(archive: Archive, words: Words) -> list[Mapping[str, Any]]:
         outcome = archive.outcome(question["finding"])
         sentences = outcome["sentences"] if outcome else whole
         named = [s for s in sentences if question["sentence"] and question["sentence"] in s["key"]]
+        # A question is met by the answer, not by what an earlier section says beside it.
+        named.sort(key=lambda sentence: sentence.get("section") != "answer")
         page = overview.existing(archive, question["page"])
         found.append({**question, "page": page, "outcome": outcome["id"] if outcome else "faq", "sentences": named[:1]})
     # Without its sentence a question may have no answer in this run.
