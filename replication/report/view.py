@@ -20,6 +20,7 @@ from replication.report.words import Ref, Words
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
 
 _SMALL_WORD = re.compile(r"(?<![\w.~/-])(?!et\b|al\b)[a-z]{2,}(?![\w~/-])")
+_ADDRESS = re.compile(r"\S+/\S+")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(/\S*)?", re.IGNORECASE)
 
 
@@ -320,7 +321,7 @@ class View:
 
     def _quoted(self, text: str) -> Markup:
         """Words of a record as they are, marked as English; a name, a code or a number alone is in no language."""
-        if _SMALL_WORD.search(text):
+        if _SMALL_WORD.search(_ADDRESS.sub("", text)):
             return Markup('<span lang="en">{}</span>').format(self.prose(text))
         return self.prose(self.words.printed(self.words.cited(text)))
 

@@ -111,7 +111,8 @@ class Words:
         """A number as printed somewhere, with the signs of this language: "29,438" and ".34" as it writes them."""
         if self.numerals.point == ".":
             return text
-        return self.localised(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", NARROW_SPACE, text))
+        text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", NARROW_SPACE, text)
+        return self.localised(re.sub(r"(?<=\d)%", f"{NARROW_SPACE}%", text))
 
     def metric(self, value: float | None, metric: str) -> str:
         """The value of an estimate in its own unit."""
@@ -133,7 +134,9 @@ class Words:
         """Authors and year of a work as this language cites them."""
         names = self.table.get("cited", {})
         for english, own in names.items():
-            text = text.replace(english, own)
+            # Authors are joined by a word, with their year behind them; the name of a journal keeps its sign.
+            if english != " & " or "(" in text:
+                text = text.replace(english, own)
         return self._countries_within(text)
 
     def title(self, text: str) -> str:
@@ -213,7 +216,7 @@ class Words:
                 parts = match.groupdict()
                 # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
                 if all(parts[name] in self.table["titles"] for name in "abc" if name in parts):
-                    return str(template.format(**{name: self._title(part) for name, part in parts.items()}))
+                    return str(template.format(**{n: p if n in "pq" else self._title(p) for n, p in parts.items()}))
         return None
 
     def _countries_within(self, text: str) -> str:
@@ -334,7 +337,10 @@ _SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern such as "{x} of {y}" as an expression; {n} is a whole number, {u}, {v} and {w} any number."""
+    """A pattern such as "{x} of {y}" as an expression; {n} is a whole number, {u}, {v} and {w} any number.
+
+    {p} and {q} are the numbers of versions and sections, which every language writes alike.
+    """
     parts = re.split(r"\{(\w+)\}", pattern)
     shapes = {"n": r"\d+"} | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+")
     # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
