@@ -152,13 +152,13 @@ class Words:
 
     def _title(self, text: str) -> str:
         titles = self.table["titles"]
-        if text not in titles and _ENDING.search(text):
-            # Sentences are translated whole: put together from parts they would be in two languages at once.
-            return " ".join(self._whole(sentence) or self.localised(sentence) for sentence in _BETWEEN.split(text))
         head, colon, tail = text.partition(": ")
         # A known heading goes before patterns: what follows it may hold their words by chance.
         if colon and head in titles and text not in titles:
             return f"{titles[head]}: {self._title(tail)}"
+        if text not in titles and _ENDING.search(text):
+            # Sentences are translated whole: put together from parts they would be in two languages at once.
+            return " ".join(self._whole(sentence) or self.localised(sentence) for sentence in _BETWEEN.split(text))
         whole = self._whole(text)
         if whole is not None:
             return whole
