@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help report test docs check lint site-check simulation release-check evidence fuzz benchmark mutation clean
+.PHONY: help report test docs check lint site-check simulation release-check evidence fuzz benchmark benchmarks growth mutation clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -42,7 +42,13 @@ fuzz: $(VENV)/ready  ## 20,000 hostile inputs, and kills at every write event (a
 	FUZZ=20000 KILL_STEP=1 $(BIN)/python -m pytest -q tests/hostile
 
 benchmark: $(VENV)/ready  ## speed beside other packages, in one run
-	for topic in whole_run random_effects library multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
+	for topic in whole_run random_effects multilevel masem exact_bayes pymc; do $(BIN)/python -m benchmarks.$$topic; done
+
+benchmarks: $(VENV)/ready  ## the page docs/benchmarks.md anew: ours beside R's packages, interleaved, with what they warn of
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.library --write
+
+growth: $(VENV)/ready  ## check, run, site and memory with ten times the works (about twenty minutes)
+	$(BIN)/python -m benchmarks.growth
 
 mutation: $(VENV)/ready  ## plant faults and see which the tests catch (about an hour)
 	for room in claims selection effects two_level findings; do $(BIN)/python -m benchmarks.mutation $$room; done

@@ -34,6 +34,8 @@ from replication.models.multilevel.structure import BlockV
 from replication.paths import data_dir
 
 Timing = dict[str, float]
+# R-hat above which chains have not mixed (Vehtari et al. 2021).
+MIXED = 1.01
 
 
 def roorda() -> MultilevelData:
@@ -51,10 +53,10 @@ def model() -> SampledModel:
     return multilevel_model(roorda(), MultilevelPriors(priors.mean, priors.between, priors.within))
 
 
-def smallest_ess(quantities: Mapping[str, Array]) -> float:
-    """The smallest effective size of bulk or tails over all but the predictions."""
+def diagnostics(quantities: Mapping[str, Array]) -> Timing:
+    """The smallest effective size of bulk or tails and the largest R-hat over all but the predictions."""
     found = [convergence(values) for name, values in quantities.items() if not name.startswith("new")]
-    return min(min(c.ess_bulk, c.ess_tail) for c in found)
+    return {"ess": min(min(c.ess_bulk, c.ess_tail) for c in found), "rhat": max(c.rhat for c in found)}
 
 
 def run_ours(folder: str) -> Timing:
@@ -67,8 +69,8 @@ def run_ours(folder: str) -> Timing:
     start = time.perf_counter()
     draws = draw(compiled, Settings())
     seconds = time.perf_counter() - start
-    ess = smallest_ess(spec.report(draws.values, np.random.default_rng(1)))
-    return {"ess": ess, "sampling": seconds, "divergences": draws.divergences}
+    found = diagnostics(spec.report(draws.values, np.random.default_rng(1)))
+    return {**found, "sampling": seconds, "divergences": draws.divergences}
 
 
 def run_default(written_out: bool) -> Timing:
@@ -82,7 +84,7 @@ def run_default(written_out: bool) -> Timing:
     values = {str(name): trace.posterior[name].to_numpy() for name in trace.posterior.data_vars}
     quantities = written_quantities(values) if spec is None else spec.report(values, np.random.default_rng(1))
     return {
-        "ess": smallest_ess(quantities),
+        **diagnostics(quantities),
         "sampling": float(trace.posterior.attrs["sampling_time"]),
         "divergences": int(trace.sample_stats["diverging"].sum()),
     }
@@ -141,19 +143,20 @@ def main() -> None:
     lines = ("ours, cold", "ours, warm", "pm.sample(), effects written out", "pm.sample(), our model")
     with tempfile.TemporaryDirectory() as folder:
         found = {line: in_own_process(line, folder) for line in lines}
-    print(f"{'':34}{'ESS':>7}{'divergent':>11}{'sampling s':>12}{'whole s':>9}{'ESS/s':>9}{'whole':>8}")
+    print(f"{'':34}{'ESS':>7}{'divergent':>11}{'R-hat':>8}{'sampling s':>12}{'whole s':>9}{'ESS/s':>9}{'whole':>8}")
     for line, t in found.items():
         rates = t["ess"] / t["sampling"], t["ess"] / t["whole"]
         print(
-            f"{line:34}{t['ess']:7.0f}{t['divergences']:11.0f}{t['sampling']:12.1f}{t['whole']:9.1f}"
+            f"{line:34}{t['ess']:7.0f}{t['divergences']:11.0f}{t['rhat']:8.3f}{t['sampling']:12.1f}{t['whole']:9.1f}"
             f"{rates[0]:9.1f}{rates[1]:8.1f}"
         )
     ours = found["ours, cold"]
     for line in lines[2:]:
         peer = found[line]
-        if peer["divergences"] > 0:
+        if peer["divergences"] > 0 or not peer["rhat"] < MIXED:
             # an effective size of draws that did not explore the posterior is no size
-            print(f"ours, cold, beside {line}: no ratio, not converged ({peer['divergences']:.0f} divergent)")
+            state = f"{peer['divergences']:.0f} divergent, R-hat {peer['rhat']:.3f}"
+            print(f"ours, cold, beside {line}: no ratio, not converged ({state})")
             continue
         sampling = ours["ess"] / ours["sampling"] / (peer["ess"] / peer["sampling"])
         whole = ours["ess"] / ours["whole"] / (peer["ess"] / peer["whole"])

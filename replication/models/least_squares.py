@@ -53,6 +53,8 @@ COLLINEAR = 1e-10
 
 # From so many coefficients on, matrix products cost less than one vector operation per coefficient.
 MANY = 8
+# Weights that differ by less than this factor cost one pass of Cholesky no more than two of sixteen digits.
+ALIKE = 100.0
 # Departure from orthogonality after one pass above which a second no longer repairs it.
 LOST = 1e-4
 # A sum this small beside its terms has lost too many digits to be taken as a difference.
@@ -215,8 +217,10 @@ def take(sets: EffectSets, index: NDArray[np.intp]) -> EffectSets:
 
 def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     """Fit every set with the weights `w (B, G, k)`."""
-    root = np.sqrt(w * sets.counts)
-    U, logdet = span([root * sets.columns[:, None, j] for j in range(sets.p)])
+    used = w * sets.counts
+    root = np.sqrt(used)
+    rows = [root * sets.columns[:, None, j] for j in range(sets.p)]
+    U, logdet = span(rows, alike=sets.p >= MANY and bool((used.max(-1) < ALIKE * used.min(-1)).all()))
     z = root * sets.y
     if sets.p >= MANY:
         Q = np.stack(U, axis=-2)
@@ -241,13 +245,14 @@ def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
     return weighted_with(sets, 1.0 / (sets.v + tau2[..., None]))
 
 
-def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
+def span(rows: Sequence[Array], *, alike: bool = False) -> tuple[tuple[Array, ...], Array]:
     """Orthonormal rows that span `rows`, p arrays `(..., k)`, and the log determinant `(...)` of their products.
 
-    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding.
+    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding. `alike`
+    says that `rows` are orthonormal ones times weights that differ little, for which many rows need one pass only.
     """
     if len(rows) >= MANY:
-        return _span_by_cholesky(rows)
+        return _span_by_cholesky(rows, alike)
     U: tuple[Array, ...] = ()
     logdet = np.zeros(())
     for row in rows:
@@ -260,7 +265,7 @@ def span(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
     return U, logdet
 
 
-def _span_by_cholesky(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
+def _span_by_cholesky(rows: Sequence[Array], alike: bool) -> tuple[tuple[Array, ...], Array]:
     """The same by the Cholesky factor of the products, twice, which leaves rounding (Yamamoto et al. 2015).
 
     Where weights differ so much that the products lose the smaller directions, by Householder reflections instead.
@@ -268,6 +273,8 @@ def _span_by_cholesky(rows: Sequence[Array]) -> tuple[tuple[Array, ...], Array]:
     A = np.stack(np.broadcast_arrays(*rows), axis=-2)
     try:
         first, one = _orthogonalised(A)
+        if alike:
+            return tuple(np.moveaxis(first, -2, 0)), np.asarray(2.0 * _log_diagonal(one))
         Q, two = _orthogonalised(first)
     except np.linalg.LinAlgError:
         return _span_by_householder(A)

@@ -20,7 +20,15 @@ from scipy import optimize, sparse
 from replication.errors import ModelError
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.least_squares import Basis, orthonormal
-from replication.models.multilevel.groups import Codes, Labels, Numbers, factor_arrays, group_codes, rows_by_size
+from replication.models.multilevel.groups import (
+    Codes,
+    Labels,
+    Numbers,
+    factor_arrays,
+    group_codes,
+    group_sum,
+    rows_by_size,
+)
 from replication.models.multilevel.outcome_covariance import IN_TIME, OutcomeCovariance, outcome_covariance
 from replication.models.multilevel.structure import BlockV, as_block_v
 from replication.models.options import LikelihoodMethod, NormalTest, OutcomeStructure, check_choice
@@ -148,7 +156,8 @@ class _Problem:
             # half of (Py)(Py)' - P: the slope of the log-likelihood in every entry of the covariance
             T = 0.5 * (Py[:, :, None] * Py[:, None, :] - P)
             slope = [s + (T * K).sum() for s, K in zip(slope, batch.K, strict=True)]
-            np.add.at(pairs, (batch.inner[:, :, None], batch.inner[:, None, :]), np.where(batch.same, T, 0.0))
+            cells = (batch.inner[:, :, None] * len(G) + batch.inner[:, None, :]).ravel()
+            pairs = pairs + group_sum(np.where(batch.same, T, 0.0).ravel(), cells, G.size).reshape(G.shape)
             logdet -= float(np.linalg.slogdet(A)[1].sum())
         everything = np.concatenate([np.array(slope), np.einsum("ij,mij->m", pairs, self._outcome_slopes(phi[L:]))])
         value = self._value(logdet, float(np.real(rss)), information)
@@ -381,21 +390,20 @@ def _polished(problem: _Problem, psi: Array) -> tuple[Array, NDArray[np.intp] | 
     free = _inside(problem, phi)
     if len(free) < len(phi):
         return phi, None
-    here = phi
+    here, solved = phi, problem.solve(phi)
     for _ in range(POLISH):
-        ahead = _newton(problem, here, free)
+        ahead = _newton(problem, here, solved, free)
         if ahead is None:
             break
-        moved, here = float(np.abs(ahead - here).max()), ahead
+        moved, (here, solved) = float(np.abs(ahead[0] - here).max()), ahead
         if moved < DONE:
             return here, free
-    slope = np.abs(np.real(problem.solve(here).slope)).max()
+    slope = np.abs(np.real(solved.slope)).max()
     return (here, free) if slope < SETTLED else (phi, None)
 
 
-def _newton(problem: _Problem, phi: Array, free: NDArray[np.intp]) -> Array | None:
-    """One Newton step in natural parameters, None where it no longer climbs or leaves the range."""
-    here = problem.solve(phi)
+def _newton(problem: _Problem, phi: Array, here: _Solved, free: NDArray[np.intp]) -> tuple[Array, _Solved] | None:
+    """One Newton step in natural parameters from `phi`, solved `here`; None where it no longer climbs or leaves."""
     try:
         step = np.zeros_like(phi)
         step[free] = np.linalg.solve(problem.information(phi, free), np.real(here.slope[free]))
@@ -406,7 +414,7 @@ def _newton(problem: _Problem, phi: Array, free: NDArray[np.intp]) -> Array | No
         return None
     if not ahead.value >= here.value - 1e-12 * (abs(here.value) + 1):
         return None
-    return phi + step if np.abs(step).max() > 1e-15 else None
+    return (phi + step, ahead) if np.abs(step).max() > 1e-15 else None
 
 
 def _spreads(problem: _Problem) -> Array:

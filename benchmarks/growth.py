@@ -1,0 +1,153 @@
+"""What check, run and site cost with many times the works: `python -m benchmarks.growth [TIMES ...]` (default 1 10).
+
+Works on a copy of the project whose works with effects are repeated under new keys, their correlations shrunk by a
+seeded factor a work, so that no two works are the same data and matrices stay possible. Claims, answers and recipes are
+left out of the repeats, for nothing of theirs could be printed anywhere. The repeats are simulated data and never leave
+the copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.whole_run import copied
+
+REPEATED = ("work.toml", "samples.csv", "effects.csv", "measures.csv", "NOTES.md")
+PAGE, FIGURE_ROWS = 1_000_000, 120
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds on the clock and of the processors, and megabytes of the largest process."""
+
+    wall: float
+    processor: float
+    memory: float
+
+
+def grow(project: Path, times: int) -> int:
+    """Repeat every work with effects so that there are `times` as many of them; returns how many works there are."""
+    references, rng = project / "data" / "references", np.random.default_rng(1)
+    works = sorted(p for p in references.iterdir() if (p / "effects.csv").is_file() and (p / "work.toml").is_file())
+    bibliography = (references / "references.bib").read_text(encoding="utf-8")
+    entries = {
+        key: entry for entry in re.split(r"\n(?=@)", bibliography) for key in re.findall(r"^@\w+\{(\w+),", entry)
+    }
+    added = []
+    for turn in range(1, times):
+        for work in works:
+            key = f"{work.name}x{turn}"
+            shrunk = float(rng.uniform(0.8, 0.99))
+            (references / key).mkdir()
+            for name in REPEATED:
+                if (work / name).is_file():
+                    text = (work / name).read_text(encoding="utf-8").replace(work.name, key)
+                    (references / key / name).write_text(text, encoding="utf-8")
+                    if name in ("samples.csv", "effects.csv"):
+                        _rename(references / key / name, f"x{turn}", shrunk)
+            if work.name in entries:
+                # titles and addresses apart as well: the same one twice is a mistake the check rightly finds
+                entry = re.sub(r"(?m)^\s*(doi|url|isbn)\s*=.*\n", "", entries[work.name].replace(work.name, key))
+                added.append(re.sub(r"(title\s*=\s*\{+)", rf"\g<1>Repeat {turn} of ", entry))
+    (references / "references.bib").write_text("\n".join([bibliography, *added]), encoding="utf-8")
+    return sum((p / "work.toml").is_file() for p in references.iterdir())
+
+
+def _rename(file: Path, suffix: str, shrunk: float) -> None:
+    """Give every id of a table its own name, and make correlations smaller by a factor."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        for column in ("sample_id", "subgroup_of", "effect_id", "replaced_by", "part_of"):
+            if row.get(column):
+                row[column] = f"{row[column]}{suffix}"
+        if row.get("reading") == "computed":  # which would ask for a recipe that recomputes it
+            row["reading"] = "data file"
+        if row.get("value") and row.get("statistic", "r") == "r":
+            row["value"] = f"{shrunk * float(row['value']):.4f}"
+        if "as_printed" in row:
+            row["as_printed"] = ""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def cost(root: Path, *arguments: str) -> tuple[Cost, int, str]:
+    """One command in a process of its own, its exit code and what it said last."""
+    code = (
+        "import resource, subprocess, sys; done = subprocess.run([sys.executable, '-m', *sys.argv[1:]], "
+        "capture_output=True, text=True); said = (done.stderr or done.stdout).strip().splitlines(); "
+        "print(said[-1] if said else ''); "
+        "print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    *said, last = done.stdout.strip().splitlines()
+    exit_code, memory = last.split()
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(wall, used, float(memory)), int(exit_code), " ".join(said)
+
+
+def site(report: Path) -> str:
+    """Megabytes of the site, its largest page, and the figure with the most rows."""
+    files = [p for p in report.rglob("*") if p.is_file()]
+    pages = [p for p in files if p.suffix == ".html"]
+    if not pages:
+        return "no site"
+    largest = max(pages, key=lambda p: p.stat().st_size)
+    rows = {
+        p: p.read_text(encoding="utf-8").count("\n") - 1 for p in files if p.suffix == ".csv" and "figure" in str(p)
+    }
+    longest = max(rows.values(), default=0)
+    over = sum(p.stat().st_size > PAGE for p in pages)
+    return (
+        f"{sum(p.stat().st_size for p in files) / 1e6:.1f} MB in {len(files)} files; largest page {largest.name} "
+        f"{largest.stat().st_size / 1e3:.0f} kB, {over} over 1 MB; longest data of a figure {longest} rows"
+    )
+
+
+def main() -> None:
+    """Print a line a command for every size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("times", type=int, nargs="*", default=[1, 10])
+    parser.add_argument("--check-only", action="store_true", help="leave out the run and its site")
+    options = parser.parse_args()
+    print(f"{'works':>6}  {'command':34}{'wall s':>8}{'CPU s':>8}{'MB':>7}  exit")
+    for times in options.times:
+        with tempfile.TemporaryDirectory() as folder:
+            root = copied(Path(folder))
+            works = grow(root, times)
+            commands = {"check of everything": ("replication.study", "check")}
+            if not options.check_only:
+                commands["run without sampling, cold"] = ("replication.run", "--no-sampling", "--quiet")
+            for label, arguments in commands.items():
+                found, code, said = cost(root, *arguments)
+                ends = f"{code} {said[:90] if code else ''}"
+                print(
+                    f"{works:6}  {label:34}{found.wall:8.1f}{found.processor:8.1f}{found.memory:7.0f}  {ends}",
+                    flush=True,
+                )
+            if not options.check_only:
+                print(f"{works:6}  site: {site(root / 'reports' / 'latest')}", flush=True)
+            shutil.rmtree(root / ".cache", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
