@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -65,9 +66,15 @@ def adjusted_rows(data: Dataset, found: Evidence, covariates: Sequence[str]) -> 
 
     `adjusted` is NaN where they contradict each other, which correlations with complete cases of their own can do.
     """
-    tables = _correlations(data, set(found.samples))
+    return _adjusted_rows(data, found, tuple(covariates))
+
+
+@lru_cache(maxsize=16)  # the page of confounding and the rules of certainty ask for the same rows
+def _adjusted_rows(data: Dataset, found: Evidence, covariates: tuple[str, ...]) -> tuple[Adjusted, ...]:
+    tables = _correlations(data, frozenset(found.samples))
     made = []
-    for row, sign in zip(found.rows.to_dict("records"), found.rows["sign"], strict=True):
+    names = ("sample_id", "var_a", "measure_a", "var_b", "measure_b", "effect_id", "sign")
+    for row, sign in zip(found.rows[list(names)].to_dict("records"), found.rows["sign"], strict=True):
         table = tables.get(str(row["sample_id"]), {})
         sides = [(str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))]
         measures = [_measure_of(table, sides, name) for name in covariates]
@@ -78,7 +85,7 @@ def adjusted_rows(data: Dataset, found: Evidence, covariates: Sequence[str]) -> 
         # A partial correlation needs every pair; a borrowed one would come from other persons.
         if any(pairs[i][j] is None for i in range(len(chosen)) for j in range(i)):
             continue
-        made.append(_adjusted(str(row["effect_id"]), tuple(covariates), pairs, float(sign)))
+        made.append(_adjusted(str(row["effect_id"]), covariates, pairs, float(sign)))
     return tuple(made)
 
 
@@ -102,20 +109,24 @@ def _adjusted(
     return Adjusted(effect, covariates, sign * float(matrix[0, 1]), sign * partial, float(n))
 
 
-def _correlations(data: Dataset, samples: set[str]) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
+@lru_cache(maxsize=8)  # asked once for each set of covariates
+def _correlations(
+    data: Dataset, samples: frozenset[str]
+) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
     """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
     rows = data.effects
     plain = (rows["statistic"] == "r") & (
         rows["unit"] == data.vocabulary.person
     )  # not within schools, nor between them
     rows = rows[rows["sample_id"].isin(samples) & plain]
+    r = rows["value_weighted"].fillna(rows["value"]).astype(float)
+    n = n_for_variance(rows["n"].to_numpy(float), rows["n_effective"])
+    names = (map(str, rows[name]) for name in ("sample_id", "var_a", "measure_a", "var_b", "measure_b"))
     found: dict[str, dict[frozenset[_Side], tuple[float, float]]] = {}
-    for row in rows.to_dict("records"):
-        sides = frozenset(((str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))))
-        r = row["value"] if pd.isna(row["value_weighted"]) else row["value_weighted"]
-        n = n_for_variance(row["n"], row["n_effective"])
+    for sample, var_a, measure_a, var_b, measure_b, value, persons in zip(*names, r, n, strict=True):
         # As a set: whichever side a coder wrote first, it is one correlation.
-        found.setdefault(str(row["sample_id"]), {})[sides] = (float(r), float(n))
+        sides = frozenset(((var_a, measure_a), (var_b, measure_b)))
+        found.setdefault(sample, {})[sides] = (float(value), float(persons))
     return found
 
 

@@ -70,7 +70,10 @@ class Criterion(BaseModel):
         for column in self.columns:
             if column in rows:
                 # What nobody recorded is no reason to leave a row out: exclusions need evidence.
-                failed |= np.array([self._refuses(str(cell)) for cell in rows[column].fillna("")], dtype=bool)
+                cells = [str(cell) for cell in rows[column].fillna("")]
+                # A column holds few words, many times each.
+                refused = {cell: self._refuses(cell) for cell in set(cells)}
+                failed |= np.array([refused[cell] for cell in cells], dtype=bool)
         return failed
 
     def _refuses(self, cell: str) -> bool:

@@ -18,7 +18,7 @@ from replication.errors import ModelError
 from replication.evidence.certainty import Part
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
 from replication.evidence.protocol import load_protocol
-from replication.evidence.question import Evidence, Question, evidence
+from replication.evidence.question import Evidence, Question, evidence, screened_rows
 from replication.models.fit import Fit
 
 __all__ = ["RHOS", "Sensitivity", "sensitivities", "sensitivity_table"]
@@ -49,13 +49,18 @@ class Sensitivity:
 
 def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[Sensitivity, ...]:
     """Without each criterion in turn (where that lets rows in), and with each restriction (where it leaves any)."""
-    found, protocol = main.found, load_protocol()
+    found, protocol, screened = main.found, load_protocol(), screened_rows(data, question)
     made = []
     for criterion in protocol.criterion:
         if criterion.id in ("unit", "whole"):
             continue  # other quantities, and persons counted twice: there is no sound estimate without these two
+        name, wording = f"without-{criterion.id}", f"without: {criterion.wording}"
+        # Most criteria leave no row out that another does not leave out, too.
+        if np.array_equal(screened.without(criterion.id), screened.included):
+            made.append(Sensitivity(name, wording, 0, None))
+            continue
         wider = evidence(data, question, found.source, without=criterion.id)
-        made.append(_varied(f"without-{criterion.id}", f"without: {criterion.wording}", wider, main))
+        made.append(_varied(name, wording, wider, main))
     for restriction in protocol.restriction:
         narrower = found.take(~restriction.fails(found.rows))
         made.append(_varied(f"only-{restriction.id}", restriction.wording, narrower, main))
