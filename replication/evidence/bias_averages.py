@@ -15,7 +15,7 @@ from replication.analysis.outcome import Cell, Estimate, Table
 from replication.digests import digest_of, folder_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
-from replication.evidence.estimators import che
+from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.bayes import averaging
 from replication.models.bayes.averaging.averaging import Averaged, average_models
@@ -90,7 +90,7 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
         rows = average_models(
             found.y, found.v, priors=priors, clusters=found.samples, correlation=RHO, direction=direction, rtol=RTOL
         )
-        read = _read(rows, sizes_of(found, float(che(found).beta[0])))
+        read = _read(rows, sizes_of(found, centre_of(found)))
         if len(means.y) < len(found.y):
             whole = average_models(means.y, means.v, priors=priors, direction=direction, rtol=RTOL)
             read = replace(read, whole=(_probability(whole), *_conditional(whole)))

@@ -18,7 +18,7 @@ import numpy as np
 
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
-from replication.evidence.estimators import che
+from replication.evidence.estimators import centre_of, che
 from replication.evidence.question import Evidence, rows_by_sample, sample_means
 from replication.models.bias.henmi_copas import henmi_copas
 from replication.models.bias.multilevel_funnel import multilevel_pet_peese
@@ -27,6 +27,7 @@ from replication.models.bias.trim_fill import trim_fill
 from replication.models.bias.waap import POWERED, waap_wls
 from replication.models.fit import Array, Interval, Note
 from replication.models.options import Direction
+from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
     "BiasAnswer",
@@ -119,8 +120,16 @@ def one_row_a_sample(found: Evidence) -> Evidence:
 
 
 def unadjusted(found: Evidence) -> BiasAnswer:
-    """The mean without any adjustment, from the working model every finding uses (CHE, rho 0.6, CR2 by sample)."""
-    fit = che(found)
+    """The mean without any adjustment, from the working model every finding uses (CHE, rho 0.6, CR2 by sample).
+
+    Of one sample it is the mean of its rows with its sampling error alone, and a note says why.
+    """
+    alone: tuple[str, ...] = ()
+    try:
+        fit = che(found)
+    except ModelError as error:
+        means, alone = sample_means(found), (str(error),)
+        fit = fit_random_effects(means.y, means.v, method="EE", test="z")
     low, high = back_to_r(fit.interval()[0]).tolist()
     return BiasAnswer(
         model="unadjusted",
@@ -132,7 +141,7 @@ def unadjusted(found: Evidence) -> BiasAnswer:
         p=float(fit.p[0]),
         k=len(set(found.samples)),
         adequate=True,
-        notes=_texts(fit.notes),
+        notes=(*alone, *_texts(fit.notes)),
     )
 
 
@@ -154,7 +163,7 @@ def bias_answers(found: Evidence, sign: int) -> tuple[BiasAnswer, ...]:
     sign : of the expected association, 1 or -1: what selection is assumed to favour.
     """
     means = sample_means(found)
-    common = _Common(found, means, sign, sizes_of(found, float(che(found).beta[0])))
+    common = _Common(found, means, sign, sizes_of(found, centre_of(found)))
     return tuple(_judged(_tried(answer, fit, common), common) for answer, fit in _MODELS)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from replication.analysis.outcome import Estimate, Table, refs
+from replication.errors import ModelError
 from replication.evidence.main_model import working_fit
 from replication.evidence.pooling import estimate_r
 from replication.evidence.question import RHO, Evidence, Question, sample_means
@@ -17,7 +18,7 @@ from replication.models.multilevel.robust import robust
 from replication.models.options import Tau2Method, TestMethod
 from replication.models.two_level.random_effects import fit_random_effects
 
-__all__ = ["RHOS", "agreement", "back_transform", "che", "estimator_estimates"]
+__all__ = ["RHOS", "agreement", "back_transform", "centre_of", "che", "estimator_estimates"]
 
 RHOS = (0.4, 0.6, 0.8)
 TWO_LEVEL: tuple[tuple[Tau2Method, str], ...] = (
@@ -33,7 +34,8 @@ def estimator_estimates(found: Evidence) -> tuple[Estimate, ...]:
     """Every estimator of the mean on one body of evidence; `bias` has the models that ask what was not printed."""
     means = sample_means(found)
     estimates = [_two_level(means, method, label) for method, label in TWO_LEVEL]
-    if len(means.y) < len(found.y):
+    # What compares samples has nothing to go by where there is one: the body is then its sample's mean.
+    if 1 < len(means.y) < len(found.y):
         estimates += [back_transform(che(found, rho), found, f"che-{rho}", f"CHE rho {rho}, CR2") for rho in RHOS]
         estimates.append(back_transform(_three_level(found), found, "three-level", "three levels, independent errors"))
     every_row = tuple(found.rows["effect_id"])  # a sample's value rests on all its rows
@@ -43,6 +45,15 @@ def estimator_estimates(found: Evidence) -> tuple[Estimate, ...]:
 def che(found: Evidence, rho: float = RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:
     """The main working model (Pustejovsky & Tipton 2022, with countries) with CR2 at its outermost level."""
     return working_fit(found, rho, x, names)
+
+
+def centre_of(found: Evidence) -> float:
+    """The mean on Fisher's z by the main working model; where that cannot be fitted (one sample), over the samples."""
+    try:
+        return float(che(found).beta[0])
+    except ModelError:
+        means = sample_means(found)
+        return float(np.average(means.y, weights=1.0 / means.v))
 
 
 def back_transform(fit: Fit, found: Evidence, estimator: str, label: str, group: str = "heterogeneity") -> Estimate:

@@ -17,7 +17,7 @@ from replication.analysis.outcome import About, Cell, Estimate, Figure, Table, r
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
-from replication.evidence.estimators import che
+from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.cluster_influence import cluster_influence
@@ -284,7 +284,7 @@ def funnel_figure(bodies: Sequence[Evidence], line: Mapping[str, Cell] | None) -
         columns["n"] += rows.rows["n"].tolist()
         columns["new"] += ["yes" if body.source == "open" else "no"] * len(means.y)
     first = bodies[0]
-    settings: dict[str, Cell] = {"metric": "z", "center": float(che(first).beta[0])}
+    settings: dict[str, Cell] = {"metric": "z", "center": centre_of(first)}
     if line is not None:
         settings |= line
     alone = first.source == "open"

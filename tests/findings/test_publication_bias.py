@@ -20,6 +20,7 @@ from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_averages import AveragedBias, averaged_bias
 from replication.evidence.bias_models import bias_answers, one_row_a_sample, sizes_of, unadjusted
 from replication.evidence.bodies import difference_of
+from replication.evidence.estimators import estimator_estimates
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
 from replication.models.bayes.averaging.averaging import average_models
 from replication.models.bayes.averaging.bias_models import psma_models
@@ -167,6 +168,17 @@ def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.Mo
     row = rows["selection model, three parameters"]
     assert row[2:6] == (None, None, None, None) and row[6] == "no"
     assert "could not be fitted" in str(row[7]) and "p in (0.025, 1]" in str(row[7])
+
+
+def test_a_body_of_one_sample_says_so_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = body([0.2, 0.4], [100, 300], ["a", "a"])
+    plain, models = unadjusted(one), bias_answers(one, 1)
+    assert plain.value == pytest.approx(math.tanh(0.3)) and plain.k == 1
+    assert plain.notes[0].startswith("all effects are in one cluster")
+    assert models and not any(model.adequate for model in models) and all(model.reasons for model in models)
+    # Nothing here compares samples: only estimators of one value a sample are left.
+    assert {estimate.samples for estimate in estimator_estimates(one)} == {1}
+    assert number(together(one, 1, monkeypatch), "r") == pytest.approx(math.tanh(0.3))
 
 
 def test_equal_sizes_give_no_slope_and_say_so() -> None:

@@ -64,6 +64,17 @@ def test_rank_test_without_any_order_is_undefined() -> None:
     assert [note.code for note in test.notes] == ["undefined"]
 
 
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("k", [5, 34, 120])
+def test_rank_test_is_that_of_scipy(k: int, ties: bool) -> None:
+    rng = np.random.default_rng(k)
+    v = rng.choice([0.01, 0.02, 0.03, 0.05], k) if ties else rng.uniform(0.01, 0.05, k)
+    y = rng.normal(size=k) + 20 * v
+    test, own = rank_test(y, v), stats.kendalltau(standardised(y, v), v, method="asymptotic" if ties else "exact")
+    assert test.exact is not ties
+    assert (test.tau, test.p) == (pytest.approx(own.statistic, rel=1e-12), pytest.approx(own.pvalue, rel=1e-10))
+
+
 def test_rank_test_of_two() -> None:
     assert (rank_test([0.1, 0.5], [0.01, 0.02]).tau, rank_test([0.1, 0.5], [0.01, 0.02]).p) == (1.0, 1.0)
 

@@ -296,11 +296,10 @@ def _kendall(a: Array, b: Array) -> tuple[float, float]:
     tau = score / np.sqrt((pairs - tied[0]) * (pairs - tied[1]))
     if not any(tied):
         return float(tau), _exact_p(k, round((pairs - abs(score)) / 2))
-    plain, three = (
-        [float((n * (n - 1) * factor(n)).sum()) for n in (s, t)] for factor in (lambda n: 2 * n + 5, lambda n: n - 2)
-    )
-    variance = (k * (k - 1) * (2 * k + 5) - sum(plain)) / 18 + tied[0] * tied[1] / pairs
-    variance += three[0] * three[1] / (18 * pairs * (k - 2))
+    plain = sum(float((n * (n - 1) * (2 * n + 5)).sum()) for n in (s, t))
+    three = float((s * (s - 1) * (s - 2)).sum()) * float((t * (t - 1) * (t - 2)).sum())
+    variance = (k * (k - 1) * (2 * k + 5) - plain) / 18 + tied[0] * tied[1] / pairs
+    variance += three / (18 * pairs * (k - 2))
     return float(tau), float(2.0 * special.ndtr(-abs(score) / np.sqrt(variance)))
 
 
