@@ -67,6 +67,22 @@ def test_the_api_page_lists_the_public_names() -> None:
         assert getattr(__import__(module, fromlist=[attribute]), attribute) is getattr(tsr, attribute)
 
 
+def test_the_table_of_references_names_tests_and_functions_that_are_there() -> None:
+    table = (DOCS / "methods.md").read_text(encoding="utf-8").partition("| method |")[2]
+    tests = set(re.findall(r"test_\w+\.py", table))
+    folder = DOCS.parent / "tests" / "reference"
+    assert {name for name in tests if not (folder / name).exists()} == set()
+    # A pinned reference that is not in the table is one that no reader hears of.
+    unsaid = {path.name for path in folder.glob("test_metafor_*.py")} - tests
+    assert unsaid <= {"test_metafor_5_roorda.py"}
+    functions = {
+        cell
+        for row in table.splitlines()
+        for cell in re.findall(r"`(\w+)`", row.split("|")[2] if "|" in row[1:] else "")
+    }
+    assert functions <= set(tsr.__all__)
+
+
 def test_every_page_is_reachable() -> None:
     listed = set(re.findall(r"[\w/-]+\.md", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")))
     assert listed == {page.relative_to(DOCS).as_posix() for page in PAGES}
