@@ -105,7 +105,9 @@ def numbers_of(page: Page) -> Counter[str]:
     """How often each number stands on a page, written alike for both languages; digits within a name are none."""
     found: Counter[str] = Counter()
     for texts, language in ((page.own, page.language), (page.marked, "en")):
-        for text in texts:
+        for dated in texts:
+            # Norwegian writes the month of a date as a word.
+            text = re.sub(r"(\d{4})-\d\d-(\d\d)", r"\2 \1", dated)
             if language == "en":
                 plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
             else:

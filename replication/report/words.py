@@ -216,8 +216,12 @@ class Words:
                 parts = match.groupdict()
                 # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
                 if all(parts[name] in self.table["titles"] for name in "abc" if name in parts):
-                    return str(template.format(**{n: p if n in "pq" else self._title(p) for n, p in parts.items()}))
+                    return str(template.format(**{name: self._part(name, part) for name, part in parts.items()}))
         return None
+
+    def _part(self, name: str, part: str) -> str:
+        """What a pattern found under a name, in this language; versions and sections stay as they are."""
+        return self.date(part) if name == "day" else part if name in "pq" else self._title(part)
 
     def _countries_within(self, text: str) -> str:
         """A label with the English names of countries in it in this language: "TIMSS 2019 Turkey"."""
@@ -307,8 +311,8 @@ _KEY = re.compile(r"(?<![\w/.-])[a-z]+\d{4}[a-z]*(?![\w/-])")
 _BETWEEN = re.compile(r"(?<=[a-z)\d]\.)(?<! al\.) (?=[A-Z(]|n counts)")
 _ENDING = re.compile(r"(?<=[a-z)]\.)(?<! al\.) (?=[A-Z(])|[\w)]{2}\.$")
 """Where a sentence ends within a text, and what ends in one."""
-_DECIMAL = re.compile(r"(?<![\w.])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w.])")
-"""A decimal number within a text, not a version such as 1.2.0, nor the end of a sentence."""
+_DECIMAL = re.compile(r"(?<![\w./])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w./])")
+"""A decimal number within a text: not a version such as 1.2.0, a part of an address, nor the end of a sentence."""
 
 
 @cache
@@ -339,10 +343,10 @@ _SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms
 def _compiled(pattern: str) -> re.Pattern[str]:
     """A pattern such as "{x} of {y}" as an expression; {n} is a whole number, {u}, {v} and {w} any number.
 
-    {p} and {q} are the numbers of versions and sections, which every language writes alike.
+    {p} and {q} are the numbers of versions and sections, which every language writes alike, and {day} is a date.
     """
     parts = re.split(r"\{(\w+)\}", pattern)
-    shapes = {"n": r"\d+"} | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+")
+    shapes = {"n": r"\d+"} | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+") | {"day": r"\d{4}-\d\d-\d\d"}
     # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
     within = r"(?:(?!\. [A-Z]).)+?"
     named = [f"(?P<{part}>{shapes.get(part, within)})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]

@@ -141,3 +141,36 @@ def test_headings_and_labels_wait_for_no_values_they_are_never_given(language: s
     groups = {group: texts for group, texts in pages.items() if isinstance(texts, dict)}
     assert [text for texts in groups.values() for text in texts.values() if unfilled.search(str(text))] == []
     assert [text for text in groups["section"].values() if "{" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("english", "norwegian"),
+    [
+        ("r = .31, 0.25", "r = ,31, 0,25"),
+        ("29,438", "29\u00a0438"),
+        ("15%", "15\u00a0%"),
+        ("https://doi.org/10.3102/0034654311421793", "https://doi.org/10.3102/0034654311421793"),
+        ("section 1.2", "avsnitt 1.2"),
+        ("version 1.2", "versjon 1.2"),
+        ("Protocol version 1.2.0 of 2026-05-07.", "Protokoll, versjon 1.2.0 fra 7. mai 2026."),
+        ("Victims & Offenders", "Victims & Offenders"),
+        ("Jak & Cheung (2018)", "Jak og Cheung (2018)"),
+    ],
+)
+def test_labels_keep_what_every_language_writes_alike(english: str, norwegian: str) -> None:
+    assert load_words("nb").title(english) == norwegian
+
+
+def test_a_sentence_is_not_taken_for_a_label_with_its_words() -> None:
+    """ "{a} to {b}" is a path between two named things, and "age {n}-{m}" ends a label, never a sentence."""
+    words = load_words("nb")
+    assert words.title("engagement to achievement") == "engasjement til skoleprestasjoner"
+    assert not words.knows("The items went to the teacher, grades 3-4.")
+    assert words.knows("TIMSS 2019 Peru, age 9-10")
+
+
+def test_set_phrases_of_a_reason_are_found_the_longest_first() -> None:
+    words = load_words("nb")
+    found = [phrase for _, _, phrase in words.phrases_in("sum of the studies of the five entries: 428 to 430")]
+    assert found == ["summen av studiene i de fem oppføringene", ": 428 til 430"]
+    assert not list(words.phrases_in("A table of the article."))
