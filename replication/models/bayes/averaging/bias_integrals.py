@@ -43,7 +43,7 @@ from replication.models.bayes.priors.positive import Fixed, PositivePrior
 from replication.models.bayes.priors.record import LOG_2PI
 from replication.models.fit import Array
 
-__all__ = ["BiasSolution", "Fineness", "difference", "solve_linear", "solve_selection"]
+__all__ = ["FINER", "TWICE", "BiasSolution", "Fineness", "difference", "rounding", "solve_linear", "solve_selection"]
 
 # Nodes an axis where cells are found, and how many more where they are used: fewer in more dimensions.
 NODES = {0: (10, 2), 1: (10, 2), 2: (10, 2), 3: (8, 2)}
@@ -135,10 +135,14 @@ def solve_linear(model: Linear, fine: Fineness) -> BiasSolution:
     return replace(good, error=difference(good, coarse))
 
 
+def rounding(solution: BiasSolution) -> float:
+    """What rounding costs in a log of this size, generously."""
+    return 64.0 * float(np.finfo(float).eps) * max(1.0, abs(solution.log_mass))
+
+
 def difference(fine: BiasSolution, coarse: BiasSolution) -> float:
     """The largest difference of two solutions: an error of the coarse one, so a generous one of the fine one."""
-    # what rounding costs in a log of this size, generously
-    gaps = [64.0 * float(np.finfo(float).eps) * max(1.0, abs(fine.log_mass)), abs(coarse.log_mass - fine.log_mass)]
+    gaps = [rounding(fine), abs(coarse.log_mass - fine.log_mass)]
     gaps += [abs(a - b) for a, b in zip(fine.weights, coarse.weights, strict=True)]
     for one, other in ((fine.effect, coarse.effect), (fine.tau, coarse.tau)):
         if one.sd > 0:

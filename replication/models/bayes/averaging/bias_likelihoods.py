@@ -344,63 +344,94 @@ def _log_chances(
     model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
 ) -> Array:
     """Sum over clusters of the log probability that all rows of one are seen `(P,)`."""
-    order = np.argsort(plane, kind="stable")
-    ends = np.searchsorted(plane[order], np.arange(len(at) + 1))
-    falls, out = _falls(omega), np.empty(len(omega))
-    for here, low, high in zip(at, ends[:-1], ends[1:], strict=True):
-        below, weights = _tails(model, group, here, odd)
-        k, n, steps = below.shape
-        size = max(1, CHUNK // (k * n))
-        for i in range(low, high, size):
-            own = order[i : min(i + size, high)]
-            chance = (below.reshape(k * n, steps) @ falls[own].T).reshape(k, n, -1) + omega[own, -1]
-            out[own] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
+    shared = _shared_parts(model, group, at)
+    falls, out, k = _falls(omega), np.empty(len(omega)), len(group.rows)
+    # planes with equally many nodes are worked on together: one by one they are bound by the interpreter
+    for counts in np.unique(shared.counts, axis=0):
+        own = (shared.counts == counts).all(axis=1)
+        points = np.flatnonzero(own[plane])
+        points = points[np.argsort(plane[points], kind="stable")]
+        nodes, weights = _factor_rule(counts.tolist(), odd)
+        size = max(1, CHUNK // (k * len(weights) * falls.shape[1]))
+        for i in range(0, len(points), size):
+            here = points[i : i + size]
+            planes, index = np.unique(plane[here], return_inverse=True)
+            below = _tails(model, group, shared, planes, nodes)
+            chance = np.broadcast_to(omega[here, -1, None], (k, len(here), len(weights))).copy()
+            for j in range(falls.shape[1]):
+                chance += np.ascontiguousarray(below[..., j])[:, index] * falls[here, j, None]
+            out[here] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
     return out
 
 
 def _log_expectations(chance: Array, starts: NDArray[np.intp], weights: Array) -> Array:
-    """Log of the mean over nodes of each cluster's product of chances `(m, P)`, from `chance (k, n, P)`."""
+    """Log of the mean over nodes of each cluster's product of chances `(m, P)`, from `chance (k, P, n)`."""
     if np.diff(np.append(starts, len(chance))).max() <= GROUP:
-        together = np.multiply.reduceat(chance, starts, axis=0)
-        return np.asarray(np.log(np.einsum("n,mnp->mp", weights, together)))
+        return np.asarray(np.log(np.multiply.reduceat(chance, starts, axis=0) @ weights))
     # a product of many small chances would leave the range of floating point
     logs = np.add.reduceat(np.log(chance), starts, axis=0)
-    top = logs.max(axis=1, keepdims=True)
-    return np.asarray(np.log(np.einsum("n,mnp->mp", weights, np.exp(logs - top))) + top[:, 0])
+    top = logs.max(axis=2, keepdims=True)
+    return np.asarray(np.log(np.exp(logs - top) @ weights) + top[..., 0])
 
 
-def _tails(model: Selection, group: _Group, at: _Plane, odd: int) -> tuple[Array, Array]:
-    """P(p < step) of every row given the shared part at its nodes `(k, n, J - 1)`, and the nodes' weights `(n,)`."""
-    v, rho = model.data.v[group.rows], model.data.correlation
-    sd = np.sqrt((1.0 - rho) * v + at.within)
-    loadings = _loadings(v, group, at.between, rho)
-    nodes, weights = _factor_rule(np.add.reduceat((loadings / sd[:, None]) ** 2, group.starts, axis=0), odd)
-    mean = at.effect + loadings @ nodes.T
-    return _below(model, mean, model.critical[group.rows][:, None, :], sd[:, None]), weights
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    """What rows of a group share at L planes.
+
+    `mean (L,)`, residual `sd (k, L)`, `loadings (k, L, factors)` on the shared variables, and how many nodes a side
+    these need: `counts (L, factors)`.
+    """
+
+    mean: Array
+    sd: Array
+    loadings: Array
+    counts: NDArray[np.intp]
 
 
-def _loadings(v: Array, group: _Group, between: float, rho: float) -> Array:
-    """How strongly each row hangs on the shared variables `(k, factors)`, the strongest first."""
+def _shared_parts(model: Selection, group: _Group, at: list[_Plane]) -> _Shared:
+    v, rho = model.data.v[group.rows, None], model.data.correlation
+    sd = np.sqrt((1.0 - rho) * v + np.array([p.within for p in at]))
+    loadings = _loadings(v, group, np.array([p.between for p in at]), rho)
+    # sums of squared loadings over residual variances: a product of normal tails that steep has bandwidth
+    # sqrt(1 + squares), and the step of the rule follows it
+    squares = np.add.reduceat((loadings / sd[..., None]) ** 2, group.starts, axis=0).max(axis=0)
+    counts = np.minimum(_rounded_up(END / STEP * np.sqrt(1.0 + squares)), MOST_NODES)
+    return _Shared(np.array([p.effect for p in at]), sd, loadings, np.where(squares > 0, counts, 0).astype(np.intp))
+
+
+def _rounded_up(counts: Array) -> Array:
+    """Counts at the next of a few sizes, an eighth apart: planes of one size are worked on together."""
+    size = 2.0 ** np.ceil(np.log2(counts) - 3.0)
+    return np.asarray(np.ceil(counts / size) * size)
+
+
+def _tails(model: Selection, group: _Group, shared: _Shared, planes: NDArray[np.intp], nodes: Array) -> Array:
+    """P(p < step) of every row given the shared part at its nodes `(k, L, n, J - 1)`, at the `planes (L,)`."""
+    mean = shared.mean[planes, None] + shared.loadings[:, planes] @ nodes.T
+    return _below(model, mean, model.critical[group.rows][:, None, None, :], shared.sd[:, planes, None])
+
+
+def _loadings(v: Array, group: _Group, between: Array, rho: float) -> Array:
+    """How strongly rows with variances `v (k, 1)` hang on the shared variables `(k, L, factors)`, the strongest first.
+
+    `between (L,)` are variances of the random effect.
+    """
     if group.factors == 1:
-        return np.sqrt(between + rho * v)[:, None]
-    a, b = np.full_like(v, np.sqrt(between)), np.sqrt(rho * v)
-    aa, ab, bb = (np.add.reduceat(x, group.starts) for x in (a * a, a * b, b * b))
+        return np.sqrt(between + rho * v)[..., None]
+    a, b = np.broadcast_arrays(np.sqrt(between), np.sqrt(rho * v))
+    aa, ab, bb = (np.add.reduceat(x, group.starts, axis=0) for x in (a * a, a * b, b * b))
     # Turned to principal axes: nearly equal variances leave nearly nothing for the second one.
     size = np.diff(np.append(group.starts, len(v)))
-    turn = np.repeat(0.5 * np.arctan2(2.0 * ab, aa - bb), size)
-    return np.column_stack([np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a])
+    turn = np.repeat(0.5 * np.arctan2(2.0 * ab, aa - bb), size, axis=0)
+    return np.stack([np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a], axis=-1)
 
 
-def _factor_rule(squares: Array, odd: int) -> tuple[Array, Array]:
-    """Nodes `(n, factors)` and weights `(n,)` for standard normal variables.
+def _factor_rule(counts: list[int], odd: int) -> tuple[Array, Array]:
+    """Nodes `(n, factors)` and weights `(n,)` for standard normal variables, `counts` nodes a side of each.
 
-    `squares (m, factors)` are each cluster's sums of squared loadings over residual variances: a product of normal
-    tails that steep has bandwidth `sqrt(1 + squares)`, and the step follows it.
+    The trapezoidal rule; a variable without nodes is held at 0. `odd` moves the nodes by half a step.
     """
-    axes = []
-    for steepest in squares.max(axis=0):
-        count = min(int(np.ceil(END / STEP * np.sqrt(1.0 + steepest))), MOST_NODES)
-        axes.append((np.arange(-count, count + 1) + 0.5 * odd) * (END / count) if steepest > 0 else np.zeros(1))
+    axes = [(np.arange(-n, n + 1) + 0.5 * odd) * (END / n) if n else np.zeros(1) for n in counts]
     nodes = np.array(list(product(*axes)))
     weights = np.exp(-0.5 * (nodes**2).sum(axis=1))
     return nodes, weights / weights.sum()

@@ -264,11 +264,10 @@ def _grow(
         values = densities(frame.points(wave, h), odd)
         places = np.concatenate([places, wave])
         logs = np.concatenate([logs.reshape(len(values), -1), values], axis=1)
-        known = np.union1d(known, _packed(wave))
+        known = np.sort(np.concatenate([known, _packed(wave)]))
         # any function whose integral is wanted keeps a point alive: moments may hang on tails the density forgot
         depth = (values - logs.max(axis=1, keepdims=True)).max(axis=0)
-        codes = np.unique(_packed(_neighbours(wave, depth, moves, cut, frame.planes)))
-        wave = _unpacked(codes[~np.isin(codes, known, assume_unique=True)], d)
+        wave = _unpacked(_new_codes(_packed(_neighbours(wave, depth, moves, cut, frame.planes)), known), d)
     log_cell = float(np.log(np.abs(np.diag(frame.steps))).sum()) + d * float(np.log(h))
     return LatticeSum(frame.points(places, h), places, logs[0], log_cell, frame.steps * (h / 2.0))
 
@@ -287,6 +286,14 @@ def _neighbours(
     across = (moves[:, :planes] != 0).any(axis=1)
     within = (wave[alive][:, None, :] + moves[~across]).reshape(-1, d)
     return np.concatenate([within, (wave[handed][:, None, :] + moves[across]).reshape(-1, d)])
+
+
+def _new_codes(codes: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The distinct `codes` not among the `known`, which are sorted; by sorting, which costs less than hashing."""
+    codes = np.sort(codes)
+    codes = codes[np.append(True, codes[1:] != codes[:-1])[: len(codes)]]
+    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.asarray(codes[known[at] != codes])
 
 
 def _packed(places: NDArray[np.int64]) -> NDArray[np.int64]:
