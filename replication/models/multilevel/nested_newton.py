@@ -35,6 +35,8 @@ __all__ = ["NestedPeaks", "NestedRows", "climb_all", "climb_from", "nested_rows"
 # Newton's error is squared a step: after one this small, relative to the variances, it is below rounding.
 SMALL = 1e-7
 MOST_STEPS = 100
+# Nearer to a peak than this, relative to the variances, a search that is below it ends on it.
+CLOSE = 1e-2
 # Numbers per array: what a processor keeps near.
 MOST = 200_000
 
@@ -298,7 +300,17 @@ def climb_all(rows: NestedRows, starts: Array, allowed: NDArray[np.bool_], prese
         step[up] = _newton_steps(theta[up], gradient[up], information[up], allowed)
         length[at[~higher]] *= 0.5
         gave_up |= length < 1e-12
+        if present is None:
+            _join_found(theta, value, information, done, rows.unit)
     return NestedPeaks(theta, value, information, done)
+
+
+def _join_found(theta: Array, value: Array, information: Array, done: NDArray[np.bool_], unit: float) -> None:
+    """Let searches of the same rows end that have come close to a peak another one has found: they go where it is."""
+    for at in np.flatnonzero(done):
+        apart = np.abs((theta - theta[at]) / (theta[at] + 1e-3 * unit)).max(axis=1)
+        close = (apart < CLOSE) & ~done & (value <= value[at])
+        theta[close], value[close], information[close], done[close] = theta[at], value[at], information[at], True
 
 
 def climb_from(rows: NestedRows, near: Array, starts: Array, present: Array) -> NestedPeaks:
