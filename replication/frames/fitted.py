@@ -20,9 +20,10 @@ from replication.frames.design import Design
 from replication.models.bias.selection_fit import SelectionFit
 from replication.models.bias.selection_intervals import selection_intervals
 from replication.models.criteria import information_criteria
-from replication.models.fit import Fit, Interval, Note
+from replication.models.fit import Component, Fit, Interval, Note
 from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.residuals import row_diagnostics
+from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.robust import RobustData, wald_test
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
@@ -100,12 +101,15 @@ class FittedModel:
         )
 
     def components(self, *, intervals: bool = False) -> pd.DataFrame:
-        """Variance components: component, variance, sd, se, and their interval (Q-profile for tau2) when asked for."""
+        """Variance components: component, variance, sd, se, and their interval when asked for.
+
+        Intervals are Q-profile for tau2 and profile-likelihood for the levels of a multilevel model; models of several
+        outcomes have none (NaN).
+        """
         rows = []
-        for part in self.fit.components:
-            # Q-profile intervals are searched for: only where asked.
-            interval = part.interval or (self._component_interval() if intervals else None)
-            low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
+        # Intervals are searched for: only where asked.
+        for part in self._profiled() if intervals else self.fit.components:
+            low, high = (part.interval.low, part.interval.high) if part.interval else (np.nan, np.nan)
             rows.append((part.name, part.estimate, np.sqrt(part.estimate), part.se, low, high))
         return pd.DataFrame(rows, columns=["component", "variance", "sd", "se", "ci_low", "ci_high"])
 
@@ -173,8 +177,16 @@ class FittedModel:
 
         return methods_text(self)
 
-    def _component_interval(self) -> Interval | None:
-        return tau2_interval(self.fit) if isinstance(self.fit.data, EffectData) else None
+    def _profiled(self) -> tuple[Component, ...]:
+        """The variance components, with intervals where the model has them; robust inference leaves variances alone."""
+        fit = self.fit
+        while isinstance(fit.data, RobustData):
+            fit = fit.data.before
+        if isinstance(fit.data, MultilevelData):
+            return profile_intervals(fit).components
+        if isinstance(fit.data, EffectData):
+            return tuple(replace(part, interval=part.interval or tau2_interval(fit)) for part in fit.components)
+        return fit.components
 
     def __repr__(self) -> str:
         return str(self.summary())

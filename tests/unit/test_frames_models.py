@@ -9,6 +9,7 @@ import pytest
 import replication as tsr
 from replication.errors import ModelError
 from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.structure import BlockV
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -321,6 +322,18 @@ def test_models_with_levels_have_diagnostics_of_rows_and_of_clusters(studies: pd
     assert rows.hat.sum() == pytest.approx(2.0) and rows.standardised.std() == pytest.approx(1.0, abs=0.4)
     clusters = tsr.influence(model)
     assert len(clusters) == 12 and {"cook", "influential", "change age"} <= set(clusters)
+
+
+def test_variances_have_intervals_where_asked_robust_or_not(studies: pd.DataFrame) -> None:
+    model = tsr.multilevel("yi ~ 1", studies, clusters="lab")
+    expected = [part.interval for part in profile_intervals(model.fit).components]
+    for shown in (model, tsr.robust(model)):
+        table = shown.components(intervals=True)
+        assert table.ci_high.tolist() == [interval.high for interval in expected if interval]
+        assert (table.ci_low <= table.variance).all() and (table.variance < table.ci_high).all()
+        assert shown.components().ci_high.isna().all()
+    two = tsr.random_effects("yi ~ 1", studies)
+    assert tsr.robust(two, "lab").components(intervals=True).equals(two.components(intervals=True))
 
 
 def test_location_scale_and_resampling_by_formula(studies: pd.DataFrame) -> None:
