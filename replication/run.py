@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -104,9 +103,7 @@ def _folder(as_of: str, *, partial: bool) -> str:
 
 
 def main() -> None:
-    """Run the command; what it makes lives to its end, so the collector of cycles seldom looks."""
-    # Nearly everything that is made lives to the end of the run.
-    gc.set_threshold(200_000, 20, 20)
+    """Run the command."""
     run_command(_app, stopped="stopped; the previous report is whole")
 
 
