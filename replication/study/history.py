@@ -12,7 +12,7 @@ from replication.analysis.difference import Difference, RowChange, Step, compare
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.study.previewing import run_quickly, shown_estimate
-from replication.study.rendering import figure_svg, page, table
+from replication.study.rendering import figure_parts, page, table
 
 __all__ = ["History", "compare_states", "history_html", "history_lines"]
 
@@ -87,7 +87,7 @@ def history_html(history: History) -> str:
             moves = [(s.work, str(s.rows), f"{s.moved:+.4f}", f"{s.value:.4f}") for s in history.steps[change.id]]
             parts.append(f"<h2>What moved: {html.escape(change.label)}</h2>")
             parts.append(table(("Rows of", "rows", "moved by", "estimate then"), moves))
-    parts += [f"<h2>{html.escape(f.title)}</h2>\n{figure_svg(f)}" for f in history.difference.figures]
+    parts += figure_parts(history.difference.figures, 2)
     if history.rows:
         listed = [(r.row, r.work, r.change, r.before, r.after) for r in history.rows]
         parts += ["<h2>Rows that differ</h2>", table(("Row", "Work", "", history.before, history.after), listed)]

@@ -26,7 +26,7 @@ from replication.dataset import Dataset, Reads, check_dataset, format_problems
 from replication.errors import DataError, UserError
 from replication.evidence.finding import QuestionPlan, bodies_of, grade_of_question, quick_finding
 from replication.study.checking import work_folder
-from replication.study.rendering import figure_svg, page, table
+from replication.study.rendering import figure_parts, page, table
 
 __all__ = ["Preview", "named_apart", "preview_html", "preview_lines", "preview_work", "run_quickly", "shown_estimate"]
 
@@ -309,7 +309,7 @@ def preview_html(preview: Preview) -> str:
         if difference.verdicts:
             verdicts = [(v.claim, v.quantity, v.before, v.after, v.reason) for v in difference.verdicts]
             parts.append(table(("Claim", "Quantity", "without", "with", "Reason"), verdicts))
-        parts += [f"<h3>{html.escape(f.title)}</h3>\n{figure_svg(f)}" for f in difference.figures]
+        parts += figure_parts(difference.figures, 3)
     if preview.certainties:
         parts += ["<h2>Certainty</h2>", table(("Question", "without", "with"), preview.certainties)]
     if preview.unused:

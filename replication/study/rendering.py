@@ -22,7 +22,7 @@ from replication.study.plausibility import RULES, RaisedQuery
 if TYPE_CHECKING:
     from replication.analysis.outcome import Figure
 
-__all__ = ["as_html", "as_json", "figure_svg", "folded", "page", "print_report", "table"]
+__all__ = ["as_html", "as_json", "figure_parts", "folded", "page", "print_report", "table"]
 
 _NARROW = 100  # columns of a terminal
 _ROWS_LISTED = 12
@@ -60,18 +60,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") 
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
-def figure_svg(figure: Figure) -> str:
-    """A figure as the report draws it, with its text alternative."""
+def figure_parts(figures: Iterable[Figure], level: int) -> list[str]:
+    """Each figure as the report draws it, with its text alternative, below its title as a heading of that level."""
     from replication.analysis.outcome import plain
     from replication.report.figures import draw, read_figure
     from replication.report.words import load_words
 
-    stored = plain(figure)
-    assert isinstance(stored, dict)
-    drawing = draw(read_figure(stored), load_words("en"), lambda _name: "")
-    if drawing.wide is None:
-        return f"<p>{html.escape(drawing.missing)}</p>"
-    return drawing.wide.markup(drawing.alt, inline=True)
+    words, parts = load_words("en"), []  # once: reading the words takes as long as drawing a figure
+    for figure in figures:
+        stored = plain(figure)
+        assert isinstance(stored, dict)
+        drawing = draw(read_figure(stored), words, lambda _name: "")
+        missing = f"<p>{html.escape(drawing.missing)}</p>"
+        shown = drawing.wide.markup(drawing.alt, inline=True) if drawing.wide else missing
+        parts.append(f"<h{level}>{html.escape(figure.title)}</h{level}>\n{shown}")
+    return parts
 
 
 def _figure_style() -> str:
