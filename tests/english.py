@@ -40,7 +40,7 @@ def english_words() -> frozenset[str]:
     """Words of the English texts that no Norwegian text uses: those of the locale, and all that has a translation."""
     english, norwegian = load_words("en").table, load_words("nb").table
     known = {word for text in leaves(norwegian) for word in words_of(text)}
-    translated = [*leaves(english), *norwegian["titles"], *norwegian["patterns"], *norwegian["reason_leads"]]
+    translated = [*leaves(english), *norwegian["of_data"], *norwegian["patterns_of_data"], *norwegian["reason_leads"]]
     return frozenset({word for text in translated for word in words_of(text)} - known)
 
 
@@ -116,17 +116,17 @@ def numbers_of(page: Page) -> Counter[str]:
     return found
 
 
-def labels_of(outcome: Mapping[str, Any]) -> Iterator[str]:
+def labels_of(outcome: Mapping[str, Any]) -> Iterator[Any]:
     """Every label of an outcome as plain data that a page translates: titles, columns, cells, notes, choices."""
     yield from (outcome["title"], outcome["question"], *(row["reason"] for row in outcome["exclusions"]))
     for estimate in outcome["estimates"]:
         yield estimate["label"]
         yield from estimate["notes"]
         # The text of a path model is code, which a page marks.
-        yield from (str(choice) for choice in estimate["method"].values() if "~" not in str(choice))
+        yield from (choice for choice in estimate["method"].values() if "~" not in str(choice))
     for table in outcome["tables"]:
         yield from (table["title"], table["note"], *table["columns"])
-        yield from (cell for row in table["rows"] for cell in row if isinstance(cell, str))
+        yield from (cell for row in table["rows"] for cell in row if isinstance(cell, str | Mapping))
     for figure in outcome["figures"]:
         yield from (figure["title"], figure["note"])
         yield from (cell for name in ("label", "group") for cell in figure["columns"].get(name, ()))

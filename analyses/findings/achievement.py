@@ -9,13 +9,13 @@ QUALITY = ("positive", "negative", "relationship")
 
 PLANS = (
     QuestionPlan(
-        question=Question("quality-achievement", "relationship quality with achievement", QUALITY, "achievement"),
+        question=Question("quality-achievement", "relationship_quality_with_achievement", QUALITY, "achievement"),
         claims=("roorda2011-014", "roorda2011-016"),
         main=True,
     ),
     QuestionPlan(
         question=Question(
-            "positive-achievement", "positive relationship with achievement", ("positive",), "achievement"
+            "positive-achievement", "positive_relationship_with_achievement", ("positive",), "achievement"
         ),
         claims=(
             "roorda2011-013",
@@ -34,7 +34,7 @@ PLANS = (
     ),
     QuestionPlan(
         question=Question(
-            "negative-achievement", "negative relationship with achievement", ("negative",), "achievement"
+            "negative-achievement", "negative_relationship_with_achievement", ("negative",), "achievement"
         ),
         claims=(
             "roorda2011-015",

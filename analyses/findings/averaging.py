@@ -10,10 +10,10 @@ from replication.evidence.bias import publication_bias
 from replication.evidence.question import Question, evidence
 
 QUESTIONS = (
-    (Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"), 1),
-    (Question("negative-engagement", "negative relationship with engagement", ("negative",), "engagement"), -1),
-    (Question("positive-achievement", "positive relationship with achievement", ("positive",), "achievement"), 1),
-    (Question("negative-achievement", "negative relationship with achievement", ("negative",), "achievement"), -1),
+    (Question("positive-engagement", "positive_relationship_with_engagement", ("positive",), "engagement"), 1),
+    (Question("negative-engagement", "negative_relationship_with_engagement", ("negative",), "engagement"), -1),
+    (Question("positive-achievement", "positive_relationship_with_achievement", ("positive",), "achievement"), 1),
+    (Question("negative-achievement", "negative_relationship_with_achievement", ("negative",), "achievement"), -1),
 )
 
 

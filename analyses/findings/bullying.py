@@ -13,12 +13,12 @@ QUALITY = ("positive", "negative", "relationship")
 
 PLANS = (
     QuestionPlan(
-        question=Question("quality-victimization", "relationship quality with being bullied", QUALITY, "victimization"),
+        question=Question("quality-victimization", "relationship_quality_with_being_bullied", QUALITY, "victimization"),
         claims=("tenbokkel2023-004", "tenbokkel2023-005"),
         main=True,
     ),
     QuestionPlan(
-        question=Question("quality-perpetration", "relationship quality with bullying others", QUALITY, "perpetration"),
+        question=Question("quality-perpetration", "relationship_quality_with_bullying_others", QUALITY, "perpetration"),
         claims=("tenbokkel2023-003",),
         predict_from=("tenbokkel2023-003",),
         main=True,
@@ -26,7 +26,7 @@ PLANS = (
     ),
     QuestionPlan(
         question=Question(
-            "positive-victimization", "positive relationship with being bullied", ("positive",), "victimization"
+            "positive-victimization", "positive_relationship_with_being_bullied", ("positive",), "victimization"
         ),
         claims=("tenbokkel2023-004",),
         predict_from=("tenbokkel2023-004",),

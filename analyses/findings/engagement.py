@@ -9,12 +9,12 @@ QUALITY = ("positive", "negative", "relationship")
 
 PLANS = (
     QuestionPlan(
-        question=Question("quality-engagement", "relationship quality with engagement", QUALITY, "engagement"),
+        question=Question("quality-engagement", "relationship_quality_with_engagement", QUALITY, "engagement"),
         claims=("roorda2011-011", "roorda2011-012"),
         main=True,
     ),
     QuestionPlan(
-        question=Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement"),
+        question=Question("positive-engagement", "positive_relationship_with_engagement", ("positive",), "engagement"),
         claims=(
             "roorda2011-010",
             "roorda2011-011",
@@ -27,7 +27,7 @@ PLANS = (
         predict_from=("roorda2011-011", "roorda2017-007"),
     ),
     QuestionPlan(
-        question=Question("negative-engagement", "negative relationship with engagement", ("negative",), "engagement"),
+        question=Question("negative-engagement", "negative_relationship_with_engagement", ("negative",), "engagement"),
         claims=("roorda2011-012", "roorda2011-022", "roorda2011-024", "roorda2017-009", "jakcheung2018-004"),
         predict_from=("roorda2011-012", "roorda2017-009"),
     ),

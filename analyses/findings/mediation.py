@@ -12,13 +12,13 @@ from replication.evidence.question import Question, evidence
 
 QUALITY = ("positive", "negative", "relationship")
 LINKS = {
-    "relationship-engagement": Question("quality-engagement", "relationship with engagement", QUALITY, "engagement"),
+    "relationship-engagement": Question("quality-engagement", "relationship_with_engagement", QUALITY, "engagement"),
     "engagement-achievement": Question(
-        "engagement-achievement", "engagement with achievement", ("engagement",), "achievement"
+        "engagement-achievement", "engagement_with_achievement", ("engagement",), "achievement"
     ),
 }
 """The two links of the chain: it is no surer than the weaker one."""
-PAIRS = (*LINKS.values(), Question("quality-achievement", "relationship with achievement", QUALITY, "achievement"))
+PAIRS = (*LINKS.values(), Question("quality-achievement", "relationship_with_achievement", QUALITY, "achievement"))
 """The correlations behind the paths, each of which a reader can pool a choice of."""
 
 

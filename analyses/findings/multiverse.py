@@ -7,9 +7,9 @@ from replication.evidence.question import Question
 
 BOTH = ("positive", "negative")
 QUESTIONS = (
-    (Question("quality-engagement", "relationship quality with engagement", BOTH, "engagement"), 1),
-    (Question("quality-achievement", "relationship quality with achievement", BOTH, "achievement"), 1),
-    (Question("quality-victimization", "relationship quality with being bullied", BOTH, "victimization"), -1),
+    (Question("quality-engagement", "relationship_quality_with_engagement", BOTH, "engagement"), 1),
+    (Question("quality-achievement", "relationship_quality_with_achievement", BOTH, "achievement"), 1),
+    (Question("quality-victimization", "relationship_quality_with_being_bullied", BOTH, "victimization"), -1),
 )
 
 PUBLISHED_IN = "jakcheung2018"

@@ -11,9 +11,9 @@ from analyses.shared.sampled import (
 from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.question import Question, evidence
 
-TWO = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
+TWO = Question("positive-engagement", "positive_relationship_with_engagement", ("positive",), "engagement")
 THREE = Question(
-    "quality-achievement", "relationship quality with achievement", ("positive", "negative"), "achievement"
+    "quality-achievement", "relationship_quality_with_achievement", ("positive", "negative"), "achievement"
 )
 
 

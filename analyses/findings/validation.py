@@ -97,13 +97,13 @@ def validation_tables(data: Dataset, pinned: Path) -> tuple[Table, ...]:
     return (
         Table(
             id="agrees",
-            title="What agrees",
-            columns=("package", "kind of number", "compared", "largest relative difference"),
+            title="what_agrees",
+            columns=("package", "kind_of_number", "compared", "largest_relative_difference"),
             rows=rows,
-            note="Relative to the other package's number, or to 0.01 where that is smaller.",
+            note="relative_note",
         ),
-        Table(id="differs", title="What does not agree, and why", columns=("what", "why"), rows=WHY),
-        Table(id="not-compared", title="What is not compared", columns=("what", "why"), rows=NOT_COMPARED),
+        Table(id="differs", title="what_does_not_agree", columns=("what", "why"), rows=WHY),
+        Table(id="not-compared", title="what_is_not_compared", columns=("what", "why"), rows=NOT_COMPARED),
     )
 
 

@@ -23,7 +23,7 @@ from analyses.shared.masem_answers import (
     samples45,
     stage1_answers,
 )
-from replication.analysis.outcome import Ref, Sentence, Table, numbers
+from replication.analysis.outcome import Label, Ref, Sentence, Table, numbers
 from replication.claims import Claim, Reason, Recomputed, claims_of, judge
 from replication.dataset import Dataset
 from replication.models.masem.comparison import likelihood_ratio_test, one_stage_indices
@@ -41,11 +41,11 @@ RULES: tuple[SamplingRule, ...] = ("weighted", "individual", "unweighted", "weig
 STOPPING = Reason("the optimizer's stopping rule", at_most=5e-5)
 SUBGROUPS = ("all 45 samples; stage 1", "all 45 samples; stage 2, full mediation")
 PATHS = {
-    "pos to enga": "standardized path: positive relationship to engagement",
-    "neg to enga": "standardized path: negative relationship to engagement",
-    "enga to achiev": "standardized path: engagement to achievement",
-    "indirect pos": "indirect effect: positive relationship to achievement through engagement",
-    "indirect neg": "indirect effect: negative relationship to achievement through engagement",
+    "positive_to_engagement": "standardized path: positive relationship to engagement",
+    "negative_to_engagement": "standardized path: negative relationship to engagement",
+    "engagement_to_achievement": "standardized path: engagement to achievement",
+    "pos_indirect": "indirect effect: positive relationship to achievement through engagement",
+    "neg_indirect": "indirect effect: negative relationship to achievement through engagement",
     "chi-square": "model fit: chi-square",
 }
 
@@ -68,7 +68,7 @@ def variants(data: Dataset) -> tuple[Variant, ...]:
     """Every combination, judged against the printed numbers of Jak & Cheung (2018) on all 45 samples."""
     claims = [c for c in claims_of(data, "jakcheung2018") if c.subgroup in SUBGROUPS]
     found = []
-    for rows, everything in (("101 in use", False), ("all 114", True)):
+    for rows, everything in (("rows_in_use", False), ("all_rows", True)):
         correlations = samples45(data, all_rows=everything)
         found += [_judged(rows, "two", "random", r, _two_stage(correlations, r), claims) for r in RULES]
         found.append(_judged(rows, "two", "fixed", "-", _fixed(correlations), claims))
@@ -82,9 +82,9 @@ def rule_table(found: Sequence[Variant]) -> Table:
         (v.rows, v.stages, v.effects, v.rule, *(_value(v, q) for q in PATHS.values()), v.holds, v.nearly, v.total)
         for v in found
     )
-    columns = ("correlations", "stages", "effects", "sampling covariances", *PATHS, "hold", "hold nearly", "compared")
-    note = "hold nearly: within a relative 5e-5, the reach of the optimizer's stopping rule."
-    return Table(id="rules", title="The same question under every rule", columns=columns, rows=rows, note=note)
+    columns = ("correlations", "stages", "effects", "sampling_covariances", *PATHS, "hold", "hold_nearly", "compared")
+    note = Label("hold_nearly_note", {"reach": STOPPING.at_most})
+    return Table(id="rules", title="same_question_under_every_rule", columns=columns, rows=rows, note=note)
 
 
 def rule_sentence(found: Sequence[Variant]) -> Sentence:
@@ -92,7 +92,7 @@ def rule_sentence(found: Sequence[Variant]) -> Sentence:
     # Exact matches decide between rules that match equally many within the optimizer's reach.
     best = max(found, key=lambda v: (v.holds + v.nearly, v.holds))
     rest = max((v for v in found if v is not best), key=lambda v: v.holds + v.nearly)
-    span = [v.answers[PATHS["pos to enga"]].value for v in found]
+    span = [v.answers[PATHS["positive_to_engagement"]].value for v in found]
     values: dict[str, float | int] = {
         "holds": best.holds + best.nearly,
         "total": best.total,
@@ -122,9 +122,9 @@ def _fixed(data: CorrelationSet) -> dict[str, Recomputed]:
 
 def _one_stage(data: CorrelationSet, rule: SamplingRule) -> dict[str, Recomputed]:
     fitted = fit_one_stage(data, FULL_MEDIATION, sampling=rule)
-    effects = {"indirect pos": "pos_indirect", "indirect neg": "neg_indirect"}
+    effects = ("pos_indirect", "neg_indirect")
     answers = one_stage_answers(fitted, one_stage_indices(fitted))
-    return answers | {PATHS[name]: Recomputed(fitted.effect(effect).estimate) for name, effect in effects.items()}
+    return answers | {PATHS[name]: Recomputed(fitted.effect(name).estimate) for name in effects}
 
 
 def _judged(
@@ -161,8 +161,8 @@ def _ses_split(correlations: CorrelationSet, ses: NDArray[np.float64]) -> Table:
             (rule, path, by_name[f"{path}[low SES]"], by_name[f"{path}[high SES]"], test.chi2, test.df, test.p)
             for path in SES_PATHS
         ]
-    columns = ("sampling covariances", "path", "low SES", "high SES", *_TEST)
-    return Table(id="ses-split", title="SES as a split at 50 per cent", rows=tuple(split), columns=columns)
+    columns = ("sampling_covariances", "path", "low_ses", "high_ses", *_TEST)
+    return Table(id="ses-split", title="ses_split", rows=tuple(split), columns=columns)
 
 
 def _ses_slopes(correlations: CorrelationSet) -> Table:
@@ -173,6 +173,6 @@ def _ses_slopes(correlations: CorrelationSet) -> Table:
         (path, float(full.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]), test.chi2, test.df, test.p)
         for path, j in ((path, full.fit.names.index(f"{path}:ses")) for path in SES_PATHS)
     )
-    columns = ("path", "change a standard deviation", "low", "high", *_TEST)
-    title = "SES as a continuous moderator (one stage)"
+    columns = ("path", "change_a_standard_deviation", "low", "high", *_TEST)
+    title = "ses_continuous"
     return Table(id="ses-continuous", title=title, rows=slopes, columns=columns)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Table, refs
+from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, Text, refs
 from replication.claims import Claim, Recomputed
 from replication.dataset import Dataset, Selection, select
 from replication.models.fit import Interval
@@ -215,7 +215,7 @@ def audit_table(data: CorrelationSet) -> Table:
     )
     columns = ("sample", "pair", "r", "what", "used", "why")
     links = refs("row", (e.study for e in entries))
-    return Table(id="masem-audit", title="Audit of the correlations", columns=columns, rows=rows, links=links)
+    return Table(id="masem-audit", title="audit_of_the_correlations", columns=columns, rows=rows, links=links)
 
 
 def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Table:
@@ -264,14 +264,14 @@ class PathResults:
         return tuple(self.named.values())
 
 
-def path_results(fitted: PathFit | OneStageFit, key: str, title: str) -> PathResults:
+def path_results(fitted: PathFit | OneStageFit, key: str, title: Text) -> PathResults:
     """Paths, residual variances and effects as estimates, and the path diagram; ids begin with `key`."""
     # Names of paths and of effects never meet: effects are defined in the model text under words of their own.
     named = {**_paths(fitted, key, title), **_effects(fitted, key, title)}
     return PathResults(named, _diagram(named, key, title))
 
 
-def _paths(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Estimate]:
+def _paths(fitted: PathFit | OneStageFit, key: str, title: Text) -> dict[str, Estimate]:
     fit, ends = fitted.fit, fitted.fit.interval()
     return {
         name: Estimate(
@@ -292,12 +292,12 @@ def _paths(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Est
     }
 
 
-def _effects(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, Estimate]:
+def _effects(fitted: PathFit | OneStageFit, key: str, title: Text) -> dict[str, Estimate]:
     """What follows from the paths: indirect and total effects, residual variances."""
     return {
         e.name: Estimate(
             id=f"{key}-{e.name}",
-            label=e.name.replace("_", " "),
+            label=e.name,
             metric="beta",
             value=e.estimate,
             low=e.interval.low,
@@ -310,7 +310,7 @@ def _effects(fitted: PathFit | OneStageFit, key: str, title: str) -> dict[str, E
     }
 
 
-def _diagram(named: Mapping[str, Estimate], key: str, title: str) -> Figure:
+def _diagram(named: Mapping[str, Estimate], key: str, title: Text) -> Figure:
     drawn = {name: e for name, e in named.items() if name in ARROWS}
     columns: dict[str, list[str | float]] = {
         "from": [SHORT_WORDS[ARROWS[name][0]] for name in drawn],
@@ -335,8 +335,8 @@ def _indirect(named: Mapping[str, Estimate]) -> dict[str, Cell]:
     return found
 
 
-def _label(name: str) -> str:
+def _label(name: str) -> Text:
     if name not in ARROWS:
         return name
     a, b = ARROWS[name]
-    return f"{SHORT_WORDS[a]} {'with' if name == 'p21' else 'to'} {SHORT_WORDS[b]}"
+    return Label("pair_with" if name == "p21" else "path_to", {"a": SHORT_WORDS[a], "b": SHORT_WORDS[b]})

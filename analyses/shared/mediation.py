@@ -11,7 +11,22 @@ import numpy as np
 import pandas as pd
 
 from analyses.shared.masem_answers import NAMES, SATURATED, VARIABLES, PathResults, path_results
-from replication.analysis.outcome import Estimate, Figure, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Figure,
+    Findings,
+    Label,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    Text,
+    numbers,
+    placed,
+    refs,
+    within,
+)
 from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
@@ -45,7 +60,7 @@ neg_reversed := r42*r34
 """
 """The path model with engagement and achievement changing places: as many free parameters, the same fit to the last
 digit, another story. Correlations at one time cannot tell the two apart (MacCallum et al. 1993)."""
-BODIES = {"published": "published samples", "open": "open data"}
+BODIES = {"published": "published_samples", "open": "open_data"}
 
 
 def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
@@ -88,13 +103,19 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
 def entering_table(pairs: pd.DataFrame) -> Table:
     """Which samples of open data enter the path model, with how many measures behind each correlation."""
     rows = tuple(
-        (str(p["label"]), f"{p['a']} with {p['b']}", float(p["r"]), int(p["measures"]), float(p["n"]))
+        (
+            str(p["label"]),
+            Label("pair_with", {"a": p["a"], "b": p["b"]}),
+            float(p["r"]),
+            int(p["measures"]),
+            float(p["n"]),
+        )
         for p in pairs.to_dict("records")
     )
-    columns = ("sample", "pair", "mean r", "pairs of measures", "n in the model")
-    note = "Mean of Fisher z over the measures of both sides; n is the smallest (effective) n of the sample."
+    columns = ("sample", "pair", "mean_r", "pairs_of_measures", "n_in_the_model")
+    note = "path_model_note"
     links = refs("row", pairs["sample_id"])
-    title = "Open data in the path model"
+    title = "open_data_in_the_path_model"
     return Table(id="entering", title=title, columns=columns, rows=rows, links=links, note=note)
 
 
@@ -102,12 +123,14 @@ def mediation_updates(data: Dataset) -> Findings:
     """One-stage path models on each body and on both, the reversed model, and the sentences of the answer."""
     pairs = {body: body_matrices(data, body) for body in BODIES}  # type: ignore[arg-type]
     sets = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
-    titles = {key: BODIES.get(key, "both together") for key in sets}
+    titles = {key: BODIES.get(key, "both_together") for key in sets}
     results = {
-        key: path_results(fit_one_stage(_set(rows), SATURATED), f"paths-{key}", f"One stage, {titles[key]}")
+        key: path_results(
+            fit_one_stage(_set(rows), SATURATED), f"paths-{key}", Label("one_stage_of", {"body": titles[key]})
+        )
         for key, rows in sets.items()
     }
-    reverse = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "One stage, reversed model")
+    reverse = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "one_stage_reversed")
     side_by_side = _side_by_side([(titles[key], found.named) for key, found in results.items()])
     sentences = (s for path in ("pos", "neg") for s in _indirect_sentences(results, reverse, path))
     return Findings(
@@ -151,14 +174,14 @@ def chain_sentences(grades: Mapping[str, Grade]) -> tuple[Sentence, ...]:
     )
 
 
-def _side_by_side(columns: Sequence[tuple[str, Mapping[str, Estimate]]]) -> Table:
+def _side_by_side(columns: Sequence[tuple[Text, Mapping[str, Estimate]]]) -> Table:
     names = list(columns[0][1])
     rows = tuple(
         (columns[0][1][name].label, *(value for _, by in columns for value in _interval(by.get(name))))
         for name in names
     )
-    heads = tuple(f"{label}{end}" for label, _ in columns for end in ("", ", low", ", high"))
-    return Table(id="paths-bodies", title="Paths in each body of evidence", columns=("path", *heads), rows=rows)
+    heads = tuple(head for body, _ in columns for head in (body, within(body, "low"), within(body, "high")))
+    return Table(id="paths-bodies", title="paths_in_each_body_of_evidence", columns=("path", *heads), rows=rows)
 
 
 def _has_both_sides(pairs: pd.DataFrame) -> bool:
@@ -236,9 +259,9 @@ def school_matrix_results(data: Dataset) -> tuple[tuple[Estimate, ...], tuple[Ta
 
 def _school_matrix(pool: RandomPool, samples: int) -> Table:
     ends = np.asarray(pool.fit.interval())
-    rows: tuple[tuple[str | float, ...], ...] = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
-            name.replace("~~", " with "),
+            Label("pair_with", dict(zip("ab", name.split("~~"), strict=True))),
             float(pool.fit.beta[j]),
             float(ends[j, 0]),
             float(ends[j, 1]),
@@ -249,10 +272,10 @@ def _school_matrix(pool: RandomPool, samples: int) -> Table:
     )
     return Table(
         id="school-matrix",
-        title="School level: fifteen pooled correlations of principals' reports",
-        columns=("pair", "r", "low", "high", "tau2", "I2 (%)"),
+        title="school_correlations",
+        columns=("pair", "r", "low", "high", "tau2", "i2_percent"),
         rows=rows,
-        note=f"{samples} samples of schools; unit: schools, never students.",
+        note=Label("school_matrix_note", {"samples": samples}),
     )
 
 
@@ -264,26 +287,31 @@ def _school_cycle(schools: CorrelationSet) -> Table:
     full = fit_one_stage(used, EXPLORATORY, moderators={"decade": moderated})
     test = likelihood_ratio_test(reduced, full)
     ends = full.fit.interval()
-    changes: tuple[tuple[str | float, ...], ...] = tuple(
-        (" to ".join(ARROWS[path]), float(full.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]))
+    changes: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            Label("path_to", dict(zip("ab", ARROWS[path], strict=True))),
+            float(full.fit.beta[j]),
+            float(ends[j, 0]),
+            float(ends[j, 1]),
+        )
         for path, j in ((path, full.fit.names.index(f"{path}:decade")) for path in moderated)
     )
     return Table(
         id="school-cycle",
-        title="School level: do the exploratory paths change with the cycle?",
-        columns=("path", "change a decade", "low", "high"),
+        title="school_paths_by_cycle",
+        columns=("path", "change_a_decade", "low", "high"),
         rows=changes,
-        note=f"Likelihood-ratio test of all five: chi-square {test.chi2:.2f} with {test.df} degrees of freedom.",
+        note=Label("school_cycle_note", {"chi2": test.chi2, "df": test.df}),
     )
 
 
 def _estimates(paths: PathFit) -> dict[str, Estimate]:
     fit, ends = paths.fit, paths.fit.interval()
-    title = "Exploratory path model, school level"
+    title = "school_path_model"
     return {
         name: Estimate(
             id=f"schools-path-{name}",
-            label=" to ".join(ARROWS[name]),
+            label=Label("path_to", dict(zip("ab", ARROWS[name], strict=True))),
             metric="beta",
             value=float(fit.beta[j]),
             low=float(ends[j, 0]),
@@ -307,4 +335,4 @@ def _diagram(drawn: Mapping[str, Estimate]) -> Figure:
         "kind": ["covariance" if name == "f" else "path" for name in drawn],
         "estimate": [e.id for e in drawn.values()],
     }
-    return Figure(id="schools-diagram", kind="path_diagram", title="School level, exploratory", columns=columns)
+    return Figure(id="schools-diagram", kind="path_diagram", title="school_exploratory", columns=columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replication.analysis.outcome import Figure, Table, refs
+from replication.analysis.outcome import Figure, Label, Table, refs
 from replication.dataset import Dataset, Exclusion, Selection, select
 from replication.evidence.pooling import Pooled, forest, pool
 from replication.models.options import Tau2Method, TestMethod
@@ -43,13 +43,21 @@ class Side:
     def table(self) -> Table:
         """The pools side by side."""
         rows = [
-            (f"{a} with {b}", rows, method, p.estimate.value, p.estimate.low, p.estimate.high, p.fit.k)
+            (
+                Label("pair_with", {"a": a, "b": b}),
+                rows,
+                method,
+                p.estimate.value,
+                p.estimate.low,
+                p.estimate.high,
+                p.fit.k,
+            )
             for (a, b, rows, method), p in self.pools.items()
         ]
         columns = ("pair", "rows", "estimator", "r", "low", "high", "k")
         return Table(
             id="side-by-side",
-            title="Six pairs, with the rows in use and with all rows",
+            title="six_pairs_with_the_rows_in_use_and_with_all_rows",
             columns=columns,
             rows=tuple(rows),
         )
@@ -64,11 +72,14 @@ def side_by_side(dataset: Dataset) -> Side:
         everything = select(dataset, pair=(a, b), works=["roorda2011"])
         for name, selection in (("used", used(everything)), ("all", everything)):
             for method in METHODS:
-                key, label = f"{a}-{b}-{name}-{method.lower()}", f"{a} with {b}, {name} rows, {method}"
+                key, label = (
+                    f"{a}-{b}-{name}-{method.lower()}",
+                    Label("pair_rows", {"a": a, "b": b, "rows": name, "method": method}),
+                )
                 test: TestMethod = "z" if method == "EE" else "knha"
                 # One row per sample in each pair here, so the two-level model holds.
                 pools[a, b, name, method] = pool(selection, id=key, label=label, method=method, test=test)
-            title = f"{a} with {b}: {len(selection)} correlations ({name})"
+            title = Label("pair_forest", {"a": a, "b": b, "k": len(selection), "rows": name})
             figures.append(forest(pools[a, b, name, "REML"], id=f"forest-{a}-{b}-{name}", title=title))
             excluded += selection.excluded
     return Side(pools, tuple(figures), tuple(excluded))
@@ -82,10 +93,10 @@ def audit_table(dataset: Dataset) -> Table:
         reasons = (
             ([NOT_USED] if unused else []) + ([ZERO] if row["value"] == 0 else []) + list(filter(None, [row["note"]]))
         )
-        pair = f"{row['var_a']} with {row['var_b']}"
+        pair = Label("pair_with", {"a": row["var_a"], "b": row["var_b"]})
         found += [(row["effect_id"], row["sample_id"], pair, row["value"], row["n"], reason) for reason in reasons]
     columns = ("row", "sample", "pair", "r", "n", "what")
     links = refs("row", (row[0] for row in found))
     return Table(
-        id="audit", title="Correlations that need a second look", columns=columns, rows=tuple(found), links=links
+        id="audit", title="correlations_that_need_a_second_look", columns=columns, rows=tuple(found), links=links
     )

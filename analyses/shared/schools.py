@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Figure, Table, refs
+from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, refs, within
 from replication.dataset import Dataset, Selection, select
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
@@ -29,32 +29,32 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     """The same informant (221 samples) beside another informant, by cycle and by OECD membership."""
     same = _rows(data, ("poor_relations", "school_bullying"))
     other = _rows(data, ("poor_relations_students", "school_bullying"))
-    both = [("same informant (principal)", "same", same), ("another informant (students' average)", "other", other)]
+    both = [("same_informant_principal", "same", same), ("another_informant_students_average", "other", other)]
     contrast = set(other.rows["sample_id"])
     matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not in the cycle of the contrast")
-    both.append(("same informant, only the samples of the contrast", "matched", matched))
+    both.append(("same_informant_contrast", "matched", matched))
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
     estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
     rows: Rows = [
         (e.label, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.k, e.n, None) for e in estimates
     ]
-    split = {name: _split(same, column) for name, column in (("by cycle", "cycle"), ("by membership", "oecd"))}
-    groups = ["by informant"] * len(rows) + [name for name, found in split.items() for _ in found]
+    split = {name: _split(same, column) for name, column in (("by_cycle", "cycle"), ("by_membership", "oecd"))}
+    groups = ["by_informant"] * len(rows) + [name for name, found in split.items() for _ in found]
     rows += [row for found in split.values() for row in found]
     return estimates, _table(rows), _figure(rows, groups)
 
 
-Rows = list[tuple[str | float | None, ...]]
+Rows = list[tuple[Cell, ...]]
 
 
 def _table(rows: Rows) -> Table:
-    ends = ("low", "high", "new country low", "new country high")
+    ends = ("low", "high", "new_country_low", "new_country_high")
     return Table(
         id="schools",
-        title="School level: poor relations with bullying, as principals report them",
-        columns=("evidence", "r", *ends, "samples", "schools", "p of equality"),
+        title="school_poor_relations",
+        columns=("evidence", "r", *ends, "samples", "schools", "p_of_equality"),
         rows=tuple(rows),
-        note="Unit: schools. Ordinal answers of one principal; never pooled with students' correlations.",
+        note="school_note",
     )
 
 
@@ -63,7 +63,7 @@ def _figure(rows: Rows, groups: list[str]) -> Figure:
     return Figure(
         id="schools",
         kind="agreement",
-        title="School level: the same informant and another one",
+        title="school_informants",
         columns={**columns, "group": list(groups)},
         settings={"metric": "r"},
     )
@@ -95,11 +95,11 @@ def _posterior(selection: Selection, key: str, label: str) -> Estimate:
     country = selection.rows["country"].to_numpy()
     posterior = exact_three_level(y, v, country, between=priors.between, within=priors.within, coefficients=priors.mean)
     return posterior_estimate(
-        posterior, selection, id=f"schools-{key}-bayes", label=f"{label}, exact posterior", group="school level"
+        posterior, selection, id=f"schools-{key}-bayes", label=within(label, "exact_posterior"), group="school level"
     )
 
 
-_NAMES = {("oecd", "yes"): "OECD countries", ("oecd", "no"): "other countries"}
+_NAMES = {("oecd", "yes"): "oecd_countries", ("oecd", "no"): "other_countries"}
 
 
 def _split(selection: Selection, column: str) -> Rows:
@@ -118,7 +118,7 @@ def _split(selection: Selection, column: str) -> Rows:
     sizes = known.rows.groupby(column)["n"].sum()
     return [
         (
-            _NAMES.get((column, level), f"PISA {level}"),
+            _NAMES.get((column, level), Label("pisa_cycle", {"cycle": level})),
             float(back_to_r(fit.beta[j])),
             float(ends[j, 0]),
             float(ends[j, 1]),
@@ -147,19 +147,19 @@ def direction_evidence(data: Dataset, outcomes: dict[str, int], key: str) -> tup
     verdicts = [_as_expected(row, outcomes) for row in records]
     table = Table(
         id=f"directions-{key}",
-        title="Direction only: what the abstracts say",
-        columns=("work", "association", "outcome", "direction", "as expected", "where the number would be"),
+        title="direction_only_what_the_abstracts_say",
+        columns=("work", "association", "outcome", "direction", "as_expected", "where_the_number_would_be"),
         rows=tuple(
             (r["work"], r["association"], r["outcome_domain"], r["direction"], verdict, r["where_to_find"])
             for r, verdict in zip(records, verdicts, strict=True)
         ),
         links=refs("row", (r["direction_id"] for r in records)),
-        note="No sizes: these rows enter no pool.",
+        note="no_sizes",
     )
     figure = Figure(
         id=f"directions-{key}",
         kind="effect_direction",
-        title="Direction of effect, by work",
+        title="direction_by_work",
         columns={
             "label": [f"{r['work']}: {r['association']}" for r in records],
             "outcome": [str(r["outcome_domain"]) for r in records],
@@ -199,7 +199,7 @@ def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], k
     interval = test.proportion_ci(method="wilson") if test else None
     return Estimate(
         id=f"sign-test-{key}",
-        label="works whose rows mostly point the expected way",
+        label="works_as_expected",
         metric="count",
         value=float(favour),
         p=float(test.pvalue) if test else float("nan"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
-from replication.analysis.outcome import Estimate, Figure, Outcome
+from replication.analysis.outcome import Estimate, Figure, Outcome, Text
 from replication.dataset import Dataset
 
 __all__ = ["Difference", "EstimateChange", "RowChange", "Step", "VerdictChange", "compare", "row_changes", "steps"]
@@ -27,7 +27,7 @@ class EstimateChange:
     """An estimate before and after; None where it does not exist."""
 
     id: str
-    label: str
+    label: Text
     before: Estimate | None
     after: Estimate | None
 

@@ -32,6 +32,7 @@ __all__ = [
     "Figure",
     "Findings",
     "Kind",
+    "Label",
     "Number",
     "Outcome",
     "Ref",
@@ -41,14 +42,17 @@ __all__ = [
     "Store",
     "Table",
     "TableKind",
+    "Text",
     "numbers",
+    "of",
     "placed",
     "plain",
     "refs",
+    "several",
+    "within",
 ]
 
 Kind = Literal["reproduction", "finding", "simulated"]
-Cell = str | float | int | bool | None
 
 RefKind = Literal["estimate", "claim", "row", "table", "figure", "work", "page"]
 """What a number can lead to: something of an outcome, a claim, a row of the dataset (an effect, a sample, a direction),
@@ -90,11 +94,47 @@ published rows to all, rows to choose."""
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A wording of ours: its key under `[labels]` of every language, and what is filled in.
+
+    Values are texts, numbers (their kind stands in the template) or several texts in a row.
+    """
+
+    key: str
+    values: Mapping[str, Cell | tuple[Text, ...]] = field(default_factory=dict)
+
+
+Text = str | Label
+"""What is shown as a name: a key of `[labels]`, such a key with values, or a name of the dataset as it stands there."""
+
+Cell = Text | float | int | bool | None
+
+
+def of(about: Text, what: Text) -> Label:
+    """What a title or label is about, and what is said of it.
+
+    >>> of("quality", "three_intervals")
+    Label(key='of', values={'about': 'quality', 'what': 'three_intervals'})
+    """
+    return Label("of", {"about": about, "what": what})
+
+
+def within(whole: Text, part: Text) -> Label:
+    """A label and the part, variant or end that is meant: "engagement, open data", "REML, one value a sample"."""
+    return Label("within", {"whole": whole, "part": part})
+
+
+def several(*texts: Text) -> Text:
+    """Remarks behind each other, as a cell or note holds them; empty without any."""
+    return texts[0] if len(texts) == 1 else Label("several", {"texts": texts}) if texts else ""
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """The research question something is about: its id, and the label readers know it by."""
 
     question: str
-    label: str
+    label: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +165,7 @@ class Estimate:
     """
 
     id: str
-    label: str
+    label: Text
     metric: str
     value: float
     section: Section = ""
@@ -143,9 +183,9 @@ class Estimate:
     samples: int = 0
     n: float = math.nan
     level: float = 0.95
-    group: str = ""
-    method: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    group: Text = ""
+    method: Mapping[str, Text] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
     rows: tuple[str, ...] = ()
 
 
@@ -154,8 +194,8 @@ class Table:
     """A table of results. Cells are text, numbers or None (does not apply); `links` say what stands behind each row."""
 
     id: str
-    title: str
-    columns: tuple[str, ...]
+    title: Text
+    columns: tuple[Text, ...]
     rows: tuple[tuple[Cell, ...], ...]
     section: Section = ""
     # Fields and not parts of the id or the title, so that both can be worded anew without a page losing its table.
@@ -163,7 +203,7 @@ class Table:
     about: About | None = None
     # Empty, or one per row: None where nothing stands behind a row.
     links: tuple[Ref | None, ...] = ()
-    note: str = ""
+    note: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +212,11 @@ class Figure:
 
     id: str
     kind: str
-    title: str
+    title: Text
     columns: Mapping[str, Sequence[Cell]]
     section: Section = ""
     settings: Mapping[str, Cell] = field(default_factory=dict)
-    note: str = ""
+    note: Text = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Number, Ref, Sentence, Table
+from replication.analysis.outcome import Cell, Number, Ref, Sentence, Table, of
 from replication.evidence.certainty import Certainty, Grade
 from replication.evidence.main_model import FURTHER_N, Estimated
 from replication.evidence.question import Evidence, Question
@@ -133,8 +133,8 @@ def pair_shares(found: Evidence) -> PairShares | None:
 def pairs_table(question: Question, pairs: PairShares) -> Table:
     """The shares of pairs of each sample."""
     rows = tuple((sample, k, more, less, 1.0 - more - less) for sample, k, more, less in pairs.samples)
-    title = f"{question.label}: of two random persons, by sample"
-    columns = ("sample", "rows", "better relationship and more of it", "better relationship and less of it", "alike")
+    title = of(question.label, "pairs_by_sample")
+    columns = ("sample", "rows", "better_relationship_and_more_of_it", "better_relationship_and_less_of_it", "alike")
     return Table(id=f"pairs-{question.id}", title=title, columns=columns, rows=rows)
 
 

@@ -18,13 +18,18 @@ from replication.analysis.outcome import (
     Estimate,
     Figure,
     Findings,
+    Label,
     Number,
     Ref,
     Sentence,
     Table,
+    Text,
     numbers,
+    of,
     placed,
     refs,
+    several,
+    within,
 )
 from replication.errors import ModelError
 from replication.evidence.bias_averages import (
@@ -54,7 +59,7 @@ from replication.models.two_level.random_effects import fit_random_effects
 __all__ = ["BiasPage", "funnel_line", "publication_bias"]
 
 # Groups of the comparison figure: the models that may be read, and those whose row says why not.
-READ, NOT_READ = "may be read", "not to be read here"
+READ, NOT_READ = "may_be_read", "not_to_be_read_here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +151,11 @@ def _published(
 # --- the average over models -----------------------------------------------------------------------------------------
 
 
-def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -> tuple[AveragedBias | None, str]:
+def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -> tuple[AveragedBias | None, Text]:
     try:
         return averaged_bias(found, sign, remember), ""
     except ModelError as error:
-        return None, f"could not be fitted: {error}"
+        return None, Label("could_not_be_fitted", {"why": str(error)})
 
 
 # --- models and tests side by side -----------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -
 def _estimate(found: Evidence, answer: BiasAnswer) -> Estimate:
     return Estimate(
         id=f"{body_key(found)}-{answer.model}",
-        label=f"{found.question.label}: {answer.label}",
+        label=of(found.question.label, answer.label),
         metric="r",
         value=answer.value,
         low=answer.low,
@@ -176,43 +181,42 @@ def _estimate(found: Evidence, answer: BiasAnswer) -> Estimate:
 
 
 def _models_table(
-    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None, reason: str
+    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None, reason: Text
 ) -> Table:
     """Every model in its row with what it assumes; a model that failed shows why in place of numbers."""
     rows: list[tuple[Cell, ...]] = [_model_row(answer) for answer in (plain, *models)]
     links = [f"{body_key(found)}-{answer.model}" for answer in (plain, *models)]
-    label, assumes = "average over 36 models", "one of them is right, and rows are selected one by one"
+    label, assumes = "average_of_models", "assumes_one_by_rows"
     if averaged is None:
         rows.append((label, assumes, None, None, None, None, "no", reason))
         links.append("")
     else:
         for name, (value, low, high) in (
-            ("if there is an effect", averaged.conditional),
-            ("all models", averaged.averaged),
+            ("if_there_is_an_effect", averaged.conditional),
+            ("all_models", averaged.averaged),
         ):
-            why = "; ".join((*averaged.reasons, *averaged.notes))
+            why = several(*averaged.reasons, *averaged.notes)
             read = "yes" if averaged.adequate else "no"
-            rows.append((f"{label}, {name}", assumes, value, low, high, None, read, why))
+            rows.append((within(label, name), assumes, value, low, high, None, read, why))
         links += [f"{body_key(found)}-averaged-conditional", f"{body_key(found)}-averaged"]
         if averaged.whole:
-            whole = "one of them is right, and whole samples are selected by the mean of their rows"
-            rows.append((f"{label}, whole samples", whole, *averaged.whole[1:], None, read, why))
+            whole = "assumes_one_by_samples"
+            rows.append((within(label, "whole_samples"), whole, *averaged.whole[1:], None, read, why))
             links.append(f"{body_key(found)}-averaged-whole")
     return Table(
         id=f"bias-models-{body_key(found)}",
-        title=f"{found.question.label}: models of publication bias",
-        columns=("model", "assumes", "r", "low", "high", "p", "may be read", "why not"),
+        title=of(found.question.label, "models_of_publication_bias"),
+        columns=("model", "assumes", "r", "low", "high", "p", "may_be_read", "why_not"),
         rows=tuple(rows),
         links=refs("estimate", links),
-        note="Fisher z with the standard error from n alone; dependent rows enter PET-PEESE and the average as "
-        "they are, the other models one mean a sample.",
+        note="bias_models_note",
     )
 
 
 def _model_row(answer: BiasAnswer) -> tuple[Cell, ...]:
     # None is an empty cell; NaN would be neither valid JSON nor a word to a reader.
     numbers = [x if np.isfinite(x) else None for x in (answer.value, answer.low, answer.high, answer.p)]
-    why = "; ".join(answer.reasons)
+    why = several(*answer.reasons)
     return (answer.label, answer.assumes, *numbers, "yes" if answer.adequate else "no", why)
 
 
@@ -221,31 +225,29 @@ def _tests_table(found: Evidence, sign: int) -> Table:
     # Tests of single results need results as printed; a mean of rows was never tested by anybody.
     one, means = one_row_a_sample(found), sample_means(found)
     tests = (
-        ("Egger, multilevel (CR2)", lambda: _egger(found)),
-        ("rank correlation (Begg)", lambda: _rank(one)),
-        ("excess significance", lambda: _excess(one)),
-        ("p-curve, right skew", lambda: _p_curve(one, sign)),
+        ("egger_multilevel_cr2", lambda: _egger(found)),
+        ("rank_correlation_begg", lambda: _rank(one)),
+        ("excess_significance", lambda: _excess(one)),
+        ("p_curve_right_skew", lambda: _p_curve(one, sign)),
     )
     rows = tuple((name, *_or_reason(test)) for name, test in tests)
     return Table(
         id=f"bias-tests-{body_key(found)}",
-        title=f"{found.question.label}: tests of the funnel and of the p values",
-        columns=("test", "statistic", "p", "what was counted", "what it can tell"),
+        title=of(found.question.label, "tests_of_bias"),
+        columns=("test", "statistic", "p", "what_was_counted", "what_it_can_tell"),
         rows=rows,
-        note=f"On one row of each of {len(means.y)} samples (the largest n, the first of equals), Egger's test on all "
-        "rows. The p-curve is not diagnostic here: these rows are entries of correlation matrices, seldom the test an "
-        "article was written for.",
+        note=Label("bias_tests_note", {"samples": len(means.y)}),
     )
 
 
-_Row = tuple[float | None, float | None, str, str]
+_Row = tuple[float | None, float | None, Text, Text]
 
 
 def _or_reason(test: Callable[[], _Row]) -> _Row:
     try:
         return test()
     except ModelError as error:
-        return None, None, f"not possible: {error}", ""
+        return None, None, Label("not_possible", {"why": str(error)}), ""
 
 
 def _finite(*numbers: float) -> tuple[float | None, ...]:
@@ -258,30 +260,30 @@ def _egger(found: Evidence) -> _Row:
     return (
         statistic,
         p,
-        f"slope {test.slope:.2f} on the standard error, df {test.df:.1f}",
-        "whether small samples differ",
+        Label("counted_slope", {"slope": test.slope, "df": test.df}),
+        "tells_small_samples",
     )
 
 
 def _rank(one: Evidence) -> _Row:
     test = rank_test(one.y, one.v)
     tau, p = _finite(test.tau, test.p)
-    return tau, p, f"Kendall's tau of {test.k} samples", "whether small samples differ"
+    return tau, p, Label("counted_tau", {"k": test.k}), "tells_small_samples"
 
 
 def _excess(one: Evidence) -> _Row:
     """Power at the random-effects mean, averaged over the spread of true effects."""
     fit = fit_random_effects(one.y, one.v)
     test = excess_significance(one.y, one.v, effect=float(fit.beta[0]), tau2=fit.component("tau2").estimate)
-    counted = f"{test.observed} of {test.k} significant, {test.expected:.1f} expected"
-    return test.ratio, test.p_exact, counted, "whether more results are significant than power allows"
+    counted = Label("counted_excess", {"observed": test.observed, "k": test.k, "expected": test.expected})
+    return test.ratio, test.p_exact, counted, "tells_excess"
 
 
 def _p_curve(one: Evidence, sign: int) -> _Row:
     curve = p_curve(one.y, one.v, direction=direction_of(sign))
     statistic, p = _finite(curve.right_skew.z, curve.right_skew.p)
-    counted = f"{curve.significant} of {curve.k} significant, {curve.half} below .025"
-    return statistic, p, counted, "not diagnostic: whether all significant results could be chance"
+    counted = Label("counted_p_curve", {"significant": curve.significant, "k": curve.k, "half": curve.half})
+    return statistic, p, counted, "tells_p_curve"
 
 
 def funnel_line(found: Evidence) -> dict[str, Cell] | None:
@@ -308,15 +310,15 @@ def _models_figure(
     if averaged is not None:
         whole, group = f"{body_key(found)}-averaged", READ if averaged.adequate else NOT_READ
         shown += [
-            ("average over 36 models, if there is an effect", *averaged.conditional, f"{whole}-conditional", group),
-            ("average over 36 models, all models", *averaged.averaged, whole, group),
+            ("average_conditional", *averaged.conditional, f"{whole}-conditional", group),
+            ("average_all", *averaged.averaged, whole, group),
         ]
     names = ("label", "value", "low", "high", "estimate", "group")
     columns: dict[str, Sequence[Cell]] = {name: [row[at] for row in shown] for at, name in enumerate(names)}
     return Figure(
         id=f"bias-comparison-{body_key(found)}",
         kind="bias_comparison",
-        title=f"{found.question.label}: with and without models of publication bias",
+        title=of(found.question.label, "with_and_without_bias_models"),
         columns=columns,
         settings={"metric": "r", "summary": plain.value, "summary_low": plain.low, "summary_high": plain.high},
     )
@@ -329,9 +331,9 @@ def _p_curve_figure(found: Evidence, sign: int) -> Figure:
     return Figure(
         id=f"bias-pcurve-{body_key(found)}",
         kind="p_curve",
-        title=f"{found.question.label}: p-curve, not diagnostic here",
+        title=of(found.question.label, "p_curve_here"),
         columns=columns,
-        note="One row of each sample, the largest n: entries of correlation matrices, seldom an article's own test.",
+        note="p_curve_note",
     )
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from replication.analysis.outcome import Cell, Estimate, Table
+from replication.analysis.outcome import Cell, Estimate, Table, Text, of
 from replication.digests import digest_of, folder_digest
 from replication.effects.correlation import back_to_r
-from replication.evidence.bias_models import Sizes, body_key, direction_of, one_row_a_sample, sizes_of
+from replication.evidence.bias_models import body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.bayes import averaging
@@ -56,7 +56,7 @@ class AveragedBias:
     k: int
     samples: int
     notes: tuple[str, ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[Text, ...] = ()
     whole: tuple[float, ...] = ()
 
     @property
@@ -89,20 +89,22 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
         rows = average_models(
             found.y, found.v, priors=priors, clusters=found.samples, correlation=RHO, direction=direction, rtol=RTOL
         )
-        read = _read(rows, sizes_of(found, centre_of(found)))
+        read = _read(rows)
         if len(means.y) < len(found.y):
             whole = average_models(means.y, means.v, priors=priors, direction=direction, rtol=RTOL)
             read = replace(read, whole=(_probability(whole), *_conditional(whole)))
         return asdict(read)
 
+    # Not kept: a reason is worded by key, and costs no time to find again.
+    reasons = sizes_of(found, centre_of(found)).reasons
     if remember is None:
-        return _restored(compute())
+        return _restored(compute(), reasons)
     n = one_row_a_sample(found).v.tolist()  # decides, beside the rows, whether the average may be read
     code = folder_digest(Path(averaging.__file__).parent, "*.py")
     # twelve digits: the last ones differ between machines, and the result would not
     given = ([f"{x:.12g}" for x in values] for values in (found.y, found.v, n))
     key = digest_of(code, *map(repr, (*given, found.samples.tolist(), RHO, sign, bias_priors("z"))))
-    return _restored(remember(f"bias-{found.question.id}", key, compute))
+    return _restored(remember(f"bias-{found.question.id}", key, compute), reasons)
 
 
 def _probability(averaged: Averaged) -> float:
@@ -117,7 +119,7 @@ def _conditional(averaged: Averaged) -> tuple[float, float, float]:
     return float(back_to_r(present.mean)), low, high
 
 
-def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
+def _read(averaged: Averaged) -> AveragedBias:
     effect = next(part for part in averaged.inclusion if part.component == "effect")
     low, high = (back_to_r(averaged.effect.ppf([0.025, 0.975])) + 0.0).tolist()  # + 0.0: no -0 for mass at zero
     # The likeliest first: 36 rows are read from the top.
@@ -133,16 +135,15 @@ def _read(averaged: Averaged, sizes: Sizes) -> AveragedBias:
         k=averaged.k,
         samples=averaged.clusters,
         notes=tuple(note.message for note in averaged.notes),
-        reasons=sizes.reasons,
     )
 
 
-def _restored(kept: object) -> AveragedBias:
-    """The record from what a store keeps: JSON has lists where the record has tuples."""
+def _restored(kept: object, reasons: tuple[Text, ...]) -> AveragedBias:
+    """The record from what a store keeps, with why it may not be read: JSON has lists where the record has tuples."""
     assert isinstance(kept, Mapping)
     rows = {name: tuple(tuple(row) for row in kept[name]) for name in ("parts", "models")}
-    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "reasons", "whole")}
-    return AveragedBias(**{**kept, **rows, **means})
+    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "whole")}
+    return AveragedBias(**{**kept, **rows, **means, "reasons": reasons})
 
 
 def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate]:
@@ -151,22 +152,22 @@ def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate
               "priors": bias_priors("z").name, "numerical error": f"{averaged.error:.1g}",
               "selection": "rows one by one, the rows of a sample as a cluster"}  # fmt: skip
     shown: tuple[tuple[str, str, str, tuple[float, ...], str], ...] = (
-        ("averaged-probability", "probability of an effect, averaged over bias models", "probability",
+        ("averaged-probability", "averaged_probability", "probability",
          (averaged.probability, float("nan"), float("nan")), "posterior probability of the models with an effect"),
-        ("averaged-conditional", "mean if there is an effect, averaged over bias models", "r", averaged.conditional,
+        ("averaged-conditional", "averaged_conditional", "r", averaged.conditional,
          "mean of the posterior over the models with an effect, on z, shown as r"),
-        ("averaged", "mean with the models without an effect counted in", "r", averaged.averaged,
+        ("averaged", "averaged_over_all", "r", averaged.averaged,
          "mean of the posterior over all models, on z, shown as r: the conditional mean times its probability"),
     )  # fmt: skip
     if averaged.whole:
         shown += (
-            ("averaged-whole", "mean if there is an effect and whole samples are selected", "r", averaged.whole[1:],
+            ("averaged-whole", "averaged_whole", "r", averaged.whole[1:],
              f"as above on one mean a sample; probability of an effect {averaged.whole[0]:.3f}"),
         )  # fmt: skip
     return [
         Estimate(
             id=f"{body_key(found)}-{name}",
-            label=f"{found.question.label}: {label}",
+            label=of(found.question.label, label),
             metric=metric,
             value=value,
             low=low,
@@ -187,14 +188,14 @@ def averaged_tables(found: Evidence, averaged: AveragedBias) -> list[Table]:
     return [
         Table(
             id=f"bias-inclusion-{key}",
-            title=f"{title}: what the data say is there",
-            columns=("component", "prior probability", "posterior probability", "log10 Bayes factor", "remark"),
+            title=of(title, "what_the_data_say"),
+            columns=("component", "prior_probability", "posterior_probability", "log10_bayes_factor", "remark"),
             rows=averaged.parts,
         ),
         Table(
             id=f"bias-averaged-{key}",
-            title=f"{title}: the models averaged over",
-            columns=("model", "prior probability", "posterior probability", "mean r", "mean tau (z)"),
+            title=of(title, "models_averaged_over"),
+            columns=("model", "prior_probability", "posterior_probability", "mean_r", "mean_tau_z"),
             rows=averaged.models,
         ),
     ]

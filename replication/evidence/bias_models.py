@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from replication.analysis.outcome import Label, Text, several
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import centre_of, che
@@ -67,7 +68,7 @@ class BiasAnswer:
     p: float = float("nan")
     k: int = 0
     adequate: bool = False
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
     method: tuple[tuple[str, str], ...] = ()
 
@@ -85,14 +86,14 @@ class Sizes:
     small: int
 
     @property
-    def reasons(self) -> tuple[str, ...]:
+    def reasons(self) -> tuple[Text, ...]:
         """Why the shape of this funnel cannot be read; empty where it can."""
-        found = []
+        found: list[Text] = []
         if self.samples < FEWEST_SAMPLES:
-            found.append(f"samples: {self.samples}, fewer than {FEWEST_SAMPLES}")
-        for count, kind in ((self.small, "small"), (self.samples - self.small, "large")):
+            found.append(Label("too_few_samples", {"count": self.samples, "fewest": FEWEST_SAMPLES}))
+        for count, key in ((self.small, "too_few_small"), (self.samples - self.small, "too_few_large")):
             if count < FEWEST_OF_A_KIND:
-                found.append(f"{kind} samples: {count}, fewer than {FEWEST_OF_A_KIND}")
+                found.append(Label(key, {"count": count, "fewest": FEWEST_OF_A_KIND}))
         return tuple(found)
 
 
@@ -133,8 +134,8 @@ def unadjusted(found: Evidence) -> BiasAnswer:
     low, high = back_to_r(fit.interval()[0]).tolist()
     return BiasAnswer(
         model="unadjusted",
-        label="no adjustment",
-        assumes="nothing was selected",
+        label="no_adjustment",
+        assumes="assumes_nothing",
         value=float(back_to_r(fit.beta[0])),
         low=low,
         high=high,
@@ -185,19 +186,19 @@ def _tried(answer: BiasAnswer, fit: _Model, common: _Common) -> BiasAnswer:
     try:
         return fit(answer, common)
     except ModelError as error:
-        return replace(answer, reasons=(f"could not be fitted: {error}",))
+        return replace(answer, reasons=(Label("could_not_be_fitted", {"why": str(error)}),))
 
 
 def _judged(answer: BiasAnswer, common: _Common) -> BiasAnswer:
     """The answer with its reasons not to be read; adequate when there is none."""
     reasons = list(answer.reasons)
     if not answer.fitted and not reasons:
-        reasons.append("no estimate: " + "; ".join(answer.notes or ("the model gives none",)))
+        reasons.append(Label("no_estimate", {"why": several(*answer.notes) or "model_gives_none"}))
     if answer.fitted:
         reasons += common.sizes.reasons
         reasons += _outside(answer, common.means.y)
         if not np.isfinite(answer.low + answer.high):
-            reasons.append("no interval could be estimated")
+            reasons.append("no_interval_could_be_estimated")
     return replace(answer, reasons=tuple(reasons), adequate=not reasons)
 
 
@@ -205,7 +206,7 @@ def _outside(answer: BiasAnswer, z: Array) -> list[str]:
     """A mean beyond every sample is made by the model's assumption alone."""
     low, high = float(back_to_r(z.min())), float(back_to_r(z.max()))
     # In r on both sides, as the answer is; tanh keeps the order.
-    return [] if low <= answer.value <= high else ["the mean lies outside the data"]
+    return [] if low <= answer.value <= high else ["the_mean_lies_outside_the_data"]
 
 
 def _filled(
@@ -236,7 +237,7 @@ def _pet_peese(answer: BiasAnswer, c: _Common) -> BiasAnswer:
         chosen=found.chosen, rule=found.rule, df=f"{found.df:.1f}",
     )  # fmt: skip
     if found.df < FEWEST_DF:
-        answer = replace(answer, reasons=(f"degrees of freedom: {found.df:.1f}, fewer than {FEWEST_DF:g}",))
+        answer = replace(answer, reasons=(Label("too_few_df", {"df": found.df, "fewest": FEWEST_DF}),))
     return answer
 
 
@@ -252,7 +253,7 @@ def _selection(answer: BiasAnswer, c: _Common) -> BiasAnswer:
         answer, float(fit.beta[0]), fit.interval()[0].tolist(), float(fit.p[0]), found.fit.notes,
         weights=weights, step="one-sided p .025",
     )  # fmt: skip
-    few = [f"results with {w.name}: {w.observed}, fewer than {FEWEST_OF_A_KIND}"
+    few = [Label("too_few_results", {"step": w.name, "count": w.observed or 0, "fewest": FEWEST_OF_A_KIND})
            for w in found.selection if (w.observed or 0) < FEWEST_OF_A_KIND]  # fmt: skip
     # A ridge: very different means fit equally well, so the one reported is an accident of the search.
     unsettled = [note.message for note in fit.notes if note.code in ("ridge", "not-converged")]
@@ -264,7 +265,7 @@ def _waap(answer: BiasAnswer, c: _Common) -> BiasAnswer:
     answer = _filled(answer, found.estimate, found.interval, found.p, found.notes, used=found.used,
                      powered=str(len(found.powered)))  # fmt: skip
     if found.used != "WAAP":
-        answer = replace(answer, reasons=("fewer than two samples with adequate power: all are averaged",))
+        answer = replace(answer, reasons=("waap_all_averaged",))
     return answer
 
 
@@ -284,40 +285,40 @@ _MODELS: tuple[tuple[BiasAnswer, _Model], ...] = (
     (
         BiasAnswer(
             model="pet-peese",
-            label="PET-PEESE, multilevel",
-            assumes="smaller samples exaggerate, in proportion to their standard error or its square",
+            label="pet_peese_multilevel",
+            assumes="assumes_small_exaggerate",
         ),
         _pet_peese,
     ),
     (
         BiasAnswer(
             model="selection",
-            label="selection model, three parameters",
-            assumes="results that miss significance in the expected direction are printed less often",
+            label="selection_three_parameters",
+            assumes="assumes_significance_prints",
         ),
         _selection,
     ),
     (
         BiasAnswer(
             model="waap",
-            label="WAAP",
-            assumes="samples with adequate power are free of bias",
+            label="waap",
+            assumes="assumes_power_is_unbiased",
         ),
         _waap,
     ),
     (
         BiasAnswer(
             model="trim-fill",
-            label="trim and fill (L0)",
-            assumes="the weakest results are missing, whatever their p",
+            label="trim_and_fill_l0",
+            assumes="assumes_weakest_missing",
         ),
         _trim_fill,
     ),
     (
         BiasAnswer(
             model="henmi-copas",
-            label="Henmi–Copas",
-            assumes="small samples count for less, so that their bias does too",
+            label="henmi_copas",
+            assumes="assumes_small_count_less",
         ),
         _henmi_copas,
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Number, Ref, Sentence, Table, numbers
+from replication.analysis.outcome import Cell, Estimate, Label, Number, Ref, Sentence, Table, Text, numbers, of
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Evidence
@@ -49,10 +49,10 @@ def compare_bodies(
 
 
 def _main(found: Evidence, name: str) -> Estimate:
-    return back_transform(che(found), found, name, f"{found.question.label}: {name}")
+    return back_transform(che(found), found, name, of(found.question.label, name))
 
 
-def difference_of(first: Estimate, second: Estimate, *, id: str, label: str) -> Estimate:  # noqa: A002
+def difference_of(first: Estimate, second: Estimate, *, id: str, label: Text) -> Estimate:  # noqa: A002
     """The difference of two independent means in r, first less second; its ends from the ends of both intervals.
 
     Source: Zou (2007, Psychological Methods 12:399), who squares the distance of each mean to the end that matters.
@@ -64,7 +64,7 @@ def difference_of(first: Estimate, second: Estimate, *, id: str, label: str) -> 
     high = value + np.hypot(first.high - first.value, second.value - second.low)
     return Estimate(
         id=id,
-        label=f"{label}: published less open data",
+        label=of(label, "published_less_open_data"),
         metric="r",
         value=value,
         low=float(low),
@@ -81,21 +81,20 @@ def _bodies_table(published: Evidence, open_data: Evidence, ours: tuple[Estimate
     """Both bodies side by side: their means, and what differs between them beside selection."""
     rows: list[tuple[Cell, ...]] = [
         ("r", ours[0].value, ours[1].value),
-        ("r, low", ours[0].low, ours[1].low),
-        ("r, high", ours[0].high, ours[1].high),
-        ("published less open data", gap.value, None),
-        ("difference, low", gap.low, None),
-        ("difference, high", gap.high, None),
+        ("r_low", ours[0].low, ours[1].low),
+        ("r_high", ours[0].high, ours[1].high),
+        ("published_less_open_data", gap.value, None),
+        ("difference_low", gap.low, None),
+        ("difference_high", gap.high, None),
         ("samples", ours[0].samples, ours[1].samples),
         *((what, describe(published), describe(open_data)) for what, describe in _DESCRIBED),
     ]
     return Table(
         id=f"bias-bodies-{published.question.id}",
-        title=f"{published.question.label}: published samples and open data",
-        columns=("what", "published", "open data"),
+        title=of(published.question.label, "published_and_open"),
+        columns=("what", "published", "open_data"),
         rows=tuple(rows),
-        note="The bodies differ in measure, informant, year and country too, so their difference does not measure "
-        "publication bias; an interval that holds zero is no agreement.",
+        note="bodies_note",
     )
 
 
@@ -107,7 +106,7 @@ def _share(found: Evidence, column: Callable[[Evidence], list[bool | None]]) -> 
     """The share of rows of which something is true, or that it is not known of most of them."""
     # A share of the few rows where it is known would pass for a share of all.
     known = [value for value in column(found) if value is not None]
-    return f"{100 * sum(known) / len(known):.0f} %" if 2 * len(known) > len(found.y) else "not known"
+    return Label("share", {"share": sum(known) / len(known)}) if 2 * len(known) > len(found.y) else "not_known"
 
 
 def _same_informant(found: Evidence) -> list[bool | None]:
@@ -128,12 +127,12 @@ def recorded(found: Evidence, column: str) -> list[str]:
 
 def _countries(found: Evidence) -> Cell:
     known = {country for country in recorded(found, "country") if country}
-    return len(known) if known else "not known"
+    return len(known) if known else "not_known"
 
 
 _DESCRIBED: tuple[tuple[str, Callable[[Evidence], Cell]], ...] = (
-    ("median n of a sample", _median_n),
-    ("rows with the same informant on both sides", lambda found: _share(found, _same_informant)),
-    ("rows whose relationship measure is one item", lambda found: _share(found, _single_item)),
+    ("median_n_of_a_sample", _median_n),
+    ("rows_same_informant", lambda found: _share(found, _same_informant)),
+    ("rows_one_item", lambda found: _share(found, _single_item)),
     ("countries", _countries),
 )

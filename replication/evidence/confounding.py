@@ -18,7 +18,21 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Findings,
+    Label,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    Text,
+    numbers,
+    of,
+    placed,
+    refs,
+)
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance, n_for_variance, partial_from_correlations, to_fisher_z
 from replication.errors import ModelError, UserError
@@ -191,7 +205,7 @@ def _mean(body: Estimated, name: str, id: str, given: tuple[str, ...]) -> Estima
     """The mean of a body in r from whichever leads, the posterior where countries are too few for CR2."""
     return Estimate(
         id=id,
-        label=f"{body.found.question.label}: {name}",
+        label=of(body.found.question.label, name),
         metric="r",
         value=body.centre,
         low=body.mean.low,
@@ -254,28 +268,26 @@ def _row_table(data: Dataset, found: Evidence, sets: Mapping[tuple[str, ...], Se
     )
     return Table(
         id=f"confounding-{found.question.id}",
-        title=f"{found.question.label}: adjusted and lagged",
-        columns=("row", "months later", "r", *(_given(data, given) for given in sets)),
+        title=of(found.question.label, "adjusted_and_lagged"),
+        columns=("row", "months_later", "r", *(_given(given) for given in sets)),
         rows=cells,
         links=refs("row", ordered),
-        note="Partial correlations, computed from the plain correlations of the same sample, each with complete cases "
-        "of its own. Months later: from the first side to the outcome; empty where it is not recorded. Empty cells: "
-        "the sample does not hold that covariate, or it is the outcome itself.",
+        note="confounding_note",
     )  # fmt: skip
 
 
-def _given(data: Dataset, covariates: tuple[str, ...]) -> str:
+def _given(covariates: tuple[str, ...]) -> Text:
     """The head of the column of one set of covariates."""
     if len(covariates) > 1:
-        return "r given both" if len(covariates) == 2 else "r given all of these"
-    return f"r given {data.vocabulary.constructs[covariates[0]].label}"
+        return "r_given_both" if len(covariates) == 2 else "r_given_all"
+    return Label("r_given", {"construct": covariates[0]})
 
 
 def _cell(row: Adjusted | None) -> Cell:
     """The adjusted correlation of a table cell; empty without the covariate, in words where there is none."""
     if row is None:
         return None
-    return row.adjusted if np.isfinite(row.adjusted) else "correlations contradict each other"
+    return row.adjusted if np.isfinite(row.adjusted) else "correlations_contradict_each_other"
 
 
 def _lags(found: Evidence) -> list[Cell]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Findings, Table, placed, refs
+from replication.analysis.outcome import Estimate, Findings, Label, Table, of, placed, refs, within
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance
 from replication.evidence.main_model import estimate_body, estimates_of
@@ -51,19 +51,28 @@ def unknown_designs(data: Dataset, found: Evidence) -> Findings:
     typical = typical_design_effect(data)
     if not unknown.any() or not typical.rows:
         return Findings()
-    label = "samples without known schools clustered as the others are"
+    label = "unknown_design_as_known"
     question = replace(found.question, id=f"{found.question.id}-assumed-design")
     inflated = replace(found, question=question, v=np.where(unknown, found.v * typical.median, found.v))
-    made = estimates_of(estimate_body(inflated), f"{found.question.label}, {label}")
+    made = estimates_of(estimate_body(inflated), within(found.question.label, label))
     main: Estimate = replace(next(e for e in made if e.group == "main"), group="sensitivity")
     table = Table(
         id=f"assumed-design-{found.question.id}",
-        title=f"{found.question.label}: samples whose files tell nothing of schools",
+        title=of(found.question.label, "samples_of_unknown_design"),
         columns=("assumption", "r", "low", "high", "rows", "samples"),
         rows=((label, main.value, main.low, main.high, main.k, main.samples),),
         links=refs("estimate", [main.id]),
-        note=f"{int(unknown.sum())} rows of {len(set(found.samples[unknown]))} samples have no design; their variance "
-        f"is multiplied by {typical.median:.2f}, the median of {typical.rows} rows of {typical.samples} samples that "
-        f"have one (middle half {typical.low:.2f} to {typical.high:.2f}).",
+        note=Label(
+            "unknown_design_note",
+            {
+                "rows": int(unknown.sum()),
+                "samples": len(set(found.samples[unknown])),
+                "factor": typical.median,
+                "known_rows": typical.rows,
+                "known_samples": typical.samples,
+                "low": typical.low,
+                "high": typical.high,
+            },
+        ),
     )
     return Findings(estimates=placed("robustness", (main,)), tables=placed("robustness", (table,)))

@@ -14,7 +14,19 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, placed, refs
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Findings,
+    Label,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    Text,
+    placed,
+    refs,
+)
 from replication.dataset import Dataset, Selection, select
 from replication.dataset.schema import Vocabulary
 from replication.effects.correlation import back_to_r
@@ -63,11 +75,11 @@ def direction_support(data: Dataset) -> Findings:
     links = refs("row", (row["direction_id"] for row in directions))
     table = Table(
         id="open-data",
-        title="Printed directions, and what open data say of the same pair at the same unit",
-        columns=("work", "association", "direction", "level", "open data", "r", "low", "high", "samples"),
+        title="directions_and_open_data",
+        columns=("work", "association", "direction", "level", "open_data", "r", "low", "high", "samples"),
         rows=tuple(rows),
         links=links,
-        note="No verdict on the print: its size could not be read and its samples are others.",
+        note="directions_note",
     )
     estimates = tuple(pool for pool in pools.values() if pool)
     counts = Counter(str(row[4]) for row in rows)
@@ -122,17 +134,17 @@ def _pool(data: Dataset, pair: _Pair) -> Estimate | None:
     found = open_rows(data, (pair.relationship, pair.outcome), pair.unit)
     if not len(found):
         return None
-    label = f"{pair.relationship} with {pair.outcome}, {pair.unit}s, open data"
+    label = Label("direction_pool", {"a": pair.relationship, "b": pair.outcome, "unit": pair.unit})
     samples = found.rows["sample_id"].to_numpy()
     # One sample has no variance between samples; a model with it would report the bound as a finding.
     if len(set(samples)) == 1:
         return _one_sample(found, pair.id, label)
     y, v = effect_sizes(found)
     fit = fit_multilevel(y, BlockV.constant_correlation(v, samples, RHO), {"sample": samples})
-    return estimate_r(robust(fit, kind="CR2", clusters=samples), found, id=pair.id, label=label, group="open data")
+    return estimate_r(robust(fit, kind="CR2", clusters=samples), found, id=pair.id, label=label, group="open_data")
 
 
-def _one_sample(found: Selection, name: str, label: str) -> Estimate:
+def _one_sample(found: Selection, name: str, label: Text) -> Estimate:
     """The mean of the rows of one sample, with the variance of a mean of rows that correlate by RHO."""
     y, v = effect_sizes(found)
     mean, se = float(y.mean()), float(np.sqrt(constant_correlation(v, RHO).sum())) / len(y)
@@ -148,7 +160,7 @@ def _one_sample(found: Selection, name: str, label: str) -> Estimate:
         k=len(y),
         samples=1,
         n=float(found.sample_sizes.sum()),
-        group="open data",
+        group="open_data",
         method={"model": "mean of Fisher z of one sample", "rho of its rows": f"{RHO:g}"},
         rows=tuple(found.rows["effect_id"]),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Table, refs
+from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of, refs, within
 from replication.errors import ModelError
 from replication.evidence.main_model import working_fit
 from replication.evidence.pooling import estimate_r
@@ -26,7 +26,7 @@ TWO_LEVEL: tuple[tuple[Tau2Method, str], ...] = (
     ("ML", "ML, Knapp–Hartung"),
     ("DL", "DerSimonian–Laird, Knapp–Hartung"),
     ("PM", "Paule–Mandel, Knapp–Hartung"),
-    ("EE", "common effect"),
+    ("EE", "common_effect"),
 )
 
 
@@ -36,8 +36,10 @@ def estimator_estimates(found: Evidence) -> tuple[Estimate, ...]:
     estimates = [_two_level(means, method, label) for method, label in TWO_LEVEL]
     # What compares samples has nothing to go by where there is one: the body is then its sample's mean.
     if 1 < len(means.y) < len(found.y):
-        estimates += [back_transform(che(found, rho), found, f"che-{rho}", f"CHE rho {rho}, CR2") for rho in RHOS]
-        estimates.append(back_transform(_three_level(found), found, "three-level", "three levels, independent errors"))
+        estimates += [
+            back_transform(che(found, rho), found, f"che-{rho}", Label("che_rho", {"rho": rho})) for rho in RHOS
+        ]
+        estimates.append(back_transform(_three_level(found), found, "three-level", "three_levels_independent"))
     every_row = tuple(found.rows["effect_id"])  # a sample's value rests on all its rows
     return tuple(replace(estimate, rows=every_row) for estimate in estimates)
 
@@ -56,14 +58,14 @@ def centre_of(found: Evidence) -> float:
         return float(np.average(means.y, weights=1.0 / means.v))
 
 
-def back_transform(fit: Fit, found: Evidence, estimator: str, label: str, group: str = "heterogeneity") -> Estimate:
+def back_transform(fit: Fit, found: Evidence, estimator: str, label: Text, group: str = "heterogeneity") -> Estimate:
     """The intercept of a fit on the evidence, as an estimate in r."""
     return estimate_r(
         fit, found.selection, id=f"{found.question.id}-{found.source}-{estimator}", label=label, group=group
     )
 
 
-def agreement(question: Question, bodies: Sequence[tuple[str, Sequence[Estimate]]]) -> Table:
+def agreement(question: Question, bodies: Sequence[tuple[Text, Sequence[Estimate]]]) -> Table:
     """Every estimator on every body of evidence in one table; estimators of one name stand together.
 
     Parameters
@@ -77,29 +79,29 @@ def agreement(question: Question, bodies: Sequence[tuple[str, Sequence[Estimate]
         "r",
         "low",
         "high",
-        "new sample low",
-        "new sample high",
-        "tau2 (z)",
+        "new_sample_low",
+        "new_sample_high",
+        "tau2_z",
         "k",
         "samples",
     )
     pairs = [(e, name) for name, estimates in bodies for e in estimates]
-    order = {label: at for at, label in enumerate(dict.fromkeys(e.label for e, _ in pairs))}
-    pairs.sort(key=lambda pair: order[pair[0].label])  # stable: within an estimator the bodies keep their order
+    labels = [e.label for e, _ in pairs]
+    pairs.sort(key=lambda pair: labels.index(pair[0].label))  # stable: within an estimator the bodies keep their order
     rows = tuple(
         (e.label, name, e.value, e.low, e.high, e.prediction_low, e.prediction_high, e.tau2, e.k, e.samples)
         for e, name in pairs
     )
     return Table(
         id=f"agreement-{question.id}",
-        title=f"{question.label}: every estimator",
+        title=of(question.label, "every_estimator"),
         columns=columns,
         rows=_clean(rows),
         links=refs("estimate", (e.id for e, _ in pairs)),
     )
 
 
-def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[str | float | None, ...], ...]:
+def _clean(rows: tuple[tuple[object, ...], ...]) -> tuple[tuple[Cell, ...], ...]:
     return tuple(
         tuple(None if isinstance(c, float) and not np.isfinite(c) else c for c in row)  # type: ignore[misc]
         for row in rows
@@ -110,7 +112,7 @@ def _two_level(means: Evidence, method: Tau2Method, label: str) -> Estimate:
     # Knapp-Hartung estimates a spread that the common-effect model says is not there.
     test: TestMethod = "z" if method == "EE" else "knha"
     fit = fit_random_effects(means.y, means.v, method=method, test=test)
-    return back_transform(fit, means, method.lower(), f"{label}, one value a sample")
+    return back_transform(fit, means, method.lower(), within(label, "one_value_a_sample"))
 
 
 def _three_level(found: Evidence) -> Fit:

@@ -17,14 +17,17 @@ from replication.analysis.outcome import (
     Estimate,
     Figure,
     Findings,
+    Label,
     Number,
     Ref,
     Section,
     Sentence,
     Table,
     numbers,
+    of,
     placed,
     refs,
+    within,
 )
 from replication.claims import Claim, claims_by_id
 from replication.dataset import Dataset, Exclusion, Reads
@@ -49,7 +52,7 @@ from replication.evidence.confounding import confounding
 from replication.evidence.design_effects import unknown_designs
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.levels import within_between
-from replication.evidence.main_model import Estimated, estimate_body, estimates_of
+from replication.evidence.main_model import FURTHER_N, Estimated, estimate_body, estimates_of
 from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import (
     Subgroup,
@@ -88,9 +91,9 @@ BodiesOf = Callable[[Question], Mapping[Source, Estimated]]
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
 BODIES: Mapping[Source, str] = {
-    "published": "published samples",
-    "open": "open data",
-    "pool": "both together",
+    "published": "published_samples",
+    "open": "open_data",
+    "pool": "both_together",
 }
 
 
@@ -219,7 +222,7 @@ def _estimates(answer: Answer, page: _Page) -> None:
     question, steps = answer.plan.question, []
     compared: list[tuple[str, tuple[Estimate, ...]]] = []
     for source, body in answer.bodies.items():
-        made = estimates_of(body, f"{question.label}, {BODIES[source]}")
+        made = estimates_of(body, within(question.label, BODIES[source]))
         page.add("bodies", *made)
         main = next(e for e in made if e.group == "main")
         steps.append((BODIES[source], main))
@@ -250,16 +253,15 @@ def _intervals_table(answer: Answer) -> Table:
         links.append(lead_id(body))
     return Table(
         id=f"intervals-{answer.plan.question.id}",
-        title=f"{answer.plan.question.label}: three intervals",
+        title=of(answer.plan.question.label, "three_intervals"),
         columns=(
-            "evidence", "r", "(1) mean, low", "(1) mean, high", "(2) further sample, low", "(2) further sample, high",
-            "(3) one printed r, low", "(3) one printed r, high", "rows", "samples", "persons", "known countries",
-            "samples of unknown country", "leads",
+            "evidence", "r", "interval_1_low", "interval_1_high", "interval_2_low", "interval_2_high",
+            "interval_3_low", "interval_3_high", "rows", "samples", "persons", "known_countries",
+            "samples_of_unknown_country", "leads",
         ),
         rows=tuple(rows),
         links=refs("estimate", links),
-        note="(1) the mean true correlation; (2) the mean true correlation, over measures, of a further sample in a "
-        "further country; (3) one printed r of a further study of 200 persons. (2) and (3) are posterior quantiles.",
+        note=Label("intervals_note", {"n": FURTHER_N}),
     )  # fmt: skip
 
 
@@ -316,8 +318,8 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
         page.add("update", *entering(widest, leading))
     works = set(widest.rows["work"])
     rows = tuple((trap.title, trap.text) for trap in data.traps if works & set(trap.works))
-    title = f"{question.label}: read this before using the numbers"
-    page.add("care", Table(id=f"caveats-{question.id}", title=title, columns=("caveat", "what it means"), rows=rows))
+    title = of(question.label, "read_this_before")
+    page.add("care", Table(id=f"caveats-{question.id}", title=title, columns=("caveat", "what_it_means"), rows=rows))
 
 
 def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
@@ -356,12 +358,12 @@ def _main(data: Dataset, answer: Answer, bias: BiasPage, page: _Page) -> None:
 def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
     question, widest = answer.plan.question, answer.widest
     checks = [
-        ("each sample left out, with its overlaps", left_out_by(data, widest, "sample")),
-        ("each country left out", left_out_by(data, widest, "country")),
+        ("each_sample_left_out", left_out_by(data, widest, "sample")),
+        ("each_country_left_out", left_out_by(data, widest, "country")),
     ]
     published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
     if published is not None and open_data is not None and len(set(published.found.samples)) >= FEWEST_TO_PREDICT:
-        checks.append(("open data predicted from the published samples", predict_body(published, open_data.found)))
+        checks.append(("open_from_published", predict_body(published, open_data.found)))
     tables = prediction_tables(question.id, question.label, checks)
     page.add("prediction", *tables)
     ref = Ref("table", tables[0].id)
@@ -412,7 +414,7 @@ def quick_finding(context: Context, plans: tuple[QuestionPlan, ...], bodies: Bod
     for one in plans:
         held = bodies(one.question) if bodies else bodies_of(context.data, one.question)
         for source, body in held.items():
-            made = estimates_of(body, f"{one.question.label}, {BODIES[source]}")
+            made = estimates_of(body, within(one.question.label, BODIES[source]))
             estimates += made
             figures += paged(_forest(body.found, next(e for e in made if e.group == "main")))
             exclusions |= dict.fromkeys(body.found.selection.excluded)
@@ -444,7 +446,7 @@ def _forest(found: Evidence, main: Estimate) -> Figure:
         "prediction_high": main.prediction_high,
         "estimate": main.id,
     }
-    title = f"{found.question.label} ({found.source})"
+    title = within(found.question.label, BODIES[found.source])
     return Figure(
         id=f"forest-{found.question.id}-{found.source}", kind="forest", title=title, columns=columns, settings=settings
     )

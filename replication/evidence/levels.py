@@ -22,13 +22,16 @@ from replication.analysis.outcome import (
     Estimate,
     Figure,
     Findings,
+    Label,
     Number,
     Ref,
     Sentence,
     Table,
     numbers,
+    of,
     placed,
     refs,
+    within,
 )
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
@@ -45,9 +48,9 @@ FEWEST_SAMPLES = 3
 _PAIR = ["sample_id", "var_a", "measure_a", "var_b", "measure_b"]
 Level = str
 LEVELS: dict[Level, str] = {
-    "plain": "students as they come",
-    "within": "students within schools",
-    "between": "schools (means without sampling error)",
+    "plain": "level_plain",
+    "within": "level_within",
+    "between": "level_between",
 }
 
 
@@ -115,7 +118,7 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
     figure = Figure(
         id=f"levels-{question.id}",
         kind="agreement",
-        title=f"{question.label}: within and between schools",
+        title=of(question.label, "within_and_between"),
         columns={
             "label": [LEVELS[level] for level in bodies],
             "value": [e.value for e in estimates],
@@ -161,7 +164,7 @@ def _bodies(matched: Matched) -> dict[Level, Evidence]:
 
 def _estimate(body: Estimated, level: Level) -> Estimate:
     """The mean of one level, from whichever of CR2 and posterior leads."""
-    made = estimates_of(body, f"{body.found.question.label}, {LEVELS[level]}")
+    made = estimates_of(body, within(body.found.question.label, LEVELS[level]))
     main = next(e for e in made if e.group == "main")
     return replace(main, group="levels", method={**main.method, "unit": LEVELS[level]})
 
@@ -178,7 +181,7 @@ def _contextual(matched: Matched) -> Estimate | None:
     low, high = fit.interval()[0].tolist()
     return Estimate(
         id=f"levels-{found.question.id}-contextual",
-        label=f"{found.question.label}, contextual effect (slope between schools less slope within)",
+        label=within(found.question.label, "contextual_effect"),
         metric="b",
         value=float(fit.beta[0]),
         low=low,
@@ -204,7 +207,7 @@ def _table(matched: Matched, estimates: tuple[Estimate, ...], context: Estimate 
     if context is not None:
         rows.append(
             (
-                "contextual effect (slope)",
+                "contextual_effect_slope",
                 context.value,
                 context.low,
                 context.high,
@@ -214,19 +217,16 @@ def _table(matched: Matched, estimates: tuple[Estimate, ...], context: Estimate 
             )
         )
         links.append(context.id)
-    for name, value in zip(("relationship", "outcome"), icc, strict=True):
-        label = f"intraclass correlation of the {name}, median"
+    for label, value in zip(("icc_exposure", "icc_outcome"), icc, strict=True):
         rows.append((label, float(value), None, None, len(matched.icc), matched.samples, None))
     links += ["", ""]
     return Table(
         id=f"levels-{question.id}",
-        title=f"{question.label}: the same pairs of measures within and between schools",
+        title=of(question.label, "levels_pairs"),
         columns=("level", "r", "low", "high", "pairs", "samples", "n"),
         rows=tuple(rows),
         links=refs("estimate", links),
-        note=f"Only pairs with a figure at every level; {matched.withheld} more have none between schools (their "
-        "schools hardly differ or are few). n counts students, between schools it counts schools. Unweighted within "
-        "and between schools. Composition is not climate, and with one class a school, class and school are one.",
+        note=Label("levels_note", {"withheld": matched.withheld}),
     )
 
 

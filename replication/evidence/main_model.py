@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from replication.analysis.outcome import Estimate
+from replication.analysis.outcome import Estimate, Label, Text, of
 from replication.effects.correlation import back_to_r, fisher_z_variance
 from replication.errors import ModelError
 from replication.evidence.question import RHO, Evidence
@@ -201,7 +201,7 @@ def estimate_body(found: Evidence) -> Estimated:
     return Estimated(found, fit, integrate, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
 
 
-def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
+def estimates_of(answer: Estimated, label: Text) -> tuple[Estimate, ...]:
     """The body's estimates as records: mean by CR2, mean by the posterior, intervals (2) and (3).
 
     No p value is given where CR2 does not lead.
@@ -213,7 +213,7 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
     tau2 = posterior.variance("between") + posterior.variance("country")
     common = Estimate(
         id=f"{key}-posterior",
-        label=f"{label}: mean, exact posterior",
+        label=of(label, "mean_exact_posterior"),
         metric="r",
         value=middle,
         low=low,
@@ -232,17 +232,17 @@ def estimates_of(answer: Estimated, label: str) -> tuple[Estimate, ...]:
     made = [common]
     if answer.fit is not None:
         made.insert(0, _cr2(answer, common, label))
-    for number, name, ends, words in (
-        (2, "further-sample", further, "mean true r of a further sample in a further country"),
-        (3, "further-row", row, f"one printed r of a further study of {FURTHER_N} persons"),
+    for name, ends, words in (
+        ("further-sample", further, Label("further_sample_mean")),
+        ("further-row", row, Label("further_row", {"n": FURTHER_N})),
     ):
-        about = {"interval": f"({number}) {words}", **common.method}
-        one = replace(common, id=f"{key}-{name}", label=f"{label}: {words}", low=ends.low, high=ends.high)
+        about = {"interval": words, **common.method}
+        one = replace(common, id=f"{key}-{name}", label=of(label, words), low=ends.low, high=ends.high)
         made.append(replace(one, group="prediction", method=about))
     return tuple(made)
 
 
-def _cr2(answer: Estimated, like: Estimate, label: str) -> Estimate:
+def _cr2(answer: Estimated, like: Estimate, label: Text) -> Estimate:
     fit, leads = answer.fit, answer.leads == "CR2"
     if fit is None:
         raise ModelError("no working model was fitted")
@@ -250,7 +250,7 @@ def _cr2(answer: Estimated, like: Estimate, label: str) -> Estimate:
     return replace(
         like,
         id=f"{answer.found.question.id}-{answer.found.source}-cr2",
-        label=f"{label}: mean, REML with CR2",
+        label=of(label, "mean_reml_cr2"),
         value=float(back_to_r(fit.beta[0])),
         low=low,
         high=high,

@@ -7,29 +7,29 @@ import re
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Table
+from replication.analysis.outcome import Cell, Label, Table, of
 from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import che
-from replication.evidence.question import Evidence
+from replication.evidence.question import RHO, Evidence
 from replication.models.fit import Fit
 from replication.models.multilevel.robust import wald_test
 
 __all__ = ["age_table", "moderator_table"]
 
 LABELS = {
-    "relationship": "positive or negative relationship",
-    "form_rel": "how the relationship is measured",
-    "facet": "facet of engagement",
-    "form_out": "how the outcome is measured",
+    "relationship": "positive_or_negative_relationship",
+    "form_rel": "how_the_relationship_is_measured",
+    "facet": "facet_of_engagement",
+    "form_out": "how_the_outcome_is_measured",
     "survey": "survey",
-    "school_level": "school level",
-    "scope": "what the relationship measure asks about",
-    "informants": "informants of the two sides",
-    "sampling": "how the sample was come by",
-    "status": "publication status",
-    "body": "body of evidence",
+    "school_level": "school_level",
+    "scope": "relationship_scope",
+    "informants": "informants_of_the_two_sides",
+    "sampling": "how_the_sample_was_come_by",
+    "status": "publication_status",
+    "body": "body_of_evidence",
 }
 FEWEST = 2
 
@@ -39,7 +39,7 @@ def moderator_table(found: Evidence) -> Table:
 
     A level needs rows from two samples to be tested; others are shown as left out.
     """
-    rows: list[tuple[str | float | None, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     # A survey's cycles share instruments and sampling, so they are one level: pisa2015 and pisa2018 are "pisa".
     survey = [re.match(r"[a-z]+", work).group() for work in found.rows["work"]]  # type: ignore[union-attr]
     table = found.rows.assign(survey=survey)
@@ -47,9 +47,9 @@ def moderator_table(found: Evidence) -> Table:
         levels = table[column].replace("", np.nan)
         if len(set(levels.dropna())) > 1:
             rows += _levels(found, levels, label)
-    columns = ("moderator", "level", "r", "low", "high", "effects", "samples", "p of equality")
-    title = f"{found.question.label}: means by moderator"
-    note = "Working model with rho 0.6 and CR2 by sample; the test is the small-sample F test (HTZ)."
+    columns = ("moderator", "level", "r", "low", "high", "effects", "samples", "p_of_equality")
+    title = of(found.question.label, "means_by_moderator")
+    note = Label("moderators_note", {"rho": RHO})
     return Table(id=f"moderators-{found.question.id}", title=title, columns=columns, rows=tuple(rows), note=note)
 
 
@@ -63,17 +63,17 @@ def age_table(data: Dataset, found: Evidence) -> Table:
             (row["label"], relationship, f"{row['measure_a']} / {row['measure_b']}", row["value"], row["n"])
             for row in parts.to_dict("records")
         ]
-    columns = ("part of a sample", "relationship", "measures", "r", "n")
-    title = f"{found.question.label}: parts of samples (girls, boys, age groups)"
+    columns = ("part_of_a_sample", "relationship", "measures", "r", "n")
+    title = of(found.question.label, "parts_of_samples")
     return Table(id=f"parts-{found.question.id}", title=title, columns=columns, rows=tuple(rows))
 
 
-def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | float | None, ...]]:
+def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[Cell, ...]]:
     samples = found.rows.groupby(levels)["sample_id"].nunique()
     # A level of one sample has no variance between samples of its own; it is shown and not tested.
     tested = [str(level) for level in samples.index[samples >= FEWEST]]
     alone = [str(level) for level in samples.index[samples < FEWEST]]
-    rows: list[tuple[str | float | None, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     if len(tested) > 1:
         mask = levels.isin(tested).to_numpy()
         part, kept = found.take(mask), levels[mask].reset_index(drop=True)
@@ -96,7 +96,7 @@ def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[str | 
     rows += [
         (
             label,
-            f"{level} (one sample: not tested)",
+            Label("one_sample_untested", {"level": level}),
             None,
             None,
             None,

@@ -18,7 +18,19 @@ from itertools import product
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Figure, Findings, Ref, Sentence, Table, numbers, placed
+from replication.analysis.outcome import (
+    Cell,
+    Figure,
+    Findings,
+    Label,
+    Ref,
+    Sentence,
+    Table,
+    numbers,
+    of,
+    placed,
+    several,
+)
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, n_for_variance
 from replication.errors import ModelError
@@ -32,16 +44,16 @@ from replication.models.two_level.batch import fit_batch
 __all__ = ["CHOICES", "Multiverse", "Option", "multiverse_findings", "multiverse_of"]
 
 _RHOS = {"rho .4": 0.4, "rho .6": 0.6, "rho .8": 0.8}
-_SCALES = ("Fisher z", "plain r")
-_SIZES = ("effective n", "plain n")
+_SCALES = ("fisher_z", "plain_r")
+_SIZES = ("effective_n", "plain_n")
 _FEWEST_SAMPLES = 3
-_LEFT_OUT = ("nothing", "the largest", "the farthest")
-_NO_BIAS, _OWN = "none", "by the bias model"
-_PUBLISHED = ("as published", "published samples")
+_LEFT_OUT = ("nothing", "the_largest", "the_farthest")
+_NO_BIAS, _OWN = "none", "by_the_bias_model"
+_PUBLISHED = ("as_published", "published_samples")
 _ESTIMATORS: Mapping[str, Tau2Method] = {name: name for name in ("EE", "DL", "PM", "REML", "ML", "SJ")}
 _TESTS: Mapping[str, TestMethod] = {"normal": "z", "Knapp–Hartung": "knha"}
 
-CHOICES = ("evidence", "dependence", "scale", "size", "left out", "bias model", "estimator", "test")
+CHOICES = ("evidence", "dependence", "scale", "size", "left_out", "bias_model", "estimator", "test")
 """What a specification decides: which rows; how far the errors of a sample's rows correlate when they become one
 value; on which scale and with which n they are weighed; which sample is left out (none, the largest, or the one
 farthest from the mean); by which model publication bias is allowed for; how the variance between samples is estimated;
@@ -86,7 +98,7 @@ class Multiverse:
     @property
     def adjusted(self) -> list[bool]:
         """Whether each specification allows for publication bias."""
-        at = CHOICES.index("bias model")
+        at = CHOICES.index("bias_model")
         return [chosen[at] != _NO_BIAS for chosen in self.chosen]
 
     @property
@@ -200,10 +212,10 @@ def _trim_fill(y: Array, v: Array, direction: Direction) -> Array:
 
 
 _BIAS_MODELS: Mapping[str, Callable[[Array, Array, Direction], Array]] = {
-    "PET-PEESE": _pet_peese,
-    "selection model": _selection,
-    "WAAP": _waap,
-    "trim and fill": _trim_fill,
+    "pet_peese": _pet_peese,
+    "selection_model": _selection,
+    "waap": _waap,
+    "trim_and_fill": _trim_fill,
 }
 
 
@@ -231,15 +243,15 @@ def _data_sets(
 
 def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str, Evidence]:
     sources: tuple[tuple[str, Source], ...] = (
-        ("published samples", "published"),
-        ("open data", "open"),
+        ("published_samples", "published"),
+        ("open_data", "open"),
         ("both", "pool"),
     )
     found = {name: evidence(dataset, question, source) for name, source in sources}
-    public = found["published samples"]
+    public = found["published_samples"]
     # `used_in` holds keys with semicolons between them: a part of a key is none.
     used = public.rows["used_in"].map(lambda keys: published_in in keys.split(";")).to_numpy(bool)
-    bodies = {"as published": public.take(used), **found} if published_in else found
+    bodies = {"as_published": public.take(used), **found} if published_in else found
     # with one or two samples left there is no choice to vary, and nothing to leave out
     return {name: body for name, body in bodies.items() if len(set(body.samples)) >= _FEWEST_SAMPLES}
 
@@ -247,18 +259,18 @@ def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str
 def _weighed(found: Evidence, scale: str, size: str) -> tuple[Array, Array]:
     """Effects and variances `(k,)` on a scale, with an n: variance 1/(n - 3) of z, (1 - r^2)^2 / (n - 1) of r."""
     n = found.rows["n"].to_numpy(float)
-    if size == "effective n":
+    if size == "effective_n":
         n = n_for_variance(n, found.rows["n_effective"])
     r = back_to_r(found.y)
-    return (found.y, fisher_z_variance(n)) if scale == "Fisher z" else (r, correlation_variance(r, n))
+    return (found.y, fisher_z_variance(n)) if scale == "fisher_z" else (r, correlation_variance(r, n))
 
 
 def _kept(y: Array, v: Array, left_out: str) -> Array:
     """Which samples stay `(k,)`: all, or all but the heaviest, or but the one farthest from the weighted mean."""
     keep = np.ones(len(y), dtype=bool)
-    if left_out == "the largest":
+    if left_out == "the_largest":
         keep[np.argmin(v)] = False
-    elif left_out == "the farthest":
+    elif left_out == "the_farthest":
         keep[np.argmax(np.abs(y - np.average(y, weights=1.0 / v)))] = False
     return keep
 
@@ -276,19 +288,19 @@ def multiverse_findings(found: Sequence[Multiverse]) -> Findings:
 def _table(one: Multiverse) -> Table:
     return Table(
         id=f"multiverse-options-{one.question.id}",
-        title=f"{one.question.label}: which choice moves the answer",
-        columns=("choice", "option", "median r", "lowest r", "highest r", "excludes zero", "specifications"),
+        title=of(one.question.label, "which_choice_moves"),
+        columns=("choice", "option", "median_r", "lowest_r", "highest_r", "excludes_zero", "specifications"),
         rows=tuple(
-            (o.choice, o.name, o.median, o.lowest, o.highest, f"{100 * o.holds:.0f} %", o.count) for o in one.options()
+            (o.choice, o.name, o.median, o.lowest, o.highest, Label("share", {"share": o.holds}), o.count)
+            for o in one.options()
         ),
-        note="Over all specifications with that option; the choice with the largest difference of medians is first."
-        + _failures(one),
+        note=several("multiverse_note", *_failures(one)),
     )
 
 
-def _failures(one: Multiverse) -> str:
+def _failures(one: Multiverse) -> list[Label]:
     """What gave no estimate, and why; empty where everything did."""
-    return "".join(f" No estimate in {count} specifications: {reason}" for reason, count in one.failed.items())
+    return [Label("no_estimate_in", {"count": count, "reason": reason}) for reason, count in one.failed.items()]
 
 
 def _curve(one: Multiverse) -> Figure:
@@ -297,7 +309,7 @@ def _curve(one: Multiverse) -> Figure:
     return Figure(
         id=f"multiverse-{one.question.id}",
         kind="specification_curve",
-        title=f"{one.question.label}: every specification, by its r",
+        title=of(one.question.label, "every_specification"),
         columns={
             "value": one.value[order].tolist(),
             "low": one.low[order].tolist(),

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from replication.analysis.outcome import About, Cell, Estimate, Figure, Table, refs
+from replication.analysis.outcome import About, Cell, Estimate, Figure, Label, Table, of, refs
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
@@ -47,11 +47,11 @@ LABEL_LINE = 42
 CHOICES: Mapping[str, str] = {
     "evidence": "body",
     "relationship": "relationship",
-    "part of the outcome": "facet",
+    "part_of_the_outcome": "facet",
     "informants": "informants",
-    "measure of the relationship": "scope",
+    "measure_of_the_relationship": "scope",
     "country": "country",
-    "school level": "school_level",
+    "school_level": "school_level",
 }
 """By what a reader may choose among the pooled rows: the name of a column of `pooled_rows`, and where it is held."""
 
@@ -148,7 +148,7 @@ def forest_figures(
         "persons": float(found.selection.sample_sizes.sum()),
     }
     key = f"{found.question.id}-{found.source}"
-    title = f"{found.question.label}: every pooled sample"
+    title = of(found.question.label, "every_pooled_sample")
     return paged(Figure(id=f"forest-{key}", kind="forest", title=title, columns=columns, settings=settings))
 
 
@@ -168,7 +168,7 @@ def country_figure(found: Evidence, fit: Fit, main: Estimate, further: tuple[flo
     order = [i for place in (*known, "") for i in np.flatnonzero(np.array(places) == place)]
     columns: dict[str, list[Cell]] = {
         "label": [names[str(means.samples[i])] for i in order],
-        "group": [places[i] or "country not recorded" for i in order],
+        "group": [places[i] or "country_not_recorded" for i in order],
         "known": ["yes" if places[i] else "no" for i in order],
         "value": [float(r[i]) for i in order],
         "weight": [float(weight[i]) for i in order],
@@ -178,7 +178,7 @@ def country_figure(found: Evidence, fit: Fit, main: Estimate, further: tuple[flo
     settings: dict[str, Cell] = {"metric": "r", "summary": main.value, "prediction_low": further[0],
                                  "prediction_high": further[1], "estimate": main.id, "samples": len(means.y),
                                  "persons": float(found.selection.sample_sizes.sum())}  # fmt: skip
-    key, title = f"{found.question.id}-{found.source}", f"{found.question.label}: samples by country"
+    key, title = f"{found.question.id}-{found.source}", of(found.question.label, "samples_by_country")
     return (Figure(id=f"countries-{key}", kind="countries", title=title, columns=columns, settings=settings),)
 
 
@@ -232,7 +232,7 @@ def paged(figure: Figure, rows: int = ROWS_A_PAGE) -> tuple[Figure, ...]:
         replace(
             figure,
             id=figure.id if number == 0 else f"{figure.id}-{number + 1}",
-            title=f"{figure.title} ({number + 1} of {len(pages)})",
+            title=Label("page_of", {"title": figure.title, "page": number + 1, "pages": len(pages)}),
             columns={name: [column[i] for i in page] for name, column in figure.columns.items()},
             settings={**figure.settings, **scale, "page": number + 1, "pages": len(pages)},
         )
@@ -291,20 +291,14 @@ def funnel_figure(bodies: Sequence[Evidence], line: Mapping[str, Cell] | None) -
     return Figure(
         id=f"funnel-{first.question.id}",
         kind="funnel",
-        title=f"{first.question.label}: funnel of " + ("the open data" if alone else "published samples and open data"),
+        title=of(first.question.label, "funnel_of_open_data" if alone else "funnel_of_both"),
         columns=columns,
         settings=settings,
-        note=OPEN_FUNNEL
-        if alone
-        else "One mark a sample: the mean of its rows on Fisher's z, the standard error from "
-        "its largest n. The line is the multilevel Egger regression of the published samples.",
+        note=OPEN_FUNNEL if alone else "funnel_note",
     )
 
 
-OPEN_FUNNEL = (
-    "No result of these samples was selected for print, so asymmetry here is not publication bias: it can come from "
-    "other measures, ages or countries in smaller files, or from chance."
-)
+OPEN_FUNNEL = "open_funnel_note"
 
 
 def leave_one_out_figures(
@@ -321,15 +315,15 @@ def leave_one_out_figures(
     order = sorted(range(len(rows)), key=lambda i: -abs(rows[i][4]))
     rows, links = [rows[i] for i in order], [links[i] for i in order]
     key = f"{found.question.id}-{found.source}"
-    title = f"{found.question.label}: without each sample in turn"
+    title = of(found.question.label, "without_each_sample")
     missing = len(names) - len(rows)
     table = Table(
         id=f"leave-one-out-{key}",
         title=title,
-        columns=("without", "r", "low", "high", "this sample moves r by"),
+        columns=("without", "r", "low", "high", "sample_moves_r"),
         rows=tuple(rows),
         links=refs("row", links),
-        note=f"{missing} samples could not be left out: what remains carries no model." if missing else "",
+        note=Label("not_left_out", {"missing": missing}) if missing else "",
     )
     columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
     settings: dict[str, Cell] = {"metric": "r", "summary": whole.value, "summary_low": whole.low,
@@ -357,11 +351,11 @@ def influence_table(found: Evidence, fit: Fit, without: Sequence[LeftOut]) -> tu
     )
     table = Table(
         id=f"influence-{key}",
-        title=f"{found.question.label}: which samples carry the result",
-        columns=("sample", "per cent of heterogeneity", "moves r by", "Cook's distance", "influential"),
+        title=of(found.question.label, "which_samples_carry"),
+        columns=("sample", "per_cent_of_heterogeneity", "moves_r_by", "cooks_distance", "influential"),
         rows=rows,
         links=refs("row", (result.labels[i] for i in order)),
-        note="Influential: Cook's distance beyond the median of chi-square with one degree of freedom.",
+        note="influential_note",
     )
     columns: dict[str, Sequence[Cell]] = {
         "label": labels,
@@ -369,7 +363,7 @@ def influence_table(found: Evidence, fit: Fit, without: Sequence[LeftOut]) -> tu
         "y": result.influence.tolist(),
         "row": list(result.labels),
     }
-    figure = Figure(id=f"baujat-{key}", kind="baujat", title=f"{found.question.label}: Baujat plot by sample",
+    figure = Figure(id=f"baujat-{key}", kind="baujat", title=of(found.question.label, "baujat_by_sample"),
                     columns=columns)  # fmt: skip
     return table, figure
 
@@ -390,13 +384,13 @@ def pooled_rows(found: Evidence) -> Table:
     )  # fmt: skip
     return Table(
         id=f"pooled-rows-{found.question.id}",
-        title=f"{found.question.label}: every pooled row",
-        columns=("sample id", "sample", *CHOICES, "n", "r", "z", "variance of z", "rho"),
+        title=of(found.question.label, "every_pooled_row"),
+        columns=("sample_id", "sample", *CHOICES, "n", "r", "z", "variance_of_z", "rho"),
         rows=cells,
         kind="pooled-rows",
         about=About(found.question.id, found.question.label),
         links=refs("row", (row["effect_id"] for row in rows)),
-        note="To pool a choice of rows, one value a sample: the mean z, its variance with errors correlating by rho.",
+        note="pooled_rows_note",
     )
 
 

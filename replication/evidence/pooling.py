@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Figure
+from replication.analysis.outcome import Estimate, Figure, Text
 from replication.dataset import Selection
 from replication.effects.correlation import back_to_r, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.errors import DataError
@@ -63,7 +63,7 @@ def pool(
     selection: Selection,
     *,
     id: str,  # noqa: A002
-    label: str,
+    label: Text,
     method: Tau2Method = "REML",
     test: TestMethod = "knha",
     group: str = "",
@@ -88,7 +88,7 @@ def estimate_r(
     selection: Selection,
     *,
     id: str,  # noqa: A002
-    label: str,
+    label: Text,
     group: str = "",
     extra: Mapping[str, str] | None = None,
 ) -> Estimate:
@@ -129,7 +129,7 @@ def estimate_r(
     )
 
 
-def forest(pooled: Pooled, *, id: str, title: str, note: str = "") -> Figure:  # noqa: A002
+def forest(pooled: Pooled, *, id: str, title: Text, note: Text = "") -> Figure:  # noqa: A002
     """The forest plot of a pool in r: a row per effect with its weight, the summary with its prediction interval."""
     rows, fit = pooled.selection.rows, pooled.fit
     weights = 1.0 / (pooled.v + max(0.0, pooled.estimate.tau2))

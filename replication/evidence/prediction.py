@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from replication.analysis.outcome import Table, refs
+from replication.analysis.outcome import Table, Text, of, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
@@ -131,7 +131,7 @@ def binomial_interval(successes: int, trials: int, level: float = 0.95) -> tuple
     return low, high
 
 
-def prediction_tables(key: str, label: str, checks: Sequence[tuple[str, tuple[Predicted, ...]]]) -> tuple[Table, ...]:
+def prediction_tables(key: str, label: Text, checks: Sequence[tuple[str, tuple[Predicted, ...]]]) -> tuple[Table, ...]:
     """Coverage of every check, and the samples of each with their predictions, the farthest first."""
     rows = tuple(
         (name, c.level, c.inside, c.total, c.inside / c.total, c.low, c.high)
@@ -139,10 +139,10 @@ def prediction_tables(key: str, label: str, checks: Sequence[tuple[str, tuple[Pr
         if predicted
         for c in coverage(predicted)
     )
-    columns = ("what is left out", "level", "inside", "samples", "share inside", "low", "high")
-    note = "Exact binomial intervals. Samples of one country are not independent, so even these are too narrow."
+    columns = ("what_is_left_out", "level", "inside", "samples", "share_inside", "low", "high")
+    note = "coverage_note"
     tables = [
-        Table(id=f"prediction-coverage-{key}", title=f"{label}: does the model predict what it has not seen?",
+        Table(id=f"prediction-coverage-{key}", title=of(label, "does_it_predict"),
               columns=columns, rows=rows, note=note)
     ]  # fmt: skip
     for at, (name, predicted) in enumerate(checks):
@@ -150,8 +150,8 @@ def prediction_tables(key: str, label: str, checks: Sequence[tuple[str, tuple[Pr
         tables += [
             Table(
                 id=f"prediction-{at}-{key}",
-                title=f"{label}: {name}",
-                columns=("sample", "country", "mean r", "predicted low", "predicted high", "place"),
+                title=of(label, name),
+                columns=("sample", "country", "mean_r", "predicted_low", "predicted_high", "place"),
                 rows=tuple((p.label, p.country, p.value, p.low, p.high, p.place) for p in ordered),
                 links=refs("row", (p.sample for p in ordered)),
             )

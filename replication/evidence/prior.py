@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Number, Ref, Sentence, Table, refs
+from replication.analysis.outcome import Cell, Estimate, Figure, Label, Number, Ref, Sentence, Table, Text, of, refs
 from replication.effects.correlation import back_to_r, to_fisher_z
 from replication.evidence.main_model import Estimated, posterior_of_body
 from replication.evidence.published import Published
@@ -85,19 +85,21 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
     estimate = _estimate(answer, key, mixed, pool)
     table = Table(
         id=f"prior-{key}",
-        title=f"{found.question.label}: {claim.work} as prior, and data it does not contain",
-        columns=("what", "r (median)", "low", "high", *(f"P(stronger than {t:g})" for t in THRESHOLDS)),
+        title=of(found.question.label, Label("work_as_prior", {"work": claim.work})),
+        columns=("what", "r_median", "low", "high", *(Label("stronger_than", {"r": t}) for t in THRESHOLDS)),
         rows=(
-            ("printed pool", *_normal(pool), None, None, None),
-            ("data alone, default prior", *_back_transformed(data), *_beyond(data, expected)),
-            ("data with the mixture prior", *_back_transformed(mixed), *_beyond(mixed, expected)),
+            ("printed_pool", *_normal(pool), None, None, None),
+            ("data_alone_default_prior", *_back_transformed(data), *_beyond(data, expected)),
+            ("data_with_the_mixture_prior", *_back_transformed(mixed), *_beyond(mixed, expected)),
         ),
         links=(
             Ref("claim", claim.id),
             *refs("estimate", (f"{found.question.id}-{found.source}-posterior", estimate.id)),
         ),
-        note=f"Prior: {PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}) on z, standard error from {pool.se_from}; "
-        f"the rest is the default prior. After the data the print keeps the weight {weight:.2f}.",
+        note=Label(
+            "prior_note",
+            {"share": PRINTED_WEIGHT, "z": pool.z, "se": pool.se, "source": pool.se_from, "weight": weight},
+        ),
     )
     ref = Ref("table", table.id)
     values: dict[str, Cell | Number] = {"question": found.question.id, "claim": claim.id}
@@ -152,11 +154,11 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
                 *_beyond(mean, expected),
             )
         )
-    columns = ("priors", "r (median)", "low", "high", "further sample low", "further sample high",
-               *(f"P(stronger than {t:g})" for t in THRESHOLDS))  # fmt: skip
-    title = f"{found.question.label}: posterior under each set of priors"
+    columns = ("priors", "r_median", "low", "high", "further_sample_low", "further_sample_high",
+               *(Label("stronger_than", {"r": t}) for t in THRESHOLDS))  # fmt: skip
+    title = of(found.question.label, "posterior_under_priors")
     table = Table(id=f"priors-{key}", title=title, columns=columns, rows=tuple(rows),
-                  note=f"Numerical error: at most {answer.posterior.accuracy.error:.1g} relative.")  # fmt: skip
+                  note=Label("numerical_error", {"error": answer.posterior.accuracy.error}))  # fmt: skip
     shown = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
     figure = Figure(id=f"priors-{key}", kind="prior_sensitivity", title=title, columns=shown, settings={"metric": "r"})
     return table, figure
@@ -166,7 +168,7 @@ def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> 
     found, (median, low, high) = answer.found, _back_transformed(mixed)
     return Estimate(
         id=f"{key}-updated",
-        label=f"{pool.claim.printed['value']} of {pool.claim.work} updated by samples it does not contain",
+        label=Label("print_updated", {"printed": pool.claim.printed["value"], "work": pool.claim.work}),
         metric="r",
         value=median,
         low=low,
@@ -198,10 +200,10 @@ def _beyond(marginal: Marginal, expected: int) -> tuple[float, ...]:
     return tuple(float(p) for p in np.atleast_1d(marginal.sf(cuts) if expected > 0 else marginal.cdf(cuts)))
 
 
-def _curves(key: str, title: str, pool: Published, data: Marginal, mixed: Marginal) -> Figure:
+def _curves(key: str, title: Text, pool: Published, data: Marginal, mixed: Marginal) -> Figure:
     grid = np.linspace(pool.z - 4 * pool.se, pool.z + 4 * pool.se, 121)
     parts = [("prior", grid, np.asarray(Normal(pool.z, pool.se).pdf(grid)))]
-    for name, marginal in (("data alone", data), ("posterior", mixed)):
+    for name, marginal in (("data_alone", data), ("posterior", mixed)):
         curve = density_curve(marginal, points=121)
         parts.append((name, curve.x, curve.density))
     columns: dict[str, list[Cell]] = {

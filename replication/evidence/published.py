@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import About, Table, refs
+from replication.analysis.outcome import About, Label, Table, Text, refs
 from replication.claims import Claim
 from replication.effects.correlation import to_fisher_z
 from replication.evidence.question import Question
@@ -24,7 +24,7 @@ class Published:
     claim: Claim
     z: float
     se: float
-    se_from: str
+    se_from: Text
 
 
 def published_pools(claims: Mapping[str, Claim], ids: Sequence[str], tau2: float) -> tuple[Published, ...]:
@@ -44,15 +44,15 @@ def _published(claim: Claim, tau2: float) -> Published:
     if {"ci_low", "ci_high"} <= set(claim.printed):
         low, high = (float(to_fisher_z(parse_printed(claim.printed[end]).value)) for end in ("ci_low", "ci_high"))
         # Widths on z: intervals printed in r are symmetric there and not in r.
-        return Published(claim, z, (high - low) / (2 * NORMAL_95), "the printed interval")
+        return Published(claim, z, (high - low) / (2 * NORMAL_95), "printed_interval")
     if np.isfinite(claim.k) and claim.k > 0:
         return Published(
             claim,
             z,
             float(np.sqrt(tau2 / claim.k)),
-            f"no print but constructed: sqrt(tau2 / k), tau2 of the data at hand, k printed as {claim.k:g}",
+            Label("se_constructed", {"k": float(claim.k)}),
         )
-    return Published(claim, z, 0.0, "nothing: neither an interval nor k is printed")
+    return Published(claim, z, 0.0, "se_unknown")
 
 
 def published_table(claims: Mapping[str, Claim], ids: Sequence[str], question: Question) -> Table:
@@ -75,7 +75,7 @@ def published_table(claims: Mapping[str, Claim], ids: Sequence[str], question: Q
     columns = ("work", "quantity", "subgroup", "printed", "low", "high", "k", "n", "reading")
     return Table(
         id=f"published-{question.id}",
-        title="What is published",
+        title="what_is_published",
         columns=columns,
         rows=tuple(rows),
         kind="published",

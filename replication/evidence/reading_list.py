@@ -17,7 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Table, placed, refs
+from replication.analysis.outcome import Cell, Findings, Label, Table, of, placed, refs
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
 from replication.effects.correlation import fisher_z_variance, n_for_variance, to_fisher_z
@@ -172,10 +172,10 @@ class _Weights:
 
 
 KINDS = {
-    "coefficient": "only its direction is known",
-    "unreadable": "printed, but it could not be read",
-    "check": "quoted by somebody else",
-    "tables": "missing from what is held of the work",
+    "coefficient": "only_direction",
+    "unreadable": "unreadable_print",
+    "check": "quoted_by_others",
+    "tables": "missing_tables",
 }
 
 
@@ -185,13 +185,11 @@ def reading_findings(entries: Sequence[ToRead]) -> Findings:
     leads = len(entries) - len(works)
     table = Table(
         id="reading-list",
-        title="What to read, most telling first",
-        columns=("work", "what", "where", "would weigh", "settles"),
+        title="what_to_read",
+        columns=("work", "what", "where", "would_weigh", "settles"),
         rows=tuple(_row(entry) for entry in works),
         links=refs("work", (entry.work for entry in works)),
-        note="Would weigh: the share of the pool's weight that a sample of that n would have; empty where no pool "
-        "waits. An n in brackets is the median of the dataset, where the work's own is not known. Settles: claims. "
-        f"{leads} studies that nobody has opened are listed as leads.",
+        note=Label("reading_note", {"leads": leads}),
     )
     return Findings(tables=placed("more", [table]))
 
@@ -201,4 +199,4 @@ def _row(entry: ToRead) -> tuple[Cell, ...]:
     if math.isfinite(entry.tells):
         n = f"n {entry.n:,.0f}" if entry.n_known else f"(n {entry.n:,.0f})"
         weighs = f"{100 * entry.tells:.0f} % of {entry.question}, {n}"
-    return (entry.work, f"{KINDS[entry.kind]}: {entry.what}", entry.where, weighs, len(entry.rows))
+    return (entry.work, of(KINDS[entry.kind], entry.what), entry.where, weighs, len(entry.rows))

@@ -20,7 +20,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Estimate, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
+from replication.analysis.outcome import (
+    Cell,
+    Estimate,
+    Findings,
+    Label,
+    Number,
+    Ref,
+    Sentence,
+    Table,
+    numbers,
+    of,
+    placed,
+    refs,
+    within,
+)
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r, correct_attenuation, to_fisher_z
 from replication.effects.effect_size import EffectSize
@@ -84,21 +98,21 @@ def attenuation(data: Dataset, found: Evidence) -> Findings:
     if len(set(made.body.samples[whole])) < FEWEST_SAMPLES:
         return Findings()
     steps = (
-        ("before", "as they are, rows with recorded reliabilities", made.found.take(whole)),
-        ("recorded", "corrected, rows with recorded reliabilities", made.body.take(whole)),
-        ("all", "corrected as far as possible, all rows", made.body),
+        ("before", "uncorrected_recorded", made.found.take(whole)),
+        ("recorded", "corrected_recorded", made.body.take(whole)),
+        ("all", "corrected_all", made.body),
     )
     estimates = tuple(_estimate(estimate_body(_named(body, name)), label) for name, label, body in steps)
     table = Table(
         id=f"reliability-{found.question.id}",
-        title=f"{found.question.label}: corrected for unreliable measures",
-        columns=("rows", "r", "low", "high", "rows used", "samples"),
+        title=of(found.question.label, "corrected_for_reliability"),
+        columns=("rows", "r", "low", "high", "rows_used", "samples"),
         rows=tuple((s[1], e.value, e.low, e.high, e.k, e.samples) for s, e in zip(steps, estimates, strict=True)),
         links=refs("estimate", (e.id for e in estimates)),
-        note=f"Of all rows, {int(made.assumed.sum())} take the median reliability of their construct's indices and "
-        f"{int(made.bare.sum())} have a side of one question or grades, which stays uncorrected; {made.beyond} are "
-        "left out because the corrected value would be 1 or more. Tests given as plausible values are not corrected. "
-        "Reliabilities are taken as known. What the same informant adds to both sides is not taken away.",
+        note=Label(
+            "reliability_note",
+            {"assumed": int(made.assumed.sum()), "bare": int(made.bare.sum()), "beyond": made.beyond},
+        ),
     )
     return Findings(
         estimates=placed("robustness", estimates),
@@ -150,7 +164,7 @@ def _named(body: Evidence, name: str) -> Evidence:
 
 
 def _estimate(body: Estimated, label: str) -> Estimate:
-    made = estimates_of(body, f"{body.found.question.label}, {label}")
+    made = estimates_of(body, within(body.found.question.label, label))
     main = next(e for e in made if e.group == "main")
     return replace(main, group="sensitivity", method={**main.method, "reliability": label})
 

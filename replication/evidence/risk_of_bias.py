@@ -20,7 +20,7 @@ from replication.evidence.protocol import candidates
 
 __all__ = ["DOMAINS", "Risk", "SampleFeatures", "features_of", "judged", "risk_of_bias"]
 
-Risk = Literal["low", "some concerns", "high", "unclear"]
+Risk = Literal["low", "some_concerns", "high", "unclear"]
 
 # The shares at which missing answers begin to matter and to worry: 5 and 20 per cent, the customary marks of the
 # missing-data literature (Schafer, 1999; Schulz & Grimes, 2002). Reliability: .80 and .60, after Nunnally (1978) for
@@ -64,8 +64,8 @@ def risk_of_bias(data: Dataset) -> Findings:
     tables = []
     values: dict[str, Cell | Number] = {}
     for name, title, part in (
-        ("open", "Risk of bias, samples computed from public files", whole[public]),
-        ("published", "Risk of bias, samples of published studies", whole[~public]),
+        ("open", "risk_open", whole[public]),
+        ("published", "risk_published", whole[~public]),
     ):
         features = [features_of(data, rows, str(sample)) for sample in part["sample_id"]]
         labels = [str(label or sample) for label, sample in zip(part["label"], part["sample_id"], strict=True)]
@@ -105,43 +105,43 @@ def _sampling(f: SampleFeatures) -> Risk:
     if f.selected or f.sampling == "not a probability sample":
         return "high"
     if f.sampling == "whole file":
-        return "low" if f.response_pct >= _RESPONSE else "some concerns"
-    return "some concerns" if f.sampling == "extract" else "unclear"
+        return "low" if f.response_pct >= _RESPONSE else "some_concerns"
+    return "some_concerns" if f.sampling == "extract" else "unclear"
 
 
 def _missing_answers(f: SampleFeatures) -> Risk:
     if math.isnan(f.missing_pct):
         return "unclear"
     few, many = _MISSING
-    return "low" if f.missing_pct <= few else "some concerns" if f.missing_pct <= many else "high"
+    return "low" if f.missing_pct <= few else "some_concerns" if f.missing_pct <= many else "high"
 
 
 def _informants(f: SampleFeatures) -> Risk:
     """One person on both sides inflates a correlation by shared method: high where that holds for every row."""
     if math.isnan(f.same_informant):
         return "unclear"
-    return "low" if f.same_informant == 0 else "high" if f.same_informant == 1 else "some concerns"
+    return "low" if f.same_informant == 0 else "high" if f.same_informant == 1 else "some_concerns"
 
 
 def _reliability(f: SampleFeatures) -> Risk:
     good, least = _RELIABILITY
     if math.isnan(f.reliability):
-        return "some concerns" if f.one_item else "unclear"
+        return "some_concerns" if f.one_item else "unclear"
     if f.reliability < least:
         return "high"
-    return "some concerns" if f.one_item or f.reliability < good else "low"
+    return "some_concerns" if f.one_item or f.reliability < good else "low"
 
 
 def _clusters(f: SampleFeatures) -> Risk:
     """Students sit in schools: a standard error that takes no account of known clusters is too small."""
     if f.design:
         return "low"
-    return "some concerns" if f.schools > 1 else "unclear"
+    return "some_concerns" if f.schools > 1 else "unclear"
 
 
 DOMAINS = {
     "sampling": _sampling,
-    "missing answers": _missing_answers,
+    "missing_answers": _missing_answers,
     "informants": _informants,
     "reliability": _reliability,
     "clusters": _clusters,
@@ -159,14 +159,14 @@ def _table(name: str, title: str, labels: Sequence[str], features: Sequence[Samp
         (label, *judged(f).values(), *map(_cell, (f.same_informant, f.missing_pct, f.reliability, f.schools)))
         for label, f in zip(labels, features, strict=True)
     )
-    read = ("same informant, share of rows", "missing answers, %", "lowest reliability", "schools")
+    read = ("same_informant_share", "missing_answers_percent", "lowest_reliability", "schools")
     return Table(
         id=f"risk-{name}",
         title=title,
         columns=("sample", *DOMAINS, *read),
         rows=rows,
         links=refs("row", (f.sample for f in features)),
-        note="Low needs a record; what is not on record is unclear. The last columns are what the rules read.",
+        note="risk_note",
     )
 
 

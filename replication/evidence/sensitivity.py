@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Table, refs
+from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
@@ -54,7 +54,7 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
     for criterion in protocol.criterion:
         if criterion.id in ("unit", "whole"):
             continue  # other quantities, and persons counted twice: there is no sound estimate without these two
-        name, wording = f"without-{criterion.id}", f"without: {criterion.wording}"
+        name, wording = f"without-{criterion.id}", Label("without_criterion", {"criterion": criterion.wording})
         # Most criteria leave no row out that another does not leave out, too.
         if np.array_equal(screened.without(criterion.id), screened.included):
             made.append(Sensitivity(name, wording, 0, None))
@@ -67,7 +67,7 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
     return tuple(made)
 
 
-def _varied(name: str, wording: str, varied: Evidence, main: Estimated) -> Sensitivity:
+def _varied(name: str, wording: Text, varied: Evidence, main: Estimated) -> Sensitivity:
     more = len(varied.y) - len(main.found.y)
     if not len(varied.y):
         return Sensitivity(name, wording, more, None)
@@ -83,7 +83,7 @@ def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple
     A variation that changes nothing says so; one that leaves nothing says that.
     """
     key = main.found.question.id
-    rows: list[tuple[Cell, ...]] = [("main estimate", 0, *_numbers(main))]
+    rows: list[tuple[Cell, ...]] = [("main_estimate", 0, *_numbers(main))]
     links = [f"{key}-{main.found.source}-{'cr2' if main.leads == 'CR2' else 'posterior'}"]
     estimates: list[Estimate] = []
     for one in varied:
@@ -100,8 +100,8 @@ def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple
         links.append("")
     table = Table(
         id=f"sensitivity-{key}",
-        title=f"{main.found.question.label}: what the estimate hangs on",
-        columns=("variation", "rows more or fewer", "samples", "r", "low", "high", "leads"),
+        title=of(main.found.question.label, "what_it_hangs_on"),
+        columns=("variation", "rows_more_or_fewer", "samples", "r", "low", "high", "leads"),
         rows=tuple(rows),
         links=refs("estimate", links),
     )
@@ -110,8 +110,8 @@ def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple
 
 def _said(one: Sensitivity, main: Estimated) -> tuple[Cell, ...]:
     if one.answer is main or one.rows == 0:
-        return (None, None, None, None, "no row differs")
-    return (None, None, None, None, "no row is left")
+        return (None, None, None, None, "no_row_differs")
+    return (None, None, None, None, "no_row_is_left")
 
 
 def _numbers(answer: Estimated) -> tuple[Cell, ...]:
@@ -119,22 +119,22 @@ def _numbers(answer: Estimated) -> tuple[Cell, ...]:
     return (len(set(answer.found.samples)), answer.centre, mean.low, mean.high, answer.leads)
 
 
-def _lead(answer: Estimated, name: str, label: str) -> Estimate:
+def _lead(answer: Estimated, name: str, label: Text) -> Estimate:
     led = next(e for e in estimates_of(answer, label) if e.group == "main")
-    return replace(led, id=name, label=f"{answer.found.question.label}: {label}", group="sensitivity")
+    return replace(led, id=name, label=of(answer.found.question.label, label), group="sensitivity")
 
 
-def _assumptions(main: Estimated) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+def _assumptions(main: Estimated) -> Iterator[tuple[Text, tuple[Cell, ...]]]:
     """Other working correlations of errors, and all unknown countries as one: the bound of what is not known."""
     found = main.found
     for rho in RHOS:
-        yield f"errors within a sample correlate by {rho}", _fitted(found, partial(working_fit, found, rho))
+        yield Label("errors_correlate", {"rho": rho}), _fitted(found, partial(working_fit, found, rho))
     if found.source == "pool" and found.unknown_countries > 1:
         unknown = (found.rows["country"].fillna("") == "").to_numpy()
         # The other extreme of what is assumed: all of them dependent instead of none.
         places = np.where(unknown, "all unknown", found.places)
         fitted = _fitted(found, partial(working_fit, found, places=places))
-        yield "all samples of unknown country in one country", fitted
+        yield "unknown_in_one_country", fitted
 
 
 def _fitted(found: Evidence, fit: Callable[[], Fit]) -> tuple[Cell, ...]:
@@ -144,4 +144,4 @@ def _fitted(found: Evidence, fit: Callable[[], Fit]) -> tuple[Cell, ...]:
         return (len(set(found.samples)), None, None, None, str(error))
     low, high = back_to_r(made.interval()[0]).tolist()
     value = float(back_to_r(made.beta[0]))
-    return (len(set(found.samples)), value, low, high, f"CR2, {float(made.df[0]):.1f} df")
+    return (len(set(found.samples)), value, low, high, Label("cr2_df", {"df": float(made.df[0])}))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Figure, Table
+from replication.analysis.outcome import Cell, Figure, Label, Table, Text, of, several
 from replication.dataset import Dataset
 from replication.evidence.bias_models import BiasAnswer
 from replication.evidence.certainty import BiasModel, Certainty, Inputs, Part, load_thresholds
@@ -98,53 +98,61 @@ def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
 def certainty_table(question: Question, association: Certainty, cause: Certainty) -> Table:
     """Start, every step with the numbers that decided it, and the grade, for both lines."""
     rows: list[tuple[Cell, ...]] = []
-    for line, certainty in (("goes together", association), ("one changes the other", cause)):
+    for line, certainty in (("goes_together", association), ("one_changes_the_other", cause)):
         rows.append((line, "start", certainty.start, "", ""))
         for decision in certainty.decisions:
-            numbers = "; ".join(f"{name} {_written(value)}" for name, value in decision.values.items())
-            rows.append((line, decision.domain.replace("_", " "), decision.step, _reason(decision.because), numbers))
+            numbers = several(*(_decided_on(name, value) for name, value in decision.values.items()))
+            rows.append((line, decision.domain, decision.step, _reason(decision.because), numbers))
         rows.append((line, "sum", certainty.total, certainty.grade, ""))
     thresholds = load_thresholds()
     return Table(
         id=f"certainty-{question.id}",
-        title=f"{question.label}: summary of findings",
-        columns=("claim", "domain", "step", "decided by", "on these numbers"),
+        title=of(question.label, "summary_of_findings"),
+        columns=("claim", "domain", "step", "decided_by", "on_these_numbers"),
         rows=tuple(rows),
-        note=f"GRADE-informed rules, version {thresholds.version} of {thresholds.dated}: analyses/certainty.toml. "
-        f"{thresholds.note}",
+        note=Label(
+            "certainty_note",
+            {"version": thresholds.version, "dated": str(thresholds.dated), "note": thresholds.note},
+        ),
     )
 
 
-def _reason(because: str) -> str:
+def _reason(because: str) -> Text:
     """What decided in a few words, with the name of the place the question is about."""
-    return REASONS[because].format(place=load_thresholds().indirectness.place)
+    key = REASONS[because]
+    return Label(key, {"place": load_thresholds().indirectness.place}) if because in PLACED else key
 
 
-def _written(value: Cell) -> str:
+def _decided_on(name: str, value: Cell) -> Label:
+    """A number a rule was decided on, by its name; in words where it is not recorded."""
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return "not recorded"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        return Label("decided_without", {"name": f"decided_on_{name}"})
+    kind = "_words" if isinstance(value, str) else "_count" if isinstance(value, int) else ""
+    return Label(f"decided_on{kind}", {"name": f"decided_on_{name}", "value": value})
 
 
 REASONS = {
-    "few": "too few to tell",
+    "few": "too_few_to_tell",
     "holds": "holds",
-    "short": "falls short of the target",
-    "opposite": "opposite sign",
-    "measures": "indirect measures",
-    "countries": "no country like {place}",
-    "both": "indirect measures, and no country like {place}",
-    "zero": "the interval holds zero",
-    "target": "the interval holds the target",
-    "open_only": "nothing published counts",
-    "cleared": "open data clear it",
-    "not_judged": "too few models can be read, and open data clear it",
-    "crossing": "models of bias cross the target",
-    "unknown": "too few samples to judge",
-    "none": "no row beyond plain correlations",
-    "some": "some rows beyond plain correlations",
+    "short": "falls_short_of_the_target",
+    "opposite": "opposite_sign",
+    "measures": "indirect_measures",
+    "countries": "no_country_like",
+    "both": "indirect_and_no_country_like",
+    "zero": "holds_zero",
+    "target": "holds_target",
+    "open_only": "nothing_published_counts",
+    "cleared": "open_data_clear_it",
+    "not_judged": "few_models_open_clears",
+    "crossing": "models_of_bias_cross_the_target",
+    "unknown": "too_few_samples_to_judge",
+    "none": "no_row_beyond_plain_correlations",
+    "some": "some_rows_beyond_plain_correlations",
 }
 """What decided, in a few words, for the figure; the sentences say it in full."""
+
+PLACED = ("countries", "both")
+"""Reasons that name the place the question is about."""
 
 
 def certainty_figure(question: Question, association: Certainty) -> Figure:
@@ -152,9 +160,9 @@ def certainty_figure(question: Question, association: Certainty) -> Figure:
     return Figure(
         id=f"strip-{question.id}",
         kind="certainty_strip",
-        title=f"{question.label}: how sure",
+        title=of(question.label, "how_sure"),
         columns={
-            "domain": [d.domain.replace("_", " ") for d in association.decisions],
+            "domain": [d.domain for d in association.decisions],
             "step": [d.step for d in association.decisions],
             "reason": [_reason(d.because) for d in association.decisions],
         },
@@ -167,43 +175,50 @@ def flow_table(question: Question, numbers: Flow) -> Table:
     protocol = load_protocol()
     wording = {c.id: c.wording for c in protocol.criterion}
     rows: list[tuple[Cell, ...]] = [
-        ("identified: associations in all works", numbers.rows, f"{numbers.works} works"),
-        ("read and not taken into the dataset (screening log)", numbers.logged, ""),
-        ("direction only, no size", numbers.directions, ""),
-        ("another pair of constructs", numbers.other_pairs, ""),
-        ("assessed for this question", numbers.assessed, ""),
-        *((f"excluded: {criterion}", count, f"fails: {wording[criterion]}") for criterion, count in numbers.excluded),
-        ("included rows", numbers.included_rows, ""),
-        ("included samples", numbers.included_samples, ""),
-        ("included works", numbers.included_works, ""),
+        ("identified_associations_in_all_works", numbers.rows, Label("works", {"k": numbers.works})),
+        ("logged_not_taken", numbers.logged, ""),
+        ("direction_only_no_size", numbers.directions, ""),
+        ("another_pair_of_constructs", numbers.other_pairs, ""),
+        ("assessed_for_this_question", numbers.assessed, ""),
+        *(
+            (Label("excluded_by", {"criterion": criterion}), count, Label("fails", {"criterion": wording[criterion]}))
+            for criterion, count in numbers.excluded
+        ),
+        ("included_rows", numbers.included_rows, ""),
+        ("included_samples", numbers.included_samples, ""),
+        ("included_works", numbers.included_works, ""),
     ]
     return Table(
         id=f"flow-{question.id}",
-        title=f"{question.label}: from what was found to what is pooled",
+        title=of(question.label, "from_found_to_pooled"),
         columns=("step", "number", "remark"),
         rows=tuple(rows),
-        note=f"Protocol version {protocol.version} of {protocol.dated}. {protocol.note}",
+        note=Label("protocol_note", {"version": protocol.version, "dated": str(protocol.dated), "note": protocol.note}),
     )
 
 
 def flow_figure(question: Question, numbers: Flow) -> Figure:
     """The PRISMA 2020 flow diagram: boxes with their counts."""
     protocol = {c.id: c.wording for c in load_protocol().criterion}
-    boxes: list[tuple[str, str, int]] = [
-        ("main", "associations in all works", numbers.rows),
-        ("out", "screening log: read and not taken in", numbers.logged),
-        ("out", "direction only, no size", numbers.directions),
-        ("out", "another pair of constructs", numbers.other_pairs),
-        ("main", "assessed for this question", numbers.assessed),
-        *(("out", f"fails: {protocol[criterion]}", count) for criterion, count in numbers.excluded if count),
-        ("main", "rows included", numbers.included_rows),
-        ("main", "samples included", numbers.included_samples),
+    boxes: list[tuple[str, Text, int]] = [
+        ("main", "associations_in_all_works", numbers.rows),
+        ("out", "screening_log_box", numbers.logged),
+        ("out", "direction_only_no_size", numbers.directions),
+        ("out", "another_pair_of_constructs", numbers.other_pairs),
+        ("main", "assessed_for_this_question", numbers.assessed),
+        *(
+            ("out", Label("fails", {"criterion": protocol[criterion]}), count)
+            for criterion, count in numbers.excluded
+            if count
+        ),
+        ("main", "rows_included", numbers.included_rows),
+        ("main", "samples_included", numbers.included_samples),
     ]
     columns = {name: [box[at] for box in boxes] for at, name in enumerate(("role", "label", "count"))}
     return Figure(
         id=f"diagram-{question.id}",
         kind="flow_diagram",
-        title=f"{question.label}: flow of rows",
+        title=of(question.label, "flow_of_rows"),
         columns=columns,
         settings={"works": numbers.works, "included_works": numbers.included_works},
     )

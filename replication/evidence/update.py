@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.analysis.outcome import About, Cell, Estimate, Ref, Table, refs
+from replication.analysis.outcome import About, Cell, Estimate, Label, Ref, Table, Text, of, refs
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
@@ -23,14 +23,14 @@ from replication.models.two_level.random_effects import fit_random_effects
 __all__ = ["entering", "update_table"]
 
 
-def update_table(key: str, label: str, steps: Sequence[tuple[str, Estimate]]) -> Table:
+def update_table(key: str, label: Text, steps: Sequence[tuple[Text, Estimate]]) -> Table:
     """Before, new, together: the same model on each body of evidence."""
     rows = tuple((name, e.value, e.low, e.high, e.tau2, e.k, e.samples, e.n) for name, e in steps)
-    columns = ("evidence", "r", "low", "high", "tau2 (z)", "effects", "samples", "persons")
+    columns = ("evidence", "r", "low", "high", "tau2_z", "effects", "samples", "persons")
     links = refs("estimate", (e.id for _, e in steps))
     return Table(
         id=f"update-{key}",
-        title=f"{label}: what the update moves",
+        title=of(label, "what_the_update_moves"),
         columns=columns,
         rows=rows,
         kind="update",
@@ -58,19 +58,18 @@ def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
         tables += [
             Table(
                 id=f"entering-{key}",
-                title=f"{found.question.label}: as published and as of today",
-                columns=("rows of", "rows", "r then", "moved by"),
+                title=of(found.question.label, "as_published_and_today"),
+                columns=("rows_of", "rows", "r_then", "moved_by"),
                 kind="entering",
                 about=About(found.question.id, found.question.label),
-                rows=(("as published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
+                rows=(("as_published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
                 links=(*refs("work", [names[0], *(work for work, *_ in steps[1:])]), Ref("estimate", whole.id)),
-                note=f"As published: the rows used in {' and '.join(names)}. The others enter by dataset version, "
-                "those of the same works first.",
+                note=Label("entering_note", {"works": names}),
             ),
             Table(
                 id=f"entering-rows-{key}",
-                title=f"{found.question.label}: rows that the published analysis did not have",
-                columns=("row", "work", "r", "n", "since version"),
+                title=of(found.question.label, "rows_not_in_published"),
+                columns=("row", "work", "r", "n", "since_version"),
                 rows=tuple(_row(found, i) for i in rows),
                 links=refs("row", (found.rows["effect_id"].iloc[i] for i in rows)),
             ),

@@ -7,7 +7,7 @@ What an analysis gives, and where the report shows it:
   typed reference names, and one without a reference is an error;
 - a finding's estimates, tables, figures and sentences stand in the section they name (`analysis.outcome.Section`); a
   table with the id of a figure is shown on the figure's page;
-- titles, labels and column names are translated by [titles] and [patterns] of `locale/nb.toml`;
+- titles, labels and column heads are keys of [labels] in both files; texts of the dataset are looked up in [of_data];
 - an outcome of kind "simulated" is called simulated wherever it is shown.
 """
 

@@ -68,10 +68,10 @@ def _swarms(outcome: Record) -> Iterator[Record]:
         if not apart:
             ends = {"low": settings["summary_low"], "high": settings["summary_high"]}
             ends |= {name: settings.get(name) for name in ("prediction_low", "prediction_high")}
-            mean = {"label": "both together", "group": "both together", "role": "summary", "weight": None}
+            mean = {"label": "both_together", "group": "both_together", "role": "summary", "weight": None}
             rows.append({**mean, "value": settings["summary"], "row": settings["estimate"], **ends})
         columns = {name: [row[name] for row in rows] for name in _SWARM}
-        figure = {"kind": "orchard", "section": "answer", "title": "Every sample at a glance", "note": ""}
+        figure = {"kind": "orchard", "section": "answer", "title": "every_sample_at_a_glance", "note": ""}
         name = "answer-glance" + (f"-{number + 1}" if number else "")
         yield {**figure, "id": name, "columns": columns, "settings": {"metric": "r"}}
 
@@ -104,7 +104,7 @@ def _printed_beside_ours(outcome: Record, dataset: Dataset, claims: Sequence[Cla
     if rows:
         columns = {name: [row[name] for row in rows.values()] for name in _COLUMNS}
         figure = {"id": "printed-glance", "kind": "agreement", "section": "published", "note": ""}
-        yield {**figure, "title": "Printed numbers beside ours", "columns": columns, "settings": {"metric": "r"}}
+        yield {**figure, "title": "printed_numbers_beside_ours", "columns": columns, "settings": {"metric": "r"}}
 
 
 def _rows(outcome: Record, update: Record, printed: Mapping[str, Record | None]) -> Iterator[Record]:

@@ -65,7 +65,7 @@ def facts(words: Words, estimate: Mapping[str, Any]) -> list[tuple[str, str]]:
     tau2 = "" if estimate["tau2"] is None else words.number(estimate["tau2"], "measure")
     spread = words.numerals.between(estimate["tau2_low"], estimate["tau2_high"], "measure")
     found = [
-        (words.say("analysis.group"), estimate["group"]),
+        (words.say("analysis.group"), words.label(estimate["group"])),
         (words.say("analysis.prediction"), prediction),
         ("τ²", f"{tau2} {spread}".strip()),
     ]
@@ -81,13 +81,17 @@ def kinds(table: Mapping[str, Any]) -> list[str]:
     return [column_kind(name, [row[i] for row in table["rows"]]) for i, name in enumerate(names)]
 
 
+def _is_text(cell: object) -> bool:
+    return isinstance(cell, Mapping) or (isinstance(cell, str) and not PRINTED.fullmatch(cell))
+
+
 def column_kind(name: str, cells: Sequence[object]) -> str:
     """How the numbers of a column are shown: one rule for the whole column, so that they stand under each other."""
     numbers = [float(cell) for cell in cells if isinstance(cell, int | float) and is_number(cell)]
     # A column with words in it is text, though some of its cells may look like numbers.
-    if not numbers or any(isinstance(cell, str) and not PRINTED.fullmatch(cell) for cell in cells):
+    if not numbers or any(_is_text(cell) for cell in cells):
         return ""
-    if name == "p" or name.startswith("p of") or name.endswith(" p"):
+    if name in ("p", "p_of_equality"):
         return "p"
     if all(x.is_integer() for x in numbers):
         return "count"

@@ -25,6 +25,7 @@ from replication.analysis.release_difference import (
 )
 from replication.report.archive import Archive, Record
 from replication.report.releases import Release, frozen_outcomes
+from replication.report.words import Wording
 
 __all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata"]
 
@@ -40,7 +41,7 @@ class Change:
     kind: Kind
     id: str
     field: str
-    label: str
+    label: Wording
     old: float | str | None
     new: float | str | None
     reason: str
@@ -189,12 +190,12 @@ def _changes(
             yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
 
 
-def _label(kind: Kind, name: str, record: Record, archive: Archive) -> str:
+def _label(kind: Kind, name: str, record: Record, archive: Archive) -> Wording:
     """What a reader calls the thing."""
     if kind == "verdict":
         claim = archive.claim(name)
         return f"{claim.quantity} ({claim.work})" if claim else name
-    return str(record.get("label") or name) if kind == "estimate" else name
+    return (record.get("label") or name) if kind == "estimate" else name
 
 
 def _main(kind: Kind, record: object) -> float | str | None:

@@ -20,10 +20,8 @@ from replication.report.figures import Canvas, Drawing, FigureData, draw, read_f
 from replication.report.view import View
 from replication.report.words import Words
 
-__all__ = ["SPOKEN", "Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for"]
+__all__ = ["Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for"]
 
-SPOKEN = ("label", "group", "curve", "cluster")
-"""The columns of a figure whose words are in the language of its page; the others hold keys that drawing reads."""
 _ASSETS = Path(__file__).parent / "assets"
 
 
@@ -74,7 +72,7 @@ class Pictures:
         folder = "figures" if language == "en" else f"figures/{language}"
         view = View(f"{folder}/x.html", replace(self._words, names=archive.names), archive)
         found = next(item for item in archive.by_outcome[outcome]["figures"] if item["id"] == figure)
-        return _picture(view, outcome, read_figure(found), folder)
+        return _picture(view, outcome, found, folder)
 
 
 class _Seen(Mapping[tuple[str, str], Picture]):
@@ -113,13 +111,13 @@ def _plain(cell: object) -> object:
     return "" if cell is None else harmless(cell) if isinstance(cell, str) else cell
 
 
-def _picture(view: View, outcome: str, figure: FigureData, folder: str) -> Picture:
+def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:
     def href(name: str) -> str:
         return view.to(name, outcome) if name else ""
 
+    figure = read_figure(record, view.words)
     stem = f"{anchor(outcome)}--{anchor(figure.id)}"
-    note = view.told(figure.note) if figure.note else Markup("")
-    figure = _translated(figure, view.words)
+    note = view.told(record["note"]) if figure.note else Markup("")
     path = posixpath.join(folder, stem)
     named = _named(view, f"{outcome}/{figure.id}")
     origin = view.words.say("figure.origin", **named)
@@ -142,16 +140,6 @@ def _named(view: View, place: str) -> dict[str, str]:
     version = str(view.archive.run.get("release", "")) or view.words.say("site.unreleased")
     name, data = view.words.say("site.name"), view.archive.dataset.version
     return {"name": name, "version": version, "data": data, "place": place, "licence": LICENCE["data"]}
-
-
-def _translated(figure: FigureData, words: Words) -> FigureData:
-    """The figure with its title and labels in the language, where the language has them, and works cited by name."""
-    shown = {
-        name: [words.title(cell) if isinstance(cell, str) else cell for cell in column] if name in SPOKEN else column
-        for name, column in figure.columns.items()
-    }
-    title, note = words.title(figure.title), words.title(figure.note)
-    return FigureData(figure.id, figure.kind, title, note, shown, figure.settings, figure.section)
 
 
 def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str]]:

@@ -138,7 +138,7 @@ def _concepts(archive: Archive, words: Words) -> Iterator[Entry]:
         yield words.term("construct", name), about, archive.menu.address(place, words.language)
     for place, group in (("symbols", "symbol"), ("certainty", "certainty_meaning")):
         for name, meaning in words.table[group].items():
-            yield words.title(name), str(meaning), f"{page}#{place}"
+            yield words.label(name), str(meaning), f"{page}#{place}"
     for name in words.table["verdict"]:
         yield words.term("verdict", name), words.term("verdict_meaning", name), f"{page}#verdicts"
 
@@ -146,7 +146,7 @@ def _concepts(archive: Archive, words: Words) -> Iterator[Entry]:
 def _samples(archive: Archive, words: Words) -> Iterator[Entry]:
     for row in archive.table("samples.csv"):
         country = words.country(str(row["country"] or ""))
-        label = words.title(str(row["label"])) if row["label"] else f"{country} {row['cycle'] or ''}".strip()
+        label = words.of_data(str(row["label"])) if row["label"] else f"{country} {row['cycle'] or ''}".strip()
         parts = [words.cited(archive.short(row["work"])), words.term("row_unit", row["unit"]), country]
         about = f"{words.say('table.sample')}: {', '.join(filter(None, parts))}"
         yield label or row["sample_id"], about, archive.place(row["sample_id"])
@@ -162,24 +162,24 @@ def _measures(archive: Archive, words: Words) -> Iterator[Entry]:
 
 def _results(archive: Archive, words: Words) -> Iterator[Entry]:
     for trap in archive.dataset.traps:
-        yield words.title(trap.title), words.say("title.traps"), archive.place(f"trap:{trap.id}")
+        yield words.of_data(trap.title), words.say("title.traps"), archive.place(f"trap:{trap.id}")
     for outcome in archive.outcomes:
         for estimate in outcome["estimates"]:
             value = words.metric(estimate["value"], estimate["metric"])
             about = f"{words.say('table.estimate')}, {_named(words, outcome)}: {value}"
-            yield words.title(estimate["label"]), about, archive.place(estimate["id"], outcome["id"])
+            yield words.label(estimate["label"]), about, archive.place(estimate["id"], outcome["id"])
 
 
 def _named(words: Words, outcome: Record) -> str:
     """The title of a finding in this language; of other analyses the one they have."""
     titles: Mapping[str, Any] = words.table["pages"]["title"]
-    return str(titles.get(outcome["id"]) or words.title(outcome["title"]))
+    return str(titles.get(outcome["id"]) or words.of_data(outcome["title"]))
 
 
 def _claims(archive: Archive, words: Words) -> Iterator[Entry]:
     for claim in archive.claims:
-        part = "" if claim.subgroup in ("", "all") else f", {words.title(claim.subgroup)}"
+        part = "" if claim.subgroup in ("", "all") else f", {words.of_data(claim.subgroup)}"
         verdict = words.term("verdict", archive.verdict(claim))
         about = f"{words.cited(archive.short(claim.work))}{part}: {claim.printed.get('value', '')} ({verdict})"
         page, _, fragment = archive.place(claim.id).partition("#")
-        yield words.title(claim.quantity), about, f"{archive.menu.address(page, words.language)}#{fragment}"
+        yield words.of_data(claim.quantity), about, f"{archive.menu.address(page, words.language)}#{fragment}"

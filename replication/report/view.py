@@ -15,7 +15,7 @@ from replication.errors import UserError
 from replication.report.archive import Archive
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
-from replication.report.words import Ref, Words
+from replication.report.words import Ref, Wording, Words
 
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
 
@@ -217,6 +217,8 @@ class View:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
             return self.anchor(address, self.words.number(value, kind), "n")
+        if isinstance(value, Mapping):
+            return Markup(escape(self.words.label(value)))
         text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
         if text in self.archive.dataset.works:
             return self.work(text)
@@ -227,10 +229,10 @@ class View:
 
     def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
-        text = str(value) if isinstance(value, str) else self.words.number(value)
-        if text in self.archive.dataset.works:
-            return self.work(text)
-        return self.anchor(address, self.words.title(text))
+        if isinstance(value, str) and value in self.archive.dataset.works:
+            return self.work(value)
+        text = self.words.label(value) if isinstance(value, str | Mapping) else self.words.number(value)
+        return self.anchor(address, text)
 
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""
@@ -274,27 +276,27 @@ class View:
         """The mark of text that stays English on a page of another language."""
         return Markup("" if self.words.language == "en" else ' lang="en"')
 
-    def told(self, text: str) -> Markup:
-        """A text of a record in this language, part by part where need be; what it knows in English alone is marked."""
-        if self.words.knows(text):
-            return Markup(escape(self.words.title(text)))
+    def told(self, text: Wording) -> Markup:
+        """A label or a text of a record in this language, part by part where need be; what stays English is marked."""
+        if not isinstance(text, str) or self.words.knows(text):
+            return Markup(escape(self.words.label(text)))
         sentences = self.words.sentences_of(text)
         if len(sentences) > 1:
             return Markup(" ").join(map(self.told, sentences))
         head, colon, tail = text.partition(": ")
         if colon and self.words.knows(head):
-            return Markup("{}: {}").format(self.words.title(head), self.told(tail))
+            return Markup("{}: {}").format(self.words.label(head), self.told(tail))
         # A sentence put together from parts would be in two languages; a list of remarks would not.
         separator = "" if text.endswith(".") else next((mark for mark in (": ", "; ", ", ") if mark in text), "")
         if separator:
             return Markup(separator).join(map(self.told, text.split(separator)))
         if self.words.changes(text):
-            return escape(self.words.title(text))
+            return escape(self.words.label(text))
         return self._quoted(text)
 
-    def title(self, text: str) -> str:
-        """A title, label or column name of an analysis in this language."""
-        return self.words.title(text)
+    def label(self, text: Wording) -> str:
+        """A title, label, head or remark of an analysis in this language."""
+        return self.words.label(text)
 
     def _of_data(self, name: str) -> str:
         """The address of a work or of a numbered row; ordinary words that are ids of analyses lead nowhere."""

@@ -24,13 +24,16 @@ from replication import paths
 from replication.errors import UserError
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["Links", "Ref", "Words", "bare", "load_words"]
+__all__ = ["Links", "Ref", "Wording", "Words", "bare", "load_words"]
 
 _FORMATTER = string.Formatter()
 
 
 Ref = Mapping[str, str]
 """A reference of an outcome as plain data: its kind and its id."""
+
+Wording = str | Mapping[str, Any]
+"""A label of an outcome as plain data: a key or a name of the dataset, or a key with what is filled in."""
 
 
 class Links(Protocol):
@@ -74,7 +77,7 @@ class Words:
     table: Mapping[str, Any]
     numerals: Numerals
     names: Mapping[str, str] = field(default_factory=dict)
-    # Titles found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
+    # Texts found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
     known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     wholes: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -139,23 +142,38 @@ class Words:
                 text = text.replace(english, own)
         return self._countries_within(text)
 
-    def title(self, text: str) -> str:
-        """A title, label or column name of an analysis in this language: whole, by pattern, or part by part.
+    def label(self, text: Wording) -> str:
+        """A title, label, head or remark of an analysis in this language, by its key; a name of the dataset by itself.
 
+        Raises
+        ------
+        UserError
+            when a label with values has no template here, or its template names a value that is not given.
+        """
+        if not isinstance(text, str):
+            return str(self._filled_in("labels", text["key"], text["values"], _Plain()).unescape())
+        own = self.table["labels"].get(text)
+        # A name of the dataset may be the key of a label with values, such as "share".
+        return str(own) if own is not None and "{" not in own else self.of_data(text)
+
+    def of_data(self, text: str) -> str:
+        """A text of the dataset in this language: whole, by pattern, or part by part; as it stands where unknown.
+
+        The records hold names, quantities and remarks in English and no keys, so their own words are what is looked up.
         Keys of works in it are written as the works are cited: "roorda2011" is a name for files.
         """
         own = self.known.get(text)
         if own is None:
-            own = self.known[text] = self._title(text)
+            own = self.known[text] = self._of_data(text)
         # The names are not kept with it: whoever shows a work's name is to be seen asking for it.
         return _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), own)
 
-    def _title(self, text: str) -> str:
-        titles = self.table["titles"]
+    def _of_data(self, text: str) -> str:
+        titles = self.table["of_data"]
         head, colon, tail = text.partition(": ")
         # A known heading goes before patterns: what follows it may hold their words by chance.
         if colon and head in titles and text not in titles:
-            return f"{titles[head]}: {self._title(tail)}"
+            return f"{titles[head]}: {self._of_data(tail)}"
         if text not in titles and _ENDING.search(text):
             # Sentences are translated whole: put together from parts they would be in two languages at once.
             return " ".join(self._whole(sentence) or self.localised(sentence) for sentence in _BETWEEN.split(text))
@@ -164,7 +182,7 @@ class Words:
             return whole
         for separator in (": ", "; ", ", ", " / "):
             if separator in text:
-                return separator.join(self._title(part) for part in text.split(separator))
+                return separator.join(self._of_data(part) for part in text.split(separator))
         return self.printed(self.cited(text))
 
     def sentences_of(self, text: str) -> list[str]:
@@ -192,11 +210,11 @@ class Words:
 
     def knows(self, text: str) -> bool:
         """Whether a label is known in this language as a whole or by a pattern."""
-        return self.language == "en" or self._whole(text) is not None
+        return self.language == "en" or text in self.table["labels"] or self._whole(text) is not None
 
     def changes(self, text: str) -> bool:
         """Whether this language has words of its own for a text or a part of it, beyond names and numbers."""
-        return self._title(text) not in (self.localised(text), self.printed(self.cited(text)))
+        return self._of_data(text) not in (self.localised(text), self.printed(self.cited(text)))
 
     def _whole(self, text: str) -> str | None:
         """The text in this language where it is known as a whole or by a pattern."""
@@ -205,9 +223,9 @@ class Words:
         return self.wholes[text]
 
     def _found(self, text: str) -> str | None:
-        if text in self.table["titles"]:
-            return str(self.table["titles"][text])
-        for pattern, template in self.table.get("patterns", {}).items():
+        if text in self.table["of_data"]:
+            return str(self.table["of_data"][text])
+        for pattern, template in self.table.get("patterns_of_data", {}).items():
             # A whole sentence may hold a label's words by chance: it is known by the patterns of sentences alone.
             if text.endswith(".") and not pattern.endswith(".") and ": {" not in pattern:
                 continue
@@ -215,13 +233,13 @@ class Words:
             if match:
                 parts = match.groupdict()
                 # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
-                if all(parts[name] in self.table["titles"] for name in "abc" if name in parts):
+                if all(parts[name] in self.table["of_data"] for name in "abc" if name in parts):
                     return str(template.format(**{name: self._part(name, part) for name, part in parts.items()}))
         return None
 
     def _part(self, name: str, part: str) -> str:
         """What a pattern found under a name, in this language; versions and sections stay as they are."""
-        return self.date(part) if name == "day" else part if name in "pq" else self._title(part)
+        return self.date(part) if name == "day" else part if name in "pq" else self._of_data(part)
 
     def _countries_within(self, text: str) -> str:
         """A label with the English names of countries in it in this language: "TIMSS 2019 Turkey"."""
@@ -249,30 +267,33 @@ class Words:
         UserError
             when there is no such template, or it names a value that is not given.
         """
+        return self._filled_in("sentences", key, values, links or _Plain())
+
+    def _filled_in(self, table: str, key: str, values: Mapping[str, object], links: Links) -> Markup:
+        """A template of a table with its values."""
         parts: list[Markup] = []
-        for text, name, spec, _ in _FORMATTER.parse(self._find("sentences", key)):
+        for text, name, spec, _ in _FORMATTER.parse(self._find(table, key)):
             # "r = .3" must not be broken at the end of a line.
             parts.append(Markup(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"))))
             if name is None:
                 continue
             if name not in values:
-                raise UserError(f'{self.file}: sentence "{key}" needs the value "{name}", which is not given')
+                raise UserError(f'{self.file}: [{table}] "{key}" needs the value "{name}", which is not given')
             value, ref = bare(values[name])
-            parts.append(self._filled(key, value, spec or "", ref, links or _Plain()))
+            parts.append(self._filled(key, value, spec or "", ref, links))
         return Markup("").join(parts)
 
     def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
         kind, *forms = spec.split("|")
         if kind in ("work", "claim", "claimant", "code"):
             return Markup(getattr(links, kind)(str(value)))
-        if kind in ("construct", "confidence", "terms"):
-            return Markup(escape(self.term(kind, str(value))))
-        if kind == "title":
-            return Markup(escape(self.title(str(value))))
+        if kind in ("construct", "confidence", "terms", "day"):
+            return Markup(escape(self.date(str(value)) if kind == "day" else self.term(kind, str(value))))
+        if kind in ("label", "several"):
+            texts = [value] if kind == "label" else list(value)  # type: ignore[call-overload]
+            return Markup(escape("".join(forms).join(map(self.label, texts))))
         if kind and kind not in KINDS:
-            raise UserError(
-                f'{self.file}: sentence "{key}" asks for "{kind}"; known are {", ".join((*KINDS, *_SPECS))}'
-            )
+            raise UserError(f'{self.file}: "{key}" asks for "{kind}"; known are {", ".join((*KINDS, *_SPECS))}')
         if value is None:
             return Markup(escape(self.say("undefined")))
         if is_number(value):
@@ -303,7 +324,7 @@ def bare(value: object) -> tuple[object, Ref | None]:
     >>> bare({"value": 0.3, "ref": {"kind": "claim", "id": "a-1"}})
     (0.3, {'kind': 'claim', 'id': 'a-1'})
     """
-    return (value["value"], value["ref"]) if isinstance(value, Mapping) else (value, None)
+    return (value["value"], value["ref"]) if isinstance(value, Mapping) and "ref" in value else (value, None)
 
 
 _KEY = re.compile(r"(?<![\w/.-])[a-z]+\d{4}[a-z]*(?![\w/-])")
@@ -336,7 +357,7 @@ def _country_names() -> re.Pattern[str]:
     )
 
 
-_SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms", "title")
+_SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms", "day", "label", "several")
 
 
 @cache

@@ -12,7 +12,7 @@ from replication.analysis.difference import Difference, RowChange, Step, compare
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.study.previewing import run_quickly, shown_estimate
-from replication.study.rendering import figure_parts, page, table
+from replication.study.rendering import figure_parts, page, table, worded
 
 __all__ = ["History", "compare_states", "history_html", "history_lines"]
 
@@ -68,7 +68,7 @@ def history_lines(history: History) -> Iterator[str]:
     if not history.difference:
         yield "No estimate and no verdict differs."
     for change in history.difference.estimates:
-        yield f"\n{change.label}"
+        yield f"\n{worded(change.label)}"
         yield f"  {history.before}: {shown_estimate(change.before)}"
         yield f"  {history.after}: {shown_estimate(change.after)}"
         for step in history.steps.get(change.id, ()):
@@ -80,12 +80,12 @@ def history_lines(history: History) -> Iterator[str]:
 def history_html(history: History) -> str:
     """The comparison as a page."""
     heads = ("Estimate", history.before, history.after)
-    rows = [(c.label, shown_estimate(c.before), shown_estimate(c.after)) for c in history.difference.estimates]
+    rows = [(worded(c.label), shown_estimate(c.before), shown_estimate(c.after)) for c in history.difference.estimates]
     parts = [table(heads, rows) if rows else "<p>No estimate differs.</p>"]
     for change in history.difference.estimates:
         if history.steps.get(change.id):
             moves = [(s.work, str(s.rows), f"{s.moved:+.4f}", f"{s.value:.4f}") for s in history.steps[change.id]]
-            parts.append(f"<h2>What moved: {html.escape(change.label)}</h2>")
+            parts.append(f"<h2>What moved: {html.escape(worded(change.label))}</h2>")
             parts.append(table(("Rows of", "rows", "moved by", "estimate then"), moves))
     parts += figure_parts(history.difference.figures, 2)
     if history.rows:

@@ -26,7 +26,7 @@ from replication.dataset import Dataset, Reads, check_dataset, format_problems
 from replication.errors import DataError, UserError
 from replication.evidence.finding import QuestionPlan, bodies_of, grade_of_question, quick_finding
 from replication.study.checking import work_folder
-from replication.study.rendering import figure_parts, page, table
+from replication.study.rendering import figure_parts, page, table, worded
 
 __all__ = ["Preview", "named_apart", "preview_html", "preview_lines", "preview_work", "run_quickly", "shown_estimate"]
 
@@ -275,7 +275,7 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     for difference in preview.differences:
         yield f"\n{difference.title}"
         for change in difference.estimates:
-            yield f"  {change.label}"
+            yield f"  {worded(change.label)}"
             yield f"    without: {shown_estimate(change.before)}"
             yield f"    with:    {shown_estimate(change.after)}{_moved(change)}"
         for verdict in difference.verdicts:
@@ -283,7 +283,7 @@ def preview_lines(preview: Preview) -> Iterator[str]:
             yield f"  {verdict.claim}: {change_of} {verdict.quantity}"
     if preview.certainties:
         yield "\nCertainty"
-        yield from (f"  {label}: {old} → {new}" for label, old, new in preview.certainties)
+        yield from (f"  {worded(label)}: {old} → {new}" for label, old, new in preview.certainties)
     values = {row.row: row.after for row in preview.rows}
     if preview.unused:
         yield "\nRows that no finding uses:"
@@ -303,7 +303,8 @@ def preview_html(preview: Preview) -> str:
     for difference in preview.differences:
         parts.append(f"<h2>{html.escape(difference.title)}</h2>")
         rows = [
-            (c.label, shown_estimate(c.before), shown_estimate(c.after), _number(c.moved)) for c in difference.estimates
+            (worded(c.label), shown_estimate(c.before), shown_estimate(c.after), _number(c.moved))
+            for c in difference.estimates
         ]
         parts.append(table(("Estimate", "without", "with", "moved by"), rows))
         if difference.verdicts:
@@ -311,7 +312,12 @@ def preview_html(preview: Preview) -> str:
             parts.append(table(("Claim", "Quantity", "without", "with", "Reason"), verdicts))
         parts += figure_parts(difference.figures, 3)
     if preview.certainties:
-        parts += ["<h2>Certainty</h2>", table(("Question", "without", "with"), preview.certainties)]
+        parts += [
+            "<h2>Certainty</h2>",
+            table(
+                ("Question", "without", "with"), [(worded(label), *grades) for label, *grades in preview.certainties]
+            ),
+        ]
     if preview.unused:
         values = {row.row: row.after for row in preview.rows}
         unused = [(row, values.get(row) or "–", reason) for row, reason in preview.unused.items()]
@@ -332,7 +338,7 @@ def shown_estimate(estimate: Estimate | None) -> str:
     if estimate is None:
         return "not computed"
     if not math.isfinite(estimate.value):
-        return estimate.notes[0] if estimate.notes else "not defined"
+        return worded(estimate.notes[0]) if estimate.notes else "not defined"
     ends = f" [{_number(estimate.low)}, {_number(estimate.high)}]" if math.isfinite(estimate.low) else ""
     if math.isfinite(estimate.prediction_low):
         ends += f", next study [{_number(estimate.prediction_low)}, {_number(estimate.prediction_high)}]"

@@ -10,19 +10,22 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replication import paths
 from replication.dataset import Problem
 from replication.dataset.problems import SHOWN, printable
 from replication.study.checking import CheckReport
 from replication.study.plausibility import RULES, RaisedQuery
 
 if TYPE_CHECKING:
-    from replication.analysis.outcome import Figure
+    from replication.analysis.outcome import Figure, Text
+    from replication.report.words import Words
 
-__all__ = ["as_html", "as_json", "figure_parts", "folded", "page", "print_report", "table"]
+__all__ = ["as_html", "as_json", "figure_parts", "folded", "page", "print_report", "table", "worded"]
 
 _NARROW = 100  # columns of a terminal
 _ROWS_LISTED = 12
@@ -60,20 +63,40 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") 
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
+def _english() -> Words:
+    """The English words of the project at hand."""
+    return _words_of(paths.analyses_dir())
+
+
+@cache
+def _words_of(_folder: Path) -> Words:
+    """Read once for each project: a preview asks for hundreds of labels."""
+    from replication.report.words import load_words
+
+    return load_words("en")
+
+
+def worded(text: Text) -> str:
+    """A label of an analysis in English, as terminals and previews show it."""
+    from replication.analysis.outcome import plain
+
+    return _english().label(plain(text))  # type: ignore[arg-type]
+
+
 def figure_parts(figures: Iterable[Figure], level: int) -> list[str]:
     """Each figure as the report draws it, with its text alternative, below its title as a heading of that level."""
     from replication.analysis.outcome import plain
     from replication.report.figures import draw, read_figure
-    from replication.report.words import load_words
 
-    words, parts = load_words("en"), []  # once: reading the words takes as long as drawing a figure
+    words, parts = _english(), []
     for figure in figures:
         stored = plain(figure)
         assert isinstance(stored, dict)
-        drawing = draw(read_figure(stored), words, lambda _name: "")
+        data = read_figure(stored, words)
+        drawing = draw(data, words, lambda _name: "")
         missing = f"<p>{html.escape(drawing.missing)}</p>"
         shown = drawing.wide.markup(drawing.alt, inline=True) if drawing.wide else missing
-        parts.append(f"<h{level}>{html.escape(figure.title)}</h{level}>\n{shown}")
+        parts.append(f"<h{level}>{html.escape(data.title)}</h{level}>\n{shown}")
     return parts
 
 

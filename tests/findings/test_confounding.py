@@ -130,7 +130,7 @@ def test_contradicting_correlations_are_said_and_not_averaged(dataset: Dataset, 
     one = Evidence(QUESTION, "open", Selection(rows), rows, np.arctanh([0.9]), np.array([0.01]))
     assert np.isnan(adjusted_rows(data, one, ["ses"])[0].adjusted)
     found = confounding(data, one)
-    assert found.tables[0].rows[0][3] == "correlations contradict each other" and found.estimates == ()
+    assert found.tables[0].rows[0][3] == "correlations_contradict_each_other" and found.estimates == ()
 
 
 @pytest.mark.parametrize("language", ["en", "nb"])

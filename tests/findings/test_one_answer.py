@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis.outcome import Number, Sentence
+from replication.analysis.outcome import Label, Number, Sentence, plain
 from replication.claims import claims_by_id
 from replication.dataset import Dataset, Selection
 from replication.evidence.answer import (
@@ -312,5 +312,8 @@ def test_the_norwegian_protocol_is_the_one_the_tables_show() -> None:
 
     words, protocol = load_words("nb"), load_protocol()
     for criterion in (*protocol.criterion, *protocol.restriction):
-        assert words.title(criterion.wording) == criterion.wording_nb
-        assert words.title(f"without: {criterion.wording}") == f"uten: {criterion.wording_nb}"
+        assert words.label(criterion.wording) == criterion.wording_nb
+        assert (
+            words.label(plain(Label("without_criterion", {"criterion": criterion.wording})))
+            == f"uten: {criterion.wording_nb}"
+        )

@@ -12,7 +12,7 @@ import pytest
 import replication.analysis  # noqa: F401
 from replication import paths
 from replication.analysis import Context, load_analysis, run_analysis
-from replication.analysis.outcome import Estimate, Number, Sentence, plain
+from replication.analysis.outcome import Estimate, Label, Number, Sentence, Text, plain
 from replication.dataset import Dataset, Selection
 from replication.errors import ModelError
 from replication.evidence import bias_averages
@@ -27,6 +27,10 @@ from replication.models.bayes.averaging.bias_models import psma_models
 from replication.report.words import load_words
 
 POSITIVE = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
+
+
+def worded(text: Text) -> str:
+    return load_words("en").label(plain(text))  # type: ignore[arg-type]
 
 
 def body(z: list[float], n: list[int], samples: list[str] | None = None, source: Source = "published") -> Evidence:
@@ -105,7 +109,7 @@ def test_the_average_decides_by_a_bayes_factor_of_three(probability: float, word
 def test_few_samples_are_not_read_and_the_row_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     nine, ten = EVEN.take(np.arange(12) < 9), EVEN.take(np.arange(12) < 10)
     assert not any(answer.adequate for answer in bias_answers(nine, 1))
-    assert "samples: 9, fewer than 10" in bias_answers(nine, 1)[0].reasons
+    assert Label("too_few_samples", {"count": 9, "fewest": 10}) in bias_answers(nine, 1)[0].reasons
     assert any(answer.adequate for answer in bias_answers(ten, 1))
     assert together(nine, 1, monkeypatch).key == "bias.together_none"
 
@@ -113,7 +117,8 @@ def test_few_samples_are_not_read_and_the_row_says_why(monkeypatch: pytest.Monke
 def test_a_funnel_without_small_samples_is_not_read() -> None:
     large = body([0.3, 0.25, 0.35, 0.28, 0.32, 0.3, 0.27, 0.33, 0.31, 0.29, 0.3], list(range(900, 2000, 100)))
     assert sizes_of(large, 0.3).small == 0
-    assert all("small samples: 0, fewer than 3" in answer.reasons for answer in bias_answers(large, 1) if answer.fitted)
+    few = Label("too_few_small", {"count": 0, "fewest": 3})
+    assert all(few in answer.reasons for answer in bias_answers(large, 1) if answer.fitted)
 
 
 def test_a_mean_outside_the_data_is_not_read() -> None:
@@ -122,7 +127,7 @@ def test_a_mean_outside_the_data_is_not_read() -> None:
     wiggle = np.tile([0.01, -0.01], 6)
     answer = bias_answers(body((3.0 * se - 0.1 + wiggle).tolist(), SIZES), 1)[0]
     assert answer.model == "pet-peese" and answer.value < -0.05
-    assert "the mean lies outside the data" in answer.reasons and not answer.adequate
+    assert "the_mean_lies_outside_the_data" in answer.reasons and not answer.adequate
 
 
 def test_a_line_that_hangs_on_one_sample_is_not_read() -> None:
@@ -130,14 +135,16 @@ def test_a_line_that_hangs_on_one_sample_is_not_read() -> None:
     sizes = [*range(60, 71), 5000]
     answer = bias_answers(body([0.3, 0.2, 0.4, 0.25, 0.35, 0.3, 0.2, 0.4, 0.3, 0.25, 0.35, 0.1], sizes), 1)[0]
     df = float(dict(answer.method)["df"])
-    assert df < 4 and f"degrees of freedom: {df:.1f}, fewer than 4" in answer.reasons
+    reason = answer.reasons[0]
+    assert isinstance(reason, Label) and (reason.key, reason.values["fewest"]) == ("too_few_df", 4)
+    assert df < 4 and reason.values["df"] == pytest.approx(df, abs=0.05)
 
 
 def test_an_average_of_all_samples_is_not_called_powered() -> None:
     """Where no sample has power for so small a mean, WAAP is the plain weighted average and is not read."""
     answer = next(a for a in bias_answers(body([0.05, -0.04] * 6, [50] * 12), 1) if a.model == "waap")
     assert dict(answer.method)["used"] == "WLS" and not answer.adequate
-    assert "fewer than two samples with adequate power: all are averaged" in answer.reasons
+    assert "waap_all_averaged" in answer.reasons
 
 
 def test_a_weight_that_hangs_on_two_results_is_not_read() -> None:
@@ -145,8 +152,8 @@ def test_a_weight_that_hangs_on_two_results_is_not_read() -> None:
     strong = [0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
     two, three = ([0.1, 0.12, *strong[2:]], [0.1, 0.12, 0.14, *strong[3:]])
     reasons = [next(a for a in bias_answers(body(z, SIZES), 1) if a.model == "selection").reasons for z in (two, three)]
-    assert "results with p in (0.025, 1]: 2, fewer than 3" in reasons[0]
-    assert not any("results with" in reason for reason in reasons[1])
+    assert Label("too_few_results", {"step": "p in (0.025, 1]", "count": 2, "fewest": 3}) in reasons[0]
+    assert not any(isinstance(reason, Label) and reason.key == "too_few_results" for reason in reasons[1])
 
 
 def test_an_interval_across_zero_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,9 +172,10 @@ def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.Mo
     monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.9))
     table = publication_bias(strong, None, 1).findings.tables[0]
     rows = {str(row[0]): row for row in table.rows}
-    row = rows["selection model, three parameters"]
+    row = rows["selection_three_parameters"]
     assert row[2:6] == (None, None, None, None) and row[6] == "no"
-    assert "could not be fitted" in str(row[7]) and "p in (0.025, 1]" in str(row[7])
+    assert isinstance(row[7], Label) and row[7].key == "could_not_be_fitted"
+    assert "p in (0.025, 1]" in str(row[7].values["why"])
 
 
 def test_a_body_of_one_sample_says_so_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +192,7 @@ def test_a_body_of_one_sample_says_so_and_fails_nothing(monkeypatch: pytest.Monk
 def test_equal_sizes_give_no_slope_and_say_so() -> None:
     alike = body([0.1, 0.5, 0.2, 0.4, 0.3, 0.2, 0.3, 0.25, 0.3, 0.35], [100] * 10)
     answer = bias_answers(alike, 1)[0]
-    assert not answer.fitted and "same se" in answer.reasons[0]
+    assert not answer.fitted and "same se" in worded(answer.reasons[0])
 
 
 def test_selection_favours_the_expected_sign_not_that_of_the_data() -> None:
@@ -212,7 +220,7 @@ def test_averaged_is_conditional_times_probability() -> None:
     got = averaged_bias(found, 1)
     assert math.atanh(got.averaged[0]) == pytest.approx(got.probability * math.atanh(got.conditional[0]), rel=1e-3)
     assert got.conditional[0] > got.averaged[0] > 0
-    assert got.reasons == ("samples: 5, fewer than 10",) or "samples: 5, fewer than 10" in got.reasons
+    assert Label("too_few_samples", {"count": 5, "fewest": 10}) in got.reasons
 
 
 def test_a_kept_average_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +266,7 @@ def pages(dataset: Dataset) -> dict[str, BiasPage]:
 def test_open_data_alone_get_a_funnel_and_no_model_of_bias(pages: dict[str, BiasPage]) -> None:
     page = pages["quality-victimization"]
     assert page.models == () and [f.kind for f in page.findings.figures] == ["funnel"]
-    assert "not publication bias" in page.findings.figures[0].note
+    assert "not publication bias" in worded(page.findings.figures[0].note)
     assert [s.key for s in page.findings.sentences] == ["bias.open_only"]
 
 

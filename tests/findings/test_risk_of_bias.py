@@ -27,26 +27,26 @@ def test_a_sample_without_any_record_is_unclear_in_every_domain() -> None:
     ("domain", "changes", "risk"),
     [
         ("sampling", {"sampling": "whole file", "response_pct": 80.0}, "low"),
-        ("sampling", {"sampling": "whole file", "response_pct": 79.9}, "some concerns"),
-        ("sampling", {"sampling": "whole file"}, "some concerns"),
-        ("sampling", {"sampling": "extract"}, "some concerns"),
+        ("sampling", {"sampling": "whole file", "response_pct": 79.9}, "some_concerns"),
+        ("sampling", {"sampling": "whole file"}, "some_concerns"),
+        ("sampling", {"sampling": "extract"}, "some_concerns"),
         ("sampling", {"sampling": "not a probability sample", "response_pct": 99.0}, "high"),
         ("sampling", {"sampling": "whole file", "response_pct": 99.0, "selected": True}, "high"),
-        ("missing answers", {"missing_pct": 5.0}, "low"),
-        ("missing answers", {"missing_pct": 5.1}, "some concerns"),
-        ("missing answers", {"missing_pct": 20.0}, "some concerns"),
-        ("missing answers", {"missing_pct": 20.1}, "high"),
+        ("missing_answers", {"missing_pct": 5.0}, "low"),
+        ("missing_answers", {"missing_pct": 5.1}, "some_concerns"),
+        ("missing_answers", {"missing_pct": 20.0}, "some_concerns"),
+        ("missing_answers", {"missing_pct": 20.1}, "high"),
         ("informants", {"same_informant": 0.0}, "low"),
-        ("informants", {"same_informant": 0.5}, "some concerns"),
+        ("informants", {"same_informant": 0.5}, "some_concerns"),
         ("informants", {"same_informant": 1.0}, "high"),
         ("reliability", {"reliability": 0.80}, "low"),
-        ("reliability", {"reliability": 0.79}, "some concerns"),
-        ("reliability", {"reliability": 0.60}, "some concerns"),
+        ("reliability", {"reliability": 0.79}, "some_concerns"),
+        ("reliability", {"reliability": 0.60}, "some_concerns"),
         ("reliability", {"reliability": 0.59}, "high"),
-        ("reliability", {"reliability": 0.90, "one_item": True}, "some concerns"),
-        ("reliability", {"one_item": True}, "some concerns"),
+        ("reliability", {"reliability": 0.90, "one_item": True}, "some_concerns"),
+        ("reliability", {"one_item": True}, "some_concerns"),
         ("clusters", {"design": True, "schools": 40.0}, "low"),
-        ("clusters", {"schools": 40.0}, "some concerns"),
+        ("clusters", {"schools": 40.0}, "some_concerns"),
         ("clusters", {"schools": 1.0}, "unclear"),
     ],
 )
@@ -71,4 +71,4 @@ def test_a_public_file_has_its_features_in_the_row(findings: Findings) -> None:
     table = next(t for t in findings.tables if t.id == "risk-open")
     row = dict(zip(table.columns, table.rows[table.links.index(Ref("row", "hbsc2010_usa"))], strict=True))
     assert (row["informants"], row["clusters"], row["schools"]) == ("high", "low", 283.0)  # students on both sides
-    assert row["lowest reliability"] == pytest.approx(0.894)
+    assert row["lowest_reliability"] == pytest.approx(0.894)

@@ -36,8 +36,8 @@ def test_every_label_of_a_finding_has_its_norwegian_words(
 ) -> None:
     cited = {key: reference.short for key, reference in dataset.references.items()}
     words = replace(load_words("nb"), names=cited)
-    labels = dict.fromkeys(labels_of(json.loads(json.dumps(plain(outcomes[name])))))
-    share, holding = share_of(map(words.title, labels), english_words(), dataset)
+    labels = {json.dumps(label): label for label in labels_of(json.loads(json.dumps(plain(outcomes[name]))))}
+    share, holding = share_of(map(words.label, labels.values()), english_words(), dataset)
     assert share < 0.02, holding
 
 

@@ -62,7 +62,7 @@ def page_of(cases: Sequence[Figure], language: str) -> str:
     """All drawings of the figures on one page, wide and narrow."""
     words, parts = load_words(language), []
     for figure in cases:
-        drawing = draw(read_figure(plain(figure)), words, lambda _name: "", origin="Source: a test; CC BY 4.0.")  # type: ignore[arg-type]
+        drawing = draw(read_figure(plain(figure), words), words, lambda _name: "", origin="Source: a test; CC BY 4.0.")  # type: ignore[arg-type]
         for canvas in (drawing.wide, drawing.narrow):
             assert canvas is not None, drawing.missing
             drawn = canvas.markup(figure.title, inline=True)
@@ -119,7 +119,7 @@ def test_rows_that_end_differently_are_told_apart_in_every_kind(figures: Sequenc
         long = [f"{SURVEYS[0]} and of some of the schools around it, part {i}" for i in range(rows)]
         columns = {**figure.columns, named: [f"W: {x}" for x in long] if figure.kind == "effect_direction" else long}
         changed = Figure(id="x", kind=figure.kind, title="x", columns=columns, settings=figure.settings)
-        drawing = draw(read_figure(plain(changed)), words, lambda _name: "")  # type: ignore[arg-type]
+        drawing = draw(read_figure(plain(changed), words), words, lambda _name: "")  # type: ignore[arg-type]
         for canvas in (drawing.wide, drawing.narrow):
             assert canvas is not None
             text = " ".join(label.words for label in canvas.labels)

@@ -66,7 +66,7 @@ def assert_same(browser: dict[str, Any], package: dict[str, Any]) -> None:
 def of_table(found: Evidence) -> list[dict[str, Any]]:
     """The rows as the page hands them to the browser, from the table of the outcome."""
     table = pooled_rows(found)
-    at = {name: table.columns.index(name) for name in ("sample id", "sample", "n", "z", "variance of z")}
+    at = {name: table.columns.index(name) for name in ("sample_id", "sample", "n", "z", "variance_of_z")}
     names = ("sample", "label", "n", "z", "v")
     return [dict(zip(names, (row[i] for i in at.values()), strict=True)) for row in table.rows]
 

@@ -21,7 +21,7 @@ WORDS = load_words("en")
 def drawn(figure: Figure) -> Any:
     data = plain(figure)
     assert isinstance(data, dict)
-    return draw(read_figure(data), WORDS, lambda name: f"#{name}")
+    return draw(read_figure(data, WORDS), WORDS, lambda name: f"#{name}")
 
 
 def numbers(canvas: Any) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,26 @@ def test_the_count_finds_an_english_sentence_in_a_page(real: Any, tmp_path: Path
     planted.write_text(text.replace("</h1>", f"</h1>{f'<p>{sentence}</p>' * 5}", 1), encoding="utf-8")
     share, holding = share_of(Page(planted).own, english_words(), real.dataset)
     assert share >= LARGEST_SHARE and any(sentence in found for found in holding)
+
+
+def test_titles_heads_and_labels_of_findings_are_keys_of_both_languages(real: Any) -> None:
+    """Only names of the dataset may stand in an outcome as they are; a wording of ours is found by its key."""
+    worded = [load_words(language).table["labels"] for language in ("en", "nb")]
+    findings = [outcome for outcome in real.outcomes if outcome["kind"] == "finding"]
+    shown = [text for outcome in findings for text in shown_in(outcome)]
+    keys = {text if isinstance(text, str) else text["key"] for text in shown}
+    keys = {key for key in keys if not re.fullmatch(r"r\d\d", key)}  # paths of the reversed model, by their symbols
+    assert len(keys) > 60
+    assert sorted(key for key in keys if not all(key in labels for labels in worded)) == []
+
+
+def shown_in(outcome: Mapping[str, Any]) -> Iterator[Any]:
+    """Titles, heads and notes of tables and figures, and labels of estimates."""
+    for table in outcome["tables"]:
+        yield from (table["title"], *table["columns"], *filter(None, [table["note"]]))
+    for figure in outcome["figures"]:
+        yield from (figure["title"], *filter(None, [figure["note"]]))
+    yield from (estimate["label"] for estimate in outcome["estimates"])
 
 
 def test_a_generated_sentence_marked_as_english_is_found_out(records: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 from markupsafe import escape
 
+from replication import paths
+from replication.analysis.outcome import Label, of, plain, several, within
+from replication.errors import UserError
 from replication.report.cells import column_kind
 from replication.report.numbers import Numerals
 from replication.report.view import plain_prose, prose, web_address
@@ -57,7 +62,7 @@ def test_intervals_use_a_separator_that_is_no_decimal_sign() -> None:
     [
         ("r", [0.3, -0.21, None], "fine"),
         ("n", [12, 88417.0], "count"),
-        ("p of equality", [0.2, 0.0001], "p"),
+        ("p_of_equality", [0.2, 0.0001], "p"),
         ("tau2", [0.0001, 0.02], "measure"),
         ("chi-square", [1042.7, 0.5], "measure"),
         ("label", ["a", "b"], ""),
@@ -76,15 +81,59 @@ def test_counted_words_agree_with_their_number() -> None:
     assert "Of 4\u00a0works whose" in words.sentence("bullying.directions", {**values, "works": 4})
 
 
-def test_titles_are_translated_whole_by_pattern_and_by_part() -> None:
+def test_texts_of_the_dataset_are_translated_whole_by_pattern_and_by_part() -> None:
     nb = load_words("nb")
-    assert nb.title("positive relationship with engagement: the 45 public samples") == (
-        "positiv relasjon og engasjement: de 45 offentlige utvalgene"
+    assert nb.of_data("positive relationship with engagement: sample 12") == (
+        "positiv relasjon og engasjement: utvalg 12"
     )
-    assert (
-        nb.title(".34 of roorda2011 against samples it never saw") == ",34 hos roorda2011 mot utvalg som ikke var med"
-    )
-    assert nb.title("A title nobody translated") == "A title nobody translated"
+    assert nb.of_data("share of girls; no effect, .34") == "andel jenter; ingen sammenheng, ,34"
+    assert nb.of_data("A title nobody translated") == "A title nobody translated"
+
+
+def test_a_label_is_worded_by_its_key_in_each_language() -> None:
+    title = plain(of("engagement", within("three_intervals", Label("stronger_than", {"r": 0.1}))))
+    assert load_words("en").label(title) == "engagement: three intervals, P(stronger than 0.1)"
+    assert load_words("nb").label(title) == "engasjement: tre intervaller, P(sterkere enn 0,1)"
+    assert load_words("nb").label(plain(several("no_row_differs", "yes"))) == "ingen rad endres; ja"
+
+
+@pytest.mark.parametrize("label", [Label("nobody_wrote_this"), Label("page_of", {"title": "x", "page": 1})])
+def test_a_label_without_a_wording_or_a_value_is_refused(label: Label) -> None:
+    with pytest.raises(UserError, match=f'"{label.key}"'):
+        load_words("nb").label(plain(label))
+
+
+def test_both_languages_word_every_label_with_the_same_values() -> None:
+    english, norwegian = (load_words(language).table["labels"] for language in ("en", "nb"))
+    assert english.keys() == norwegian.keys()
+    for key, template in english.items():
+        assert values_of(template) == values_of(norwegian[key]), key
+
+
+def test_every_label_of_the_code_is_worded() -> None:
+    """Keys written out in the code, with the values they are given: a forgotten wording fails before anything runs."""
+    wordings = load_words("en").table["labels"]
+    written = list(labels_of_the_code())
+    assert len(written) > 60
+    for place, key, given in written:
+        assert key in wordings, (place, key)
+        assert given is None or values_of(wordings[key]) <= given, (place, key)
+
+
+def values_of(template: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)", template))
+
+
+def labels_of_the_code() -> Iterator[tuple[str, str, set[str] | None]]:
+    """Place, key and names of values of each `Label("key", {...})`; None for values that are put together elsewhere."""
+    root = paths.project_root()
+    for path in (*(root / "replication").rglob("*.py"), *(root / "analyses").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name("Label"), args=[ast.Constant(str(key)), ast.Dict(keys=names)]):
+                    yield path.name, key, {name.value for name in names if isinstance(name, ast.Constant)}
+                case ast.Call(func=ast.Name("Label"), args=[ast.Constant(str(key)), *_]):
+                    yield path.name, key, None
 
 
 @pytest.mark.parametrize(
@@ -158,13 +207,13 @@ def test_headings_and_labels_wait_for_no_values_they_are_never_given(language: s
     ],
 )
 def test_labels_keep_what_every_language_writes_alike(english: str, norwegian: str) -> None:
-    assert load_words("nb").title(english) == norwegian
+    assert load_words("nb").of_data(english) == norwegian
 
 
 def test_a_sentence_is_not_taken_for_a_label_with_its_words() -> None:
     """ "{a} to {b}" is a path between two named things, and "age {n}-{m}" ends a label, never a sentence."""
     words = load_words("nb")
-    assert words.title("engagement to achievement") == "engasjement til skoleprestasjoner"
+    assert words.of_data("engagement to achievement") == "engasjement til skoleprestasjoner"
     assert not words.knows("The items went to the teacher, grades 3-4.")
     assert words.knows("TIMSS 2019 Peru, age 9-10")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from replication.analysis.outcome import Ref
+from replication.analysis.outcome import Ref, of
 from replication.dataset import Dataset
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Question, evidence
@@ -25,7 +25,7 @@ def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) ->
     steps, came = entering(found, whole)
     published = np.array(["jakcheung2018" in cell for cell in found.rows["used_in"]])
     alone = found.take(published)
-    assert steps.rows[0][:2] == ("as published", published.sum())
+    assert steps.rows[0][:2] == ("as_published", published.sum())
     assert steps.rows[0][2] == pytest.approx(np.tanh(che(alone).beta[0]), rel=1e-9)
     moves = [float(str(row[3])) for row in steps.rows[1:-1]]
     assert sum(moves) == pytest.approx(float(str(steps.rows[-1][3])), abs=1e-9)
@@ -63,5 +63,5 @@ def test_the_reading_list_ranks_by_what_it_would_tell(dataset: Dataset) -> None:
 def test_a_guessed_n_stands_in_brackets() -> None:
     entry = ToRead("work1999", True, "coefficient", "a with b", "table 2", "a with b", 250.0, False, 0.25, ("d01",))
     (row,) = reading_findings([entry]).tables[0].rows
-    assert row == ("work1999", "only its direction is known: a with b", "table 2", "25 % of a with b, (n 250)", 1)
+    assert row == ("work1999", of("only_direction", "a with b"), "table 2", "25 % of a with b, (n 250)", 1)
     assert math.isfinite(entry.tells)

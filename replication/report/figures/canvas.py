@@ -93,11 +93,20 @@ class FigureData:
 _COMPARED = ("leave_one_out", "cumulative", "prior_sensitivity")
 
 
-def read_figure(figure: Mapping[str, Any]) -> FigureData:
-    """A figure as stored in an outcome."""
-    columns = {str(k): v for k, v in figure["columns"].items()}
-    note, section = figure.get("note", ""), figure.get("section", "")
-    return FigureData(figure["id"], figure["kind"], figure["title"], note, columns, figure["settings"], section)
+SPOKEN = ("label", "group", "curve", "cluster", "domain", "reason")
+"""Columns whose cells are names and labels; those of the others are numbers, ids and set words of the drawing."""
+
+
+def read_figure(figure: Mapping[str, Any], words: Words) -> FigureData:
+    """A figure as stored in an outcome, with its title and labels in the language."""
+    columns = {
+        str(name): [words.label(cell) if isinstance(cell, str | Mapping) else cell for cell in column]
+        if name in SPOKEN
+        else column
+        for name, column in figure["columns"].items()
+    }
+    title, note = words.label(figure["title"]), words.label(figure.get("note", ""))
+    return FigureData(figure["id"], figure["kind"], title, note, columns, figure["settings"], figure.get("section", ""))
 
 
 def _number(cell: object) -> float | None:

@@ -139,12 +139,12 @@ def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left:
         if len(options) < 2:
             continue
         y += _LINE
-        canvas.text(12, y, canvas.frame.words.title(name), "strong")
+        canvas.text(12, y, canvas.frame.words.label(name), "strong")
         for option in options:
             y += _LINE
             shares = [sum(cells[i] == option for i in members) / len(members) for members in columns]
             _shades(canvas, shares, left, step, y - 10)
-            for number, line in enumerate(wrapped(canvas.frame.words.title(option), left - 26, 11)):
+            for number, line in enumerate(wrapped(canvas.frame.words.label(option), left - 26, 11)):
                 y += 12.0 if number else 0.0
                 canvas.text(20, y, line, "tick")
         y += 4

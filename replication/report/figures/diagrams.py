@@ -240,8 +240,8 @@ def _level_row(canvas: Canvas, y: float, left: float, title: str, level: int) ->
 
 def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, reason: str) -> float:
     """A domain with a triangle for each step down, and why; the text takes the lines it needs."""
-    words, wide = canvas.frame.words, left > 0
-    names = wrapped(words.title(domain), left - 14 if wide else canvas.width, 12)
+    wide = left > 0
+    names = wrapped(domain, left - 14 if wide else canvas.width, 12)
     for number, part in enumerate(names):
         canvas.text(0, y + 12 + 14 * number, part, "row")
     foot = y + 14.0 * len(names)
@@ -251,7 +251,7 @@ def _domain_row(canvas: Canvas, y: float, left: float, domain: str, step: int, r
     if not step:
         canvas.text(left + 8, line + 12, "0", "tick", "middle")
     start = left + 50
-    for part in wrapped(words.title(reason), canvas.width - start, 11):
+    for part in wrapped(reason, canvas.width - start, 11):
         canvas.text(start, line + 12, part, "tick")
         line += 14
     return max(line, foot) + 8
@@ -302,7 +302,7 @@ def _stages(figure: FigureData) -> list[tuple[_Entry, list[_Entry]]]:
 def _flow_box(canvas: Canvas, x: float, y: float, width: float, entries: Sequence[_Entry], css: str) -> float:
     """A box with a line or more for each entry, its count in front; returns the height below it."""
     words = canvas.frame.words
-    texts = [f"{words.numerals.show(count, 'count')} {words.title(label)}" for label, count in entries]
+    texts = [f"{words.numerals.show(count, 'count')} {label}" for label, count in entries]
     lines = [line for text in texts for line in wrapped(text, width - 20, 12)]
     height = 14.0 + 15.0 * len(lines)
     canvas.box(x, y, width, height, css, round_=4)

@@ -106,9 +106,7 @@ def _grade(figure: FigureData, words: Words) -> str:
 def _first_and_last(figure: FigureData, words: Words) -> str:
     """What was found and what is left of it."""
     rows = zip(figure.texts("role"), figure.texts("label"), figure.numbers("count"), strict=True)
-    boxes = [
-        f"{words.numerals.show(count, 'count')} {words.title(label)}" for role, label, count in rows if role == "main"
-    ]
+    boxes = [f"{words.numerals.show(count, 'count')} {label}" for role, label, count in rows if role == "main"]
     return f"{boxes[0]} → {boxes[-1]}" if len(boxes) > 1 else ""
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
-from replication.report.gallery import SPOKEN, Picture, Pictures, figure_files
+from replication.report.figures.canvas import SPOKEN
+from replication.report.gallery import Picture, Pictures, figure_files
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
@@ -45,7 +47,7 @@ def figures(pictures: Pictures, language: str) -> Iterator[Plan]:
 def _ledger_page(given: Given, name: str, path: str) -> list[Page]:
     outcome = given.archive.by_outcome[name]
     values = _ledger(outcome, pictures_of(given.gallery, outcome))
-    return [Page(path, "analysis.html", given.words.title(outcome["title"]), values, given.words)]
+    return [Page(path, "analysis.html", given.words.label(outcome["title"]), values, given.words)]
 
 
 def _figure_page(given: Given, name: str, item: str) -> list[Page]:
@@ -58,7 +60,7 @@ def _table_page(given: Given, name: str, item: str, path: str) -> list[Page]:
     outcome = given.archive.by_outcome[name]
     table = next(table for table in outcome["tables"] if table["id"] == item)
     values = {"table": table, "outcome": outcome, "current": ""}
-    return [Page(path, "table.html", given.words.title(table["title"]), values, given.words)]
+    return [Page(path, "table.html", given.words.label(table["title"]), values, given.words)]
 
 
 def _drawings(given: Given, name: str, item: str) -> Iterator[File]:
@@ -108,10 +110,11 @@ def _even(picture: Picture) -> bool:
 
 def _sets(found: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], Mapping[str, int]]:
     """The different sets among those found, and the number of the set of each id."""
-    sets: dict[tuple[Any, ...], int] = {}
-    # Hundreds of estimates share a few sets of rows: each is listed once and named by its number.
-    numbers = {name: sets.setdefault(items, len(sets) + 1) for name, items in found.items()}
-    return list(sets), numbers
+    # Hundreds of estimates share a few sets of rows: each is listed once and named by its number. By its text, since
+    # a choice may be a label with values.
+    by_text = {json.dumps(items): items for items in found.values()}
+    order = {text: number for number, text in enumerate(by_text, start=1)}
+    return list(by_text.values()), {name: order[json.dumps(items)] for name, items in found.items()}
 
 
 def _beside_others(methods: Sequence[tuple[tuple[str, Any], ...]]) -> list[Mapping[str, Any]]:

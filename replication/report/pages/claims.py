@@ -238,10 +238,10 @@ def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
 
 def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]:
     claim = row.claim
-    about = words.title(claim.quantity)
-    about += f" ({words.title(claim.subgroup)})" if claim.subgroup not in ("", "all") else ""
+    about = words.of_data(claim.quantity)
+    about += f" ({words.of_data(claim.subgroup)})" if claim.subgroup not in ("", "all") else ""
     low, high = (words.printed(claim.printed.get(end, "")) for end in ("ci_low", "ci_high"))
-    printed = words.title(claim.printed.get("value", "–"))
+    printed = words.of_data(claim.printed.get("value", "–"))
     printed += f" [{low}{words.numerals.between_ends}{high}]" if low or high else ""
     ours = words.decimal(row.ours_shown) if row.ours_shown else words.number(row.ours, "exact") if row.ours else ""
     on = [name for name, topics in (archive.menu.quantities or {}).items() if any(t in claim.quantity for t in topics)]

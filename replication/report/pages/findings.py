@@ -18,7 +18,7 @@ from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.search import script_data
 from replication.report.view import Page
-from replication.report.words import Ref, Words
+from replication.report.words import Ref, Wording, Words
 
 __all__ = ["answers", "further", "in_section", "plans"]
 
@@ -46,7 +46,7 @@ def _page(given: Given, name: str, path: str) -> list[Page]:
     reasons = reasons_of(archive, sorted_rows(archive))
     values = {**_values(archive, words, name, given.gallery), "reasons": reasons}
     listed = name in archive.menu.findings
-    title = words.say(f"title.{name}") if listed else words.title(archive.by_outcome[name]["title"])
+    title = words.say(f"title.{name}") if listed else words.label(archive.by_outcome[name]["title"])
     return [Page(path, "finding.html", title, values, words)]
 
 
@@ -95,7 +95,7 @@ def _pools(given: Given, name: str) -> Iterator[File]:
 
 def _choices(table: Record) -> list[str]:
     """The columns to choose by, as they stand in the query of an address."""
-    return [str(name).replace(" ", "-") for name in table["columns"][_BEFORE:-_AFTER]]
+    return [str(name).replace("_", "-") for name in table["columns"][_BEFORE:-_AFTER]]
 
 
 def _pooled_row(archive: Archive, cells: Sequence[Any]) -> Record:
@@ -116,9 +116,9 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
         **{name: text for name, text in said.items() if name not in ("lead", "method", "noscript", "file", "shared")},
         "point": words.numerals.point,
         "group": words.numerals.group,
-        "questions": {t["about"]["question"]: words.title(t["about"]["label"]) for t in tables},
+        "questions": {t["about"]["question"]: words.label(t["about"]["label"]) for t in tables},
         "choices": {name: named[name] for name in _choices(tables[0])},
-        "values": {value: named.get(value) or words.title(value) for value in sorted(held)},
+        "values": {value: named.get(value) or words.label(value) for value in sorted(held)},
     }
     return {
         "script": f"assets/{anchor(outcome['id'])}-rows.js",
@@ -128,7 +128,7 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
     }
 
 
-def _questions(outcome: Record) -> Mapping[str, str]:
+def _questions(outcome: Record) -> Mapping[str, Wording]:
     """What each table of published numbers is about, as the update of the same question words it."""
     return {t["id"]: t["about"]["label"] for t in outcome["tables"] if t["kind"] == "published"}
 

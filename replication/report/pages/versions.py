@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from replication.report.gallery import as_csv
 from replication.report.making import File, Given, Plan
 from replication.report.releases import Release, read_releases
 from replication.report.view import Page
+from replication.report.words import Words
 
 __all__ = ["plans"]
 
@@ -44,7 +46,7 @@ def _changes(given: Given, reports: Path | None, releases: Sequence[Release], fo
     standing = [release for release in releases if not release.withdrawn] or list(releases)
     comparison = compare_with(standing[-1], reports, archive, folder / "data") if reports and standing else None
     if comparison:
-        yield "data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]])
+        yield "data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]], given.words)
     found = errata(reports, releases) if reports else []
     values = {**_values(releases, comparison), "entering": list(_entering(archive)), "errata": len(found)}
     yield Page("changes.html", "changes.html", given.words.say("title.changes"), values, given.words)
@@ -75,6 +77,9 @@ def _entering(archive: Archive) -> Iterator[Mapping[str, Any]]:
                 yield {"outcome": outcome, "table": table, "published": rows[0], "today": rows[-1]}
 
 
-def _file(changes: Sequence[Change]) -> str:
+def _file(changes: Sequence[Change], words: Words) -> str:
     columns = ("kind", "id", "field", "label", "old", "new", "reason", "detail")
-    return as_csv(columns, [[getattr(change, name) for name in columns] for change in changes])
+    return as_csv(
+        columns,
+        [[getattr(replace(change, label=words.label(change.label)), name) for name in columns] for change in changes],
+    )

@@ -9,11 +9,11 @@ __all__ = ["ANALYSIS"]
 PLANS = (
     # Several constructs together: those of negative valence (sleep problems) are turned.
     QuestionPlan(
-        question=Question("sleep-wellbeing", "sleep with well-being", ("sleep", "sleep_problems"), "wellbeing"),
+        question=Question("sleep-wellbeing", "sleep_with_wellbeing", ("sleep", "sleep_problems"), "wellbeing"),
         claims=("invented2024-c1",),
         main=True,
     ),
-    QuestionPlan(question=Question("quality-wellbeing", "sleep quality with well-being", ("sleep",), "wellbeing")),
+    QuestionPlan(question=Question("quality-wellbeing", "sleep_quality_with_wellbeing", ("sleep",), "wellbeing")),
 )
 
 
