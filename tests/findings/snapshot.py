@@ -16,10 +16,11 @@ from unittest import mock
 
 from replication import paths
 from replication.analysis import Context, Outcome, load_analysis, run_analysis
-from replication.analysis.outcome import Number
+from replication.analysis.outcome import Label, Number, Text, plain
 from replication.dataset import Dataset, load_dataset
 from replication.errors import ModelError
 from replication.provenance import Cache
+from replication.report.words import Words, load_words
 
 __all__ = ["FINDINGS", "PINNED", "VERSION", "outcome_of", "told", "told_of"]
 
@@ -71,7 +72,7 @@ def _own_digests() -> frozenset[str]:
 def told(outcome: Outcome) -> dict[str, Any]:
     """What an outcome tells a reader, in plain rounded data."""
     estimates = {
-        e.id: [rounded(e.value), rounded(e.low), rounded(e.high), e.samples, e.group]
+        e.id: [rounded(e.value), rounded(e.low), rounded(e.high), e.samples, said(e.group)]
         for e in outcome.estimates
         if e.id.endswith(MAIN) or e.group == "sensitivity"
     }
@@ -81,6 +82,16 @@ def told(outcome: Outcome) -> dict[str, Any]:
     ]
     tables = {t.id: [[rounded(c) for c in row] for row in t.rows] for t in outcome.tables if shown(t.id)}
     return {"estimates": estimates, "sentences": sentences, "tables": tables}
+
+
+def said(text: Text) -> str:
+    """A label or a name as the English report says it."""
+    return _words().label(plain(text))  # type: ignore[arg-type]
+
+
+@cache
+def _words() -> Words:
+    return load_words("en")
 
 
 SHOWN = ("certainty-", "flow-", "prediction-coverage-", "priors-", "prior-", "bias-models-", "intervals-", "levels-",
@@ -93,10 +104,10 @@ def shown(table: str) -> bool:
 
 
 def rounded(value: object) -> object:
-    """Floats to three digits; NaN as None."""
+    """Floats to three digits, labels as the report says them; NaN as None."""
     if isinstance(value, float):
         return None if math.isnan(value) else round(value, 3) + 0.0
-    return value
+    return said(value) if isinstance(value, str | Label) else value
 
 
 def told_of(data: Dataset) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _beside_others(methods: Sequence[tuple[tuple[str, Any], ...]]) -> list[Mappi
     whole: list[int] = []
     found: list[Mapping[str, Any]] = []
     for number, choices in enumerate(methods):
-        differing = {other: len(set(choices) ^ set(methods[other])) for other in whole}
+        differing = {other: _differing(choices, methods[other]) for other in whole}
         like = min(differing, key=lambda other: differing[other], default=None)
         if like is None or 2 * differing[like] > len(choices):
             whole.append(number)
@@ -136,6 +136,11 @@ def _beside_others(methods: Sequence[tuple[tuple[str, Any], ...]]) -> list[Mappi
         without = [name for name, _ in methods[like] if name not in names]
         found.append({"like": like + 1, "own": own, "without": without})
     return found
+
+
+def _differing(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], ...]) -> int:
+    """How many choices one of two sets has and the other has not; a choice may be a label, which no set holds."""
+    return sum(pair not in other for pair in one) + sum(pair not in one for pair in other)
 
 
 def _by_reason(exclusions: Sequence[Record]) -> Mapping[str, list[str]]:
