@@ -13,7 +13,7 @@ from replication.dataset.problems import Problem, shown
 
 __all__ = ["has_hidden", "hidden_lines", "hidden_values", "lacks_glyph"]
 
-# Persian and Indic words need joiners between letters; elsewhere they only hide.
+# Persian and Indic words need joiners between letters, and pictures between their parts; elsewhere they only hide.
 _JOINERS = "\u200c\u200d"
 _SETTING = "\n\r\t"  # what sets lines; harmless in a file, not in a cell
 _HINT = "delete the hidden character (it is shown as <U+…>), or type the text again"
@@ -38,8 +38,8 @@ def has_hidden(text: str, allowed: str = "") -> str:
 
     >>> has_hidden("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"), has_hidden("r\u200c = .3")
     ('', '\\u200c')
-    >>> has_hidden("a\u2028b"), has_hidden("n\u00a0=\u00a05")
-    ('\\u2028', '')
+    >>> has_hidden("a\u2028b"), has_hidden("n\u00a0=\u00a05"), has_hidden("\U0001f469\u200d\U0001f467")
+    ('\\u2028', '', '')
     """
     if text.isprintable():
         return ""
@@ -49,9 +49,14 @@ def has_hidden(text: str, allowed: str = "") -> str:
         category = unicodedata.category(letter)
         if (category[0] == "C" or category in ("Zl", "Zp")) and letter not in allowed:
             beside = (text[place - 1 : place], text[place + 1 : place + 2])
-            if letter not in _JOINERS or not all(b and unicodedata.category(b)[0] in "LM" for b in beside):
+            if letter not in _JOINERS or not all(map(_is_joined, beside)):
                 return letter
     return ""
+
+
+def _is_joined(letter: str) -> bool:
+    """Whether a joiner may stand beside this: a letter, a mark, or a picture of several (families, flags)."""
+    return letter != "" and (unicodedata.category(letter)[0] in "LM" or ord(letter) >= _PICTURES)
 
 
 def hidden_lines(text: str, file: str) -> Iterator[Problem]:
