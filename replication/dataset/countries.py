@@ -91,7 +91,7 @@ def _codes() -> Mapping[str, str]:
     aliases = {alias: lands[0] for alias, lands in get_global("territory_aliases").items() if len(lands) == 1}
     found = {alias.casefold(): land for alias, land in aliases.items() if len(alias) <= 3}
     for language in _LANGUAGES:
-        names = Locale(language).territories.items()
-        found |= {str(name).casefold(): code for code, name in names if len(code) == 2 and code.isalpha()}
-    found |= {code.casefold(): code for code in Locale("en").territories if len(code) == 2 and code.isalpha()}
-    return found | {name.casefold(): code for code, names in _OTHERWISE.items() for name in names}
+        names = ((str(code), str(name)) for code, name in Locale(language).territories.items())
+        lands = [(code, name) for code, name in names if len(code) == 2 and code.isalpha()]
+        found |= {word.casefold(): code for code, name in lands for word in (name, code)}
+    return found | {name.casefold(): code for code, more in _OTHERWISE.items() for name in more}

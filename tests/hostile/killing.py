@@ -16,7 +16,7 @@ from pathlib import Path
 
 __all__ = ["KILLED", "STEP", "forked", "kills", "study"]
 
-KILLED = 99
+KILLED, NETWORK = 99, 97
 STEP = int(os.environ.get("KILL_STEP", "3"))
 """Every how many-th event a test kills at: `make fuzz` takes each of them."""
 _EVENTS = ("mkdir", "open", "replace", "rename", "rmdir", "unlink", "fsync", "link")
@@ -54,6 +54,7 @@ def forked(act: Callable[[], int], event: int = 0, said: Path | None = None, *, 
         os.dup2(stream, 1)
         os.dup2(stream, 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        sys.addaudithook(_stay_at_home)
         if event:
             _arm(event, within)
         code = act()
@@ -84,6 +85,14 @@ def kills(
             return
         yield event, place
     raise AssertionError(f"more than {most} write events")
+
+
+def _stay_at_home(event: str, arguments: tuple[object, ...]) -> None:
+    """No command asks the network for anything: what does is ended, which no test takes for success."""
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request"):
+        sys.stderr.write(f"the command asked the network: {event} {arguments}\n")
+        sys.stderr.flush()
+        os._exit(NETWORK)
 
 
 def _arm(event: int, within: Path | None) -> None:
