@@ -50,7 +50,7 @@ def grow(project: Path, times: int) -> int:
     for turn in range(1, times):
         for work in works:
             key = f"{work.name}x{turn}"
-            shrunk = float(rng.uniform(0.8, 0.99))
+            shrunk = float(rng.uniform(0.7, 0.93))
             (references / key).mkdir()
             for name in REPEATED:
                 if (work / name).is_file():

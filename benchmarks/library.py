@@ -85,7 +85,7 @@ timed <- function(name) {
   cpu <- function(n) { t <- withCallingHandlers(system.time(for (i in seq_len(n)) value <<- f()), warning = keep)
     (t[["user.self"]] + t[["sys.self"]]) / n }
   value <- NULL; first <- cpu(1)
-  seconds <- if (first > .5) first else cpu(ceiling(.4 / max(first, .002)))
+  seconds <- if (first > .5) first else cpu(ceiling(.2 / max(first, .002)))
   list(seconds = seconds * if (name %in% names(many)) many[[name]] else 1, value = as.numeric(value),
     warnings = unique(said))
 }
@@ -185,10 +185,10 @@ def ours(given: dict[str, object]) -> dict[str, Callable[[], object]]:
 
 
 def seconds_of(call: Callable[[], object]) -> float:
-    """CPU seconds of a call, the mean over so many as take about half a second, after a first one."""
+    """CPU seconds of a call, the mean over so many as take about a fifth of a second, after a first one."""
     start = time.process_time()
     call()
-    repeats = int(max(1, min(500, 0.4 // max(time.process_time() - start, 1e-4))))
+    repeats = int(max(1, min(500, 0.2 // max(time.process_time() - start, 1e-4))))
     start = time.process_time()
     for _ in range(repeats):
         call()
