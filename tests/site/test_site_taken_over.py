@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,9 +16,11 @@ import pytest
 
 from replication import paths
 from replication.dataset import Dataset
+from replication.errors import UserError
 from replication.report import build_report, consulted, making, site
 from replication.report.archive import Archive
 from replication.report.consulted import Log
+from replication.workers import Forks
 
 RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
 TEXTS, NUMBERS = ("label", "title", "question", "reason"), ("value", "low", "high", "x", "y")
@@ -259,3 +263,24 @@ def test_a_page_that_was_edited_or_made_by_other_code_is_made_again(
     made.clear()
     assert sound.report(tmp_path / "third", tmp_path / "second") == first
     assert len(made) > 30
+
+
+def test_what_processes_make_comes_in_order_and_one_that_is_ended_costs_nothing() -> None:
+    parent = os.getpid()
+
+    def made_where(number: int) -> tuple[int, bool]:
+        if number == 3 and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the system does where memory is short
+        return number, os.getpid() != parent
+
+    found = list(Forks(2).over(made_where, list(range(8))))
+    assert [number for number, _ in found] == list(range(8))
+    assert found[3] == (3, False)
+
+
+def test_what_fails_in_a_process_is_said_as_it_would_be_here() -> None:
+    def refuse(number: int) -> int:
+        raise UserError(f"file {number} cannot be made")
+
+    with pytest.raises(UserError, match="file 0"):
+        list(Forks(2).over(refuse, list(range(8))))
