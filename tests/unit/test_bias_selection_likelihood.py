@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from replication.models.bias.selection_likelihood import SelectionLikelihood
+from replication.models.bias.selection_likelihood import Atoms, SelectionLikelihood
 from replication.models.bias.selection_models import SMALLEST_P, _features
 from replication.models.bias.selection_models import _atoms as step_atoms
 from replication.models.bias.selection_models import _beta_atoms as beta_atoms
@@ -35,10 +35,31 @@ def beta_model() -> SelectionLikelihood:
     return SelectionLikelihood(Y, V, X, _features(np.clip(Y / np.sqrt(V), -edge, edge)), beta_atoms(edge))
 
 
+LOGISTIC = np.array([0.3, 0.15, 0.08, 1.7])
+TRUNCATED = np.array([0.3, 0.15, 0.08, 0.0, -0.6])
+
+
+def logistic_model() -> SelectionLikelihood:
+    """The one form whose log weight bends in its parameter: the second derivatives must carry the bend."""
+    nodes, steps = np.polynomial.legendre.leggauss(240)
+    p = stats.norm.sf(np.concatenate([[-8.0, 8.0], 8.0 * nodes]))[:, None]
+    atoms = Atoms(np.array([-np.inf, 8.0]), np.array([-8.0, np.inf]), 8.0 * nodes, 8.0 * steps, p)
+    return SelectionLikelihood(Y, V, X, ONE_SIDED[:, None], atoms, "logistic")
+
+
+def truncated_model() -> SelectionLikelihood:
+    """Cells of effects, alike for all studies."""
+    none = np.empty(0)
+    atoms = Atoms(np.array([0.1, -np.inf]), np.array([np.inf, 0.1]), none, none, np.eye(2), of_effects=True)
+    return SelectionLikelihood(Y, V, X, np.eye(2)[(Y <= 0.1).astype(int)], atoms)
+
+
 MODELS = [
     pytest.param(step_model("one"), STEP, id="step, one-sided"),
     pytest.param(step_model("two"), STEP, id="step, two-sided"),
     pytest.param(beta_model(), BETA, id="beta"),
+    pytest.param(logistic_model(), LOGISTIC, id="logistic"),
+    pytest.param(truncated_model(), TRUNCATED, id="truncated"),
 ]
 
 
