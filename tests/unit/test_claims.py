@@ -88,6 +88,7 @@ def test_a_recorded_reason_explains_a_difference_and_only_a_difference() -> None
         (Recomputed(0.2, ci_low=-0.01, ci_high=0.41), "significance"),
         (Recomputed(-0.2, ci_low=-0.3, ci_high=-0.1), "sign"),
         (Recomputed(-0.2, ci_low=-0.5, ci_high=0.1), "sign and significance"),
+        (Recomputed(0.2, ci_low=0.1, ci_high=0.3, p=0.2), ""),  # where there is an interval it decides, not p
     ],
 )
 def test_a_decision_flips_with_the_sign_or_with_significance(answer: Recomputed, flip: str) -> None:
@@ -200,6 +201,9 @@ def test_claims_are_the_rows_of_the_dataset_with_their_words(dataset: Dataset) -
     assert {found[name].waits_for for name in directions} == {row["where_to_find"] for row in directions.values()}
     assert {claim.group for claim in found.values()} == set(GROUPS)
     assert all((claim.group == "quoted") == bool(claim.printed_by) for claim in found.values())
+    of_software = {claim.work for claim in found.values() if claim.group == "software"}
+    assert {dataset.works[work].kind for work in of_software} == {"software", "method_article"}
+    assert "metasem2026" in of_software and "allenkern2018" not in of_software
 
 
 def test_only_a_claim_of_the_version_is_in_the_index(dataset: Dataset) -> None:

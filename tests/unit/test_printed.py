@@ -66,3 +66,8 @@ def test_a_printed_number_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         parse_printed(".39").value = 0.4  # type: ignore[misc]
     assert parse_printed(".39") is parse_printed(".39")
+
+
+@pytest.mark.parametrize(("text", "decimals"), [("1.5e-3", 4), ("1.5e1", 0), ("2.25", 2), ("-.320", 3)])
+def test_decimals_are_counted_from_the_point_whatever_the_exponent(text: str, decimals: int) -> None:
+    assert parse_printed(text).decimals == decimals
