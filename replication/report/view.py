@@ -205,7 +205,8 @@ class View:
         """
         first, *rest = columns
         elsewhere = "" if table.startswith("#") else table
-        address = "" if behind and row[first] not in self.archive.dataset.works else behind or elsewhere
+        # As text: a label is no work, and no key to look one up by.
+        address = "" if behind and str(row[first]) not in self.archive.dataset.works else behind or elsewhere
         found = [Markup("") if row[first] is None else self.head(row[first], behind)]
         for i in rest:
             cell = Markup("") if row[i] is None else self.cell(row[i], kinds[i], address)
