@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -80,10 +81,14 @@ def _methods(archive: Archive, gallery: Gallery) -> Mapping[str, Any]:
         for estimate in outcome["estimates"]:
             for name, choice in estimate["method"].items():
                 # Counted over the outcomes: a list of methods written by hand would fall behind them.
-                choices.setdefault(name, Counter())[str(choice)] += 1
+                # By its text, since a choice may be a label with values.
+                choices.setdefault(name, Counter())[json.dumps(choice)] += 1
     validation = archive.outcome("validation")
     return {
-        "choices": {name: counter.most_common() for name, counter in sorted(choices.items())},
+        "choices": {
+            name: [(json.loads(choice), count) for choice, count in counter.most_common()]
+            for name, counter in sorted(choices.items())
+        },
         "validation": validation,
         "pictures": pictures_of(gallery, validation) if validation else [],
         "analyses": [o for o in archive.outcomes if o["id"] != "validation"],
