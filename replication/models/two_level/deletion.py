@@ -211,7 +211,7 @@ def _between(rows: _Rows, grid: Array, offset: float, tau2: Array) -> Array:
 
 
 def _solve(at: _Sums) -> _State:
-    B = np.linalg.inv(at.G[:, 0])
+    B = np.asarray(np.linalg.inv(at.G[:, 0]), dtype=np.float64)
     b = np.matvec(B, at.h[:, 0])
     squares = at.s - 2.0 * np.vecdot(at.h, b[:, None]) + np.vecdot(b[:, None], np.matvec(at.G, b[:, None]))
     BG = B[:, None] @ at.G
