@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Number, Ref, Sentence, Table, of
+from replication.analysis.outcome import Cell, Label, Number, Ref, Sentence, Table, of
 from replication.evidence.certainty import Certainty, Grade
 from replication.evidence.main_model import FURTHER_N, Estimated
 from replication.evidence.question import Evidence, Question
@@ -298,7 +298,9 @@ def further_sentence(answer: Estimated) -> Sentence:
 
 def _numbered(values: Mapping[str, Cell], ref: Ref) -> dict[str, Cell | Number]:
     """Numbers with a reference; words as they are."""
-    return {name: value if isinstance(value, str | bool) else Number(value, ref) for name, value in values.items()}
+    return {
+        name: value if isinstance(value, str | bool | Label) else Number(value, ref) for name, value in values.items()
+    }
 
 
 def driver_sentence(question: str, rows: Sequence[Sequence[Cell]], table: str) -> tuple[Sentence, ...]:
@@ -306,8 +308,8 @@ def driver_sentence(question: str, rows: Sequence[Sequence[Cell]], table: str) -
     if not rows:
         return ()
     # A sample that could not be left out has no number, and counts as moving nothing.
-    place = max(range(len(rows)), key=lambda i: abs(float(rows[i][-1] or 0.0)))
-    sample, without, _, _, moved = rows[place][:5]
+    moves = [0.0 if isinstance(row[-1], Label) else abs(float(row[-1] or 0.0)) for row in rows]
+    sample, without, _, _, moved = rows[moves.index(max(moves))][:5]
     ref = Ref("table", table)
     values: dict[str, Cell | Number] = {"question": question, "sample": str(sample)}
     return (Sentence("finding.driver", {**values, "without": Number(without, ref), "moved": Number(moved, ref)}),)  # type: ignore[arg-type]

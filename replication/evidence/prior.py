@@ -154,7 +154,7 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
                 *_beyond(mean, expected),
             )
         )
-    columns = ("priors", "r_median", "low", "high", "further_sample_low", "further_sample_high",
+    columns: tuple[Text, ...] = ("priors", "r_median", "low", "high", "further_sample_low", "further_sample_high",
                *(Label("stronger_than", {"r": t}) for t in THRESHOLDS))  # fmt: skip
     title = of(found.question.label, "posterior_under_priors")
     table = Table(id=f"priors-{key}", title=title, columns=columns, rows=tuple(rows),

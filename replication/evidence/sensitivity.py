@@ -34,7 +34,7 @@ class Sensitivity:
     """
 
     id: str
-    wording: str
+    wording: Text
     rows: int
     answer: Estimated | None
 
@@ -54,7 +54,8 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
     for criterion in protocol.criterion:
         if criterion.id in ("unit", "whole"):
             continue  # other quantities, and persons counted twice: there is no sound estimate without these two
-        name, wording = f"without-{criterion.id}", Label("without_criterion", {"criterion": criterion.wording})
+        name = f"without-{criterion.id}"
+        wording = Label("without_criterion", {"criterion": criterion.wording})
         # Most criteria leave no row out that another does not leave out, too.
         if np.array_equal(screened.without(criterion.id), screened.included):
             made.append(Sensitivity(name, wording, 0, None))

@@ -121,7 +121,7 @@ class Plot:
         whole = Figure(id=self.data.id, kind=self.data.kind, title=self.data.title,
                        columns=self.data.columns, settings=self.data.settings)  # fmt: skip
         parts = [
-            replace(self.data, id=page.id, title=page.title, columns=page.columns, settings=page.settings)
+            replace(self.data, id=page.id, title=_title(page), columns=page.columns, settings=page.settings)
             for page in paged(whole, rows)
         ]
         return tuple(_drawn(part, WIDE, "en") for part in parts)
@@ -417,6 +417,13 @@ def _p_function(grid: Array, mean: float, se: float, df: float) -> Array:
 
 def _typical(values: pd.Series[Any]) -> object:
     return float(values.mean()) if pd.api.types.is_numeric_dtype(values) else sorted(values.dropna().unique())[0]
+
+
+def _title(page: Figure) -> str:
+    """The title of a part of a figure: in a notebook it stands alone, so it says which part it is."""
+    if isinstance(page.title, str):
+        return page.title
+    return load_words("en").label({"key": page.title.key, "values": page.title.values})
 
 
 def _plot(kind: str, title: str, columns: Mapping[str, Any] | pd.DataFrame, settings: Mapping[str, Any]) -> Plot:

@@ -157,7 +157,7 @@ class _Why:
         was, made = old["method"], new["method"]
         choices = sorted(k for k in was.keys() | made.keys() if was.get(k) != made.get(k))
         if choices:
-            return "method", "; ".join(f"{k}: {_said(was, k)} → {_said(made, k)}" for k in choices)[:_LONGEST]
+            return "method", "; ".join(f"{k}: {_choice(was, k)} → {_choice(made, k)}" for k in choices)[:_LONGEST]
         return "code", ""
 
     def _verdict(self, old: Record, new: Record) -> tuple[str, str]:
@@ -169,7 +169,7 @@ class _Why:
         return "explained", str(new["reason"])[:_LONGEST]
 
 
-def _said(method: Record, name: str) -> str:
+def _choice(method: Record, name: str) -> str:
     """A choice of a method as text; of one with values its key, as the page of changes is made without words."""
     choice = method.get(name, "–")
     return str(choice["key"] if isinstance(choice, Mapping) else choice)

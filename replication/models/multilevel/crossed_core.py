@@ -115,7 +115,7 @@ class CholeskyCore:
         sums = np.bincount(i, weights=products, minlength=len(self.root))[own] / self.root[own]
         return np.where(t * self.C.diagonal()[own] > 1.0, plain, sums)
 
-    def _inverse_at(self, i: Codes, j: Codes) -> Array:
+    def _inverse_at(self, i: NDArray[np.integer], j: NDArray[np.integer]) -> Array:
         return np.asarray(self.inverse[np.maximum(i, j), np.minimum(i, j)])
 
 
