@@ -43,7 +43,7 @@ def test_deletions_are_the_fits_of_the_batch(method: Tau2Method, test: TestMetho
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
 def test_the_highest_of_several_peaks_is_taken(method: Tau2Method) -> None:
-    """Precise effects that agree beside imprecise ones that do not: peaks at 0 and far off, and either is the higher."""
+    """Precise effects that agree beside imprecise ones that do not: peaks at 0 and far off, either the higher."""
     rng = np.random.default_rng(20)
     several = 0
     for spread in np.linspace(0.3, 1.2, 40):
