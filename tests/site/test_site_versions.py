@@ -148,12 +148,17 @@ def test_a_corrected_row_is_the_reason_where_one_is(reports: Path, small: Any, b
     assert "corrected" in row and "alpha2020-e1" in row
 
 
+MAIN_REF = {"kind": "estimate", "id": "main"}
+
+
 def test_new_and_removed_estimates_and_moved_verdicts_are_told(
     reports: Path, small: Any, builder: Callable[..., Any]
 ) -> None:
     outcomes, estimate = changed(small.outcomes)
     estimate["id"] = "other"
-    outcomes[1]["sentences"] = []  # what they said of the estimate went with it
+    outcomes[1]["sentences"] = []  # what they said of the estimate went with it, and rows lead to the new one
+    for table in outcomes[1]["tables"]:
+        table["links"] = [{**link, "id": "other"} if link == MAIN_REF else link for link in table["links"]]
     outcomes[0]["checks"][1] |= {"verdict": "MATCH", "ours": -0.301}
     outcomes[0]["checks"][2]["claim"]["printed"] = {"value": ".12"}
     outcomes[0]["checks"][2]["verdict"] = "DIFFERS"
