@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from replication.analysis.outcome import Label
 from replication.dataset import Dataset
 from replication.evidence.design_effects import typical_design_effect, unknown_designs
 from replication.evidence.question import Question, evidence
@@ -30,7 +31,8 @@ def test_only_rows_without_a_design_weigh_less(dataset: Dataset) -> None:
     assert unknown.any() and not unknown.all()
     page = unknown_designs(dataset, found)
     assert page.tables[0].rows[0][4] == len(found.y)
-    assert f"{unknown.sum()} rows of" in page.tables[0].note
+    note = page.tables[0].note
+    assert isinstance(note, Label) and note.values["rows"] == unknown.sum()
 
 
 def test_where_every_design_is_known_nothing_is_assumed(dataset: Dataset) -> None:

@@ -28,10 +28,10 @@ SELECTIONS = (
     {},
     {"evidence": "published"},
     {"relationship": "negative"},
-    {"informants": "same", "part of the outcome": "emotional"},
+    {"informants": "same", "part_of_the_outcome": "emotional"},
     {"country": "Turkey"},
     {"country": "Netherlands"},
-    {"measure of the relationship": "one item", "country": "United States"},
+    {"measure_of_the_relationship": "one item", "country": "United States"},
     {"country": "Peru"},
     {"country": "Germany"},
 )

@@ -334,5 +334,5 @@ def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:
 def test_a_statement_of_a_finding_that_has_no_page_is_refused(small: Any) -> None:
     """Its answer would be left out in silence: which findings there are stands in one table."""
     stray = small.dataset.statements[0].model_copy(update={"finding": "learning"})
-    with pytest.raises(UserError, match=r'statements.toml, statement .*: found finding "learning"; expected one of'):
+    with pytest.raises(UserError, match=r'statements.toml, field statement .*: found "learning"; expected one of'):
         make_archive(replace(small.dataset, statements=(stray,)), (), {})
