@@ -1,6 +1,6 @@
 """The dataset: `data/references` -> frozen tables with a digest. It knows nothing of statistics."""
 
-from replication.dataset.loading import Checked, check_dataset, load_dataset
+from replication.dataset.loading import Checked, check_dataset, load_dataset, readable_dataset
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, format_problems
 from replication.dataset.selection import Exclusion, Selection, select
@@ -16,6 +16,7 @@ __all__ = [
     "check_dataset",
     "format_problems",
     "load_dataset",
+    "readable_dataset",
     "select",
     "view_of",
 ]

@@ -151,6 +151,20 @@ def load_dataset(root: Path) -> Dataset:
     return checked.dataset
 
 
+def readable_dataset(root: Path) -> Dataset:
+    """The dataset as far as it can be read, which is what words, versions and known works are taken from.
+
+    Raises
+    ------
+    DataError
+        when nothing of it can.
+    """
+    checked = check_dataset(root, [])
+    if checked.readable is None:
+        raise DataError(f"the dataset cannot be read:\n{format_problems(checked.problems)}", checked.problems)
+    return checked.readable
+
+
 def check_dataset(root: Path, works: Collection[str] | None = None) -> Checked:
     """Read everything under `root` and check it.
 

@@ -1,18 +1,15 @@
-"""What several commands share: their options, the dataset as far as it reads, and handing a text to a file."""
+"""What several commands share: their options, questions at a terminal, and handing a text to a file."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from replication.dataset import Dataset
-
-__all__ = ["Data", "Out", "Work", "ask_decimal", "deliver", "next_command", "readable_dataset"]
+__all__ = ["Data", "Out", "Work", "ask_decimal", "deliver", "next_command"]
 
 Data = Annotated[
     Path | None, typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references).")
@@ -66,14 +63,3 @@ def ask_decimal(place: str, cell: str) -> bool:
     while answer not in (decimal, thousands):  # no usual answer: one that is taken unread would be a guess
         answer = str(typer.prompt(question)).strip()
     return answer == decimal
-
-
-def readable_dataset(root: Path) -> Dataset:
-    """The dataset as far as it can be read."""
-    from replication.dataset import check_dataset, format_problems
-    from replication.errors import DataError
-
-    checked = check_dataset(root, [])
-    if checked.readable is None:
-        raise DataError(format_problems(checked.problems), checked.problems)
-    return checked.readable

@@ -16,7 +16,7 @@ import typer
 from replication import paths
 from replication.command_line import run_command
 from replication.study import commands_handing_in as handing
-from replication.study.command_options import Data, Out, Work, deliver, next_command, readable_dataset
+from replication.study.command_options import Data, Out, Work, deliver, next_command
 from replication.study.commands_coding import agree, settle
 from replication.study.commands_converting import convert
 from replication.study.commands_surveys import compute, conceptual
@@ -335,6 +335,7 @@ def codebook(
     data: Data = None,
 ) -> int:
     """Write the codebook, the form for browsers, the JSON Schemas for editors and the list of what was released."""
+    from replication.dataset import readable_dataset
     from replication.study import codebook as book
     from replication.study.codebook import schema_files
     from replication.study.form import FORM_FILE, form_html

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data, Out, Work, deliver, readable_dataset
+from replication.study.command_options import Data, Out, Work, deliver
 
 if TYPE_CHECKING:
     from replication.study.coding import Coders, Comparison
@@ -73,6 +73,7 @@ def settle(
     data: Data = None,
 ) -> None:
     """Record what was decided where coders differ: a cell, or whether a row belongs that only some of them have."""
+    from replication.dataset import readable_dataset
     from replication.study.checking import work_folder
     from replication.study.coding import record_settled, settle_many
     from replication.study.coding.coders import Settled
@@ -93,7 +94,7 @@ def settle(
 
 
 def _coders(root: Path, work: str) -> tuple[Coders, Comparison]:
-    from replication.dataset import format_problems
+    from replication.dataset import format_problems, readable_dataset
     from replication.errors import DataError
     from replication.study.checking import work_folder
     from replication.study.coding import compare_coders, matched, read_coders

@@ -87,9 +87,9 @@ def matrix(
     data: Data = None,
 ) -> None:
     """Turn a correlation matrix as printed, with M, SD and alpha beside it, into rows: one for each pair."""
+    from replication.dataset import readable_dataset
     from replication.study.matrix import read_matrix, read_variables
     from replication.study.matrix_rows import MatrixPlace, matrix_rows, write_matrix
-    from replication.study.submission import readable_dataset
     from replication.writing import exclusive
 
     root = paths.dataset_of(data)

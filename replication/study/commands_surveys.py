@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from replication import paths
-from replication.study.command_options import Data, Out, deliver, readable_dataset
+from replication.study.command_options import Data, Out, deliver
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
@@ -56,6 +56,7 @@ def compute(
     Exit codes: 0 as stored (or new, or replaced as asked), 1 something stored comes out otherwise or not at all, or a
     country could not be computed.
     """
+    from replication.dataset import readable_dataset
     from replication.errors import UserError
     from replication.study import computing
     from replication.study.microdata.whole_files import load_survey
@@ -103,6 +104,7 @@ def conceptual(
 
     Exit codes: 0 as stored (or new), 1 something stored comes out otherwise.
     """
+    from replication.dataset import readable_dataset
     from replication.dataset.schema import TABLES
     from replication.errors import UserError
     from replication.models.bayes.sampled.sampling import Settings

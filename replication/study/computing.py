@@ -7,13 +7,12 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replication.dataset import Dataset
+from replication.dataset import Dataset, readable_dataset
 from replication.dataset.recipes import Recipe, of_levels
 from replication.dataset.schema import TABLES
 from replication.study.microdata import ComputedRow, compute_recipe, find_recipe
 from replication.study.microdata.whole_files import CountryResult
 from replication.study.new import next_version
-from replication.study.submission import readable_dataset
 from replication.study.tables import add_rows, read_rows, write_rows
 from replication.writing import exclusive
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from replication.dataset import Dataset, Problem, check_dataset, format_problems
+from replication.dataset import Dataset, Problem, format_problems, readable_dataset
 from replication.dataset.reading import DecimalComma, RawTable, decided, read_as_told
 from replication.dataset.schema import TABLES, Vocabulary
 from replication.errors import DataError, UserError
@@ -32,7 +32,6 @@ __all__ = [
     "Rows",
     "Submission",
     "check_submission",
-    "readable_dataset",
     "sheet_name",
     "submission_as_told",
     "take_submission",
@@ -159,20 +158,6 @@ def _may_be_replaced(dataset: Dataset, key: str, asked: bool) -> None:
         raise UserError(f"{key} is part of a released version: correct its rows as CONTRIBUTING.md says (until, since)")
     if not asked:
         raise UserError(f"{key} is there already; --replace writes the tables of this file in place of its own")
-
-
-def readable_dataset(root: Path) -> Dataset:
-    """The dataset as far as it can be read, which is what words, versions and known works are taken from.
-
-    Raises
-    ------
-    DataError
-        when nothing of it can.
-    """
-    checked = check_dataset(root, [])
-    if checked.readable is None:
-        raise DataError(f"the dataset cannot be read:\n{format_problems(checked.problems)}", checked.problems)
-    return checked.readable
 
 
 def _prepared(submission: Submission, dataset: Dataset) -> tuple[Submission, list[Problem]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from replication.dataset import Dataset
+from replication.dataset import Dataset, readable_dataset
 from replication.dataset.countries import country_letters, english_name, held_names, territory
 from replication.dataset.recipes import Recipe, WholeSurvey
 from replication.dataset.schema import TABLES
@@ -25,7 +25,6 @@ from replication.study.computing import compare_rows, country_rows, ids_in_use, 
 from replication.study.microdata.describing import Described
 from replication.study.microdata.whole_files import CountryResult
 from replication.study.new import next_version
-from replication.study.submission import readable_dataset
 from replication.study.tables import read_rows, rows_as_csv
 from replication.study.templates import record_template
 from replication.writing import exclusive, write_together
