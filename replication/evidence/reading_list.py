@@ -17,7 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Label, Table, of, placed, refs
+from replication.analysis.outcome import Cell, Findings, Label, Table, placed, refs
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
 from replication.effects.correlation import fisher_z_variance, n_for_variance, to_fisher_z
@@ -186,7 +186,7 @@ def reading_findings(entries: Sequence[ToRead]) -> Findings:
     table = Table(
         id="reading-list",
         title="what_to_read",
-        columns=("work", "what", "where", "would_weigh", "settles"),
+        columns=("work", "why_listed", "what", "where", "would_weigh", "settles"),
         rows=tuple(_row(entry) for entry in works),
         links=refs("work", (entry.work for entry in works)),
         note=Label("reading_note", {"leads": leads}),
@@ -199,4 +199,4 @@ def _row(entry: ToRead) -> tuple[Cell, ...]:
     if math.isfinite(entry.tells):
         n = f"n {entry.n:,.0f}" if entry.n_known else f"(n {entry.n:,.0f})"
         weighs = f"{100 * entry.tells:.0f} % of {entry.question}, {n}"
-    return (entry.work, of(KINDS[entry.kind], entry.what), entry.where, weighs, len(entry.rows))
+    return (entry.work, KINDS[entry.kind], entry.what, entry.where, weighs, len(entry.rows))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from replication.analysis.outcome import Ref, of
+from replication.analysis.outcome import Ref
 from replication.dataset import Dataset
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Question, evidence
@@ -55,7 +55,7 @@ def test_the_reading_list_ranks_by_what_it_would_tell(dataset: Dataset) -> None:
     entries = reading_list(dataset)
     (table,) = reading_findings(entries).tables
     assert len(table.rows) + sum(entry.kind == "lead" for entry in entries) == len(entries)
-    weights = [float(str(row[3]).split(" %")[0]) if row[3] else 0.0 for row in table.rows]
+    weights = [float(str(row[4]).split(" %")[0]) if row[4] else 0.0 for row in table.rows]
     assert weights == sorted(weights, reverse=True)
     assert table.links[0] == Ref("work", "marengo2021") and table.rows[0][0] == "marengo2021"
 
@@ -63,5 +63,5 @@ def test_the_reading_list_ranks_by_what_it_would_tell(dataset: Dataset) -> None:
 def test_a_guessed_n_stands_in_brackets() -> None:
     entry = ToRead("work1999", True, "coefficient", "a with b", "table 2", "a with b", 250.0, False, 0.25, ("d01",))
     (row,) = reading_findings([entry]).tables[0].rows
-    assert row == ("work1999", of("only_direction", "a with b"), "table 2", "25 % of a with b, (n 250)", 1)
+    assert row == ("work1999", "only_direction", "a with b", "table 2", "25 % of a with b, (n 250)", 1)
     assert math.isfinite(entry.tells)
