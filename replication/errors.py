@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["DataError", "ModelError", "UserError", "list_rows"]
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["DataError", "ModelError", "UserError", "first_fault", "list_rows"]
 
 
 class UserError(Exception):
@@ -26,6 +30,13 @@ class ModelError(UserError):
     def __init__(self, message: str, partial: object | None = None) -> None:
         super().__init__(message)
         self.partial = partial
+
+
+def first_fault(file: str, error: ValidationError) -> str:
+    """The first place where a file of settings does not fit its model, as a line for who has to mend it."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{file}, {place}: {first['msg']}; found {first['input']!r}. Mend the file."
 
 
 def list_rows(rows: Sequence[int], most: int = 10) -> str:

@@ -26,7 +26,7 @@ from scipy import special
 from replication import paths
 from replication.analysis.outcome import Cell
 from replication.effects.correlation import to_fisher_z
-from replication.errors import DataError
+from replication.errors import DataError, first_fault
 
 __all__ = [
     "DOMAINS",
@@ -134,9 +134,7 @@ def _read_thresholds(file: Path) -> Thresholds:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{file.name} cannot be read: {error}; restore it from the repository") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{file.name}, {place}: {first['msg']}; found {first['input']!r}. Mend the file.") from None
+        raise DataError(first_fault(file.name, error)) from None
 
 
 @dataclass(frozen=True, slots=True)

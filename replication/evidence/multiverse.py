@@ -248,10 +248,12 @@ def _bodies(dataset: Dataset, question: Question, published_in: str) -> dict[str
         ("both", "pool"),
     )
     found = {name: evidence(dataset, question, source) for name, source in sources}
-    public = found["published_samples"]
-    # `used_in` holds keys with semicolons between them: a part of a key is none.
-    used = public.rows["used_in"].map(lambda keys: published_in in keys.split(";")).to_numpy(bool)
-    bodies = {"as_published": public.take(used), **found} if published_in else found
+    bodies = found
+    if published_in:
+        public = found["published_samples"]
+        # `used_in` holds keys with semicolons between them: a part of a key is none.
+        used = public.rows["used_in"].map(lambda keys: published_in in keys.split(";")).to_numpy(bool)
+        bodies = {"as_published": public.take(used), **found}
     # with one or two samples left there is no choice to vary, and nothing to leave out
     return {name: body for name, body in bodies.items() if len(set(body.samples)) >= _FEWEST_SAMPLES}
 

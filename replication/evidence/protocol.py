@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replication import paths
 from replication.dataset import Dataset, Exclusion
-from replication.errors import DataError
+from replication.errors import DataError, first_fault
 
 __all__ = [
     "Body",
@@ -119,9 +119,7 @@ def _read_protocol(file: Path) -> Protocol:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{file.name} cannot be read: {error}; restore it from the repository") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{file.name}, {place}: {first['msg']}; found {first['input']!r}. Mend the file.") from None
+        raise DataError(first_fault(file.name, error)) from None
     ids = [c.id for c in (*found.criterion, *found.restriction)]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:

@@ -9,7 +9,7 @@ formula.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -242,17 +242,13 @@ def effects_from_intervals(
     >>> found.round(4)[["yi", "vi"]].values.tolist()
     [[0.3148, 0.0211]]
     """
-    name = _ALIASES.get(str(measure).upper(), str(measure).upper())
-    if name not in _PRINTED:
-        close = difflib.get_close_matches(name, _PRINTED, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? Choose" if close else "choose"
-        raise ModelError(f"measure={measure!r} has no printed form here; {hint} one of {', '.join(_PRINTED)}.")
+    metric = _PRINTED[_known(measure, _PRINTED, "has no printed form here")]
     given = {"low": low, "high": high, "z": z, "p": p}
     if all(values is None for values in given.values()):
         raise ModelError("an estimate alone has no variance: pass low and high, z, or p.")
     values = {name: _floats(column(data, c, name), name) for name, c in given.items() if c is not None}
     printed = _floats(column(data, estimate, "estimate"), "estimate")
-    found = from_interval(printed, _PRINTED[name], **values, level=level)
+    found = from_interval(printed, metric, **values, level=level)
     return _filled(data, {yi: found.estimate, vi: found.variance}, found.flags)
 
 
@@ -281,12 +277,17 @@ def measures() -> pd.DataFrame:
 
 
 def _measure(word: str) -> Measure:
+    return MEASURES[_known(word, MEASURES, "is not known")]
+
+
+def _known(word: str, names: Collection[str], fault: str) -> str:
+    """The short name that a word stands for, among those that are there; else the fault with the nearest one."""
     name = _ALIASES.get(str(word).upper(), str(word).upper())
-    if name not in MEASURES:
-        close = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ModelError(f"measure={word!r} is not known; {hint}Choose one of {', '.join(MEASURES)}.")
-    return MEASURES[name]
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? Choose" if close else "choose"
+        raise ModelError(f"measure={word!r} {fault}; {hint} one of {', '.join(names)}.")
+    return name
 
 
 def _check_columns(measure: Measure, passed: Mapping[str, Column]) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from replication.dataset.problems import Problem, shown
 from replication.dataset.records import Statement
-from replication.errors import UserError
+from replication.errors import UserError, first_fault
 
 __all__ = ["LANGUAGES", "SETTINGS", "FindingPage", "Menu", "NamedPage", "make_menu", "unlisted_findings"]
 
@@ -153,9 +153,7 @@ def _settings(path: Path) -> _Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path.name} cannot be read: {error}; mend that line") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path.name}, {place}: {first['msg']}; found {first['input']!r}. Mend the file.") from None
+        raise UserError(first_fault(path.name, error)) from None
     if found.languages[:1] != ("en",):
         raise UserError(f'{path.name}, languages: found {list(found.languages)}; begin with "en", such as ["en", "nb"]')
     names = [finding.name for finding in found.finding]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from replication.dataset import Dataset
 from replication.dataset.problems import nearest
 from replication.dataset.schema import TABLES, Column, Table, Vocabulary
-from replication.errors import UserError
+from replication.errors import UserError, first_fault
 
 __all__ = ["About", "describe_package", "read_about", "table_columns"]
 
@@ -52,8 +52,7 @@ def read_about(path: Path, vocabulary: Vocabulary) -> About:
     try:
         about = About.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise UserError(first_fault(str(path), error)) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     for name in about.matrix:

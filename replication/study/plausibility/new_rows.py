@@ -112,9 +112,9 @@ def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
 
 def _flag(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
     """A pair of one side serves for dependence only, and its flag says so to whoever reads the table alone."""
-    flag = dataset.vocabulary.pair_flag(row["var_a"], row["var_b"])
     if row["var_a"] == row["var_b"]:  # a stability, which the names of the constructs say already
         return
+    flag = dataset.vocabulary.pair_flag(row["var_a"], row["var_b"])
     if flag and flag not in {word.partition("=")[0] for word in row["flags"].split(";")}:
         hint = f"write {flag} into flags, or is one of the two constructs another?"
         yield Query.about(place, "flags", "pair-flag", row["flags"] or "an empty cell", flag, hint)
