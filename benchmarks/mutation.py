@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import importlib
 import os
 import random
@@ -37,7 +38,10 @@ FAIR = (
 )  # fmt: skip
 
 
-LIBRARIES = ("numpy", "pandas", "scipy.stats", "scipy.optimize", "statsmodels.api", "pandera.pandas", "hypothesis")
+LIBRARIES = (
+    "numpy", "pandas", "scipy.stats", "scipy.optimize", "statsmodels.api", "pandera.pandas", "hypothesis", "pydantic",
+    "_hypothesis_pytestplugin", "xdist.plugin", "typeguard", "hypothesis.extra.numpy", "babel.numbers",
+)  # fmt: skip
 SECONDS = 240
 
 
@@ -50,6 +54,18 @@ class Room:
 
 
 E, F = "replication/evidence", "tests/findings"
+T = "replication/models/two_level"
+# What every file of the two-level models is tried with, quickest first.
+TWO_LEVEL = (
+    "tests/unit/test_random_effects_edges.py",
+    "tests/reference/test_metafor_5_roorda.py",
+    "tests/reference/test_metafor_random_effects.py",
+    "tests/reference/test_metafor_tau2_more.py",
+    "tests/reference/test_metafor_weights.py",
+    "tests/reference/test_statsmodels_random_effects.py",
+    "tests/properties/test_deletion.py",
+    "tests/properties/test_random_effects_properties.py",
+)
 ROOMS = {
     "effects": (
         Room(
@@ -60,24 +76,17 @@ ROOMS = {
                 "tests/reference/test_metafor_more_measures.py",
                 "tests/reference/test_metafor_dependence.py",
                 "tests/reference/test_metafor_latent.py",
+                "tests/reference/test_metafor_printed_summaries.py",
                 "tests/unit/test_block_covariance.py",
             ),
         ),
     ),
     "two_level": (
-        Room(
-            ("replication/models/two_level",),
-            (
-                "tests/unit/test_random_effects_edges.py",
-                "tests/reference/test_metafor_5_roorda.py",
-                "tests/reference/test_metafor_random_effects.py",
-                "tests/reference/test_metafor_tau2_more.py",
-                "tests/reference/test_metafor_location_scale.py",
-                "tests/reference/test_metafor_permutation.py",
-                "tests/reference/test_statsmodels_random_effects.py",
-                "tests/properties/test_random_effects_properties.py",
-            ),
-        ),
+        Room((f"{T}/count_models.py", f"{T}/count_likelihoods.py"), ("tests/reference/test_metafor_counts.py",)),
+        Room((f"{T}/location_scale.py",), ("tests/reference/test_metafor_location_scale.py",)),
+        Room((f"{T}/resampling.py",), ("tests/reference/test_metafor_permutation.py",)),
+        Room((f"{T}/deletion.py", f"{T}/influence.py"), ("tests/properties/test_deletion.py", *TWO_LEVEL)),
+        Room(tuple(f"{T}/{name}.py" for name in ("batch", "intervals", "random_effects", "tau2")), TWO_LEVEL),
     ),
     "claims": (
         Room(
@@ -94,11 +103,24 @@ ROOMS = {
     "findings": (
         Room((f"{E}/certainty.py",), (f"{F}/test_certainty_rules.py",)),
         Room((f"{E}/protocol.py",), (f"{F}/test_protocol_decides.py",)),
+        Room((f"{E}/question.py",), (f"{F}/test_protocol_decides.py", "tests/unit/test_findings_versions.py")),
         Room((f"{E}/confounding.py",), (f"{F}/test_confounding.py",)),
         Room((f"{E}/design_effects.py",), (f"{F}/test_design_effects.py",)),
         Room((f"{E}/direction_support.py",), (f"{F}/test_direction_support.py",)),
         Room((f"{E}/reliability.py",), (f"{F}/test_reliability.py",)),
         Room((f"{E}/risk_of_bias.py",), (f"{F}/test_risk_of_bias.py",)),
+        Room((f"{E}/answer.py",), (f"{F}/test_pair_shares.py", f"{F}/test_one_answer.py")),
+        Room(
+            tuple(f"{E}/{name}.py" for name in ("prediction", "prior", "change", "published")),
+            (f"{F}/test_one_answer.py", "tests/unit/test_findings.py"),
+        ),
+        Room(
+            tuple(f"{E}/{name}.py" for name in ("bias", "bias_averages", "bias_models", "bodies")),
+            (f"{F}/test_publication_bias.py",),
+        ),
+        Room((f"{E}/levels.py",), (f"{F}/test_levels.py",)),
+        Room((f"{E}/pooling.py",), ("tests/unit/test_pooling.py",)),
+        Room((f"{E}/multiverse.py",), ("tests/unit/test_multiverse.py",)),
     ),
 }
 
@@ -112,31 +134,34 @@ def main() -> None:
     asked = parser.parse_args()
     for library in LIBRARIES:
         importlib.import_module(library)
+    gc.freeze()  # forks need not look through what the libraries hold
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "reports", ".mypy_cache"))
         (copy / "reports").mkdir()
         os.chdir(copy)
         killed, survivors = _tried(copy, ROOMS[asked.room], asked.mutants, asked.seed)
-    total = killed + len(survivors)
-    print(f"{asked.room}: {killed} of {total} killed ({100 * killed / max(total, 1):.0f} %)")
-    print("\n\n".join(survivors))
+    total = killed + survivors
+    print(f"{asked.room}, seed {asked.seed}: {killed} of {total} killed ({100 * killed / max(total, 1):.0f} %)")
 
 
-def _tried(copy: Path, rooms: Sequence[Room], mutants: int, seed: int) -> tuple[int, list[str]]:
-    """How many faults were noticed, and those that were not, as diffs."""
+def _tried(copy: Path, rooms: Sequence[Room], mutants: int, seed: int) -> tuple[int, int]:
+    """How many faults were noticed, and how many were not; those are printed as diffs."""
     tests = {path: room.tests for room in rooms for path in _files(copy, room)}
     planted = _sample(list(_faults(copy, tests)), mutants, seed)
-    for path in sorted({path for path, _, _ in planted}):
-        if not _passes(copy, path, tests[path], shown=True):
-            raise SystemExit(f"the tests of {path} fail before any fault is planted")
+    for chosen in sorted({tests[path] for path, _, _ in planted}):
+        untouched = sorted({path for path, _, _ in planted if tests[path] == chosen})
+        if not _passes(copy, untouched, chosen, shown=True):
+            raise SystemExit(f"the tests of {', '.join(untouched)} fail before any fault is planted")
     survivors = []
     for path, operator, occurrence in planted:
         with use_mutation(Path(path), cosmic_ray.plugins.get_operator(operator)(), occurrence) as (before, after):
-            if _passes(copy, path, tests[path]):
+            if _passes(copy, [path], tests[path]):
                 lines = difflib.unified_diff(before.splitlines(), after.splitlines(), path, path, "", operator, 1, "")
                 survivors.append("\n".join(lines))
-    return len(planted) - len(survivors), survivors
+                # At once and not only at the end: a run that is stopped has said what it found.
+                print(survivors[-1], flush=True)
+    return len(planted) - len(survivors), len(survivors)
 
 
 def _files(copy: Path, room: Room) -> Iterator[str]:
@@ -145,8 +170,8 @@ def _files(copy: Path, room: Room) -> Iterator[str]:
         yield from (path.relative_to(copy).as_posix() for path in found if path.name != "__init__.py")
 
 
-def _passes(copy: Path, path: str, tests: Sequence[str], *, shown: bool = False) -> bool:
-    """Whether the doctests of a file and its tests pass, in a fork that has read none of the package yet."""
+def _passes(copy: Path, paths: Sequence[str], tests: Sequence[str], *, shown: bool = False) -> bool:
+    """Whether the doctests of files and their tests pass, in a fork that has read none of the package yet."""
     child = os.fork()
     if child == 0:
         if not shown:
@@ -158,7 +183,7 @@ def _passes(copy: Path, path: str, tests: Sequence[str], *, shown: bool = False)
         sys.path.insert(0, str(copy))
         # Libraries loaded before pytest are no fault of the tests.
         quiet = ("-W", "ignore:Module already imported")
-        code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, "--doctest-modules", path, *tests]))
+        code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, "--doctest-modules", *paths, *tests]))
         sys.stdout.flush()  # a fork that ends at once takes what it has not written with it
         os._exit(code)
     return os.waitpid(child, 0)[1] == 0
