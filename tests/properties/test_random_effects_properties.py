@@ -214,6 +214,28 @@ def test_a_batch_is_single_fits_side_by_side(data: Data, method: str, test: str)
         assert_close(fits.p[b], fit.p, CONVERGED)
 
 
+@pytest.mark.parametrize("case", ["plain", "several peaks", "ties", "resampled", "a moderator alone"])
+def test_many_sets_that_share_variances_are_single_fits(case: str) -> None:
+    """They are searched on one grid, by products of arrays; ties leave such products no digits."""
+    rng = np.random.default_rng(5)
+    v = 10.0 ** rng.uniform(-4, 3 if case == "several peaks" else -2, 9)
+    y = 0.3 + rng.normal(size=(40, 9)) * np.sqrt(v + 0.01)
+    x = np.linspace(1, 2, 9)[:, None] if case == "a moderator alone" else None
+    counts = rng.multinomial(9, np.full(9, 1 / 9), 40) if case == "resampled" else np.ones((40, 9), dtype=int)
+    if case == "ties":
+        y[::7] = 0.7
+    several = 0
+    fits = fit_batch(y, v, x, counts=counts)
+    for b, times in enumerate(counts):
+        rows = np.repeat(np.arange(9), times)
+        fit = fit_random_effects(y[b, rows], v[rows], None if x is None else x[rows])
+        assert_close([fits.tau2[b], fits.loglik[b]], [fit.component("tau2").estimate, fit.loglik], SAME)
+        assert_close(fits.beta[b], fit.beta, SAME)
+        assert_close(fits.vcov[b], fit.vcov, SAME)
+        several += any(note.code == "several-peaks" for note in fit.notes)
+    assert (several > 0) == (case == "several peaks")
+
+
 def hostile(rng: np.random.Generator) -> Data:
     """Few rows, huge or tiny or equal or zero variances, ties, far-off means, badly scaled moderators."""
     k, p = int(rng.integers(1, 12)), int(rng.integers(1, 4))

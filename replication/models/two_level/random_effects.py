@@ -73,7 +73,7 @@ def estimate_sets(sets: EffectSets, method: Tau2Method, test: TestMethod, held: 
     the residual mean square with weights `1 / (v + tau2)`, whatever the user's weights.
     """
     tau2 = estimate_tau2(sets, method, held)
-    fit = weighted_at(sets, np.maximum(tau2.value[:, None], sets.floor))
+    fit = tau2.fit or weighted_at(sets, np.maximum(tau2.value[:, None], sets.floor))
     residual = rss(fit)
     loglik = log_likelihood(sets, fit, restricted=method == "REML")
     if method == "REML" and not (sets.counts == 1.0).all():  # else the basis has log determinant 0
@@ -112,10 +112,15 @@ def _scale(sets: EffectSets, fit: Weighted, test: TestMethod) -> Array:
     """
     if test not in ("knha", "adhoc"):
         return np.ones(len(fit.w))
-    y = raw_effects(sets)
     # equal effects leave dust, not zero: p values made of it would look overwhelming
-    rounding = (16.0 * np.finfo(float).eps) ** 2 * np.vecdot(fit.w * y, sets.counts * y)
-    residual = rss(fit)
+    residual, dust = rss(fit), (16.0 * np.finfo(float).eps) ** 2
+    start = np.vecdot(sets.start, sets.start)[:, None]
+    # no less than the sum with `raw_effects` below, and cheap: rows of orthonormal columns are no longer than 1
+    most = 2.0 * dust * (np.vecdot(fit.z, fit.z) + start * np.vecdot(fit.w, sets.counts))
+    rounding = np.zeros(())
+    if not (residual > most).all():
+        y = raw_effects(sets)
+        rounding = dust * np.vecdot(fit.w * y, sets.counts * y)
     scale = (np.where(residual <= rounding, 0.0, residual) / (sets.k - sets.p))[:, 0]
     return np.asarray(scale if test == "knha" else np.maximum(scale, 1.0))
 
@@ -127,7 +132,8 @@ def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatisti
     from Q.
     """
     zero = sets.floor[:, 0] > 0
-    common = weighted_at(sets, np.where(zero, 1.0, 0.0)[:, None])
+    # one tau2 for all sets: where they share variances the weights are computed once
+    common = weighted_at(sets, np.where(zero, 1.0, 0.0)[:, None] if zero.any() else np.zeros((1, 1)))
     Q = np.where(zero, np.nan, rss(common)[:, 0])
     df = np.broadcast_to(sets.k[:, 0] - sets.p, Q.shape)
     # without tau2 the classical definitions from Q are the only ones (Higgins & Thompson 2002)

@@ -23,6 +23,7 @@ from scipy import special
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.least_squares import (
+    CANCELLED,
     EffectSets,
     Weighted,
     log_likelihood,
@@ -111,6 +112,9 @@ GRID_STEP = 0.5
 # Numbers in one temporary array: of more the system hands out fresh pages each time, which costs more than the sums.
 LARGEST = 12_000
 
+# So many data sets that share their variances are searched on one grid: of fewer, that of the widest costs more.
+SHARED = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Peaks:
@@ -169,30 +173,34 @@ def _balance_and_slope(sets: EffectSets, fit: Weighted, *, restricted: bool) -> 
 
 
 def search_grid(sets: EffectSets) -> Array:
-    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative.
+    """Trial values `(B, G)`, even in log(tau2 + v_min), up to where the score is proven negative."""
+    return _grid(sets, sets.offset + sets.floor, _bound(sets))
 
-    With s2 the residual mean square and x = tau2 + v_min, the score is below zero once x^2 > s2 (x + v_max - v_min).
+
+def _bound(sets: EffectSets) -> Array:
+    """The tau2 + v_min `(B, 1)` beyond which the score is proven negative, so that no peak is missed to the right.
+
+    With s2 the residual mean square and x = tau2 + v_min, it is so once x^2 > s2 (x + v_max - v_min).
     """
     s2 = sum_of_squares(sets) / (sets.k - sets.p)
     spread = sets.v.max(-1) - sets.offset
-    low = sets.offset + sets.floor
-    # beyond this the score is proven negative, so no peak is missed to the right
-    bound = 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0))))
+    return np.asarray(0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * np.maximum(spread, 0.0)))))
+
+
+def _grid(sets: EffectSets, low: Array, bound: Array) -> Array:
     width = np.log(np.maximum(1.01 * bound, low) / low)
     cells = max(4, int(width.max() / GRID_STEP) + 1)
-    grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - sets.offset, sets.floor)
+    grid = np.maximum(low * np.exp(width * (np.arange(cells + 1) / cells)) - (low - sets.floor), sets.floor)
     grid[:, 0] = np.broadcast_to(sets.floor, (len(grid), 1))[:, 0]
     return np.asarray(grid)
 
 
 def highest_peaks(sets: EffectSets, *, restricted: bool) -> Peaks:
     """The tau2 that maximises the likelihood of each data set."""
-    grid = search_grid(sets)
-    balance = _on_grid(sets, grid, restricted=restricted)
+    grid, balance = _on_grid(sets, restricted=restricted)
     size = len(balance)
     index, cell = np.nonzero((balance[:, :-1] > 0) & (balance[:, 1:] <= 0))
-    ends = index[:, None], np.stack([cell, cell + 1], axis=-1)
-    inner = _climb(sets, index, grid[ends], balance[ends], restricted=restricted)
+    inner = _climb(sets, index, cell, grid, balance, restricted=restricted)
     at_floor = np.nonzero(balance[:, 0] <= 0)[0]
     owner = np.concatenate([at_floor, index])
     value = np.concatenate([grid[at_floor, 0], inner.value])
@@ -202,27 +210,80 @@ def highest_peaks(sets: EffectSets, *, restricted: bool) -> Peaks:
     return Peaks(value[best], converged[best], number)
 
 
-def _on_grid(sets: EffectSets, grid: Array, *, restricted: bool) -> Array:
-    """The balance at all trial values `(B, G)`, some columns at a time where the arrays would be large."""
+def _on_grid(sets: EffectSets, *, restricted: bool) -> tuple[Array, Array]:
+    """Trial values `(B, G)` and the balance at them, some columns at a time where the arrays would be large."""
+    shared = sets.p == 1 and sets.size >= SHARED and len(sets.v) == len(sets.columns) == 1
+    if shared and not sets.floor.any():
+        # resamplings, permutations and subsets of the same effects: a grid in common makes sums over rows products
+        grid = _grid(sets, sets.offset.min(keepdims=True), _bound(sets).max(keepdims=True))[:1]
+        balance = _balance_by_products(sets, grid[0], restricted=restricted)
+        if balance is not None:
+            return np.broadcast_to(grid, balance.shape), balance
+    grid = search_grid(sets)
     step = max(1, LARGEST // (sets.size * sets.y.shape[-1]))
     parts = [grid[:, i : i + step] for i in range(0, grid.shape[1], step)]
-    return np.concatenate([_balance_at(sets, part, restricted=restricted) for part in parts], axis=1)
+    return grid, np.concatenate([_balance_at(sets, part, restricted=restricted) for part in parts], axis=1)
 
 
-def _climb(sets: EffectSets, index: NDArray[np.intp], ends: Array, balance: Array, *, restricted: bool) -> Roots:
-    """The peak between the two `ends (N, 2)` of the data sets at `index (N,)`, from where a line puts it."""
+def _balance_by_products(sets: EffectSets, grid: Array, *, restricted: bool) -> Array | None:
+    """The balance `(B, G)` of sets that share variances and one column, at trial values `(G,)` in common.
+
+    None where `y'PPy`, here a difference of sums of squares, has lost its digits.
+    """
+    x, counts = sets.columns[0, 0], sets.counts[:, 0]
+    once = counts * sets.y[:, 0]
+    twice = once * sets.y[:, 0]
+    w = 1.0 / (sets.v[0, 0][:, None] + grid)
+    wx, ww = w * x[:, None], w * w
+    wxx, wwx, wwxx = wx * x[:, None], wx * w, wx * wx
+    information, squares = counts @ wxx, twice @ ww
+    m, crossed = (once @ wx) / information, (once @ wwx)
+    column = counts @ wwxx
+    PP = squares - 2.0 * m * crossed + m * m * column
+    if (PP <= CANCELLED * (squares + m * m * column)).any():
+        return None
+    trace = counts @ w
+    return np.asarray(1.0 - (trace - column / information if restricted else trace) / PP)
+
+
+def _climb(
+    sets: EffectSets, index: NDArray[np.intp], cell: NDArray[np.intp], grid: Array, balance: Array, *, restricted: bool
+) -> Roots:
+    """The peak of the data sets at `index (N,)` within `cell (N,)` of their grids."""
     if len(index) == 0:
         return Roots(np.zeros(0), np.zeros(0, dtype=bool))
-    chosen = take(sets, index)
+    chosen = sets if np.array_equal(index, np.arange(sets.size)) else take(sets, index)
+    low, high = grid[index, cell][:, None], grid[index, cell + 1][:, None]
+    start = _interpolated(index, cell, grid, balance)[:, None]
+    # two steps settle nearly all; the few that need more would else take all others along
+    first = _fall(chosen, low, high, start, restricted=restricted, max_steps=2)
+    value, converged, rest = first.value[:, 0], first.converged[:, 0], np.flatnonzero(~first.converged[:, 0])
+    if len(rest):
+        late = _fall(take(chosen, rest), low[rest], high[rest], first.value[rest], restricted=restricted)
+        value[rest], converged[rest] = late.value[:, 0], late.converged[:, 0]
+    return Roots(value, converged)
 
+
+def _fall(sets: EffectSets, low: Array, high: Array, start: Array, *, restricted: bool, max_steps: int = 100) -> Roots:
     def function(tau2: Array) -> tuple[Array, Array]:
-        return _balance_and_slope_at(chosen, tau2, restricted=restricted)
+        return _balance_and_slope_at(sets, tau2, restricted=restricted)
 
-    low, high = ends[:, :1], ends[:, 1:]
-    # the secant through the bracket's ends; the balance is nearly a line
-    start = low + (high - low) * balance[:, :1] / (balance[:, :1] - balance[:, 1:])
-    roots = falling_roots(function, low, high, offset=chosen.offset, start=start)
-    return Roots(roots.value[:, 0], roots.converged[:, 0])
+    return falling_roots(function, low, high, offset=sets.offset, start=start, max_steps=max_steps)
+
+
+def _interpolated(index: NDArray[np.intp], cell: NDArray[np.intp], grid: Array, balance: Array) -> Array:
+    """Where the balance is zero `(N,)`: tau2 as a cubic in the balance at four points about the cell (Aitken, Neville).
+
+    The balance is nearly a line in tau2; where the cubic has no value or leaves the cell, the secant's is taken.
+    """
+    near = np.clip(cell - 1, 0, grid.shape[1] - 4)[:, None] + np.arange(4)
+    t, f = grid[index[:, None], near].T, balance[index[:, None], near].T
+    low, high, above, below = (a[index, cell + i] for a in (grid, balance) for i in (0, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for width in (1, 2, 3):
+            t = (t[:-1] * f[width:] - t[1:] * f[:-width]) / (f[width:] - f[:-width])
+        inside = (t[0] >= low) & (t[0] <= high)
+    return np.asarray(np.where(inside, t[0], low + (high - low) * above / (above - below)))
 
 
 def _highest(
@@ -242,12 +303,16 @@ INVERSE_VARIANCE = ("EE", "DL", "DLIT", "HS", "HSk")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tau2:
-    """One estimate per data set `(B,)`; `peaks` counts the local maxima of the likelihood (1 for other estimators)."""
+    """One estimate per data set `(B,)`; `peaks` counts the local maxima of the likelihood (1 for other estimators).
+
+    `fit` is the weighted fit at the estimates, where the estimator needed it for the standard error.
+    """
 
     value: Array
     se: Array
     converged: NDArray[np.bool_]
     peaks: NDArray[np.intp]
+    fit: Weighted | None = None
 
 
 def estimate_tau2(sets: EffectSets, method: Tau2Method, held: float | None = None) -> Tau2:
@@ -298,7 +363,7 @@ def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
     peaks = highest_peaks(sets, restricted=restricted)
     fit = weighted_at(sets, peaks.value[:, None])
     se = np.sqrt(2.0 / information(sets, fit, restricted=restricted))
-    return Tau2(peaks.value, se[:, 0], peaks.converged, peaks.number)
+    return Tau2(peaks.value, se[:, 0], peaks.converged, peaks.number, fit)
 
 
 def _se_q(sets: EffectSets, tau2: Array) -> Array:
