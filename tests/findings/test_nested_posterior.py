@@ -9,7 +9,20 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models.bayes.exact.exact import exact_three_level
 from replication.models.bayes.exact.nested import NestedPosterior, exact_nested
-from replication.models.bayes.priors import Cauchy, Fixed, Flat, HalfNormal, Normal, Power
+from replication.models.bayes.exact.one_box import enclosing_box, midpoints
+from replication.models.bayes.exact.quadrature import Cells
+from replication.models.bayes.priors import (
+    Cauchy,
+    Exponential,
+    Fixed,
+    Flat,
+    HalfNormal,
+    LogNormal,
+    Normal,
+    PositivePrior,
+    Power,
+    Uniform,
+)
 from replication.models.multilevel.structure import BlockV
 
 TAU = HalfNormal(0.3)
@@ -34,7 +47,8 @@ def test_without_country_variance_it_is_the_three_level_posterior() -> None:
     assert ours.log_marginal == pytest.approx(theirs.log_marginal, abs=1e-6)
     # the three-level prediction is of a further effect: within variance counts too
     assert ours.further_row(0.0).ppf(at) == pytest.approx(theirs.predict().ppf(at), abs=1e-5)
-    assert ours.sd_quantiles(["between"], [0.5])[0] == pytest.approx(float(theirs.sd("between").ppf(0.5)), abs=2e-3)
+    sd = theirs.sd("between")
+    assert ours.variance("between") == pytest.approx(sd.mean**2 + sd.sd**2, rel=1e-5)
 
 
 def test_each_country_of_one_sample_leaves_only_the_sum_of_both_variances() -> None:
@@ -150,3 +164,44 @@ def test_the_stated_error_holds() -> None:
 def test_bad_input_says_what_to_do(given: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         fitted(**given)
+
+
+def test_the_midpoint_rule_from_0_integrates_an_even_density_to_ten_digits() -> None:
+    nodes, weights = midpoints(Cells(np.array([[0.0, 1.0]]), np.array([[7.0, 1.0]])), 14)
+    assert [n.shape for n in nodes] == [(1, 14), (1, 1)]
+    half = float((np.exp(-0.5 * nodes[0] ** 2) * weights[0]).sum())
+    assert half == pytest.approx(np.sqrt(np.pi / 2), rel=1e-10)
+
+
+def test_the_enclosing_box_holds_all_but_a_thousandth_of_the_error_allowed() -> None:
+    """A narrow bell in one corner of a wide box, tilted: the box follows it, and cuts off next to nothing."""
+    mean, cov = np.array([3.0, 1.4]), np.array([[0.02, 0.015], [0.015, 0.03]])
+    bell = stats.multivariate_normal(mean, cov)
+
+    def logs(nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        return np.asarray(bell.logpdf(np.stack(np.meshgrid(nodes[0][0], nodes[1][0], indexing="ij"), -1)))[None]
+
+    whole = Cells(np.zeros((1, 2)), np.full((1, 2), 9.0))
+    box = enclosing_box(logs, whole, 1e-3)
+    assert box is not None
+    each = stats.norm(mean, np.sqrt(np.diag(cov)))
+    assert (each.cdf(box.low[0]) + each.sf(box.high[0])).sum() < 1e-6
+    assert (box.high - box.low).max() < 3.0
+    assert enclosing_box(lambda nodes: np.full((1, 9, 9), -np.inf), whole, 1e-3) is None
+
+
+@pytest.mark.parametrize(
+    "tau",
+    [Uniform(0.0, 0.08), Exponential(0.05), LogNormal(np.log(0.1), 0.01, on="tau")],
+    ids=["ends amid", "kink", "narrow"],
+)
+def test_a_prior_that_is_not_smooth_ends_within_the_error_stated(tau: PositivePrior) -> None:
+    """Priors for which the midpoint rule is not made: one that ends amid the mass, one with a kink at 0, a spike."""
+    rough = fitted(within=tau, between=tau, country_sd=tau, rtol=1e-3)
+    fine = fitted(within=tau, between=tau, country_sd=tau, rtol=1e-6)
+    assert rough.accuracy.reached
+    assert abs(rough.log_marginal - fine.log_marginal) < 1e-3
+    for name in ("within", "between", "country"):
+        assert rough.variance(name) == pytest.approx(fine.variance(name), rel=1e-3)
+    at = fine.coefficient().ppf([0.025, 0.5, 0.975])
+    assert rough.coefficient().cdf(at) == pytest.approx([0.025, 0.5, 0.975], abs=1e-3)
