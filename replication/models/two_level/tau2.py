@@ -240,7 +240,8 @@ def _balance_by_products(sets: EffectSets, grid: Array, *, restricted: bool) -> 
     m, crossed = (once @ wx) / information, (once @ wwx)
     column = counts @ wwxx
     PP = squares - 2.0 * m * crossed + m * m * column
-    if (PP <= CANCELLED * (squares + m * m * column)).any():
+    digits = PP / np.maximum(squares + m * m * column, np.finfo(float).tiny)
+    if digits.min() < CANCELLED:
         return None
     trace = counts @ w
     return np.asarray(1.0 - (trace - column / information if restricted else trace) / PP)
