@@ -39,7 +39,7 @@ FAIR = (
 
 
 LIBRARIES = (
-    "numpy", "pandas", "scipy.stats", "scipy.optimize", "statsmodels.api", "pandera.pandas", "hypothesis", "pydantic",
+    "numpy", "pandas", "scipy.stats", "scipy.optimize", "statsmodels.api", "hypothesis", "pydantic",
     "_hypothesis_pytestplugin", "xdist.plugin", "typeguard", "hypothesis.extra.numpy", "babel.numbers",
 )  # fmt: skip
 SECONDS = 240

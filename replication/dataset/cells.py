@@ -1,18 +1,17 @@
-"""Cells against their columns: pandera declarations made from `columns.py`, and every failure as a `Problem`."""
+"""Cells against their columns: rules made from `schema.py`, every failure as a `Problem`, and the typed cells."""
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.letters import has_hidden
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
@@ -22,10 +21,7 @@ from replication.errors import UserError
 from replication.formulas import is_command
 from replication.printed import parse_printed
 
-if TYPE_CHECKING:
-    import pandera.pandas as pa
-
-__all__ = ["VERSION", "Stack", "check_cells", "schema_for", "stack", "typed", "typed_rows"]
+__all__ = ["VERSION", "Stack", "check_cells", "stack", "typed", "typed_rows"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 # ASCII: Python's \d and float() take digits of every script, which other programs read as text.
@@ -53,26 +49,26 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """All files of one kind under each other: `frame` holds text (None where a file lacks the column).
+    """All files of one kind under each other: `cells` holds the text of each column (None where a file lacks it).
 
-    `files` are the names, `bounds` where each begins and ends in the frame, `lines` the line of its file of each row.
+    `files` are the names, `bounds` where each begins and ends, `lines` the line of its file of each row.
     """
 
     table: Table
-    frame: pd.DataFrame
+    cells: Mapping[str, list[str | None]]
     files: tuple[str, ...]
     bounds: tuple[tuple[int, int], ...]
     lines: tuple[int, ...]
 
     def place(self, row: int) -> tuple[str, int]:
-        """File and line of a row of the frame."""
+        """File and line of a row."""
         # Empty files have bounds of no width; by their ends the search passes over them.
         number = bisect_right(self.bounds, row, key=lambda bound: bound[1])
         return self.files[number], self.lines[row]
 
 
 def stack(raws: Sequence[RawTable], table: Table) -> Stack:
-    """The files of one kind as one frame. What costs by the call (pandas, pandera) is then paid once a kind."""
+    """The files of one kind under each other, so that every different cell of a column is looked at once."""
     columns: dict[str, list[str | None]] = {column.name: [] for column in table.columns}
     bounds: list[tuple[int, int]] = []
     lines: list[int] = []
@@ -86,75 +82,67 @@ def stack(raws: Sequence[RawTable], table: Table) -> Stack:
         single = {name: cells[i] for i, name in enumerate(raw.header) if times[name] == 1}
         for name, column in columns.items():
             column.extend(single.get(name, (None,) * len(raw.lines)))
-    # object, so that None (no such column) stays apart from "" (an empty cell).
-    frame = pd.DataFrame(columns, dtype=object)
-    return Stack(table, frame, tuple(raw.file for raw in raws), tuple(bounds), tuple(lines))
-
-
-def schema_for(table: Table, vocabulary: Vocabulary) -> pa.DataFrameSchema:
-    """The pandera schema of one kind of file. Cells are text; None stands where a file lacks the column."""
-    import pandera.pandas as pa
-
-    columns = {}
-    for column in table.columns:
-        check = pa.Check(partial(_hold, _rules(column, vocabulary)), name=column.name, error=column.kind)
-        columns[column.name] = pa.Column(object, check, nullable=True, required=False)
-    return pa.DataFrameSchema(columns, strict=False)
+    return Stack(table, columns, tuple(raw.file for raw in raws), tuple(bounds), tuple(lines))
 
 
 def check_cells(stacked: Stack, vocabulary: Vocabulary) -> list[Problem]:
     """Every cell that breaks a rule of its column, and every id that stands twice in one file."""
     problems = _duplicates(stacked)
-    rules = {column.name: _rules(column, vocabulary) for column in stacked.table.columns}
-    if all(_hold(rules[name], stacked.frame[name]).all() for name in rules):
-        return problems  # the usual case, told without loading pandera
-    import pandera.errors
-
-    try:
-        schema_for(stacked.table, vocabulary).validate(stacked.frame, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
-        cases = errors.failure_cases
-        hinted: Counter[tuple[str, str]] = Counter()
-        for column, cell, index in zip(
-            *(cases[name].tolist() for name in ("column", "failure_case", "index")), strict=True
-        ):
-            file, line = stacked.place(int(index))
-            for rule in rules[column]:
-                if not rule.test(cell):
-                    hinted[column, rule.name] += 1
-                    # Looking for the nearest word is slow, and hints beyond those printed would never be seen.
-                    hint = rule.hint(cell) if hinted[column, rule.name] <= SHOWN else ""
-                    problems.append(Problem(file, line, column, rule.name, shown(cell), rule.expected, hint))
+    for column in stacked.table.columns:
+        problems += _broken_rules(stacked, column.name, _rules(column, vocabulary))
     return problems
 
 
-def typed(stacked: Stack) -> dict[str, pd.DataFrame]:
+def _broken_rules(stacked: Stack, name: str, rules: Sequence[_Rule]) -> Iterator[Problem]:
+    """What is wrong with the cells of one column. None, where a file lacks the column, is said of its header."""
+    cells = stacked.cells[name]
+    # Columns repeat a few words over thousands of rows: distinct cells are far fewer.
+    broken = {cell: [rule for rule in rules if not rule.test(cell)] for cell in set(cells) if cell is not None}
+    bad = {cell: failed for cell, failed in broken.items() if failed}
+    hinted: Counter[str] = Counter()
+    for row in (row for row, cell in enumerate(cells) if cell in bad) if bad else ():
+        cell = cells[row]
+        assert cell is not None
+        file, line = stacked.place(row)
+        for rule in bad[cell]:
+            hinted[rule.name] += 1
+            # Looking for the nearest word is slow, and hints beyond those printed would never be seen.
+            hint = rule.hint(cell) if hinted[rule.name] <= SHOWN else ""
+            yield Problem(file, line, name, rule.name, shown(cell), rule.expected, hint)
+
+
+def typed(stacked: Stack) -> dict[str, Columns]:
     """Each file's table: numbers as floats (empty is NaN), everything else text; columns a file lacks are empty.
 
     Cells that are no numbers become NaN; the caller has the problem that says so.
     """
-    frame = typed_rows(stacked)
+    whole = typed_rows(stacked)
     parts = zip(stacked.files, stacked.bounds, strict=True)
-    return {file: frame.iloc[start:end].reset_index(drop=True) for file, (start, end) in parts}
+    return {file: whole.between(start, end) for file, (start, end) in parts}
 
 
-def typed_rows(stacked: Stack) -> pd.DataFrame:
+def typed_rows(stacked: Stack) -> Columns:
     """All rows with their line, in the columns of the table; with no file, an empty table of the right columns."""
-    columns: dict[str, object] = {"line": list(stacked.lines)}
-    texts = stacked.frame.fillna("")  # all at once: a call per column costs more than the filling
-    for column in stacked.table.columns:
-        cells = texts[column.name]
-        numeric = column.kind in ("number", "integer")
-        columns[column.name] = pd.to_numeric(cells, errors="coerce").astype(float) if numeric else cells
-        if column.name == "value":
+    columns: dict[str, list[Any]] = {"line": list(stacked.lines)}
+    numbers = frozenset(c.name for c in stacked.table.columns if c.kind in ("number", "integer"))
+    for name, cells in stacked.cells.items():
+        texts = [cell or "" for cell in cells]
+        columns[name] = _as_numbers(texts) if name in numbers else texts
+        if name == "value":
             # Messages quote the cell as it was typed: .30 read as a float would come back as 0.3.
-            columns["value_text"] = cells
-    return pd.DataFrame(columns)
+            columns["value_text"] = texts
+    return Columns(columns, numbers)
+
+
+def _as_numbers(cells: Sequence[str]) -> list[float]:
+    # float() alone would take nan, 1_000 and digits of other scripts.
+    values = {cell: float(cell) if _NUMBER.fullmatch(cell) else math.nan for cell in set(cells)}
+    return [values[cell] for cell in cells]
 
 
 def _duplicates(stacked: Stack) -> list[Problem]:
     names = stacked.table.id
-    ids = list(zip(*(stacked.frame[name] for name in names), strict=True))
+    ids = list(zip(*(stacked.cells[name] for name in names), strict=True))
     problems: list[Problem] = []
     for file, (start, end) in zip(stacked.files, stacked.bounds, strict=True):
         first: dict[tuple[str | None, ...], int] = {}
@@ -168,13 +156,6 @@ def _duplicates(stacked: Stack) -> list[Problem]:
                 problems.append(Problem(file, line, names[-1], "duplicate-id", found, "each id once", hint))
             first.setdefault(parts, line)
     return problems
-
-
-def _hold(rules: Sequence[_Rule], cells: pd.Series[str]) -> pd.Series[bool]:
-    """Whether each cell keeps all rules of its column; every different cell is tested once."""
-    # Columns repeat a few words over thousands of rows: distinct cells are far fewer.
-    bad = {cell for cell in set(cells) if cell is not None and not all(rule.test(cell) for rule in rules)}
-    return ~cells.isin(bad) if bad else pd.Series(True, index=cells.index)
 
 
 def _rules(column: Column, vocabulary: Vocabulary) -> list[_Rule]:
@@ -249,7 +230,7 @@ def _in_range(form: re.Pattern[str], low: float | None, high: float | None, cell
     if not form.fullmatch(cell):
         return True  # said by the rule before
     value = float(cell)
-    return (low is None or value >= low) and (high is None or value <= high) and np.isfinite(value).item()
+    return (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
 
 
 def _is_printed(cell: str) -> bool:

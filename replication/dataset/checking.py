@@ -12,8 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.conceptual_records import ConceptualRecord
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.recipes import Recipe
@@ -71,29 +70,29 @@ _CHECKED = (
 )
 
 
-def check_unique(frames: Iterable[tuple[str, pd.DataFrame]], column: str) -> list[Problem]:
+def check_unique(frames: Iterable[tuple[str, Columns]], column: str) -> list[Problem]:
     """Ids that stand in more than one file: said of each, for whoever checks one of them alone."""
     seen: dict[str, tuple[str, int]] = {}
     problems = []
     for file, frame in frames:
         if column not in frame:
             continue
-        for line, value in zip(frame["line"], frame[column], strict=True):
-            first, at = seen.setdefault(value, (file, int(line)))
+        for line, value in frame.rows("line", column):
+            first, at = seen.setdefault(value, (file, line))
             if first != file:
                 found, expected = shown(value), "an id used nowhere else"
-                problems.append(Problem(file, int(line), column, "duplicate-id", found, expected, f"{first} has it"))
+                problems.append(Problem(file, line, column, "duplicate-id", found, expected, f"{first} has it"))
                 # Said of both: somebody who checks the earlier work alone would not see the other file's message.
                 problems.append(Problem(first, at, column, "duplicate-id", found, expected, f"{file} has it"))
     return problems
 
 
-def check_samples(file: str, samples: pd.DataFrame, known: set[str]) -> list[Problem]:
+def check_samples(file: str, samples: Columns, known: set[str]) -> list[Problem]:
     """Samples refer to other samples that exist, and are no part of a part of themselves."""
     problems: list[Problem] = []
     hints = _Hints(known)
-    wholes = dict(zip(samples["sample_id"], samples["subgroup_of"], strict=True))
-    for row in _rows(samples, "sample_id", "subgroup_of", "overlaps", "shared_n", "n"):
+    wholes = dict(samples.rows("sample_id", "subgroup_of"))
+    for row in samples.records("line", "sample_id", "subgroup_of", "overlaps", "shared_n", "n"):
         for column in ("subgroup_of", "overlaps"):
             found = shown(row[column])
             if row[column] and row[column] not in known:
@@ -130,39 +129,38 @@ def _in_circle(sample: str, wholes: Mapping[str, str]) -> bool:
     return at == sample and steps > 0
 
 
-def check_units(file: str, samples: pd.DataFrame) -> list[Problem]:
+def check_units(file: str, samples: Columns) -> list[Problem]:
     """The samples of one work are of one unit: students and schools are different quantities."""
-    units = samples["unit"].value_counts()
+    units = Counter(samples["unit"])
     if len(units) < 2:
         return []
     # The most frequent unit is taken for the intended one: slips are few.
-    usual = str(units.index[0])
-    odd = samples[samples["unit"] != usual]
+    usual = units.most_common(1)[0][0]
     hint = "units are never pooled; is it a slip? Rows of another unit belong to a work of their own"
     return [
         Problem(file, line, "unit", "mixed-units", shown(unit), f'"{usual}", as the other samples of this work', hint)
-        for line, unit in zip(odd["line"], odd["unit"], strict=True)
-        if unit
+        for line, unit in samples.rows("line", "unit")
+        if unit and unit != usual
     ]
 
 
 def check_effects(
     file: str,
-    effects: pd.DataFrame,
-    samples: pd.DataFrame,
-    measures: pd.DataFrame | None,
+    effects: Columns,
+    samples: Columns,
+    measures: Columns | None,
     works: Collection[str],
     constructs: Collection[str],
 ) -> list[Problem]:
     """Effects against their samples, their measures, their own intervals and each other."""
     problems: list[Problem] = []
-    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
+    sizes = dict(samples.rows("sample_id", "n"))
     # measures.csv is optional: without it any code is as good as another.
     codes = None if measures is None else _codes(measures, constructs)
     hints = _Hints((*sizes, *works))
     pairs: dict[tuple[str, ...], tuple[int, str]] = {}
     in_work = _WithinWork.of(effects, samples)
-    for row in _rows(effects, *_CHECKED):
+    for row in effects.records("line", *_CHECKED):
         problems += (*_effect_row(file, row, sizes, works, hints), *_impossible_p(file, row))
         problems += in_work.problems(file, row)
         if codes is not None:
@@ -190,10 +188,10 @@ def check_effects(
     return problems
 
 
-def check_claims(file: str, work: str, claims: pd.DataFrame) -> list[Problem]:
+def check_claims(file: str, work: str, claims: Columns) -> list[Problem]:
     """Claim ids begin with their work's key; every printed figure is one that can be."""
     problems = []
-    for row in _rows(claims, "claim_id", "statistic", "printed", "ci_low", "ci_high", "se", "p", "k", "n"):
+    for row in claims.records("line", "claim_id", "statistic", "printed", "ci_low", "ci_high", "se", "p", "k", "n"):
         if not row["claim_id"].startswith(f"{work}-"):
             found, expected = shown(row["claim_id"]), f"{work}-001, {work}-002, …"
             problems.append(
@@ -260,11 +258,11 @@ def _printed(text: str) -> float:
         return math.nan
 
 
-def check_descriptives(file: str, rows: pd.DataFrame, samples: set[str]) -> list[Problem]:
+def check_descriptives(file: str, rows: Columns, samples: set[str]) -> list[Problem]:
     """Means belong to samples that exist, and lie on their scale's two ends."""
     problems = []
     hints = _Hints(samples)
-    for row in _rows(rows, "sample_id", "mean", "sd", "scale_low", "scale_high"):
+    for row in rows.records("line", "sample_id", "mean", "sd", "scale_low", "scale_high"):
         problems += _two_readings(file, row, ("mean", "sd"))
         sample, low, high = row["sample_id"], row["scale_low"], row["scale_high"]
         if sample and sample not in samples:
@@ -294,12 +292,6 @@ class _Hints:
         if key not in self._found and len(self._found) < self._most:
             self._found[key] = nearest(word, words)
         return self._found.get(key, "")
-
-
-def _rows(frame: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
-    names = ["line", *columns]
-    # Plain dicts: rows of a frame cost a Series each, which takes most of the time on large works.
-    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
 def _effect_row(
@@ -351,14 +343,12 @@ class _WithinWork:
     wholes: Mapping[str, str]
 
     @classmethod
-    def of(cls, effects: pd.DataFrame, samples: pd.DataFrame) -> _WithinWork:
+    def of(cls, effects: Columns, samples: Columns) -> _WithinWork:
         """Index the samples (unit and number of schools) and the rows (sample and whole) of one work."""
-        about = zip(samples["unit"], samples["schools"], strict=True)
-        ids = effects["effect_id"]
         return cls(
-            dict(zip(samples["sample_id"], about, strict=True)),
-            dict(zip(ids, effects["sample_id"], strict=True)),
-            dict(zip(ids, effects["part_of"], strict=True)),
+            dict(zip(samples["sample_id"], samples.rows("unit", "schools"), strict=True)),
+            dict(effects.rows("effect_id", "sample_id")),
+            dict(effects.rows("effect_id", "part_of")),
         )
 
     def problems(self, file: str, row: Mapping[str, Any]) -> list[Problem]:
@@ -395,10 +385,10 @@ class _WithinWork:
         return None
 
 
-def _codes(measures: pd.DataFrame, constructs: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _codes(measures: Columns, constructs: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The measures of each construct; one that is no construct is said elsewhere and has no entry."""
     known: dict[str, list[str]] = {name: [] for name in constructs}
-    for variable, measure in zip(measures["variable"], measures["measure"], strict=True):
+    for variable, measure in measures.rows("variable", "measure"):
         # Constructs without any measure keep an empty list: "add it" is then the better hint.
         known.setdefault(variable, []).append(measure)
     return {name: tuple(codes) for name, codes in known.items()}
@@ -455,23 +445,22 @@ def check_works(
     ]
 
 
-def check_computed(file: str, effects: pd.DataFrame, recipes: Collection[Recipe]) -> list[Problem]:
+def check_computed(file: str, effects: Columns, recipes: Collection[Recipe]) -> list[Problem]:
     """Rows computed from a survey file have a recipe by which they can be computed again: said once a work."""
-    computed = effects[(effects["reading"] == "computed") & (effects["until"] == "")]
-    if recipes or computed.empty:
+    rows = effects.rows("line", "reading", "until")
+    computed = [line for line, reading, until in rows if reading == "computed" and not until]
+    if recipes or not computed:
         return []
     found = f"{len(computed)} row{'s' if len(computed) > 1 else ''} with reading computed, this the first"
     hint = "write one (see data/references/timss*/recipes.toml), or say in reading where the numbers were read"
-    return [
-        Problem(file, int(computed["line"].iloc[0]), "reading", "no-recipe", found, "a recipe in recipes.toml", hint)
-    ]
+    return [Problem(file, computed[0], "reading", "no-recipe", found, "a recipe in recipes.toml", hint)]
 
 
 def check_recipes(
-    file: str, recipes: Iterable[Recipe], samples: set[str], measures: pd.DataFrame | None, vocabulary: Vocabulary
+    file: str, recipes: Iterable[Recipe], samples: set[str], measures: Columns | None, vocabulary: Vocabulary
 ) -> list[Problem]:
     """Recipes make samples and measures that exist."""
-    codes = set() if measures is None else set(zip(measures["variable"], measures["measure"], strict=True))
+    codes = set() if measures is None else set(measures.rows("variable", "measure"))
     problems = []
     for recipe in recipes:
         made = [recipe.sample, *(part.sample for part in recipe.subsample)]
@@ -495,20 +484,20 @@ def check_recipes(
 
 
 def check_conceptual(
-    file: str, rows: pd.DataFrame, records: Iterable[ConceptualRecord], directions: set[str]
+    file: str, rows: Columns, records: Iterable[ConceptualRecord], directions: set[str]
 ) -> list[Problem]:
     """Stored results come from a record of their work, lie in their interval and name directions that exist."""
     known = [record.id for record in records]
     problems = []
-    for row in rows.to_dict("records"):
-        line, low, high = int(row["line"]), row["ci_low"], row["ci_high"]
+    for row in rows.records():
+        line, low, high = row["line"], row["ci_low"], row["ci_high"]
         if row["record"] not in known:
             found, hint = shown(row["record"]), nearest(row["record"], known)
             problems.append(Problem(file, line, "record", "unknown-record", found, "an id of conceptual.toml", hint))
         if not low <= row["estimate"] <= high:
             found = f"{row['estimate']:g} outside {low:g} to {high:g}"
             problems.append(Problem(file, line, "estimate", "interval", found, "a value in its interval", "compute it"))
-        for name in filter(None, str(row["direction_ids"]).split(";")):
+        for name in filter(None, row["direction_ids"].split(";")):
             if name not in directions:
                 found, hint = shown(name), nearest(name, directions)
                 problems.append(

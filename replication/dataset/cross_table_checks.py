@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from replication.dataset import checking
 from replication.dataset.cells import VERSION
+from replication.dataset.columns import Columns
 from replication.dataset.folder import Folder, missing_file
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.records import ArticleFile, TrapFile
@@ -58,11 +57,11 @@ def check_across(folder: Folder) -> None:
         folder.problems += checking.check_explanations(file, explanations, claims)
 
 
-def _frames_in_scope(folder: Folder, table: str) -> list[tuple[str, pd.DataFrame]]:
+def _frames_in_scope(folder: Folder, table: str) -> list[tuple[str, Columns]]:
     return [(file, frame) for file, frame in folder.every.get(table, {}).items() if asked(folder, file)]
 
 
-def _check_samples(folder: Folder, file: str, frame: pd.DataFrame, known: set[str]) -> None:
+def _check_samples(folder: Folder, file: str, frame: Columns, known: set[str]) -> None:
     folder.problems += checking.check_samples(file, frame, known)
     folder.problems += checking.check_units(file, frame)
     effects = f"{file.partition('/')[0]}/effects.csv"
@@ -96,7 +95,7 @@ def check_rows_in_time(folder: Folder, version: str) -> None:
         folder.problems += [p for p in check_successors(dated, table) if asked(folder, p.file)]
 
 
-def _dated(frame: pd.DataFrame) -> bool:
+def _dated(frame: Columns) -> bool:
     """Whether every version in the table is one; what is none has been said of its cell."""
     return all(VERSION.fullmatch(word) for word in {*frame["since"], *frame["until"]} - {""})
 
@@ -120,8 +119,7 @@ def check_records(folder: Folder, article: ArticleFile | None, traps: TrapFile |
         folder.problems += checking.check_repeated(file, [name for name, _ in found])
     for file, frame in folder.every.get("screened.csv", {}).items():
         if "work" in frame:
-            rows = zip(frame["effect_id"], frame["work"], strict=True)
-            named = [(effect, [work] if work else []) for effect, work in rows]
+            named = [(effect, [work] if work else []) for effect, work in frame.rows("effect_id", "work")]
             folder.problems += checking.check_mentions(file, named, folder.folders)
 
 
@@ -129,7 +127,7 @@ def _ids(folder: Folder, table: str, column: str) -> set[str]:
     return {row for frame in folder.every.get(table, {}).values() for row in frame[column]}
 
 
-def _check_effects(folder: Folder, file: str, frame: pd.DataFrame) -> None:
+def _check_effects(folder: Folder, file: str, frame: Columns) -> None:
     work = file.partition("/")[0]
     sample_file = f"{work}/samples.csv"
     if not (folder.root / sample_file).exists():

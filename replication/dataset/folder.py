@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.conceptual_records import ConceptualFile, ConceptualRecord
 from replication.dataset.letters import hidden_lines
 from replication.dataset.problems import Problem, nearest, shown
@@ -81,8 +80,8 @@ class Folder:
     problems: list[Problem] = field(default_factory=list)
     works: dict[str, Work] = field(default_factory=dict)
     raws: dict[str, list[RawTable]] = field(default_factory=dict)
-    frames: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
-    every: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
+    frames: dict[str, dict[str, Columns]] = field(default_factory=dict)
+    every: dict[str, dict[str, Columns]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     common_notes: dict[str, str] = field(default_factory=dict)
     corrections_by_file: dict[str, list[Correction]] = field(default_factory=dict)

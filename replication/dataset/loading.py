@@ -6,16 +6,18 @@ dataset (nothing is loaded around a broken row). `references.bib` is read by pyb
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-
-import pandas as pd
+from typing import Any
 
 from replication.dataset import checking
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
+from replication.dataset.columns import Columns, Frames
 from replication.dataset.cross_table_checks import asked, check_across, check_records, check_rows_in_time
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.letters import hidden_lines, lacks_glyph
@@ -110,8 +112,6 @@ _SAMPLE_COLUMNS = [
 _OF_ROW_OR_SAMPLE = ("unit", "clusters", "icc", "grade", "publication_status", "risk_of_bias")
 """Columns of both tables: a row's own cell counts, and where it is empty its sample's."""
 
-
-_OF_SAMPLE = "_of_sample"
 
 _SPARED = ("informant_a", "informant_b", "design", "reading", "since", "note", "flags", "source", "locator")
 """Columns whose errors leave a row readable: nothing is computed from them."""
@@ -239,8 +239,8 @@ def _dataset(
         answers=MappingProxyType(folder.answers),
         conceptual=MappingProxyType(folder.conceptual),
         packets=MappingProxyType(folder.packets),
-        tables=MappingProxyType(live),
-        withdrawn=MappingProxyType(withdrawn),
+        tables=Frames(live),
+        withdrawn=Frames(withdrawn),
     )
 
 
@@ -276,12 +276,12 @@ def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:
 
 
 def _check_tables(folder: Folder) -> None:
-    """Check the cells of all files of one kind together; files with a readable header become frames."""
+    """Check the cells of all files of one kind together; files with a readable header become tables."""
     for name, raws in folder.raws.items():
         wanted = [raw for raw in raws if asked(folder, raw.file)]
         if wanted:
             folder.problems += check_cells(stack(wanted, TABLES[name]), folder.vocabulary)
-        folder.every[name] = _frames(stack(raws, TABLES[name]))
+        folder.every[name] = _of_works(stack(raws, TABLES[name]))
     errors = [p for p in folder.problems if p.severity == "error"]
     # Row 0 or 1: the file or its header is at fault, and with it every row.
     unusable = {p.file for p in errors if p.row <= 1 and p.rule != "unknown-column"}
@@ -295,16 +295,17 @@ def _check_tables(folder: Folder) -> None:
         folder.frames[name] = {file: _without(frame, bad.get(file, set())) for file, frame in usable.items()}
 
 
-def _frames(stacked: Stack) -> dict[str, pd.DataFrame]:
-    frames = typed(stacked)
-    if stacked.table.name in WORK_TABLES:
-        for file, frame in frames.items():
-            frame.insert(0, "work", file.partition("/")[0])
-    return frames
+def _of_works(stacked: Stack) -> dict[str, Columns]:
+    """Each file's table; those in the folder of a work with its key in front."""
+    tables = typed(stacked)
+    if stacked.table.name not in WORK_TABLES:
+        return tables
+    keys = {file: [file.partition("/")[0]] * len(table) for file, table in tables.items()}
+    return {file: replace(table, cells={"work": keys[file], **table.cells}) for file, table in tables.items()}
 
 
-def _without(frame: pd.DataFrame, lines: set[int]) -> pd.DataFrame:
-    return frame[~frame["line"].isin(lines)].reset_index(drop=True) if lines else frame
+def _without(table: Columns, lines: set[int]) -> Columns:
+    return table.where(line not in lines for line in table["line"]) if lines else table
 
 
 def _version(folder: Folder) -> str:
@@ -322,47 +323,49 @@ def _version(folder: Folder) -> str:
     return version
 
 
-def _join(folder: Folder) -> Mapping[str, pd.DataFrame]:
-    tables = {name: _concat(folder.frames.get(name, {}), name) for name in TABLES}
-    columns = [*_SAMPLE_COLUMNS, *(name for name in _OF_ROW_OR_SAMPLE if name not in _SAMPLE_COLUMNS)]
-    # Duplicates are an error said elsewhere; here they would only make the merge fail.
-    samples = tables["samples.csv"][columns].drop_duplicates("sample_id")
-    effects = tables["effects.csv"].merge(
-        samples, on="sample_id", how="left", validate="many_to_one", suffixes=("", _OF_SAMPLE)
-    )
-    tables["effects.csv"] = _with_sample_cells(effects)
+def _join(folder: Folder) -> dict[str, Columns]:
+    """All tables, the effects with the columns of their sample."""
+    tables = {name: _joined(folder.frames.get(name, {}), name) for name in TABLES}
+    tables["effects.csv"] = _with_sample(tables["effects.csv"], tables["samples.csv"])
     return tables
 
 
-def _with_sample_cells(effects: pd.DataFrame) -> pd.DataFrame:
-    """The rows with their sample's cell wherever their own is empty; the columns end up once, after the row's."""
+def _with_sample(effects: Columns, samples: Columns) -> Columns:
+    """The rows with their sample's cells; in columns of both, wherever their own is empty. These stand at the end."""
+    # Duplicates are an error said elsewhere; here the first counts.
+    place: dict[str, int] = {}
+    for row, sample in enumerate(samples["sample_id"]):
+        place.setdefault(sample, row)
+    at = [place.get(sample, -1) for sample in effects["sample_id"]]
+    of_sample = {name: _taken(samples, name, at) for name in dict.fromkeys((*_SAMPLE_COLUMNS, *_OF_ROW_OR_SAMPLE))}
     filled = {}
     for name in _OF_ROW_OR_SAMPLE:
-        own, of_sample = effects[name], effects[name + _OF_SAMPLE]
-        empty = own.isna() if own.dtype == float else own == ""
-        filled[name] = own.where(~empty, of_sample)
-    rest = effects.drop(columns=[*_OF_ROW_OR_SAMPLE, *(name + _OF_SAMPLE for name in _OF_ROW_OR_SAMPLE)])
-    return rest.assign(**filled)
+        empty = map(math.isnan if name in effects.numbers else operator.not_, effects[name])
+        cells = zip(empty, effects[name], of_sample[name], strict=True)
+        filled[name] = [theirs if lacks else own for lacks, own, theirs in cells]
+    rest = {**effects.cells, **of_sample, "sample_id": effects["sample_id"]}
+    in_order = {name: cells for name, cells in rest.items() if name not in filled} | filled
+    return Columns(in_order, effects.numbers | samples.numbers)
 
 
-def _by_life(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+def _taken(samples: Columns, name: str, at: Sequence[int]) -> list[Any]:
+    """The cells of a column by place; the one after the last, where -1 leads, is that of a sample that is not there."""
+    column = [*samples[name], math.nan if name in samples.numbers else ""]
+    return [column[place] for place in at]
+
+
+def _by_life(tables: Mapping[str, Columns]) -> tuple[dict[str, Columns], dict[str, Columns]]:
     """The rows that count today, and those that were withdrawn."""
-    live, withdrawn = {}, {}
-    for name, table in tables.items():
-        counts = table["until"] == ""
-        live[name] = table if counts.all() else table[counts].reset_index(drop=True)
-        withdrawn[name] = table[~counts].reset_index(drop=True)
-    return live, withdrawn
+    live = {name: table.where(not until for until in table["until"]) for name, table in tables.items()}
+    return live, {name: table.where(table["until"]) for name, table in tables.items()}
 
 
-def _concat(frames: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+def _joined(tables: Mapping[str, Columns], name: str) -> Columns:
     # A table nobody has filled still has its columns, so that no analysis need ask.
-    return pd.concat(list(frames.values()), ignore_index=True) if frames else _empty(name).copy()
+    return Columns.joined(list(tables.values())) if tables else _empty(name)
 
 
 @cache
-def _empty(name: str) -> pd.DataFrame:
+def _empty(name: str) -> Columns:
     empty = typed_rows(stack([], TABLES[name]))
-    if "work" not in empty:
-        empty.insert(0, "work", pd.Series(dtype=object))
-    return empty
+    return empty if "work" in empty else replace(empty, cells={**empty.cells, "work": []})

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, TypeVar
 
 from replication.dataset.cells import VERSION
+from replication.dataset.columns import Columns, Frames
 from replication.dataset.conceptual_records import ConceptualRecord
 from replication.dataset.problems import Problem, nearest
 from replication.dataset.recipes import Recipe
@@ -29,6 +28,9 @@ from replication.dataset.schema import TABLES, Vocabulary
 from replication.dataset.successors import Successors
 from replication.digests import digest_of
 from replication.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Dataset"]
 
@@ -72,6 +74,13 @@ class Dataset:
         """One table by file name, e.g. "claims.csv"."""
         # Shallow is enough: pandas copies on write.
         return self.tables[name].copy(deep=False)
+
+    def columns(self, name: str, *, withdrawn: bool = False) -> Columns:
+        """One table as columns of plain cells, for who walks through rows; empty where nothing was withdrawn."""
+        tables = self.withdrawn if withdrawn else self.tables
+        if isinstance(tables, Frames):
+            return tables.columns[name]
+        return Columns.of(tables[name]) if name in tables else self.columns(name).between(0, 0)
 
     @property
     def effects(self) -> pd.DataFrame:
@@ -151,7 +160,7 @@ class Dataset:
         for name, live in self.tables.items():
             gone = self.withdrawn.get(name)
             # In the files' order: sums of floats depend on it in their last digits.
-            rows = live if gone is None or gone.empty else _as_in_the_files(pd.concat([live, gone]))
+            rows = live if gone is None or gone.empty else _as_in_the_files(_together(live, gone))
             tables[name] = _rows(rows, _counts_at(rows, at))
         if all(table.empty for table in tables.values()):
             raise DataError(f"no row had entered the dataset by version {version}; today it is {self.version}")
@@ -170,7 +179,7 @@ class Dataset:
         known = sorted({name for names in used for name in names if name})
         if work not in known:
             raise DataError(f'no row of the dataset was used in "{work}": {nearest(work, known)}')
-        effects = _rows(self.tables["effects.csv"], pd.Series([work in names for names in used], dtype=bool))
+        effects = _rows(self.tables["effects.csv"], [work in names for names in used])
         return self._with({**self.tables, "effects.csv": effects}, self.works.keys(), f"as published in {work}")
 
     def with_effects(self, ids: Collection[str], further: pd.DataFrame | None = None) -> Dataset:
@@ -178,7 +187,7 @@ class Dataset:
         effects = self.tables["effects.csv"]
         kept = _rows(effects, effects["effect_id"].isin(list(ids)))
         if further is not None and len(further):
-            kept = pd.concat([kept, further], ignore_index=True)
+            kept = _together(kept, further)
         # Sorted: the same rows in another order are the same dataset.
         name = f"effects {digest_of(*sorted(kept['effect_id']))}"
         return self._with({**self.tables, "effects.csv": kept}, self.works.keys(), name)
@@ -209,7 +218,13 @@ def _as_in_the_files(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(files, kind="stable", ignore_index=True)
 
 
-def _rows(table: pd.DataFrame, keep: pd.Series[bool]) -> pd.DataFrame:
+def _together(*tables: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd  # here, as a dataset that is only checked makes no data frame
+
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rows(table: pd.DataFrame, keep: pd.Series[bool] | list[bool]) -> pd.DataFrame:
     return table[keep].reset_index(drop=True)
 
 

@@ -13,8 +13,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.model import Dataset
 from replication.dataset.problems import Problem, shown
 from replication.dataset.row_versions import version_numbers
@@ -43,30 +42,29 @@ def released_text(dataset: Dataset, root: Path, version: str) -> str:
     lines = [(name, "") for name in sorted({*files, *kept})]
     rows: list[tuple[str, str]] = []
     for name, table in TABLES.items():
-        for frame in (dataset.tables[name], dataset.withdrawn.get(name)):
-            if frame is not None and len(frame):
-                entered = frame[[version_numbers(since) <= at for since in frame["since"]]]
-                rows += _rows(entered, name, table.id)
+        for held in (dataset.columns(name), dataset.columns(name, withdrawn=True)):
+            entered = held.where(version_numbers(since) <= at for since in held["since"])
+            rows += _rows(entered, name, table.id)
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([_HEADER, *lines, *sorted(set(rows))])
     return stream.getvalue()
 
 
 def check_released(
-    root: Path, frames: Mapping[str, Mapping[str, pd.DataFrame]], asked: Iterable[str] | None
+    root: Path, tables: Mapping[str, Mapping[str, Columns]], asked: Iterable[str] | None
 ) -> Iterator[Problem]:
     """Files and rows of released versions that are no longer there; nothing where no list is kept.
 
     Parameters
     ----------
     root : the dataset's folder.
-    frames : every readable table by kind and file.
+    tables : every readable table by kind and file.
     asked : the works to check; None for all.
     """
     path = root / RELEASED
     if not path.is_file():
         return
-    present = {file: _ids(frame, TABLES[name].id) for name, found in frames.items() for file, frame in found.items()}
+    present = {file: set(_ids(own, TABLES[name].id)) for name, found in tables.items() for file, own in found.items()}
     wanted = None if asked is None else set(asked)
     for cells in csv.reader(io.StringIO(path.read_text(encoding="utf-8", errors="replace"))):
         if len(cells) != len(_HEADER) or tuple(cells) == _HEADER:
@@ -88,11 +86,11 @@ def _counts(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
-def _rows(frame: pd.DataFrame, name: str, ids: tuple[str, ...]) -> list[tuple[str, str]]:
-    own = "work" in frame and name not in ("screened.csv", "leads.csv")
-    files = [f"{work}/{name}" for work in frame["work"]] if own else [name] * len(frame)
-    return list(zip(files, _ids(frame, ids), strict=True))
+def _rows(table: Columns, name: str, ids: tuple[str, ...]) -> list[tuple[str, str]]:
+    own = "work" in table and name not in ("screened.csv", "leads.csv")
+    files = [f"{work}/{name}" for work in table["work"]] if own else [name] * len(table)
+    return list(zip(files, _ids(table, ids), strict=True))
 
 
-def _ids(frame: pd.DataFrame, ids: tuple[str, ...]) -> list[str]:
-    return [" ".join(str(part) for part in parts) for parts in zip(*(frame[name] for name in ids), strict=True)]
+def _ids(table: Columns, ids: tuple[str, ...]) -> list[str]:
+    return [" ".join(parts) for parts in table.rows(*ids)]

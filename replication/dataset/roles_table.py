@@ -120,7 +120,7 @@ def check_roles(path: Path) -> tuple[RolesTable | None, list[Problem]]:
     problems += check_cells(stacked, ROLES_WORDS)
     if any(p.severity == "error" for p in problems):
         return None, sorted(problems)
-    frame = typed(stacked)[raw.file]
+    frame = typed(stacked)[raw.file].frame()
     problems += _unused_classes(raw.file, frame)
     if any(p.severity == "error" for p in problems):
         return None, sorted(problems)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.problems import Problem, shown
 
 __all__ = ["check_row_versions", "check_work_version", "version_numbers"]
@@ -19,7 +18,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else ()
 
 
-def check_row_versions(file: str, rows: pd.DataFrame, today: str, work_since: str) -> list[Problem]:
+def check_row_versions(file: str, rows: Columns, today: str, work_since: str) -> list[Problem]:
     """Rows come in at a version that is or comes next, no earlier than their work, and go later than they came.
 
     Parameters
@@ -35,7 +34,7 @@ def check_row_versions(file: str, rows: pd.DataFrame, today: str, work_since: st
     if not any(known["until"]) and all(_fits(since, today, work_since) for since in known["since"]):
         return []  # the usual case, told without going through the rows
     problems = []
-    for line, since, until in zip(rows["line"], rows["since"], rows["until"], strict=True):
+    for line, since, until in rows.rows("line", "since", "until"):
         for column, version in (("since", since), ("until", until)):
             if version and _ahead(version, today):
                 problems.append(_too_far(file, line, column, version, today))

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from replication.dataset.columns import Columns
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.row_versions import version_numbers
 from replication.dataset.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Successors", "check_successors"]
 
@@ -69,20 +72,20 @@ class Successors:
             yield from level
 
 
-def check_successors(frames: Mapping[str, pd.DataFrame], table: str) -> list[Problem]:
+def check_successors(files: Mapping[str, Columns], table: str) -> list[Problem]:
     """Successors exist in the same kind of table, lead round in no circle, and leave no version without the row.
 
     Parameters
     ----------
-    frames : the rows of one kind of table by file; only versions that are versions.
+    files : the rows of one kind of table by file; only versions that are versions.
     table : the kind, e.g. "claims.csv".
     """
-    if not any("replaced_by" in rows and any(rows["replaced_by"]) for rows in frames.values()):
+    if not any("replaced_by" in rows and any(rows["replaced_by"]) for rows in files.values()):
         return []  # the usual case, told without going through the rows
-    known = _rows_by_id(frames, table)
+    known = _rows_by_id(files, table)
     ids = [key[-1] for key in known]
     problems = []
-    for file, rows in frames.items():
+    for file, rows in files.items():
         for key, line, cells in _entries(rows, table):
             if cells["replaced_by"]:
                 found = _successor_problem(key, cells, known, ids)
@@ -136,19 +139,14 @@ def _leads_back(key: tuple[str, ...], known: Mapping[tuple[str, ...], _Row]) -> 
     return at in seen
 
 
-def _rows_by_id(frames: Mapping[str, pd.DataFrame], table: str) -> dict[tuple[str, ...], _Row]:
-    return {key: cells for rows in frames.values() for key, _line, cells in _entries(rows, table)}
+def _rows_by_id(files: Mapping[str, Columns], table: str) -> dict[tuple[str, ...], _Row]:
+    return {key: cells for rows in files.values() for key, _line, cells in _entries(rows, table)}
 
 
-def _entries(rows: pd.DataFrame, table: str) -> Iterator[tuple[tuple[str, ...], int, _Row]]:
+def _entries(rows: Columns, table: str) -> Iterator[tuple[tuple[str, ...], int, _Row]]:
     """Key, line and versions of each row; measures and descriptives are told apart by their work as well."""
     names = list(TABLES[table].id)
     keyed = ["work", *names] if len(names) > 1 and "work" in rows else names
     columns = ("since", "until", "replaced_by")
-    for line, key, cells in zip(
-        rows["line"].tolist(),
-        zip(*(rows[name].tolist() for name in keyed), strict=True),
-        zip(*(rows[name].tolist() for name in columns), strict=True),
-        strict=True,
-    ):
-        yield tuple(map(str, key)), int(line), dict(zip(columns, cells, strict=True))
+    for line, key, cells in zip(rows["line"], rows.rows(*keyed), rows.records(*columns), strict=True):
+        yield key, line, cells

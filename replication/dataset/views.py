@@ -16,14 +16,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from replication.dataset.model import Dataset
 from replication.dataset.successors import Successors
 from replication.digests import digest_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Reads", "view_of"]
 

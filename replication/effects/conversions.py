@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from replication.effects.correlation import correlation_variance
 from replication.effects.effect_size import Array, EffectSize, Flag, numbers, refuse, rows_where
@@ -267,7 +267,7 @@ def _t_of_p(p: Array, df: Array, sign: Array, sides: Sides) -> Array:
     _check_sign(sign)
     # the test's own quantile, not the normal one: with 20 persons they differ in the second decimal of r
     tail = p / 2.0 if sides == "two-sided" else p
-    return np.asarray(sign * -special.stdtrit(df, tail))
+    return np.asarray(sign * -scipy.special.stdtrit(df, tail))
 
 
 def _check_sign(sign: Array) -> None:

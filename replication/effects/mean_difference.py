@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from replication.effects.effect_size import Array, EffectSize, numbers, refuse
 from replication.errors import UserError
@@ -45,7 +45,7 @@ def small_sample_factor(df: ArrayLike, correction: Correction = "exact") -> Arra
     if correction == "approximate":
         return np.asarray(1.0 - 3.0 / (4.0 * m - 1.0))
     # Pochhammer's symbol is a ratio of gammas that does not overflow at large df
-    return np.asarray(special.poch((m - 1.0) / 2.0, 0.5) / np.sqrt(m / 2.0))
+    return np.asarray(scipy.special.poch((m - 1.0) / 2.0, 0.5) / np.sqrt(m / 2.0))
 
 
 def mean_difference(

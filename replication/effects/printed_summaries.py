@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from replication.effects.correlation import to_fisher_z
 from replication.effects.effect_size import Array, EffectSize, Flag, Metric, numbers, refuse, rows_where
@@ -119,8 +119,8 @@ def _weights(n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.boo
 def _sd(quantiles: Array, n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.bool_]) -> Array:
     """Wan et al. (2014), eqs. 9 and 16, from the range and from the quartiles; Shi et al. (2020), eq. 10, from both."""
     low, q_low, _, q_high, high = quantiles
-    wide = (high - low) / (2.0 * special.ndtri((n - 0.375) / (n + 0.25)))
-    narrow = (q_high - q_low) / (2.0 * special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
+    wide = (high - low) / (2.0 * scipy.special.ndtri((n - 0.375) / (n + 0.25)))
+    narrow = (q_high - q_low) / (2.0 * scipy.special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
     share = 1.0 / (1.0 + 0.07 * n**0.6)
     mixed = share * wide + (1.0 - share) * narrow
     return np.asarray(np.where(by_range & by_quartiles, mixed, np.where(by_range, wide, narrow)))
@@ -151,7 +151,7 @@ def _variance_of(weights: Array, n: Array) -> Array:
     """
     p = np.stack(np.broadcast_arrays(1.0 / (n + 1.0), 0.25, 0.5, 0.75, n / (n + 1.0)), axis=-1)
     q = 1.0 - p
-    u = special.ndtri(p)
+    u = scipy.special.ndtri(p)
     # Derivatives of the normal quantile function.
     first = np.sqrt(2.0 * np.pi) * np.exp(0.5 * u**2)
     second, third = u * first**2, (1.0 + 2.0 * u**2) * first**3
@@ -231,8 +231,8 @@ def from_interval(
     refuse((tail <= 0.0) | (tail > 1.0), "p outside 0 to 1; pass an exact p above 0, or the interval")
     refuse((confidence <= 0.0) | (confidence >= 1.0), "level outside 0 to 1; 95 % is 0.95")
     y, lower, upper = (_on_scale(values, _SCALES.get(metric, "same")) for values in (printed, below, above))
-    half = -special.ndtri((1.0 - confidence) / 2.0)
-    test = np.where(np.isfinite(statistic), statistic, -special.ndtri(tail / 2.0))
+    half = -scipy.special.ndtri((1.0 - confidence) / 2.0)
+    test = np.where(np.isfinite(statistic), statistic, -scipy.special.ndtri(tail / 2.0))
     with np.errstate(divide="ignore"):
         # The first that is there: the whole interval, its upper or lower half, the test.
         choices = [(upper - lower) / (2.0 * half), (upper - y) / half, (y - lower) / half, np.abs(y / test)]

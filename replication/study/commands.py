@@ -186,8 +186,8 @@ def _say_what_is_touched(dataset: Dataset, work: str) -> None:
     from replication.dataset.folder import WORK_TABLES
 
     # Without withdrawals nothing can be touched, and reading every analysis would be in vain.
-    gone = [rows for name, rows in dataset.withdrawn.items() if name in WORK_TABLES]
-    if not any((rows["work"] == work).any() if work else len(rows) for rows in gone):
+    gone = [dataset.columns(name, withdrawn=True) for name in WORK_TABLES]
+    if not any(work in rows["work"] if work else len(rows) for rows in gone):
         return
     from replication.report.releases import read_releases
     from replication.study.touched import touched_analyses, touched_lines

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from replication.dataset import Dataset
 from replication.dataset.row_versions import version_numbers
 from replication.dataset.schema import TABLES
@@ -70,14 +68,11 @@ def touched_lines(found: tuple[Touched, ...]) -> Iterator[str]:
 
 def _withdrawn(dataset: Dataset, table: str, works: frozenset[str], released: str) -> Iterator[tuple[str, str, str]]:
     """Id, successor and work of each row that leaves after the released version."""
-    gone = dataset.withdrawn.get(table)
-    if gone is None or gone.empty:
-        return
     last = version_numbers(released) if released else ()
-    late = [bool(until) and version_numbers(until) > last for until in gone["until"]]
-    rows = gone[pd.Series(late, index=gone.index) & (gone["work"].isin(works) if works else True)]
-    column = TABLES[table].id[-1]
-    yield from zip(rows[column], rows["replaced_by"], rows["work"], strict=True)
+    gone = dataset.columns(table, withdrawn=True).rows(TABLES[table].id[-1], "replaced_by", "work", "until")
+    for row, successor, work, until in gone:
+        if (work in works or not works) and version_numbers(until) > last:
+            yield row, successor, work
 
 
 def _rows_by_analysis(report: Path) -> Mapping[str, frozenset[str]]:

@@ -38,6 +38,16 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     assert loaded.returncode == 0, loaded.stderr
 
 
+def test_a_check_loads_neither_data_frames_nor_special_functions(small: Small) -> None:
+    """They take longer to load than the whole dataset to read, and a check needs neither."""
+    code = f"import sys; sys.argv = ['study', 'check', 'alpha2020', '--data', {str(small.root)!r}]\n"
+    code += "from replication.study.commands import main\n"
+    code += "try:\n    main()\nexcept SystemExit as done:\n    print('exit', done.code)\n"
+    code += "print(sorted({'pandas', 'scipy.special', 'scipy.stats', 'babel', 'openpyxl'} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.stdout.endswith("nothing to mend.\nexit 0\n[]\n"), said.stdout + said.stderr
+
+
 def test_an_error_is_one_plain_line(small: Small) -> None:
     said = process("check", "nobody2020", "--data", str(small.root))
     assert said.returncode == 1

@@ -15,6 +15,7 @@ from replication import paths
 from replication.analysis import Analysis, Context, analysis_files, load_analysis, run_analysis
 from replication.claims import claims_by_id
 from replication.dataset import Dataset, load_dataset
+from replication.dataset.columns import Columns
 from replication.dataset.row_versions import check_row_versions
 from replication.dataset.successors import Successors
 from replication.errors import DataError
@@ -153,6 +154,6 @@ def test_a_table_whose_every_row_comes_too_late_or_too_early_is_told(
     since: str, work_since: str, found: list[str]
 ) -> None:
     """The check passes over a table that fits as a whole: such a pass must not take one along where no row fits."""
-    rows = pd.DataFrame({"line": [2, 3], "since": [since] * 2, "until": ["", ""]})
+    rows = Columns({"line": [2, 3], "since": [since] * 2, "until": ["", ""]})
     problems = check_row_versions("effects.csv", rows, today="1.2.0", work_since=work_since)
     assert [problem.found for problem in problems] == [f'"{version}"' for version in found for _ in range(2)]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from replication.dataset import Dataset, Selection, select
+from replication.dataset.columns import Columns
 from replication.dataset.row_versions import check_row_versions, check_work_version, version_numbers
 from replication.errors import DataError
 
@@ -90,7 +91,7 @@ def test_versions_are_numbers_or_nothing(text: str, numbers: tuple[int, ...]) ->
 
 def rules(since: str, until: str, today: str = "1.2.3", work_since: str = "1.1.0") -> list[tuple[str, str]]:
     """Columns and what is expected, of the problems of one row on line 7 behind a sound one."""
-    rows = pd.DataFrame({"line": [2, 7], "since": ["1.1.0", since], "until": ["", until]})
+    rows = Columns({"line": [2, 7], "since": ["1.1.0", since], "until": ["", until]})
     found = check_row_versions("w/effects.csv", rows, today, work_since)
     assert {(p.file, p.row, p.rule) for p in found} <= {("w/effects.csv", 7, "version")}
     return [(p.column, p.expected) for p in found]

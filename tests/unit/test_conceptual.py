@@ -11,6 +11,7 @@ from statsmodels.discrete.discrete_model import MNLogit
 from replication.analysis.conceptual_findings import conceptual_findings
 from replication.dataset import Dataset
 from replication.dataset.checking import check_conceptual
+from replication.dataset.columns import Columns
 from replication.dataset.conceptual_records import ConceptualRecord, Expected, agreement
 from replication.dataset.recipes import Measure
 from replication.errors import UserError
@@ -231,7 +232,7 @@ def test_stored_rows_name_a_record_and_a_direction_and_lie_in_their_interval(dat
     rows = dataset.table("conceptual.csv")
     rows = rows[rows["work"] == "marengo2021"].assign(line=2).head(3)
     records, directions = dataset.conceptual["marengo2021"], set(dataset.directions["direction_id"])
-    assert not check_conceptual("f", rows, records, directions)
+    assert not check_conceptual("f", Columns.of(rows), records, directions)
     wrong = rows.assign(record="krull", ci_low=9.0, direction_ids="marengo2021-d99")
-    rules = [problem.rule for problem in check_conceptual("f", wrong, records, directions)]
+    rules = [problem.rule for problem in check_conceptual("f", Columns.of(wrong), records, directions)]
     assert rules == ["unknown-record", "interval", "unknown-direction"] * 3

@@ -18,7 +18,7 @@ from replication.frames import project
 
 ROOT = Path(__file__).parents[2]
 # How a distribution is called whose module has another name.
-MODULES = {"pandera[pandas]": "pandera", "markdown-it-py": "markdown_it", "arviz-stats": "arviz_stats"}
+MODULES = {"markdown-it-py": "markdown_it", "arviz-stats": "arviz_stats"}
 
 
 def declared() -> tuple[set[str], dict[str, set[str]]]:

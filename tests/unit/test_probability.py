@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.probability import chi2_cdf, chi2_sf, f_isf, f_sf, ncx2_cdf, normal_isf, t_isf, t_ppf, t_sf
+from replication.models.probability import (
+    NORMAL_95,
+    chi2_cdf,
+    chi2_sf,
+    f_isf,
+    f_sf,
+    ncx2_cdf,
+    normal_isf,
+    t_isf,
+    t_ppf,
+    t_sf,
+)
 
 X = np.array([-40.0, -3.0, -1e-3, 0.0, 0.5, 2.0, 9.0, 60.0])
 P = np.array([1e-300, 1e-12, 0.025, 0.5, 0.9, 0.975])
@@ -21,6 +32,8 @@ def test_t(df: float) -> None:
 
 def test_normal() -> None:
     assert normal_isf(P) == pytest.approx(stats.norm.isf(P), rel=1e-12)
+    # Written as a number, so that a check loads no scipy.special: it must be the quantile to the last digit.
+    assert NORMAL_95 == float(stats.norm.ppf(0.975)) == pytest.approx(float(normal_isf(0.025)), rel=1e-15)
 
 
 @pytest.mark.parametrize("df", [1, 2, 17, 400])

@@ -32,11 +32,8 @@ class _Known:
 
 def descriptive_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the means of these works."""
-    rows = dataset.table("descriptives.csv")
-    rows = rows[rows["work"].isin(works)]
     known = _known(dataset)
-    for cells in zip(*(rows[name].tolist() for name in _COLUMNS), strict=True):
-        row = dict(zip(_COLUMNS, cells, strict=True))
+    for row in dataset.columns("descriptives.csv").of_works(works).records(*_COLUMNS):
         row_id = f"{row['sample_id']} {row['variable']} {row['measure']}"
         place = Place(f"{row['work']}/descriptives.csv", row["line"], row_id)
         yield from _measure(place, row, known)
@@ -47,15 +44,13 @@ def descriptive_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Que
 
 
 def _known(dataset: Dataset) -> _Known:
-    measures = dataset.measures
     damaged = {problem.file for problem in dataset.warnings if problem.severity == "error"}
     codes: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for work, variable, measure in zip(measures["work"], measures["variable"], measures["measure"], strict=True):
+    for work, variable, measure in dataset.columns("measures.csv").rows("work", "variable", "measure"):
         # Rows with an error are missing from the table, and their measures would look unknown.
         if f"{work}/measures.csv" not in damaged:
             codes[work].add((variable, measure))
-    samples = dataset.samples
-    sizes = dict(zip(samples["sample_id"], samples["n"], strict=True))
+    sizes = dict(dataset.columns("samples.csv").rows("sample_id", "n"))
     return _Known({work: frozenset(found) for work, found in codes.items()}, sizes)
 
 

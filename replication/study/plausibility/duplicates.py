@@ -8,9 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import pandas as pd
-
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.study.plausibility.query import Place, Query
 
 __all__ = ["duplicate_queries"]
@@ -20,7 +19,7 @@ _NEAR = 1.02  # sizes of a sample and its copy
 _LOOKED_AT = 20  # samples compared for each correlation: a value that more of them have tells nothing
 _ROUND = (0.1, 0.2, 0.3, 0.4, 0.5)  # values that samples share by chance where one decimal is printed
 _MOST_SAMPLES = 12  # samples of a work that are compared with each other
-_COLUMNS = ("work", "line", "effect_id", "sample_id", "var_a", "var_b", "value", "n")
+_COLUMNS = ("work", "line", "effect_id", "sample_id", "var_a", "var_b", "statistic", "value", "n")
 
 Key = tuple[frozenset[str], float]
 """Two constructs and their correlation."""
@@ -45,26 +44,24 @@ class _Row:
 def duplicate_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Samples of these works that may be another sample again: same n and value, or three values and nearly the n."""
     # Others first, so that the question is asked of the work at hand and names the one that was there before.
-    rows = sorted(_rows(dataset.effects), key=lambda row: row.work in works)
-    apart = _related(dataset.samples)  # grows: each pair of samples is asked about once
+    rows = sorted(_rows(dataset.columns("effects.csv")), key=lambda row: row.work in works)
+    apart = _related(dataset.columns("samples.csv"))  # grows: each pair of samples is asked about once
     yield from _duplicates(rows, works, apart)
     yield from _copies(rows, works, apart)
     yield from _pasted(rows, works, apart)
-    yield from _parts(dataset.samples, works)
+    yield from _parts(dataset.columns("samples.csv").of_works(works))
 
 
-def _rows(effects: pd.DataFrame) -> Iterator[_Row]:
+def _rows(effects: Columns) -> Iterator[_Row]:
     """The correlations that can tell samples apart: 0, an impossible one and one without n cannot."""
-    value = effects["value"]
-    effects = effects[(effects["statistic"] == "r") & (value != 0) & (value.abs() <= 1) & (effects["n"] > 0)]
-    for work, line, row, sample, a, b, value, n in zip(*(effects[c].tolist() for c in _COLUMNS), strict=True):
-        yield _Row(work, line, row, sample, (frozenset((a, b)), value), n)
+    for work, line, row, sample, a, b, statistic, value, n in effects.rows(*_COLUMNS):
+        if statistic == "r" and 0 < abs(value) <= 1 and n > 0:
+            yield _Row(work, line, row, sample, (frozenset((a, b)), value), n)
 
 
-def _related(samples: pd.DataFrame) -> set[frozenset[str]]:
+def _related(samples: Columns) -> set[frozenset[str]]:
     """Pairs of samples that are known to share persons or schools."""
-    ids = samples["sample_id"].tolist()
-    pairs = [*zip(ids, samples["subgroup_of"], strict=True), *zip(ids, samples["overlaps"], strict=True)]
+    pairs = [*samples.rows("sample_id", "subgroup_of"), *samples.rows("sample_id", "overlaps")]
     return {frozenset(pair) for pair in pairs if pair[1]}
 
 
@@ -137,12 +134,11 @@ def _pasted(rows: list[_Row], works: frozenset[str], apart: set[frozenset[str]])
                 yield Query.about(first.place, "value", "near-copy", found, expected, hint, second.row)
 
 
-def _parts(samples: pd.DataFrame, works: frozenset[str]) -> Iterator[Query]:
+def _parts(samples: Columns) -> Iterator[Query]:
     """Two to four samples of one work whose sizes add up to another's, of which nobody says that they are its parts."""
-    columns = (samples[name].tolist() for name in ("work", "line", "sample_id", "n", "subgroup_of"))
     by_work: defaultdict[str, list[tuple[int, str, float, str]]] = defaultdict(list)
-    for work, line, sample, n, whole in zip(*columns, strict=True):
-        if work in works and n > 0:
+    for work, line, sample, n, whole in samples.rows("work", "line", "sample_id", "n", "subgroup_of"):
+        if n > 0:
             by_work[work].append((line, sample, n, whole))
     for work, own in by_work.items():
         if not 3 <= len(own) <= _MOST_SAMPLES:

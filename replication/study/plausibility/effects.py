@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
-
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.dataset.problems import shown
 from replication.dataset.recipes import of_levels
 from replication.effects.correlation import correlation_variance, fisher_z_variance, n_for_variance, to_fisher_z
@@ -82,10 +81,9 @@ _COLUMNS = (
 
 def effect_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about a single effect row of these works."""
-    effects = dataset.effects
-    effects = effects[effects["work"].isin(works)]
-    places = zip(*(effects[name].tolist() for name in ("work", "line", "effect_id")), strict=True)
-    rows = zip(*(_cells(effects[name]) for name in _COLUMNS), strict=True)
+    effects = dataset.columns("effects.csv").of_works(works)
+    places = effects.rows("work", "line", "effect_id")
+    rows = zip(*(_cells(effects, name) for name in _COLUMNS), strict=True)
     judged: dict[tuple[object, ...], tuple[Query, ...]] = {}  # long tables say the same again and again
     for (work, line, row), cells in zip(places, rows, strict=True):
         place = Place(f"{work}/effects.csv", line, row)
@@ -96,10 +94,10 @@ def effect_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
             yield from judged[cells]
 
 
-def _cells(column: pd.Series[Any]) -> list[object]:
+def _cells(effects: Columns, name: str) -> list[Any]:
     """The cells of a column, with one NaN for all that are empty: rows that say the same are then equal."""
-    cells: list[Any] = column.tolist()
-    return [math.nan if math.isnan(cell) else cell for cell in cells] if column.dtype.kind == "f" else cells
+    cells = effects[name]
+    return [math.nan if math.isnan(cell) else cell for cell in cells] if name in effects.numbers else cells
 
 
 def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
@@ -113,7 +111,7 @@ def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterat
     yield from _interval(place, row)
     if row["as_printed"] and not row["conversion"]:
         yield from check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
-    if correlation and not of_levels(str(row["unit"])):  # between schools other signs and sizes are no slips
+    if correlation and not of_levels(row["unit"]):  # between schools other signs and sizes are no slips
         yield from _sign(place, row, dataset)
         yield from _size(place, row)
         yield from _tests(place, row)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.dataset.problems import shown
 from replication.dataset.row_versions import version_numbers
 from replication.effects.correlation import back_to_r, correlation_variance, fisher_z_variance, to_fisher_z
@@ -39,15 +38,15 @@ Pair = tuple[str, frozenset[str]]
 
 def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the rows of these works that are in no released version yet, and were not computed."""
-    effects = dataset.effects
+    effects = dataset.columns("effects.csv")
     released = version_numbers(dataset.version)
-    coming = effects["since"].map({since: version_numbers(since) > released for since in set(effects["since"])})
-    fresh = effects["work"].isin(works) & coming.astype(bool) & (effects["reading"] != "computed")
-    rows = [dict(zip(_COLUMNS, cells, strict=True)) for cells in effects.loc[fresh, list(_COLUMNS)].to_numpy().tolist()]
+    coming = {since for since in set(effects["since"]) if version_numbers(since) > released}
+    own = effects.of_works(works).records(*_COLUMNS)
+    rows = [row for row in own if row["since"] in coming and row["reading"] != "computed"]
     if not rows:
         return
-    known = _known(effects[~effects["work"].isin(works)])
-    schools = dict(zip(dataset.samples["sample_id"], dataset.samples["schools"], strict=True))
+    known = _known(effects.where(work not in works for work in effects["work"]))
+    schools = dict(dataset.columns("samples.csv").rows("sample_id", "schools"))
     for row in rows:
         place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
         yield from _place(place, row)
@@ -140,16 +139,16 @@ def _decimals(text: str) -> int:
     return len(text.partition(".")[2])
 
 
-def _known(others: pd.DataFrame) -> Mapping[Pair, tuple[float, float]]:
+def _known(others: Columns) -> Mapping[Pair, tuple[float, float]]:
     """Mean and standard deviation of Fisher's z over the samples of other works, each sample once, by pair."""
-    rows = others[(others["statistic"] == "r") & (others["value"].abs() < 1)]
-    columns = (rows[name].tolist() for name in ("unit", "var_a", "var_b", "sample_id", "value"))
+    rows = others.where(s == "r" and abs(value) < 1 for s, value in others.rows("statistic", "value"))
     found: defaultdict[Pair, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for unit, a, b, sample, value in zip(*columns, strict=True):
-        found[unit, frozenset((a, b))][sample].append(float(to_fisher_z(value)))
+    columns = rows.rows("unit", "var_a", "var_b", "sample_id")
+    for (unit, a, b, sample), z in zip(columns, to_fisher_z(rows["value"]).tolist(), strict=True):
+        found[unit, frozenset((a, b))][sample].append(z)
     # Each sample once: one with thirty rows would otherwise set the spread alone.
-    means = {pair: [float(np.mean(z)) for z in samples.values()] for pair, samples in found.items()}
-    return {pair: (float(np.mean(z)), float(np.std(z, ddof=1))) for pair, z in means.items() if len(z) >= _FEWEST}
+    means = {pair: [fmean(z) for z in samples.values()] for pair, samples in found.items()}
+    return {pair: (fmean(z), stdev(z)) for pair, z in means.items() if len(z) >= _FEWEST}
 
 
 def _prediction(place: Place, row: Mapping[str, Any], known: Mapping[Pair, tuple[float, float]]) -> Iterator[Query]:
@@ -204,11 +203,8 @@ def _informants(rows: list[dict[str, Any]]) -> Iterator[Query]:
 
 def _tests(dataset: Dataset, rows: list[dict[str, Any]]) -> Iterator[Query]:
     """A test is taken, not reported: its informant is test or records."""
-    measures = dataset.measures
-    columns = (measures[name].tolist() for name in ("work", "variable", "measure", "form"))
-    tests = {
-        (work, variable, measure) for work, variable, measure, form in zip(*columns, strict=True) if form == "test"
-    }
+    measures = dataset.columns("measures.csv").rows("work", "variable", "measure", "form")
+    tests = {(work, variable, measure) for work, variable, measure, form in measures if form == "test"}
     for row in rows:
         for side in ("a", "b"):
             informant = row[f"informant_{side}"]

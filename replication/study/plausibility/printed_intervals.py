@@ -126,9 +126,7 @@ _COLUMNS = ("work", "line", "claim_id", "statistic", "printed", "ci_low", "ci_hi
 
 def claim_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the printed results of these works."""
-    claims = dataset.claims
-    claims = claims[claims["work"].isin(works)]
-    for work, line, claim, statistic, *texts in zip(*(claims[name].tolist() for name in _COLUMNS), strict=True):
+    for work, line, claim, statistic, *texts in dataset.columns("claims.csv").of_works(works).rows(*_COLUMNS):
         place = Place(f"{work}/claims.csv", line, claim)
         if not _impossible(statistic, texts):
             yield from _interval(place, statistic, texts)

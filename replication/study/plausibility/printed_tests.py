@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scipy import special
+import scipy
 
 from replication.dataset.problems import shown
 from replication.errors import UserError
@@ -180,7 +180,7 @@ def _p_of(size: float, df: float) -> float:
     """The two-sided p of a correlation of this size."""
     if size >= 1:
         return 0.0
-    return float(2 * special.stdtr(df, -size * math.sqrt(df / (1 - size**2))))
+    return float(2 * scipy.special.stdtr(df, -size * math.sqrt(df / (1 - size**2))))
 
 
 def _p_printed(p: str) -> Printed | None:

@@ -7,9 +7,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-import pandas as pd
-
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.dataset.countries import english_name, held_names, territory
 from replication.dataset.problems import nearest
 from replication.dataset.row_versions import version_numbers
@@ -26,26 +25,27 @@ Variable = tuple[str, str, str]
 
 def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the samples of these works."""
-    effects = dataset.effects
-    own = effects[effects["work"].isin(works)]
+    own = dataset.columns("effects.csv").of_works(works)
     # Computed rows come from one file and cannot contradict each other by a slip of the pen.
-    printed = own[own["reading"] != "computed"]
+    printed = own.where(reading != "computed" for reading in own["reading"])
     yield from _sizes(printed, dataset)
-    yield from _triples(printed[(printed["statistic"] == "r") & (printed["value"].abs() <= 1)])
+    correlations = printed.rows("statistic", "value")
+    yield from _triples(printed.where(statistic == "r" and abs(value) <= 1 for statistic, value in correlations))
     yield from _countries(dataset, works)
 
 
 def _countries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """New samples whose country has another name elsewhere: models would take one country for two."""
-    samples = dataset.samples
-    coming = samples["since"].map(lambda since: version_numbers(since) > version_numbers(dataset.version))
-    new = samples["work"].isin(works) & coming.astype(bool) & (samples["country"] != "")
-    if not new.any():
+    samples = dataset.columns("samples.csv")
+    released = version_numbers(dataset.version)
+    rows = samples.rows("work", "since", "country")
+    new = [work in works and country != "" and version_numbers(since) > released for work, since, country in rows]
+    if not any(new):
         return
-    held = held_names(samples.loc[~new, "country"])
-    names = set(held.values()) | {name for name in samples.loc[~new, "country"] if not name.isupper()}
-    columns = (samples.loc[new, name].tolist() for name in ("work", "line", "sample_id", "country"))
-    for work, line, sample, country in zip(*columns, strict=True):
+    others = samples.where(not one for one in new)["country"]
+    held = held_names(others)
+    names = set(held.values()) | {name for name in others if not name.isupper()}
+    for work, line, sample, country in samples.where(new).rows("work", "line", "sample_id", "country"):
         land = territory(country)
         wanted = country if country in names else held.get(land) or (english_name(land) if land else "")
         if country != wanted:
@@ -54,14 +54,13 @@ def _countries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
             yield Query.about(Place(f"{work}/samples.csv", line, sample), "country", "country", country, expected, hint)
 
 
-def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Query]:
+def _sizes(effects: Columns, dataset: Dataset) -> Iterator[Query]:
     """Sizes given for one sample in different tables."""
     own = _sizes_by_sample(effects)
-    in_samples = _sizes_by_sample(dataset.samples)  # the sample itself may be missing there
-    in_means = _sizes_by_sample(dataset.table("descriptives.csv"))
-    columns = (effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id"))
+    in_samples = _sizes_by_sample(dataset.columns("samples.csv"))  # the sample itself may be missing there
+    in_means = _sizes_by_sample(dataset.columns("descriptives.csv"))
     first: dict[str, Place] = {}
-    for sample, work, line, row in zip(*columns, strict=True):
+    for sample, work, line, row in effects.rows("sample_id", "work", "line", "effect_id"):
         if sample not in first:
             first[sample] = Place(f"{work}/effects.csv", line, row)
     for sample, place in first.items():
@@ -75,21 +74,22 @@ def _sizes(effects: pd.DataFrame, dataset: Dataset) -> Iterator[Query]:
             yield Query.about(place, "n", "n-differs", found, expected, hint)
 
 
-def _sizes_by_sample(rows: pd.DataFrame) -> Mapping[str, Mapping[float, None]]:
+def _sizes_by_sample(rows: Columns) -> Mapping[str, Mapping[float, None]]:
     """The different sizes each sample is given in a table, in the order of its rows."""
     sizes: defaultdict[str, dict[float, None]] = defaultdict(dict)
-    for sample, n in zip(rows["sample_id"].tolist(), rows["n"].tolist(), strict=True):
+    for sample, n in rows.rows("sample_id", "n"):
         if not math.isnan(n):
             sizes[sample][n] = None
     return sizes
 
 
-def _triples(effects: pd.DataFrame) -> Iterator[Query]:
+def _triples(effects: Columns) -> Iterator[Query]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
     sides = [f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant")]
-    columns = [effects[name].tolist() for name in ("sample_id", "work", "line", "effect_id", "value_text", *sides)]
     samples: defaultdict[str, dict[frozenset[Variable], tuple[str, Place]]] = defaultdict(dict)
-    for sample, work, line, row, text, *names in zip(*columns, strict=True):
+    for sample, work, line, row, text, *names in effects.rows(
+        "sample_id", "work", "line", "effect_id", "value_text", *sides
+    ):
         pair = frozenset((tuple(names[:3]), tuple(names[3:])))
         samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
     for cells in samples.values():
@@ -153,10 +153,9 @@ _COLUMNS = ("work", "line", "sample_id", "unit", "school_level", "age_mean", "fe
 
 def people_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the people of these works' samples."""
-    samples = dataset.samples
-    samples = samples[samples["work"].isin(works)]
+    samples = dataset.columns("samples.csv").of_works(works)
     by_work = {key: _BY_SETTING.get(work.setting, "") for key, work in dataset.works.items()}
-    for work, line, sample, unit, level, age, *shares in zip(*(samples[c].tolist() for c in _COLUMNS), strict=True):
+    for work, line, sample, unit, level, age, *shares in samples.rows(*_COLUMNS):
         place = Place(f"{work}/samples.csv", line, sample)
         yield from _age(place, "teacher" if unit == "teacher" else level or by_work.get(work, ""), age)
         for column, share in zip(("female_pct", "ses"), shares, strict=True):
