@@ -12,7 +12,7 @@ from typing import Any
 from replication.digests import folder_digest
 from replication.errors import UserError
 
-__all__ = ["Stored", "differences", "files_digest", "read_stored", "stored_or_none"]
+__all__ = ["Stored", "differences", "files_digest", "read_stored", "stored_or_none", "without_draws"]
 
 _RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
 _NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
@@ -86,6 +86,11 @@ def differences(before: Outcome | None, after: Outcome) -> Iterator[str]:
         yield from _differences(_comparable(before), _comparable(after), name)
 
 
+def without_draws(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as a report holds it: draws of posteriors lie in its bundle alone, where nobody has to load them."""
+    return {name: value for name, value in outcome.items() if name != "draws"}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +109,7 @@ def _damaged(path: Path, why: str) -> UserError:
 
 def _comparable(outcome: Outcome) -> dict[str, Any]:
     # The digest changes with any line of code; what is asked is whether a number did.
-    return {name: value for name, value in outcome.items() if name != "digest"}
+    return {name: value for name, value in without_draws(outcome).items() if name != "digest"}
 
 
 def _differences(before: object, after: object, place: str) -> Iterator[str]:

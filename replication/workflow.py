@@ -16,7 +16,7 @@ from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
 from replication.provenance import Cache, Sources, code_digest, stamp
-from replication.stored import differences, files_digest, read_stored, stored_or_none
+from replication.stored import differences, files_digest, read_stored, stored_or_none, without_draws
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _write(
     run |= {"analyses": done, "left_out": left_out}
     with replace_folder(target) as folder:
         for outcome in outcomes:
-            _write_json(folder / "outcomes" / f"{outcome['id']}.json", outcome)
+            _write_json(folder / "outcomes" / f"{outcome['id']}.json", without_draws(outcome))
         # A release is made as a whole; a working report takes over what nothing has changed of.
         before = None if whole or request.fresh else target
         spread = Forks(request.jobs)

@@ -26,7 +26,10 @@ def run(context: Context) -> Findings:
     fits = (cells, selection, two, three)
     tables = (agreement_table((two, three)), *sampled_tables(fits))
     return Findings(
-        estimates=placed("bayes", estimates), tables=placed("bayes", tables), sentences=(agreement_sentence(fits),)
+        estimates=placed("bayes", estimates),
+        tables=placed("bayes", tables),
+        sentences=(agreement_sentence(fits),),
+        draws=tuple(fit.draws for fit in fits if fit.draws),
     )
 
 

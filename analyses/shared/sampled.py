@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from replication import paths
-from replication.analysis.outcome import Context, Estimate, Findings, Ref, Sentence, Table, numbers
+from replication.analysis.outcome import Context, Draws, Estimate, Findings, Ref, Sentence, Table, numbers
 from replication.claims import claims_by_id
 from replication.digests import digest_of, folder_digest
 from replication.effects.correlation import back_to_r
-from replication.evidence.bayes import RHO, posterior_of
+from replication.evidence.bayes import RHO, posterior_of, rounded
 from replication.evidence.question import Evidence, Question, evidence, sample_means
+from replication.models import bayes
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.bayes.sampled.agreement import LIMIT, AgreementRow, compare_with_exact
@@ -69,6 +70,7 @@ class Sampled:
     reasons: tuple[str, ...]
     seed: int
     agreement: tuple[AgreementRow, ...] = ()
+    draws: Draws | None = None
 
 
 def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
@@ -205,13 +207,12 @@ def _draw(
 ) -> Sampled:
     # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
     settings = Settings(seed=context.seed)
-    code = folder_digest(Path(__file__).parents[1] / "models" / "bayes", "*.py")
-    key = digest_of(code, label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
+    key = digest_of(_code(), label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
 
     def compute() -> dict[str, Any]:
         posterior = sample(settings, paths.cache_dir() / "compiled")
         if isinstance(posterior, Failed):
-            return {"parameters": [], "reasons": list(posterior.reasons), "agreement": []}
+            return {"parameters": [], "reasons": list(posterior.reasons), "agreement": [], "draws": None}
         parameters = [
             {
                 "name": p.name,
@@ -227,13 +228,33 @@ def _draw(
             for p in posterior.parameters
         ]
         agreement = [asdict(row) for row in compare_with_exact(exact, posterior)] if exact else []
-        return {"parameters": parameters, "reasons": [], "agreement": agreement}
+        draws = _saved(posterior, slug.removeprefix("sampled-"))
+        return {"parameters": parameters, "reasons": [], "agreement": agreement, "draws": draws}
 
     slug = "sampled-" + "".join(c if c.isalnum() else "-" for c in label)
     kept = context.remember(slug, key, compute)
     assert isinstance(kept, dict)
     agreement = tuple(AgreementRow(**row) for row in kept["agreement"])
-    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed, agreement)
+    draws = Draws(**kept["draws"]) if kept["draws"] else None
+    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed, agreement, draws)
+
+
+def _saved(posterior: SampledPosterior, name: str) -> Draws:
+    """All draws of all parameters, as they passed the gate: none is thinned."""
+    parameters = [p.name for p in posterior.parameters]
+    chains = posterior.draws.shape[0]
+    settings = posterior.settings
+    said = {"drawn": "NUTS (nutpie)", "seed": str(settings.seed), "warm-up, not saved": str(settings.tune)}
+    priors = {f"prior of {one}": f"{p.distribution} {p.parameters}" for one, p in posterior.priors.items()}
+    columns = rounded({name: posterior.draws[:, :, i] for i, name in enumerate(parameters)})
+    method = {"model": posterior.model, **posterior.method, **said, **priors}
+    return Draws(id=name, chains=chains, columns=columns, method=method)
+
+
+def _code() -> str:
+    """The digest of the Bayesian models' code: with another line of it, draws are drawn anew."""
+    folder = Path(bayes.__file__).parent
+    return folder_digest(folder, "*.py")
 
 
 STUDENTS, CLASSES = "thornberg2022-001", "thornberg2022-002"
@@ -246,7 +267,6 @@ def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     students, classes = (int(parse_printed(claims[c].printed["value"]).value) // SHARE for c in (STUDENTS, CLASSES))
     settings = Settings(seed=context.seed)
     truth = simulated_truth()
-    code = folder_digest(Path(__file__).parents[1] / "models" / "bayes", "*.py")
 
     def compute() -> dict[str, Any]:
         found = recover_simulated_roles(truth, students, classes, settings, compile_dir=compile_dir)
@@ -255,7 +275,7 @@ def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
         rows = [[r.name, r.truth, r.mean, r.sd, r.low, r.high, "yes" if r.covered else "no"] for r in found.rows]
         return {"rows": rows, "reasons": []}
 
-    key = digest_of(code, str(truth), str(settings), str(students), str(classes))
+    key = digest_of(_code(), str(truth), str(settings), str(students), str(classes))
     kept = context.remember("roles-simulated", key, compute)
     assert isinstance(kept, dict)
     title = f"Simulated: {students} students in {classes} classes"

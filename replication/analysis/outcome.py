@@ -28,6 +28,7 @@ __all__ = [
     "Analysis",
     "Cell",
     "Context",
+    "Draws",
     "Estimate",
     "Figure",
     "Findings",
@@ -219,6 +220,19 @@ class Figure:
     note: Text = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """Joint draws of a posterior, for the editor's bundle alone: `columns` by quantity, one chain behind the other.
+
+    Every column has `chains` parts of equal length. `method` says by name how they were drawn, from which priors.
+    """
+
+    id: str
+    chains: int
+    columns: Mapping[str, Sequence[float]]
+    method: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence of the report: the key of its template and the values to fill in. It holds no wording itself.
@@ -242,6 +256,7 @@ class Findings:
     figures: tuple[Figure, ...] = ()
     sentences: tuple[Sentence, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    draws: tuple[Draws, ...] = ()
 
 
 Placed = TypeVar("Placed", Estimate, Table, Figure, Sentence)
@@ -340,6 +355,7 @@ class Outcome:
     figures: tuple[Figure, ...]
     sentences: tuple[Sentence, ...]
     exclusions: tuple[Exclusion, ...]
+    draws: tuple[Draws, ...] = ()
 
 
 def plain(value: object) -> object:

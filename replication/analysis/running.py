@@ -138,6 +138,7 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
         figures=findings.figures,
         sentences=findings.sentences,
         exclusions=findings.exclusions,
+        draws=findings.draws,
     )
 
 

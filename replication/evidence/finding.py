@@ -14,6 +14,7 @@ import numpy as np
 from replication.analysis.outcome import (
     Cell,
     Context,
+    Draws,
     Estimate,
     Figure,
     Findings,
@@ -44,6 +45,7 @@ from replication.evidence.answer import (
     pair_shares,
     pairs_table,
 )
+from replication.evidence.bayes import posterior_draws
 from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_models import bias_answers
 from replication.evidence.certainty import Certainty, Grade, certainty_of
@@ -137,6 +139,7 @@ class _Page:
     figures: list[Figure] = field(default_factory=list)
     sentences: list[Sentence] = field(default_factory=list)
     exclusions: dict[Exclusion, None] = field(default_factory=dict)
+    draws: list[Draws] = field(default_factory=list)
 
     def add(self, section: Section, *items: Estimate | Table | Figure | Sentence) -> None:
         """Put items into a section of the page."""
@@ -175,6 +178,7 @@ def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
         figures=tuple(page.figures),
         sentences=tuple(page.sentences),
         exclusions=tuple(page.exclusions),
+        draws=tuple(page.draws),
     )
 
 
@@ -204,6 +208,7 @@ def _answer(context: Context, plan: QuestionPlan, claims: Mapping[str, Claim], p
     answer = Answer(plan, bodies)
     page.exclusions |= dict.fromkeys(answer.widest.found.selection.excluded)
     _estimates(answer, page)
+    page.draws += [posterior_draws(body, f"{question.id}-{source}", context.seed) for source, body in bodies.items()]
     if plan.main:  # minutes of integration and refits: once a page, not once a subquestion
         bias = _bias(context, answer, page)
         _drivers(context.data, answer, page)

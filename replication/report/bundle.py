@@ -44,6 +44,7 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
         "seed.txt": f"{archive.run.get('seed', '')}\n".encode(),
         **_found(folder),
         **_origins(archive),
+        **{path: _draws_csv(draws).encode() for path, draws in _draws(archive)},
     }
     lock = paths.project_root() / "requirements.lock"
     if lock.exists():
@@ -87,6 +88,24 @@ def _origins(archive: Archive) -> dict[str, bytes]:
     return {name: text.encode() for name, text in (recipes | notes | quoted).items()}
 
 
+def _draws(archive: Archive) -> Iterator[tuple[str, Record]]:
+    """The joint draws of every posterior, by the path of their file."""
+    for outcome in archive.outcomes:
+        # Outcomes that were read back from a report have none: only a run that computes them holds them.
+        for draws in outcome.get("draws", ()):
+            yield f"draws/{outcome['id']}/{draws['id']}.csv", draws
+
+
+def _draws_csv(draws: Record) -> str:
+    """A line a draw: chain, draw and the quantities, as `arviz` and R's `posterior` take them."""
+    names, columns = zip(*draws["columns"].items(), strict=True)
+    length = len(columns[0]) // draws["chains"]
+    places = ((n // length, n % length) for n in range(len(columns[0])))
+    return as_csv(
+        ("chain", "draw", *names), [(*at, *row) for at, row in zip(places, zip(*columns, strict=True), strict=True)]
+    )
+
+
 def _pools(archive: Archive) -> Iterator[tuple[str, Record, Mapping[str, Any]]]:
     """The plain random-effects pools of reproductions, one row per sample as it stands: metafor can check them.
 
@@ -118,6 +137,7 @@ def _readme(archive: Archive, words: Words, folder: Path) -> str:
     return environment.get_template("bundle.md").render(
         archive=archive,
         words=words,
+        draws=list(_draws(archive)),
         licence=LICENCE,
         say=words.say,
         files=sorted(path.name for path in (folder / "data").glob("*.csv")),

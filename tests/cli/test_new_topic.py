@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import replication as tsr
@@ -120,6 +122,13 @@ def check_report(report: Path) -> None:
     assert estimates.loc["exercise-mood-published-posterior", "value"] == pytest.approx(
         np.tanh(np.arctanh(VALUES).mean()), abs=0.01
     )
+    with zipfile.ZipFile(report / "replication-bundle.zip") as bundle:  # draws lie there, and only there
+        draws = pd.read_csv(bundle.open("replication-bundle/draws/mood/exercise-mood-published.csv"))
+    assert list(draws) == ["chain", "draw", "within", "between", "country", "intercept"] and len(draws) == 1000
+    assert np.tanh(draws["intercept"].median()) == pytest.approx(
+        estimates.loc["exercise-mood-published-posterior", "value"], abs=0.01
+    )
+    assert "draws" not in json.loads((report / "outcomes" / "mood.json").read_text(encoding="utf-8"))
     english = (report / "findings" / "mood.html").read_text(encoding="utf-8")
     norwegian = (report / "nb" / "findings" / "mood.html").read_text(encoding="utf-8")
     assert "Exercise and mood" in english and "the more of the one, the less of the other" in english

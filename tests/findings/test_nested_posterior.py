@@ -11,6 +11,7 @@ from replication.models.bayes.exact.exact import exact_three_level
 from replication.models.bayes.exact.nested import NestedPosterior, exact_nested
 from replication.models.bayes.exact.one_box import enclosing_box, midpoints
 from replication.models.bayes.exact.quadrature import Cells
+from replication.models.bayes.joint_draws import draw_exact
 from replication.models.bayes.priors import (
     Cauchy,
     Exponential,
@@ -82,6 +83,25 @@ def test_brute_force_over_the_three_sds(shared: bool) -> None:
     assert ours.coefficient().mean == pytest.approx(amount @ solved.sum(axis=1) / total, abs=1e-5)
     for name, sd in (("within", within), ("between", between), ("country", country)):
         assert ours.variance(name) == pytest.approx(amount @ sd**2 / total, rel=1e-4)
+
+
+@pytest.mark.parametrize("country_sd", [TAU, Fixed(0.0)])
+def test_joint_draws_have_the_moments_of_the_posterior_and_its_coefficient(country_sd: PositivePrior) -> None:
+    """Means of variances and of their products by the nodes; the mean by the mixture's own distribution function."""
+    posterior = fitted(country_sd=country_sd)
+    size = 6000
+    found = draw_exact(posterior, size, np.random.default_rng(5)).values
+    assert list(found) == ["within", "between", "country", "intercept"]
+    assert stats.kstest(posterior.coefficient().cdf(found["intercept"]), "uniform").pvalue > 0.005
+    nodes, squares = posterior.nodes, np.square(np.column_stack([found[n] for n in ("within", "between", "country")]))
+    exact = np.column_stack([np.square(nodes.sds), np.square(nodes.sds[:, [0, 1]]) * np.square(nodes.sds[:, [1, 2]])])
+    drawn = np.column_stack([squares, squares[:, [0, 1]] * squares[:, [1, 2]]])
+    error = drawn.std(axis=0) / np.sqrt(size)
+    np.testing.assert_array_less(np.abs(drawn.mean(axis=0) - nodes.weights @ exact), 4.0 * error + 1e-12)
+    # given the sds the mean is normal: the correlation with each variance is that of its conditional means
+    together = squares * found["intercept"][:, None]
+    expected = nodes.weights @ (np.square(nodes.sds) * nodes.mean)
+    assert np.all(np.abs(together.mean(axis=0) - expected) <= 4.0 * together.std(axis=0) / np.sqrt(size) + 1e-12)
 
 
 def test_leaving_out_is_fitting_without() -> None:

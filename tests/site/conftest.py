@@ -20,6 +20,7 @@ from replication import paths
 from replication.analysis import (
     About,
     Context,
+    Draws,
     Estimate,
     Figure,
     Outcome,
@@ -40,6 +41,7 @@ from replication.dataset.selection import Exclusion
 from replication.report import build_report
 
 HOSTILE = "<script>document.title='owned'</script> & \"quotes\" <img src=x onerror=alert(1)>"
+DRAWN = {"tau": (0.1, 0.2, 0.3, 0.4), "mean": (1.25, 2.5, 3.5, 4.5)}
 RUN = {
     "time": "2024-01-01T00:00:00Z",
     "commit_date": "2023-12-30",
@@ -283,6 +285,7 @@ def outcomes(invented: Dataset, figures: Sequence[Figure]) -> list[dict[str, Any
             tables=(),
             figures=tuple(figures[:1]),
             sentences=(),
+            draws=(Draws(id="made-up-draws", chains=2, columns=DRAWN, method={"drawn": "made up"}),),
             **shared,
         ),
     )

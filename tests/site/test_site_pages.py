@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from replication.claims import claims_of
@@ -321,6 +322,23 @@ def bundled(report: Any, name: str) -> str:
     """A file of the editor's bundle as text."""
     with zipfile.ZipFile(report.folder / "replication-bundle.zip") as bundle:
         return bundle.read(f"replication-bundle/{name}").decode()
+
+
+def test_draws_of_a_posterior_become_what_arviz_takes_by_the_two_lines_of_the_bundle(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arviz = pytest.importorskip("arviz")
+    with zipfile.ZipFile(small.folder / "replication-bundle.zip") as bundle:
+        bundle.extractall(tmp_path)
+    monkeypatch.chdir(tmp_path / "replication-bundle")
+    readme = Path("README.md").read_text(encoding="utf-8")
+    assert "- `draws/made-up/made-up-draws.csv`: 2 quantities, 2 x 2 draws. drawn: made up\n" in readme
+    lines = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]  # type: ignore[index]
+    names: dict[str, Any] = {"pandas": pandas, "arviz": arviz}
+    exec(lines.replace("ANALYSIS/NAME", "made-up/made-up-draws"), names)
+    posterior = names["data"].posterior
+    assert posterior["mean"].sel(chain=1, draw=0) == 3.5 and posterior["tau"].shape == (2, 2)
+    assert arviz.summary(names["data"], kind="stats").loc["tau", "mean"] == 0.25
 
 
 def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:

@@ -13,6 +13,9 @@ import pytest
 from scipy import stats
 
 import replication as tsr
+from analyses.shared import sampled
+from replication.analysis import Context
+from replication.digests import folder_digest
 from replication.errors import ModelError
 from replication.models.bayes import (
     ExactPosterior,
@@ -26,6 +29,8 @@ from replication.models.bayes import (
     inference_data,
 )
 from replication.models.bayes.joint_draws import JointDraws
+from replication.models.bayes.sampled.diagnostics import SampledPosterior
+from replication.provenance import Cache
 
 RNG = np.random.default_rng(3)
 K = 24
@@ -128,17 +133,51 @@ def test_arviz_summarises_saves_and_reads_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(saved.observed_data["effect"], Y)
 
 
-def test_a_sampled_posterior_comes_with_its_own_chains() -> None:
-    from replication.models.bayes.sampled.diagnostics import Gate, SampledPosterior, diagnose, judge
+@cache
+def made_up() -> SampledPosterior:
+    """Two quantities "sampled" in four chains, as a sampler that passed its gate returns them."""
+    from replication.models.bayes.sampled.diagnostics import Gate, diagnose, judge
     from replication.models.bayes.sampled.sampling import Draws, Settings
 
     values = np.random.default_rng(2).normal(size=(4, 500, 2))
     parameters = tuple(diagnose(name, values[:, :, i]) for i, name in enumerate(("mean", "tau")))
     draws = Draws({"mean": values[:, :, 0]}, values[:, :, 0], 0, 0)
     record = judge(parameters, draws, Gate())
-    made = SampledPosterior("made up", {"link": "none"}, parameters, record, Settings(seed=9), {}, (), values)
+    prior = {"tau": TAU.record()}
+    return SampledPosterior("made up", {"link": "none"}, parameters, record, Settings(seed=9), prior, (), values)
+
+
+def test_a_sampled_posterior_comes_with_its_own_chains() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = inference_data(made)
-    np.testing.assert_array_equal(found.posterior["tau"], values[:, :, 1])
+        found = inference_data(made_up())
+    np.testing.assert_array_equal(found.posterior["tau"], made_up().draws[:, :, 1])
     assert found.posterior.attrs["seed"] == 9 and found.posterior.attrs["link"] == "none"
+
+
+def test_an_analysis_saves_every_draw_of_a_sampled_posterior_and_draws_anew_with_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept by content comes back the same; the content includes the code of the Bayesian models."""
+    asked = []
+
+    def sample(settings: object, folder: Path) -> SampledPosterior:
+        asked.append(settings)
+        return made_up()
+
+    context = Context(tsr.load_dataset(), store=Cache(tmp_path))
+    fits = [sampled._draw(context, "made up, two", (Y,), sample) for _ in range(2)]
+    assert len(asked) == 1 and fits[0].draws is not None and fits[0].draws.id == "made-up--two"
+    for fit in fits:
+        assert fit.draws is not None and fit.draws.chains == 4
+        np.testing.assert_allclose(fit.draws.columns["tau"], made_up().draws[:, :, 1].ravel(), rtol=1e-5)
+    assert fits[0].draws.method["prior of tau"] == "half-normal {'scale': 0.3}"
+    monkeypatch.setattr(sampled, "folder_digest", lambda folder, _: f"other code in {folder.name}")
+    sampled._draw(context, "made up, two", (Y,), sample)
+    assert len(asked) == 2
+    assert sampled._code() == "other code in bayes"
+
+
+def test_the_code_that_draws_depend_on_is_found() -> None:
+    """A folder that is not there has a digest as well, the same for ever."""
+    assert sampled._code() != folder_digest(Path("nowhere"), "*.py")

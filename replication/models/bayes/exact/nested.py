@@ -165,6 +165,13 @@ class NestedPosterior:
         found = _left_out(self.data, nodes, numbers, self.accuracy.asked)
         return tuple(replace(self, nodes=rest, k=k, samples=m, log_marginal=float("nan")) for rest, k, m in found)
 
+    def given(self, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+        """Log density of the sds on the axes of integration, and mean and covariance of the coefficients given them.
+
+        `nodes` are positions `(C, n)` on each of the three axes; the results lie on their grids `(C, n, n, n)`.
+        """
+        return _at(self.data, nodes)
+
     def variance(self, name: str) -> float:
         """The posterior mean of one variance (the square of `within`, `between` or `country`)."""
         return float(self.nodes.weights @ np.square(self.nodes.sds[:, SDS.index(name)]))
