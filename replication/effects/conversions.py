@@ -186,9 +186,10 @@ def r_from_chi2(chi2: ArrayLike, n: ArrayLike, sign: ArrayLike) -> EffectSize:
     >>> round(float(r_from_chi2(4.0, 100, sign=1).estimate), 6)
     0.2
     """
-    root, n = numbers({"chi2": _root(chi2, sign, "chi2"), "n": n})
-    # a phi beyond 1: the table is larger than two by two, or n is that of another group
-    refuse(root**2 > n, "chi-square above n is not possible for a table of two by two; check both")
+    root, n, chi2 = numbers({"root": _root(chi2, sign, "chi2"), "n": n, "chi2": chi2})
+    # A phi beyond 1: the table is larger than two by two, or n is that of another group. Asked of the number printed:
+    # the square of its root may exceed it by rounding, and a table without a single exception is possible.
+    refuse(chi2 > n, "chi-square above n is not possible for a table of two by two; check both")
     return _as_r(root / np.sqrt(n), n)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -322,40 +321,3 @@ def test_a_corrected_difference_is_called_g_and_a_plain_one_d(correction: Any) -
         effects.d_from_t(2.0, 20, 25, correction),
     )
     assert {effect.metric for effect in made} == {"d" if correction == "none" else "g"}
-
-
-@pytest.mark.parametrize(
-    ("call", "allowed", "refused"),
-    [
-        (effects.small_sample_factor, 2, 1.9),
-        (lambda n: correlation(0.3, n), 2, 1),
-        (lambda n: effects.fisher_z(0.3, n), 4, 3),
-        (lambda n: effects.partial_correlation(2.0, n, 3), 5, 4),
-        (lambda n: effects.partial_fisher_z(2.0, n, 3), 6, 5),
-        (lambda n: effects.semipartial_correlation(1.0, n, 3, 0.9), 5, 4),
-        (lambda n: effects.single_mean(3.0, 1.0, n), 2, 1),
-        (lambda n: effects.log_spread(1.0, n), 2, 1),
-        (lambda n: effects.cronbach_alpha(0.8, 5, n), 4, 3),
-        (lambda m: effects.cronbach_alpha(0.8, m, 50), 2, 1),
-        (lambda a: effects.cronbach_alpha(a, 5, 50), 0.99, 1.0),
-        (lambda x: effects.proportion(x, 20, zero_counts="only-zero"), 20, 21),
-        (lambda x: effects.proportion(x, 20), 0, -1),
-        (lambda x: effects.incidence_rate(x, 10.0), 0, -1),
-        (lambda t: effects.incidence_rate(3, t), 0.1, 0.0),
-        (lambda t: effects.rate_ratio(3, 1.0, 4, t), 0.1, 0.0),
-        (lambda sd: effects.log_spread(sd, 20), 0.1, 0.0),
-        (lambda sd: effects.single_mean(3.0, sd, 20), 0.0, -0.1),
-        (lambda r: correlation(r, 20), 1.0, 1.01),
-        (lambda r: effects.fisher_z(r, 20), 0.99, 1.0),
-        (lambda m: effects.design_effect(m, 0.1), 1, 0.9),
-        (lambda icc: effects.design_effect(20, icc), 1.0, 1.01),
-        (lambda rel: effects.correct_attenuation(correlation(0.3, 50), rel), 1.0, 1.01),
-        (lambda rel: effects.correct_attenuation(correlation(0.3, 50), rel), 0.01, 0.0),
-    ],
-)
-def test_the_last_possible_value_passes_and_the_first_impossible_one_is_refused(
-    call: Callable[[float], object], allowed: float, refused: float
-) -> None:
-    call(allowed)
-    with pytest.raises(UserError):
-        call(refused)
