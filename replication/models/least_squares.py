@@ -12,7 +12,6 @@ Two ideas:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,14 +107,14 @@ class Basis:
 class Weighted:
     """The weighted least-squares fit with weights `w (B, G, k)`, every row scaled by the root of `counts * w`.
 
-    `z (B, G, k)` are the scaled effects, `e` their residuals, `U` the p orthonormal columns `(B, G, k)` of
-    the scaled design, `h (B, G, k)` its leverages and `logdet (B, G)` the log determinant of `X'WX`.
+    `z (B, G, k)` are the scaled effects, `e` their residuals, `U (B, G, p, k)` the orthonormal columns
+    of the scaled design, `h (B, G, k)` its leverages and `logdet (B, G)` the log determinant of `X'WX`.
     """
 
     w: Array
     z: Array
     e: Array
-    U: tuple[Array, ...]
+    U: Array
     h: Array
     logdet: Array
 
@@ -224,20 +223,18 @@ def weighted_with(sets: EffectSets, w: Array) -> Weighted:
     root = np.sqrt(used)
     if sets.p == 1:
         return _weighted_column(sets, w, root)
-    rows = [root * sets.columns[:, None, j] for j in range(sets.p)]
-    U, logdet = span(rows, alike=sets.p >= MANY and bool((used.max(-1) < ALIKE * used.min(-1)).all()))
-    z = root * sets.y
+    rows, z = root[..., None, :] * sets.columns[:, None], root * sets.y
     if sets.p >= MANY:
-        Q = np.stack(U, axis=-2)
-        e = _without_span(Q, _without_span(Q, z))  # twice is orthogonal to rounding
-        return Weighted(w, z, e, U, np.asarray((Q * Q).sum(-2)), logdet)
+        # orthonormal columns under weights that differ little are nearly orthogonal: one pass of Cholesky is enough
+        U, logdet = _span_by_cholesky(rows, alike=bool((used.max(-1) < ALIKE * used.min(-1)).all()))
+        e = _without_span(U, _without_span(U, z))  # twice is orthogonal to rounding
+        return Weighted(w, z, e, U, np.asarray(np.einsum("...pk,...pk->...k", U, U)), logdet)
+    U, logdet = span(rows)
     e = z
-    for u in U:
+    for j in range(sets.p):
+        u = U[..., j, :]
         e = e - u * np.vecdot(u, e)[..., None]
-    h = U[0] * U[0]
-    for u in U[1:]:
-        h += u * u
-    return Weighted(w, z, e, U, h, logdet)
+    return Weighted(w, z, e, U, np.asarray((U * U).sum(-2)), logdet)
 
 
 def _weighted_column(sets: EffectSets, w: Array, root: Array) -> Weighted:
@@ -248,7 +245,7 @@ def _weighted_column(sets: EffectSets, w: Array, root: Array) -> Weighted:
     z = root * sets.y
     e = u * np.vecdot(u, z)[..., None]
     np.subtract(z, e, out=e)
-    return Weighted(w, z, e, (u,), u * u, np.log(square))
+    return Weighted(w, z, e, u[..., None, :], u * u, np.log(square))
 
 
 def _without_span(Q: Array, z: Array) -> Array:
@@ -261,44 +258,40 @@ def weighted_at(sets: EffectSets, tau2: Array) -> Weighted:
     return weighted_with(sets, 1.0 / (sets.v + tau2[..., None]))
 
 
-def span(rows: Sequence[Array], *, alike: bool = False) -> tuple[tuple[Array, ...], Array]:
-    """Orthonormal rows that span `rows`, p arrays `(..., k)`, and the log determinant `(...)` of their products.
+def span(rows: Array) -> tuple[Array, Array]:
+    """Orthonormal rows that span `rows (..., p, k)`, and the log determinant `(...)` of their products.
 
-    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding. `alike`
-    says that `rows` are orthonormal ones times weights that differ little, for which many rows need one pass only.
+    Gram and Schmidt's method, each row cleared twice of those before it: then it is orthogonal to rounding.
     """
-    if len(rows) >= MANY:
-        return _span_by_cholesky(rows, alike)
-    U: tuple[Array, ...] = ()
+    U = np.empty_like(rows)
     logdet = np.zeros(())
-    for row in rows:
-        u = row
-        for before in U + U:
-            u = u - before * np.vecdot(before, u)[..., None]
+    for j in range(rows.shape[-2]):
+        u = rows[..., j, :]
+        for before in 2 * list(range(j)):
+            u = u - U[..., before, :] * np.vecdot(U[..., before, :], u)[..., None]
         square = np.vecdot(u, u)
-        U = (*U, u * (1.0 / np.sqrt(square))[..., None])
+        U[..., j, :] = u * (1.0 / np.sqrt(square))[..., None]
         logdet = logdet + np.log(square)
-    return U, logdet
+    return U, np.asarray(logdet)
 
 
-def _span_by_cholesky(rows: Sequence[Array], alike: bool) -> tuple[tuple[Array, ...], Array]:
+def _span_by_cholesky(rows: Array, *, alike: bool) -> tuple[Array, Array]:
     """The same by the Cholesky factor of the products, twice, which leaves rounding (Yamamoto et al. 2015).
 
-    Where weights differ so much that the products lose the smaller directions, by Householder reflections instead.
+    `alike` says that one pass will do. Where weights differ so much that the products lose the smaller directions, by
+    Householder reflections instead.
     """
-    A = np.stack(np.broadcast_arrays(*rows), axis=-2)
     try:
-        first, one = _orthogonalised(A)
+        first, one = _orthogonalised(rows)
         if alike:
-            return tuple(np.moveaxis(first, -2, 0)), np.asarray(2.0 * _log_diagonal(one))
+            return first, np.asarray(2.0 * _log_diagonal(one))
         Q, two = _orthogonalised(first)
     except np.linalg.LinAlgError:
-        return _span_by_householder(A)
+        return _span_by_householder(rows)
     spread = np.abs(np.diagonal(two, axis1=-2, axis2=-1) - 1.0)
     if not (spread < LOST).all():  # the first pass left more than its square root of rounding
-        return _span_by_householder(A)
-    logdet = 2.0 * (_log_diagonal(one) + _log_diagonal(two))
-    return tuple(np.moveaxis(Q, -2, 0)), np.asarray(logdet)
+        return _span_by_householder(rows)
+    return Q, np.asarray(2.0 * (_log_diagonal(one) + _log_diagonal(two)))
 
 
 def _orthogonalised(A: Array) -> tuple[Array, Array]:
@@ -311,27 +304,25 @@ def _log_diagonal(L: Array) -> Array:
     return np.asarray(np.log(np.abs(np.diagonal(L, axis1=-2, axis2=-1))).sum(-1))
 
 
-def _span_by_householder(A: Array) -> tuple[tuple[Array, ...], Array]:
+def _span_by_householder(A: Array) -> tuple[Array, Array]:
     q, r = np.linalg.qr(A.mT)
-    return tuple(np.ascontiguousarray(np.moveaxis(q, -1, 0))), np.asarray(2.0 * _log_diagonal(r))
+    return np.ascontiguousarray(q.mT), np.asarray(2.0 * _log_diagonal(r))
 
 
 def coefficients(sets: EffectSets, fit: Weighted) -> Coefficients:
     """Coefficients on the basis. `R` is `U'W^1/2 X`."""
     if sets.p == 1:
         inverse = np.exp(-0.5 * fit.logdet)[..., None]
-        return Coefficients(inverse * np.vecdot(fit.U[0], fit.z)[..., None], inverse[..., None])
-    U = np.stack(fit.U, axis=-2)
+        return Coefficients(inverse * np.vecdot(fit.U[..., 0, :], fit.z)[..., None], inverse[..., None])
     root = np.sqrt(fit.w * sets.counts)
-    R = np.triu(U @ (root[..., None, :] * sets.columns[:, None]).mT)
+    R = np.triu(fit.U @ (root[..., None, :] * sets.columns[:, None]).mT)
     inverse = np.asarray(np.linalg.inv(R), dtype=np.float64)
-    return Coefficients(np.matvec(inverse, np.matvec(U, fit.z)), inverse)
+    return Coefficients(np.matvec(inverse, np.matvec(fit.U, fit.z)), inverse)
 
 
 def cross(fit: Weighted, d: Array) -> Array:
     """`U'DU (B, G, p, p)` for a diagonal `D = diag(d)`."""
-    Q = np.stack(fit.U, axis=-2)
-    return np.asarray((Q * np.expand_dims(d, -2)) @ Q.mT)
+    return np.asarray((fit.U * np.expand_dims(d, -2)) @ fit.U.mT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -406,11 +397,11 @@ def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array: 
     if sets.p >= MANY:
         total += (cross(fit, wd) ** 2).sum((-2, -1))
     else:
-        for i, u in enumerate(fit.U):
-            scaled = u * wd
-            total += np.vecdot(scaled, u) ** 2
-            for t in fit.U[:i]:
-                total += 2.0 * np.vecdot(scaled, t) ** 2
+        for i in range(sets.p):
+            scaled = fit.U[..., i, :] * wd
+            total += np.vecdot(scaled, fit.U[..., i, :]) ** 2
+            for j in range(i):
+                total += 2.0 * np.vecdot(scaled, fit.U[..., j, :]) ** 2
     for b, g in np.argwhere(~(total > CANCELLED * top)):
         total[b, g] = _trace_PP_by_pairs(sets, fit, wd, int(b), int(g))
     return np.asarray(total)
@@ -418,8 +409,9 @@ def trace_PP(sets: EffectSets, fit: Weighted, d: Array | float = 1.0) -> Array: 
 
 def _trace_PP_by_pairs(sets: EffectSets, fit: Weighted, wd: Array, b: int, g: int) -> float:  # noqa: N802
     """The same summed over all pairs of rows, which stays exact where one weight dwarfs the others."""
-    U = np.array([u[b, g] for u in fit.U])
-    counts, weights, h = sets.counts[b % len(sets.counts), 0], wd[b, g], fit.h[b, g]
+    # weights shared by all sets leave one basis, whatever `wd` is
+    U, h = fit.U[b % len(fit.U), g], fit.h[b % len(fit.h), g]
+    counts, weights = sets.counts[b % len(sets.counts), 0], wd[b % len(wd), g]
     pairs = (U.T @ U) ** 2
     np.fill_diagonal(pairs, (1.0 - h) ** 2 + np.maximum(counts - 1.0, 0.0))
     pairs[:, counts == 0] = 0.0
@@ -434,9 +426,7 @@ def quadratic_PP(fit: Weighted) -> Array:  # noqa: N802
 def quadratic_PPP(fit: Weighted) -> Array:  # noqa: N802
     """`y'PPPy (B, G)`: minus half the slope of `y'PPy` in tau2."""
     f = fit.w * fit.e
-    if len(fit.U) >= MANY:
-        return np.asarray(np.vecdot(f, f) - (np.matvec(np.stack(fit.U, axis=-2), f) ** 2).sum(-1))
-    return np.asarray(np.vecdot(f, f) - sum(np.vecdot(u, f) ** 2 for u in fit.U))
+    return np.asarray(np.vecdot(f, f) - (np.matvec(fit.U, f) ** 2).sum(-1))
 
 
 def log_likelihood(sets: EffectSets, fit: Weighted, *, restricted: bool) -> Array:

@@ -236,6 +236,18 @@ def test_many_sets_that_share_variances_are_single_fits(case: str) -> None:
     assert (several > 0) == (case == "several peaks")
 
 
+@pytest.mark.parametrize("method", ["DL", "HS"])
+def test_sets_that_share_weights_of_many_magnitudes_are_single_fits(method: str) -> None:
+    """One weight dwarfs the others, so that its traces are summed by pairs: of one basis for all sets."""
+    rng = np.random.default_rng(2)
+    v = 10.0 ** np.array([-9.0, -1.0, -0.5, 0.0])
+    y = rng.normal(size=(6, 4)) * np.sqrt(v + 0.2)
+    fits = fit_batch(y, v, method=method)
+    singles = [fit_random_effects(row, v, method=method).component("tau2") for row in y]
+    assert_close(fits.tau2, [single.estimate for single in singles], SAME)
+    assert_close(fits.tau2_se, [single.se for single in singles], SAME)
+
+
 def hostile(rng: np.random.Generator) -> Data:
     """Few rows, huge or tiny or equal or zero variances, ties, far-off means, badly scaled moderators."""
     k, p = int(rng.integers(1, 12)), int(rng.integers(1, 4))

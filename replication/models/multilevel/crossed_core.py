@@ -148,6 +148,9 @@ def say_cost(block: Codes) -> None:
 
 def core_of(C: Matrix, block: Codes, variances: Numbers) -> Core:
     """R at the `variances (r,)` of the crossed levels, whose tied ones `block (r,)` numbers."""
+    if is_large(block) and not variances.any():
+        # without crossed variances (Q, the typical variance) nothing is taken off the chain's inverse
+        return PlainCore(sparse.csr_array(C.shape), 0.0)
     if is_large(block) and not np.iscomplexobj(variances):
         return _cholesky_core(sparse.csr_array(C), np.sqrt(variances))
     if isinstance(C, np.ndarray):
