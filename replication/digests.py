@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 __all__ = ["digest_of", "folder_digest"]
@@ -30,10 +31,22 @@ def folder_digest(root: Path, pattern: str = "*", skip: Collection[str] = ()) ->
 
     `skip` names files directly below `root` that do not count.
     """
-    found = (p for p in root.rglob(pattern) if p.is_file() and not p.is_symlink() and _counts(p))
-    files = sorted(p for p in found if p.relative_to(root).as_posix() not in skip)
-    return digest_of(*(part for p in files for part in (os.fsencode(p.relative_to(root).as_posix()), p.read_bytes())))
+    files = sorted(parts for parts in _files(root) if fnmatchcase(parts[-1], pattern))
+    named = [(parts, "/".join(parts)) for parts in files]
+    kept = [(name, root.joinpath(*parts)) for parts, name in named if name not in skip]
+    return digest_of(*(part for name, path in kept for part in (os.fsencode(name), path.read_bytes())))
 
 
-def _counts(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix not in (".pyc", ".nbi", ".nbc")
+def _files(folder: str | Path, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The parts of the path of every file that counts; links are followed nowhere."""
+    # scandir knows what an entry is without asking the disk again, as rglob does for every file.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, (*above, entry.name))
+            elif entry.is_file(follow_symlinks=False) and _counts(entry.name):
+                yield (*above, entry.name)
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith((".pyc", ".nbi", ".nbc"))

@@ -106,7 +106,9 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
         problems.append(_no_newline(file, body[-1][0]))
     lines = tuple(line for line, _ in kept)
     # Blanks around a cell are invisible in a spreadsheet and would make two words of one.
-    rows = tuple(tuple(restored(cell.strip()) for cell in row) for _, row in kept)
+    rows = tuple(tuple(map(str.strip, row)) for _, row in kept)
+    if "'" in text:  # which a guarded cell begins with; few tables hold one
+        rows = tuple(tuple(map(restored, row)) for row in rows)
     raw, undecided = decided(RawTable(file, tuple(header), rows, lines, Form(encoding, separator)), table)
     problems += undecided
     if raw.form != PLAIN:
@@ -206,11 +208,12 @@ def _of_form(file: str, form: Form) -> Problem:
 
 def _filled(records: list[tuple[int, list[str]]], file: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
     """The rows that hold something; one of empty cells alone, as spreadsheets leave them behind, is said once."""
-    empty = [line for line, row in records if not any(cell.strip() for cell in row)]
-    if empty:
+    filled = [record for record in records if "".join(record[1]).strip()]
+    if len(filled) < len(records):
+        empty = [line for line, row in records if not "".join(row).strip()]
         found = "a row of empty cells" if len(empty) == 1 else f"{len(empty)} rows of empty cells, this the first"
         problems.append(Problem(file, empty[0], "", "empty-row", found, "rows that say something", "delete them"))
-    return [record for record in records if any(cell.strip() for cell in record[1])]
+    return filled
 
 
 def _decoded(content: bytes, file: str) -> tuple[str, str, str] | Problem:
@@ -238,12 +241,13 @@ def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> I
     width, passed = 0, []
     for line, record in _records(text, separator, file, problems):
         first = record[0].lstrip()
-        filled = sum(bool(cell.strip()) for cell in record)
         if not first.startswith("#"):
             width = width or len(record)
             yield line, record
+            continue
+        filled = sum(bool(cell.strip()) for cell in record)
         # Only after the header: comments above it may be of any form.
-        elif width and filled > 1 and " " not in first.lstrip("#").strip():  # comments are sentences
+        if width and filled > 1 and " " not in first.lstrip("#").strip():  # comments are sentences
             if not first.startswith("# "):
                 yield line, record
             elif filled > width // 3:

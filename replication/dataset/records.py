@@ -252,7 +252,9 @@ def read_toml(path: Path, file: str) -> Mapping[str, object] | Problem:
         # utf-8-sig: Windows editors put a mark at the beginning that TOML does not allow.
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
         record = tomllib.loads(text)
-        return next(itertools.chain(hidden_lines(text, file), hidden_values(record, file)), record)
+        # Without an escape every value is a piece of a line.
+        inside = hidden_values(record, file) if "\\" in text else ()
+        return next(itertools.chain(hidden_lines(text, file), inside), record)
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"

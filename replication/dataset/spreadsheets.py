@@ -140,7 +140,8 @@ def separator_of(text: str, table: Table) -> str:
             return 0
         return sum(cell.strip() in known for cell in cells)
 
-    return max(SEPARATORS, key=named)
+    # Where commas name every column there is nothing to compare.
+    return "," if named(",") == header.count(",") + 1 > 1 else max(SEPARATORS, key=named)
 
 
 def decimal_comma(columns: Sequence[Column | None], rows: Iterable[Sequence[str]]) -> bool:
