@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from replication.dataset.columns import Columns
@@ -46,6 +47,7 @@ _RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fro
 _WHOLE = ("n", "k", "count")  # statistics whose comma can only be one of thousands
 _MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
 _SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b", "time_a", "time_b")
+_SIDE_A, _SIDE_B = itemgetter(*_SIDES[::2]), itemgetter(*_SIDES[1::2])
 _CHECKED = (
     "effect_id",
     "sample_id",
@@ -167,7 +169,7 @@ def check_effects(
             problems += _measure_codes(file, row, codes, hints)
         if row["until"]:
             continue  # its successor has the same pair
-        sides = sorted(tuple(row[f"{name}_{s}"] for name in ("var", "measure", "informant", "time")) for s in "ab")
+        sides = sorted((_SIDE_A(row), _SIDE_B(row)))
         # values of one pair at two units (students, school means), two lags, two points of time or adjusted for
         # different things are two results, not one twice
         pair = (

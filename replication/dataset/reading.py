@@ -118,7 +118,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
 
 def decided(raw: RawTable, table: Table) -> tuple[RawTable, list[Problem]]:
     """The table with decimal points, where its numbers say that commas are decimal commas; what nobody can tell."""
-    columns = [table.by_name.get(name) for name in raw.header]
+    columns = list(map(table.by_name.get, raw.header))
     if not decimal_comma(columns, raw.rows):
         return raw, []
     problems = list(_grouped(raw.file, columns, raw.rows, raw.lines))
@@ -128,7 +128,7 @@ def decided(raw: RawTable, table: Table) -> tuple[RawTable, list[Problem]]:
 
 def read_as_told(raw: RawTable, table: Table, decimal: DecimalComma) -> RawTable:
     """The table with each number such as 5,123 read as somebody says, who is asked once: a table has one style."""
-    columns = [table.by_name.get(name) for name in raw.header]
+    columns = list(map(table.by_name.get, raw.header))
     kinds = [column.kind if column is not None else "" for column in columns]
     unclear = [
         (line, name, cell)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from replication.dataset.columns import Columns
 from replication.dataset.problems import Problem, shown
 
 __all__ = ["check_row_versions", "check_work_version", "version_numbers"]
 
 
+@lru_cache(maxsize=4096)  # a hundred thousand rows name a handful of versions
 def version_numbers(version: str) -> tuple[int, ...]:
     """A version as numbers that compare; what is no version, which is said elsewhere, comes before all of them.
 

@@ -121,7 +121,7 @@ def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterat
 
 def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
     """A clear sign against the constructs: at least .05, and beyond twice its standard error."""
-    value, n = row["value"], float(n_for_variance(row["n"], row["n_effective"], least=3))
+    value = row["value"]
     constructs = dataset.vocabulary.constructs
     a, b = constructs[row["var_a"]], constructs[row["var_b"]]
     expected = a.valence * b.valence
@@ -130,6 +130,7 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Qu
     # Small values of either sign are what chance makes of a weak association.
     if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
         return
+    n = float(n_for_variance(row["n"], row["n_effective"], least=3))
     if abs(value) >= 0.1 or (n > 3 and to_fisher_z(abs(value)) > 2 * math.sqrt(fisher_z_variance(n))):
         direction = "above" if expected > 0 else "below"
         yield Query.about(
@@ -163,9 +164,11 @@ def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
 
 def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     se, value = row["se"], row["value"]
+    if math.isnan(se):
+        return
     n = float(n_for_variance(row["n"], row["n_effective"], least=1))
     expected = math.sqrt(correlation_variance(value, n)) if n > 1 else math.nan
-    if not expected > 0 or math.isnan(se) or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
+    if not expected > 0 or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
         return
     hint = "is it a standard deviation, or the error of something else?" if se > expected else "is n right?"
     yield Query.about(place, "se", "se", f"{se:g}", f"about {expected:.3f} for this value and n {n:g}", hint)
