@@ -245,6 +245,10 @@ def test_rules_for_empty_cells_add_what_they_say() -> None:
     assert [cell.tolist() for cell in (tables.a, tables.b, tables.c, tables.d)] == [[0.5, 1], *[[3.5, 3]] * 3]
 
 
+def test_five_persons_are_enough_for_quantiles_and_four_are_not() -> None:
+    assert np.isfinite(mean_from_quantiles([5, 4], median=9, q1=5, q3=13).mean).tolist() == [True, False]
+
+
 def test_the_n_behind_a_variance_is_the_effective_one_above_a_least() -> None:
     found = n_for_variance([100.0] * 4, [np.nan, 3.0, 3.1, 400.0], least=3.0)
     assert found.tolist() == [100.0, 100.0, 3.1, 400.0]
