@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from replication import paths
 from replication.analysis import Findings
@@ -74,6 +78,45 @@ def test_one_sample_has_the_interval_of_fisher_z(built: Small) -> None:
     half = 1.959964 / math.sqrt(500 - 3)
     ends = (math.tanh(math.atanh(0.3) - half), math.tanh(math.atanh(0.3) + half))
     assert (pool.value, pool.low, pool.high) == pytest.approx((0.3, *ends), abs=1e-6)
+
+
+def test_rows_of_one_sample_share_its_persons(built: Small) -> None:
+    """Three rows of 500 persons, errors correlated by .6: their mean has (3 + 6 x .6) / 9 of the variance of one."""
+    small = dataset(built, [0.3])
+    frame = small.effects
+    rows = [
+        frame[frame["sample_id"] == "beta2021_s0"].assign(effect_id=f"e{i}", value=r)
+        for i, r in enumerate((0.2, 0.3, 0.4))
+    ]
+    several = replace(small, tables={**small.tables, "effects.csv": pd.concat(rows, ignore_index=True)})
+    found = direction_support(several)
+    (pool,) = found.estimates
+    mean = np.arctanh([0.2, 0.3, 0.4]).mean()
+    half = 1.959964 * math.sqrt((3 + 6 * 0.6) / 9 / 497)
+    assert (pool.value, pool.low, pool.high) == pytest.approx(
+        np.tanh([mean, mean - half, mean + half]).tolist(), abs=1e-6
+    )
+    assert (pool.k, pool.samples, pool.n, pool.rows) == (3, 1, 500.0, ("e0", "e1", "e2"))
+    assert found.tables[0].rows[0] == (
+        "alpha2020", "closeness with grades", "+", "student", "same_beyond_zero", pool.value, pool.low, pool.high, 1,
+    )  # fmt: skip
+
+
+def test_several_samples_are_pooled_with_robust_errors_and_parts_of_them_left_out(built: Small) -> None:
+    """Samples of 500 with one row each: the two-level mean, its ends by CR2 with three degrees of freedom at most."""
+    small = dataset(built, [0.1, 0.25, 0.3, 0.45])
+    frame = small.effects
+    part = frame[frame["sample_id"] == "beta2021_s0"].assign(effect_id="part", subgroup_of="beta2021_s1", value=-0.9)
+    whole = direction_support(small).estimates[0]
+    again = direction_support(
+        replace(small, tables={**small.tables, "effects.csv": pd.concat([frame, part], ignore_index=True)})
+    ).estimates[0]
+    z = np.arctanh([0.1, 0.25, 0.3, 0.45])  # equal variances: the plain mean, with the sd of the effects
+    half = stats.t.ppf(0.975, 3) * z.std(ddof=1) / 2
+    assert (whole.value, whole.low, whole.high) == pytest.approx(
+        np.tanh([z.mean(), z.mean() - half, z.mean() + half]), abs=1e-6
+    )
+    assert (again.value, again.k, again.samples) == (whole.value, 4, 4)
 
 
 def test_the_ends_decide_not_the_value(built: Small) -> None:

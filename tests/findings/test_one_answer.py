@@ -15,10 +15,15 @@ from replication.dataset import Dataset, Selection
 from replication.evidence.answer import (
     Answered,
     Change,
+    PairShares,
     answer_sentences,
+    cause_sentence,
+    certainty_sentences,
     change_sentences,
     direction_of,
     driver_sentence,
+    further_sentence,
+    pairs_table,
     probability_ahead,
 )
 from replication.evidence.certainty import Certainty, Decision, Inputs, certainty_of
@@ -182,6 +187,89 @@ def test_bodies_that_differ_beyond_chance_get_no_single_figure(
     assert ("answer.bodies" in keys) is (gap is not None and not apart)
 
 
+def told(sentence: Sentence) -> dict[str, float]:
+    """The numbers of a sentence."""
+    return {
+        name: float(v.value) for name, v in sentence.values.items() if isinstance(v, Number) and v.value is not None
+    }
+
+
+def by_key(sentences: Sequence[Sentence]) -> dict[str, Sentence]:
+    return {sentence.key: sentence for sentence in sentences}
+
+
+@pytest.mark.parametrize(
+    ("bodies", "countries", "key"),
+    [
+        (["published"] * 3 + ["open"] * 3, ["A", "A", "B", "C", "D", "E"], "answer.counts_both_known"),
+        (["published"] * 3 + ["open"] * 3, ["", "A", "B", "C", "D", ""], "answer.counts_both"),
+        (["published"] * 6, ["A", "A", "B", "C", "D", "E"], "answer.counts_published_known"),
+        (["published"] * 6, ["", "A", "B", "C", "D", "E"], "answer.counts_published"),
+        (["open"] * 6, ["A", "A", "B", "C", "D", "E"], "answer.counts_open"),
+        (["open"] * 6, ["", "A", "B", "C", "D", "E"], "answer.counts_open"),
+    ],
+)
+def test_the_counts_are_those_of_the_rows(bodies: list[str], countries: list[str], key: str) -> None:
+    found = body(EIGHT[:6], countries)
+    rows = found.rows.assign(body=bodies)
+    answer = estimate_body(replace(found, rows=rows, selection=Selection(rows)))
+    said = by_key(answer_sentences(Answered(answer, None, answer, None, *steady(), None, False)))[key]
+    known = sorted({country for country in countries if country})
+    assert told(said) == {
+        "samples": 6, "persons": 6 * 403, "published": bodies.count("published"), "open": bodies.count("open"),
+        "countries": len(known), "unknown": countries.count(""),
+    }  # fmt: skip
+    assert said.values["names"] == ", ".join(known)
+
+
+def test_the_numbers_of_the_opening_are_those_of_its_estimates() -> None:
+    first, second = (estimate_body(body(z, list("ABCDEFGH"))) for z in (EIGHT, [z / 2 for z in EIGHT]))
+    pairs = PairShares(0.4, 0.25, (("s0", 2, 0.4, 0.25),))
+    made = Answered(first, first, second, (0.1, -0.01, 0.2), *steady(), None, True, pairs)
+    said = by_key(answer_sentences(made))
+    ends = {"r": first.centre, "low": first.mean.low, "high": first.mean.high}
+    others = {"open_r": second.centre, "open_low": second.mean.low, "open_high": second.mean.high}
+    gap = {"gap": 0.1, "gap_low": -0.01, "gap_high": 0.2}
+    published = {f"published_{name}": value for name, value in ends.items()}
+    assert told(said["answer.engagement.more"]) == ends
+    assert told(said["answer.bodies"]) == published | others | gap
+    assert told(said["answer.engagement.pairs"]) == {
+        "more": 0.4,
+        "less": 0.25,
+        "alike": pytest.approx(0.35),
+        "samples": 1,
+    }
+    assert told(said["answer.sure"]) == {"target": 0.10}
+    apart = by_key(answer_sentences(replace(made, gap=(0.1, 0.01, 0.2))))
+    assert told(apart["answer.apart"]) == published | others and "answer.engagement.more" not in apart
+    assert not made.apart and not replace(made, gap=(0.1, 0.0, 0.2)).apart
+    assert replace(made, gap=(-0.1, -0.2, -0.01)).apart
+    sign_alone = replace(made.association, target=0.0)
+    assert "answer.sure_sign" in by_key(answer_sentences(replace(made, association=sign_alone)))
+    (row,) = pairs_table(first.found.question, pairs).rows
+    assert row == ("s0", 2, 0.4, 0.25, pytest.approx(0.35))
+
+
+def test_what_is_foretold_is_said_with_its_ends_and_its_n() -> None:
+    answer = estimate_body(body(EIGHT, list("ABCDEFGH")))
+    sample, row = answer.further_sample, answer.further_row(200)
+    assert told(further_sentence(answer)) == {
+        "sample_low": sample.low, "sample_high": sample.high, "row_low": row.low, "row_high": row.high, "n": 200,
+    }  # fmt: skip
+
+
+def test_each_domain_is_said_with_its_step_and_its_numbers() -> None:
+    decisions = (Decision("imprecision", -1, "target", {"low": 0.05, "names": "Norway", "r": None}),)
+    first, second = certainty_sentences("q", Certainty(4, decisions, 0.10))
+    assert (first.key, first.values["grade"]) == ("certainty.question", "certainty-moderate")
+    assert (second.key, told(second)) == ("certainty.imprecision.target", {"step": -1, "low": 0.05})
+    assert second.values["names"] == "Norway"
+    cause = Certainty(2, (Decision("cause", -1, "some", {"adjusted": 1, "lagged": 4}),), 0.10)
+    about, why = cause_sentence("q", "engagement", cause)
+    assert (about.key, about.values["grade"]) == ("answer.engagement.cause", "certainty-very-low")
+    assert (why.key, told(why)) == ("cause.some", {"adjusted": 1, "lagged": 4})
+
+
 # --- predictions -----------------------------------------------------------------------------------------------------
 
 
@@ -246,7 +334,15 @@ def test_what_would_change_it_is_said_for_every_case() -> None:
     assert [s.key for s in change_sentences("q", "moderate", falls)] == ["change.lower", "change.held_risk_of_bias"]
     stands = Change(None, 40, 0.0, 1000, None, ())
     assert [s.key for s in change_sentences("q", "moderate", stands)] == ["change.stands"]
-    assert change_sentences("q", "very low", stands) == ()
+    assert change_sentences("q", "very low", stands) == change_sentences("q", "high", None) == ()
+    lower, stays = change_sentences("q", "moderate", falls)[0], change_sentences("q", "moderate", stands)[0]
+    assert told(lower) == {"samples": 3, "n": 1000, "r": 0.0} and lower.values["to"] == "certainty-low"
+    assert told(stays) == {"most": 40, "n": 1000, "r": 0.0} and stays.values["grade"] == "certainty-moderate"
+    both = replace(falls, domains=("imprecision", "inconsistency"))
+    assert [s.key for s in change_sentences("q", "very low", both)] == [
+        "change.held_imprecision",
+        "change.held_inconsistency",
+    ]
 
 
 def test_the_driver_is_the_sample_that_moves_most_either_way() -> None:
@@ -255,6 +351,9 @@ def test_the_driver_is_the_sample_that_moves_most_either_way() -> None:
     moved = said.values["moved"]
     assert said.values["sample"] == "b" and isinstance(moved, Number) and moved.value == -0.05
     assert driver_sentence("q", [], "t") == ()
+    assert told(said) == {"without": 0.35, "moved": -0.05}
+    kept = [("a", 0.3, 0.2, 0.4, Label("nothing_left")), ("b", None, None, None, None), ("c", 0.3, 0.2, 0.4, 0.001)]
+    assert driver_sentence("q", kept, "t")[0].values["sample"] == "c"
 
 
 def pool_of(dataset: Dataset, name: str, z: float, se: float) -> Published:

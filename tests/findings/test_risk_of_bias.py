@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import pandas as pd
 import pytest
 
 from replication import paths
 from replication.analysis import Findings, Ref
-from replication.dataset import load_dataset
-from replication.evidence.risk_of_bias import SampleFeatures, judged, risk_of_bias
+from replication.analysis.outcome import Number
+from replication.dataset import Dataset, load_dataset
+from replication.evidence.risk_of_bias import DOMAINS, SampleFeatures, features_of, judged, risk_of_bias
 
 UNKNOWN = SampleFeatures(
     sample="s", same_informant=math.nan, missing_pct=math.nan, reliability=math.nan, one_item=False, design=False,
@@ -72,3 +76,76 @@ def test_a_public_file_has_its_features_in_the_row(findings: Findings) -> None:
     row = dict(zip(table.columns, table.rows[table.links.index(Ref("row", "hbsc2010_usa"))], strict=True))
     assert (row["informants"], row["clusters"], row["schools"]) == ("high", "low", 283.0)  # students on both sides
     assert row["lowest_reliability"] == pytest.approx(0.894)
+
+
+def test_the_sentence_counts_the_cells_of_its_tables(findings: Findings) -> None:
+    values = {name: value.value for name, value in findings.sentences[0].values.items() if isinstance(value, Number)}
+    for name, table in zip(("open", "published"), findings.tables, strict=True):
+        domains = [cell for row in table.rows for cell in row[1 : 1 + len(DOMAINS)]]
+        assert values[f"{name}_unclear"] == domains.count("unclear") > 0
+        assert values[f"{name}_cells"] == len(domains) == 5 * len(table.rows)
+        assert set(domains) <= {"low", "some_concerns", "high", "unclear"}
+    assert len({link for table in findings.tables for link in table.links}) == sum(len(t.rows) for t in findings.tables)
+
+
+ROW = {
+    "sample_id": "s", "work": "w", "var_a": "positive", "measure_a": "scale", "var_b": "engagement",
+    "measure_b": "test", "informant_a": "student", "informant_b": "student", "flags": "", "reading": "table", "n": 80.0,
+    "n_effective": math.nan, "value_weighted": math.nan,
+}  # fmt: skip
+SAMPLE = {"sample_id": "s", "n": 100.0, "schools": 12.0, "clusters": math.nan, "sampling": "", "response_pct": 91.0}
+
+
+def features(
+    *changes: dict[str, object], sample: dict[str, object] | None = None, described: object = ()
+) -> SampleFeatures:
+    """What is on record of one sample whose rows are ROW with these changes; a second sample has other values."""
+    rows = pd.DataFrame([*(ROW | change for change in changes), ROW | {"sample_id": "t", "n_effective": 9.0}])
+    samples = pd.DataFrame([SAMPLE | {"sample_id": "t", "n": 1.0}, SAMPLE | (sample or {})])
+    columns = ["sample_id", "missing_pct", "reliability"]
+    tables = {"descriptives.csv": pd.DataFrame([*described, ("t", 99.0, 0.1)], columns=columns)}  # type: ignore[misc]
+    forms = [
+        ("w", "positive", "one", "single item"),
+        ("w", "positive", "scale", "index"),
+        ("v", "x", "y", "single item"),
+    ]
+    measures = pd.DataFrame(forms, columns=["work", "variable", "measure", "form"])
+    data = SimpleNamespace(samples=samples, table=tables.__getitem__, measures=measures)
+    return features_of(cast(Dataset, data), rows, "s")
+
+
+def test_one_person_on_both_sides_is_counted_among_rows_with_both_informants() -> None:
+    other, unknown = {"informant_b": "teacher"}, {"informant_b": ""}
+    assert features({}, other, other, unknown).same_informant == pytest.approx(1 / 3)
+    assert math.isnan(features(unknown, {"informant_a": ""}).same_informant)
+    assert math.isnan(features().same_informant)
+
+
+def test_missing_answers_are_the_worst_on_record_and_follow_from_computed_rows_alone() -> None:
+    computed = {"reading": "computed", "n": 70.0}
+    assert math.isnan(features({}).missing_pct)
+    assert features({}, computed, computed | {"n": 95.0}).missing_pct == pytest.approx(30.0)
+    assert features(computed, described=[("s", 40.0, 0.8), ("s", 2.0, 0.7)]).missing_pct == 40.0
+    assert features(computed, described=[("s", math.nan, 0.8)]).missing_pct == pytest.approx(30.0)
+    assert math.isnan(features(computed, sample={"n": math.nan}).missing_pct)
+
+
+def test_the_other_features_of_a_sample() -> None:
+    bare = features({})
+    assert (bare.sample, bare.one_item, bare.design, bare.selected, bare.response_pct) == (
+        "s",
+        False,
+        False,
+        False,
+        91.0,
+    )
+    assert bare.schools == 12.0 and math.isnan(bare.reliability)
+    assert features({}, sample={"clusters": 15.0}).schools == 15.0
+    assert math.isnan(features({}, sample={"schools": math.nan}).schools)
+    assert features({}, described=[("s", 1.0, 0.8), ("s", 2.0, 0.7)]).reliability == 0.7
+    assert features({}, {"n_effective": 50.0}).design and features({"value_weighted": 0.2}, {}).design
+    assert features({"measure_a": "one"}).one_item
+    assert features({"var_b": "positive", "measure_b": "one"}).one_item
+    assert not features({"work": "v", "measure_a": "one"}).one_item
+    for flag, selected in (("small_n;extreme_groups", True), ("range_restricted=x", True), ("small_n", False)):
+        assert features({}, {"flags": flag}).selected is selected
