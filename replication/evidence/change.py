@@ -33,24 +33,32 @@ def change_of(widest: Estimated, inputs: Inputs, association: Certainty) -> Chan
     if at == 0:
         return Change(None, MOST, 0.0, STUDENTS, None, held)
     low, high = 0, MOST
-    reached = _grade_with(widest, inputs, MOST, association.target)
+    most = with_hypothetical(widest.found, MOST, 0.0, STUDENTS)
+
+    def with_some(m: int) -> int:
+        some = np.arange(len(most.y)) < len(widest.found.y) + m
+        return _grade_with(most.take(some), widest, inputs, m, association.target)
+
+    reached = with_some(MOST)
     if reached >= at:
         return Change(None, MOST, 0.0, STUDENTS, None, held)
     while high - low > 1:  # the grade falls with the number of empty samples, so halving finds the first
         middle = (low + high) // 2
-        grade = _grade_with(widest, inputs, middle, association.target)
+        grade = with_some(middle)
         low, high, reached = (low, middle, grade) if grade < at else (middle, high, reached)
     return Change(high, MOST, 0.0, STUDENTS, GRADES[reached], held)
 
 
-def _grade_with(widest: Estimated, inputs: Inputs, m: int, target: float) -> int:
-    """The grade, as a number from 0, with m hypothetical samples; what is known of measures and bias stays as it is."""
-    found = with_hypothetical(widest.found, m, 0.0, STUDENTS)
+def _grade_with(found: Evidence, widest: Estimated, inputs: Inputs, m: int, target: float) -> int:
+    """The grade, as a number from 0, on evidence with m hypothetical samples.
+
+    What is known of measures and bias stays as it is.
+    """
     # A hundredth will do: only on which side of a threshold the ends lie is asked, a dozen times.
     posterior = posterior_of_body(found, rtol=1e-2)
     low, middle, high = back_to_r(posterior.coefficient().ppf([0.025, 0.5, 0.975])).tolist()
     try:
-        fit = working_fit(found)
+        fit = working_fit(found, near=widest.fit)
         if (fit.clusters or 0) >= FEWEST_COUNTRIES and fit.df[0] >= FEWEST_DF:
             low, high = back_to_r(fit.interval()[0]).tolist()
             middle = float(back_to_r(fit.beta[0]))

@@ -36,17 +36,25 @@ def estimator_estimates(found: Evidence) -> tuple[Estimate, ...]:
     estimates = [_two_level(means, method, label) for method, label in TWO_LEVEL]
     # What compares samples has nothing to go by where there is one: the body is then its sample's mean.
     if 1 < len(means.y) < len(found.y):
+        # The main model's fit is at hand, and another rho moves its variances little.
+        fits = {rho: che(found) if rho == RHO else che(found, rho, near=che(found)) for rho in RHOS}
         estimates += [
-            back_transform(che(found, rho), found, f"che-{rho}", Label("che_rho", {"rho": rho})) for rho in RHOS
+            back_transform(fit, found, f"che-{rho}", Label("che_rho", {"rho": rho})) for rho, fit in fits.items()
         ]
         estimates.append(back_transform(_three_level(found), found, "three-level", "three_levels_independent"))
     every_row = tuple(found.rows["effect_id"])  # a sample's value rests on all its rows
     return tuple(replace(estimate, rows=every_row) for estimate in estimates)
 
 
-def che(found: Evidence, rho: float = RHO, x: np.ndarray | None = None, names: Sequence[str] | None = None) -> Fit:
+def che(
+    found: Evidence,
+    rho: float = RHO,
+    x: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    near: Fit | None = None,
+) -> Fit:
     """The main working model (Pustejovsky & Tipton 2022, with countries) with CR2 at its outermost level."""
-    return working_fit(found, rho, x, names)
+    return working_fit(found, rho, x, names, near=near)
 
 
 def centre_of(found: Evidence) -> float:

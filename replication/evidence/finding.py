@@ -318,7 +318,7 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
         page.add("drivers", *influence_table(widest, fit, without))
     if len(set(widest.samples)) > 2:
-        page.add("robustness", moderator_table(widest), age_table(data, widest))
+        page.add("robustness", moderator_table(widest, fit), age_table(data, widest))
     if "pool" in answer.bodies:
         page.add("update", *entering(widest, leading))
     works = set(widest.rows["work"])

@@ -45,7 +45,9 @@ __all__ = ["Level", "Matched", "matched_levels", "within_between"]
 FEWEST_SAMPLES = 3
 """Fewer samples are shown row by row, not pooled: of two the spread between samples cannot be seen."""
 
-_PAIR = ["sample_id", "var_a", "measure_a", "var_b", "measure_b"]
+_PAIR = ("sample_id", "var_a", "measure_a", "var_b", "measure_b")
+_NUMBERS = ("effect_id", "value", "n", "n_effective", "unit")
+_CONTEXT = ("icc_a", "icc_b", "contextual", "contextual_se")
 Level = str
 LEVELS: dict[Level, str] = {
     "plain": "level_plain",
@@ -85,7 +87,7 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     """
     inside = _by_pair(data, "student within school")
     among = _by_pair(data, "school mean")
-    keys = [tuple(row) for row in found.rows[_PAIR].itertuples(index=False)]
+    keys = [tuple(row) for row in found.rows[list(_PAIR)].itertuples(index=False)]
     # the contextual effect is a slope on the first measure, so that has to be the relationship
     first = found.rows["var_a"].isin(found.question.relationships).to_numpy()
     with_inside = np.array([key in inside for key in keys], dtype=bool) & first
@@ -93,7 +95,7 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     kept = found.take(chosen)
     rows = [inside[key] for key, here in zip(keys, chosen, strict=True) if here]
     sign = kept.rows["sign"].to_numpy(float)
-    held = pd.DataFrame(rows, columns=["icc_a", "icc_b", "contextual", "contextual_se"])
+    held = pd.DataFrame(rows, columns=list(_CONTEXT))
     return Matched(
         kept,
         _at(kept, rows),
@@ -137,14 +139,14 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
 
 
 def _by_pair(data: Dataset, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
-    rows = data.effects[data.effects["unit"] == unit]
+    columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in data.effects]
+    rows = data.effects.loc[data.effects["unit"] == unit, columns]
     return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
 
 
 def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
     """The same pairs with the numbers of another level."""
-    names = ("effect_id", "value", "n", "n_effective", "unit")
-    cells = {name: [row[name] for row in rows] for name in names}
+    cells = {name: [row[name] for row in rows] for name in _NUMBERS}
     table = found.rows.assign(value_weighted=np.nan)
     for name, column in cells.items():
         table[name] = pd.Series(column, index=table.index)

@@ -119,36 +119,43 @@ def working_fit(
     names: Sequence[str] | None = None,
     *,
     places: Array | None = None,
+    near: Fit | None = None,
 ) -> Fit:
     """The working model with CR2 at the outermost level: countries, or samples for a published body alone.
 
     The countries of published samples are unknown, so there the variances of country and sample cannot be told apart
-    and their sum is the sample's.
+    and their sum is the sample's. The search begins at the variances of `near`, a fit to nearly the same rows.
 
     Raises
     ------
     ModelError
         when the rows cannot carry it (one sample, one country).
     """
+    begin = None if near is None else tuple(component.estimate for component in near.components)
     if x is None and places is None:
-        return _plain_fit(found, rho)
-    return _working_fit(found, rho, x, names, places)
+        return _plain_fit(found, rho, begin)
+    return _working_fit(found, rho, x, names, places, begin)
 
 
 @lru_cache(maxsize=32)
-def _plain_fit(found: Evidence, rho: float) -> Fit:
+def _plain_fit(found: Evidence, rho: float, begin: tuple[float, ...] | None) -> Fit:
     """The model without moderators, kept: several parts of a finding start from it."""
-    return _working_fit(found, rho, None, None, None)
+    return _working_fit(found, rho, None, None, None, begin)
 
 
 def _working_fit(
-    found: Evidence, rho: float, x: ArrayLike | None, names: Sequence[str] | None, places: Array | None
+    found: Evidence,
+    rho: float,
+    x: ArrayLike | None,
+    names: Sequence[str] | None,
+    places: Array | None,
+    begin: tuple[float, ...] | None,
 ) -> Fit:
     countries = found.places if places is None else places
     # Inference at the outermost level: independence is claimed of countries, and of nothing below.
     outer = found.samples if found.source == "published" else countries
     levels = {"sample": found.samples} if found.source == "published" else {"country": outer, "sample": found.samples}
-    fit = fit_multilevel(found.y, found.covariance(rho), levels, x, names=names)
+    fit = fit_multilevel(found.y, found.covariance(rho), levels, x, names=names, near=begin)
     return robust(fit, "CR2", clusters=outer)
 
 
@@ -185,11 +192,14 @@ def posterior_of_body(
     )
 
 
-def estimate_body(found: Evidence) -> Estimated:
-    """Fit one body both ways and decide which leads: CR2 needs six outer groups and four degrees of freedom."""
+def estimate_body(found: Evidence, near: Fit | None = None) -> Estimated:
+    """Fit one body both ways and decide which leads: CR2 needs six outer groups and four degrees of freedom.
+
+    `near` is as for `working_fit`.
+    """
     integrate = cache(partial(posterior_of_body, found))
     try:
-        fit = working_fit(found)
+        fit = working_fit(found, near=near)
     except ModelError as error:
         return Estimated(found, None, integrate, "posterior", str(error))
     groups, df = fit.clusters or 0, float(fit.df[0])

@@ -34,10 +34,10 @@ LABELS = {
 FEWEST = 2
 
 
-def moderator_table(found: Evidence) -> Table:
+def moderator_table(found: Evidence, fit: Fit | None) -> Table:
     """Means by level of each moderator, from one working model a moderator, and the test that the levels are equal.
 
-    A level needs rows from two samples to be tested; others are shown as left out.
+    A level needs rows from two samples to be tested; others are shown as left out. `fit` is the one without moderators.
     """
     rows: list[tuple[Cell, ...]] = []
     # A survey's cycles share instruments and sampling, so they are one level: pisa2015 and pisa2018 are "pisa".
@@ -46,7 +46,7 @@ def moderator_table(found: Evidence) -> Table:
     for column, label in LABELS.items():
         levels = table[column].replace("", np.nan)
         if len(set(levels.dropna())) > 1:
-            rows += _levels(found, levels, label)
+            rows += _levels(found, levels, label, fit)
     columns = ("moderator", "level", "r", "low", "high", "effects", "samples", "p_of_equality")
     title = of(found.question.label, "means_by_moderator")
     note = Label("moderators_note", {"rho": RHO})
@@ -68,7 +68,7 @@ def age_table(data: Dataset, found: Evidence) -> Table:
     return Table(id=f"parts-{found.question.id}", title=title, columns=columns, rows=tuple(rows))
 
 
-def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[Cell, ...]]:
+def _levels(found: Evidence, levels: pd.Series, label: str, near: Fit | None) -> list[tuple[Cell, ...]]:
     samples = found.rows.groupby(levels)["sample_id"].nunique()
     # A level of one sample has no variance between samples of its own; it is shown and not tested.
     tested = [str(level) for level in samples.index[samples >= FEWEST]]
@@ -79,7 +79,7 @@ def _levels(found: Evidence, levels: pd.Series, label: str) -> list[tuple[Cell, 
         part, kept = found.take(mask), levels[mask].reset_index(drop=True)
         x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
         # A column per level and no intercept: each coefficient is that level's own mean.
-        fit = che(part, x=x, names=tested)
+        fit = che(part, x=x, names=tested, near=near)
         intervals, p = back_to_r(fit.interval()), _equality(fit)
         rows += [
             (

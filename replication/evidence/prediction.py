@@ -20,6 +20,7 @@ from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
 from replication.evidence.question import Evidence
 from replication.models.bayes.exact.nested import NestedPosterior
+from replication.models.multilevel.structure import BlockV
 
 __all__ = [
     "LEVELS",
@@ -74,12 +75,16 @@ def left_out_by(data: Dataset, answer: Estimated, unit: str) -> tuple[Predicted,
     # From a single sample the variance between samples would be the prior's.
     usable = [group for group in distinct if len(set(names) - group) >= 2]
     posteriors = dict(zip(usable, answer.posterior.without(usable), strict=True))
-    return tuple(_predicted(posteriors[groups[name]], found, name) for name in names if groups[name] in posteriors)
+    errors = found.covariance()
+    return tuple(
+        _predicted(posteriors[groups[name]], found, errors, name) for name in names if groups[name] in posteriors
+    )
 
 
 def predict_body(answer: Estimated, others: Evidence) -> tuple[Predicted, ...]:
     """The samples of another body predicted from this one, which never saw them."""
-    return tuple(_predicted(answer.posterior, others, name) for name in dict.fromkeys(others.samples.tolist()))
+    names, errors = dict.fromkeys(others.samples.tolist()), others.covariance()
+    return tuple(_predicted(answer.posterior, others, errors, name) for name in names)
 
 
 def _with_it(data: Dataset, found: Evidence, sample: str, unit: str) -> frozenset[str]:
@@ -94,12 +99,15 @@ def _with_it(data: Dataset, found: Evidence, sample: str, unit: str) -> frozense
     return frozenset({sample, *(b for a, b in pairs if a == sample), *(a for a, b in pairs if b == sample)} & names)
 
 
-def _predicted(posterior: NestedPosterior, found: Evidence, sample: str) -> Predicted:
-    """The mean of a sample's rows against the prediction for it: between + country, within / m, and sampling error."""
+def _predicted(posterior: NestedPosterior, found: Evidence, errors: BlockV, sample: str) -> Predicted:
+    """The mean of a sample's rows against the prediction for it: between + country, within / m, and sampling error.
+
+    `errors` is the covariance of the sampling errors of all rows.
+    """
     rows = np.flatnonzero(found.samples == sample)
     m = len(rows)
     # The rows' errors covary, so the variance of their mean is the sum of all cells over m^2.
-    sampling = float(found.covariance().take(rows).dense().sum()) / m**2
+    sampling = float(errors.take(rows).dense().sum()) / m**2
     prediction = posterior.further_mean(m, sampling)
     y = float(found.y[rows].mean())
     low, high = back_to_r(prediction.ppf([0.025, 0.975])).tolist()

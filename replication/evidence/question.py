@@ -12,7 +12,7 @@ Called by everything that pools. Three ideas:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -81,7 +81,8 @@ class Evidence:
 
     `rows` has the columns of `protocol.candidates` and `relationship`, `form_rel`, `form_out`, `facet`, `sign`, and
     `place`: the country, or a name of its own for a sample whose country is unknown. `shared` are pairs of samples
-    with the share of persons they have in common, as a correlation of errors.
+    with the share of persons they have in common, as a correlation of errors. `samples` and `places (k,)` are those of
+    the rows.
     """
 
     question: Question
@@ -91,16 +92,14 @@ class Evidence:
     y: Array
     v: Array
     shared: tuple[tuple[str, str, float], ...] = ()
+    samples: Array = field(init=False, repr=False)
+    places: Array = field(init=False, repr=False)
 
-    @property
-    def samples(self) -> Array:
-        """The sample of each row `(k,)`."""
-        return self.rows["sample_id"].to_numpy()
-
-    @property
-    def places(self) -> Array:
-        """The country of each row `(k,)`; a sample of unknown country is a place of its own."""
-        return (self.rows["place"] if "place" in self.rows else _places(self.rows)).to_numpy()
+    def __post_init__(self) -> None:
+        # A page asks for these a thousand times, and each time text would be copied out of the frame.
+        places = self.rows["place"] if "place" in self.rows else _places(self.rows)
+        object.__setattr__(self, "samples", self.rows["sample_id"].to_numpy())
+        object.__setattr__(self, "places", places.to_numpy())
 
     @property
     def countries(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def _varied(name: str, wording: Text, varied: Evidence, main: Estimated) -> Sens
     # The same rows give the same estimate: fitting again would cost seconds and say nothing.
     if set(varied.rows["effect_id"]) == set(main.found.rows["effect_id"]):
         return Sensitivity(name, wording, 0, main if name.startswith("only-") else None)
-    return Sensitivity(name, wording, more, estimate_body(varied))
+    return Sensitivity(name, wording, more, estimate_body(varied, main.fit))
 
 
 def sensitivity_table(main: Estimated, varied: tuple[Sensitivity, ...]) -> tuple[tuple[Estimate, ...], Table]:
@@ -129,12 +129,12 @@ def _assumptions(main: Estimated) -> Iterator[tuple[Text, tuple[Cell, ...]]]:
     """Other working correlations of errors, and all unknown countries as one: the bound of what is not known."""
     found = main.found
     for rho in RHOS:
-        yield Label("errors_correlate", {"rho": rho}), _fitted(found, partial(working_fit, found, rho))
+        yield Label("errors_correlate", {"rho": rho}), _fitted(found, partial(working_fit, found, rho, near=main.fit))
     if found.source == "pool" and found.unknown_countries > 1:
         unknown = (found.rows["country"].fillna("") == "").to_numpy()
         # The other extreme of what is assumed: all of them dependent instead of none.
         places = np.where(unknown, "all unknown", found.places)
-        fitted = _fitted(found, partial(working_fit, found, places=places))
+        fitted = _fitted(found, partial(working_fit, found, places=places, near=main.fit))
         yield "unknown_in_one_country", fitted
 
 

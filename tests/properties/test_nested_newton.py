@@ -87,6 +87,18 @@ def test_fits_without_each_cluster_are_those_made_one_by_one(
         same(left.fit, alone.fit)
 
 
+@pytest.mark.parametrize("near", [(0.03, 0.02, 0.01), (2.0, 0.0, 2.0), (0.0, 0.0, 0.0), (np.nan, 0.1, 0.1), (0.1,)])
+@pytest.mark.parametrize(("sds", "rho", "moderators"), CASES)
+def test_where_a_search_begins_does_not_say_where_it_ends(
+    sds: tuple[float, float, float], rho: float, moderators: int, near: tuple[float, ...]
+) -> None:
+    """Begun nearby, far off, on the edge, at a variance that is not known, or with those of another model."""
+    whole = simulated(sds, rho, moderators, 5)
+    data = multilevel_data(whole)
+    begun = fit_multilevel(data.effects.y, data.V, data.factors, data.effects.x, names=whole.names, near=near)
+    same(begun, whole)
+
+
 def test_a_row_that_does_not_count_moves_nothing() -> None:
     fit = simulated((0.2, 0.15, 0.1), 0.6, 1, 5)
     data = multilevel_data(fit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -11,10 +12,18 @@ from numpy.typing import NDArray
 
 from replication.models.fit import Array, Note
 
-__all__ = ["Audit", "AuditEntry", "StudyCells", "audit_neighbours", "audit_study", "complete_block"]
+__all__ = ["Audit", "AuditEntry", "StudyCells", "audit_neighbours", "audit_study", "complete_block", "pair_indices"]
 
 # Smallest eigenvalue of a correlation matrix below which it counts as not positive definite.
 DEFINITE = 1e-12
+
+
+@cache  # asked for three times a study
+def pair_indices(count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Positions `(p,)` of the first and of the second variable of each pair of `count` variables."""
+    first, second = np.triu_indices(count, 1)
+    first.flags.writeable = second.flags.writeable = False
+    return first, second
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ def audit_study(cells: StudyCells) -> list[AuditEntry]:
 
 
 def _measured(count: int, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    first, second = np.triu_indices(count, 1)
+    first, second = pair_indices(count)
     measured = np.zeros(count, dtype=bool)
     measured[first[used]] = True
     measured[second[used]] = True
@@ -117,7 +126,7 @@ def complete_block(names: Sequence[str], used: NDArray[np.bool_]) -> NDArray[np.
 
     Ties leave out the name that comes last in the alphabet, so that the order of the variables decides nothing.
     """
-    first, second = np.triu_indices(len(names), 1)
+    first, second = pair_indices(len(names))
     linked = np.zeros((len(names), len(names)), dtype=bool)
     linked[first, second] = linked[second, first] = used
     kept = [i for i in range(len(names)) if linked[i].any()]
@@ -134,7 +143,7 @@ def _definite(study: str, variables: Sequence[str], given: Array, used: NDArray[
     # Two variables are always positive definite, as |r| < 1 was checked on reading.
     if len(block) < 3:
         return []
-    first, second = np.triu_indices(len(variables), 1)
+    first, second = pair_indices(len(variables))
     matrix = np.eye(len(variables))
     matrix[first, second] = matrix[second, first] = np.where(used, given, 0.0)
     smallest = float(np.linalg.eigvalsh(matrix[np.ix_(block, block)])[0])

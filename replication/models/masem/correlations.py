@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array
-from replication.models.masem.audit import Audit, AuditEntry, StudyCells, audit_neighbours, audit_study
+from replication.models.masem.audit import Audit, AuditEntry, StudyCells, audit_neighbours, audit_study, pair_indices
 
 __all__ = [
     "CorrelationSet",
@@ -58,12 +58,6 @@ def pair_names(variables: Sequence[str]) -> tuple[str, ...]:
     ('pos~~neg', 'pos~~enga', 'neg~~enga')
     """
     return tuple(pair_name(a, b) for a, b in combinations(variables, 2))
-
-
-def pair_indices(count: int) -> tuple[Ints, Ints]:
-    """Positions `(p,)` of the first and of the second variable of each pair of `count` variables."""
-    first, second = np.triu_indices(count, 1)
-    return first, second
 
 
 def symmetric(pairs: ArrayLike) -> Array:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array
-from replication.models.masem.correlations import pair_indices
+from replication.models.masem.audit import pair_indices
 from replication.models.masem.model_text import PathModel
 
 __all__ = ["Implied", "Structure", "require_identified", "structure"]

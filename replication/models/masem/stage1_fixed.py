@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Note
-from replication.models.masem.audit import DEFINITE, Audit, complete_block
-from replication.models.masem.correlations import CorrelationSet, pair_indices, symmetric
+from replication.models.masem.audit import DEFINITE, Audit, complete_block, pair_indices
+from replication.models.masem.correlations import CorrelationSet, symmetric
 from replication.models.masem.fit_indices import FitIndices, Misfit, Rmsea, fit_indices, srmr
 from replication.models.masem.newton import Evaluation, Minimum, covariance_of_minimum, minimize
 from replication.models.masem.sampling_covariance import PooledCorrelations

@@ -124,6 +124,7 @@ def fit_multilevel(
     rows: str | None = "effect",
     level: float = 0.95,
     names: Sequence[str] | None = None,
+    near: ArrayLike | None = None,
 ) -> Fit:
     """Fit a multilevel meta-analysis or meta-regression.
 
@@ -141,6 +142,8 @@ def fit_multilevel(
     rows : name of the innermost level, one group a row; None leaves it out
     level : confidence level
     names : names of the p coefficients
+    near : variances of the components, outermost first, that should be close (those of a fit to nearly the same
+        effects); a search that begins there takes half the time
 
     Returns a `Fit` with a component per level; its `data` is a `MultilevelData`. A variance on 0, levels that cannot
     be told apart and rows left out are notes.
@@ -166,7 +169,11 @@ def fit_multilevel(
     if len(kept) < k:
         covariance = covariance.take(kept)
         factors = {name: labels[kept] for name, labels in factors.items()}
-    return _fit(effects, covariance, factors, options, notes)
+    begin = None if near is None else _Guess(np.asarray(near, dtype=float))
+    # The variance of a level that could not be told apart is NaN: nothing begins there.
+    if begin is not None and not np.isfinite(begin.theta).all():
+        begin = None
+    return _fit(effects, covariance, factors, options, notes, begin)
 
 
 def refit(data: MultilevelData, rows: NDArray[np.intp]) -> Fit:
@@ -345,9 +352,10 @@ def _highest(
     # Few rows: what a search takes is the interpreter's time, so all go together.
     rows = nested_rows(likelihood) if len(data.effects.y) * len(defined) <= FEW else None
     if rows is not None:
-        found = climb_all(
-            rows, np.array(starts if guess is None else [np.where(defined, guess, 0.0), *starts]), defined
-        )
+        if guess is not None and defined.all():
+            found = climb_from(rows, guess, np.array(starts), np.ones((1, len(data.effects.y))))
+        else:
+            found = climb_all(rows, np.array(starts), defined)
         peak = _confirmed(likelihood, found, defined)
         if peak is not None:
             return peak

@@ -322,9 +322,9 @@ def climb_from(rows: NestedRows, near: Array, starts: Array, present: Array) -> 
     F, allowed = len(present), np.ones(len(near), dtype=bool)
     found = climb_all(rows, np.tile(near, (F, 1)), allowed, present)
     sure = found.converged & (found.theta > 0.0).all(axis=1)
-    seen = present[:, rows.order]
-    for start in starts:
-        sure &= values_at(rows, np.tile(start, (F, 1)), seen) <= found.value
+    s = len(starts)
+    below = values_at(rows, np.repeat(starts, F, axis=0), np.tile(present[:, rows.order], (s, 1))).reshape(s, F)
+    sure &= (below <= found.value).all(axis=0)
     left = np.flatnonzero(~sure)
     for start in starts:
         other = climb_all(rows, np.tile(start, (len(left), 1)), allowed, present[left])

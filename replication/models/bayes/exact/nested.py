@@ -44,8 +44,8 @@ _Rule = tuple[tuple[Array, ...], tuple[Array, ...]]
 # 35 countries) at rtol 1e-3: seven and ten need 59 cells and are off by 1e-5; six and nine need 228, off by 2e-5.
 RULE = (7, 10)
 # Nodes an axis of the midpoint rules on one box, each beside the one before until two agree. Measured on the 110
-# posteriors of the report at rtol 1e-3: the second does for 102 of them and is off by 2e-5 in a variance of nine of ten,
-# by 3e-4 at most (under an exponential prior).
+# posteriors of the report at rtol 1e-3: the second does for 102 of them and is off by 2e-5 in a variance of nine of
+# ten, by 3e-4 at most (under an exponential prior).
 ON_BOX = (12, 17, 24)
 # How far below `rtol` the tails of cells must lie, in turn, until the two rules agree.
 TIGHTNESS = (1e1, 1.0, 1e-1, 1e-2, 1e-3)
