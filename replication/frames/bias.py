@@ -157,8 +157,13 @@ def step_selection(
     weights: Sequence[float] | None = None,
     tau2: SelectionTau2 = "ML",
     empty: EmptyStep = "error",
+    selected: Column | None = None,
 ) -> SelectionFit:
-    """The step-function selection model (Vevea & Hedges 1995); three parameters with the default step."""
+    """The step-function selection model (Vevea & Hedges 1995); three parameters with the default step.
+
+    `selected` is a column of True for rows that had to pass the selection, False for those that are there whatever they
+    found (registered reports, open data); all by default.
+    """
     e = independent_effects(source, "step_selection", moderators=True)
     return methods.fit_step_selection(
         e.y,
@@ -170,22 +175,46 @@ def step_selection(
         weights=weights,
         tau2=tau2,
         empty=empty,
+        selected=_of_rows(source, selected, "selected"),
         names=e.names,
     )
 
 
-def beta_selection(source: Source, *, direction: Direction = "positive", tau2: SelectionTau2 = "ML") -> SelectionFit:
-    """The beta selection model (Citkowicz & Vevea 2017)."""
+def beta_selection(
+    source: Source,
+    *,
+    direction: Direction = "positive",
+    tau2: SelectionTau2 = "ML",
+    selected: Column | None = None,
+) -> SelectionFit:
+    """The beta selection model (Citkowicz & Vevea 2017); `selected` as in `step_selection`."""
     e = independent_effects(source, "beta_selection", moderators=True)
-    return methods.fit_beta_selection(e.y, e.v, e.x, direction=direction, tau2=tau2, names=e.names)
+    chosen = _of_rows(source, selected, "selected")
+    return methods.fit_beta_selection(e.y, e.v, e.x, direction=direction, tau2=tau2, selected=chosen, names=e.names)
 
 
 def smooth_selection(
-    source: Source, shape: SmoothSelection, *, direction: Direction = "positive", tau2: SelectionTau2 = "ML"
+    source: Source,
+    shape: SmoothSelection,
+    *,
+    direction: Direction = "positive",
+    tau2: SelectionTau2 = "ML",
+    imprecision: Column | None = None,
+    selected: Column | None = None,
 ) -> SelectionFit:
-    """A smooth selection model: half-normal, negative exponential, logistic (Preston et al. 2004) or power."""
+    """A smooth selection model: half-normal, negative exponential, logistic (Preston et al. 2004) or power.
+
+    `imprecision` ("se", "variance", or a column such as 1 / n) lets selection press on each row in proportion to it;
+    `selected` as in `step_selection`.
+    """
     e = independent_effects(source, "smooth_selection", moderators=True)
-    return methods.fit_smooth_selection(e.y, e.v, e.x, shape=shape, direction=direction, tau2=tau2, names=e.names)
+    own = {"se": np.sqrt(e.v), "variance": e.v}
+    known = isinstance(imprecision, str) and imprecision in own
+    pull = own[str(imprecision)] if known else _of_rows(source, imprecision, "imprecision")
+    chosen = _of_rows(source, selected, "selected")
+    return methods.fit_smooth_selection(
+        e.y, e.v, e.x, shape=shape, direction=direction, imprecision=pull, tau2=tau2, selected=chosen, names=e.names
+    )
 
 
 def truncated_selection(
@@ -195,15 +224,27 @@ def truncated_selection(
     weight: float | None = None,
     direction: Direction = "positive",
     tau2: SelectionTau2 = "ML",
+    selected: Column | None = None,
 ) -> SelectionFit:
     """The truncated selection model: effects up to `cut` are seen less often (Rust et al. 1990; Formann 2008).
 
-    `weight=0` says that they are never seen, which is the truncated normal distribution.
+    `weight=0` says that they are never seen, which is the truncated normal distribution; `selected` as in
+    `step_selection`.
     """
     e = independent_effects(source, "truncated_selection", moderators=True)
+    chosen = _of_rows(source, selected, "selected")
     return methods.fit_truncated_selection(
-        e.y, e.v, e.x, cut=cut, weight=weight, direction=direction, tau2=tau2, names=e.names
+        e.y, e.v, e.x, cut=cut, weight=weight, direction=direction, tau2=tau2, selected=chosen, names=e.names
     )
+
+
+def _of_rows(source: Source, values: Column | None, argument: str) -> Array | None:
+    """A column, or values, for the rows a method is given: those of the data frame, or those a model used."""
+    if values is None:
+        return None
+    if isinstance(source, pd.DataFrame):
+        return np.asarray(column(source, values, argument))
+    return np.asarray(column(source.design.frame, values, argument))[list(source.rows)]
 
 
 def excess_significance(source: Source, *, alternative: Alternative = "two-sided") -> methods.ExcessSignificance:

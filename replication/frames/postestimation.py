@@ -85,7 +85,8 @@ def predict(
 
     Parameters
     ----------
-    newdata : moderators by name; by default the rows the model was fitted to
+    newdata : moderators by name; by default the rows the model was fitted to, and the one mean of a model without
+        moderators
     level : confidence level
     method : degrees of freedom of prediction intervals: those of the test, or riley (k - p - 1)
     transform : such as `numpy.tanh` for Fisher z or `numpy.exp` for log odds; `se` stays on the scale of the model
@@ -98,6 +99,8 @@ def predict(
     """
     if newdata is None:
         x, shown = effects_of(model.fit).x, model.design.frame.iloc[list(model.rows)]
+        if not model.has_moderators:  # every row would say the same
+            x, shown = x[:1], shown.iloc[:1].reset_index(drop=True)
     else:
         x, shown = new_rows(model.design, newdata), newdata
     found = predict_rows(model.fit, x, level, method=method)

@@ -101,6 +101,15 @@ def test_predict_codes_new_rows_like_the_data(studies: pd.DataFrame) -> None:
         tsr.predict(model, pd.DataFrame({"age": [10.0]}))
 
 
+def test_without_moderators_there_is_one_mean_to_predict(studies: pd.DataFrame) -> None:
+    model = tsr.random_effects("yi ~ 1", studies)
+    (row,) = tsr.predict(model).to_dict("records")
+    low, high = model.fit.interval()[0]
+    assert [row["fit"], row["ci_low"], row["ci_high"]] == pytest.approx([model.fit.beta[0], low, high], rel=1e-12)
+    # who passes rows gets as many
+    assert tsr.predict(model, studies.iloc[:3]).shape == (3, 7)
+
+
 def test_marginal_means_are_means_of_predictions(studies: pd.DataFrame) -> None:
     studies["grade"] = ["low", "high"] * 12
     model = tsr.random_effects("yi ~ age + country + grade", studies)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from replication.errors import ModelError
+from replication.errors import ModelError, list_rows
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.bias.selection_likelihood import (
     Atoms,
@@ -26,6 +26,7 @@ from replication.models.bias.selection_likelihood import (
 from replication.models.fit import Array, Component, Fit, Interval, Note
 from replication.models.least_squares import Basis, orthonormal
 from replication.models.options import Direction, SelectionTau2, check_choice
+from replication.models.prepare import as_numbers
 from replication.models.probability import normal_isf
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -69,7 +70,8 @@ class Selection:
 class SelectionSetup:
     """Effects ready for a selection likelihood, in units of `scale`, about the sd of an effect around the mean.
 
-    `z (k,)` are the studies' own test statistics, positive in the favoured direction.
+    `z (k,)` are the studies' own test statistics, positive in the favoured direction. `selected (k,)` are the rows that
+    had to pass the selection, None for all; `pull (k,)` says how hard it pressed on each, None for the same on all.
     """
 
     data: BiasData
@@ -79,6 +81,8 @@ class SelectionSetup:
     sign: float
     z: Array
     choices: Mapping[str, str]
+    selected: NDArray[np.bool_] | None = None
+    pull: Array | None = None
 
     @property
     def heterogeneous(self) -> bool:
@@ -88,7 +92,14 @@ class SelectionSetup:
     def likelihood(self, selection: Selection) -> SelectionLikelihood:
         """The likelihood of these effects under a selection."""
         y, v = self.sign * self.data.y / self.scale, self.data.v / self.scale**2
-        return SelectionLikelihood(y, v, self.basis.columns, selection.observed, selection.atoms, selection.form)
+        x = self.basis.columns
+        return SelectionLikelihood(
+            y, v, x, selection.observed, selection.atoms, selection.form, self.selected, self.pull
+        )
+
+    def among_selected(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of the `chosen (k,)` rows that had to pass the selection."""
+        return chosen if self.selected is None else chosen & self.selected
 
     def free(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of `(beta, tau2, eta)` are estimated when `chosen (d,)` of the selection parameters are."""
@@ -123,8 +134,10 @@ def selection_setup(
     direction: Direction,
     tau2: SelectionTau2,
     level: float,
+    selected: ArrayLike | None = None,
+    imprecision: ArrayLike | None = None,
 ) -> SelectionSetup:
-    """Check the effects and fit the model without selection."""
+    """Check the effects and fit the model without selection; `selected` and `imprecision` are of all rows passed."""
     check_choice(direction, Direction, "direction")
     check_choice(tau2, SelectionTau2, "tau2")
     p = 1 if x is None else np.shape(x)[-1]
@@ -137,7 +150,39 @@ def selection_setup(
     # Step lengths and tolerances of the search then mean the same for correlations, log odds and raw scores.
     scale = float(np.sqrt(np.median(data.v) + unadjusted.component("tau2").estimate))
     choices = {"tau2": tau2, "test": "z", "direction": direction}
-    return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, sign * data.y / data.se, choices)
+    rows = list(effects.rows)
+    chosen = None if selected is None else _chosen(selected, len(np.atleast_1d(y)))[rows]
+    pull = None if imprecision is None else _pull(imprecision, len(np.atleast_1d(y)), rows)
+    if chosen is not None:
+        if not chosen.any():
+            raise ModelError("selected: no row with an effect had to pass the selection; mark at least one True.")
+        choices["selected rows"] = f"{int(chosen.sum())} of {data.k}"
+    if pull is not None:
+        choices["imprecision"] = "selection presses on rows in proportion to it"
+    z = sign * data.y / data.se
+    return SelectionSetup(data, unadjusted, _basis(effects.x), scale, sign, z, choices, chosen, pull)
+
+
+def _chosen(selected: ArrayLike, k: int) -> NDArray[np.bool_]:
+    """Which of the k rows passed had to pass the selection."""
+    values = np.asarray(selected)
+    if values.shape != (k,) or values.dtype != bool:
+        raise ModelError(f"selected must be {k} values True or False, one a row; found {values.dtype} {values.shape}.")
+    return values
+
+
+def _pull(imprecision: ArrayLike, k: int, rows: list[int]) -> Array:
+    """Imprecision of the rows that are used, relative to the largest: delta then is that of the least precise row."""
+    values = as_numbers(imprecision, "imprecision")
+    if values.shape != (k,):
+        raise ModelError(f"imprecision has {values.size} values, y has {k}; pass one a row, such as standard errors.")
+    wrong = [i for i in rows if not (np.isfinite(values[i]) and values[i] > 0)]
+    if wrong:
+        raise ModelError(
+            f"imprecision: {list_rows(wrong)} not above 0 (found {values[wrong[0]]:g}); pass standard errors, "
+            "variances or 1 / n."
+        )
+    return np.asarray(values[rows] / values[rows].max())
 
 
 def _basis(x: Array) -> Basis:

@@ -63,7 +63,8 @@ class Derivatives:
 class SelectionLikelihood:
     """Log-likelihood over `theta = (beta (p,), tau2, eta (d,))` of effects `y (k,)` with design `x (k, p)`.
 
-    `observed (k, d)` are the features T at the effects.
+    `observed (k, d)` are the features T at the effects. Rows that are not `selected (k,)` are seen whatever they found.
+    `pull (k,)` multiplies the features of each row, where selection presses harder on some than on others.
     """
 
     y: Array
@@ -72,6 +73,8 @@ class SelectionLikelihood:
     observed: Array
     atoms: Atoms
     form: WeightForm = "log-linear"
+    selected: NDArray[np.bool_] | None = None
+    pull: Array | None = None
 
     def log_normaliser(self, theta: Array) -> Array:
         """`log A (k,)`: the log of each study's chance to be seen, up to the constant in w."""
@@ -81,31 +84,43 @@ class SelectionLikelihood:
         """Value, gradient and Hessian at `theta`."""
         mu, s2, eta = self._unpack(theta)
         density, d1, d2 = _normal(self.y - mu, s2)
-        log_a, a1, a2 = self._normaliser(mu, s2, eta)
-        log_w, slope, bend = _log_weights(self.observed, eta, self.form)
-        value = float((density - log_a + log_w).sum())
-        gradient, hessian = -a1, -a2
+        seen, gradient, hessian = self._seen(mu, s2, eta)
+        value = float((density + seen).sum())
         gradient[:, :2] += d1
-        gradient[:, 2:] += slope
         hessian[:, :2, :2] += d2
-        if bend is not None:
-            hessian[:, 2:, 2:] += bend
         return Derivatives(value, *self._to_theta(gradient, hessian))
 
     def _unpack(self, theta: Array) -> tuple[Array, Array, Array]:
         p = self.x.shape[1]
         return self.x @ theta[:p], theta[p] + self.v, theta[p + 1 :]
 
+    def _seen(self, mu: Array, s2: Array, eta: Array) -> tuple[Array, Array, Array]:
+        """`log (w / A) (k,)`, what selection adds to the density, with gradient and Hessian in `(mu, s2, eta)`."""
+        log_a, a1, a2 = self._normaliser(mu, s2, eta)
+        observed = self.observed if self.pull is None else self.observed * self.pull[:, None]
+        log_w, slope, bend = _log_weights(observed, eta, self.form)
+        value, gradient, hessian = log_w - log_a, -a1, -a2
+        gradient[:, 2:] += slope
+        if bend is not None:
+            hessian[:, 2:, 2:] += bend
+        if self.selected is not None:
+            for part in (value, gradient, hessian):
+                part[~self.selected] = 0.0
+        return value, gradient, hessian
+
     def _normaliser(self, mu: Array, s2: Array, eta: Array) -> tuple[Array, Array, Array]:
         """`log A (k,)` with gradient and Hessian in `(mu, s2, eta)`."""
-        log_w, T, bend = _log_weights(self.atoms.features, eta, self.form)
+        # With a pull of each row's own the weights are `(k, n)`, else `(n,)` for all rows alike.
+        features = self.atoms.features if self.pull is None else self.atoms.features * self.pull[:, None, None]
+        log_w, T, bend = _log_weights(features, eta, self.form)
         # Only ratios of weights matter, so the largest is taken out: log weights of 30 or more cannot overflow.
-        top = float(log_w.max())
+        top = log_w.max(axis=-1, keepdims=True)
         w = np.exp(log_w - top)
-        masses = self._masses(mu, s2)
-        A = masses @ w
-        AT = masses[:3] @ (w[:, None] * T)
-        k, d = len(mu), T.shape[1]
+        weighted = self._masses(mu, s2) * w
+        A = weighted.sum(axis=2)
+        own = "" if self.pull is None else "k"
+        AT = weighted[:3] @ T if self.pull is None else np.einsum("mkc,kca->mka", weighted[:3], T)
+        k, d = len(mu), T.shape[-1]
         a1, a2 = np.empty((k, 2 + d)), np.empty((k, 2 + d, 2 + d))
         # The heat equation: d/ds2 = 1/2 d2/dmu2, so s2 needs no derivatives of its own.
         a1[:, 0], a1[:, 1], a1[:, 2:] = A[1], 0.5 * A[2], AT[0]
@@ -113,12 +128,12 @@ class SelectionLikelihood:
         a2[:, 1, 0] = a2[:, 0, 1]
         a2[:, 0, 2:], a2[:, 1, 2:] = AT[1], 0.5 * AT[2]
         a2[:, 2:, :2] = a2[:, :2, 2:].swapaxes(1, 2)
-        a2[:, 2:, 2:] = np.einsum("kc,ca,cb->kab", masses[0] * w, T, T)
+        a2[:, 2:, 2:] = np.einsum(f"kc,{own}ca,{own}cb->kab", weighted[0], T, T)
         if bend is not None:
-            a2[:, 2:, 2:] += np.einsum("kc,cab->kab", masses[0] * w, bend)
+            a2[:, 2:, 2:] += np.einsum(f"kc,{own}cab->kab", weighted[0], bend)
         a1 /= A[0][:, None]
         a2 /= A[0][:, None, None]
-        return np.log(A[0]) + top, a1, a2 - a1[:, :, None] * a1[:, None, :]
+        return np.log(A[0]) + top[..., 0], a1, a2 - a1[:, :, None] * a1[:, None, :]
 
     def _masses(self, mu: Array, s2: Array) -> Array:
         """Masses of the atoms and their first four derivatives in mu `(5, k, c + n)`."""
@@ -144,7 +159,7 @@ class SelectionLikelihood:
 
 
 def _log_weights(T: Array, eta: Array, form: WeightForm) -> tuple[Array, Array, Array | None]:
-    """Log weights `(n,)` at features `T (n, d)`, their slopes in eta `(n, d)` and second derivatives `(n, d, d)`.
+    """Log weights `(..., n)` at features `T (..., n, d)`, their slopes in eta, shaped as T, and `(..., n, d, d)` bends.
 
     None for the second derivatives where they are 0, so that the log-linear forms do no work for them.
     """
@@ -152,7 +167,7 @@ def _log_weights(T: Array, eta: Array, form: WeightForm) -> tuple[Array, Array, 
         return T @ eta, T, None
     share = special.expit(T * eta)
     bend = -(T**2) * share * (1.0 - share)
-    return np.log(2.0) - np.logaddexp(0.0, T * eta)[:, 0], -T * share, bend[:, :, None]
+    return np.log(2.0) - np.logaddexp(0.0, T * eta)[..., 0], -T * share, bend[..., None]
 
 
 def _normal(residual: Array, s2: Array) -> tuple[Array, Array, Array]:

@@ -52,15 +52,19 @@ LARGEST_LOG_WEIGHT = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Steps:
-    """Intervals `(a[j], a[j + 1]]` of p from `edges (J + 1,)`, and the interval `cell (k,)` each p value is in."""
+    """Intervals `(a[j], a[j + 1]]` of p from `edges (J + 1,)`, and the interval `cell (k,)` each p value is in.
+
+    Those of rows that are `counted (k,)`, as they had to pass the selection, say how much of it there is.
+    """
 
     edges: Array
     cell: NDArray[np.intp]
+    counted: NDArray[np.bool_]
 
     @property
     def counts(self) -> NDArray[np.intp]:
         """p values per interval `(J,)`."""
-        return np.bincount(self.cell, minlength=len(self.edges) - 1)
+        return np.bincount(self.cell[self.counted], minlength=len(self.edges) - 1)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,6 +88,7 @@ def fit_step_selection(
     weights: Sequence[float] | None = None,
     tau2: SelectionTau2 = "ML",
     empty: EmptyStep = "error",
+    selected: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> SelectionFit:
@@ -101,6 +106,8 @@ def fit_step_selection(
     tau2 : "ML", or "EE" for a model without heterogeneity
     empty : the likelihood of an interval without p values is highest at weight 0: "error", "zero" to take that edge as
         the estimate, or "merge" the interval with its neighbour; both with a note
+    selected : (k,) True for rows that had to pass the selection, False for rows that are there whatever they found
+        (registered reports, data computed from public files)
     names, level : as in `fit_random_effects`
 
     Returns a `SelectionFit`; its `selection` has a weight for each interval, the first fixed at 1.
@@ -114,9 +121,10 @@ def fit_step_selection(
     """
     check_choice(sides, SelectionSides, "sides")
     check_choice(empty, EmptyStep, "empty")
-    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected)
     p_values = special.ndtr(-setup.z) if sides == "one" else 2.0 * special.ndtr(-np.abs(setup.z))
-    placed = _place(p_values, _check_steps(steps))
+    counted = setup.among_selected(np.ones(len(p_values), dtype=bool))
+    placed = _place(p_values, _check_steps(steps), counted)
     notes: tuple[Note, ...] = ()
     if weights is None and not placed.counts.all():
         placed, notes = _treat_empty(placed, p_values, empty)
@@ -173,22 +181,23 @@ def _check_weights(weights: Sequence[float], d: int) -> Array:
     return values
 
 
-def _place(p_values: Array, edges: Array) -> _Steps:
+def _place(p_values: Array, edges: Array, counted: NDArray[np.bool_]) -> _Steps:
     # `left` puts a p value equal to a step into the interval below it: p = .025 counts as significant.
-    return _Steps(edges, np.searchsorted(edges[1:-1], p_values, side="left"))
+    return _Steps(edges, np.searchsorted(edges[1:-1], p_values, side="left"), counted)
 
 
 def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_Steps, tuple[Note, ...]]:
     """Steps that can be fitted although intervals hold no p value, with a note; an error where there are none."""
     missing = placed.counts == 0
-    found = f"no {' and '.join(placed.named(missing))} among {len(p_values)} effects"
+    found = f"no {' and '.join(placed.named(missing))} among {int(placed.counted.sum())} effects"
     several = bool((~missing).sum() > 1)
     # The first interval cannot have weight 0: all others are measured in it.
     if empty == "zero" and not missing[0]:
         return placed, ()
     if empty == "merge" and several:
         kept = np.flatnonzero(~missing)
-        merged = _place(p_values, np.concatenate([[0.0], placed.edges[kept[:-1] + 1], [1.0]]))
+        edges = np.concatenate([[0.0], placed.edges[kept[:-1] + 1], [1.0]])
+        merged = _place(p_values, edges, placed.counted)
         return merged, (Note("merged-steps", f"{found}: merged into {', '.join(merged.names)}."),)
     options = [
         *(["leave out a step", "pass empty='merge'"] if several else ["choose another step or direction"]),
@@ -225,6 +234,7 @@ def fit_beta_selection(
     direction: Direction = "positive",
     shapes: tuple[float, float] | None = None,
     tau2: SelectionTau2 = "ML",
+    selected: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> SelectionFit:
@@ -237,6 +247,7 @@ def fit_beta_selection(
     direction : sign of the effects that small p values stand for
     shapes : fixed (delta1, delta2), instead of estimates
     tau2 : "ML", or "EE" for a model without heterogeneity
+    selected : as in `fit_step_selection`
     names, level : as in `fit_random_effects`
 
     Returns a `SelectionFit`; its `selection` are "delta1" and "delta2".
@@ -250,7 +261,7 @@ def fit_beta_selection(
     """
     if shapes is not None and not (len(shapes) == 2 and all(np.isfinite(s) and s > 0 for s in shapes)):
         raise ModelError(f"shapes={shapes!r} must be two numbers above 0; (1, 1) is no selection.")
-    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected)
     return fit_selection(setup, _beta_parameters(setup, shapes))
 
 
@@ -310,7 +321,9 @@ def fit_smooth_selection(
     shape: SmoothSelection,
     direction: Direction = "positive",
     delta: float | None = None,
+    imprecision: ArrayLike | None = None,
     tau2: SelectionTau2 = "ML",
+    selected: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> SelectionFit:
@@ -322,7 +335,10 @@ def fit_smooth_selection(
     shape : half-normal, negative exponential, logistic or power
     direction : sign of the effects that small p values stand for
     delta : a fixed value of 0 or more, instead of an estimate
+    imprecision : (k,) standard errors, variances or 1 / n: selection presses on each row in proportion, delta being
+        that of the least precise row
     tau2 : "ML", or "EE" for a model without heterogeneity
+    selected : as in `fit_step_selection`
 
     Returns a `SelectionFit`; its `selection` is "delta". An estimate of 0, no selection, is an edge of its range.
 
@@ -334,7 +350,9 @@ def fit_smooth_selection(
     check_choice(shape, SmoothSelection, "shape")
     if delta is not None and not (np.isfinite(delta) and delta >= 0):
         raise ModelError(f"delta={delta!r} must be a number of 0 or more; 0 is no selection.")
-    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    setup = selection_setup(
+        y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected, imprecision=imprecision
+    )
     return fit_selection(setup, _smooth_parameter(setup, shape, delta))
 
 
@@ -384,6 +402,7 @@ def fit_truncated_selection(
     weight: float | None = None,
     direction: Direction = "positive",
     tau2: SelectionTau2 = "ML",
+    selected: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> SelectionFit:
@@ -396,6 +415,7 @@ def fit_truncated_selection(
     weight : a fixed weight of 0 or more, instead of an estimate; 0 is the truncated normal distribution
     direction : sign of the effects that are favoured
     tau2 : "ML", or "EE" for a model without heterogeneity
+    selected : as in `fit_step_selection`
 
     Returns a `SelectionFit`; its `selection` has the weights beyond the cut (1, fixed) and up to it. A cut of 0 is the
     step model with its step at a one-sided p of .5.
@@ -411,15 +431,18 @@ def fit_truncated_selection(
         raise ModelError(f"cut={cut!r} must be a number on the scale of the effects; 0 parts positive from negative.")
     if weight is not None and not (np.isfinite(weight) and weight >= 0):
         raise ModelError(f"weight={weight!r} must be a number of 0 or more; 1 is no selection.")
-    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level)
+    setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected)
     short = setup.sign * setup.data.y <= setup.sign * cut
-    _check_sides(setup, short, cut, weight)
+    _check_sides(setup, setup.among_selected(short), setup.among_selected(~short), cut, weight)
     return fit_selection(setup, _cut_weight(setup, short, cut, weight))
 
 
-def _check_sides(setup: SelectionSetup, short: NDArray[np.bool_], cut: float, weight: float | None) -> None:
+def _check_sides(
+    setup: SelectionSetup, short: NDArray[np.bool_], beyond: NDArray[np.bool_], cut: float, weight: float | None
+) -> None:
+    """Refuse a cut without effects that had to pass the selection on one of its sides."""
     side = "above" if setup.sign > 0 else "below"
-    if short.all():
+    if not beyond.any():
         raise ModelError(f"no effect lies {side} cut={cut:g}, against which the others are weighed; take another cut.")
     if weight is None and not short.any():
         raise ModelError(
@@ -445,7 +468,7 @@ def _cut_weight(setup: SelectionSetup, short: NDArray[np.bool_], cut: float, wei
             "weights": "estimated" if weight is None else "fixed",
         },
         names=(f"effect {beyond} {cut:g}", f"effect {up_to} {cut:g}"),
-        counts=(int((~short).sum()), int(short.sum())),
+        counts=(int(setup.among_selected(~short).sum()), int(setup.among_selected(short).sum())),
         observed=np.eye(2)[short.astype(int)],
         atoms=Atoms(low[seen], high[seen], none, none, np.eye(2)[seen], of_effects=True),
         starts=[np.array([0.0, shift]) for shift in ((0.0, -1.5, 1.0) if weight is None else (np.log(weight or 1.0),))],
