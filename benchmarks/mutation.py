@@ -55,8 +55,10 @@ class Room:
 
 E, F = "replication/evidence", "tests/findings"
 T = "replication/models/two_level"
+LIMITS = "tests/unit/test_two_level_limits.py"
 # What every file of the two-level models is tried with, quickest first.
 TWO_LEVEL = (
+    LIMITS,
     "tests/unit/test_random_effects_edges.py",
     "tests/reference/test_metafor_5_roorda.py",
     "tests/reference/test_metafor_random_effects.py",
@@ -83,9 +85,9 @@ ROOMS = {
         ),
     ),
     "two_level": (
-        Room((f"{T}/count_models.py", f"{T}/count_likelihoods.py"), ("tests/reference/test_metafor_counts.py",)),
-        Room((f"{T}/location_scale.py",), ("tests/reference/test_metafor_location_scale.py",)),
-        Room((f"{T}/resampling.py",), ("tests/reference/test_metafor_permutation.py",)),
+        Room((f"{T}/count_models.py", f"{T}/count_likelihoods.py"), (LIMITS, "tests/reference/test_metafor_counts.py")),
+        Room((f"{T}/location_scale.py",), (LIMITS, "tests/reference/test_metafor_location_scale.py")),
+        Room((f"{T}/resampling.py",), (LIMITS, "tests/reference/test_metafor_permutation.py")),
         Room((f"{T}/deletion.py", f"{T}/influence.py"), ("tests/properties/test_deletion.py", *TWO_LEVEL)),
         Room(tuple(f"{T}/{name}.py" for name in ("batch", "intervals", "random_effects", "tau2")), TWO_LEVEL),
     ),

@@ -243,7 +243,7 @@ def test_the_numbers_of_the_opening_are_those_of_its_estimates() -> None:
     apart = by_key(answer_sentences(replace(made, gap=(0.1, 0.01, 0.2))))
     assert told(apart["answer.apart"]) == published | others and "answer.engagement.more" not in apart
     assert not made.apart and not replace(made, gap=(0.1, 0.0, 0.2)).apart
-    assert replace(made, gap=(-0.1, -0.2, -0.01)).apart
+    assert replace(made, gap=(-0.1, -0.2, -0.01)).apart and not replace(made, gap=(-0.1, -0.2, 0.0)).apart
     sign_alone = replace(made.association, target=0.0)
     assert "answer.sure_sign" in by_key(answer_sentences(replace(made, association=sign_alone)))
     (row,) = pairs_table(first.found.question, pairs).rows

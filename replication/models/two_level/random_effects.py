@@ -140,7 +140,9 @@ def q_statistics(sets: EffectSets, tau2: Array, method: Tau2Method) -> QStatisti
     if method == "EE":
         H2 = Q / df
         return QStatistics(Q, df, 100.0 * np.maximum(0.0, 1.0 - 1.0 / np.where(H2 > 0, H2, 1.0)), H2)
-    typical = np.where(zero, np.nan, df / trace_P(sets, common)[:, 0])
+    # As many coefficients as effects leave no P: its trace is 0 but for rounding.
+    undefined = zero | (df == 0)
+    typical = np.where(undefined, np.nan, df / np.where(undefined, 1.0, trace_P(sets, common)[:, 0]))
     return QStatistics(Q, df, 100.0 * tau2 / (tau2 + typical), 1.0 + tau2 / typical)
 
 
@@ -192,8 +194,11 @@ def fit_random_effects(
     if tau2 is not None and not (is_number(tau2) and 0.0 <= tau2 < np.inf):
         raise ModelError(f"tau2={tau2!r} is not a variance; pass a finite number of 0 or more.")
     choices = _Choices(method, test, check_level(level), None if tau2 is None else float(tau2))
-    if len(data.y) == data.x.shape[1] and choices.held is None:
-        return _saturated(data, choices, notes)
+    if len(data.y) == data.x.shape[1]:
+        if choices.held is None:
+            return _saturated(data, choices, notes)
+        # No residual is left for a t test or a scale; a variance that is known needs neither.
+        choices, notes = replace(choices, test="z"), (*notes, *_known_variance_notes(choices))
     return _fit(data, choices, notes)
 
 
@@ -285,6 +290,12 @@ def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> 
         notes=(*notes, Note("saturated", message)),
         data=data,
     )
+
+
+def _known_variance_notes(choices: _Choices) -> tuple[Note, ...]:
+    if choices.test == "z":
+        return ()
+    return (Note("saturated", f"as many effects as coefficients leave nothing for the {choices.test} test: z test."),)
 
 
 def _interval_notes(component: Component) -> tuple[Note, ...]:
