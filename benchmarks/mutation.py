@@ -122,7 +122,7 @@ ROOMS = {
         ),
         Room(
             tuple(f"{E}/{name}.py" for name in ("bias", "bias_averages", "bias_models", "bodies")),
-            (f"{F}/test_publication_bias.py",),
+            (f"{F}/test_bias_numbers.py", f"{F}/test_publication_bias.py"),
         ),
         Room((f"{E}/levels.py",), (f"{F}/test_levels.py",)),
         Room((f"{E}/pooling.py",), ("tests/unit/test_pooling.py",)),
