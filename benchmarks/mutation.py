@@ -234,8 +234,9 @@ def _faults(copy: Path, tests: dict[str, tuple[str, ...]]) -> Iterator[Fault]:
     lines = {path: (copy / path).read_text().splitlines() for path in tests}
     for path, operator, occurrence, line in found:
         text = lines[path][line - 1]
-        # The lone star of a signature is read as a multiplication.
-        if any(operator.endswith(name) for name in FAIR) and "@dataclass" not in text and text.strip() != "*,":
+        # The lone star of a signature is read as a multiplication; `strict=True` shows in nothing that is right.
+        silent = text.strip() == "*," or ("True" in operator and "strict=True" in text) or "@dataclass" in text
+        if any(operator.endswith(name) for name in FAIR) and not silent:
             yield path, operator, occurrence
 
 

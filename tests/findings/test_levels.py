@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis.outcome import Number
+from replication.analysis.outcome import Label, Number, Ref
 from replication.dataset import Dataset
+from replication.evidence import levels
 from replication.evidence.levels import matched_levels, within_between
+from replication.evidence.main_model import estimate_body, working_fit
 from replication.evidence.question import Question, evidence
 
 QUESTION = Question("positive-engagement", "positive relationship with engagement", ("positive",), "engagement")
@@ -107,6 +109,60 @@ def test_a_contextual_effect_of_nothing_is_unclear(dataset: Dataset) -> None:
     effects.loc[here, "contextual"] = rng.normal(scale=0.1, size=int(here.sum()))
     copy = replace(dataset, tables={**dataset.tables, "effects.csv": effects})
     assert keys(copy)[1] == "levels.unclear"
+
+
+def test_the_table_holds_the_three_models_the_slope_and_how_alike_schools_are(dataset: Dataset) -> None:
+    body = evidence(dataset, QUESTION, "open")
+    matched, found = matched_levels(dataset, body), within_between(dataset, body)
+    (table,), estimates = found.tables, {e.id: e for e in found.estimates}
+    k, samples = len(matched.plain.y), matched.samples
+    rows = {str(row[0]): row[1:] for row in table.rows}
+    links = {str(row[0]): link for row, link in zip(table.rows, table.links, strict=True)}
+    for level, part in (("plain", matched.plain), ("within", matched.within), ("between", matched.between)):
+        expected = estimate_body(part)
+        shown = rows[f"level_{level}"]
+        assert shown[:3] == pytest.approx((expected.centre, expected.mean.low, expected.mean.high), abs=1e-9), level
+        assert shown[3:] == (k, samples, part.persons)
+        e = estimates[f"levels-{QUESTION.id}-{level}-open-{'cr2' if expected.leads == 'CR2' else 'posterior'}"]
+        assert links[f"level_{level}"] == Ref("estimate", e.id) and e.group == "levels"
+    known = np.isfinite(matched.contextual) & (matched.contextual_se > 0)
+    fit = working_fit(replace(matched.plain, y=matched.contextual, v=matched.contextual_se**2).take(known))
+    slope = rows["contextual_effect_slope"]
+    assert slope[:3] == pytest.approx((fit.beta[0], *fit.interval()[0])) and slope[3:5] == (known.sum(), samples)
+    context = estimates[f"levels-{QUESTION.id}-contextual"]
+    assert (context.se, context.p, context.k) == pytest.approx((fit.se[0], fit.p[0], known.sum()))
+    own = dataset.effects.set_index("effect_id").loc[matched.within.rows["effect_id"], ["icc_a", "icc_b"]]
+    for name, column in (("icc_exposure", "icc_a"), ("icc_outcome", "icc_b")):
+        assert rows[name] == (pytest.approx(own[column].median()), None, None, k, samples, None) and links[name] is None
+    assert isinstance(table.note, Label) and table.note.values["withheld"] == matched.withheld
+    said = {n: v.value for n, v in found.sentences[0].values.items() if isinstance(v, Number)}
+    assert said["within"] == rows["level_within"][0] and said["between_high"] == rows["level_between"][2]
+    assert said["samples"] == samples
+    (figure,) = found.figures
+    assert figure.columns["value"] == [rows[f"level_{level}"][0] for level in ("plain", "within", "between")]
+
+
+def test_two_samples_are_too_few_to_pool(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = evidence(dataset, QUESTION, "open")
+    samples = matched_levels(dataset, body).samples
+    for least, shown in ((samples, True), (samples + 1, False)):
+        monkeypatch.setattr(levels, "FEWEST_SAMPLES", least)
+        assert bool(within_between(dataset, body).estimates) is shown
+
+
+def test_a_slope_without_an_error_is_left_out_and_a_side_that_is_the_outcome_is_no_slope(dataset: Dataset) -> None:
+    """Contextual effects with an error of 0 or none do not enter; nor does a row whose first measure is the outcome."""
+    body = evidence(dataset, QUESTION, "open")
+    whole = matched_levels(dataset, body)
+    effects = dataset.effects.copy()
+    first, second = whole.within.rows["effect_id"].iloc[[0, 1]]
+    effects.loc[effects["effect_id"] == first, "contextual_se"] = 0.0
+    effects.loc[effects["effect_id"] == second, "contextual_se"] = np.nan
+    found = within_between(replace(dataset, tables={**dataset.tables, "effects.csv": effects}), body)
+    context = next(e for e in found.estimates if "contextual" in e.id)
+    assert context.k == np.isfinite(whole.contextual).sum() - 2 and not {first, second} & set(context.rows)
+    turned_rows = body.rows.assign(var_a=body.rows["var_b"], var_b=body.rows["var_a"])
+    assert matched_levels(dataset, replace(body, rows=turned_rows)).samples == 0
 
 
 def test_without_rows_between_schools_there_is_no_section(dataset: Dataset) -> None:
