@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
-from replication.analysis.outcome import plain
+from replication.analysis.outcome import Label, plain
 from replication.dataset import Dataset
 from replication.evidence.multiverse import CHOICES, Multiverse, multiverse_findings, multiverse_of
 from replication.evidence.question import Question, evidence, sample_means
-from replication.models.bias import fit_step_selection, pet_peese
+from replication.models.bias import fit_step_selection, pet_peese, trim_fill, waap_wls
 from replication.models.two_level.random_effects import fit_random_effects
 from replication.report.words import load_words
 
@@ -49,6 +50,14 @@ def test_a_bias_model_is_the_single_fit_on_its_rows(engagement: Multiverse, data
     assert engagement.low[rows["selection_model"]] == pytest.approx(np.tanh(fit.interval()[0, 0]), rel=1e-9)
     found = pet_peese(means.y, means.v, direction="positive")
     assert engagement.high[rows["pet_peese"]] == pytest.approx(np.tanh(found.interval.high), rel=1e-9)
+    waap, trimmed = waap_wls(means.y, means.v), trim_fill(means.y, means.v, side="left").fit
+    for model, ends in (
+        ("waap", [waap.estimate, waap.interval.low, waap.interval.high]),
+        ("trim_and_fill", [trimmed.beta[0], *trimmed.interval()[0]]),
+        ("pet_peese", [found.estimate, found.interval.low, found.interval.high]),
+    ):
+        ours = [values[rows[model]] for values in (engagement.value, engagement.low, engagement.high)]
+        assert ours == pytest.approx(np.tanh(ends).tolist(), rel=1e-9) and engagement.k[rows[model]] == len(means.y)
 
 
 def test_a_bias_model_that_cannot_be_fitted_is_counted_with_its_reason(dataset: Dataset) -> None:
@@ -107,3 +116,47 @@ def test_figure_table_and_sentence_say_the_same(engagement: Multiverse) -> None:
     assert values == sorted(values) and len(values) == len(engagement.chosen)
     assert found.sentences[0].values["low"].value == values[0]
     assert found.sentences[0].values["choice"] == found.tables[0].rows[0][0]
+
+
+def constructed(sign: int) -> Multiverse:
+    """Five specifications that differ by scale and estimator, with ends on, beside and beyond zero."""
+    base = ("both", "rho .6", "fisher_z", "effective_n", "nothing", "none", "REML", "normal")
+    chosen = [(*base[:2], scale, *base[3:6], name, "normal") for scale, name in zip("ababa", "xxyyy", strict=True)]
+    value = np.array([0.1, 0.2, 0.3, 0.5, -0.1])
+    low, high = np.array([0.0, 0.001, 0.2, 0.4, -0.3]), np.array([0.2, 0.4, 0.4, 0.6, -0.001])
+    return Multiverse(QUALITY, tuple(chosen), value, low, high, np.full(5, 9.0), sign)
+
+
+def test_what_holds_lies_beyond_zero_on_the_expected_side() -> None:
+    assert constructed(1).holds.tolist() == [False, True, True, True, False]
+    assert constructed(-1).holds.tolist() == [False, False, False, False, True]
+    assert replace(constructed(-1), high=np.array([0.0, 0.1, 0.1, 0.1, 0.001])).holds.tolist() == [False] * 5
+
+
+def test_options_are_summaries_of_the_specifications_that_take_them() -> None:
+    options = {(o.choice, o.name): o for o in constructed(1).options()}
+    a, b = options["scale", "a"], options["scale", "b"]
+    assert (a.count, a.median, a.lowest, a.highest, a.holds) == (3, 0.1, -0.1, 0.3, pytest.approx(1 / 3))
+    assert (b.count, b.median, b.lowest, b.highest, b.holds) == (2, pytest.approx(0.35), 0.2, 0.5, 1.0)
+    assert [o.choice for o in constructed(1).options()][:4] == ["scale", "scale", "estimator", "estimator"]
+    found = multiverse_findings([constructed(1)])
+    assert found.tables[0].rows[0] == ("scale", "a", 0.1, -0.1, 0.3, Label("share", {"share": 1 / 3}), 3)
+    said = {name: getattr(value, "value", value) for name, value in found.sentences[0].values.items()}
+    assert said == {
+        "question": QUALITY.id, "choice": "scale", "all": 5, "holds": 3, "low": -0.1, "high": 0.5, "median": 0.2,
+        "choice_low": 0.1, "choice_high": pytest.approx(0.35),
+    }  # fmt: skip
+    figure = found.figures[0]
+    assert figure.columns["value"] == [-0.1, 0.1, 0.2, 0.3, 0.5] and figure.columns["high"][0] == -0.001
+    assert figure.settings["summary"] == 0.2 and figure.columns["estimator"] == list("yxxyy")
+
+
+def test_the_farthest_sample_is_that_of_the_weighted_mean(engagement: Multiverse, dataset: Dataset) -> None:
+    means = sample_means(evidence(dataset, QUALITY, "pool"))
+    chosen = ("both", "rho .6", "fisher_z", "effective_n", "the_farthest", "none", "ML", "normal")
+    mean = (means.y / means.v).sum() / (1 / means.v).sum()
+    rest = np.arange(len(means.y)) != np.argmax(np.abs(means.y - mean))
+    fit = fit_random_effects(means.y[rest], means.v[rest], method="ML", test="z")
+    at = engagement.chosen.index(chosen)
+    assert engagement.value[at] == pytest.approx(np.tanh(fit.beta[0]), rel=1e-9)
+    assert engagement.k[at] == len(means.y) - 1

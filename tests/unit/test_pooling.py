@@ -126,6 +126,9 @@ def test_a_forest_shows_each_row_with_its_own_interval_and_its_weight() -> None:
     weights = 1 / (pooled.v + pooled.estimate.tau2)
     assert figure.columns["weight"] == pytest.approx((100 * weights / weights.sum()).tolist())
     assert figure.columns["label"] == ["A", "s1", "C", "D"] and figure.columns["n"] == [103.0, 53.0, 203.0, 78.0]
+    assert forest(pool(rows(value=[0.3], label=["A"]), id="x", label="y"), id="f", title="t").columns["weight"] == [
+        100.0
+    ]
     e = pooled.estimate
     shown = {name: figure.settings[name] for name in ("summary", "summary_low", "summary_high", "prediction_low", "k")}
     assert shown == {"summary": e.value, "summary_low": e.low, "summary_high": e.high,
