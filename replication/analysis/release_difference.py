@@ -118,6 +118,8 @@ def read_renamed(path: Path) -> dict[str, str]:
 
 def same(a: object, b: object) -> bool:
     """Whether two stored values say the same: numbers to a relative 1e-8, everything else exactly."""
+    if isinstance(a, str) or isinstance(b, str):  # most cells, and cheap to tell
+        return a == b
     # True equals 1 in Python, and the two do not say the same.
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b

@@ -333,11 +333,15 @@ def once(tables: Sequence[Record]) -> list[Record]:
     """The tables without those that only repeat rows of an earlier one of the same section, such as shared caveats."""
     kept: list[Record] = []
     for table in tables:
-        rows = {json.dumps(row) for row in table["rows"]}
         same = [t for t in kept if t["columns"] == table["columns"] and t["section"] == table["section"] == "care"]
-        if not any(rows <= {json.dumps(row) for row in t["rows"]} for t in same):
+        if not any(_holds(t, table) for t in same):
             kept.append(table)
     return kept
+
+
+def _holds(table: Record, other: Record) -> bool:
+    """Whether a table has every row of another one; as text, since a cell may be a label with values."""
+    return {json.dumps(row) for row in other["rows"]} <= {json.dumps(row) for row in table["rows"]}
 
 
 def table_page(outcome: Record, table: Record) -> str:

@@ -7,10 +7,12 @@ made its questions are written down (`consulted`); they are kept with the report
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +36,7 @@ __all__ = [
     "written",
 ]
 
-KEPT = ".made.json"
+KEPT = ".made.json.gz"
 """Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
 File = tuple[str, str]
 """A path below the report's folder, and the text of the file."""
@@ -83,6 +85,9 @@ class Made:
     files: Mapping[str, str]
     asked: Asked
     outside: str = ""
+
+
+_FIELDS = tuple(field.name for field in fields(Made))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,19 +147,30 @@ class Before:
 def read_before(folder: Path, made_by: str) -> Before:
     """What can be taken over from the report in a folder; nothing where other code, templates or words made it."""
     try:
-        kept = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        kept = json.loads(gzip.decompress((folder / KEPT).read_bytes()))
         known = kept["made"] if kept["made_by"] == made_by else []
         made = {entry["made"]["name"]: (Made(**entry["made"]), str(entry["answers"])) for entry in known}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no report, or one of which nothing is known
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # no report, or one of which nothing is known
         made = {}
     return Before(folder, made)
 
 
 def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
     """Keep beside the files of a report what they were made from, for the next one."""
-    entries = [{"made": asdict(one), "answers": answers.digest(one.asked)} for one in made]
+    # Field by field: `asdict` would copy hundreds of thousands of texts.
+    plain = ({name: getattr(one, name) for name in _FIELDS} for one in made)
+    entries = [{"made": one, "answers": answers.digest(one["asked"])} for one in plain]
     text = json.dumps({"made_by": made_by, "made": entries}, ensure_ascii=False, separators=(",", ":"))
-    (folder / KEPT).write_text(text + "\n", encoding="utf-8", newline="\n")
+    # Mostly the same few thousand ids; without a time in it, as the same report is the same bytes.
+    (folder / KEPT).write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
 
 def written(path: Path, content: bytes) -> str:

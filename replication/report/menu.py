@@ -87,6 +87,14 @@ class Menu:
     def _translated(self) -> frozenset[str]:
         return frozenset(page.path for page in self.pages if page.translated)
 
+    @cached_property
+    def _addresses(self) -> frozenset[str]:
+        return frozenset(self.address(page.path, language) for page in self.pages for language in self.languages)
+
+    def is_named(self, address: str) -> bool:
+        """Whether one of the named pages stands at this address, in whatever language."""
+        return address in self._addresses
+
     def is_translated(self, path: str) -> bool:
         """Whether the page at this address exists in every language: the named ones, and those of `_TWINS`."""
         return path in self._translated or (path.endswith(".html") and path.startswith(_TWINS))

@@ -13,7 +13,7 @@ from functools import cache
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
+from babel.numbers import NumberPattern, get_decimal_symbol, get_group_symbol, parse_pattern
 
 __all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
 
@@ -119,7 +119,7 @@ def _signs(language: str) -> tuple[str, str]:
 
 @cache
 def _percent(language: str) -> str:
-    return str(Locale.parse(language).percent_formats[None].suffix[0])
+    return str(_locale(language).percent_formats[None].suffix[0])
 
 
 @cache  # a report shows the same few thousand strings of digits hundreds of thousands of times
@@ -131,9 +131,19 @@ def _written(digits: str, language: str) -> str:
     pattern = "#,##0" if len(whole) > 4 or (len(whole) == 4 and not rest) else "0"
     pattern += "." + "0" * len(rest) if rest else ""
     pattern = f"+{pattern};-{pattern}" if mantissa.startswith("+") else pattern
-    text = format_decimal(Decimal(mantissa), format=pattern, locale=language)
+    text = str(_pattern(pattern).apply(Decimal(mantissa), _locale(language)))
     # CLDR writes a hyphen for minus in English; a minus sign does not break off at the end of a line.
     return (text + exponent + power).replace("-", MINUS)
+
+
+@cache  # a few dozen; read anew for every number they take longer than the number
+def _pattern(pattern: str) -> NumberPattern:
+    return parse_pattern(pattern)
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(language)
 
 
 def is_number(value: object) -> bool:

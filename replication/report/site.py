@@ -56,8 +56,9 @@ __all__ = ["build_report", "versions_page"]
 
 _HERE = Path(__file__).parent
 # In the pages themselves: a style sheet asked for on its own keeps a phone on a slow network waiting half a second
-# longer. What only scripts and paper need (later.css) is asked for at the end of a page, where nothing waits for it.
-_SHEETS = {name: (_HERE / "assets" / f"{name}.css").read_text(encoding="utf-8") for name in ("site", "figures")}
+# longer. What the first sight of a page needs (first.css) is in each; the rest (site.css) is in those a reader comes to
+# from elsewhere, and the hundreds of others ask for it at their end, where nothing waits for it.
+_SHEETS = {name: (_HERE / "assets" / f"{name}.css").read_text(encoding="utf-8") for name in ("first", "site")}
 
 
 def _policy() -> str:
@@ -121,8 +122,8 @@ def build_report(
         when a sentence has no template; the message names its key and the file to add it to.
     """
     archive = make_archive(dataset, outcomes, run)
-    within = [f"{name}.css" for name in _SHEETS]
-    shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns(*within), dirs_exist_ok=True)
+    # first.css stands in every page, so nobody asks for the file
+    shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns("first.css"), dirs_exist_ok=True)
     words = {language: replace(load_words(language), names=archive.names) for language in archive.menu.languages}
     beside = reports is not None and folder.parent.resolve() == reports.resolve()
     making = _Making(archive, words, folder, reports, Answers(archive), before, spread or Spread(), beside=beside)
@@ -300,6 +301,7 @@ def _render(environment: Environment, shared: Mapping[str, Any], given: Given, p
         "archive": archive,
         "title": page.title,
         "others": list(_other_languages(page, archive.menu)),
+        "entered": archive.menu.is_named(page.path),
         **page.values,
     }
     text = environment.get_template(page.template).render(values)

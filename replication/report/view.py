@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ def web_address(text: str) -> str:
 # Only what notes need. HTML, images and links with a text of their own stay off: a note is text of strangers, and an
 # address is shown as what it is.
 _MARKDOWN = MarkdownIt("zero").enable(["heading", "list", "backticks", "emphasis", "table"])
+_MARKED = re.compile(r"[`*_\\\r\n\0]")
+"""What the parser reads within a line; a text without it is only text."""
 _LINKED = re.compile(
     r"(?P<address>https?://[^\s<>()]+[^\s<>().,;:])"
     r"|(?<![\w/.-])(?P<id>[a-z][a-z0-9]{2,39}(?:-[a-z]?\d{2,4})?)(?![\w/-])"
@@ -66,6 +68,8 @@ def prose(text: str, to: Callable[[str], str], level: int = 3) -> Markup:
 
 def plain_prose(text: str, to: Callable[[str], str], named: Callable[[str], str] = str) -> Markup:
     """One line of running text with ids linked; `named` says how an id is shown."""
+    if not _MARKED.search(text):  # nearly all of thousands of cells: the parser would hand it back as it is
+        return _linked(text, to, named)
     return _rendered(_MARKDOWN.parseInline(text), to, named)
 
 
@@ -212,6 +216,26 @@ class View:
             cell = Markup("") if row[i] is None else self.cell(row[i], kinds[i], address)
             address = "" if 'class="n"' in cell else address
             found.append(cell)
+        return found
+
+    def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> list[Markup]:
+        """The cells of a row of a figure's data, with one link to what stands behind it, as in result tables.
+
+        The id of the row bears it; where it has none, its first number leads to the analysis. `links` is the column of
+        ids, `spoken` are the columns whose texts are in this language already.
+        """
+        behind = "" if row.get(links) else self.to(f"analysis:{outcome}")
+        found = []
+        for name, cell in row.items():
+            if cell is None:
+                found.append(Markup(""))
+            elif name == links:
+                found.append(self.link(str(cell), str(cell), outcome))
+            elif is_number(cell):
+                found.append(self.anchor(behind, self.words.number(cell, "exact"), "n"))
+                behind = ""
+            else:
+                found.append(escape(cell) if name in spoken else self.told(self.words.number(cell)))
         return found
 
     def cell(self, value: object, kind: str, address: str) -> Markup:

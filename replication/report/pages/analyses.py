@@ -19,7 +19,7 @@ __all__ = ["MOST_ROWS", "figures", "plans"]
 MOST_ROWS = 50  # rows of a result table on a page with other things; a longer table has a page of its own
 
 _POINTED = ("funnel", "baujat", "orchard", "caterpillar", "effect_direction")  # marks that say what they are
-_MOST_ROWS, _MOST_POINTS = 400, 40  # rows that lead somewhere; points of a curve
+_MOST_ROWS, _MOST_POINTS = 120, 40  # rows that lead somewhere; points of a curve
 
 
 def plans(archive: Archive, language: str) -> Iterator[Plan]:

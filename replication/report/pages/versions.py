@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,5 +80,5 @@ def _file(changes: Sequence[Change], words: Words) -> str:
     columns = ("kind", "id", "field", "label", "old", "new", "reason", "detail")
     return as_csv(
         columns,
-        [[getattr(replace(change, label=words.label(change.label)), name) for name in columns] for change in changes],
+        [[c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes],
     )
