@@ -169,3 +169,40 @@ def test_a_frame_hands_over_its_clusters(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(np.asarray(given[0]["clusters"])) == list("aabbc") and given[0]["correlation"] == 0.6
     assert np.asarray(given[1]["clusters"]).tolist() == [0, 0, 1, 1, 2] and given[1]["correlation"] == 0.0
     assert given[2]["clusters"] is None
+
+
+@pytest.mark.parametrize(
+    ("v", "kind"),
+    [
+        ([0.02, 0.05], "pair"),
+        ([1e-6, 1.0], "pair"),
+        ([0.02, 0.05, 0.01], "triple"),
+        ([0.02, 0.02, 0.02], "even"),
+        ([0.0001, 0.01, 1.0], "uneven"),  # a Heywood case: one factor would take more than a row has
+        ([0.02, 0.05, 0.01, 0.03], "uneven"),
+        ([0.02], "single"),
+    ],
+)
+def test_what_rows_share_and_what_they_do_not_make_up_their_covariance(v: list[float], kind: str) -> None:
+    """Factors and residuals of every kind of cluster, at variances from 0 to far above those of the errors."""
+    from replication.models.bayes.averaging.bias_likelihoods import _Plane, _shared_parts
+
+    rho, variances = 0.6, np.array(v)
+    data = arrange(np.zeros(len(v)), variances, np.zeros(len(v), dtype=np.intp), rho)
+    (group,) = data.groups
+    assert group.kind == kind
+    at = [_Plane(0.0, between, within) for between in (0.0, 1e-3, 4.0, 1e8) for within in (0.0, 0.02, 9.0)]
+    model = Selection(
+        data, np.zeros((len(v), 1)), np.zeros(len(v), dtype=np.intp), WeightFunction("one", (0.025,)), None,
+        HalfNormal(1.0), Fixed(0.5), (Beta(1.0, 1.0),),
+    )  # fmt: skip
+    shared = _shared_parts(model, group, at)
+    se = np.sqrt(variances)
+    for i, plane in enumerate(at):
+        expected = plane.between + rho * np.outer(se, se) + np.diag((1 - rho) * variances + plane.within)
+        found = shared.loadings[:, i] @ shared.loadings[:, i].T + np.diag(shared.sd[:, i] ** 2)
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+        # No digit of the residual variance is lost where the rows are nearly one.
+        if len(v) == 2:
+            exact = np.linalg.det(np.diag(1.0 / (shared.sd[:, i] ** 2)) @ expected)
+            assert exact == pytest.approx(1.0 + (shared.loadings[:, i, 0] ** 2 / shared.sd[:, i] ** 2).sum(), rel=1e-6)

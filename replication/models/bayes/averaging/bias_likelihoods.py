@@ -8,15 +8,17 @@ Called by `bias_integrals`. Effects are turned so that positive ones are favoure
 2. Rows are selected one by one, each with the weight of its own p value. The density of a cluster that was seen is the
    product of its weights times its multivariate normal density, over the expectation of that product under the same
    density. Normalising row by row would be another model: within a cluster the chances to be seen depend on each other.
-3. The expectation is an integral over the shared part alone (one number where the sampling variances of a cluster are
-   equal, two where not), taken by the trapezoidal rule; given it, the chances of the rows multiply. A cluster of one
-   row needs none: its chance is a sum of normal tails.
+3. The expectation is an integral over the shared part alone, taken by the trapezoidal rule; given it, the chances of
+   the rows multiply. It is two numbers (b and f); one where variances within a cluster are equal, and where a cluster
+   has two or three rows, as any such covariance is that of one factor (Spearman 1904). A cluster of one row needs none:
+   its chance is a sum of normal tails.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +53,18 @@ STEP, END = 1.35, 5.6
 MOST_NODES = 400
 
 
+_Kind = Literal["single", "even", "pair", "triple", "uneven"]
+"""Clusters by what the integral over their shared part takes: see `_kinds`."""
+_KINDS: tuple[_Kind, ...] = get_args(_Kind)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Clusters of one kind: positions of their `rows`, where each cluster `starts`, and how many factors they share."""
+    """Clusters of one kind: positions of their `rows`, and where each cluster `starts`."""
 
     rows: NDArray[np.intp]
     starts: NDArray[np.intp]
-    factors: int
+    kind: _Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,15 +95,27 @@ def arrange(y: Array, v: Array, clusters: NDArray[np.intp], correlation: float) 
     size = np.bincount(clusters)
     size = size[size > 0]
     starts = np.concatenate([[0], np.cumsum(size)[:-1]])
-    # With equal variances the random effect and the shared error are one normal variable: one integral, not two.
-    even = np.maximum.reduceat(v, starts) <= np.minimum.reduceat(v, starts) * (1.0 + 1e-12)
-    kinds = np.where(size == 1, 0, np.where(even | (correlation == 0.0), 1, 2))
-    groups = []
-    for factors in np.unique(kinds).tolist():
-        own = kinds == factors
-        rows = np.flatnonzero(np.repeat(own, size))
-        groups.append(_Group(rows, np.concatenate([[0], np.cumsum(size[own])[:-1]]), factors))
+    kinds, groups = _kinds(v, starts, size, correlation), []
+    for kind in _KINDS:
+        own = kinds == kind
+        if own.any():
+            rows = np.flatnonzero(np.repeat(own, size))
+            groups.append(_Group(rows, np.concatenate([[0], np.cumsum(size[own])[:-1]]), kind))
     return ClusteredEffects(y, v, starts, correlation, tuple(groups))
+
+
+def _kinds(v: Array, starts: NDArray[np.intp], size: NDArray[np.intp], rho: float) -> NDArray[np.str_]:
+    """The kind of every cluster, of variances `v (k,)` sorted by cluster.
+
+    With equal variances, or errors that are not shared, the random effect and the shared error are one variable. Three
+    rows are a factor only where no loading is larger than its variable (no Heywood case); this is the condition at the
+    largest variance between clusters, which implies it at all others.
+    """
+    even = (np.maximum.reduceat(v, starts) <= np.minimum.reduceat(v, starts) * (1.0 + 1e-12)) | (rho == 0.0)
+    triple = size == 3
+    threes = np.sqrt(v[starts[triple][:, None] + np.arange(3)])[..., None]
+    triple[triple] = (_beside_common(threes, rho) >= 0.0).all(axis=(1, 2))
+    return np.select([size == 1, even, size == 2, triple], ["single", "even", "pair", "triple"], "uneven")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,7 +304,7 @@ def selection_log(model: Selection, points: Array, odd: int) -> Array:
     log = normal[plane] + np.log(omega) @ counts + _score_density(points)
     at = [_Plane(*numbers) for numbers in np.column_stack([mean, between, within]).tolist()]
     for group in model.data.groups:
-        log -= (_log_chances if group.factors else _log_single_chances)(model, group, at, plane, omega, odd)
+        log -= (_log_single_chances if group.kind == "single" else _log_chances)(model, group, at, plane, omega, odd)
     return np.asarray(log)
 
 
@@ -390,8 +409,13 @@ class _Shared:
 
 def _shared_parts(model: Selection, group: _Group, at: list[_Plane]) -> _Shared:
     v, rho = model.data.v[group.rows, None], model.data.correlation
-    sd = np.sqrt((1.0 - rho) * v + np.array([p.within for p in at]))
-    loadings = _loadings(v, group, np.array([p.between for p in at]), rho)
+    between, within = np.array([p.between for p in at]), np.array([p.within for p in at])
+    if group.kind == "pair":
+        sd, loadings = _pairs(v, between, within, rho)
+    elif group.kind == "triple":
+        sd, loadings = _triples(v, between, within, rho)
+    else:
+        sd, loadings = np.sqrt((1.0 - rho) * v + within), _loadings(v, group, between, rho)
     # sums of squared loadings over residual variances: a product of normal tails that steep has bandwidth
     # sqrt(1 + squares), and the step of the rule follows it
     squares = np.add.reduceat((loadings / sd[..., None]) ** 2, group.starts, axis=0).max(axis=0)
@@ -416,7 +440,7 @@ def _loadings(v: Array, group: _Group, between: Array, rho: float) -> Array:
 
     `between (L,)` are variances of the random effect.
     """
-    if group.factors == 1:
+    if group.kind == "even":
         return np.sqrt(between + rho * v)[..., None]
     a, b = np.broadcast_arrays(np.sqrt(between), np.sqrt(rho * v))
     aa, ab, bb = (np.add.reduceat(x, group.starts, axis=0) for x in (a * a, a * b, b * b))
@@ -424,6 +448,37 @@ def _loadings(v: Array, group: _Group, between: Array, rho: float) -> Array:
     size = np.diff(np.append(group.starts, len(v)))
     turn = np.repeat(0.5 * np.arctan2(2.0 * ab, aa - bb), size, axis=0)
     return np.stack([np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a], axis=-1)
+
+
+def _pairs(v: Array, between: Array, within: Array, rho: float) -> tuple[Array, Array]:
+    """Residual `sd (k, L)` and `loadings (k, L, 1)` of clusters of two rows on one factor, equally strong on both."""
+    first, second = v.reshape(-1, 2, 1).swapaxes(0, 1)
+    error = rho * np.sqrt(first * second)
+    total = v + between + within
+    spread = np.sqrt(total[::2] * total[1::2])
+    # The determinant as a sum of positive terms: as a difference it has no digits where rows are nearly one.
+    apart = (1.0 - rho**2) * first * second + between * (first + second - 2.0 * error)
+    apart += within * (first + second + 2.0 * between + within)
+    share = (error + between) / spread
+    rest = apart / (spread**2 * (1.0 + share))
+    return np.sqrt(total * np.repeat(rest, 2, axis=0)), np.sqrt(total * np.repeat(share, 2, axis=0))[..., None]
+
+
+def _triples(v: Array, between: Array, within: Array, rho: float) -> tuple[Array, Array]:
+    """Residual `sd (k, L)` and `loadings (k, L, 1)` of clusters of three rows on one factor, by Spearman's triads."""
+    own = np.sqrt(v).reshape(-1, 3, 1)
+    left, right = np.roll(own, -1, axis=1), np.roll(own, 1, axis=1)
+    beside = rho * left * right + between
+    loadings = np.sqrt((rho * own * left + between) * (rho * own * right + between) / beside)
+    # What a triad leaves, with the terms that cancel taken out.
+    rest = (rho * (1.0 - rho) * own**2 * left * right + between * _beside_common(own, rho)) / beside
+    return np.sqrt(within + rest.reshape(len(v), -1)), loadings.reshape(len(v), -1, 1)
+
+
+def _beside_common(se: Array, rho: float) -> Array:
+    """How much of a row's error in a cluster of three, `se (m, 3, 1)`, no factor takes up as tau grows, per row."""
+    left, right = np.roll(se, -1, axis=1), np.roll(se, 1, axis=1)
+    return np.asarray(se**2 - rho * se * (left + right) + rho * left * right)
 
 
 def _factor_rule(counts: list[int], odd: int) -> tuple[Array, Array]:
