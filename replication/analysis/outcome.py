@@ -364,20 +364,18 @@ def plain(value: object) -> object:
     >>> plain(Sentence("k", {"x": Number(float("nan"), Ref("estimate", "e"))}, "answer"))
     {'key': 'k', 'values': {'x': {'value': None, 'ref': {'kind': 'estimate', 'id': 'e'}}}, 'section': 'answer'}
     """
-    # Most values are these; numpy's own float is a float, but not of this type.
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    # tolist gives Python numbers: JSON knows no numpy types.
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        # JSON has no NaN: what some programs write in its place others cannot read.
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
         return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    # tolist gives Python numbers: JSON knows no numpy types.
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    # JSON has no NaN: what some programs write in its place others cannot read.
-    if isinstance(value, str | int | float):
-        return value if not isinstance(value, float) or math.isfinite(value) else None
     raise TypeError(f"{type(value).__name__} has no place in an outcome")

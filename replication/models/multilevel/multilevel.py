@@ -30,7 +30,7 @@ from replication.models.multilevel.groups import (
     unidentified,
 )
 from replication.models.multilevel.likelihood import MultilevelLikelihood, Solution, multilevel_likelihood
-from replication.models.multilevel.nested_newton import NestedPeaks, climb_all, climb_from, nested_rows
+from replication.models.multilevel.nested_newton import NestedPeaks, climb_all, climb_from, climb_near, nested_rows
 from replication.models.multilevel.structure import BlockV, as_block_v
 from replication.models.multilevel.variance_search import Peak, climb
 from replication.models.options import LevelStructure, LikelihoodMethod, NormalTest, check_choice
@@ -353,7 +353,7 @@ def _highest(
     rows = nested_rows(likelihood) if len(data.effects.y) * len(defined) <= FEW else None
     if rows is not None:
         if guess is not None and defined.all():
-            found = climb_from(rows, guess, np.array(starts), np.ones((1, len(data.effects.y))))
+            found = climb_near(rows, guess, np.array(starts))
         else:
             found = climb_all(rows, np.array(starts), defined)
         peak = _confirmed(likelihood, found, defined)

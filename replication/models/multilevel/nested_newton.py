@@ -30,7 +30,7 @@ from replication.models.fit import Array
 from replication.models.multilevel.groups import Codes
 from replication.models.multilevel.likelihood import MultilevelLikelihood
 
-__all__ = ["NestedPeaks", "NestedRows", "climb_all", "climb_from", "nested_rows", "values_at"]
+__all__ = ["NestedPeaks", "NestedRows", "climb_all", "climb_from", "climb_near", "nested_rows", "values_at"]
 
 # Newton's error is squared a step: after one this small, relative to the variances, it is below rounding.
 SMALL = 1e-7
@@ -326,16 +326,30 @@ def climb_from(rows: NestedRows, near: Array, starts: Array, present: Array) -> 
     below = values_at(rows, np.repeat(starts, F, axis=0), np.tile(present[:, rows.order], (s, 1))).reshape(s, F)
     sure &= (below <= found.value).all(axis=0)
     left = np.flatnonzero(~sure)
-    for start in starts:
-        other = climb_all(rows, np.tile(start, (len(left), 1)), allowed, present[left])
+    if not len(left):
+        return found
+    n = len(left)
+    others = climb_all(rows, np.repeat(starts, n, axis=0), allowed, np.tile(present[left], (s, 1)))
+    for each in range(s):
+        other = slice(each * n, (each + 1) * n)
         here = found.value[left]
         # Equal peaks are one peak reached twice; the first is kept, so that results do not flip by rounding.
-        higher = ~(other.value <= here + 1e-9 * (np.abs(here) + 1.0)) | ~found.converged[left]
+        higher = ~(others.value[other] <= here + 1e-9 * (np.abs(here) + 1.0)) | ~found.converged[left]
         at = left[higher]
         found.theta[at], found.value[at], found.information[at], found.converged[at] = (
-            other.theta[higher], other.value[higher], other.information[higher], other.converged[higher]
+            others.theta[other][higher], others.value[other][higher], others.information[other][higher],
+            others.converged[other][higher],
         )  # fmt: skip
     return found
+
+
+def climb_near(rows: NestedRows, near: Array, starts: Array) -> NestedPeaks:
+    """The peak reached from `near (q,)`, alone where it may be trusted as in `climb_from`; else those of all starts."""
+    allowed = np.ones(len(near), dtype=bool)
+    found = climb_all(rows, near[None], allowed)
+    if found.converged[0] and (found.theta[0] > 0.0).all() and (values_at(rows, starts) <= found.value[0]).all():
+        return found
+    return climb_all(rows, np.concatenate([found.theta, starts]), allowed)
 
 
 def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: NDArray[np.bool_]) -> Array:
