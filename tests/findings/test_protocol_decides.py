@@ -74,7 +74,8 @@ def test_each_criterion_leaves_the_row_out_and_says_so(
     reasons = {e.row: e.reason for e in evidence(data, ENGAGED, "pool").selection.excluded}
     assert reasons[ROW].startswith(f"{criterion}: ")
     if criterion != "unit":
-        assert used(data, without=criterion)
+        again = evidence(data, ENGAGED, "pool", without=criterion)
+        assert ROW in set(again.rows["effect_id"]) and ROW not in {e.row for e in again.selection.excluded}
 
 
 def test_a_row_that_fails_two_criteria_comes_back_with_neither_dropped_alone(dataset: Dataset) -> None:
@@ -184,6 +185,10 @@ def test_a_criterion_with_an_unknown_column_refuses_nothing_and_a_broken_file_is
     file = tmp_path / "protocol.toml"
     file.write_text(good.replace('id = "trust"', 'id = "unit"'), encoding="utf-8")
     with pytest.raises(DataError, match='two criteria are called "unit"'):
+        load_protocol(file)
+    both = good.replace('id = "reading"', 'id = "statistic"').replace('id = "trust"', 'id = "unit"')
+    file.write_text(both, encoding="utf-8")
+    with pytest.raises(DataError, match='two criteria are called "unit"'):  # the first in the file's order
         load_protocol(file)
     file.write_text(good.replace('columns = ["unit"]', "columns = 3"), encoding="utf-8")
     with pytest.raises(DataError, match=r"protocol\.toml, criterion\.0\.columns: .*found 3"):

@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from replication.analysis.outcome import Label, Number, Ref
 from replication.dataset import Dataset
+from replication.evidence import reliability
+from replication.evidence.main_model import estimate_body
 from replication.evidence.question import Question, evidence
 from replication.evidence.reliability import attenuation, corrected_evidence
 
@@ -79,3 +82,45 @@ def test_reliabilities_of_one_change_nothing_and_low_ones_much(dataset: Dataset)
 def test_without_recorded_reliabilities_nothing_is_said(dataset: Dataset) -> None:
     copy = with_reliabilities(dataset, None)
     assert not attenuation(copy, evidence(copy, QUESTION, "open")).estimates
+
+
+def test_the_table_holds_the_same_rows_before_and_after_and_all_rows(dataset: Dataset) -> None:
+    found = evidence(dataset, QUESTION, "open")
+    made, page = corrected_evidence(dataset, found), attenuation(dataset, found)
+    whole = made.recorded.astype(bool)
+    assert (whole == ~(made.assumed.astype(bool) | made.bare.astype(bool))).all() and 0 < whole.sum() < len(whole)
+    bodies = (made.found.take(whole), made.body.take(whole), made.body)
+    (table,) = page.tables
+    for body, row, estimate in zip(bodies, table.rows, page.estimates, strict=True):
+        expected = estimate_body(body)
+        assert row[1:4] == pytest.approx((expected.centre, expected.mean.low, expected.mean.high), abs=1e-9)
+        assert row[1:] == (estimate.value, estimate.low, estimate.high, len(body.y), len(set(body.samples)))
+    assert [str(row[0]) for row in table.rows] == ["uncorrected_recorded", "corrected_recorded", "corrected_all"]
+    assert table.links == tuple(Ref("estimate", e.id) for e in page.estimates)
+    assert isinstance(table.note, Label)
+    assert dict(table.note.values) == {"assumed": made.assumed.sum(), "bare": made.bare.sum(), "beyond": 0}
+    said = {n: v.value for n, v in page.sentences[0].values.items() if isinstance(v, Number)}
+    before, after = table.rows[:2]
+    assert said == {
+        "before": before[1], "before_low": before[2], "before_high": before[3], "after": after[1],
+        "after_low": after[2], "after_high": after[3], "samples": before[5],
+    }  # fmt: skip
+
+
+def test_a_value_that_would_pass_one_is_left_out_and_counted(dataset: Dataset) -> None:
+    found = evidence(dataset, QUESTION, "open")
+    at = int(np.flatnonzero((found.rows["sample_id"] == "iccs2016_ita").to_numpy())[0])
+    far = replace(found, y=np.where(np.arange(len(found.y)) == at, np.arctanh(-0.9), found.y))
+    made = corrected_evidence(dataset, far)
+    assert made.beyond == 1 and len(made.body.y) == len(made.found.y) == len(found.y) - 1
+    assert found.rows["effect_id"].iloc[at] not in set(made.body.rows["effect_id"])
+    assert len(made.recorded) == len(made.body.y) and corrected_evidence(dataset, found).beyond == 0
+
+
+def test_fewer_than_three_samples_are_not_pooled(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = evidence(dataset, QUESTION, "open")
+    made = corrected_evidence(dataset, found)
+    samples = len(set(made.body.samples[made.recorded.astype(bool)]))
+    for least, shown in ((samples, True), (samples + 1, False)):
+        monkeypatch.setattr(reliability, "FEWEST_SAMPLES", least)
+        assert bool(attenuation(dataset, found).estimates) is shown
