@@ -47,11 +47,12 @@ class Request:
 def print_analyses(request: Request) -> None:
     """The analyses, one per line: id, kind and question; of a file that cannot be loaded, why not."""
     from replication.analysis import analysis_files, load_analysis
+    from replication.report.words import worded
 
     for name, path in analysis_files(paths.analyses_dir(), request.data).items():
         try:
             analysis = load_analysis(path)
-            sys.stdout.write(f"{name:22} {analysis.kind:13} {analysis.question}\n")
+            sys.stdout.write(f"{name:22} {analysis.kind:13} {worded(analysis.question)}\n")
         except UserError as error:
             sys.stdout.write(f"{name:22} {'failed':13} {error}\n")
 

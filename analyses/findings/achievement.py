@@ -59,8 +59,8 @@ def quick(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="achievement",
-    title="Relationships and achievement",
-    question="Do good relationships go with achievement, and do new samples say the same?",
+    title="title_achievement",
+    question="question_achievement",
     run=run,
     quick=quick,
     plans=PLANS,

@@ -37,8 +37,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="averaging",
-    title="Publication bias",
-    question="Does the answer survive selection of results for print, whichever way they were selected?",
+    title="title_averaging",
+    question="question_averaging",
     run=run,
     reads=Reads(outcomes=("engagement", "achievement")),
     kind="finding",

@@ -75,8 +75,8 @@ def quick(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="bullying",
-    title="Relationships and bullying",
-    question="Do good relationships go with less bullying, at the level of students and of schools?",
+    title="title_bullying",
+    question="question_bullying",
     run=run,
     quick=quick,
     plans=PLANS,

@@ -10,8 +10,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="directions",
-    title="Printed directions beside open data",
-    question="Where only a direction could be read: do open data of the same pair and unit point that way?",
+    title="title_directions",
+    question="question_directions",
     run=run,
     kind="finding",
 )

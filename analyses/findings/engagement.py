@@ -44,8 +44,8 @@ def quick(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="engagement",
-    title="Relationships and engagement",
-    question="Do good relationships go with engagement, and do new samples say the same?",
+    title="title_engagement",
+    question="question_engagement",
     run=run,
     quick=quick,
     plans=PLANS,

@@ -45,8 +45,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="mediation",
-    title="Engagement between relationships and achievement",
-    question="Do relationships, engagement and achievement fit a path through engagement, and what hangs on a rule?",
+    title="title_mediation",
+    question="question_mediation",
     run=run,
     # The rules of covariance are tried on everything that Jak and Cheung print.
     reads=Reads(outcomes=("engagement", "achievement", "school_bullying"), claims=("jakcheung2018",)),

@@ -24,8 +24,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="multiverse",
-    title="Every reasonable choice",
-    question="Does the answer hang on choices nobody argued about, and which choice moves it most?",
+    title="title_multiverse",
+    question="question_multiverse",
     run=run,
     reads=Reads(outcomes=tuple(question.outcome for question, _ in QUESTIONS)),
     kind="finding",

@@ -10,8 +10,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="reading",
-    title="What to read next",
-    question="Which results that nobody could read yet would tell most, and where do they stand?",
+    title="title_reading",
+    question="question_reading",
     run=run,
     kind="finding",
 )

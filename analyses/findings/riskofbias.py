@@ -10,8 +10,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="riskofbias",
-    title="Risk of bias of each sample",
-    question="How far can each sample be trusted, by features that are on record?",
+    title="title_riskofbias",
+    question="question_riskofbias",
     run=run,
     kind="finding",
 )

@@ -35,8 +35,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="sampling",
-    title="Sampled models",
-    question="Do sampled and exact posteriors agree, and what do models say that only sampling can fit?",
+    title="title_sampling",
+    question="question_sampling",
     run=run,
     kind="finding",
     slow=True,

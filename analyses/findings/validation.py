@@ -21,6 +21,7 @@ from replication.analysis import Analysis, Context, Findings, placed
 from replication.analysis.outcome import Table
 from replication.dataset import Dataset, Reads
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
+from replication.labels import Label, Text
 from replication.models.bayes.exact.exact import exact_two_level
 from replication.models.bayes.exact.summaries import summarize
 from replication.models.bayes.priors.coefficient import Normal
@@ -34,42 +35,41 @@ __all__ = ["ANALYSIS", "validation_tables"]
 
 WHY = (
     (
-        "metafor: PM and PMM, and ends of intervals for tau2",
-        "metafor's defaults stop these iterations early; with tightened control it agrees to nine digits",
+        "differs_metafor",
+        "differs_metafor_why",
     ),
     (
-        "metaSEM: last digits of estimates and standard errors",
-        "OpenMx stops when -2 log likelihood stops moving, and takes second derivatives numerically",
+        "differs_metasem_digits",
+        "differs_metasem_digits_why",
     ),
     (
-        "metaSEM: ends of likelihood-based intervals",
-        "with default tolerances they are off in the third or fourth decimal; with tightened ones they agree",
+        "differs_metasem_intervals",
+        "differs_metasem_intervals_why",
     ),
     (
-        "bayesmeta: spread of mu and of the predicted effect",
-        "bayesmeta replaces these distributions by a mixture of a few dozen normals: good to 1e-5 in the mean and to "
-        "2e-3 of itself in the spread; brute force sides with the quadrature used here",
+        "differs_bayesmeta",
+        Label("differs_bayesmeta_why", {"mean": 1e-5, "spread": 2e-3}),
     ),
 )
 NOT_COMPARED = (
-    ("models of bullying roles", "no micro-data are public; checked by recovery on simulated data only"),
-    ("averaging over bias models", "no package with the same priors was at hand; checked by brute force"),
-    ("WAAP-WLS, p-curve", "no pinned results of the authors' own code; checked against the formulas"),
+    ("uncompared_roles", "uncompared_roles_why"),
+    ("uncompared_averages", "uncompared_averages_why"),
+    ("uncompared_waap", "uncompared_waap_why"),
 )
 SMALL = 0.01  # below this a difference is taken relative to 0.01, so that an interval end near 0 does not decide
 FIELDS = {
     "mu": "estimate",
-    "se": "standard error",
+    "se": "standard_error",
     "tau2": "tau2",
-    "tau2_lb": "interval of tau2",
-    "tau2_ub": "interval of tau2",
-    "pi_lb": "prediction interval",
-    "pi_ub": "prediction interval",
+    "tau2_lb": "interval_of_tau2",
+    "tau2_ub": "interval_of_tau2",
+    "pi_lb": "prediction_interval",
+    "pi_ub": "prediction_interval",
     "ci_lb": "interval",
     "ci_ub": "interval",
     "QE": "Q",
     "I2": "I2",
-    "ll": "log likelihood",
+    "ll": "log_likelihood",
 }
 
 
@@ -77,9 +77,9 @@ FIELDS = {
 class _Tally:
     """Numbers compared and the largest relative difference, by package and kind; local to one call."""
 
-    found: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    found: dict[tuple[Text, Text], tuple[int, float]] = field(default_factory=dict)
 
-    def add(self, package: str, kind: str, ours: float, theirs: object) -> None:
+    def add(self, package: Text, kind: Text, ours: float, theirs: object) -> None:
         if not isinstance(theirs, int | float) or not math.isfinite(theirs):
             return
         gap = abs(ours - theirs) / max(abs(theirs), SMALL)
@@ -116,7 +116,8 @@ def _metafor(tally: _Tally, pinned: Mapping[str, Any]) -> None:
         y, v = np.array(one["yi"]), np.array(one["vi"])
         for key, theirs in one["fits"].items():
             method, test = key.split("_")
-            package = "metafor (PM, PMM)" if method.startswith("PM") else "metafor (other estimators)"
+            which = "PM, PMM" if method.startswith("PM") else "other_estimators"
+            package = Label("package_with", {"package": "metafor", "what": which})
             fit = fit_random_effects(y, v, method=method, test=test)
             ours = _fit_numbers(fit)
             for name, kind in FIELDS.items():
@@ -149,22 +150,26 @@ def _metasem(tally: _Tally, data: Dataset, pinned: Mapping[str, Any]) -> None:
     # metaSEM was run on the same 45 matrices; the pinned file keeps its call and version.
     correlations = samples45(data)
     for rule, theirs in pinned["two_stage"].items():
-        package = f"metaSEM ({rule})"
+        package = Label("package_with", {"package": "metaSEM", "what": rule})
         pool = fit_stage1_random(correlations, sampling=rule)
         stage1 = [*pool.fit.beta, *(c.estimate for c in pool.fit.components)]
-        _pairs(tally, package, "stage 1, estimates", stage1, theirs["stage1"]["est"])
-        tally.add(package, "-2 log likelihood", pool.minus2loglik, theirs["stage1"]["m2ll"])
+        _pairs(tally, package, _of_stage(1, "estimates"), stage1, theirs["stage1"]["est"])
+        tally.add(package, "minus_two_log_likelihood", pool.minus2loglik, theirs["stage1"]["m2ll"])
         paths = fit_stage2(pool, FULL_MEDIATION)
         found = dict(zip(paths.fit.names, paths.fit.beta, strict=True))
         errors = dict(zip(paths.fit.names, paths.fit.se, strict=True))
         for name, number in theirs["full_mediation"]["coef"].items():
-            tally.add(package, "stage 2, paths", float(found[name]), number["est"])
-            tally.add(package, "stage 2, standard errors", float(errors[name]), number["se"])
+            tally.add(package, _of_stage(2, "paths"), float(found[name]), number["est"])
+            tally.add(package, _of_stage(2, "standard_errors"), float(errors[name]), number["se"])
         chi2 = theirs["full_mediation"]["stat"]["Chi-square of target model"]
-        tally.add(package, "stage 2, chi-square", paths.indices.chi2, chi2)
+        tally.add(package, _of_stage(2, "chi-square"), paths.indices.chi2, chi2)
 
 
-def _pairs(tally: _Tally, package: str, kind: str, ours: Iterable[float], theirs: Iterable[object]) -> None:
+def _of_stage(stage: int, what: Text) -> Label:
+    return Label("stage_what", {"stage": stage, "what": what})
+
+
+def _pairs(tally: _Tally, package: Text, kind: Text, ours: Iterable[float], theirs: Iterable[object]) -> None:
     for a, b in zip(ours, theirs, strict=True):
         tally.add(package, kind, float(a), b)
 
@@ -177,9 +182,11 @@ def _bayesmeta(tally: _Tally, pinned: Mapping[str, Any]) -> None:
         for name, marginal in marginals.items():
             ours, theirs = summarize(marginal, name), one["summary"][name]
             for field_ in ("mode", "median", "mean", "sd"):
-                tally.add("bayesmeta", f"{name}: mode, median, mean, sd", float(getattr(ours, field_)), theirs[field_])
+                tally.add(
+                    "bayesmeta", Label("kind_summaries", {"name": name}), float(getattr(ours, field_)), theirs[field_]
+                )
             for end, key in ((ours.shortest.low, "95% lower"), (ours.shortest.high, "95% upper")):
-                tally.add("bayesmeta", f"{name}: shortest interval", end, theirs[key])
+                tally.add("bayesmeta", Label("kind_shortest", {"name": name}), end, theirs[key])
 
 
 def run(context: Context) -> Findings:
@@ -188,8 +195,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="validation",
-    title="Validation",
-    question="Do we agree with metafor, metaSEM and bayesmeta on the same data?",
+    title="title_validation",
+    question="question_validation",
     run=run,
     reads=Reads(outcomes=("engagement", "achievement")),
     kind="finding",

@@ -2,6 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Checked
+from replication.labels import Label
 
 
 def run(context: Context) -> Findings:
@@ -15,7 +16,7 @@ def run(context: Context) -> Findings:
 ANALYSIS = Analysis(
     id="baker2006",
     title="Baker (2006)",
-    question="Is this study one of the 45 public samples?",
+    question=Label("question_one_of_the_samples", {"samples": 45}),
     run=run,
     claims=("baker2006",),
 )

@@ -14,6 +14,7 @@ from analyses.shared.masem_answers import (
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Recomputed, claims_of
 from replication.dataset import Reads
+from replication.labels import Label
 from replication.models.masem.multigroup import equality_test, fit_groups
 from replication.models.masem.stage1 import fit_stage1_random
 from replication.models.masem.stage2 import fit_stage2, likelihood_intervals
@@ -49,7 +50,7 @@ def run(context: Context) -> Findings:
     }
     claims = claims_of(context.data, "jakcheung2018")
     answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
-    drawn = path_results(paths["all 45 samples"], "full-mediation", "Full mediation, 45 samples")
+    drawn = path_results(paths["all 45 samples"], "full-mediation", Label("full_mediation_of_samples", {"samples": 45}))
     high = boundary_table(data.select(ses <= LOW_SES), RULE, "high SES")
     return Findings(
         answers=answers, estimates=drawn.estimates, tables=(audit_table(data), high), figures=(drawn.diagram,)
@@ -59,7 +60,7 @@ def run(context: Context) -> Findings:
 ANALYSIS = Analysis(
     id="jakcheung2018",
     title="Jak & Cheung (2018)",
-    question="Does the two-stage analysis of the 45 samples come out to the printed digits?",
+    question=Label("question_two_stages", {"samples": 45}),
     run=run,
     reads=Reads(works=("jakcheung2018", "roorda2011")),
     claims=("jakcheung2018",),

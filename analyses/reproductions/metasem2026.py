@@ -13,6 +13,7 @@ from analyses.shared.masem_answers import (
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Recomputed, claims_of
 from replication.dataset import Reads
+from replication.labels import Label
 from replication.models.masem.comparison import likelihood_ratio_test, one_stage_indices
 from replication.models.masem.osmasem import fit_one_stage
 
@@ -44,7 +45,7 @@ def run(context: Context) -> Findings:
     claims = claims_of(context.data, "metasem2026")
     answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
     swapped = label_table([c for c in claims if c.subgroup == "one-stage model, saturated"], answers)
-    drawn = path_results(saturated, "one-stage", "One stage, all five paths")
+    drawn = path_results(saturated, "one-stage", "one_stage_all_paths")
     return Findings(
         answers=answers, estimates=drawn.estimates, tables=(audit_table(data), swapped), figures=(drawn.diagram,)
     )
@@ -52,8 +53,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="metasem2026",
-    title="metaSEM vignette (2026)",
-    question="Does the one-stage analysis of the vignette come out, under the right names?",
+    title=Label("title_metasem", {"year": 2026}),
+    question="question_one_stage",
     run=run,
     reads=Reads(works=("metasem2026", "roorda2011")),
     claims=("metasem2026",),

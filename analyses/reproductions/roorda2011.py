@@ -3,6 +3,7 @@
 from analyses.shared.samples45 import audit_table, side_by_side
 from replication.analysis import Analysis, Context, Findings, Ref, Sentence, missing, numbers
 from replication.dataset import Reads
+from replication.labels import Label
 
 HEADLINE = {  # claim -> the same pair and kind of model in the public samples
     "roorda2011-010": ("positive", "engagement", "all", "EE"),
@@ -38,8 +39,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="roorda2011",
-    title="Roorda et al. (2011), from the 45 public samples",
-    question="Do the pooled correlations of 2011 hold in the samples that are public?",
+    title=Label("from_the_public_samples", {"work": "Roorda et al. (2011)", "samples": 45}),
+    question=Label("question_pooled_correlations", {"year": 2011}),
     run=run,
     reads=Reads(works=("roorda2011",)),
     claims=("roorda2011",),

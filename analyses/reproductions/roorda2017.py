@@ -29,13 +29,13 @@ def run(context: Context) -> Findings:
     answers["roorda2017-021"] = sum_of(claims, ["roorda2017-017", "roorda2017-019"])
 
     joint = joint_paths([value[n] for n in R.values()], third, {name: value[n] for name, n in (B | DERIVED).items()})
-    rule = {"rule": "both equations of engagement, rounding carried through"}
-    at_once = {"rule": "all nine results in their rounding intervals at once, correlations in theirs"}
+    rule = {"rule": "both_equations"}
+    at_once = {"rule": "all_results_at_once"}
     low, high = third
     estimates = (
         Estimate(
             id="implied-pos-neg",
-            label="positive with negative, not printed, implied",
+            label="positive_with_negative_implied",
             metric="r",
             value=(low + high) / 2,
             low=low,
@@ -44,23 +44,21 @@ def run(context: Context) -> Findings:
         ),
         Estimate(
             id="joint-violation",
-            label="largest miss at the best joint point",
+            label="largest_miss",
             metric="distance",
             value=joint.violation,
             method=at_once,
         ),
     )
     columns = ("result", "printed", "lowest", "highest")
-    table = Table(
-        id="ranges", title="Printed, and what the other printed numbers allow", columns=columns, rows=tuple(rows)
-    )
+    table = Table(id="ranges", title="printed_and_allowed", columns=columns, rows=tuple(rows))
     return Findings(answers=answers, estimates=estimates, tables=(table,))
 
 
 ANALYSIS = Analysis(
     id="roorda2017",
     title="Roorda et al. (2017)",
-    question="Do the printed correlations and the printed path model agree?",
+    question="question_printed_path_model",
     run=run,
     reads=Reads(works=("roorda2017",)),
     claims=("roorda2017",),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, Text, refs
+from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, Text, refs, several
 from replication.claims import Claim, Recomputed
 from replication.dataset import Dataset, Selection, select
 from replication.models.fit import Interval
@@ -211,7 +211,7 @@ def audit_table(data: CorrelationSet) -> Table:
     """Every correlation that was given and not used, or used but worth a second look (empty cells are not listed)."""
     entries = [e for e in data.audit if e.code != "missing"]
     rows = tuple(
-        (e.study, e.pair, e.r if e.r == e.r else None, e.code, "yes" if e.used else "no", e.reason) for e in entries
+        (e.study, e.pair, e.r if e.r == e.r else None, e.code, "yes" if e.used else "no", e.text) for e in entries
     )
     columns = ("sample", "pair", "r", "what", "used", "why")
     links = refs("row", (e.study for e in entries))
@@ -228,9 +228,11 @@ def boundary_table(data: CorrelationSet, rule: SamplingRule, group: str) -> Tabl
         # Below a thousandth the two rules print the same digits.
         if not math.isclose(as_printed.fit.se[j], held.fit.se[j], rel_tol=1e-3)
     )
-    columns = ("pair", "r", "standard error as printed", "standard error with the variance held")
-    note = "; ".join(note.message for note in as_printed.fit.notes if not note.code.startswith("audit"))
-    return Table(id="boundary", title=f"A variance on its bound: {group}", columns=columns, rows=rows, note=note)
+    columns = ("pair", "r", "standard_error_as_printed", "standard_error_with_the_variance_held")
+    note = several(*(note.text for note in as_printed.fit.notes if not note.code.startswith("audit")))
+    return Table(
+        id="boundary", title=Label("variance_on_its_bound", {"group": group}), columns=columns, rows=rows, note=note
+    )
 
 
 def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> Table:
@@ -247,8 +249,8 @@ def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> T
             word, swapped = ("positive", "negative") if "positive" in claim.quantity else ("negative", "positive")
             under_label = by_quantity[claim.quantity.replace(word, swapped)]
             rows.append((label, claim.quantity, claim.printed["value"], by_quantity[claim.quantity], under_label))
-    columns = ("printed label", "what it is", "printed", "ours, by what it is", "ours, by the printed label")
-    return Table(id="labels", title="Interchanged labels of the vignette", columns=columns, rows=tuple(rows))
+    columns = ("printed_label", "what_it_is", "printed", "ours_by_what_it_is", "ours_by_the_printed_label")
+    return Table(id="labels", title="interchanged_labels", columns=columns, rows=tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ def _paths(fitted: PathFit | OneStageFit, key: str, title: Text) -> dict[str, Es
             k=fit.k,
             group=title,
             method=dict(fit.method),
-            notes=tuple(note.message for note in fit.notes),
+            notes=tuple(note.text for note in fit.notes),
         )
         for j, name in enumerate(fit.names)
     }

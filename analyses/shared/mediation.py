@@ -319,7 +319,7 @@ def _estimates(paths: PathFit) -> dict[str, Estimate]:
             se=float(fit.se[j]),
             p=float(fit.p[j]),
             group=title,
-            method={**fit.method, "status": "exploratory: the model was not stated before seeing the data"},
+            method={**fit.method, "status": "exploratory_status"},
         )
         for j, name in enumerate(fit.names)
     }

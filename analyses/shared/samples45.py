@@ -20,14 +20,12 @@ PAIRS = (
     ("engagement", "achievement"),
 )
 METHODS: tuple[Tau2Method, ...] = ("REML", "DL", "EE")
-ZERO = "exactly 0: may stand for a missing value"
-NOT_USED = "its variable has NA on the diagonal of the matrix, and the published analyses drop it without a word"
 
 
 def used(selection: Selection) -> Selection:
     """The rows the published analyses use: both variables have their diagonal entry."""
     return selection.keep(
-        lambda rows: (rows["diagonal_a_missing"] == "no") & (rows["diagonal_b_missing"] == "no"), NOT_USED
+        lambda rows: (rows["diagonal_a_missing"] == "no") & (rows["diagonal_b_missing"] == "no"), "diagonal_is_missing"
     )
 
 
@@ -90,9 +88,12 @@ def audit_table(dataset: Dataset) -> Table:
     found = []
     for row in select(dataset, works=["roorda2011"]).rows.to_dict("records"):
         unused = "yes" in (row["diagonal_a_missing"], row["diagonal_b_missing"])
-        reasons = (
-            ([NOT_USED] if unused else []) + ([ZERO] if row["value"] == 0 else []) + list(filter(None, [row["note"]]))
+        remarks = (
+            ("diagonal_is_missing", unused),
+            ("exactly_zero", row["value"] == 0),
+            (row["note"], bool(row["note"])),
         )
+        reasons = [remark for remark, holds in remarks if holds]
         pair = Label("pair_with", {"a": row["var_a"], "b": row["var_b"]})
         found += [(row["effect_id"], row["sample_id"], pair, row["value"], row["n"], reason) for reason in reasons]
     columns = ("row", "sample", "pair", "r", "n", "what")

@@ -31,7 +31,7 @@ def school_estimates(data: Dataset) -> tuple[tuple[Estimate, ...], Table, Figure
     other = _rows(data, ("poor_relations_students", "school_bullying"))
     both = [("same_informant_principal", "same", same), ("another_informant_students_average", "other", other)]
     contrast = set(other.rows["sample_id"])
-    matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not in the cycle of the contrast")
+    matched = same.keep(lambda r: r["sample_id"].isin(contrast), "not_in_the_cycle_of_the_contrast")
     both.append(("same_informant_contrast", "matched", matched))
     estimates = tuple(_pooled(selection, key, label) for label, key, selection in both)
     estimates += tuple(_posterior(selection, key, label) for label, key, selection in both[:2])
@@ -104,7 +104,7 @@ _NAMES = {("oecd", "yes"): "oecd_countries", ("oecd", "no"): "other_countries"}
 
 def _split(selection: Selection, column: str) -> Rows:
     """Means by the levels of one column, from one model; rows without a level are left out of it."""
-    known = selection.keep(lambda r: r[column] != "", f"no {column} in the file")
+    known = selection.keep(lambda r: r[column] != "", Label("nothing_in_the_file", {"column": column}))
     # Sorted, so that cycles stand in time and the table is the same on every machine.
     levels = sorted(set(known.rows[column]))
     x = np.column_stack([(known.rows[column] == level).to_numpy(float) for level in levels])
@@ -207,6 +207,6 @@ def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], k
         high=float(interval.high * len(sided)) if interval else float("nan"),
         k=len(sided),
         group="direction",
-        method={"test": "exact two-sided binomial test over works", "interval": "Wilson"},
-        notes=(f"works: {', '.join(sorted(sided))}",),
+        method={"test": "binomial_test_over_works", "interval": "Wilson"},
+        notes=(Label("works_listed", {"works": ", ".join(sorted(sided))}),),
     )

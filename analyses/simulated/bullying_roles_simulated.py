@@ -11,8 +11,8 @@ def run(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="bullying_roles_simulated",
-    title="Bullying roles, on simulated students",
-    question="Does the model of bullying roles find stated values again? (simulated)",
+    title="title_roles_simulated",
+    question="question_roles_simulated",
     run=run,
     kind="simulated",
     slow=True,

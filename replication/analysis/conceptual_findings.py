@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from replication.analysis.outcome import Cell, Findings, Ref, Sentence, Table, numbers
+from replication.analysis.outcome import Cell, Findings, Label, Ref, Sentence, Table, numbers
 from replication.dataset import Dataset
 from replication.dataset.conceptual_records import ConceptualRecord, agreement
 
@@ -44,10 +44,16 @@ def _table(record: ConceptualRecord, rows: Sequence[Row]) -> Table:
         title=record.question,
         columns=_COLUMNS,
         rows=tuple(_cells(row) for row in rows),
-        note=f"Conceptual replication, computed here from {record.source} ({'; '.join(record.file)}). "
-        f"The same: {same}. Different: {differs}. {' '.join(_scales(record))} "
-        "Expected: the sign the work's own result leads one to expect. Agrees: that sign, and the 95 per cent interval "
-        "excludes zero; opposite likewise; else inconclusive.",
+        note=Label(
+            "conceptual_note",
+            {
+                "source": f"{record.source} ({'; '.join(record.file)})",
+                "same": same,
+                "differs": differs,
+                "scales": f"conceptual_scales_{record.model}",
+                "level": 0.95,
+            },
+        ),
     )
 
 
@@ -66,14 +72,3 @@ def _cells(row: Row) -> tuple[Cell, ...]:
         row["expected"],
         said,
     )
-
-
-def _scales(record: ConceptualRecord) -> Iterator[str]:
-    """What the numbers are per, by model."""
-    if record.model == "moderation":
-        yield "Predictor and moderator are in standard deviations; the product on the raw scale and on that of the link"
-        yield "answer different questions, so both are given."
-    elif record.model == "roles":
-        yield "Log odds against uninvolved, per standard deviation; a pupil at or above the cut has the role."
-    else:
-        yield "Outcome, predictor and earlier outcome are in standard deviations."

@@ -74,7 +74,7 @@ class Difference:
     """What differs between two outcomes of one analysis. `figures` are those of the later one that have new rows."""
 
     analysis: str
-    title: str
+    title: Text
     estimates: tuple[EstimateChange, ...]
     verdicts: tuple[VerdictChange, ...]
     figures: tuple[Figure, ...] = ()

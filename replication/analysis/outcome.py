@@ -21,6 +21,7 @@ import numpy as np
 
 from replication.claims import Answer, Check
 from replication.dataset import Dataset, Exclusion, Reads
+from replication.labels import Cell, Label, Text, of, several, within
 
 __all__ = [
     "SECTIONS",
@@ -92,42 +93,6 @@ SECTIONS: tuple[Section, ...] = tuple(section for section in get_args(Section) i
 TableKind = Literal["", "published", "update", "entering", "pooled-rows"]
 """What a table is to the report, where a page is made of it: printed numbers, what new samples move, from the
 published rows to all, rows to choose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A wording of ours: its key under `[labels]` of every language, and what is filled in.
-
-    Values are texts, numbers (their kind stands in the template) or several texts in a row.
-    """
-
-    key: str
-    values: Mapping[str, Cell | tuple[Text, ...]] = field(default_factory=dict)
-
-
-Text = str | Label
-"""What is shown as a name: a key of `[labels]`, such a key with values, or a name of the dataset as it stands there."""
-
-Cell = Text | float | int | bool | None
-
-
-def of(about: Text, what: Text) -> Label:
-    """What a title or label is about, and what is said of it.
-
-    >>> of("quality", "three_intervals")
-    Label(key='of', values={'about': 'quality', 'what': 'three_intervals'})
-    """
-    return Label("of", {"about": about, "what": what})
-
-
-def within(whole: Text, part: Text) -> Label:
-    """A label and the part, variant or end that is meant: "engagement, open data", "REML, one value a sample"."""
-    return Label("within", {"whole": whole, "part": part})
-
-
-def several(*texts: Text) -> Text:
-    """Remarks behind each other, as a cell or note holds them; empty without any."""
-    return texts[0] if len(texts) == 1 else Label("several", {"texts": texts}) if texts else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +293,8 @@ class Analysis:
     """
 
     id: str
-    title: str
-    question: str
+    title: Text
+    question: Text
     run: Callable[[Context], Findings]
     kind: Kind = "reproduction"
     claims: tuple[str, ...] = ()
@@ -346,8 +311,8 @@ class Outcome:
 
     id: str
     kind: Kind
-    title: str
-    question: str
+    title: Text
+    question: Text
     digest: str
     checks: tuple[Check, ...]
     estimates: tuple[Estimate, ...]

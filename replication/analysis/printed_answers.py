@@ -139,6 +139,5 @@ def printed_only(work: str, title: str, checks: Checks | None = None, *, beside:
         found = conceptual_findings(context.data, work)
         return found if checks is None else replace(found, answers=checks(claims_by_id(context.data)))
 
-    question = "Do the printed numbers agree with each other, and what is missing to compute them?"
     reads = Reads(works=(work, *beside))
-    return Analysis(id=work, title=title, question=question, run=run, claims=(work,), reads=reads)
+    return Analysis(id=work, title=title, question="question_printed_only", run=run, claims=(work,), reads=reads)

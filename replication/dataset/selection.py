@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from replication.dataset.model import Dataset
 from replication.dataset.problems import nearest
 from replication.errors import DataError
+from replication.labels import Label, Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +23,10 @@ __all__ = ["Exclusion", "Selection", "select"]
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A row that was a candidate and is not used, with the reason."""
+    """A row that was a candidate and is not used, with the reason as a label."""
 
     row: str
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class Selection:
     rows: pd.DataFrame
     excluded: tuple[Exclusion, ...] = ()
 
-    def keep(self, test: Callable[[pd.DataFrame], pd.Series], reason: str) -> Selection:
+    def keep(self, test: Callable[[pd.DataFrame], pd.Series], reason: Text) -> Selection:
         """Keep the rows for which `test` is true; the others are excluded for `reason`."""
         mask = test(self.rows).astype(bool)
         dropped = tuple(Exclusion(str(row), reason) for row in self.rows.loc[~mask, "effect_id"])
@@ -87,7 +88,9 @@ def select(
         forward = (rows["var_a"] == a) & (rows["var_b"] == b)
         rows = rows[forward | ((rows["var_a"] == b) & (rows["var_b"] == a))]
     rows = rows[rows["unit"] == unit].reset_index(drop=True)
-    return Selection(rows).keep(lambda r: r["statistic"] == statistic, f"statistic is not {statistic}")
+    return Selection(rows).keep(
+        lambda r: r["statistic"] == statistic, Label("statistic_is_not", {"statistic": statistic})
+    )
 
 
 def _known(what: str, asked: Sequence[str], known: Sequence[str]) -> None:

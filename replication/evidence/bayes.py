@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from replication.analysis.outcome import Draws, Estimate
+from replication.analysis.outcome import Draws, Estimate, Label
 from replication.dataset import Selection
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
@@ -71,10 +71,10 @@ def posterior_estimate(
         n=float(per_sample.sum()),
         group=group,
         method={
-            "model": "normal hierarchical, exact posterior by quadrature",
-            "value": "posterior median; central 95 % interval; tau2 is its posterior mean",
+            "model": "exact_posterior_by_quadrature",
+            "value": Label("posterior_median_value", {"level": 0.95}),
             "priors": "; ".join(map(str, (*posterior.data.priors, posterior.data.within, posterior.data.between))),
-            "numerical error": f"{posterior.accuracy.error:.1g} relative",
+            "numerical error": Label("relative_error", {"error": float(f"{posterior.accuracy.error:.1g}")}),
         },
         rows=tuple(selection.rows["effect_id"]),
     )

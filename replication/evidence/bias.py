@@ -174,7 +174,7 @@ def _estimate(found: Evidence, answer: BiasAnswer) -> Estimate:
         samples=answer.k,
         n=float(found.selection.sample_sizes.sum()),
         group="bias",
-        method={**dict(answer.method), "scale": "Fisher z, standard error from n alone; shown as r"},
+        method={**dict(answer.method), "scale": "scale_z_from_n"},
         notes=(*answer.reasons, *answer.notes),
         rows=tuple(found.rows["effect_id"]),
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from replication.analysis.outcome import Cell, Estimate, Table, Text, of
+from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of
 from replication.digests import digest_of, folder_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import body_key, direction_of, one_row_a_sample, sizes_of
@@ -148,21 +148,21 @@ def _restored(kept: object, reasons: tuple[Text, ...]) -> AveragedBias:
 
 def averaged_estimates(found: Evidence, averaged: AveragedBias) -> list[Estimate]:
     """The three numbers of the average, each an estimate of its own: P(effect), the conditional and averaged mean."""
-    common = {"models": f"{len(averaged.models)} of effect, heterogeneity and bias, with stated prior probabilities",
+    common: dict[str, Text] = {"models": Label("bias_models_averaged", {"models": len(averaged.models)}),
               "priors": bias_priors("z").name, "numerical error": f"{averaged.error:.1g}",
-              "selection": "rows one by one, the rows of a sample as a cluster"}  # fmt: skip
-    shown: tuple[tuple[str, str, str, tuple[float, ...], str], ...] = (
+              "selection": "selection_by_rows"}  # fmt: skip
+    shown: tuple[tuple[str, str, str, tuple[float, ...], Text], ...] = (
         ("averaged-probability", "averaged_probability", "probability",
-         (averaged.probability, float("nan"), float("nan")), "posterior probability of the models with an effect"),
+         (averaged.probability, float("nan"), float("nan")), "value_probability"),
         ("averaged-conditional", "averaged_conditional", "r", averaged.conditional,
-         "mean of the posterior over the models with an effect, on z, shown as r"),
+         "value_conditional"),
         ("averaged", "averaged_over_all", "r", averaged.averaged,
-         "mean of the posterior over all models, on z, shown as r: the conditional mean times its probability"),
+         "value_averaged"),
     )  # fmt: skip
     if averaged.whole:
         shown += (
             ("averaged-whole", "averaged_whole", "r", averaged.whole[1:],
-             f"as above on one mean a sample; probability of an effect {averaged.whole[0]:.3f}"),
+             Label("value_whole", {"probability": averaged.whole[0]})),
         )  # fmt: skip
     return [
         Estimate(

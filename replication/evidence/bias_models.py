@@ -50,6 +50,9 @@ FEWEST_OF_A_KIND = 3
 # Below four Satterthwaite degrees of freedom a robust p value is not trustworthy (Tipton 2015, Psychological Methods
 # 20:375).
 FEWEST_DF = 4.0
+# With a direction, PET's two-sided p below .10 is a one-sided test at 5 per cent: its authors' rule (Stanley &
+# Doucouliagos 2014, Research Synthesis Methods 5:60).
+PET_ALPHA = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,8 @@ class BiasAnswer:
     k: int = 0
     adequate: bool = False
     reasons: tuple[Text, ...] = ()
-    notes: tuple[str, ...] = ()
-    method: tuple[tuple[str, str], ...] = ()
+    notes: tuple[Text, ...] = ()
+    method: tuple[tuple[str, Text], ...] = ()
 
     @property
     def fitted(self) -> bool:
@@ -211,7 +214,7 @@ def _outside(answer: BiasAnswer, z: Array) -> list[str]:
 
 def _filled(
     answer: BiasAnswer, value: float, interval: Interval | Sequence[float], p: float, notes: Sequence[Note] = (),
-    **method: str,
+    **method: Text,
 ) -> BiasAnswer:  # fmt: skip
     """The answer with a mean and interval on z turned into r."""
     low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
@@ -226,15 +229,16 @@ def _filled(
     )
 
 
-def _texts(notes: Sequence[Note]) -> tuple[str, ...]:
-    return tuple(note.message for note in notes)
+def _texts(notes: Sequence[Note]) -> tuple[Text, ...]:
+    return tuple(note.text for note in notes)
 
 
 def _pet_peese(answer: BiasAnswer, c: _Common) -> BiasAnswer:
-    found = multilevel_pet_peese(c.found.y, c.found.v, c.found.samples, direction=direction_of(c.sign))
+    rule = Label("pet_peese_rule", {"alpha": PET_ALPHA, "side": direction_of(c.sign)})
+    found = multilevel_pet_peese(c.found.y, c.found.v, c.found.samples, direction=direction_of(c.sign), alpha=PET_ALPHA)
     answer = _filled(
         answer, found.estimate, found.interval, found.p, found.notes,
-        chosen=found.chosen, rule=found.rule, df=f"{found.df:.1f}",
+        chosen=found.chosen, rule=rule, df=f"{found.df:.1f}",
     )  # fmt: skip
     if found.df < FEWEST_DF:
         answer = replace(answer, reasons=(Label("too_few_df", {"df": found.df, "fewest": FEWEST_DF}),))
@@ -251,12 +255,12 @@ def _selection(answer: BiasAnswer, c: _Common) -> BiasAnswer:
     fit = found.fit
     answer = _filled(
         answer, float(fit.beta[0]), fit.interval()[0].tolist(), float(fit.p[0]), found.fit.notes,
-        weights=weights, step="one-sided p .025",
+        weights=weights, step=Label("step_one_sided", {"step": 0.025}),
     )  # fmt: skip
     few = [Label("too_few_results", {"step": w.name, "count": w.observed or 0, "fewest": FEWEST_OF_A_KIND})
            for w in found.selection if (w.observed or 0) < FEWEST_OF_A_KIND]  # fmt: skip
     # A ridge: very different means fit equally well, so the one reported is an accident of the search.
-    unsettled = [note.message for note in fit.notes if note.code in ("ridge", "not-converged")]
+    unsettled = [note.text for note in fit.notes if note.code in ("ridge", "not-converged")]
     return replace(answer, reasons=(*few, *unsettled))
 
 
@@ -273,7 +277,7 @@ def _trim_fill(answer: BiasAnswer, c: _Common) -> BiasAnswer:
     """Missing samples are sought on the side away from the expected sign; the data do not choose the side."""
     found = trim_fill(c.means.y, c.means.v, side="left" if c.sign > 0 else "right")
     return _filled(answer, float(found.fit.beta[0]), found.fit.interval()[0].tolist(), float(found.fit.p[0]),
-                   found.notes, filled=f"{found.k0} on the {found.side}")  # fmt: skip
+                   found.notes, filled=Label(f"filled_on_{found.side}", {"k": found.k0}))  # fmt: skip
 
 
 def _henmi_copas(answer: BiasAnswer, c: _Common) -> BiasAnswer:

@@ -72,7 +72,7 @@ def difference_of(first: Estimate, second: Estimate, *, id: str, label: Text) ->
         k=first.k + second.k,
         samples=first.samples + second.samples,
         group="bias",
-        method={"interval": "Zou (2007), from the intervals of both bodies, taken as independent"},
+        method={"interval": Label("interval_zou", {"year": 2007})},
         rows=(*first.rows, *second.rows),
     )
 

@@ -216,9 +216,9 @@ def _mean(body: Estimated, name: str, id: str, given: tuple[str, ...]) -> Estima
         group="confounding",
         method={
             "held constant": ", ".join(given) if name == "adjusted" else "nothing",
-            "rows": "those with all covariates",
-            "leads": f"{body.leads}: {body.why}",
-            "scale": "Fisher z, shown as r",
+            "rows": "rows_with_all_covariates",
+            "leads": Label("leads_because", {"leads": body.leads, "why": body.why}),
+            "scale": "scale_z",
         },
         rows=tuple(str(row) for row in body.found.rows["effect_id"]),
     )

@@ -112,9 +112,8 @@ def open_rows(data: Dataset, pair: tuple[str, str], unit: str) -> Selection:
     """The correlations of a pair at one unit that this project computed from public files, whole samples only."""
     every = candidates(data)
     nobodys = set(every.loc[every["body"] == "open", "effect_id"])
-    reason = "printed by somebody: what was printed may have been chosen for its result"
-    found = select(data, pair=pair, unit=unit).keep(lambda r: r["effect_id"].isin(nobodys), reason)
-    return found.keep(lambda r: r["subgroup_of"] == "", "a part of another sample: it would count twice")
+    found = select(data, pair=pair, unit=unit).keep(lambda r: r["effect_id"].isin(nobodys), "printed_by_somebody")
+    return found.keep(lambda r: r["subgroup_of"] == "", "part_of_another_sample")
 
 
 def _pair(row: Mapping[Any, Any], vocabulary: Vocabulary) -> _Pair | None:
@@ -161,6 +160,6 @@ def _one_sample(found: Selection, name: str, label: Text) -> Estimate:
         samples=1,
         n=float(found.sample_sizes.sum()),
         group="open_data",
-        method={"model": "mean of Fisher z of one sample", "rho of its rows": f"{RHO:g}"},
+        method={"model": "mean_of_one_sample", "rho of its rows": f"{RHO:g}"},
         rows=tuple(found.rows["effect_id"]),
     )

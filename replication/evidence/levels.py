@@ -194,7 +194,7 @@ def _contextual(matched: Matched) -> Estimate | None:
         samples=matched.samples,
         n=found.persons,
         group="levels",
-        method={**fit.method, "scale": "total standard deviations of both measures"},
+        method={**fit.method, "scale": "scale_total_sd"},
         rows=tuple(matched.within.rows["effect_id"][known]),
     )
 

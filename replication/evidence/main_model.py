@@ -43,6 +43,7 @@ __all__ = [
     "estimate_body",
     "estimates_of",
     "posterior_of_body",
+    "why_none",
     "working_fit",
 ]
 
@@ -72,7 +73,7 @@ class Estimated:
     fit: Fit | None
     integrate: Callable[[], NestedPosterior] = field(repr=False)
     leads: Leads
-    why: str
+    why: Text
 
     @property
     def posterior(self) -> NestedPosterior:
@@ -201,14 +202,20 @@ def estimate_body(found: Evidence, near: Fit | None = None) -> Estimated:
     try:
         fit = working_fit(found, near=near)
     except ModelError as error:
-        return Estimated(found, None, integrate, "posterior", str(error))
+        return Estimated(found, None, integrate, "posterior", why_none(found, error))
     groups, df = fit.clusters or 0, float(fit.df[0])
     if groups < FEWEST_COUNTRIES:
-        return Estimated(found, fit, integrate, "posterior", f"{groups} independent groups, fewer than six")
+        return Estimated(found, fit, integrate, "posterior", Label("few_groups", {"groups": groups}))
     # Written so that NaN degrees of freedom do not let CR2 lead.
     if not df >= FEWEST_DF:
-        return Estimated(found, fit, integrate, "posterior", f"{df:.1f} degrees of freedom, fewer than four")
-    return Estimated(found, fit, integrate, "CR2", f"{groups} independent groups, {df:.1f} degrees of freedom")
+        return Estimated(found, fit, integrate, "posterior", Label("few_degrees_of_freedom", {"df": df}))
+    return Estimated(found, fit, integrate, "CR2", Label("groups_and_df", {"groups": groups, "df": df}))
+
+
+def why_none(found: Evidence, error: ModelError) -> Text:
+    """Why there is no working model: all rows in one group, or what the model says of numbers it cannot take."""
+    outer = found.samples if found.source == "published" else found.places
+    return "all_in_one_group" if len(set(outer)) < 2 else str(error)
 
 
 def estimates_of(answer: Estimated, label: Text) -> tuple[Estimate, ...]:
@@ -236,7 +243,7 @@ def estimates_of(answer: Estimated, label: Text) -> tuple[Estimate, ...]:
         n=found.persons,
         group="main" if answer.leads == "posterior" else "beside",
         method=_said(answer),
-        notes=tuple(note.message for note in posterior.notes),
+        notes=tuple(note.text for note in posterior.notes),
         rows=tuple(found.rows["effect_id"]),
     )
     made = [common]
@@ -269,20 +276,20 @@ def _cr2(answer: Estimated, like: Estimate, label: Text) -> Estimate:
         # Without the variance within samples: tau2 is about true sample means, as interval (2) is.
         tau2=float(sum(c.estimate for c in fit.components if c.name != "effect")),
         group="main" if leads else "beside",
-        method={**fit.method, "df": f"{float(fit.df[0]):.2f} (Satterthwaite)", **_said(answer)},
-        notes=tuple(note.message for note in fit.notes),
+        method={**fit.method, "df": Label("df_satterthwaite", {"df": float(fit.df[0])}), **_said(answer)},
+        notes=tuple(note.text for note in fit.notes),
     )
 
 
-def _said(answer: Estimated) -> dict[str, str]:
+def _said(answer: Estimated) -> dict[str, Text]:
     found, posterior = answer.found, answer.posterior
     known, unknown = len(found.countries), found.unknown_countries
     return {
-        "scale": "Fisher z, shown as r; variances on z; weighted r where the file has weights",
-        "levels": "effects in samples" if found.source == "published" else "effects in samples in countries",
-        "errors": f"correlate by {RHO} within a sample" + ("; shared persons between samples" if found.shared else ""),
-        "countries": f"{known} known; {unknown} samples of unknown country, each a group of its own",
-        "leads": f"{answer.leads}: {answer.why}",
+        "scale": "scale_main",
+        "levels": "levels_two" if found.source == "published" else "levels_three",
+        "errors": Label("errors_rho_shared" if found.shared else "errors_rho", {"rho": RHO}),
+        "countries": Label("countries_known", {"known": known, "unknown": unknown}),
+        "leads": Label("leads_because", {"leads": answer.leads, "why": answer.why}),
         "variance within, between, country (posterior means)": ", ".join(
             f"{posterior.variance(name):.4f}" for name in ("within", "between", "country")
         ),

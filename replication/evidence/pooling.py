@@ -90,7 +90,7 @@ def estimate_r(
     id: str,  # noqa: A002
     label: Text,
     group: str = "",
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, Text] | None = None,
 ) -> Estimate:
     """The intercept of a fit on Fisher z as an `Estimate` in r; tau2, its interval and the se stay on the z scale.
 
@@ -123,8 +123,8 @@ def estimate_r(
         n=float(per_sample.sum()),
         level=fit.level,
         group=group,
-        method={**fit.method, "scale": "Fisher z, shown as r; se and tau2 on z", **(extra or {})},
-        notes=tuple(note.message for note in fit.notes),
+        method={**fit.method, "scale": "scale_z_with_tau2", **(extra or {})},
+        notes=tuple(note.text for note in fit.notes),
         rows=tuple(str(row) for row in rows["effect_id"]),
     )
 

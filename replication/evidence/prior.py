@@ -178,7 +178,7 @@ def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> 
         n=found.persons,
         group="bayes",
         method={
-            "prior": f"{PRINTED_WEIGHT:g} normal({pool.z:.4f}, {pool.se:.4f}), the rest normal(0, 1); fixed in advance",
+            "prior": Label("prior_of_the_print", {"weight": PRINTED_WEIGHT, "mean": pool.z, "sd": pool.se}),
             "standard error of the print": pool.se_from,
         },
         rows=tuple(found.rows["effect_id"]),

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from replication import paths
 from replication.dataset import Dataset, Exclusion
 from replication.errors import DataError, first_fault
+from replication.labels import Label
 
 __all__ = [
     "Body",
@@ -63,6 +64,11 @@ class Criterion(BaseModel):
     refused: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     filled: bool = True
+
+    @property
+    def label(self) -> str:
+        """The key of its wording: every language has it from the protocol itself (`report.words`)."""
+        return f"criterion_{self.id}"
 
     def fails(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each row `(k,)` fails. Columns the dataset does not have yet are empty, and empty cells pass."""
@@ -202,8 +208,8 @@ class Screened:
         return np.asarray(~np.delete(self.failed, at, axis=1).any(axis=1), dtype=bool)
 
     def exclusions(self) -> tuple[Exclusion, ...]:
-        """Every row that does not count, with the criterion's id and wording."""
-        wording = {c.id: f"{c.id}: not {c.wording}" for c in self.protocol.criterion}
+        """Every row that does not count, with the criterion it fails."""
+        wording = {c.id: Label("not_criterion", {"name": c.id, "criterion": c.label}) for c in self.protocol.criterion}
         return tuple(
             Exclusion(str(row), wording[reason])
             for row, reason in zip(self.rows["effect_id"], self.reasons, strict=True)

@@ -25,6 +25,7 @@ from replication.effects.conversions import beta_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes
 from replication.evidence.protocol import Protocol, Screened, bearing_on, candidates, load_protocol, screen
+from replication.labels import Label
 from replication.models.fit import Array
 from replication.models.multilevel.structure import BlockV
 
@@ -253,7 +254,7 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
         small, large = sorted((first, second), key=lambda s: (n[s], s))
         if common >= SAME_PERSONS * n[small]:
             gone = rows["sample_id"] == small
-            reason = f"overlap: half or more of its persons are in {large}, whose rows are kept (the larger n)"
+            reason = Label("mostly_persons_of", {"sample": large})
             excluded += [Exclusion(str(row), reason) for row in rows.loc[gone, "effect_id"]]
             rows, n = rows[~gone].reset_index(drop=True), n.drop(small)
         else:

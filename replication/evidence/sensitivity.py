@@ -16,7 +16,7 @@ from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.certainty import Part
-from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
+from replication.evidence.main_model import Estimated, estimate_body, estimates_of, why_none, working_fit
 from replication.evidence.protocol import load_protocol
 from replication.evidence.question import Evidence, Question, evidence, screened_rows
 from replication.models.fit import Fit
@@ -55,7 +55,7 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
         if criterion.id in ("unit", "whole"):
             continue  # other quantities, and persons counted twice: there is no sound estimate without these two
         name = f"without-{criterion.id}"
-        wording = Label("without_criterion", {"criterion": criterion.wording})
+        wording = Label("without_criterion", {"criterion": criterion.label})
         # Most criteria leave no row out that another does not leave out, too.
         if np.array_equal(screened.without(criterion.id), screened.included):
             made.append(Sensitivity(name, wording, 0, None))
@@ -64,7 +64,7 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
         made.append(_varied(name, wording, wider, main))
     for restriction in protocol.restriction:
         narrower = found.take(~restriction.fails(found.rows))
-        made.append(_varied(f"only-{restriction.id}", restriction.wording, narrower, main))
+        made.append(_varied(f"only-{restriction.id}", restriction.label, narrower, main))
     return tuple(made)
 
 
@@ -142,7 +142,7 @@ def _fitted(found: Evidence, fit: Callable[[], Fit]) -> tuple[Cell, ...]:
     try:
         made = fit()
     except ModelError as error:
-        return (len(set(found.samples)), None, None, None, str(error))
+        return (len(set(found.samples)), None, None, None, why_none(found, error))
     low, high = back_to_r(made.interval()[0]).tolist()
     value = float(back_to_r(made.beta[0]))
     return (len(set(found.samples)), value, low, high, Label("cr2_df", {"df": float(made.df[0])}))

@@ -112,7 +112,7 @@ def certainty_table(question: Question, association: Certainty, cause: Certainty
         rows=tuple(rows),
         note=Label(
             "certainty_note",
-            {"version": thresholds.version, "dated": str(thresholds.dated), "note": thresholds.note},
+            {"version": thresholds.version, "dated": str(thresholds.dated), "note": "certainty_rule_note"},
         ),
     )
 
@@ -173,7 +173,6 @@ def certainty_figure(question: Question, association: Certainty) -> Figure:
 def flow_table(question: Question, numbers: Flow) -> Table:
     """The flow as rows: identified, screened, assessed, excluded by criterion, included."""
     protocol = load_protocol()
-    wording = {c.id: c.wording for c in protocol.criterion}
     rows: list[tuple[Cell, ...]] = [
         ("identified_associations_in_all_works", numbers.rows, Label("works", {"k": numbers.works})),
         ("logged_not_taken", numbers.logged, ""),
@@ -181,7 +180,11 @@ def flow_table(question: Question, numbers: Flow) -> Table:
         ("another_pair_of_constructs", numbers.other_pairs, ""),
         ("assessed_for_this_question", numbers.assessed, ""),
         *(
-            (Label("excluded_by", {"criterion": criterion}), count, Label("fails", {"criterion": wording[criterion]}))
+            (
+                Label("excluded_by", {"criterion": criterion}),
+                count,
+                Label("fails", {"criterion": f"criterion_{criterion}"}),
+            )
             for criterion, count in numbers.excluded
         ),
         ("included_rows", numbers.included_rows, ""),
@@ -193,13 +196,14 @@ def flow_table(question: Question, numbers: Flow) -> Table:
         title=of(question.label, "from_found_to_pooled"),
         columns=("step", "number", "remark"),
         rows=tuple(rows),
-        note=Label("protocol_note", {"version": protocol.version, "dated": str(protocol.dated), "note": protocol.note}),
+        note=Label(
+            "protocol_note", {"version": protocol.version, "dated": str(protocol.dated), "note": "protocol_rule_note"}
+        ),
     )
 
 
 def flow_figure(question: Question, numbers: Flow) -> Figure:
     """The PRISMA 2020 flow diagram: boxes with their counts."""
-    protocol = {c.id: c.wording for c in load_protocol().criterion}
     boxes: list[tuple[str, Text, int]] = [
         ("main", "associations_in_all_works", numbers.rows),
         ("out", "screening_log_box", numbers.logged),
@@ -207,7 +211,7 @@ def flow_figure(question: Question, numbers: Flow) -> Figure:
         ("out", "another_pair_of_constructs", numbers.other_pairs),
         ("main", "assessed_for_this_question", numbers.assessed),
         *(
-            ("out", Label("fails", {"criterion": protocol[criterion]}), count)
+            ("out", Label("fails", {"criterion": f"criterion_{criterion}"}), count)
             for criterion, count in numbers.excluded
             if count
         ),

@@ -35,7 +35,7 @@ from replication.models.prepare import EffectData
 from replication.models.probability import normal_isf, t_sf
 from replication.models.two_level.influence import baujat, gosh, influence
 from replication.report.figures import WIDE, Drawing, FigureData, draw
-from replication.report.words import load_words
+from replication.report.words import load_words, worded
 
 __all__ = [
     "Plot",
@@ -121,7 +121,7 @@ class Plot:
         whole = Figure(id=self.data.id, kind=self.data.kind, title=self.data.title,
                        columns=self.data.columns, settings=self.data.settings)  # fmt: skip
         parts = [
-            replace(self.data, id=page.id, title=_title(page), columns=page.columns, settings=page.settings)
+            replace(self.data, id=page.id, title=worded(page.title), columns=page.columns, settings=page.settings)
             for page in paged(whole, rows)
         ]
         return tuple(_drawn(part, WIDE, "en") for part in parts)
@@ -417,13 +417,6 @@ def _p_function(grid: Array, mean: float, se: float, df: float) -> Array:
 
 def _typical(values: pd.Series[Any]) -> object:
     return float(values.mean()) if pd.api.types.is_numeric_dtype(values) else sorted(values.dropna().unique())[0]
-
-
-def _title(page: Figure) -> str:
-    """The title of a part of a figure: in a notebook it stands alone, so it says which part it is."""
-    if isinstance(page.title, str):
-        return page.title
-    return load_words("en").label({"key": page.title.key, "values": page.title.values})
 
 
 def _plot(kind: str, title: str, columns: Mapping[str, Any] | pd.DataFrame, settings: Mapping[str, Any]) -> Plot:

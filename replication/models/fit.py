@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.labels import Label, Text
 from replication.models.probability import t_ppf, t_sf
 
 __all__ = ["Array", "Component", "Fit", "Heterogeneity", "Interval", "Note"]
@@ -17,11 +18,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader must know about a fit. `code` is one fixed word: boundary, excluded-rows, not-converged, ..."""
+    """What a reader must know about a fit. `code` is one fixed word: boundary, excluded-rows, not-converged, ...
+
+    `message` says it in English with its numbers; `label` is the same for a report, which words it in its language.
+    """
 
     code: str
     message: str
     rows: tuple[int, ...] = ()
+    label: Label | None = None
+
+    @property
+    def text(self) -> Text:
+        """What a report shows: the label, or the English message of a note that has none."""
+        return self.label or self.message
 
 
 @dataclass(frozen=True, slots=True)

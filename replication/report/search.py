@@ -173,7 +173,7 @@ def _results(archive: Archive, words: Words) -> Iterator[Entry]:
 def _named(words: Words, outcome: Record) -> str:
     """The title of a finding in this language; of other analyses the one they have."""
     titles: Mapping[str, Any] = words.table["pages"]["title"]
-    return str(titles.get(outcome["id"]) or words.of_data(outcome["title"]))
+    return str(titles.get(outcome["id"]) or words.label(outcome["title"]))
 
 
 def _claims(archive: Archive, words: Words) -> Iterator[Entry]:

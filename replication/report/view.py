@@ -303,7 +303,9 @@ class View:
 
     def told(self, text: Wording) -> Markup:
         """A label or a text of a record in this language, part by part where need be; what stays English is marked."""
-        if not isinstance(text, str) or self.words.knows(text):
+        if not isinstance(text, str):
+            return self.words.marked(text, _SentenceLinks(self, "", text["key"]))
+        if self.words.knows(text):
             return Markup(escape(self.words.label(text)))
         sentences = self.words.sentences_of(text)
         if len(sentences) > 1:
@@ -315,9 +317,7 @@ class View:
         separator = "" if text.endswith(".") else next((mark for mark in (": ", "; ", ", ") if mark in text), "")
         if separator:
             return Markup(separator).join(map(self.told, text.split(separator)))
-        if self.words.changes(text):
-            return escape(self.words.label(text))
-        return self._quoted(text)
+        return escape(self.words.label(text)) if self.words.changes(text) else self._quoted(text)
 
     def label(self, text: Wording) -> str:
         """A title, label, head or remark of an analysis in this language."""
@@ -410,3 +410,6 @@ class _SentenceLinks:
 
     def code(self, text: str) -> Markup:
         return Markup('<code class="command">{}</code>').format(text)
+
+    def record(self, text: str) -> Markup:
+        return self.view.told(text)

@@ -22,11 +22,14 @@ from markupsafe import Markup, escape
 
 from replication import paths
 from replication.errors import UserError
+from replication.labels import Text
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["Links", "Ref", "Wording", "Words", "bare", "load_words"]
+__all__ = ["Links", "Ref", "Wording", "Words", "bare", "english", "load_words", "worded"]
 
 _FORMATTER = string.Formatter()
+_RULES = ("protocol.toml", "certainty.toml")
+"""Files of a project that hold wordings of their own, in each language."""
 
 
 Ref = Mapping[str, str]
@@ -54,6 +57,9 @@ class Links(Protocol):
     def code(self, text: str) -> Markup:
         """A command to be typed as it is."""
 
+    def record(self, text: str) -> Markup:
+        """Words of a record within a label, in whatever language they are."""
+
 
 class _Plain:
     """No links at all."""
@@ -65,7 +71,7 @@ class _Plain:
     def work(self, key: str) -> Markup:
         return Markup(escape(key))
 
-    claim = claimant = code = work
+    claim = claimant = code = record = work
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,10 @@ class Words:
         own = self.table["labels"].get(text)
         # A name of the dataset may be the key of a label with values, such as "share".
         return str(own) if own is not None and "{" not in own else self.of_data(text)
+
+    def marked(self, label: Mapping[str, Any], links: Links) -> Markup:
+        """A label with values in this language, where parts of it become links or are marked."""
+        return self._filled_in("labels", label["key"], label["values"], links)
 
     def of_data(self, text: str) -> str:
         """A text of the dataset in this language: whole, by pattern, or part by part; as it stands where unknown.
@@ -285,7 +295,7 @@ class Words:
 
     def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
         kind, *forms = spec.split("|")
-        if kind in ("work", "claim", "claimant", "code"):
+        if kind in ("work", "claim", "claimant", "code", "record"):
             return Markup(getattr(links, kind)(str(value)))
         if kind in ("construct", "confidence", "terms", "day"):
             return Markup(escape(self.date(str(value)) if kind == "day" else self.term(kind, str(value))))
@@ -357,7 +367,7 @@ def _country_names() -> re.Pattern[str]:
     )
 
 
-_SPECS = ("work", "claim", "claimant", "code", "construct", "confidence", "terms", "day", "label", "several")
+_SPECS = ("work", "claim", "claimant", "code", "record", "construct", "confidence", "terms", "day", "label", "several")
 
 
 @cache
@@ -387,8 +397,43 @@ def load_words(language: str) -> Words:
     path = Path(__file__).parent / "locale" / f"{language}.toml"
     own = paths.analyses_dir() / "locale" / f"{language}.toml"
     table = _laid_over(_read(path), _read(own) if own.is_file() else {})
+    table["labels"] = _of_rules(language) | table["labels"]
     named = _naming_persons(table, table["unit"], own)
     return Words(language, f"analyses/locale/{language}.toml", named, Numerals(language))
+
+
+def english() -> Words:
+    """The English words of the project at hand, read once for each project."""
+    return _english_of(paths.analyses_dir())
+
+
+@cache
+def _english_of(_folder: Path) -> Words:
+    return load_words("en")
+
+
+def worded(text: Text) -> str:
+    """A label of an analysis in English, as terminals, previews and notebooks show it."""
+    from replication.analysis.outcome import plain  # a page is worded from stored text, without the dataset's tables
+
+    return english().label(plain(text))  # type: ignore[arg-type]
+
+
+def _of_rules(language: str) -> dict[str, str]:
+    """The labels that the rules of the project bring with them: the criteria of its protocol, and the notes of both.
+
+    Whoever adds a criterion words it there and nowhere else. A file that is missing or no protocol words nothing here:
+    whoever asks `load_protocol` for it hears what is wrong with it.
+    """
+    ending = "" if language == "en" else f"_{language}"
+    protocol, certainty = (_read(path) if path.is_file() else {} for path in map(paths.analyses_dir().joinpath, _RULES))
+    labels = {
+        "protocol_rule_note": protocol.get(f"note{ending}"),
+        "certainty_rule_note": certainty.get(f"note{ending}"),
+    }
+    for criterion in (*protocol.get("criterion", ()), *protocol.get("restriction", ())):
+        labels[f"criterion_{criterion.get('id')}"] = criterion.get(f"wording{ending}")
+    return {key: text for key, text in labels.items() if isinstance(text, str)}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _values(analysis: Analysis, dataset: Dataset) -> dict[str, float]:
 
 def history_lines(history: History) -> Iterator[str]:
     """The comparison for a terminal."""
-    yield f"{history.difference.title}: {history.before}, then {history.after}"
+    yield f"{worded(history.difference.title)}: {history.before}, then {history.after}"
     counts = {kind: sum(row.change == kind for row in history.rows) for kind in ("new", "gone", "changed")}
     yield f"rows: {counts['new']} new, {counts['gone']} gone, {counts['changed']} changed"
     if not history.difference:
@@ -91,4 +91,4 @@ def history_html(history: History) -> str:
     if history.rows:
         listed = [(r.row, r.work, r.change, r.before, r.after) for r in history.rows]
         parts += ["<h2>Rows that differ</h2>", table(("Row", "Work", "", history.before, history.after), listed)]
-    return page(f"{history.difference.title}: {history.before}, then {history.after}", parts, figures=True)
+    return page(f"{worded(history.difference.title)}: {history.before}, then {history.after}", parts, figures=True)

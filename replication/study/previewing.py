@@ -85,7 +85,7 @@ def preview_work(
     failed: dict[str, str] = {}
     tasks, left_out = _tasks(root, after, work, failed, whole=whole)
     for task in tasks:
-        say(task.analysis.title)
+        say(worded(task.analysis.title))
     results = _both(tasks, before, after)
     differences, unused = [], {row.row: _WHOLE for row in changes}
     certainties: list[tuple[str, str, str]] = []
@@ -260,7 +260,7 @@ def _note_use(unused: dict[str, str], outcome: Outcome | None) -> None:
         return
     for exclusion in outcome.exclusions:
         if exclusion.row in unused:
-            unused[exclusion.row] = exclusion.reason
+            unused[exclusion.row] = worded(exclusion.reason)
     # A row that one question leaves out and another pools is in use.
     for estimate in outcome.estimates:
         for row in estimate.rows:
@@ -273,7 +273,7 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     if not preview.differences:
         yield "No estimate and no verdict changes."
     for difference in preview.differences:
-        yield f"\n{difference.title}"
+        yield f"\n{worded(difference.title)}"
         for change in difference.estimates:
             yield f"  {worded(change.label)}"
             yield f"    without: {shown_estimate(change.before)}"
@@ -301,7 +301,7 @@ def preview_html(preview: Preview) -> str:
     if not preview.differences:
         parts.append("<p>No estimate and no verdict changes.</p>")
     for difference in preview.differences:
-        parts.append(f"<h2>{html.escape(difference.title)}</h2>")
+        parts.append(f"<h2>{html.escape(worded(difference.title))}</h2>")
         rows = [
             (worded(c.label), shown_estimate(c.before), shown_estimate(c.after), _number(c.moved))
             for c in difference.estimates

@@ -10,12 +10,10 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication import paths
 from replication.dataset import Problem
 from replication.dataset.problems import SHOWN, printable
 from replication.study.checking import CheckReport
@@ -23,7 +21,6 @@ from replication.study.plausibility import RULES, RaisedQuery
 
 if TYPE_CHECKING:
     from replication.analysis.outcome import Figure, Text
-    from replication.report.words import Words
 
 __all__ = ["as_html", "as_json", "figure_parts", "folded", "page", "print_report", "table", "worded"]
 
@@ -63,32 +60,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") 
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
-def _english() -> Words:
-    """The English words of the project at hand."""
-    return _words_of(paths.analyses_dir())
-
-
-@cache
-def _words_of(_folder: Path) -> Words:
-    """Read once for each project: a preview asks for hundreds of labels."""
-    from replication.report.words import load_words
-
-    return load_words("en")
-
-
 def worded(text: Text) -> str:
     """A label of an analysis in English, as terminals and previews show it."""
-    from replication.analysis.outcome import plain
+    from replication.report import words  # where a label is to be shown: most commands show none
 
-    return _english().label(plain(text))  # type: ignore[arg-type]
+    return words.worded(text)
 
 
 def figure_parts(figures: Iterable[Figure], level: int) -> list[str]:
     """Each figure as the report draws it, with its text alternative, below its title as a heading of that level."""
     from replication.analysis.outcome import plain
     from replication.report.figures import draw, read_figure
+    from replication.report.words import english
 
-    words, parts = _english(), []
+    words, parts = english(), []
     for figure in figures:
         stored = plain(figure)
         assert isinstance(stored, dict)

@@ -11,6 +11,7 @@ from replication.dataset import Dataset, Selection, select
 from replication.dataset.columns import Columns
 from replication.dataset.row_versions import check_row_versions, check_work_version, version_numbers
 from replication.errors import DataError
+from replication.labels import Label
 
 COLUMNS = ("effect_id", "work", "sample_id", "var_a", "var_b", "unit", "statistic", "n")
 ROWS = (
@@ -28,6 +29,10 @@ ROWS = (
 def small(dataset: Dataset) -> Dataset:
     effects = pd.DataFrame(ROWS, columns=list(COLUMNS))
     return replace(dataset, tables={**dataset.tables, "effects.csv": effects})
+
+
+def not_a(statistic: str) -> Label:
+    return Label("statistic_is_not", {"statistic": statistic})
 
 
 def ids(found: Selection) -> list[str]:
@@ -54,7 +59,7 @@ def test_rows_of_one_unit_pair_and_statistic(
     found = select(small, **asked)  # type: ignore[arg-type]
     assert ids(found) == chosen and len(found) == len(chosen)
     assert [one.row for one in found.excluded] == excluded
-    assert {one.reason for one in found.excluded} <= {f"statistic is not {asked.get('statistic', 'r')}"}
+    assert {one.reason for one in found.excluded} <= {not_a(str(asked.get("statistic", "r")))}
     assert found.rows.index.tolist() == list(range(len(chosen)))
 
 
@@ -62,7 +67,7 @@ def test_keeping_writes_down_what_goes_behind_what_went(small: Dataset) -> None:
     found = select(small).keep(lambda rows: rows["n"] >= 80, "fewer than 80")
     assert ids(found) == ["e1", "e2", "e7"]
     assert [(one.row, one.reason) for one in found.excluded] == [
-        ("e4", "statistic is not r"),
+        ("e4", not_a("r")),
         ("e3", "fewer than 80"),
         ("e6", "fewer than 80"),
     ]

@@ -116,7 +116,9 @@ def test_titles_heads_and_labels_of_findings_are_keys_of_both_languages(real: An
 
 
 def shown_in(outcome: Mapping[str, Any]) -> Iterator[Any]:
-    """Titles, heads and notes of tables and figures, and labels of estimates."""
+    """Titles, questions and reasons, heads and notes of tables and figures, labels and notes of estimates."""
+    yield from (outcome["title"], outcome["question"], *(row["reason"] for row in outcome["exclusions"]))
+    yield from (note for estimate in outcome["estimates"] for note in estimate["notes"])
     for table in outcome["tables"]:
         yield from (table["title"], *table["columns"], *filter(None, [table["note"]]))
     for figure in outcome["figures"]:

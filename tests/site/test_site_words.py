@@ -120,6 +120,19 @@ def test_every_label_of_the_code_is_worded() -> None:
         assert given is None or values_of(wordings[key]) <= given, (place, key)
 
 
+def test_texts_of_the_dataset_are_of_the_dataset() -> None:
+    """What is looked up by its English text stands in the records, or in a release that is frozen: ours has a key."""
+    root = paths.project_root()
+    records = [path for path in (root / "data/references").rglob("*") if path.suffix in (".csv", ".toml")]
+    frozen = list((root / "reports").glob("v*/outcomes/*.json"))
+    assert len(records) > 300 and len(frozen) > 50
+    known = "\n".join(path.read_text(encoding="utf-8") for path in (*records, *frozen))
+    # Quotes are doubled in a table and escaped in TOML and JSON.
+    for text in load_words("nb").table["of_data"]:
+        forms = (text, text.replace('"', '""'), text.replace('"', '\\"'))
+        assert any(form in known for form in forms), f"{text!r} is no text of the dataset: word it under [labels]"
+
+
 def values_of(template: str) -> set[str]:
     return set(re.findall(r"\{(\w+)", template))
 

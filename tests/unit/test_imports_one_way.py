@@ -18,6 +18,7 @@ ORDER = (
     "paths",
     "digests",
     "formulas",
+    "labels",
     "writing",
     "printed",
     "effects",

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from replication.labels import Label
 from replication.models.bias.funnel_asymmetry import fit_weighted_least_squares
 from replication.models.bias.inputs import BiasData, bias_data, cluster_robust, without_perfect_fit
 from replication.models.fit import Fit, Interval, Note
@@ -113,6 +114,7 @@ def _power_notes(data: BiasData, powered: NDArray[np.bool_]) -> tuple[Note, ...]
     count = int(powered.sum())
     if count < 2:
         message = f"{count} of {data.k} studies with adequate power, fewer than two: all are averaged."
-        return (Note("few-powered", message),)
+        return (Note("few-powered", message, label=Label("note_few_powered", {"powered": count, "k": data.k})),)
     rows = _rows(data, ~powered)
-    return (Note("underpowered-rows", f"{list_rows(rows)} left out: too little power.", rows),) if rows else ()
+    told = Label("note_underpowered", {"rows": len(rows)})
+    return (Note("underpowered-rows", f"{list_rows(rows)} left out: too little power.", rows, told),) if rows else ()

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.labels import Cell, Label, Text
 from replication.models.fit import Array, Note
 
 __all__ = ["Audit", "AuditEntry", "StudyCells", "audit_neighbours", "audit_study", "complete_block", "pair_indices"]
@@ -41,6 +42,12 @@ class AuditEntry:
     reason: str
     r: float = float("nan")
     row: int = -1
+    label: Label | None = None
+
+    @property
+    def text(self) -> Text:
+        """What a report shows: the label, or the English reason of an entry that has none."""
+        return self.label or self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,11 @@ class Audit:
             found = self.of(code)
             rows = tuple(sorted(entry.row for entry in found if entry.row >= 0))
             noun = "entry" if len(found) == 1 else "entries"
-            notes.append(Note(f"audit-{code}", f"{len(found)} {noun} of the audit, first: {_sentence(found[0])}", rows))
+            message = f"{len(found)} {noun} of the audit, first: {_sentence(found[0])}"
+            # An entry about a whole study has no pair.
+            pair = found[0].pair or "all"
+            told: dict[str, Cell] = {"k": len(found), "study": found[0].study, "pair": pair, "reason": found[0].text}
+            notes.append(Note(f"audit-{code}", message, rows, Label("note_audit", told)))
         return tuple(notes)
 
 
@@ -102,14 +113,16 @@ def audit_study(cells: StudyCells) -> list[AuditEntry]:
         if np.isfinite(r) and not used[p]:
             absent = " and ".join(variables[i] for i in (a, b) if not cells.present[i])
             reason = f"r = {r:g} is not used: {absent} declared absent (no entry on the diagonal)"
-            entries.append(AuditEntry(study, pair, "variable-absent", False, reason, r, row))
+            told = Label("audit_variable_absent", {"r": r, "absent": absent})
+            entries.append(AuditEntry(study, pair, "variable-absent", False, reason, r, row, told))
         elif np.isnan(r) and measured[a] and measured[b]:
             reason = "no correlation is given although both variables have others; the pair is treated as missing"
             entries.append(AuditEntry(study, pair, "missing", False, reason))
         # Tables entered by hand often hold 0 where nothing was printed; a true r of exactly 0 is rare.
         if r == 0.0:
             reason = "r is exactly 0 and may be a placeholder; it is " + ("used" if used[p] else "not used")
-            entries.append(AuditEntry(study, pair, "exact-zero", bool(used[p]), reason, r, row))
+            told = Label("audit_zero_used" if used[p] else "audit_zero_unused")
+            entries.append(AuditEntry(study, pair, "exact-zero", bool(used[p]), reason, r, row, told))
     return entries + _definite(study, variables, given, used)
 
 
@@ -163,13 +176,13 @@ def audit_neighbours(before: StudyCells, here: StudyCells) -> list[AuditEntry]:
     shared = np.isfinite(before.given) & np.isfinite(here.given)
     # Exact equality on purpose: two samples rarely agree in all printed digits, copies always do.
     same = shared & (before.given == here.given)
-    extent = "all their shared pairs" if np.array_equal(same, shared) else "this pair, not all they share"
+    whole = np.array_equal(same, shared)
+    extent = "all their shared pairs" if whole else "this pair, not all they share"
     for p, (a, b) in enumerate(combinations(here.variables, 2)):
         if same[p]:
             r = float(here.given[p])
             reason = f"r = {r:g} equals that of study {before.study} just before, in {extent}"
-            entry = AuditEntry(
-                here.study, f"{a}~~{b}", "equal-neighbour", bool(here.used[p]), reason, r, int(here.rows[p])
-            )
-            entries.append(entry)
+            told = Label("audit_equal_in_all" if whole else "audit_equal_in_pair", {"r": r, "study": before.study})
+            place = (here.study, f"{a}~~{b}", "equal-neighbour", bool(here.used[p]))
+            entries.append(AuditEntry(*place, reason, r, int(here.rows[p]), told))
     return entries

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from replication.labels import Cell, Label
 from replication.models.fit import Array, Note
 from replication.models.options import BoundRule
 
@@ -176,8 +177,9 @@ def covariance_of_minimum(
     usable = bool(np.isfinite(first).all()) and needed > 0 and float(np.linalg.eigvalsh(first)[0]) > 0
     chosen = full if at_bound == "full-hessian" and usable else vcov
     where = ", ".join(name for name, on in zip(names, held, strict=True) if on)
-    comparison = _compare(names, held, full, vcov, chosen)
-    notes.append(Note("boundary", f"tau2 of {where} is on its lower bound. {comparison}"))
+    comparison, told = _compare(names, held, full, vcov, chosen)
+    message = f"tau2 of {where} is on its lower bound. {comparison}"
+    notes.append(Note("boundary", message, label=Label("note_on_lower_bound", {"names": where, "errors": told})))
     return MinimumCovariance(chosen, tuple(notes))
 
 
@@ -206,22 +208,28 @@ def _held_covariance(minimum: Minimum) -> Array:
     return vcov
 
 
-def _compare(names: Sequence[str], held: NDArray[np.bool_], full: Array, vcov: Array, chosen: Array) -> str:
+def _compare(
+    names: Sequence[str], held: NDArray[np.bool_], full: Array, vcov: Array, chosen: Array
+) -> tuple[str, Label]:
+    """How far the two rules' standard errors are apart, as a sentence and as its label."""
     with np.errstate(invalid="ignore"):
         se_full, se_held = np.sqrt(np.diag(full)), np.sqrt(np.diag(vcov))
         gap = np.where(held | ~np.isfinite(se_full), 0.0, np.abs(se_full / se_held - 1.0))
     if not np.isfinite(se_full[~held]).all():
         lost = ", ".join(name for name, se, on in zip(names, se_full, held, strict=True) if not on and np.isnan(se))
-        return f"It is taken as known, for all second derivatives leave {lost} without a standard error."
+        message = f"It is taken as known, for all second derivatives leave {lost} without a standard error."
+        return message, Label("errors_lost", {"names": lost})
     worst = int(np.argmax(gap))
     # a difference no printed standard error would show
     if gap[worst] < 5e-3:
-        return "Standard errors are the same whether it counts as known or not."
+        return "Standard errors are the same whether it counts as known or not.", Label("errors_the_same")
     rule = "all second derivatives (as metaSEM)" if chosen is full else "that variance taken as known"
-    return (
+    message = (
         f"Standard errors rest on {rule}; the largest difference is at {names[worst]}: {se_full[worst]:.4g} with all "
         f"second derivatives, {se_held[worst]:.4g} with that variance taken as known. Trust the larger."
     )
+    told: dict[str, Cell] = {"name": names[worst], "full": float(se_full[worst]), "held": float(se_held[worst])}
+    return message, Label("errors_on_all_derivatives" if chosen is full else "errors_with_it_known", told)
 
 
 def _improper(vcov: Array, names: Sequence[str]) -> list[Note]:

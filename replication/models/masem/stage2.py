@@ -100,7 +100,7 @@ def _describe(model: PathModel, objective: WeightedLeastSquares, minimum: Minimu
     quantities = Quantities(model, places, names, places.fixed, places.parameter)
     fit = Fit(
         method={
-            "model": "path model on pooled correlations, stage 2",
+            "model": "path model on pooled correlations, second stage",
             "estimator": "WLS",
             "test": "z",
             "text": model.text,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.fit import Array, Note
 from replication.models.options import LevelStructure
 
@@ -178,7 +179,8 @@ def merge_confounded(levels: Sequence[Level], rows: str | None = None) -> tuple[
             f"{first.name} and {level.name} group the rows in the same way: only the sum of their variances is "
             f"defined; it is the component {name!r}."
         )
-        notes.append(Note("confounded", message))
+        told = {"first": first.name, "second": level.name, "component": name}
+        notes.append(Note("confounded", message, label=Label("note_same_groups", told)))
     return tuple(merged), tuple(notes)
 
 

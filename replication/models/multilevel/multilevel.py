@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.multilevel.crossed_core import say_cost
 from replication.models.multilevel.groups import (
@@ -456,7 +457,8 @@ def _notes(levels: tuple[Level, ...], theta: Array, estimate: _Estimate) -> tupl
             )
             notes.append(Note("not-identified", message))
         elif theta[i] == 0.0:
-            notes.append(Note("boundary", f"the variance of {level.name} is estimated as 0, the edge of its range."))
+            message = f"the variance of {level.name} is estimated as 0, the edge of its range."
+            notes.append(Note("boundary", message, label=Label("note_variance_zero", {"level": level.name})))
         elif np.isnan(estimate.se[i]):
             message = f"the likelihood is flat around the variance of {level.name}: other values fit as well."
             notes.append(Note("flat", message))

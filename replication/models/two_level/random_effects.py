@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
 from replication.models.least_squares import (
     Basis,
@@ -287,7 +288,7 @@ def _saturated(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> 
         k=k,
         level=choices.level,
         heterogeneity=Heterogeneity(0.0, 0, nan, nan, nan),
-        notes=(*notes, Note("saturated", message)),
+        notes=(*notes, Note("saturated", message, label=Label("note_saturated", {"k": k}))),
         data=data,
     )
 
@@ -346,7 +347,8 @@ def _fit_notes(
 def _tau2_notes(tau2: Tau2, method: Tau2Method) -> tuple[Note, ...]:
     notes = []
     if method != "EE" and tau2.value[0] == 0.0:
-        notes.append(Note("boundary", "tau2 is estimated as 0, the edge of its range; its se is not to be trusted."))
+        message = "tau2 is estimated as 0, the edge of its range; its se is not to be trusted."
+        notes.append(Note("boundary", message, label=Label("note_tau2_zero")))
     if not tau2.converged[0]:
         notes.append(Note("not-converged", f"tau2 by {method} did not settle; compare another estimator."))
     if tau2.peaks[0] > 1:

@@ -13,6 +13,7 @@ from replication.report.gallery import Picture, Pictures, figure_files
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
+from replication.report.words import Wording
 
 __all__ = ["MOST_ROWS", "figures", "plans"]
 
@@ -143,11 +144,14 @@ def _differing(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], .
     return sum(pair not in other for pair in one) + sum(pair not in one for pair in other)
 
 
-def _by_reason(exclusions: Sequence[Record]) -> Mapping[str, list[str]]:
-    reasons: dict[str, dict[str, None]] = {}
+def _by_reason(exclusions: Sequence[Record]) -> list[tuple[Wording, list[str]]]:
+    """Each reason once, as it is stored, with the rows it leaves out."""
+    found: dict[str, tuple[Wording, dict[str, None]]] = {}
     for exclusion in exclusions:
-        reasons.setdefault(exclusion["reason"], {})[exclusion["row"]] = None
-    return {reason: list(rows) for reason, rows in reasons.items()}
+        # A stored label is a mapping, and no key of another one.
+        reason = exclusion["reason"]
+        found.setdefault(json.dumps(reason, sort_keys=True), (reason, {}))[1][exclusion["row"]] = None
+    return [(reason, list(rows)) for reason, rows in found.values()]
 
 
 def _links(columns: Mapping[str, Any]) -> str:

@@ -117,32 +117,14 @@ def exact_three_level(
 ) -> ExactPosterior:
     """The posterior of a three-level meta-analysis or meta-regression: effects within clusters (samples, studies).
 
+    The model of Konstantopoulos (2011) and Van den Noortgate et al. (2013). What is not named here, the result and its
+    errors are as in `exact_two_level`.
+
     Parameters
     ----------
-    y : (k,) effects
-    V : (k,) sampling variances, a `BlockV` (such as `BlockV.constant_correlation`), or a full (k, k) matrix, with
-        covariances only between effects of one cluster
+    V : as there; covariances only between effects of one cluster (`BlockV.constant_correlation` makes such)
     cluster : (k,) labels
-    x : (k, p) whole design, intercept column included; None fits an intercept only
     between, within : priors of the sds of true effects between clusters and within them, in the units of y
-    coefficients : prior of every coefficient, or one for each of the p columns
-    names : names of the p coefficients
-    level : level of intervals
-    rtol : numerical error allowed, relative
-
-    Returns
-    -------
-    ExactPosterior
-        Its `accuracy` states the numerical error reached.
-
-    Raises
-    ------
-    ModelError
-        When the numbers cannot carry the model, or the priors give no proper posterior; the message says what to do.
-
-    Notes
-    -----
-    The model of Konstantopoulos (2011) and Van den Noortgate et al. (2013).
 
     >>> from replication.models.bayes.priors import HalfNormal, Normal
     >>> tau = HalfNormal(0.3)
