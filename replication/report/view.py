@@ -304,7 +304,7 @@ class View:
     def told(self, text: Wording) -> Markup:
         """A label or a text of a record in this language, part by part where need be; what stays English is marked."""
         if not isinstance(text, str):
-            return self.words.marked(text, _SentenceLinks(self, "", text["key"]))
+            return self.words.marked(text, self.told)
         if self.words.knows(text):
             return Markup(escape(self.words.label(text)))
         sentences = self.words.sentences_of(text)

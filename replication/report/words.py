@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -71,7 +71,20 @@ class _Plain:
     def work(self, key: str) -> Markup:
         return Markup(escape(key))
 
-    claim = claimant = code = record = work
+    def record(self, text: str) -> Markup:
+        return Markup(escape(text))
+
+    claim = claimant = code = work
+
+
+@dataclass(frozen=True, slots=True)
+class _Marking(_Plain):
+    """No links, but words of a record are marked as such."""
+
+    mark: Callable[[str], Markup]
+
+    def record(self, text: str) -> Markup:
+        return self.mark(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +175,9 @@ class Words:
         # A name of the dataset may be the key of a label with values, such as "share".
         return str(own) if own is not None and "{" not in own else self.of_data(text)
 
-    def marked(self, label: Mapping[str, Any], links: Links) -> Markup:
-        """A label with values in this language, where parts of it become links or are marked."""
-        return self._filled_in("labels", label["key"], label["values"], links)
+    def marked(self, label: Mapping[str, Any], record: Callable[[str], Markup]) -> Markup:
+        """A label with values in this language, in which words of a record are shown by `record`."""
+        return self._filled_in("labels", label["key"], label["values"], _Marking(record))
 
     def of_data(self, text: str) -> str:
         """A text of the dataset in this language: whole, by pattern, or part by part; as it stands where unknown.
