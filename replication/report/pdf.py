@@ -103,6 +103,8 @@ class _PlainLinks:
     def code(self, text: str) -> Markup:
         return Markup(escape(text))
 
+    record = code
+
 
 @dataclass(slots=True)
 class Paper:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from replication.dataset.recipes import Measure, Recipe
 from replication.report.archive import Archive, quoted_by
 from replication.report.pages.claims import ClaimRow, claim_rows
 from replication.report.view import Page
-from replication.report.words import Words
+from replication.report.words import Wording, Words
 
 __all__ = ["COLUMNS", "as_table", "page"]
 
@@ -61,11 +61,11 @@ def _shown(recipe: Recipe) -> Mapping[str, Any]:
     files = " ".join(f"--file {name}" for name in recipe.file)
     design = {
         "weight": recipe.weight,
-        "replicate weights": ", ".join(recipe.replicate_weights.names[:1]) if recipe.replicate_weights else "",
+        "replicate_weights": ", ".join(recipe.replicate_weights.names[:1]) if recipe.replicate_weights else "",
         "clusters": ", ".join(recipe.cluster),
         "strata": ", ".join(recipe.strata),
-        "one sample for each": recipe.each,
-        "rows kept": "; ".join(_condition(c.model_dump(exclude_defaults=True)) for c in recipe.where),
+        "one_sample_for_each": recipe.each,
+        "rows_kept": "; ".join(_condition(c.model_dump(exclude_defaults=True)) for c in recipe.where),
         "parts": ", ".join(part.sample for part in recipe.subsample),
     }
     return {
@@ -83,14 +83,15 @@ def _condition(fields: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
-def _measure(measure: Measure) -> Sequence[str]:
+def _measure(measure: Measure) -> tuple[str, str, str, list[Wording]]:
     """Construct, code, columns, coding: as much as is needed to repeat it by hand."""
     turned = measure.reversed if isinstance(measure.reversed, bool) else ", ".join(measure.reversed)
-    coding = [
-        f"answers {measure.scale[0]} to {measure.scale[1]}" if measure.scale else "",
-        "reversed" if turned is True else f"reversed: {turned}" if turned else "",
-        "plausible values" if measure.plausible else measure.combine if len(measure.columns) > 1 else "",
-        "standardized items" if measure.standardize else "",
+    low, high = measure.scale or (None, None)
+    coding: list[Wording] = [
+        {"key": "answers_from_to", "values": {"low": low, "high": high}} if measure.scale else "",
+        "turned" if turned is True else {"key": "turned_items", "values": {"items": turned}} if turned else "",
+        "plausible_values" if measure.plausible else measure.combine if len(measure.columns) > 1 else "",
+        "standardized_items" if measure.standardize else "",
     ]
     named = ", ".join(measure.items or measure.plausible)
-    return measure.variable, measure.measure, named, "; ".join(filter(None, coding))
+    return measure.variable, measure.measure, named, list(filter(None, coding))
