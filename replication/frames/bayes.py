@@ -14,7 +14,7 @@ import pandas as pd
 
 from replication.errors import ModelError
 from replication.frames.bias import Source, effects_in_clusters
-from replication.frames.design import Column, Design, column, make_design
+from replication.frames.design import Column, Design, column, make_design, number_column
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
@@ -138,7 +138,7 @@ def posterior(
     needed: dict[str, Column] = {"v": v} if clusters is None else {"v": v, "clusters": clusters}
     design = make_design(formula, data, needed=needed, labels=labels)
     priors = _coefficient_priors(design.names, coefficients)
-    variances = np.asarray(column(data, v, "v"), dtype=float)
+    variances = number_column(data, v, "v")
     defaults = correlation_priors()
     if clusters is None:
         # Refused and not ignored: whoever passes a prior expects it to count.

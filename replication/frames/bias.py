@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from replication.errors import ModelError
-from replication.frames.design import Column, column
+from replication.frames.design import Column, column, number_column, require_frame
 from replication.frames.fitted import FittedModel, effects_of
 from replication.models import bias as methods
 from replication.models.bias.pet_peese import PetPeese
@@ -39,6 +39,7 @@ from replication.models.options import (
     TestMethod,
     check_choice,
 )
+from replication.models.prepare import prepare_effects
 
 __all__ = [
     "Source",
@@ -208,9 +209,11 @@ def smooth_selection(
     `selected` as in `step_selection`.
     """
     e = independent_effects(source, "smooth_selection", moderators=True)
-    own = {"se": np.sqrt(e.v), "variance": e.v}
-    known = isinstance(imprecision, str) and imprecision in own
-    pull = own[str(imprecision)] if known else _of_rows(source, imprecision, "imprecision")
+    if isinstance(imprecision, str) and imprecision in ("se", "variance"):
+        # Negative variances are refused with the effects themselves, by the fit.
+        pull: Array | None = np.sqrt(np.abs(e.v)) if imprecision == "se" else e.v
+    else:
+        pull = _of_rows(source, imprecision, "imprecision")
     chosen = _of_rows(source, selected, "selected")
     return methods.fit_smooth_selection(
         e.y, e.v, e.x, shape=shape, direction=direction, imprecision=pull, tau2=tau2, selected=chosen, names=e.names
@@ -242,9 +245,10 @@ def _of_rows(source: Source, values: Column | None, argument: str) -> Array | No
     """A column, or values, for the rows a method is given: those of the data frame, or those a model used."""
     if values is None:
         return None
-    if isinstance(source, pd.DataFrame):
-        return np.asarray(column(source, values, argument))
-    return np.asarray(column(source.design.frame, values, argument))[list(source.rows)]
+    frame = source if isinstance(source, pd.DataFrame) else source.design.frame
+    read = number_column if argument == "imprecision" else column
+    found = np.asarray(read(frame, values, argument))
+    return found if isinstance(source, pd.DataFrame) else found[list(source.rows)]
 
 
 def excess_significance(source: Source, *, alternative: Alternative = "two-sided") -> methods.ExcessSignificance:
@@ -269,6 +273,10 @@ def fail_safe_n(source: Source, kind: str = "Rosenthal") -> methods.FailSafe:
 
 def bias_table(source: Source, *, direction: Direction = "positive") -> pd.DataFrame:
     """Every adjusted estimate side by side: method, estimate, interval, notes; a method that fails says why."""
+    if not isinstance(source, FittedModel):
+        # What is wrong with the rows is said once, and not by each method.
+        e = effects_in_clusters(source)
+        prepare_effects(e.y, e.v)
     rows = []
     for name, method in _ADJUSTED.items():
         try:
@@ -322,9 +330,11 @@ _ADJUSTED: dict[str, Callable[[Source, Direction], _Row]] = {
 
 def effects_in_clusters(source: Source, clusters: Column | None = None, *, moderators: bool = False) -> _Effects:
     """Effects, with the clusters of a multilevel model or of a column."""
+    if not isinstance(source, FittedModel):
+        require_frame(source, "source")
     if isinstance(source, pd.DataFrame):
         labels = None if clusters is None else np.asarray(column(source, clusters, "clusters"))
-        y, v = (np.asarray(column(source, name, "source"), dtype=float) for name in ("yi", "vi"))
+        y, v = (number_column(source, name, "source") for name in ("yi", "vi"))
         return _Effects(y, v, clusters=labels)
     data = effects_of(source.fit)
     # Dropped in silence, moderators would change the question that the method answers.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from replication.errors import ModelError
-from replication.frames.design import Column, column, make_design
+from replication.frames.design import Column, make_design, number_column
 from replication.frames.fitted import FittedModel
 from replication.frames.measures import effect_sizes
 from replication.models.options import CountMeasure, CountModel, NormalTest, check_choice
@@ -79,9 +79,7 @@ def glmm(
     wanted = COUNT_COLUMNS[measure]
     if set(passed) != set(wanted):
         raise ModelError(f"{measure} needs the columns {', '.join(wanted)}; given were {', '.join(passed) or 'none'}.")
-    if not isinstance(data, pd.DataFrame):
-        raise ModelError(f"data is a {type(data).__name__}; pass a pandas data frame with one row per study.")
-    counts = study_counts(measure, *(column(data, passed[name], name) for name in wanted))
+    counts = study_counts(measure, *(number_column(data, passed[name], name) for name in wanted))
     # The plain effect sizes are the response that tables and residuals show; no model is fitted to them.
     shown = effect_sizes(data, measure, **passed)  # type: ignore[arg-type]
     right = (moderators.partition("~")[2] if "~" in moderators else moderators).strip()

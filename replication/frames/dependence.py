@@ -9,7 +9,7 @@ from replication.effects.covariance import CovarianceBlocks
 from replication.effects.dependence import ComparedGroups, dependent_blocks
 from replication.effects.dependence import aggregate as aggregate_effects
 from replication.errors import ModelError
-from replication.frames.design import Column, column
+from replication.frames.design import Column, column, number_column
 from replication.models.multilevel.structure import BlockV
 
 __all__ = ["aggregate", "covariance"]
@@ -42,6 +42,8 @@ def covariance(
     [[0.04, 0.01, 0.0], [0.01, 0.01, 0.0], [0.0, 0.0, 0.09]]
     """
     found = _blocks(data, cluster, v, rho=rho, kind=kind, rho_other=rho_other, time=time, phi=phi, groups=groups)
+    if not found.blocks:
+        raise ModelError("data: no row; pass one row per effect.")
     return BlockV.from_blocks(list(found.blocks), list(found.rows))
 
 
@@ -62,12 +64,13 @@ def aggregate(
     """
     for name in (y, v):
         # A mean over the rest would pass for the mean of the sample.
-        if column(data, name, "data").isna().any():
-            row = int(np.flatnonzero(data[name].isna())[0])
-            raise ModelError(f"column {name!r}, row {row}: no value; drop such rows first, such as data.dropna().")
+        gone = np.flatnonzero(~np.isfinite(number_column(data, name, "data")))
+        if len(gone):
+            row = int(gone[0])
+            raise ModelError(f"column {name!r}, row {row}: no finite value; drop such rows first (data.dropna()).")
     labels = column(data, cluster, "cluster").tolist()
     found = _blocks(data, cluster, v, rho=rho, kind=kind, rho_other=rho_other, time=None, phi=None, groups=None)
-    one = aggregate_effects(data[y].to_numpy(dtype=float), found, labels, weighted=weighted)
+    one = aggregate_effects(number_column(data, y, "y"), found, labels, weighted=weighted)
     table = pd.DataFrame({cluster: one.labels, y: one.estimate, v: one.variance, "effects": one.count})
     # Unsorted: the clusters keep the order of the data, as in the aggregated rows they are merged with.
     rest = data.drop(columns=[y, v]).groupby(cluster, sort=False)
@@ -92,12 +95,12 @@ def _blocks(
         first, second, n_first, n_second = (column(data, name, "groups").tolist() for name in groups)
         compared = ComparedGroups(first, second, n_first, n_second)
     return dependent_blocks(
-        np.asarray(column(data, v, "v"), dtype=float),
+        number_column(data, v, "v", finite=True),
         np.asarray(column(data, cluster, "cluster")).tolist(),
         rho=rho,
         kind=None if kind is None else np.asarray(column(data, kind, "kind")).tolist(),
         rho_other=rho_other,
-        time=None if time is None else np.asarray(column(data, time, "time"), dtype=float),
+        time=None if time is None else number_column(data, time, "time"),
         phi=phi,
         groups=compared,
     )

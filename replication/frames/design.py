@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,18 @@ from replication.errors import ModelError
 if TYPE_CHECKING:
     from formulaic import Formula, ModelSpec
 
-__all__ = ["INTERCEPT", "Column", "Design", "Dropped", "column", "make_design", "nearest", "new_rows"]
+__all__ = [
+    "INTERCEPT",
+    "Column",
+    "Design",
+    "Dropped",
+    "column",
+    "make_design",
+    "nearest",
+    "new_rows",
+    "number_column",
+    "require_frame",
+]
 
 # A column of the data by name, or values for its rows.
 Column = str | ArrayLike
@@ -86,10 +98,8 @@ def make_design(
     ModelError
         For a column that is not there (the nearest one is named), a formula that cannot be read, or no row left.
     """
-    if not isinstance(data, pd.DataFrame):
-        raise ModelError(f"data is a {type(data).__name__}; pass a pandas data frame with one row per effect.")
     response, rhs = _parts(formula)
-    y = _numbers(column(data, response, "formula"), response)
+    y = number_column(data, response, "formula")
     used = _variables(rhs, data)
     for name in used:
         _refuse_numbers_as_text(rhs, name, data[name])
@@ -138,12 +148,16 @@ def new_rows(design: Design, data: pd.DataFrame) -> NDArray[np.float64]:
         # formulaic only warns of levels it does not know and codes them as the reference: a wrong prediction.
         warnings.simplefilter("error")
         try:
-            matrix = design.spec.get_model_matrix(data, na_action="ignore")
+            matrix = design.spec.get_model_matrix(_plain_columns(data), na_action="ignore")
         except Warning as problem:
             raise ModelError(f"newdata: {_plain(problem)}; use levels that the fit has seen.") from None
         except Exception as problem:  # formulaic raises its own and whatever a user's function raises
             raise ModelError(f"newdata does not go with {design.formula!r}: {_plain(problem)}") from None
-    return np.asarray(matrix, dtype=float)
+    x = np.asarray(matrix, dtype=float)
+    endless = np.flatnonzero(np.isinf(x).any(axis=1))
+    if len(endless):
+        raise ModelError(f"newdata, row {int(endless[0])}: a moderator is infinite; pass numbers.")
+    return x
 
 
 def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
@@ -156,9 +170,12 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
     ...
     replication.errors.ModelError: v: no column 'v'; did you mean 'vi'? The data have vi.
     """
+    require_frame(data)
     if isinstance(values, str):
         if values not in data.columns:
             raise ModelError(f"{argument}: no column {values!r}{nearest(values, map(str, data.columns))}")
+        if not isinstance(data[values], pd.Series):
+            raise ModelError(f"{argument}: {data[values].shape[1]} columns are called {values!r}; rename all but one.")
         return data[values]
     array = np.asarray(values)
     if array.ndim == 0 or len(array) != len(data):
@@ -166,6 +183,36 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
             f"{argument} has {array.size} values but the data {len(data)} rows; pass one per row, or a column's name."
         )
     return array
+
+
+def require_frame(data: object, argument: str = "data") -> None:
+    """Raise a `ModelError` for anything but a pandas data frame, with what to pass.
+
+    Frames of other libraries look alike, but have no index and other words for what is missing.
+    """
+    if isinstance(data, pd.DataFrame):
+        return
+    how = "its to_pandas()" if hasattr(data, "to_pandas") else "a pandas data frame with one row per effect"
+    kind = f"{type(data).__module__.partition('.')[0]} {type(data).__name__}".removeprefix("builtins ")
+    raise ModelError(f"{argument} is a {kind}; pass {how}.")
+
+
+def number_column(data: pd.DataFrame, values: Column, argument: str, *, finite: bool = False) -> NDArray[np.float64]:
+    """The values `(n,)` of a column, or those passed, as floats with NaN where there is none.
+
+    Raises `ModelError` that names the column and the row of what is no number, or (`finite`) is infinite.
+
+    >>> number_column(pd.DataFrame({"vi": [0.1, "n/a"]}), "vi", "v")
+    Traceback (most recent call last):
+    ...
+    replication.errors.ModelError: column 'vi', row 1: 'n/a' is not a number; correct it.
+    """
+    name = values if isinstance(values, str) else argument
+    found = _numbers(column(data, values, argument), name)
+    if finite and np.isinf(found).any():
+        row = int(np.flatnonzero(np.isinf(found))[0])
+        raise ModelError(f"column {name!r}, row {row}: infinite; correct it, or leave the cell empty.")
+    return found
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -180,6 +227,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _known_levels(design: Design, name: str, values: pd.Series[Any]) -> None:
     """Raise a `ModelError` for a level of a category that the fit has not seen; formulaic would make it a reference."""
     if pd.api.types.is_numeric_dtype(values):
+        return
+    if pd.api.types.is_numeric_dtype(design.frame[name]):
+        _numbers(values, name)  # names the row of what is no number
         return
     kept = ~np.isnan(design.y)
     seen = {str(value) for value in design.frame[name][kept].unique()}
@@ -236,7 +286,8 @@ def _refuse_numbers_as_text(rhs: str, name: str, values: pd.Series[Any]) -> None
     # C(age) and C(age, Treatment(...)) say that the values are names.
     if re.search(rf"\bC\(\s*{re.escape(name)}\s*[,)]", rhs):
         return
-    read, there = pd.to_numeric(values, errors="coerce"), values.notna()
+    # As objects: of Arrow's texts `to_numeric` makes no numbers and no gaps.
+    read, there = pd.to_numeric(values.astype(object), errors="coerce"), values.notna()
     if read.notna().sum() <= 0.5 * there.sum():
         return
     bad = np.flatnonzero(read.isna() & there)
@@ -256,10 +307,22 @@ def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], Mod
     try:
         with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: the row is dropped and listed
-            matrix = _parsed(rhs).get_model_matrix(data.assign(**unused) if unused else data, na_action="ignore")
+            matrix = _parsed(rhs).get_model_matrix(_plain_columns(data.assign(**unused)), na_action="ignore")
     except Exception as problem:  # formulaic raises its own and whatever a user's function raises
         raise ModelError(f"formula: {rhs!r} cannot be computed: {_plain(problem)}") from None
     return np.asarray(matrix, dtype=float), matrix.model_spec
+
+
+def _plain_columns(data: pd.DataFrame) -> pd.DataFrame:
+    """The data as formulaic reads them: it takes nullable and Arrow's columns of text for columns of numbers."""
+    texts = {
+        str(name): values.astype(object)
+        for name, values in data.items()
+        if isinstance(values.dtype, pd.ArrowDtype | pd.StringDtype)
+        and pd.api.types.is_string_dtype(values.dtype)
+        and values.dtype.na_value is pd.NA
+    }
+    return data.assign(**texts) if texts else data
 
 
 def _labels(data: pd.DataFrame, labels: Column | None) -> tuple[str, ...]:
@@ -276,16 +339,21 @@ def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
 
 
 def _numbers(values: object, name: str) -> NDArray[np.float64]:
-    """A column as floats; a cell with text is named by its row."""
+    """A column as floats; a cell with text, or a number longer than any float, is named by its row."""
     series = pd.Series(values)
-    if not pd.api.types.is_numeric_dtype(series):
-        read = pd.to_numeric(series, errors="coerce")
-        bad = np.flatnonzero(read.isna() & series.notna())
-        if len(bad):
-            row = int(bad[0])
-            raise ModelError(f"column {name!r}, row {row}: {series.iloc[row]!r} is not a number; correct it.")
-        series = read
-    return series.to_numpy(dtype=float, na_value=np.nan)
+    try:
+        if not pd.api.types.is_numeric_dtype(series):
+            read = pd.to_numeric(series.astype(object), errors="coerce")
+            bad = np.flatnonzero(read.isna() & series.notna())
+            if len(bad):
+                row = int(bad[0])
+                raise ModelError(f"column {name!r}, row {row}: {series.iloc[row]!r} is not a number; correct it.")
+            series = read
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:  # Python's whole numbers have no end
+        row = next(i for i, cell in enumerate(series) if isinstance(cell, int) and abs(cell) > sys.float_info.max)
+        found = f"a number of {len(str(series.iloc[row]))} digits"
+        raise ModelError(f"column {name!r}, row {row}: {found}; correct it.") from None
 
 
 def _plain(problem: BaseException) -> str:

@@ -22,7 +22,7 @@ from replication.effects.effect_size import EffectSize, Flag, Metric
 from replication.effects.latent import biserial_from_means, tetrachoric
 from replication.effects.printed_summaries import Skewed, from_interval, mean_from_quantiles
 from replication.errors import ModelError
-from replication.frames.design import Column, column
+from replication.frames.design import Column, number_column
 
 __all__ = ["MEASURES", "Measure", "effect_sizes", "effects_from_intervals", "means_from_quantiles", "measures"]
 
@@ -156,7 +156,7 @@ def effect_sizes(
     chosen = _measure(measure)
     passed = {name: values for name, values in given.items() if values is not None}
     _check_columns(chosen, passed)
-    values = {name: _floats(column(data, passed[name], name), name) for name in chosen.columns}
+    values = {name: number_column(data, passed[name], name, finite=True) for name in chosen.columns}
     found = chosen.function(**values)
     table = data.assign(**{yi: np.asarray(found.estimate), vi: np.asarray(found.variance)})
     return table.assign(remarks=_remarks(found.flags, len(data))) if found.flags else table
@@ -196,9 +196,9 @@ def means_from_quantiles(
     given = {"n": n, "median": median, "q1": q1, "q3": q3, "minimum": minimum, "maximum": maximum}
     if not ((q1 is not None and q3 is not None) or (minimum is not None and maximum is not None)):
         raise ModelError("a median alone gives no sd: pass q1 and q3, or minimum and maximum.")
-    values = {name: _floats(column(data, c, name), name) for name, c in given.items() if c is not None}
+    values = {name: number_column(data, c, name, finite=True) for name, c in given.items() if c is not None}
     found = mean_from_quantiles(**values, skewed=skewed)
-    own = _floats(data[mean], mean) if mean in data.columns else np.full(len(data), np.nan)
+    own = number_column(data, mean, "mean") if mean in data.columns else np.full(len(data), np.nan)
     # The variance is that of an estimated mean; beside a printed one it would be another mean's.
     columns = {mean: found.mean, sd: found.sd, variance: np.where(np.isnan(own), found.variance, np.nan)}
     return _filled(data, columns, found.flags)
@@ -246,8 +246,8 @@ def effects_from_intervals(
     given = {"low": low, "high": high, "z": z, "p": p}
     if all(values is None for values in given.values()):
         raise ModelError("an estimate alone has no variance: pass low and high, z, or p.")
-    values = {name: _floats(column(data, c, name), name) for name, c in given.items() if c is not None}
-    printed = _floats(column(data, estimate, "estimate"), "estimate")
+    values = {name: number_column(data, c, name, finite=True) for name, c in given.items() if c is not None}
+    printed = number_column(data, estimate, "estimate", finite=True)
     found = from_interval(printed, metric, **values, level=level)
     return _filled(data, {yi: found.estimate, vi: found.variance}, found.flags)
 
@@ -256,7 +256,7 @@ def _filled(data: pd.DataFrame, columns: Mapping[str, Any], flags: tuple[Flag, .
     """The data with new columns, or with the empty cells of those it has filled; remarks on the rows concerned."""
     parts, touched = {}, np.zeros(len(data), dtype=bool)
     for name, values in columns.items():
-        own = _floats(data[name], name) if name in data.columns else np.full(len(data), np.nan)
+        own = number_column(data, name, name) if name in data.columns else np.full(len(data), np.nan)
         parts[name] = np.where(np.isnan(own), values, own)
         touched |= np.isnan(own)
     before = data["remarks"].fillna("").tolist() if "remarks" in data.columns else [""] * len(data)
@@ -302,13 +302,3 @@ def _check_columns(measure: Measure, passed: Mapping[str, Column]) -> None:
         raise ModelError(
             f"{measure.name} ({measure.title}) does not use {', '.join(extra)}; it needs {', '.join(measure.columns)}."
         )
-
-
-def _floats(values: Any, name: str) -> Any:
-    """A column as floats; the first cell that is no number is named with its row."""
-    series = pd.Series(values)
-    read = pd.to_numeric(series, errors="coerce")
-    bad = np.flatnonzero(read.isna() & series.notna())
-    if len(bad):
-        raise ModelError(f"{name}, row {int(bad[0])}: {series.iloc[int(bad[0])]!r} is not a number; correct it.")
-    return read.to_numpy(dtype=float, na_value=np.nan)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
-from replication.frames.design import Column, Design, column, make_design
+from replication.frames.design import Column, Design, column, make_design, number_column
 from replication.frames.fitted import FittedModel, effects_of
 from replication.models.fit import Fit
 from replication.models.multilevel.groups import Codes, build_levels, group_codes
@@ -78,13 +78,13 @@ def random_effects(
     design = make_design(formula, data, needed=_with_weights({"v": v}, weights), labels=labels)
     fit = fit_random_effects(
         design.y,
-        column(data, v, "v"),
+        number_column(data, v, "v"),
         design.x,
         method=method,
         test=test,
         level=level,
         names=design.names,
-        weights=None if weights is None else column(data, weights, "weights"),
+        weights=None if weights is None else number_column(data, weights, "weights"),
         tau2=tau2,
     )
     return FittedModel(fit, design)
@@ -222,7 +222,7 @@ def _in_weights(fit: Fit, data: pd.DataFrame, weights: Column | None) -> Fit:
     """The fit with coefficients in a column of weights, if there is one."""
     if weights is None:
         return fit
-    values = np.asarray(column(data, weights, "weights"), dtype=float)
+    values = number_column(data, weights, "weights")
     return reweight(fit, values[list(effects_of(fit).rows)])
 
 
@@ -270,7 +270,7 @@ def location_scale(
     scale_design = make_design(f"{mean_design.response} ~ {right}", data, needed={"v": v}, labels=labels)
     fit = fit_location_scale(
         mean_design.y,
-        column(data, v, "v"),
+        number_column(data, v, "v"),
         mean_design.x,
         scale_design.x,
         method=method,
@@ -329,7 +329,7 @@ def _sampling_covariance(
         if rho is not None:
             raise ModelError("pass V or rho, not both: rho makes a V from the variances.")
         return V
-    variances = np.asarray(column(design.frame, v, "v"), dtype=float)
+    variances = number_column(design.frame, v, "v")
     if rho is None:
         return variances
     # Rows that are left out get a block of their own, so that the blocks of the others do not hang on them.

@@ -20,7 +20,7 @@ from replication.analysis.outcome import Figure
 from replication.errors import UserError
 from replication.evidence.plots import paged
 from replication.formulas import harmless
-from replication.frames.design import Column, column
+from replication.frames.design import Column, column, number_column
 from replication.frames.fitted import FittedModel, Transform, effects_of
 from replication.frames.postestimation import cumulative, leave_one_out, predict
 from replication.frames.structural import StructuralModel
@@ -210,7 +210,7 @@ def bubble_plot(model: FittedModel, moderator: str, *, at: Mapping[str, object] 
     `at` holds other moderators at values; by default numeric ones stand at their mean, others at their first level.
     """
     data, frame = _effects(model), model.design.frame.iloc[list(model.rows)]
-    x = np.asarray(column(frame, moderator, "moderator"), dtype=float)
+    x = number_column(frame, moderator, "moderator")
     grid = np.linspace(x.min(), x.max(), _POINTS)
     held = {str(n): _typical(frame[n]) for n in model.design.spec.required_variables if str(n) != moderator}
     line = predict(model, pd.DataFrame({**held, **(at or {}), moderator: grid}))

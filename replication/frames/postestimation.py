@@ -64,6 +64,8 @@ def bootstrap(
     model: FittedModel, *, clusters: Column | None = None, draws: int = 10_000, seed: int = 2024
 ) -> pd.DataFrame:
     """Percentile intervals of coefficients and tau2 from samples of studies with replacement (by `clusters`, whole)."""
+    if model.fit.k < 2:
+        raise ModelError("bootstrap: the model has one row, and samples of it are all alike; it needs two or more.")
     # Labels come by row of the data frame; the fit has only the rows it used.
     labels = (
         None if clusters is None else np.asarray(column(model.design.frame, clusters, "clusters"))[list(model.rows)]
@@ -211,9 +213,17 @@ def cumulative(model: FittedModel, order: Column | None = None) -> pd.DataFrame:
     """The model as effects come in one by one: in the order of the data, or by the values of the column `order`."""
     index = None
     if order is not None:
-        values = np.asarray(column(model.design.frame, order, "order"))[list(model.rows)]
-        index = [int(i) for i in np.argsort(values, kind="stable")]
+        index = _in_order(column(model.design.frame, order, "order"), model)
     return _subset_table(cumulative_fits(model.fit, index), model, "added")
+
+
+def _in_order(values: Column, model: FittedModel) -> list[int]:
+    """Positions of the rows of the fit by their values; those without a value come last."""
+    column_of = pd.Series(np.asarray(values, dtype=object)[list(model.rows)]).convert_dtypes()
+    try:
+        return [int(i) for i in column_of.sort_values(kind="stable").index]
+    except TypeError:
+        raise ModelError("order: the column mixes numbers and text, which have no order; correct it.") from None
 
 
 def blups(model: FittedModel) -> pd.DataFrame:

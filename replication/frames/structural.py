@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from replication.errors import ModelError
-from replication.frames.design import column
+from replication.frames.design import column, number_column
 from replication.models.fit import Fit
 from replication.models.masem import (
     CorrelationSet,
@@ -111,8 +111,9 @@ def correlation_matrices(
     >>> correlation_matrices(rows).pairs
     ('x~~y',)
     """
-    columns = {"study": study, "n": n, "first": first, "second": second, "r": r}
-    s, size, one, two, value = (column(data, name, argument).tolist() for argument, name in columns.items())
+    columns = {"study": study, "first": first, "second": second}
+    s, one, two = (column(data, name, argument).tolist() for argument, name in columns.items())
+    size, value = number_column(data, n, "n").tolist(), number_column(data, r, "r").tolist()
     held = {name: column(data, name, "moderators").tolist() for name in moderators}
     return correlations_from_rows(s, size, one, two, value, moderators=held)
 

@@ -36,7 +36,7 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
         if np.iscomplexobj(values):
             raise TypeError("complex numbers")
         return np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{name} holds something not a number ({error}); pass one number per effect.") from None
 
 

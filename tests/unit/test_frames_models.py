@@ -365,7 +365,7 @@ def test_wrong_words_and_columns_are_answered_with_the_nearest(studies: pd.DataF
         "outcome: no column 'scale'": lambda: tsr.multivariate("yi ~ 1", studies, outcome="scale", study="lab"),
         "v: no column 'v'": lambda: tsr.random_effects("yi ~ 1", studies, v="v"),
         "v has 3 values but the data 24 rows": lambda: tsr.random_effects("yi ~ 1", studies, v=[0.1, 0.2, 0.3]),
-        "data is a ndarray": lambda: tsr.random_effects("yi ~ 1", studies.to_numpy()),
+        "data is a numpy ndarray": lambda: tsr.random_effects("yi ~ 1", studies.to_numpy()),
         "formula is a Series": lambda: tsr.random_effects(studies.yi, studies),
         "'ag' is no term": lambda: tsr.joint_test(model, "ag"),
         "a str is no fitted model": lambda: tsr.forest_plot("model"),
