@@ -109,7 +109,7 @@ ROOMS = {
         Room((f"{E}/protocol.py",), (f"{F}/test_protocol_decides.py",)),
         Room(
             (f"{E}/question.py",),
-            (f"{F}/test_protocol_decides.py", "tests/unit/test_findings_versions.py"),
+            ("tests/unit/test_findings.py", f"{F}/test_protocol_decides.py", "tests/unit/test_findings_versions.py"),
         ),
         Room((f"{E}/confounding.py",), (f"{F}/test_confounding.py",)),
         Room((f"{E}/design_effects.py",), (f"{F}/test_design_effects.py",)),
