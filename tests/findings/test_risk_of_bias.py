@@ -11,10 +11,9 @@ from typing import cast
 import pandas as pd
 import pytest
 
-from replication import paths
 from replication.analysis import Findings, Ref
 from replication.analysis.outcome import Number
-from replication.dataset import Dataset, load_dataset
+from replication.dataset import Dataset
 from replication.evidence.risk_of_bias import DOMAINS, SampleFeatures, features_of, judged, risk_of_bias
 
 UNKNOWN = SampleFeatures(
@@ -59,8 +58,8 @@ def test_each_rule_on_both_sides(domain: str, changes: dict[str, object], risk: 
 
 
 @pytest.fixture(scope="module")
-def findings() -> Findings:
-    return risk_of_bias(load_dataset(paths.data_dir()))
+def findings(dataset: Dataset) -> Findings:
+    return risk_of_bias(dataset)
 
 
 def test_the_45_samples_are_unclear_throughout(findings: Findings) -> None:
