@@ -114,7 +114,7 @@ _FURTHER = (
     "errata", "sources", "provenance",
 )  # fmt: skip
 _EVERYWHERE = ("claims", "works", "dataset", "methods", "missing", "traps", "sources")
-_TWINS = ("works/", "findings/", "figures/", "analyses/", "tables/", "claims-")
+_TWINS = ("works/", "findings/", "figures/", "analyses/", "tables/", "claims-", "works-")
 """How the addresses of the pages begin that a result leads to; rows and the files beside them have one language."""
 
 

@@ -112,6 +112,8 @@ def headings_of(body: str) -> list[tuple[str, Markup]]:
     >>> headings_of("".join(f'<section id="s{i}"><h2>Part {i}</h2></section>' for i in range(4)))[-1]
     ('s3', Markup('Part 3'))
     """
+    if body.count("<h2") < _FEW_HEADINGS:  # most pages, and looking for the places of headings takes its time
+        return []
     found = [
         (m["before"] or m["own"] or m["after"], Markup(re.sub(r"<[^>]+>", "", m["text"] or m["said"] or m["folded"])))
         for m in _HEADING.finditer(body)

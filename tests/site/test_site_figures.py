@@ -13,6 +13,7 @@ import pytest
 
 from replication.analysis import Figure, plain
 from replication.report.figures import KINDS, draw, read_figure
+from replication.report.figures.drawing import MOST_NAMED
 from replication.report.words import load_words
 
 WORDS = load_words("en")
@@ -52,6 +53,25 @@ def test_every_kind_is_drawn_twice_as_good_xml(figures: Sequence[Figure]) -> Non
 def test_text_stays_legible_on_a_phone(figures: Sequence[Figure]) -> None:
     for figure in figures[:-1]:
         assert drawn(figure).narrow.width <= 340, figure.kind  # drawn at its own size: nothing is scaled down
+
+
+@pytest.mark.parametrize("kind", ["orchard", "countries", "funnel", "baujat"])
+def test_points_of_a_crowd_are_all_drawn_and_bear_no_names(figures: Sequence[Figure], kind: str) -> None:
+    """Five thousand named and linked points would make a page of a megabyte."""
+    figure = next(figure for figure in figures if figure.kind == kind)
+    point = {name: column[0] for name, column in figure.columns.items()}
+
+    def of(k: int) -> Any:
+        columns = {name: [cell] * k for name, cell in point.items()} | {"row": [f"row-{i}" for i in range(k)]}
+        return drawn(replace(figure, columns=columns))
+
+    few, many = of(MOST_NAMED), of(MOST_NAMED + 1)
+    assert few.named and few.wide.markup("x").count("<a href=") >= MOST_NAMED
+    text = many.wide.markup("x")
+    assert not many.named and "row-" not in text
+    # legends have marks of their own, the same ones in both
+    assert text.count('class="point') == few.wide.markup("x").count('class="point') + 1 > MOST_NAMED
+    assert len(of(5000).wide.markup("x")) < 550_000
 
 
 def test_an_unknown_kind_becomes_a_table_that_says_so(figures: Sequence[Figure], small: Any) -> None:

@@ -359,3 +359,19 @@ def test_a_statement_of_a_finding_that_has_no_page_is_refused(small: Any) -> Non
     stray = small.dataset.statements[0].model_copy(update={"finding": "learning"})
     with pytest.raises(UserError, match=r'statements.toml, field statement .*: found "learning"; expected one of'):
         make_archive(replace(small.dataset, statements=(stray,)), (), {})
+
+
+def test_a_long_list_of_works_is_paged_and_none_is_lost(
+    small: Any, builder: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.report.pdf.typesetter_is_there", lambda: False)
+    monkeypatch.setattr("replication.report.pages.works._ON_A_PAGE", 2)
+    report = builder(tmp_path / "paged", small.outcomes[:1], small.dataset)
+    for start in ("", "nb/"):
+        pages = sorted(page for page in report.pages if re.fullmatch(rf"{start}works(-\d+)?\.html", page))
+        assert len(pages) == -(-len(small.dataset.works) // 2) > 1
+        named = [re.findall(r'<tr><th scope="row">.*?href="([^"]*)"', report.text(page)) for page in pages]
+        assert max(map(len, named)) == 2
+        listed = [Path(address).stem for addresses in named for address in addresses]
+        assert sorted(listed) == sorted(small.dataset.works)
+        assert 'aria-current="page">2</a>' in report.text(f"{start}works-2.html")

@@ -11,7 +11,7 @@ from replication.report.figures.headlines import headline
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
 
-__all__ = ["KINDS", "Drawing", "describe", "draw"]
+__all__ = ["KINDS", "MOST_NAMED", "Drawing", "describe", "draw"]
 
 _Drawer = Callable[[FigureData, Frame], Canvas]
 
@@ -41,14 +41,23 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
 """Kind -> the drawing function and the columns it cannot do without."""
 
 
+MOST_NAMED = 300
+"""Points of one figure that each tell what they are and lead to their row: some 60 kB; without them a third of it."""
+_CROWDS = ("orchard", "countries", "funnel", "baujat")
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure drawn for wide and for narrow pages, with its text alternative. `missing` says why it is not drawn."""
+    """A figure drawn for wide and for narrow pages, with its text alternative. `missing` says why it is not drawn.
+
+    Of a crowd the points are not `named`: each is drawn, and the data of the figure tell which is which.
+    """
 
     wide: Canvas | None
     narrow: Canvas | None
     alt: str
     missing: str = ""
+    named: bool = True
 
 
 def draw(
@@ -70,10 +79,11 @@ def draw(
     if missing:
         return Drawing(None, None, alt, missing)
     drawer, result = KINDS[figure.kind][0], headline(figure, words)
-    narrow = drawer(figure, Frame(NARROW, words, href if linked_narrow else _nowhere))
-    wide = drawer(figure, Frame(width, words, href))
+    named = figure.kind not in _CROWDS or len(figure) <= MOST_NAMED
+    narrow = drawer(figure, Frame(NARROW, words, href if linked_narrow else _nowhere, named))
+    wide = drawer(figure, Frame(width, words, href, named))
     foot = " ".join(part for part in (_rests_on(figure, words), origin) if part)
-    return Drawing(between_lines(wide, result, foot), between_lines(narrow, result, foot), alt)
+    return Drawing(between_lines(wide, result, foot), between_lines(narrow, result, foot), alt, named=named)
 
 
 def _rests_on(figure: FigureData, words: Words) -> str:

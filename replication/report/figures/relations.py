@@ -146,11 +146,12 @@ def _orchard_effects(
     canvas: Canvas, figure: FigureData, x: Scale, y: float, members: Sequence[int], lifts: Sequence[float]
 ) -> None:
     values, weights, words = figure.numbers("value"), figure.numbers("weight"), canvas.frame.words
+    labels, rows = figure.texts("label"), figure.texts("row")
     heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
     for i, lift in zip(members, lifts, strict=True):
         radius = 1.6 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
-        tip = f"{figure.texts('label')[i]}: {words.metric(values[i], figure.text('metric'))}"
-        href = canvas.frame.href(figure.texts("row")[i])
+        tip = f"{labels[i]}: {words.metric(values[i], figure.text('metric'))}"
+        href = canvas.frame.href(rows[i])
         canvas.dot(x(values[i] or 0.0), y + lift, radius, "point effect", href=href, tip=tip)
 
 
@@ -205,12 +206,13 @@ def _country_row(canvas: Canvas, figure: FigureData, x: Scale, top: float, name:
     counted = words.say("figure.samples_one" if len(members) == 1 else "figure.samples", k=len(members))
     canvas.text(canvas.width, first, counted, "tick", "end")
     weights, new = figure.numbers("weight"), figure.flags("new")
+    labels, rows = figure.texts("label"), figure.texts("row")
     heaviest = max((w for w in weights if w is not None), default=1.0) or 1.0
     for i, lift in zip(members, lifts, strict=True):
         size = 2.4 + 3.2 * ((weights[i] or 0.0) / heaviest) ** 0.5
-        tip = f"{figure.texts('label')[i]}: {words.numerals.show(values[i], figure.shown_as)}"
+        tip = f"{labels[i]}: {words.numerals.show(values[i], figure.shown_as)}"
         shape, css = ("triangle", "point new") if new[i] else ("dot", "point effect")
-        href = canvas.frame.href(figure.texts("row")[i])
+        href = canvas.frame.href(rows[i])
         canvas.mark(x(values[i] or 0.0), line + lift, size, shape, css, href=href, tip=tip)
     below = max(line + 9, first + 14 * (len(lines) - 1) + 6)
     canvas.behind.append(f'<path d="M0 {below:.1f}H{canvas.width:.1f}" class="grid"/>')

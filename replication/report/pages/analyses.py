@@ -9,6 +9,7 @@ from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
 from replication.report.figures.canvas import SPOKEN
+from replication.report.figures.drawing import MOST_NAMED
 from replication.report.gallery import Picture, Pictures, figure_files
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
@@ -100,6 +101,7 @@ def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
         "shown": rows[:most],
         "left": max(0, len(rows) - most),
         "pointed": _POINTED,
+        "most_named": MOST_NAMED,
         "spoken": SPOKEN,
         "current": "",
     }

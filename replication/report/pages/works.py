@@ -20,16 +20,26 @@ ROLES = ("cited", "related", "primary", "survey")
 def plans(archive: Archive, language: str) -> Iterator[Plan]:
     """The list of works and a page for each, in one language."""
     path = archive.menu.address("works.html", language)
-    yield Plan(path, language, partial(_list, path=path))
+    yield Plan(path, language, _list)
     for key in archive.dataset.works:
         path = archive.menu.address(f"works/{key}.html", language)
         yield Plan(path, language, partial(_page, key=key, path=path), about=key)
 
 
-def _list(given: Given, path: str) -> list[Page]:
+_ON_A_PAGE = 1000  # works: a fourth of a megabyte
+
+
+def _list(given: Given) -> Iterator[Page]:
+    """All works by their role here, on as many pages as they need."""
     archive, words = given.archive, given.words
-    lines = {role: [_line(archive, key) for key in _keys(archive, role)] for role in ROLES}
-    return [Page(path, "works.html", words.say("title.works"), {"lines": lines, "current": "works"}, words)]
+    found = [(role, key) for role in ROLES for key in _keys(archive, role)]
+    parts = [found[start : start + _ON_A_PAGE] for start in range(0, len(found), _ON_A_PAGE)] or [[]]
+    paths = ["works.html", *(f"works-{number}.html" for number in range(2, len(parts) + 1))]
+    for number, (path, part) in enumerate(zip(paths, parts, strict=True)):
+        lines = {role: [_line(archive, key) for at, key in part if at == role] for role in ROLES}
+        values = {"lines": lines, "paths": paths, "number": number, "current": "works"}
+        address = archive.menu.address(path, words.language)
+        yield Page(address, "works.html", words.say("title.works"), values, words)
 
 
 def _page(given: Given, key: str, path: str) -> list[Page]:
