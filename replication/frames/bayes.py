@@ -185,7 +185,7 @@ def average_over_bias(
     clusters : what effects come from; by default the outermost level of a multilevel model, else every row its own
     rho : correlation of the sampling errors within a cluster
 
-    The result's `summary()` holds inclusion Bayes factors, averaged estimates and every model.
+    `tidy` of the result shows averages and inclusion; its `summary()` holds every model besides.
     """
     e = effects_in_clusters(source, clusters)
     return average_models(

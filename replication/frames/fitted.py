@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from replication.models.two_level.count_models import CountsData
 from replication.models.two_level.influence import influence
 from replication.models.two_level.intervals import tau2_interval
 from replication.models.two_level.location_scale import LocationScaleData
+
+if TYPE_CHECKING:
+    from replication.models.bayes.averaging.averaging import Averaged
 
 __all__ = ["FittedModel", "Transform", "effects_of", "tidy"]
 
@@ -216,7 +219,8 @@ def tidy(result: object, *, likelihood: bool = False) -> pd.DataFrame:
 
     Records of a row per effect (influence, shrunken effects) give a row per effect. Selection models give their
     coefficients, tau2 and selection parameters; with `likelihood=True`, for them and for path models, tau2 and
-    selection parameters (paths) have profile-likelihood intervals in place of (beside) Wald's.
+    selection parameters (paths) have profile-likelihood intervals in place of (beside) Wald's. Averages over models of
+    bias give what was averaged, then how probable each component is.
 
     >>> from replication.models.bias import rank_test
     >>> tidy(rank_test([0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01])).columns.tolist()
@@ -225,12 +229,23 @@ def tidy(result: object, *, likelihood: bool = False) -> pd.DataFrame:
     own = getattr(result, "tidy", None)
     if isinstance(result, SelectionFit):
         return _selection_table(result, likelihood=likelihood)
+    if hasattr(result, "inclusion"):
+        # Loaded here, where there is an average to show: most tables are of fits, and wait for no model of bias.
+        from replication.models.bayes.averaging.averaging import Averaged
+
+        if isinstance(result, Averaged):
+            return _averaged_table(result)
     if likelihood and not (callable(own) and "likelihood" in signature(own).parameters):
         raise ModelError(f"a {type(result).__name__} has no profile-likelihood intervals; leave out likelihood=True.")
     if callable(own):
         return own(likelihood=True) if likelihood else own()  # type: ignore[no-any-return]
     if isinstance(result, Fit):
         return FittedModel.tidy(FittedModel(result, None))  # type: ignore[arg-type]
+    return _record_table(result)
+
+
+def _record_table(result: object) -> pd.DataFrame:
+    """A record as a data frame: a row per entry of its longest columns, else one row of its numbers and words."""
     if not is_dataclass(result) or isinstance(result, type):
         raise ModelError(f"tidy does not know a {type(result).__name__}; pass a result of this package.")
     values = {f.name: getattr(result, f.name) for f in fields(result)}
@@ -261,6 +276,21 @@ def _selection_table(found: SelectionFit, *, likelihood: bool) -> pd.DataFrame:
     ]
     table = [(part, term, estimate, se, i.low, i.high, i.method, i.reason) for part, term, estimate, se, i in rows]
     return pd.DataFrame(table, columns=["part", "term", "estimate", "se", "ci_low", "ci_high", "interval", "reason"])
+
+
+def _averaged_table(found: Averaged) -> pd.DataFrame:
+    """An average over models as rows: part (average, inclusion), term, mean to interval, prior and posterior."""
+    shown = found.summary()
+    averages = [
+        {"part": "average", "term": e.name, "mean": e.mean, "sd": e.sd, "median": e.median, "ci_low": e.central.low,
+         "ci_high": e.central.high}
+        for e in shown.estimates
+    ]  # fmt: skip
+    components = [
+        {"part": "inclusion", "term": i.component, "prior": i.prior, "posterior": i.posterior, "log10_bf": i.log10}
+        for i in shown.inclusion
+    ]
+    return pd.DataFrame([*averages, *components])
 
 
 def _length(value: object) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import replication as tsr
 from replication.errors import ModelError
+from replication.frames.fitted import _averaged_table
+from replication.models.bayes.averaging.averaging import AveragedEstimate, AveragedSummary, Inclusion
+from replication.models.fit import Interval
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.structure import BlockV
@@ -273,6 +278,19 @@ def test_exact_posteriors_by_formula(studies: pd.DataFrame) -> None:
         from replication.models.bayes.priors import HalfNormal
 
         tsr.posterior("yi ~ 1", studies, clusters="lab", tau=HalfNormal(0.2))
+
+
+def test_an_average_over_models_of_bias_is_a_table() -> None:
+    """On a summary made up here: an average takes seconds, and the page on bias shows a real one."""
+    interval = Interval(0.0, 0.2, 0.95, "central")
+    shown = AveragedSummary(
+        5, 5, "positive", {}, (), (Inclusion("effect", 0.5, 0.64, 0.25),),
+        (AveragedEstimate("effect", 0.07, 0.06, 0.08, interval, 0.36),), 1e-4, (),
+    )  # fmt: skip
+    table = _averaged_table(SimpleNamespace(summary=lambda: shown))  # type: ignore[arg-type]
+    average, component = table.to_dict("records")
+    assert [average[n] for n in ("part", "term", "mean", "median", "ci_high")] == ["average", "effect", 0.07, 0.08, 0.2]
+    assert [component[n] for n in ("part", "prior", "posterior", "log10_bf")] == ["inclusion", 0.5, 0.64, 0.25]
 
 
 def test_path_models_from_a_long_table() -> None:
