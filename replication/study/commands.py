@@ -93,15 +93,10 @@ def new(
         return
     for name in ("author", "title", "year"):
         fields[name] = fields.get(name) or check_text(name, _prompted(name.capitalize()))
+    # What was typed in may name a work that the options did not.
     if not another:
         _refuse_known(dataset, fields)
-    words = {"kind": kind, "role": role, "setting": setting}
-    # The usual setting is the first of the list: what the topic is about.
-    first = dataset.vocabulary.words("setting")[0]
-    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", first)):
-        known = dataset.vocabulary.words(name)
-        words[name] = words[name] or _prompted(f"{name.capitalize()} ({', '.join(known)})", usual)
-    words |= {"quantitative": "yes", "design": design or _prompted("Who was studied, when and how (may stay empty)")}
+    words = _asked_words(dataset, {"kind": kind, "role": role, "setting": setting, "design": design})
     folder = create_work(root, dataset, NewWork(key, Entry(entry.kind, fields), words))
     lines = (
         f"Made {folder} and an entry in references.bib.",
@@ -109,6 +104,18 @@ def new(
         f"  {next_command('check', key, data)}",
     )
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _asked_words(dataset: Dataset, given: Mapping[str, str]) -> dict[str, str]:
+    """The fields of `work.toml`: those that were given, and the usual word of the others where nobody types another."""
+    # The usual setting is the first of the list: what the topic is about.
+    first = dataset.vocabulary.words("setting")[0]
+    words = {}
+    for name, usual in (("kind", "primary_study"), ("role", "primary"), ("setting", first)):
+        known = dataset.vocabulary.words(name)
+        words[name] = given[name] or _prompted(f"{name.capitalize()} ({', '.join(known)})", usual)
+    design = given["design"] or _prompted("Who was studied, when and how (may stay empty)")
+    return {**words, "quantitative": "yes", "design": design}
 
 
 def _refuse_known(dataset: Dataset, fields: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,9 @@ from replication.study.command_options import Data, Out, deliver
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
+    from replication.dataset.conceptual_records import ConceptualRecord
     from replication.dataset.recipes import WholeSurvey
+    from replication.study.conceptual_regressions import ConceptualEstimate
     from replication.study.microdata.whole_files import CountryResult
 
 __all__ = ["compute", "conceptual"]
@@ -106,35 +109,18 @@ def conceptual(
     """
     from replication.dataset import readable_dataset
     from replication.dataset.schema import TABLES
-    from replication.errors import UserError
-    from replication.models.bayes.sampled.sampling import Settings
-    from replication.study.conceptual_regressions import (
-        compare_conceptual,
-        compute_conceptual,
-        conceptual_rows,
-        sample_conceptual_roles,
-        with_files,
-    )
+    from replication.study.conceptual_regressions import compare_conceptual, conceptual_rows
     from replication.study.tables import add_rows
     from replication.writing import exclusive
 
     root = paths.dataset_of(data)
     with exclusive(root) if write else nullcontext():  # new rows are numbered after those that are stored
         dataset = readable_dataset(root)
-        records = dataset.conceptual.get(work, ())
-        if not records:
-            raise UserError(
-                f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}"
-            )
         results = dataset.table("conceptual.csv")
         stored = results[results["work"] == work].to_dict("records")
         rows: list[dict[str, str]] = []
         differs = False
-        for record, files in with_files(records, file):
-            found = compute_conceptual(record, files)
-            if bayes is not None:
-                settings, compiled = Settings(), paths.cache_dir() / "compiled"
-                found += sample_conceptual_roles(record, files, bayes, settings, compiled)
+        for record, found in _asked_of_files(dataset, work, file, bayes):
             new, lines = compare_conceptual(record, found, stored)
             for line in lines:
                 sys.stdout.write(line + "\n")
@@ -144,6 +130,30 @@ def conceptual(
             add_rows(root / work / "conceptual.csv", TABLES["conceptual.csv"], rows)
             sys.stdout.write(f"Added {len(rows)} rows to {work}/conceptual.csv.\n")
     return 1 if differs else 0
+
+
+def _asked_of_files(
+    dataset: Dataset, work: str, files: Sequence[Path], cut: float | None
+) -> Iterator[tuple[ConceptualRecord, tuple[ConceptualEstimate, ...]]]:
+    """Each record of a work that these files can answer, with what comes out; at a `cut`, by sampling too.
+
+    Raises
+    ------
+    UserError
+        when the work has no record, or a file is none of those that its records name.
+    """
+    from replication.errors import UserError
+    from replication.models.bayes.sampled.sampling import Settings
+    from replication.study.conceptual_regressions import compute_conceptual, sample_conceptual_roles, with_files
+
+    records = dataset.conceptual.get(work, ())
+    if not records:
+        raise UserError(f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}")
+    for record, given in with_files(records, files):
+        found = compute_conceptual(record, given)
+        if cut is not None:
+            found += sample_conceptual_roles(record, given, cut, Settings(), paths.cache_dir() / "compiled")
+        yield record, found
 
 
 def _compute_roles(survey: WholeSurvey, file: Path) -> int:

@@ -132,6 +132,20 @@ def test_a_wrong_file_is_said(tmp_path: Path, frame: pd.DataFrame) -> None:
         list(compute_whole(survey(), tmp_path / "all.xlsx", tmp_path / "cache"))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("students = 'many'", "broken.toml, "),
+        ("students = ", "broken.toml cannot be read: "),
+    ],
+)
+def test_a_broken_record_of_a_survey_is_said_like_any_settings_file(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "broken.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as found:
+        load_survey("broken", tmp_path)
+    assert str(found.value).startswith(said) and "\n" not in str(found.value)
+
+
 @pytest.mark.parametrize("path", sorted(SURVEYS.glob("*.toml")), ids=lambda p: p.stem)
 def test_shipped_recipes_are_whole(path: Path) -> None:
     """Each names itself, a country column, a relationship and an outcome, and turns what its comments say is turned."""

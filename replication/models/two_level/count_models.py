@@ -16,7 +16,7 @@ Sources: Stijnen, Hamza & Özdemir (2010); Jackson, Law, Stijnen, Viechtbauer & 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -490,23 +490,12 @@ def _finish(
     free = found is not null
     tau2 = found.point.tau**2
     at_zero = free and found.point.tau < 1e-4
+    # The delta method: tau is estimated, and tau2 is its square.
     se = 2.0 * found.point.tau * float(np.sqrt(covariance[p, p])) if free and not at_zero else float("nan")
     components = (Component("tau2", tau2, se, at_boundary=at_zero),)
-    told, drawn = [*notes], (float("nan"), float("nan"))
-    if problem.model == "random baselines":
-        drawn = (float(found.point.alpha[0, 0]), found.point.spread**2)
     if at_zero:
-        told.append(Note("boundary", "tau2 is estimated at its boundary, 0: its standard error is not defined."))
+        # At the edge the curvature in tau says nothing, and would spoil the other standard errors.
         covariance[:p, :p] = _inverse(np.delete(np.delete(found.information, p, 0), p, 1))[:p, :p]
-    flat = np.linalg.eigvals(np.linalg.solve(problem.x.T @ problem.x, found.information[:p, :p])).real
-    if not flat.min() > FLAT:
-        told.append(
-            Note("no-peak", "the counts set no end to an estimate (no events, or nothing else): do not use it.")
-        )
-    if not found.settled:
-        told.append(
-            Note("not-converged", "the search did not settle; leave out studies without events, or moderators.")
-        )
     Q = max(0.0, 2.0 * (saturated - null.loglik))
     return Fit(
         method={
@@ -522,13 +511,31 @@ def _finish(
         k=k,
         level=level,
         heterogeneity=Heterogeneity(Q, k - p, float(chi2_sf(Q, k - p)), float("nan"), float("nan")),
-        notes=tuple(told),
-        data=CountsData(
-            effects, used,
-            *drawn,
-            int(free) + {"fixed baselines": k, "random baselines": 2}.get(problem.model, 0),
-        ),
+        notes=(*notes, *_search_notes(problem, found, at_zero)),
+        data=_counts_data(problem, found, (effects, used), int(free)),
     )  # fmt: skip
+
+
+def _search_notes(problem: _Problem, found: _Found, at_zero: bool) -> Iterator[Note]:
+    """What a reader must know of where the search ended: on the boundary, on a flat likelihood, or nowhere yet."""
+    p = problem.x.shape[1]
+    if at_zero:
+        yield Note("boundary", "tau2 is estimated at its boundary, 0: its standard error is not defined.")
+    # Information relative to the design, so that the scale of a moderator does not decide what counts as flat.
+    flat = np.linalg.eigvals(np.linalg.solve(problem.x.T @ problem.x, found.information[:p, :p])).real
+    if not flat.min() > FLAT:
+        yield Note("no-peak", "the counts set no end to an estimate (no events, or nothing else): do not use it.")
+    if not found.settled:
+        yield Note("not-converged", "the search did not settle; leave out studies without events, or moderators.")
+
+
+def _counts_data(problem: _Problem, found: _Found, given: tuple[EffectData, StudyCounts], free: int) -> CountsData:
+    """What the model was fitted to, the baselines where they were drawn, and how many parameters beside `beta`."""
+    drawn = (float("nan"), float("nan"))
+    if problem.model == "random baselines":
+        drawn = (float(found.point.alpha[0, 0]), found.point.spread**2)
+    baselines = {"fixed baselines": problem.x.shape[0], "random baselines": 2}
+    return CountsData(*given, *drawn, free + baselines.get(problem.model, 0))
 
 
 def _inverse(information: Array) -> Array:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from replication.dataset.recipes import Measure, Recipe, WholeSurvey, expand
 from replication.digests import digest_of
-from replication.errors import UserError
+from replication.errors import UserError, first_fault
 from replication.study.microdata.applied_recipes import ComputedRow, compute_frame
 from replication.study.microdata.describing import Described, describe_frame, described_columns
 from replication.study.microdata.survey_files import OLD_ENCODING, present_columns, text_format
@@ -72,8 +72,10 @@ def load_survey(key: str, folder: Path) -> WholeSurvey | None:
         return None
     try:
         return WholeSurvey.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (ValidationError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path.name}: found no whole survey record ({str(error).splitlines()[0]}); mend it") from None
+    except ValidationError as error:
+        raise UserError(first_fault(path.name, error)) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path.name} cannot be read: {error}; restore it from the repository") from None
 
 
 def compute_whole(

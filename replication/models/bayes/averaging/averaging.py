@@ -8,7 +8,7 @@ within them, and rows are selected one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -235,6 +235,7 @@ def average_models(
     chosen = models if models is not None else psma_models()
     if not chosen or not all(m.probability > 0 for m in chosen):
         raise ModelError("average_models needs at least one model, each with a prior probability above 0.")
+    # Models of selection expect positive effects: others are turned before and turned back after.
     sign = 1.0 if direction == "positive" else -1.0
     task = _task(data, codes, correlation, priors, sign)
     weighed = _refined(task, chosen, rtol)
@@ -244,14 +245,6 @@ def average_models(
             f"with {len(data.y)} effects the averages could not be computed (numerical error {error:.1g}); use "
             "fit_step_selection, or fewer models."
         )
-    if len(data.y) <= FEW:
-        message = (
-            f"{len(data.y)} {'effect' if len(data.y) == 1 else 'effects'}: the priors decide the averages and the "
-            "probabilities of models, not the data."
-        )
-        notes = (*notes, Note("priors-decide", message))
-    if error > rtol:
-        notes = (*notes, Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for."))
     return Averaged(
         len(data.y),
         len(task.data.starts),
@@ -266,8 +259,20 @@ def average_models(
         _blend(weighed, lambda s: s.tau, lambda m: m.heterogeneity, 1.0),
         _share(weighed),
         error,
-        notes,
+        (*notes, *_average_notes(len(data.y), error, rtol)),
     )
+
+
+def _average_notes(k: int, error: float, rtol: float) -> Iterator[Note]:
+    """What a reader must know of an average: that the priors decide it, or that it is less exact than was asked."""
+    if k <= FEW:
+        message = (
+            f"{k} {'effect' if k == 1 else 'effects'}: the priors decide the averages and the "
+            "probabilities of models, not the data."
+        )
+        yield Note("priors-decide", message)
+    if error > rtol:
+        yield Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for.")
 
 
 def _refined(task: _Task, models: tuple[BiasModel, ...], rtol: float) -> _Weighed:
