@@ -240,6 +240,9 @@ def _affected(root: Path, work: str, failed: dict[str, str]) -> Iterator[Analysi
     """Findings, reproductions that answer the work's claims or name it, and its claims where no analysis does."""
     answered = False
     for name, path in analysis_files(paths.analyses_dir(), root).items():
+        # Most reproductions are of other works; loading one loads the models it fits, which takes longer than reading it.
+        if path.parent.name == "reproductions" and f'"{work}"' not in path.read_text(encoding="utf-8"):
+            continue
         try:
             analysis = load_analysis(path)
         except UserError as error:
