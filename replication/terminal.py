@@ -61,58 +61,48 @@ def progress(items: Iterable[Item], total: int, quiet: bool) -> Iterator[Item]:
 
 
 def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
-    """Counts of verdicts by analysis, then each claim that does not hold, and why."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(soft_wrap=False)
-    table = Table(title="Verdicts on published numbers", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("analysis", no_wrap=True)
+    """Counts of verdicts by whose numbers they are and by analysis, then each claim that does not hold, and why."""
     # A column of zeros takes room on a narrow terminal and says nothing.
     columns = [v for v in VERDICTS if any(c["verdict"] == v for o in outcomes for c in o["checks"])]
-    for verdict in columns:
-        table.add_column(_HEADS[verdict], justify="right", no_wrap=True)
-    for outcome in outcomes:
-        counts = Counter(check["verdict"] for check in outcome["checks"])
-        if counts:
-            table.add_row(outcome["id"], *(str(counts[v] or "") for v in columns))
-    _print_groups(console, outcomes, columns)
-    console.print(table)
-    _print_disagreements(console, outcomes)
+    _print_counts("Verdicts by whose numbers they are", "numbers of", _by_group(outcomes), columns)
+    counts = {outcome["id"]: Counter(check["verdict"] for check in outcome["checks"]) for outcome in outcomes}
+    _print_counts("\nVerdicts on published numbers", "analysis", counts, columns)
+    _print_disagreements(outcomes)
 
 
-def _print_groups(console: Any, outcomes: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Counts of verdicts by whose numbers they are: the article's works first, archived software output last."""
-    from rich.table import Table
-
-    table = Table(title="Verdicts by whose numbers they are", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("numbers of", no_wrap=True)
-    for verdict in columns:
-        table.add_column(_HEADS[verdict], justify="right", no_wrap=True)
+def _by_group(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:
+    """Counts of verdicts, the article's works first, archived software output last."""
     counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
     for check in (check for outcome in outcomes for check in outcome["checks"]):
         counts[check["claim"]["group"]][check["verdict"]] += 1
-    for group, name in _GROUPS.items():
-        if counts[group]:
-            table.add_row(name, *(str(counts[group][verdict] or "") for verdict in columns))
-    console.print(table)
-    console.print()
+    return {_GROUPS[group]: found for group, found in counts.items()}
 
 
-def _print_disagreements(console: Any, outcomes: Sequence[Mapping[str, Any]]) -> None:
+def _print_counts(title: str, first: str, counts: Mapping[str, Counter[str]], columns: Sequence[str]) -> None:
+    """A table with a line for each name that has verdicts."""
+    # Plain text: to load a library for it took a quarter of a run in which nothing had changed.
+    heads = [("", first), *(_HEADS[verdict].rpartition("\n")[::2] for verdict in columns)]
+    rows = [(name, *(str(found[v] or "") for v in columns)) for name, found in counts.items() if found]
+    lines = [line for line in (*zip(*heads, strict=True), *rows) if any(line)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    say(title)
+    for name, *cells in lines:
+        right = "".join(f" {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        say(f"{name:<{widths[0]}}{right}".rstrip())
+
+
+def _print_disagreements(outcomes: Sequence[Mapping[str, Any]]) -> None:
     off = [check for outcome in outcomes for check in outcome["checks"] if check["verdict"] in _LOOK]
     if not off:
         return
-    console.print("\nWhat does not hold and is not explained:")
+    say("\nWhat does not hold and is not explained:")
     for check in off[:_SHOWN]:
         claim = check["claim"]
         printed = claim["printed"].get("value", "")
         by = f" by {claim['printed_by']}" if claim["printed_by"] else ""
-        line = f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}{by}: {check['reason']}"
-        # Quantities hold brackets, which the console would take for markup.
-        console.print(line, markup=False, highlight=False)
+        say(f"  {claim['id']}: {claim['quantity']} ({claim['subgroup']}), printed {printed}{by}: {check['reason']}")
     if len(off) > _SHOWN:
-        console.print(f"  … and {len(off) - _SHOWN} more, in the report")
+        say(f"  … and {len(off) - _SHOWN} more, in the report")
 
 
 def print_failures(failed: Mapping[str, str]) -> int:

@@ -240,7 +240,7 @@ def _affected(root: Path, work: str, failed: dict[str, str]) -> Iterator[Analysi
     """Findings, reproductions that answer the work's claims or name it, and its claims where no analysis does."""
     answered = False
     for name, path in analysis_files(paths.analyses_dir(), root).items():
-        # Most reproductions are of other works; loading one loads the models it fits, which takes longer than reading it.
+        # Most reproductions are of other works; loading one loads the models it fits, which takes longer.
         if path.parent.name == "reproductions" and f'"{work}"' not in path.read_text(encoding="utf-8"):
             continue
         try:
