@@ -71,6 +71,7 @@ def correlation_covariance(
     r = np.array(R, dtype=float)
     _check_scale(scale)
     _check_matrix(r)
+    # The variance of r divides by n - 1, that of Fisher's z by n - 3.
     least = 2 if scale == "r" else 4
     if not n >= least:
         raise UserError(f"n={n!r} is too few persons; at least {least} are needed.")
@@ -81,6 +82,7 @@ def correlation_covariance(
     scatter = olkin_siotani(r, i, j, i.T, j.T)
     if scale == "r":
         return np.asarray(scatter / (n - 1.0))
+    # Dividing by the asymptotic spreads leaves correlations of the estimates, which z and r have in common.
     root = 1.0 - r[i, j] ** 2
     return np.asarray(scatter / (root * root.T) * fisher_z_variance(n))
 
@@ -149,6 +151,7 @@ def _matrix_of(
     missing: float | Mapping[frozenset[Hashable], float] | None,
 ) -> tuple[Array, list[tuple[int, int]]]:
     """The sample's correlation matrix, gaps filled, and the place of each link in it."""
+    # In the order in which they are named, so that a covariance does not hang on how labels sort.
     variables = list(dict.fromkeys(name for link in links for name in link))
     place = {name: at for at, name in enumerate(variables)}
     R = np.full((len(variables), len(variables)), np.nan)

@@ -98,6 +98,7 @@ def r_from_rho(rho: ArrayLike, n: ArrayLike) -> EffectSize:
     0.3232
     """
     rho, n = _ranked(rho, n, least=4)
+    # The derivative of 2 sin(pi rho / 6): the delta method multiplies the variance by its square.
     slope = np.pi / 3.0 * np.cos(np.pi * rho / 6.0)
     variance = (1 - rho**2) ** 2 * (1 + rho**2 / 2) * fisher_z_variance(n) * slope**2
     flag = Flag("spearman", "Pearson's r of the normal variables behind a rank correlation")
@@ -114,6 +115,7 @@ def r_from_tau(tau: ArrayLike, n: ArrayLike) -> EffectSize:
     0.3239
     """
     tau, n = _ranked(tau, n, least=5)
+    # The derivative of sin(pi tau / 2).
     slope = np.pi / 2.0 * np.cos(np.pi * tau / 2.0)
     variance = _TAU_ERROR * (1 - tau**2) ** 2 / (n - 4.0) * slope**2
     flag = Flag("kendall", "Pearson's r of the normal variables behind a rank correlation")
@@ -171,9 +173,11 @@ def _of_table(counts: Array) -> tuple[float, float]:
     n = counts.sum()
     p = counts / n
     h, k = special.ndtri(p[0] + p[1]), special.ndtri(p[0] + p[2])
+    # In the angle whose sine is r the share below both cuts is smooth up to r = 1; in r its slope has no end there.
     bound = np.pi / 2 - 1e-9
     angle = optimize.brentq(lambda x: _both_below(h, k, x) - p[0], -bound, bound, xtol=1e-13)
     r = np.sin(angle)
+    # From here on as Brown (1977): how the shares of the four cells move r, weighed by their multinomial covariance.
     rest = np.sqrt(1 - r**2)
     density = np.exp(-(h**2 + k**2 - 2 * r * h * k) / (2 * rest**2)) / (2 * np.pi * rest)
     across, down = special.ndtr((k - r * h) / rest), special.ndtr((h - r * k) / rest)

@@ -207,6 +207,7 @@ def heteroscedastic_mean_difference(
     refuse(total == 0, "both groups without spread: a standardised difference is not defined")
     J = small_sample_factor(k1 + k2 - 2.0, correction)
     d = J * (m1 - m2) / np.sqrt(total / 2.0)
+    # Eq. 8 has two parts: the spread of the standardiser, and that of the difference in its units.
     own = d**2 * (s1**4 / (k1 - 1.0) + s2**4 / (k2 - 1.0)) / (2.0 * total**2)
     variance = J**2 * (own + 2.0 * (s1**2 / (k1 - 1.0) + s2**2 / (k2 - 1.0)) / total)
     return EffectSize(d, variance, "d" if correction == "none" else "g")

@@ -219,6 +219,7 @@ def cumulative(model: FittedModel, order: Column | None = None) -> pd.DataFrame:
 
 def _in_order(values: Column, model: FittedModel) -> list[int]:
     """Positions of the rows of the fit by their values; those without a value come last."""
+    # Values are given for every row of the data frame, the fit has those that were left in.
     column_of = pd.Series(np.asarray(values, dtype=object)[list(model.rows)]).convert_dtypes()
     try:
         return [int(i) for i in column_of.sort_values(kind="stable").index]

@@ -84,6 +84,7 @@ def format_number(value: float, digits: int = 4) -> str:
         return "-"
     if np.isinf(value):
         return "inf" if value > 0 else "-inf"
+    # Four decimals of .00001 would read as nothing, which is another number.
     small = value != 0 and abs(value) < 10.0 ** (1 - digits)
     return f"{value:.{digits - 1}e}" if small or abs(value) >= 1e7 else f"{value:.{digits}f}"
 
@@ -119,6 +120,7 @@ def _kind(model: FittedModel) -> str:
 def _variances(model: FittedModel) -> Block | None:
     if model.fit.method.get("tau2") == "EE" or not model.fit.components:
         return None
+    # Several variances have no interval that is quick to compute; the table asks for none of them.
     table = model.components(intervals=len(model.fit.components) == 1 and "model" not in model.fit.method)
     rows = tuple(
         (
@@ -135,6 +137,7 @@ def _variances(model: FittedModel) -> Block | None:
 
 def _heterogeneity(model: FittedModel) -> Block | None:
     q = model.fit.heterogeneity
+    # With as many coefficients as effects Q is 0 by construction, and says nothing.
     if q is None or q.df == 0:
         return None
     label = "QE" if model.has_moderators else "Q"
@@ -154,6 +157,7 @@ def _heterogeneity(model: FittedModel) -> Block | None:
 
 def _coefficients(model: FittedModel) -> Block:
     table = model.tidy()
+    # Infinite degrees of freedom are the normal: a column of them would only say so.
     t = bool(np.isfinite(table.df).any())
     rows = []
     for row in table.to_dict("records"):
@@ -210,6 +214,7 @@ def _dropped(model: FittedModel) -> Block | None:
 
 
 def _notes(model: FittedModel) -> Block | None:
+    # Rows that were left out have a part of their own above, with their labels.
     shown = [note for note in model.fit.notes if note.code != "excluded-rows"]
     return Block("Notes", lines=tuple(f"{note.code}: {note.message}" for note in shown)) if shown else None
 

@@ -63,6 +63,7 @@ def predict(fit: Fit, x_new: ArrayLike, level: float | None = None, *, method: P
         raise ModelError(f"x_new has shape {x.shape}; pass rows (n, {len(fit.names)}) for {', '.join(fit.names)}.")
     level = check_level(fit.level if level is None else level)
     mean = x @ fit.beta
+    # Rounding can leave the variance of a certain combination just below zero, which has no root.
     variance = np.maximum(np.vecdot(x @ fit.vcov, x), 0.0)
     df = contrast_df(fit, x)
     spread = _between_variance(fit, df if method == "test" else np.full(len(x), float(fit.k - len(fit.names) - 1)))
@@ -114,6 +115,7 @@ def _between_variance(fit: Fit, df: Array) -> _Spread:
     total = float(sum(component.estimate for component in fit.components))
     if np.isnan(total):
         return _Spread(nan, df, "a variance component is not defined; see the notes of the fit")
+    # t with less than one degree of freedom has no quantile anybody would call an interval.
     if (df < 1).any():
         reason = f"{fit.k} effects leave no degrees of freedom for a prediction interval"
         return _Spread(total, np.where(df < 1, nan, df), reason)
@@ -156,11 +158,13 @@ def blups(fit: Fit) -> Blups:
     """
     data = effect_data(fit)
     tau2 = fit.component("tau2").estimate
+    # Without heterogeneity every effect is the model's; tau2 / v would be 0 / 0 at a variance of 0.
     share = tau2 / (tau2 + data.v) if tau2 > 0 else np.zeros_like(data.v)
     fitted = data.x @ fit.beta
     fitted_variance = np.vecdot(data.x @ fit.vcov, data.x)
     effect = share * data.y + (1.0 - share) * fitted
     se = np.sqrt(share * data.v + (1.0 - share) ** 2 * fitted_variance)
+    # The fewest degrees of freedom of the coefficients: never narrower than the fit's own intervals.
     half = float(t_ppf(0.5 + 0.5 * fit.level, fit.df.min())) * se
     return Blups(
         data.rows,

@@ -33,6 +33,7 @@ def t_sf(x: ArrayLike, df: ArrayLike) -> Array:
     >>> round(float(t_sf(2.0, 10)), 6), round(float(t_sf(2.0, np.inf)), 6)
     (0.036694, 0.02275)
     """
+    # stdtr is NaN at infinite df, and a whole array must not be: the normal takes those places.
     x, df = _floats(x), _floats(df)
     return np.where(np.isinf(df), scipy.special.ndtr(-x), scipy.special.stdtr(np.where(np.isinf(df), 1.0, df), -x))
 
@@ -81,7 +82,9 @@ def ncx2_cdf(x: float, df: float, noncentrality: float) -> float:
     0.594061
     """
     half = noncentrality / 2.0
+    # Twelve standard deviations beyond the Poisson mean: what is left out is below 1e-16.
     j = np.arange(int(half + 12.0 * np.sqrt(half)) + 60)
+    # On the log scale, where j! does not overflow; xlogy makes 0 log 0 the 0 it is for a central chi-square.
     weights = np.exp(scipy.special.xlogy(j, half) - half - scipy.special.gammaln(j + 1.0))
     return float((weights * scipy.special.chdtr(df + 2.0 * j, _positive(x))).sum())
 

@@ -87,6 +87,7 @@ def fit_groups(
     shared = _shared(parsed, equal)
     names, selects = _parameter_maps(parsed.parameters, shared, tuple(pools))
     groups = tuple(_group(parsed, pool, selects[name]) for name, pool in pools.items())
+    # All groups together: equal parameters may identify in one group what it could not by itself.
     require_identified(lambda theta: _jacobian(groups, theta), names)
     objective = WeightedLeastSquares(groups)
     starts = [_start(groups, parsed.latent, values, len(names)) for values in STARTS]

@@ -84,6 +84,7 @@ def fit_stage2(pool: Pool, model: str | PathModel, *, level: float = 0.95) -> Pa
     parsed, pooled = read_model(model, pool)
     places = structure(parsed, pooled.variables)
     names = parsed.parameters
+    # Asked before the search: what is not identified has minima everywhere, and any of them looks like a result.
     require_identified(lambda theta: _jacobian(places, theta), names)
     objective = WeightedLeastSquares((group(pooled, places, np.eye(len(names))),))
     minimum = best_minimum(objective, [start_values(places, parsed.latent, values) for values in STARTS], parsed.latent)

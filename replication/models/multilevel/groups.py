@@ -60,6 +60,7 @@ def group_codes(labels: ArrayLike, k: int, name: str) -> Codes:
 
 def group_sum(values: Numbers, codes: Codes, size: int) -> Numbers:
     """Sums `(m,)` of `values (k,)` within groups; complex values keep their imaginary part."""
+    # bincount takes real weights only, and derivatives come in by imaginary steps.
     if np.iscomplexobj(values):
         return group_sum(values.real, codes, size) + 1j * group_sum(values.imag, codes, size)
     return np.bincount(codes, weights=values, minlength=size)
@@ -77,6 +78,7 @@ def inner(a: Numbers, b: Numbers) -> Numbers:
 def first_rows(codes: Codes, size: int) -> Codes:
     """The first row `(m,)` of each group."""
     first = np.zeros(size, dtype=np.intp)
+    # Written from the last row to the first, so that the first of each group is what stays.
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return first
 
@@ -96,6 +98,7 @@ def rows_by_size(codes: Codes, limit: int = 4_000_000) -> list[Codes]:
     for n in np.unique(sizes[sizes > 0]):
         groups = np.flatnonzero(sizes == n)
         index = order[starts[groups][:, None] + np.arange(n)]
+        # A group of n rows becomes n x n numbers: many large ones at once would not fit.
         batches += np.array_split(index, max(1, -(-len(groups) * int(n) ** 2 // limit)))
     return [batch for batch in batches if len(batch)]
 
@@ -142,6 +145,7 @@ def build_levels(factors: Mapping[str, Labels], k: int, structure: LevelStructur
         codes = group_codes(labels, k, name)
         parts: tuple[Labels, ...] = (labels,)
         if structure == "nested" and levels:
+            # A number for every pair of parent and own label: "class 1" of two schools are two classes.
             codes = group_codes(levels[-1].codes * (int(codes.max(initial=0)) + 1) + codes, k, name)
             parts = (*levels[-1].parts, labels)
         levels.append(Level(name, codes, int(codes.max(initial=-1)) + 1, parts))
@@ -211,6 +215,7 @@ def moment_variances(residual: Array, v: Array, levels: Sequence[Level]) -> Arra
         means = np.bincount(codes, weights=residual) / size
         found[i] = np.square(residual - means[codes]).sum() - (v * (1.0 - 1.0 / size[codes])).sum()
         for j, level in enumerate(levels):
+            # How many rows two groups share, counted without a table of groups by groups.
             pairs, shared = np.unique(codes * level.size + level.codes, return_counts=True)
             expected[i, j] = k - (shared**2.0 / size[pairs // level.size]).sum()
     return np.asarray(np.linalg.lstsq(expected, found, rcond=None)[0])

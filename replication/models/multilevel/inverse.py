@@ -85,6 +85,7 @@ def chain_inverse(chain: Chain, row: int | None, theta: Numbers) -> ChainInverse
     factors: list[_Factor] = []
     for term in chain.terms:
         weight = term.weight if term.component is None else theta[term.component]
+        # Sherman-Morrison, one term at a time: a coarser term meets the inverse that holds the finer ones already.
         q = _apply(diagonal, factors, term.vector)
         e = group_sum(term.vector * q, term.codes, term.size)
         factors.append(_Factor(term, weight, q, e, 1.0 + weight * e))
@@ -94,8 +95,10 @@ def chain_inverse(chain: Chain, row: int | None, theta: Numbers) -> ChainInverse
 def _apply(diagonal: Numbers, factors: Sequence[_Factor], column: Numbers) -> Numbers:
     if not factors:
         return column / diagonal
+    # Imaginary steps pass through here: a real column must be able to hold them.
     rest = column.astype(np.result_type(column, diagonal, *(factor.gain for factor in factors)))
     total = np.zeros_like(rest)
+    # From the coarsest term in, each takes its groups' means out of what is left, in place: rows may be a million.
     for factor in reversed(factors):
         term = factor.term
         mean = group_sum(factor.q * rest, term.codes, term.size) / factor.e
@@ -115,6 +118,7 @@ def group_diagonal(inverse: ChainInverse, component: int) -> Numbers:
     index = next(i for i, factor in enumerate(inverse.factors) if factor.term.component == component)
     own = inverse.factors[index]
     values = own.e / own.gain
+    # Only coarser terms reach into a group of this one; finer ones are in its `e` already.
     for outer in inverse.factors[index + 1 :]:
         shared = group_sum(own.term.vector * outer.q, own.term.codes, own.term.size)
         values = values - outer.kappa[outer.term.codes[own.term.first]] * shared**2
@@ -168,6 +172,7 @@ def invert(structure: CovarianceStructure, theta: Numbers) -> Inverse:
     """The inverse of `M` at the variances `theta (q,)`."""
     chains = tuple(chain_inverse(chain, structure.row, theta) for chain in structure.chains)
     crossed = structure.crossed
+    # Crossed factors tie all rows, so there is one chain: the Woodbury identity adds them to it.
     woodbury = None if crossed is None else _woodbury(chains[0], crossed, theta[crossed.owner])
     return Inverse(structure, theta.dtype, chains, woodbury)
 
@@ -178,6 +183,7 @@ def multiply(structure: CovarianceStructure, theta: Numbers, column: Numbers) ->
     for chain in structure.chains:
         part = column[chain.start : chain.stop]
         total = chain.base * part
+        # Terms without a component are known covariance: their weight is given and not searched for.
         for term in (term for term in chain.terms if term.component is None):
             total = total + term.weight * term.vector * group_sum(term.vector * part, term.codes, term.size)[term.codes]
         parts.append(total)
@@ -193,6 +199,7 @@ def component_groups(structure: CovarianceStructure, level: Level) -> Codes:
     if structure.order is None:
         return np.arange(level.size)
     codes = level.codes[structure.order]
+    # Groups are numbered as they first appear in the sorted rows, not as their labels sort.
     appearance: Codes = codes[first_rows(group_codes(codes, len(codes), level.name), level.size)]
     return appearance
 

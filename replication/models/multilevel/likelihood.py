@@ -81,6 +81,7 @@ class MultilevelLikelihood:
     def solve(self, theta: Numbers) -> Solution:
         """Generalised least squares at `theta (q,)`."""
         inverse = invert(self.structure, theta)
+        # One pass over the rows for effects and design together: the inverse is never laid out.
         applied = inverse.apply(np.vstack([self.y[None], self.x]))
         Wy, Wx = applied[0], applied[1:]
         M = np.linalg.inv(inner(Wx, self.x))
@@ -142,6 +143,8 @@ class MultilevelLikelihood:
     def _average_information(self, solution: Solution, sums: list[Numbers]) -> Array:
         H = np.stack([component_spread(self.structure, c, s) for c, s in enumerate(sums)])
         projected = inner(H, solution.Wx)
+        # Average information (Gilmour, Thompson & Cullis 1995): no trace of a product of two inverses, as Newton's
+        # would need.
         return np.asarray(0.5 * (inner(H, solution.inverse.apply(H)) - projected @ solution.M @ projected.T))
 
 
@@ -160,6 +163,7 @@ def multilevel_likelihood(
     basis = orthonormal(x)
     start = y @ basis.columns
     residual = y - basis.columns @ start
+    # A second projection takes out what rounding left of the first, where effects are large beside their spread.
     residual -= basis.columns @ (residual @ basis.columns)
     spread, noise = float(np.mean(residual**2)), float(np.median(V.variances))
     scale = float(np.sqrt(spread + noise))
@@ -171,6 +175,7 @@ def multilevel_likelihood(
         basis,
         start,
         scale,
+        # At least a tenth, so that a search does not begin on the boundary.
         max(spread - noise, 0.1 * spread) / scale**2,
         restricted,
     )

@@ -298,10 +298,12 @@ def covariance_structure(V: BlockV, levels: Sequence[Level]) -> CovarianceStruct
     k = V.k
     base, rotation = _diagonalised(V)
     unit = np.ones(k) if rotation is None else np.asarray(rotation @ np.ones(k))
+    # A level with as many groups as rows is a diagonal, which costs nothing to invert.
     row = next((i for i, level in enumerate(levels) if level.size == k), None)
     terms = _known_terms(V)
     anchor = None if V.is_diagonal or V.given is None else V.codes
     crossed = []
+    # The finest first: a level joins the chain when it nests with all that are in it, else it counts as crossed.
     for i in sorted(range(len(levels)), key=lambda j: -levels[j].size):
         level = levels[i]
         if i == row:
@@ -310,9 +312,11 @@ def covariance_structure(V: BlockV, levels: Sequence[Level]) -> CovarianceStruct
             terms.append(Term(level.codes, level.size, first_rows(level.codes, level.size), unit, i))
         else:
             crossed.append(i)
+    # Of two terms of one size the known covariance comes first: it does not change during a search.
     terms.sort(key=lambda term: (-term.size, term.component is not None))
     columns = _crossed_columns([levels[i] for i in crossed], crossed, terms, anchor, rotation) if crossed else None
     whole = Chain(0, k, base, tuple(terms))
+    # Crossed factors tie rows of every cluster, so there is nothing to cut between.
     if crossed or k <= PIECE:
         return CovarianceStructure((whole,), row, columns, rotation, None, len(levels))
     order, chains = _pieces(whole)
@@ -375,6 +379,7 @@ def _diagonalised(V: BlockV) -> tuple[Array, sparse.csr_array | None]:
     base = np.empty(V.k)
     entries, rows, columns = [], [], []
     for index in rows_by_size(V.codes):
+        # In the eigenvectors of its block V is diagonal, and stays so whatever variance of single rows is added.
         values, vectors = np.linalg.eigh(V.sub_blocks(index))
         _refuse_indefinite(values, index)
         base[index] = values
@@ -387,6 +392,7 @@ def _diagonalised(V: BlockV) -> tuple[Array, sparse.csr_array | None]:
 
 
 def _refuse_indefinite(values: Array, index: NDArray[np.intp]) -> None:
+    # Relative to the largest: a block with a singular direction has no inverse in double precision.
     bad = values[:, 0] <= 1e-14 * values[:, -1]
     if bad.any():
         rows = list_rows(index[int(np.flatnonzero(bad)[0])].tolist())
@@ -409,6 +415,7 @@ def _crossed_columns(
     clusters = terms[-1].codes if terms else anchor
     if clusters is None:
         clusters = np.arange(k)
+    # Columns that meet in no cluster never meet in the inverse, so each such set has a block of its own.
     touched = sparse.csr_array(_indicator(clusters, int(clusters.max()) + 1).T @ Z)
     block = sparse.csgraph.connected_components(touched.T @ touched, directed=False)[1]
     rotated = sparse.csr_array(Z if rotation is None else rotation @ Z)

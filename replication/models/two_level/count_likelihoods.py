@@ -53,12 +53,14 @@ class Likelihood(Protocol):
 
 def _choose(n: Array, x: Array) -> Array:
     """log of the binomial coefficient."""
+    # The log gamma function takes cells of any size; factorials overflow at 171.
     return np.asarray(gammaln(n + 1.0) - gammaln(x + 1.0) - gammaln(n - x + 1.0))
 
 
 def _logit_terms(x: Array, n: Array, eta: Array) -> tuple[Array, Array, Array]:
     """Value and two derivatives of a binomial log-likelihood in its logit, without the binomial coefficient."""
     p = expit(eta)
+    # logaddexp is log(1 + e^eta) where e^eta overflows or vanishes, in groups with all events or none.
     return x * eta - n * np.logaddexp(0.0, eta), x - n * p, -n * p * (1.0 - p)
 
 
@@ -137,6 +139,7 @@ class TwoPoissons:
 
     def at(self, theta: Array, alpha: Array) -> Terms:
         """Value and derivatives."""
+        # Time enters as an offset: it scales the expected count and leaves the rate ratio alone.
         m1, m2 = self.t1 * np.exp(alpha + 0.5 * theta), self.t2 * np.exp(alpha - 0.5 * theta)
         value = self.x1 * np.log(m1) - m1 + self.x2 * np.log(m2) - m2
         value = value - gammaln(self.x1 + 1.0) - gammaln(self.x2 + 1.0)
@@ -162,6 +165,7 @@ class Hypergeometric:
     @classmethod
     def of_table(cls, x1: Array, n1: Array, x2: Array, n2: Array) -> Hypergeometric:
         """From the four cells of each study, `(k, 1)` each."""
+        # Given the margins only one cell is free, and the baselines of the studies drop out (Fisher's conditioning).
         total = x1 + x2
         low, high = np.maximum(0.0, total - n2), np.minimum(n1, total)
         steps = np.arange(int((high - low).max()) + 1, dtype=float)
@@ -175,6 +179,7 @@ class Hypergeometric:
         """Value and derivatives: mean and variance of the count under theta; there is no baseline."""
         # (k, Q, S) in one array: Q is some twenty points and S at most the smaller margin
         terms = self.weight[:, None, :] + theta[:, :, None] * self.support[:, None, :]
+        # Sums of ways overflow long before the counts are large; their logs do not.
         whole = logsumexp(terms, axis=2)
         share = np.exp(terms - whole[:, :, None])
         mean = np.einsum("kqs,ks->kq", share, self.support)

@@ -83,6 +83,8 @@ def heterogeneity_intervals(
     if fit.method["tau2"] == "EE":
         return HeterogeneityIntervals(tau2, tau2, tau2, tau2)
     sets = single_set(data.y, data.v, orthonormal(data.x))
+    # The typical sampling variance of Higgins & Thompson (2002), at the weights of tau2 = 0; with a variance of 0 there
+    # is none.
     typical = NAN
     if (data.v > 0).all():
         typical = float(((sets.k - sets.p) / trace_P(sets, weighted_at(sets, sets.floor)))[0, 0])
@@ -112,6 +114,7 @@ def q_profile(sets: EffectSets, level: float) -> Interval:
 
 
 def _wald(component: Component, level: float) -> Interval:
+    # Symmetric around an estimate that is not: kept for comparison, hence "poor" above.
     half = float(special.ndtri(0.5 + 0.5 * level)) * component.se
     return Interval(max(0.0, component.estimate - half), component.estimate + half, level, "wald")
 

@@ -74,7 +74,9 @@ def permutation_test(fit: Fit, rng: np.random.Generator, *, draws: int = 10_000)
         raise ModelError(f"draws={draws} are too few for a p value; use 1,000 or more.")
     k, p = data.x.shape
     method, test = _choices(fit)
+    # Without moderators there is nothing to exchange: under a mean of 0 every sign is as likely as the other.
     alone = p == 1 and np.ptp(data.x[:, 0]) == 0.0
+    # 20! is far beyond any number of draws, and cheaper to know than the factorial of thousands.
     exact = (2**k if alone else factorial(min(k, 20))) <= draws
     if alone:
         signs = _signs(k, rng, draws, exact=exact)
@@ -104,6 +106,7 @@ def bootstrap(
         raise ModelError("clusters has a row without a label; label it or leave it out of the fit.")
     m = int(codes.max()) + 1
     chosen = rng.integers(0, m, size=(draws, m))
+    # How often each study was drawn is all a fit needs: one batch with counts, and no copied rows.
     times = np.stack([np.bincount(row, minlength=m) for row in chosen])
     method, test = _choices(fit)
     counts = times[:, codes].astype(float)
@@ -121,6 +124,7 @@ def _signs(k: int, rng: np.random.Generator, draws: int, *, exact: bool) -> Arra
     """Signs `(B, k)`, the observed ones first."""
     if exact:
         return np.array(list(product((1.0, -1.0), repeat=k)))
+    # The observed arrangement is one of the draws, so that no p value is 0 (Phipson & Smyth 2010).
     drawn = rng.integers(0, 2, size=(draws - 1, k)) * 2.0 - 1.0
     return np.vstack([np.ones(k), drawn])
 
@@ -137,6 +141,7 @@ def _p_values(fit: Fit, fits: BatchFits, *, exact: bool, alone: bool) -> Permuta
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(fits.beta / fits.se)
     reached = z >= np.abs(fit.statistic) * (1.0 - TIE)
+    # Arrangements whose model cannot be fitted count neither for nor against.
     defined = ~np.isnan(z)
     p = reached.sum(axis=0) / defined.sum(axis=0)
     others = [j for j, name in enumerate(fit.names) if name != "intercept"]

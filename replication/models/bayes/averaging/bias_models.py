@@ -62,6 +62,7 @@ class WeightFunction:
     @property
     def label(self) -> str:
         """Such as `two-sided .05, .10`."""
+        # p values are written as journals write them, without the zero before the point.
         return f"{self.sides}-sided {', '.join(f'{s:g}'.lstrip('0') for s in self.steps)}"
 
 
@@ -130,6 +131,7 @@ def bias_priors(metric: EffectMetric = "z") -> BiasPriors:
     ('normal(mean=0, sd=0.5)', 'normal(mean=0, sd=1)')
     """
     check_choice(metric, EffectMetric, "metric")
+    # z is about half of d, and priors that are scales move with their unit.
     unit = 1.0 if metric == "d" else 0.5
     why = "default of RoBMA-PSMA on d" + ("" if metric == "d" else ", moved to z by d = 2 z")
     source = "RoBMA 3.5.0 and 3.3.0, reference manuals (set_default_priors, check_setup); Bartoš et al. (2023)"
@@ -153,6 +155,7 @@ def psma_models() -> tuple[BiasModel, ...]:
     >>> len(models), round(sum(m.probability for m in models), 12)
     (36, 1.0)
     """
+    # The six weight functions of RoBMA-PSMA: two-sided, one-sided, and one-sided with a step where the sign turns.
     functions = (
         WeightFunction("two", (0.05,)),
         WeightFunction("two", (0.05, 0.1)),
@@ -161,6 +164,7 @@ def psma_models() -> tuple[BiasModel, ...]:
         WeightFunction("one", (0.05, 0.5)),
         WeightFunction("one", (0.025, 0.05, 0.5)),
     )
+    # No bias is half: each family of bias shares what is left, so that six functions do not outvote two regressions.
     kinds: list[tuple[Bias, float]] = [(None, 1 / 2)]
     kinds += [(function, 1 / 4 / len(functions)) for function in functions]
     kinds += [(Regression("PET"), 1 / 8), (Regression("PEESE"), 1 / 8)]

@@ -43,9 +43,12 @@ def posterior_tails(model: Model, priors: tuple[CoefficientPrior, ...]) -> Tails
     x = model.blocks.x
     out = np.full(len(priors), np.inf)
     for j, prior in enumerate(priors):
+        # With a flat prior the tail comes from a large sd alone, where the likelihood of the coefficient widens with
+        # it.
         if model.flat[j]:
             out[j] = min([i for i, g in zip(index, grows, strict=True) if g[j]], default=np.inf)
         elif isinstance(prior, StudentT | Cauchy):
+            # A coefficient that effects determine gains the tail of the data; others keep that of their prior.
             known = (
                 np.linalg.matrix_rank(x) > np.linalg.matrix_rank(np.delete(x, j, axis=1)) if x.shape[1] > 1 else x.any()
             )
@@ -90,6 +93,7 @@ def _ranks(model: Model) -> tuple[int, int]:
     sizes = np.add.reduceat(blocks.u**2, blocks.starts)
     means = np.add.reduceat(blocks.u[:, None] * x, blocks.starts, axis=0) / sizes[:, None]
     inside = x - blocks.u[:, None] * means[blocks.cluster]
+    # What rounding leaves of a column that is constant in every cluster would count as one more dimension.
     inside = np.where(np.abs(inside) > 1e-10 * np.abs(x).max(initial=0.0), inside, 0.0)
     free = x.shape[1]
     return len(blocks.y) - free, len(blocks.starts) + _rank(inside) - free
@@ -103,11 +107,13 @@ def _growing(model: Model) -> list[Array]:
     for axis in range(2):
         taus = [np.array([[1.0]]), np.array([[1.0]])]
         sizes = []
+        # Growth is read off two far points: a variance that does not depend on the sd is the same at both.
         for far in (1e4, 1e6):
             taus[axis] = np.array([[far]])
             A = likelihood(model.blocks, taus[0], taus[1]).A[0, 0, 0][np.ix_(model.flat, model.flat)]
             sizes.append(np.diag(np.linalg.inv(A)))
         grows = np.zeros(len(model.flat), dtype=bool)
+        # A hundred times the sd makes a variance that follows it ten thousand times larger.
         grows[model.flat] = sizes[1] > 100.0 * sizes[0]
         out.append(grows)
     return out
@@ -124,6 +130,7 @@ def _check_far(axis: Axis, rank: int) -> None:
 
 
 def _check_near(axis: Axis) -> None:
+    # tau to the power -1 has a logarithm for its area, which has no lower end.
     if isinstance(axis.prior, Power) and (axis.prior.exponent <= -1.0):
         raise ModelError(
             f"the posterior of the {axis.name} sd is improper: the prior {axis.prior} has infinite area near 0, "
@@ -147,6 +154,7 @@ def _check_zero_variance(model: Model, rows: tuple[int, ...]) -> None:
     surplus = int(zero.sum()) - int(np.linalg.matrix_rank(x))
     if isinstance(axis.prior, Fixed) or surplus == 0 or np.abs(rest).max() > 1e-12 * max(1.0, np.abs(blocks.y).max()):
         return
+    # The slope of the log prior towards 0, over two decades, says which power of tau it falls or rises by.
     near = axis.prior.logpdf(axis.unit * np.array([1e-14, 1e-12]))
     if np.all(np.isfinite(near)) and surplus >= 1.0 + (near[1] - near[0]) / np.log(100.0) - 1e-3:
         raise ModelError(

@@ -74,6 +74,7 @@ def selection_loglik(
     chance = np.zeros(weight.shape[0] + 1)
     for i in range(y.shape[0]):
         s = math.sqrt(v[i] + tau[0] ** 2)
+        # Vevea and Hedges (1995): the density of a seen effect is divided by the chance A of being seen.
         A, by_mu, by_s = published_chance(chance, y[i] - r[i], s, math.sqrt(v[i]), weight, cuts, step_of)
         z = r[i] / s
         loglik -= HALF_LOG_2PI + math.log(s) + 0.5 * z * z + math.log(A)
@@ -93,11 +94,13 @@ def published_chance(
     """A and its derivatives by `mu` and `s`; the probability of each step goes into `chance`."""
     chance[:] = 0.0
     A, by_mu, by_s = 0.0, 0.0, 0.0
+    # Minus infinity, where the first interval begins: the normal and its moments are 0 there.
     below, density_below, moment_below = 0.0, 0.0, 0.0
     for b in range(step_of.shape[0]):
         above, density, moment = 1.0, 0.0, 0.0
         if b < cuts.shape[0]:
             z = (cuts[b] * se - mu) / s
+            # erfc keeps the digits of small tails, which 1 - erf would lose.
             above = 0.5 * math.erfc(-z / ROOT2)
             density = math.exp(-0.5 * z * z) / ROOT_2PI
             moment = z * density
@@ -188,6 +191,7 @@ def selection_data(
     if np.any(data.v <= 0):
         raise ModelError("a selection model needs sampling variances above 0: without one there is no p value.")
     z = data.y / np.sqrt(data.v) * (1 if sides == "two" else expected_sign)
+    # From the tail, so that the p of a large z is small and not 0.
     p = 2.0 * special.ndtr(-np.abs(z)) if sides == "two" else special.ndtr(-z)
     step = np.searchsorted(np.array(steps), p, side="left")
     cuts, step_of = _cuts(np.array(steps), sides, expected_sign)
@@ -227,6 +231,7 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
     space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
     with pm.Model(check_bounds=False) as model:
         beta = space.add(coefficients)
+        # Started and scaled by the spread beyond sampling error, so that the sampler's first steps have the right size.
         tau = add_standard_deviations("tau", priors.tau, 1, spread.sd, zero_is_near=spread.zero_is_near)
         weight = _add_weights(priors.weights, len(data.steps))
         pm.Potential("loglik", add_likelihood(selection_loglik, [beta, tau, weight], _inputs(data)))
@@ -254,6 +259,7 @@ def _cuts(steps: Array, sides: SelectionSides, expected_sign: int) -> tuple[Arra
     z = -special.ndtri(steps / (2.0 if sides == "two" else 1.0))
     index = np.arange(len(steps) + 1)
     if sides == "two":
+        # Two-sided steps stand on both sides of zero: a small p lies at either end, a large one in the middle.
         return np.concatenate([-z, z[::-1]]), np.concatenate([index, index[-2::-1]])
     return (z[::-1], index[::-1].copy()) if expected_sign == 1 else (-z, index)
 
@@ -264,6 +270,7 @@ def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
 
     if isinstance(prior, PositivePrior):
         return add_standard_deviations("weight", prior, n, 0.5, zero_is_near=False)
+    # A Dirichlet as a product of betas (stick breaking): the sampler gets independent ratios in place of a simplex.
     left = prior.alpha * np.arange(n, 0, -1.0)
     ratio = pm.Beta("ratio", left, np.full(n, prior.alpha), shape=n)
     return pt.cumprod(ratio)
