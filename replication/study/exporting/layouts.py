@@ -67,6 +67,7 @@ def matrix_table(dataset: Dataset, variables: tuple[str, ...]) -> pd.DataFrame:
     largest number of correlations behind a cell of that row. `n` is the sample's, or the largest of its rows.
     """
     rows = dataset.effects
+    # Parts of samples would count persons twice, and units are never mixed in one matrix.
     rows = rows[(rows["unit"] == dataset.vocabulary.person) & (rows["statistic"] == "r") & (rows["subgroup_of"] == "")]
     rows = rows[rows["var_a"].isin(variables) & rows["var_b"].isin(variables) & (rows["value"].abs() < 1)]
     sizes = dict(zip(dataset.samples["sample_id"], dataset.samples["n"], strict=True))
@@ -90,6 +91,7 @@ def _matrix(sample: str, rows: pd.DataFrame, variables: tuple[str, ...], sizes: 
     with np.errstate(invalid="ignore", divide="ignore"):
         # Averaged as z: means of r are pulled towards 0.
         matrix = np.where(count > 0, back_to_r(total / count), np.nan)
+    # A variable that is in no row of the sample keeps NA on its diagonal, which metaSEM reads as not measured.
     for name in present - absent:
         matrix[place[name], place[name]] = 1.0
     n = sizes.get(sample, np.nan)

@@ -22,6 +22,7 @@ __all__ = ["About", "describe_package", "read_about", "table_columns"]
 _TYPES = {"number": "number", "integer": "integer"}
 _KEY = r"[A-Za-z][A-Za-z0-9_.-]{0,79}"
 _VERSION = r"\d{1,4}\.\d{1,4}\.\d{1,4}"
+# Leads are works that nobody holds yet, so no row of them belongs to a work.
 _NO_WORK = ("leads.csv",)
 _FOREIGN = {"effects.csv": ("sample_id",), "descriptives.csv": ("sample_id",)}
 _LICENCE = {
@@ -47,6 +48,7 @@ class About(BaseModel):
 
 def read_about(path: Path, vocabulary: Vocabulary) -> About:
     """What `about.toml` says; raises UserError with the file and the field where it says something unknown."""
+    # A project need not say anything of itself: what is certain of any dataset stands in its place.
     if not path.exists():
         return About()
     try:
@@ -88,6 +90,7 @@ def _resource(dataset: Dataset, table: Table) -> dict[str, object]:
     name = table.name.removesuffix(".csv")
     fields = [_work_field()] if table_columns(table)[0] == "work" else []
     fields += [_field(column, dataset) for column in table.columns]
+    # An empty cell is declared missing, so that no reader takes it for zero or for text.
     schema: dict[str, object] = {"fields": fields, "primaryKey": _primary_key(table), "missingValues": [""]}
     keys = (
         [_foreign("work", "works", "key")] if table_columns(table)[0] == "work" or table.name == "screened.csv" else []
@@ -145,6 +148,7 @@ def _field(column: Column, dataset: Dataset) -> dict[str, object]:
     elif column.kind == "version":
         constraints["pattern"] = _VERSION
     if column.low is not None:
+        # Frictionless refuses a decimal bound on a column of whole numbers.
         constraints["minimum"] = int(column.low) if column.kind == "integer" else column.low
     if column.high is not None:
         constraints["maximum"] = int(column.high) if column.kind == "integer" else column.high
@@ -171,6 +175,7 @@ def _work_field() -> dict[str, object]:
 
 def _primary_key(table: Table) -> list[str]:
     own = list(table.id)
+    # Ids of several columns are unique within a work and may repeat in another one.
     return own if len(own) == 1 else ["work", *own]
 
 

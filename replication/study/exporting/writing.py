@@ -53,6 +53,7 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
         when the folder holds something else than an export.
     """
     tables = {name: _table(dataset, name) for name in TABLES}
+    # An empty table would promise data that nobody has entered.
     present = [name for name, table in tables.items() if len(table)]
     about, script = read_about(paths.analyses_dir() / "export" / "about.toml", dataset.vocabulary), _script()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,7 @@ def export_dataset(dataset: Dataset, folder: Path, bibliography: Path) -> Export
             closed = [column.name for column in TABLES[name].columns if column.kind == "word"]
             _write_table(building / "data", name.removesuffix(".csv"), tables[name], closed)
         _write(building / "metafor_long.csv", _csv(long_table(dataset)))
+        # The order of the columns is the project's to say: scripts in R name variables by it.
         variables = about.matrix or tuple(dataset.vocabulary.constructs)
         _write(building / "metasem_matrices.csv", _csv(matrix_table(dataset, variables)))
         if script:
