@@ -18,6 +18,7 @@ itself: where one cluster outweighs the others, `U_i` and its low-rank part canc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,13 +106,13 @@ def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> Clus
     start = model.y @ Q
     # the residuals of ordinary least squares keep their digits where y has a large common offset
     y = model.y - Q @ start
-    bread = _bread(model, Q, y, codes)
+    batches = [(rows, _batch(model, Q, rows)) for rows in rows_by_size(codes)]
+    bread = _bread(batches, y, Q.shape[1])
     residuals = y - Q @ bread.gamma
     m, p = int(codes.max()) + 1, Q.shape[1]
     scores, G, F = np.empty((m, p)), np.empty((m, p, p)), np.empty((m, 2 * p, p))
     factor = _small_sample_factor(kind, m, len(y), p)
-    for rows in rows_by_size(codes):
-        batch = _batch(model, Q, rows)
+    for rows, batch in batches:
         at = codes[rows[:, 0]]
         left = _residual_shares(batch, bread)
         # CR0 and its multiples need no adjusted residuals, only their variance
@@ -135,7 +136,8 @@ def weighted_coefficients(model: WorkingModel, codes: Codes) -> tuple[Array, Arr
     """
     basis = orthonormal(model.x)
     start = model.y @ basis.columns
-    bread = _bread(model, basis.columns, model.y - basis.columns @ start, codes)
+    batches = [(rows, _batch(model, basis.columns, rows)) for rows in rows_by_size(codes)]
+    bread = _bread(batches, model.y - basis.columns @ start, basis.columns.shape[1])
     T = basis.to_beta
     return T @ (start + bread.gamma), T @ bread.M @ bread.meat @ bread.M @ T.T
 
@@ -234,11 +236,9 @@ def _batch(model: WorkingModel, Q: Array, rows: NDArray[np.intp]) -> _Batch:
     return _Batch(X, Phi, np.asarray(np.linalg.cholesky(Phi), dtype=float), np.asarray(WX, dtype=float))
 
 
-def _bread(model: WorkingModel, Q: Array, y: Array, codes: Codes) -> _Bread:
-    p = Q.shape[1]
+def _bread(batches: Sequence[tuple[NDArray[np.intp], _Batch]], y: Array, p: int) -> _Bread:
     A, b, meat = np.zeros((p, p)), np.zeros(p), np.zeros((p, p))
-    for rows in rows_by_size(codes):
-        batch = _batch(model, Q, rows)
+    for rows, batch in batches:
         A += np.einsum("bni,bnj->ij", batch.X, batch.WX)
         b += np.einsum("bni,bn->i", batch.WX, y[rows])
         meat += np.einsum("bni,bnj->ij", batch.WX, batch.Phi @ batch.WX)

@@ -432,18 +432,22 @@ def _heterogeneity(estimate: _Estimate, theta: Array, df: int) -> Heterogeneity:
     nan = float("nan")
     if df == 0:
         return Heterogeneity(0.0, 0, nan, nan, nan)
-    Q = estimate.likelihood.solve(np.zeros(len(theta))).rss
-    total = float(theta.sum()) if estimate.defined.all() else nan
-    typical = typical_variance(estimate.likelihood)
+    at_zero = estimate.likelihood.solve(np.zeros(len(theta)))
+    Q, total = at_zero.rss, float(theta.sum()) if estimate.defined.all() else nan
+    typical = typical_variance(estimate.likelihood, at_zero)
     return Heterogeneity(Q, df, float(special.chdtrc(df, Q)), 100.0 * total / (total + typical), 1.0 + total / typical)
 
 
-def typical_variance(likelihood: MultilevelLikelihood) -> float:
-    """The typical sampling variance `(k - p) / tr P` at variances 0, on the scale of the data; NaN if k = p."""
+def typical_variance(likelihood: MultilevelLikelihood, at_zero: Solution | None = None) -> float:
+    """The typical sampling variance `(k - p) / tr P` at variances 0, on the scale of the data; NaN if k = p.
+
+    `at_zero` is the solution there, where it is at hand.
+    """
     k, p = len(likelihood.y), len(likelihood.x)
     if k == p:
         return float("nan")
-    at_zero = likelihood.solve(np.zeros(likelihood.structure.components))
+    if at_zero is None:
+        at_zero = likelihood.solve(np.zeros(likelihood.structure.components))
     return float((k - p) * likelihood.scale**2 / likelihood.residual_trace(at_zero, -1).real)
 
 

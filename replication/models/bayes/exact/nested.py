@@ -444,8 +444,11 @@ class _Seen:
 def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     """Log density `(C, a, b, c)`, and mean and covariance of the coefficients given the sds."""
     # Cells halved along one axis share their nodes on the others: sums below the countries are taken once a pair.
-    pairs, which = np.unique(np.concatenate(nodes[:2], axis=1), axis=0, return_inverse=True)
+    pairs = np.concatenate(nodes[:2], axis=1)
+    which = np.arange(len(pairs))
     a, b, c = (axis.shape[1] for axis in nodes)
+    if a * b > 1 and len(pairs) > 1:  # single points seldom share one
+        pairs, which = np.unique(pairs, axis=0, return_inverse=True)
     step = max(1, MOST // (a * b * len(data.groups) * (len(data.start) + 2)))
     blocks = [
         _below_countries(data, pairs[i : i + step, :a], pairs[i : i + step, a:]) for i in range(0, len(pairs), step)
