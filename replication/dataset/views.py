@@ -11,16 +11,17 @@ costs nothing but the report. Two kinds of views:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from replication.dataset.columns import Columns, Frames
 from replication.dataset.model import Dataset
 from replication.dataset.successors import Successors
 from replication.digests import digest_of
@@ -59,16 +60,15 @@ def view_of(data: Dataset, reads: Reads) -> Dataset:
 def _of_works(data: Dataset, reads: Reads) -> Dataset:
     parts: list[str | bytes] = []
 
-    def own(rows: Mapping[str, pd.DataFrame], life: str) -> dict[str, pd.DataFrame]:
+    def own(names: Iterable[str], life: str) -> Frames:
         found = {}
-        for name, table in rows.items():
-            pieces = _pieces(data, life, name)
+        for name in names:
+            table, pieces = _pieces(data, life, name)
             held = [pieces[work] for work in reads.works if work in pieces]
             # A table without works (the list of leads) belongs to none of them.
-            at = np.sort(np.concatenate([piece for piece, _ in held])) if held else np.zeros(0, dtype=np.intp)
-            found[name] = table.iloc[at].reset_index(drop=True)
+            found[name] = table.take(sorted(chain.from_iterable(rows for rows, _ in held)))
             parts.extend([life, name, *(digest for _, digest in held)])
-        return found
+        return Frames(found)
 
     return _bare(data, reads, own(data.tables, "live"), own(data.withdrawn, "withdrawn"), parts)
 
@@ -79,7 +79,8 @@ def _on_outcomes(data: Dataset, reads: Reads) -> Dataset:
     tables["effects.csv"], effects = _results_on(data, reads.outcomes)
     tables["claims.csv"] = _named(data, reads.claims)
     withdrawn = {name: table for name, table in data.withdrawn.items() if name == "claims.csv"}
-    named = [digest for table in (tables["claims.csv"], *withdrawn.values()) for digest in _row_digests(table)]
+    claims = (tables["claims.csv"], *withdrawn.values())
+    named = [digest for table in claims for digest in _row_digests(Columns.of(table))]
     others = [digest for name, (_, digest) in plain.items() if name not in ("effects.csv", "claims.csv")]
     return _bare(data, reads, tables, withdrawn, [*others, effects, b"".join(named)])
 
@@ -89,7 +90,7 @@ def _without_remarks(data: Dataset, name: str) -> tuple[pd.DataFrame, bytes]:
     """A table with its remarks emptied, and the digests of its rows one after the other."""
     table = data.tables[name]
     emptied = table.assign(**{column: 0 if column == "line" else "" for column in REMARKS if column in table})
-    return emptied, b"".join(_row_digests(emptied))
+    return emptied, b"".join(_row_digests(Columns.of(emptied)))
 
 
 def _results_on(data: Dataset, outcomes: Sequence[str]) -> tuple[pd.DataFrame, bytes]:
@@ -108,7 +109,7 @@ def _results_on(data: Dataset, outcomes: Sequence[str]) -> tuple[pd.DataFrame, b
 def _without_results(data: Dataset) -> tuple[pd.DataFrame, bytes]:
     effects, _ = _without_remarks(data, "effects.csv")
     blank = effects.assign(**dict.fromkeys(RESULTS, np.nan))
-    return blank, b"".join(_row_digests(blank))
+    return blank, b"".join(_row_digests(Columns.of(blank)))
 
 
 def _named(data: Dataset, claims: Collection[str]) -> pd.DataFrame:
@@ -132,7 +133,7 @@ def _bare(
     works = {key: work for key, work in data.works.items() if key in keep}
     references = {key: reference for key, reference in data.references.items() if key in keep and reads.works}
     conceptual = {key: records for key, records in data.conceptual.items() if key in keep}
-    claims = set(tables["claims.csv"]["claim_id"]) | set(tables["directions.csv"]["direction_id"])
+    claims = {*_cells(tables, "claims.csv", "claim_id"), *_cells(tables, "directions.csv", "direction_id")}
     explanations = tuple(e for e in data.explanations if claims.intersection(e.claims))
     traps = tuple(trap for trap in data.traps if set(keep).intersection(trap.works))
     records = repr((data.version, reads, works, references, conceptual, explanations, traps, data.article))
@@ -151,26 +152,31 @@ def _bare(
         recipes=MappingProxyType({}),
         answers=MappingProxyType({}),
         packets=MappingProxyType({}),
-        tables=MappingProxyType(dict(tables)),
-        withdrawn=MappingProxyType(dict(withdrawn)),
+        tables=tables if isinstance(tables, Frames) else MappingProxyType(dict(tables)),
+        withdrawn=withdrawn if isinstance(withdrawn, Frames) else MappingProxyType(dict(withdrawn)),
     )
 
 
+def _cells(tables: Mapping[str, pd.DataFrame], name: str, column: str) -> Iterable[str]:
+    # Most views are asked for their digest alone: no frame is made for that.
+    return tables.columns[name][column] if isinstance(tables, Frames) else tables[name][column]
+
+
 @lru_cache(maxsize=64)  # a hundred works ask for their rows of each of a dozen tables
-def _pieces(data: Dataset, life: str, name: str) -> Mapping[str, tuple[NDArray[np.intp], str]]:
-    """The rows of each work in a table (`life` is live or withdrawn), by position, and their digest."""
-    table = (data.tables if life == "live" else data.withdrawn)[name]
-    if "work" not in table or table.empty:
-        return {}
+def _pieces(data: Dataset, life: str, name: str) -> tuple[Columns, Mapping[str, tuple[list[int], str]]]:
+    """A table (`life` is live or withdrawn), and the rows of each work in it, by position, with their digest."""
+    table = data.columns(name, withdrawn=life == "withdrawn")
+    if "work" not in table:
+        return table, {}
+    rows: dict[str, list[int]] = {}
+    for at, work in enumerate(table["work"]):
+        rows.setdefault(work, []).append(at)
     digests = _row_digests(table)
-    return {
-        str(work): (np.asarray(rows, dtype=np.intp), digest_of(*(digests[row] for row in rows)))
-        for work, rows in table.groupby("work", sort=False).indices.items()
-    }
+    return table, {work: (here, digest_of(*(digests[at] for at in here))) for work, here in rows.items()}
 
 
-def _row_digests(table: pd.DataFrame) -> list[bytes]:
+def _row_digests(table: Columns) -> list[bytes]:
     """A digest for every row over the names and cells of all its columns."""
-    head = "\x1e".join(str(name) for name in table.columns)
-    cells = [map(repr, table[name].tolist()) for name in table.columns]
+    head = "\x1e".join(table.cells)
+    cells = [map(repr, column) for column in table.cells.values()]
     return [blake2b("\x1f".join((head, *row)).encode(), digest_size=32).digest() for row in zip(*cells, strict=True)]
