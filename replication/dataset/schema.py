@@ -6,7 +6,7 @@ The codebook, the checks, the templates and the workbook are all made from here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -446,10 +446,15 @@ _PAIR_FLAGS = {"exposure": "rel_x_rel", "outcome": "out_x_out"}
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Word lists by name, and the constructs."""
+    """Word lists by name, and the constructs.
+
+    `left_out` are optional columns that this topic has no use for, with why: templates, workbook, form and codebook do
+    not show them. They stay in the schema, so that every check and every view is the same for all topics.
+    """
 
     lists: Mapping[str, Mapping[str, str]]
     constructs: Mapping[str, Construct]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, record: Mapping[str, object]) -> Vocabulary:
@@ -465,7 +470,21 @@ class Vocabulary:
                 lists[name] = {str(word): str(meaning) for word, meaning in words.items()}
         lists["construct"] = {name: construct.label for name, construct in constructs.items()}
         _check_stands_for(lists)
-        return cls(lists, constructs)
+        left_out = lists.pop("left_out", {})
+        _check_left_out(left_out)
+        return cls(lists, constructs, left_out)
+
+    def shown(self, table: Table) -> tuple[Column, ...]:
+        """The columns of a table that this topic uses."""
+        return tuple(column for column in table.columns if column.name not in self.left_out)
+
+    @property
+    def shown_lists(self) -> dict[str, Mapping[str, str]]:
+        """The word lists, without those that only columns left out hold words of."""
+        gone, kept = set[str](), set[str]()
+        for column in (column for table in TABLES.values() for column in table.columns):
+            (gone if column.name in self.left_out else kept).add(column.vocabulary)
+        return {name: words for name, words in self.lists.items() if name not in gone - kept}
 
     def words(self, name: str) -> tuple[str, ...]:
         """The words of one list."""
@@ -500,6 +519,17 @@ def _check_stands_for(lists: Mapping[str, Mapping[str, str]]) -> None:
         for name in said.split(", "):
             if name not in lists["construct"] and name not in lists.get("unit", {}):
                 raise TypeError(f'[stands_for] {word} says "{name}", which is neither in [construct] nor in [unit]')
+
+
+def _check_left_out(left_out: Mapping[str, str]) -> None:
+    """Only columns that may be empty can be left out."""
+    columns: dict[str, bool] = {}
+    for column in (column for table in TABLES.values() for column in table.columns):
+        columns[column.name] = columns.get(column.name, False) or column.required
+    for name in left_out:
+        if columns.get(name, True):
+            why = "must be filled" if name in columns else "is no column of any table"
+            raise TypeError(f"[left_out] names {name}, which {why}")
 
 
 def _construct(name: str, fields: Mapping[str, object]) -> Construct:

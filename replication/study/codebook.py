@@ -72,18 +72,18 @@ def codebook(vocabulary: Vocabulary) -> str:
     listed = "\n".join(f"| `{table.name}` | {table.meaning} |" for table in own)
     parts = [_HEAD.format(tables=listed)]
     for table in (*TABLES.values(), SETTLED):
-        parts += _table(table)
+        parts += _table(table, vocabulary)
     parts += _constructs(vocabulary)
     parts += _words(vocabulary)
     parts += _rules()
     return "\n".join(parts) + "\n"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: Table, vocabulary: Vocabulary) -> Iterator[str]:
     identity = " and ".join(f"`{name}`" for name in table.id)
     yield f"## {table.name}\n\n{table.meaning} A row is identified by {identity}.\n"
     yield "| column | must be filled | holds | meaning |\n|---|---|---|---|"
-    for column in table.columns:
+    for column in vocabulary.shown(table):
         must = "yes" if column.required else ""
         yield f"| `{column.name}` | {must} | {_holds(column)} | {column.meaning} |"
     yield ""
@@ -109,7 +109,7 @@ def _constructs(vocabulary: Vocabulary) -> Iterator[str]:
 
 
 def _words(vocabulary: Vocabulary) -> Iterator[str]:
-    for name, words in vocabulary.lists.items():
+    for name, words in vocabulary.shown_lists.items():
         if name != "construct":
             yield f"## {name}\n\n| word | meaning |\n|---|---|"
             yield from (f"| `{word}` | {meaning} |" for word, meaning in words.items())

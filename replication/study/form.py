@@ -45,17 +45,18 @@ def _schema(vocabulary: Vocabulary) -> dict[str, Any]:
         "format": FORMAT,
         "work": [_work_field(name, meaning) for name, meaning in RECORD_FIELDS.items()],
         "tables": {
-            sheet: [_column(column, table) for column in TABLES[table].columns] for sheet, table in SHEETS.items()
+            sheet: [_column(column, table, vocabulary) for column in vocabulary.shown(TABLES[table])]
+            for sheet, table in SHEETS.items()
         },
-        "words": {**vocabulary.lists, "publication": {word: word for word in _PUBLICATIONS}},
+        "words": {**vocabulary.shown_lists, "publication": {word: word for word in _PUBLICATIONS}},
         "sides": {name: construct.side for name, construct in constructs},
         "valence": {name: construct.valence for name, construct in constructs},
         "texts": {language: _texts(language) for language in LANGUAGES},
     }
 
 
-def _column(column: Column, table: str) -> dict[str, object]:
-    usual = column.name in usual_columns(TABLES[table])
+def _column(column: Column, table: str, vocabulary: Vocabulary) -> dict[str, object]:
+    usual = column.name in usual_columns(TABLES[table], vocabulary)
     return {
         "name": column.name,
         "meaning": column.meaning.replace("`", ""),

@@ -61,7 +61,7 @@ def workbook_bytes(key: str, filled: Filled, vocabulary: Vocabulary) -> bytes:
     for name, table in SHEETS.items():
         example = example_row(table, key, "", vocabulary)
         rows = filled.tables.get(table, Rows((), ()))
-        sheets[name] = _write_table(book, name, TABLES[table], example, rows, lists)
+        sheets[name] = _write_table(book, name, _columns(TABLES[table], rows.rows, vocabulary), example, rows, lists)
     if filled.messages:
         _write_messages(book, sheets, filled.messages)
     book.move_sheet(_WORDS, len(book.sheetnames))
@@ -86,7 +86,10 @@ def _write_words(book: Workbook, vocabulary: Vocabulary) -> Mapping[str, str]:
 
     sheet = book.create_sheet(_WORDS)
     places = {}
-    lists = {**vocabulary.lists, "publication": ("article", "book", "phdthesis", "mastersthesis", "techreport", "misc")}
+    lists = {
+        **vocabulary.shown_lists,
+        "publication": ("article", "book", "phdthesis", "mastersthesis", "techreport", "misc"),
+    }
     for number, (name, words) in enumerate(lists.items(), 1):
         letter = get_column_letter(number)
         for row, word in enumerate((name, *words), 1):
@@ -116,14 +119,18 @@ def _write_record(book: Workbook, record: Mapping[str, str], lists: Mapping[str,
 
 
 def _write_table(
-    book: Workbook, name: str, table: Table, example: Mapping[str, str], rows: Rows, lists: Mapping[str, str]
+    book: Workbook,
+    name: str,
+    columns: Sequence[Column],
+    example: Mapping[str, str],
+    rows: Rows,
+    lists: Mapping[str, str],
 ) -> Worksheet:
     from openpyxl.comments import Comment
     from openpyxl.styles import Font, PatternFill, Protection
     from openpyxl.utils import get_column_letter
 
     sheet = book.create_sheet(name)
-    columns = _columns(table, rows.rows)
     for number, column in enumerate(columns, 1):
         letter = get_column_letter(number)
         sheet.column_dimensions[letter].number_format = "@"
@@ -135,7 +142,7 @@ def _write_table(
         shown = sheet.cell(2, number, f"{EXAMPLE}{said}" if number == 1 else said)
         shown.font, shown.fill = Font(italic=True, color="777777"), PatternFill("solid", fgColor="EEEEEE")
         span = f"{letter}{FIRST_ROW}:{letter}{_LAST_ROW}"
-        if column.vocabulary:
+        if column.vocabulary in lists:
             _offer(sheet, lists[column.vocabulary], span, exact=column.kind == "word")
         elif column.name == "sample_id" and name != "samples":
             _offer(sheet, f"samples!$A${FIRST_ROW}:$A${_LAST_ROW}", span, exact=False)
@@ -147,12 +154,16 @@ def _write_table(
     return sheet
 
 
-def _columns(table: Table, rows: Sequence[Mapping[str, str]]) -> list[Column]:
-    """The columns a coder needs most first, as in the CSV templates, then all others, but those filled in later."""
+def _columns(table: Table, rows: Sequence[Mapping[str, str]], vocabulary: Vocabulary) -> list[Column]:
+    """The columns a coder needs most first, as in the CSV templates, then all others, but those filled in later.
+
+    What somebody filled in is shown, also in a column that the topic leaves out.
+    """
     filled = {name for row in rows for name, cell in row.items() if cell}
-    usual = usual_columns(table)
+    usual = usual_columns(table, vocabulary)
     ordered = [*usual, *(name for name in table.by_name if name not in usual)]
-    return [table.by_name[name] for name in ordered if name not in _PASSED or name in filled]
+    hidden = {*_PASSED, *vocabulary.left_out} - filled
+    return [table.by_name[name] for name in ordered if name not in hidden]
 
 
 def _note(column: Column) -> str:

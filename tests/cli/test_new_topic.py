@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,14 +13,20 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
 import replication as tsr
 from replication import paths
 from replication.dataset import load_dataset
-from replication.errors import UserError
+from replication.errors import DataError, UserError
 from replication.new_topic import make_topic
+from replication.study.codebook import codebook
+from replication.study.form import form_html
+from replication.study.submission import Rows
+from replication.study.templates import table_template
+from replication.study.workbook import Filled, workbook_bytes
 
 ROOT = Path(__file__).parents[2]
 OURS = re.compile(r"teacher|\bstudents?\b(?!'s t| t)|bully|bullied|pupil|roorda|udir|lærer|\belev|mobb", re.IGNORECASE)
@@ -169,6 +176,35 @@ def test_a_wrong_wish_leaves_no_folder(tmp_path: Path, title: str, languages: tu
     with pytest.raises(UserError, match=said):
         make_topic(tmp_path / "mine", title, languages)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_columns_that_a_topic_leaves_out_are_not_shown_and_stay_in_the_schema(tmp_path: Path) -> None:
+    """Nothing of schools in templates, workbook, form and codebook; a cell filled in all the same is shown."""
+    vocabulary = load_dataset(paths.data_dir(make_topic(tmp_path / "mine"))).vocabulary
+    gone = {"school_level", "schools", "grade", "ses", "facet"}
+    assert set(vocabulary.left_out) == gone
+    book = openpyxl.load_workbook(io.BytesIO(workbook_bytes("walker2001", Filled({}), vocabulary)))
+    heads = {cell.value for sheet in book for cell in sheet[1]}
+    assert not heads & gone and {"sample_id", "age_mean", "variable"} <= heads
+    template = table_template("samples.csv", "walker2001", "0.1.0", vocabulary)
+    header, listed = template.splitlines()[0], template.partition("further columns you may add: ")[2]
+    assert "age_mean" in header and not gone & {*header.split(","), *re.split(r"\W+", listed)}
+    assert not [name for name in gone if f"| `{name}` |" in codebook(vocabulary)]
+    assert not [name for name in gone if f'"name": "{name}"' in form_html(vocabulary)]
+    assert "| `age_mean` |" in codebook(vocabulary) and '"name": "age_mean"' in form_html(vocabulary)
+    filled = Filled({}, {"samples.csv": Rows(({"sample_id": "walker2001_s1", "grade": "8"},), (3,))})
+    book = openpyxl.load_workbook(io.BytesIO(workbook_bytes("walker2001", filled, vocabulary)))
+    assert "grade" in {cell.value for cell in book["samples"][1]}
+
+
+@pytest.mark.parametrize(("name", "said"), [("sample_id", "must be filled"), ("schol", "no column of any table")])
+def test_only_optional_columns_can_be_left_out(tmp_path: Path, name: str, said: str) -> None:
+    topic = make_topic(tmp_path / "mine")
+    file = paths.data_dir(topic) / "vocabulary.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[left_out]\n", f'[left_out]\n{name} = "no"\n'), encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        load_dataset(paths.data_dir(topic))
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
