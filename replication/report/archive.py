@@ -166,8 +166,9 @@ class Archive:
     """The dataset and the outcomes, with the indexes pages need: `tables` by name and work, `places` by id.
 
     `by_outcome` and `by_claim` are by id, `by_work` the claims by their work, `living` the claims of today by ids of
-    other versions, `users` the analyses that pool an effect, numbered in their order, `names` the works as cited.
-    `about` is what is said of the report itself: the `digest` of its data.
+    other versions, `open_data` what open data say of a printed direction by its id (the word, and the correlation
+    beside it if there is one), `users` the analyses that pool an effect, numbered in their order, `names` the works as
+    cited. `about` is what is said of the report itself: the `digest` of its data.
     """
 
     dataset: Dataset
@@ -179,6 +180,7 @@ class Archive:
     by_work: Mapping[str, Sequence[Claim]]
     living: Mapping[str, str]
     checks: Mapping[str, Record]
+    open_data: Mapping[str, Record]
     tables: Mapping[str, Mapping[str, Sequence[Record]]]
     row_pages: Mapping[str, Sequence[RowPage]]
     users: Mapping[str, Sequence[tuple[int, str]]]
@@ -210,16 +212,6 @@ class Archive:
     def claims_of(self, work: str) -> list[Claim]:
         """The claims of one work."""
         return list(self.by_work.get(work, ()))
-
-    @property
-    def open_data(self) -> Mapping[str, Record]:
-        """What open data say of each printed direction, by its id: the word and the correlation beside it, if any."""
-        outcome = self.outcome("directions")
-        table = next((t for t in outcome["tables"] if t["id"] == "open-data"), None) if outcome else None
-        if table is None:
-            return {}
-        rows = (dict(zip(table["columns"], row, strict=True)) for row in table["rows"])
-        return dict(zip(_ids(table["links"]), rows, strict=True))
 
     @property
     def claims(self) -> list[Claim]:
@@ -273,6 +265,7 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
         by_work=by_work,
         living=_living(dataset),
         checks=checks,
+        open_data=_open_data(outcomes),
         tables=tables,
         row_pages=row_pages,
         users=_users(outcomes),
@@ -280,6 +273,16 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
         places=places,
         menu=menu,
     )
+
+
+def _open_data(outcomes: Sequence[Record]) -> dict[str, Record]:
+    """By itself, so that a page asks for the directions it shows: asked of the analysis, all change with it."""
+    found = (o for o in outcomes if o["id"] == "directions" and not o.get("failed"))
+    table = next((t for o in found for t in o["tables"] if t["id"] == "open-data"), None)
+    if table is None:
+        return {}
+    rows = (dict(zip(table["columns"], row, strict=True)) for row in table["rows"])
+    return dict(zip(_ids(table["links"]), rows, strict=True))
 
 
 def _users(outcomes: Sequence[Record]) -> dict[str, list[tuple[int, str]]]:

@@ -49,7 +49,7 @@ from replication.report.pdf import typeset, why_no_pdf
 from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import Page, View, headings_of
-from replication.report.words import Words, load_words
+from replication.report.words import RULES, Words, load_words
 from replication.writing import write_atomic
 
 __all__ = ["build_report", "versions_page"]
@@ -212,7 +212,8 @@ class _Making:
 def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
     """The digest of what pages are made by without being seen to ask for it: code, words, settings, packages."""
     analyses_dir, dataset = paths.analyses_dir(), archive.dataset
-    files = [analyses_dir / SETTINGS, analyses_dir / checklist.FILE, *sorted((analyses_dir / "locale").glob("*.toml"))]
+    settings = (SETTINGS, checklist.FILE, *RULES)
+    files = [*(analyses_dir / name for name in settings), *sorted((analyses_dir / "locale").glob("*.toml"))]
     return digest_of(
         Sources(_HERE.parent, analyses_dir).digest(Path(__file__)),
         folder_digest(_HERE),

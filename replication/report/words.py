@@ -25,10 +25,10 @@ from replication.errors import UserError
 from replication.labels import Text
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["Links", "Ref", "Wording", "Words", "bare", "english", "load_words", "worded"]
+__all__ = ["RULES", "Links", "Ref", "Wording", "Words", "bare", "english", "load_words", "worded"]
 
 _FORMATTER = string.Formatter()
-_RULES = ("protocol.toml", "certainty.toml")
+RULES = ("protocol.toml", "certainty.toml")
 """Files of a project that hold wordings of their own, in each language."""
 
 
@@ -439,7 +439,7 @@ def _of_rules(language: str) -> dict[str, str]:
     whoever asks `load_protocol` for it hears what is wrong with it.
     """
     ending = "" if language == "en" else f"_{language}"
-    protocol, certainty = (_read(path) if path.is_file() else {} for path in map(paths.analyses_dir().joinpath, _RULES))
+    protocol, certainty = (_read(path) if path.is_file() else {} for path in map(paths.analyses_dir().joinpath, RULES))
     labels = {
         "protocol_rule_note": protocol.get(f"note{ending}"),
         "certainty_rule_note": certainty.get(f"note{ending}"),

@@ -18,8 +18,10 @@ from replication import paths
 from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.report import build_report, consulted, making, site
-from replication.report.archive import Archive
-from replication.report.consulted import Log
+from replication.report.archive import Archive, make_archive
+from replication.report.consulted import Answers, Log, watched
+from replication.report.pages.claims import claim_rows
+from replication.report.words import RULES
 from replication.workers import Forks
 
 RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
@@ -197,6 +199,28 @@ def test_a_question_that_nobody_writes_down_is_a_page_that_is_wrong(
     assert after.report(tmp_path / "taken", tmp_path / "before") != after.report(tmp_path / "fresh", None)
 
 
+def test_a_page_of_claims_asks_for_the_directions_it_shows(sound: Made) -> None:
+    """Asked of the whole analysis, the page of every work would be made anew with any of its sentences."""
+
+    def archive(question: str, word: str) -> Any:
+        links = [{"kind": "claim", "id": name} for name in ("beta2021-d01", "another-d01")]
+        table = {"id": "open-data", "columns": ["open_data", "r"], "rows": [["positive", 0.2], [word, None]]}
+        table |= {"links": links, "kind": "", "section": "", "title": "", "note": "", "about": None}
+        empty = dict.fromkeys(("estimates", "checks", "figures", "sentences", "exclusions"), ())
+        outcome = {**sound.outcomes[0], **empty, "id": "directions", "question": question, "tables": [table]}
+        return make_archive(sound.dataset, [outcome], RUN)
+
+    log, first = Log(), archive("asked", "negative")
+    assert watched(first, log).open_data.get("beta2021-d01") == {"open_data": "positive", "r": 0.2}
+    other = archive("otherwise", "none")
+    assert Answers(first).digest(log.plain()) == Answers(other).digest(log.plain())
+    gone = make_archive(sound.dataset, [], RUN)
+    assert Answers(gone).digest(log.plain()) != Answers(first).digest(log.plain())
+    log = Log()
+    claim_rows(watched(first, log), first.claims)
+    assert set(log.asked) == {"open_data", "checks"} and None not in log.asked["open_data"]
+
+
 SAMPLE = ("samples.csv", 0, "label", "Another name")
 
 
@@ -231,7 +255,7 @@ def test_pages_read_nothing_but_what_their_key_holds(
     monkeypatch.setattr(making.Source, "made", watched)
     sound.report(tmp_path / "report", tmp_path / "none")
     allowed = [Path(site.__file__).parent, paths.analyses_dir() / "locale", tmp_path / "report", paths.cache_dir()]
-    settings = [paths.analyses_dir() / "checklist.toml"]
+    settings = [paths.analyses_dir() / name for name in ("checklist.toml", *RULES)]
     strange = [p for p in opened if p not in settings and not any(p.is_relative_to(root) for root in allowed)]
     assert opened and not [path for path in strange if "site-packages" not in path.parts]
 
