@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from replication.effects.covariance import constant_correlation
 from replication.models.bayes.averaging.bias_models import WeightFunction
 from replication.models.bayes.exact.model import Axis
 from replication.models.bayes.priors.coefficient import Normal
@@ -453,7 +454,7 @@ def _loadings(v: Array, group: _Group, between: Array, rho: float) -> Array:
 def _pairs(v: Array, between: Array, within: Array, rho: float) -> tuple[Array, Array]:
     """Residual `sd (k, L)` and `loadings (k, L, 1)` of clusters of two rows on one factor, equally strong on both."""
     first, second = v.reshape(-1, 2, 1).swapaxes(0, 1)
-    error = rho * np.sqrt(first * second)
+    error = constant_correlation(v.reshape(-1, 2), rho)[:, 0, 1, None]
     total = v + between + within
     spread = np.sqrt(total[::2] * total[1::2])
     # The determinant as a sum of positive terms: as a difference it has no digits where rows are nearly one.
