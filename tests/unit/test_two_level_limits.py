@@ -13,6 +13,7 @@ from replication.errors import ModelError
 from replication.models import fit_counts, study_counts
 from replication.models.fit import Fit, Interval
 from replication.models.two_level.batch import fit_batch
+from replication.models.two_level.count_models import CountsData
 from replication.models.two_level.influence import baujat, cumulative, gosh, influence, leave_one_out
 from replication.models.two_level.intervals import heterogeneity_intervals, tau2_interval
 from replication.models.two_level.location_scale import fit_location_scale
@@ -331,6 +332,17 @@ def test_counts_without_heterogeneity_say_so() -> None:
     assert [f.data.parameters for f in (found, common)] == [5, 4]  # type: ignore[union-attr]
 
 
+def test_what_was_estimated_beside_the_coefficients_is_counted() -> None:
+    counts = study_counts("OR", *APART)
+    for model, number in (("conditional", 1), ("approximate", 1), ("fixed baselines", 5), ("random baselines", 3)):
+        data = fit_counts(counts, model=model).data  # type: ignore[arg-type]
+        assert isinstance(data, CountsData) and data.parameters == number
+        assert np.isfinite(data.baseline_mean) == np.isfinite(data.baseline_variance) == (model == "random baselines")
+        assert [column.tolist() for column in data.counts.columns] == [list(map(float, column)) for column in APART]
+    with pytest.raises(ModelError, match="is for odds ratios of rare events"):
+        fit_counts(study_counts("PLO", [3], [9]), model="approximate")
+
+
 def test_degrees_of_freedom_and_the_test_of_one_effect_for_all() -> None:
     x = np.column_stack([np.ones(4), [0.0, 1, 0, 1]])
     found = fit_counts(study_counts("OR", *APART), x, model="fixed baselines", test="t", level=0.9)
@@ -353,5 +365,9 @@ def test_studies_without_events_are_silent_and_one_group_is_not() -> None:
     assert found.k == 3 and [n.rows for n in found.notes if n.code == "excluded-rows"] == [(1,)]
     full = fit_counts(study_counts("OR", [3, 9, 5, 9], [10, 0, 20, 30], [6, 7, 4, 5], [12, 0, 15, 31]))
     assert full.k == 3 and [n.rows for n in full.notes if n.code == "excluded-rows"] == [(1,)]
+    # a single event tells something, and so does a single person without one
+    assert fit_counts(study_counts("OR", [3, 1, 5, 9], [10, 9, 20, 30], [6, 0, 4, 5], [12, 8, 15, 31])).k == 4
+    assert fit_counts(study_counts("OR", [3, 9, 5, 9], [10, 0, 20, 30], [6, 7, 4, 5], [12, 1, 15, 31])).k == 4
+    assert fit_counts(study_counts("IRR", [3, 0, 5, 9], [10, 9, 20, 30], [6, 1, 4, 5], [12, 8, 15, 31])).k == 4
     assert fit_counts(study_counts("PLO", [0, 3, 5], [9, 10, 20])).k == 3
     assert fit_counts(study_counts("IRLN", [0, 3, 5], [9, 10, 20])).k == 3
