@@ -5,6 +5,9 @@ Research 27:1785) for the mean, Wan et al. (2014, BMC Medical Research Methodolo
 Research Synthesis Methods 11:641) for the sd, Shi et al. (2023, Statistical Methods in Medical Research 32:1338) for
 the test that the data are too skewed for it. An estimate with a Wald interval, z or p gives back its variance.
 
+Of quantities above 0 that are skewed, the logs are taken for normal: Shi et al. (2020, Statistics and Its Interface
+13:519) for mean and sd behind quantiles of a log-normal distribution, without the bias of turning them back.
+
 Three quantiles know less of a mean than all persons do: its variance here is that of the combination of order
 statistics (David & Johnson 1954, Biometrika 41:228), 1.1 to 1.5 times `sd^2 / n`.
 """
@@ -23,12 +26,15 @@ from replication.effects.correlation import to_fisher_z
 from replication.effects.effect_size import Array, EffectSize, Flag, Metric, numbers, refuse, rows_where
 from replication.errors import UserError, list_rows
 
-__all__ = ["MeanFromQuantiles", "PrintedScale", "Skewed", "from_interval", "mean_from_quantiles"]
+__all__ = ["MeanFromQuantiles", "PrintedScale", "QuantilesOf", "Skewed", "from_interval", "mean_from_quantiles"]
 
 NAN = float("nan")
 
 # Rows whose quantiles show skewness beyond chance: without a mean, or with the one normality would give, flagged.
 Skewed = Literal["exclude", "keep"]
+
+# What the data behind printed quantiles are taken for.
+QuantilesOf = Literal["normal", "log-normal"]
 
 # The formulas of the sources begin here.
 FEWEST = 5
@@ -58,6 +64,7 @@ def mean_from_quantiles(
     minimum: ArrayLike = NAN,
     maximum: ArrayLike = NAN,
     skewed: Skewed = "exclude",
+    distribution: QuantilesOf = "normal",
 ) -> MeanFromQuantiles:
     """Mean and sd behind a median with quartiles, with the range, or with both, as of a normal distribution.
 
@@ -67,8 +74,10 @@ def mean_from_quantiles(
     median, q1, q3, minimum, maximum : what was printed; NaN for the rest. Quartiles or a range without a median give
         an sd only
     skewed : what rows get whose quantiles show skewness beyond chance
+    distribution : "log-normal" takes the logs for normal, asks of them whether they are skewed, and gives mean and
+        sd of the quantity itself
 
-    Raises `UserError` for quantiles out of order.
+    Raises `UserError` for quantiles out of order, and for those of a log-normal distribution that are not above 0.
 
     >>> found = mean_from_quantiles(45, median=9, q1=5, q3=14)
     >>> round(float(found.mean), 4), round(float(found.sd), 4), round(float(found.variance), 4)
@@ -77,9 +86,15 @@ def mean_from_quantiles(
     if skewed not in get_args(Skewed):
         raise UserError(f"skewed={skewed!r} is not known; choose one of {', '.join(map(repr, get_args(Skewed)))}.")
     given = {"n": n, "minimum": minimum, "q1": q1, "median": median, "q3": q3, "maximum": maximum}
+    if distribution not in get_args(QuantilesOf):
+        known = ", ".join(map(repr, get_args(QuantilesOf)))
+        raise UserError(f"distribution={distribution!r} is not known; choose one of {known}.")
     k, *five = numbers(given)
     quantiles = np.array(five)
     _refuse_disorder(quantiles)
+    if distribution == "log-normal":
+        refuse((quantiles <= 0.0).any(axis=0), "a quantile that is not above 0 has no log; pass distribution='normal'")
+        quantiles = np.log(quantiles)
     enough = k >= FEWEST
     # Logs and roots of the formulas have no value at small n; those rows are emptied below.
     size = np.where(enough, k, NAN)
@@ -87,16 +102,18 @@ def mean_from_quantiles(
     by_range, by_quartiles = np.isfinite(high - low), np.isfinite(q_high - q_low)
     weights = _weights(size, by_range, by_quartiles)
     # A quantile of weight 0 was not printed: it must not turn the sum into NaN.
-    mean = np.where(weights == 0.0, 0.0, weights * quantiles).sum(axis=0)
-    mean = np.where(by_range | by_quartiles, mean, NAN)
-    sd = _sd(quantiles, size, by_range, by_quartiles)
+    sd_weights = _sd_weights(size, by_range, by_quartiles)
+    mean, sd = (np.where(w == 0.0, 0.0, w * quantiles).sum(axis=0) for w in (weights, sd_weights))
+    mean, sd = (np.where(by_range | by_quartiles, found, NAN) for found in (mean, sd))
     skewness, critical = _skewness(quantiles, size, by_range, by_quartiles)
     with np.errstate(invalid="ignore"):
         is_skewed = skewness >= critical
-    flags = _quantile_flags(sd, is_skewed, ~enough & np.isfinite(k), skewed)
+    flags = _quantile_flags(sd, is_skewed, ~enough & np.isfinite(k), skewed, distribution)
     if skewed == "exclude":
         mean, sd = np.where(is_skewed, NAN, mean), np.where(is_skewed, NAN, sd)
     variance = np.where(np.isnan(mean), NAN, sd**2 * _variance_of(weights, size))
+    if distribution == "log-normal":
+        mean, sd, variance = _from_logs(mean, sd, size, by_range, by_quartiles)
     return MeanFromQuantiles(mean, sd, variance, skewness, critical, flags)
 
 
@@ -116,14 +133,43 @@ def _weights(n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.boo
     return np.array([outer / 2.0, inner / 2.0, 1.0 - outer - inner, inner / 2.0, outer / 2.0])
 
 
-def _sd(quantiles: Array, n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.bool_]) -> Array:
-    """Wan et al. (2014), eqs. 9 and 16, from the range and from the quartiles; Shi et al. (2020), eq. 10, from both."""
-    low, q_low, _, q_high, high = quantiles
-    wide = (high - low) / (2.0 * scipy.special.ndtri((n - 0.375) / (n + 0.25)))
-    narrow = (q_high - q_low) / (2.0 * scipy.special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
-    share = 1.0 / (1.0 + 0.07 * n**0.6)
-    mixed = share * wide + (1.0 - share) * narrow
-    return np.asarray(np.where(by_range & by_quartiles, mixed, np.where(by_range, wide, narrow)))
+def _sd_weights(n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.bool_]) -> Array:
+    """Weights `(5, ...)` of the five quantiles in the sd.
+
+    Wan et al. (2014), eqs. 9 and 16, from the range and from the quartiles; Shi et al. (2020), eq. 10, from both.
+    """
+    share = np.where(by_range & by_quartiles, 1.0 / (1.0 + 0.07 * n**0.6), np.where(by_range, 1.0, 0.0))
+    wide = share / (2.0 * scipy.special.ndtri((n - 0.375) / (n + 0.25)))
+    narrow = (1.0 - share) / (2.0 * scipy.special.ndtri((0.75 * n - 0.125) / (n + 0.25)))
+    return np.array([-wide, -narrow, np.zeros_like(wide), narrow, wide])
+
+
+def _from_logs(
+    mean: Array, sd: Array, n: Array, by_range: NDArray[np.bool_], by_quartiles: NDArray[np.bool_]
+) -> tuple[Array, Array, Array]:
+    """Mean, sd and variance of the mean of a quantity whose logs have these: Shi et al. (2020).
+
+    The square and fourth power of the sd are freed of bias, then the expectation of `exp(c mean + e sd^2)`, which is
+    `1 + c^2 a sd^2 / n + (2 e)^2 b sd^4 / n` times too large. Constants as in metafor's `conv.fivenum`.
+    The variance is that of `exp(mean + sd^2 / 2)` by the delta method: an even and an odd sum do not correlate.
+    """
+    both, log = by_range & by_quartiles, np.log(n)
+
+    def by_kind(all_five: Array | float, ends: Array | float, quartiles: Array | float) -> Array:
+        return np.asarray(np.where(both, all_five, np.where(by_range, ends, quartiles)))
+
+    square = sd**2 / by_kind(1.0 + 0.28 / log**2, 1.01 + 0.25 / log**2, 1.0 + 1.58 / n)
+    fourth = sd**4 / by_kind(1.0 + 3.93 / n, 1.0 + 2.23 / log**2, 1.0 + 19.2 / n**1.2)
+    a, b = by_kind(0.405, 0.565, 0.57), by_kind(0.315, 0.37, 0.75)
+
+    def expected(c: float, e: float) -> Array:
+        bias = 1.0 + (c**2 * a * square + (2.0 * e) ** 2 * b * fourth) / n
+        return np.asarray(np.exp(c * mean + e * square) / bias)
+
+    turned = expected(1.0, 0.5)
+    spread = np.sqrt(np.maximum(expected(2.0, 2.0) - expected(2.0, 1.0), 0.0))
+    of_mean, of_sd = (_variance_of(w(n, by_range, by_quartiles), n) for w in (_weights, _sd_weights))
+    return turned, spread, turned**2 * (square * of_mean + fourth * of_sd)
 
 
 def _skewness(
@@ -169,10 +215,10 @@ def _variance_of(weights: Array, n: Array) -> Array:
 
 
 def _quantile_flags(
-    sd: Array, is_skewed: NDArray[np.bool_], few: NDArray[np.bool_], skewed: Skewed
+    sd: Array, is_skewed: NDArray[np.bool_], few: NDArray[np.bool_], skewed: Skewed, distribution: QuantilesOf
 ) -> tuple[Flag, ...]:
     made = rows_where(np.isfinite(sd) & ~(is_skewed & (skewed == "exclude")))
-    flags = [Flag("from-quantiles", "mean and sd estimated from quantiles, as of a normal distribution", made)]
+    flags = [Flag("from-quantiles", f"mean and sd estimated from quantiles, as of a {distribution} distribution", made)]
     rows = rows_where(is_skewed)
     what = "no mean estimated" if skewed == "exclude" else "estimated all the same"
     if rows:

@@ -20,7 +20,7 @@ import pandas as pd
 from replication import effects
 from replication.effects.effect_size import EffectSize, Flag, Metric
 from replication.effects.latent import biserial_from_means, tetrachoric
-from replication.effects.printed_summaries import Skewed, from_interval, mean_from_quantiles
+from replication.effects.printed_summaries import QuantilesOf, Skewed, from_interval, mean_from_quantiles
 from replication.errors import ModelError
 from replication.frames.design import Column, number_column
 
@@ -172,6 +172,7 @@ def means_from_quantiles(
     minimum: Column | None = None,
     maximum: Column | None = None,
     skewed: Skewed = "exclude",
+    distribution: QuantilesOf = "normal",
     mean: str = "mean",
     sd: str = "sd",
     variance: str = "mean_variance",
@@ -183,6 +184,8 @@ def means_from_quantiles(
     data : one row per group
     n, median, q1, q3, minimum, maximum : columns by name, or values; a median with quartiles, the range, or both
     skewed : "exclude" leaves rows empty whose quantiles are skewed beyond chance; "keep" estimates all the same
+    distribution : "log-normal" for quantities above 0 that are skewed as such (durations, doses): the mean and sd
+        are of the quantity itself
     mean, sd, variance : names of the columns. Where they are there, only their empty cells are filled
 
     `variance` is the sampling variance of the estimated mean, larger than `sd^2 / n`. Measures computed from the mean
@@ -197,7 +200,7 @@ def means_from_quantiles(
     if not ((q1 is not None and q3 is not None) or (minimum is not None and maximum is not None)):
         raise ModelError("a median alone gives no sd: pass q1 and q3, or minimum and maximum.")
     values = {name: number_column(data, c, name, finite=True) for name, c in given.items() if c is not None}
-    found = mean_from_quantiles(**values, skewed=skewed)
+    found = mean_from_quantiles(**values, skewed=skewed, distribution=distribution)
     own = number_column(data, mean, "mean") if mean in data.columns else np.full(len(data), np.nan)
     # The variance is that of an estimated mean; beside a printed one it would be another mean's.
     columns = {mean: found.mean, sd: found.sd, variance: np.where(np.isnan(own), found.variance, np.nan)}

@@ -46,6 +46,26 @@ def test_means_and_sds_of_every_kind_of_row() -> None:
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-12, err_msg=name)
 
 
+def test_quantiles_of_a_log_normal_distribution() -> None:
+    """Mean and sd as metafor's; the variance of the mean, which it has none of, over samples of the distribution."""
+    pin = json.loads((Path(__file__).parent / "metafor" / "lognormal_quantiles.json").read_text(encoding="utf-8"))
+    f = {name: np.array(values, dtype=float) for name, values in pin["five"].items()}
+    given = {"median": f["median"], "q1": f["q1"], "q3": f["q3"], "minimum": f["min"], "maximum": f["max"]}
+    found = mean_from_quantiles(f["n"], **given, distribution="log-normal")
+    np.testing.assert_allclose(found.mean, np.array(pin["mean"]), rtol=1e-12)
+    np.testing.assert_allclose(found.sd, np.array(pin["sd"]), rtol=1e-12)
+    x = np.exp(np.random.default_rng(4).normal(1.0, 0.8, (4000, 150)))
+    low, q1, median, q3, high = np.quantile(x, [0.0, 0.25, 0.5, 0.75, 1.0], axis=1)
+    for printed in ({"q1": q1, "q3": q3}, {"minimum": low, "maximum": high}):
+        many = mean_from_quantiles(150, median=median, **printed, skewed="keep", distribution="log-normal")
+        assert many.mean.mean() == pytest.approx(np.exp(1.0 + 0.32), rel=0.01)
+        assert np.sqrt(many.variance.mean()) == pytest.approx(many.mean.std(), rel=0.06)
+    with pytest.raises(tsr.UserError, match="not above 0"):
+        mean_from_quantiles(50, median=2.0, q1=0.0, q3=3.0, distribution="log-normal")
+    with pytest.raises(tsr.UserError, match="choose one of 'normal', 'log-normal'"):
+        mean_from_quantiles(50, median=2.0, q1=1.0, q3=3.0, distribution="lnorm")  # type: ignore[arg-type]
+
+
 def test_skewed_rows_are_left_empty_and_said() -> None:
     found = summarised("exclude")
     assert np.isnan(found.mean[2:5]).all() and np.isnan(found.sd[2:5]).all() and np.isfinite(found.mean[:2]).all()
