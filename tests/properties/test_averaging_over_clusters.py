@@ -14,7 +14,14 @@ from replication.errors import ModelError
 from replication.frames import bayes as bayes_frames
 from replication.models.bayes.averaging.averaging import average_models
 from replication.models.bayes.averaging.bias_integrals import Fineness, solve_selection
-from replication.models.bayes.averaging.bias_likelihoods import Linear, Selection, arrange, linear_given, selection_log
+from replication.models.bayes.averaging.bias_likelihoods import (
+    Linear,
+    Selection,
+    arrange,
+    linear_given,
+    selection_log,
+    summarised,
+)
 from replication.models.bayes.averaging.bias_models import BiasModel, Regression, WeightFunction, bias_priors
 from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors import Beta, Fixed, HalfNormal, Normal
@@ -206,3 +213,33 @@ def test_what_rows_share_and_what_they_do_not_make_up_their_covariance(v: list[f
         if len(v) == 2:
             exact = np.linalg.det(np.diag(1.0 / (shared.sd[:, i] ** 2)) @ expected)
             assert exact == pytest.approx(1.0 + (shared.loadings[:, i, 0] ** 2 / shared.sd[:, i] ** 2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("function", [WeightFunction("one", (0.025, 0.5)), WeightFunction("two", (0.05, 0.1))])
+def test_a_few_rows_stand_for_hundreds(function: WeightFunction) -> None:
+    """The log density is the same to rounding where a Gauss rule over variances replaces 300 single rows."""
+    rng = np.random.default_rng(4)
+    v = 1.0 / rng.integers(10, 3000, 300)
+    y = 0.2 + rng.normal(size=300) * np.sqrt(v + 0.03)
+    z = -special.ndtri(np.array(function.steps) / (2 if function.sides == "two" else 1))
+    place = ((np.abs(y) if function.sides == "two" else y)[:, None] / np.sqrt(v)[:, None] < z).sum(axis=1)
+    data, ratios = arrange(y, v, np.arange(300), 0.0), (Beta(1.0, 1.0), Beta(1.0, 1.0))
+    rows = Selection(
+        data, np.sqrt(v)[:, None] * z, place, function, EFFECT, HalfNormal(0.5, on="tau"), Fixed(0.0), ratios
+    )
+    fewer = summarised(rows)
+    assert fewer.singles is not None and len(fewer.singles.v) <= 64
+    assert fewer.singles.times.sum() == pytest.approx(300)
+    points = rng.normal(size=(50, 4))
+    assert selection_log(fewer, points, 0) == pytest.approx(selection_log(rows, points, 0), abs=1e-7)
+
+
+def test_rows_of_variances_too_far_apart_stand_for_themselves() -> None:
+    """Where no small number of nodes gives the sums of all rows, none takes their place."""
+    model = selection(WeightFunction("one", (0.05,)))
+    assert summarised(model).singles is None  # one row alone
+    v = 10.0 ** np.linspace(-12, 6, 40)
+    data = arrange(np.sqrt(v), v, np.arange(40), 0.0)
+    apart = Selection(data, np.sqrt(v)[:, None] * 1.6, model.place[:1].repeat(40), WeightFunction("one", (0.05,)),
+                      EFFECT, Fixed(TAU), Fixed(0.0), (Beta(1.0, 1.0),))  # fmt: skip
+    assert summarised(apart).singles is None

@@ -16,7 +16,7 @@ Called by `bias_integrals`. Effects are turned so that positive ones are favoure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal, get_args
 
@@ -27,6 +27,7 @@ from scipy import special
 from replication.effects.covariance import constant_correlation
 from replication.models.bayes.averaging.bias_models import WeightFunction
 from replication.models.bayes.exact.model import Axis
+from replication.models.bayes.exact.quadrature import gauss_rule
 from replication.models.bayes.priors.coefficient import Normal
 from replication.models.bayes.priors.positive import Beta, Fixed, PositivePrior
 from replication.models.bayes.priors.record import LOG_2PI
@@ -41,13 +42,16 @@ __all__ = [
     "from_score",
     "linear_given",
     "selection_log",
+    "summarised",
     "to_score",
 ]
 
 # Elements worked on at once: arrays that stay in the processor's cache.
 CHUNK = 200_000
-# Chances that are multiplied before a log is taken; each is at least SMALLEST.
+# Rows of a cluster whose chances are multiplied without logs; each is at least SMALLEST.
 GROUP, SMALLEST = 8, 1e-35
+# Numbers of rows that may stand for all that are alone in their clusters, and what their sums may differ by.
+FEWER, ALIKE = (12, 16, 24, 32, 48, 64), 1e-11
 # The trapezoidal rule of a cluster's shared part: its step for a standard normal (error 2e-5), and its ends, in sd.
 STEP, END = 1.35, 5.6
 # Nodes an axis beyond which the rule is not made finer; what is then missed shows between the two lattices.
@@ -144,12 +148,21 @@ class LinearGiven:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Singles:
+    """Rows alone in their clusters, or fewer that stand for them: `v (n,)`, `critical (n, J - 1)`, `times (n,)`."""
+
+    v: Array
+    critical: Array
+    times: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Selection:
     """Normal effects seen with probabilities that depend on their p values.
 
     `critical (k, J - 1)` are the estimates at the steps, `place (k,)` the interval each estimate lies in (0: the
     smallest p). `effect` None holds mu at 0. Axes are the free ones of effect, tau and share, then the ratios of
-    neighbouring weights.
+    neighbouring weights. `singles` None means the rows themselves.
     """
 
     data: ClusteredEffects
@@ -160,6 +173,7 @@ class Selection:
     tau: PositivePrior
     share: PositivePrior
     ratios: tuple[Beta, ...]
+    singles: Singles | None = None
 
     @property
     def outer(self) -> tuple[Normal | PositivePrior, ...]:
@@ -181,7 +195,9 @@ def from_score(prior: Normal | PositivePrior, x: Array) -> Array:
     if isinstance(prior, Normal):
         return np.asarray(prior.mean + prior.sd * x)
     # each half by its own tail: 1 - 1e-20 is 1
-    return np.where(x < 0, prior.ppf(special.ndtr(x)), prior.isf(special.ndtr(-x)))
+    value, below = np.empty(x.shape), x < 0
+    value[below], value[~below] = prior.ppf(special.ndtr(x[below])), prior.isf(special.ndtr(-x[~below]))
+    return value
 
 
 def to_score(prior: Normal | PositivePrior, value: Array) -> Array:
@@ -313,8 +329,13 @@ def _planes(outer: Array) -> tuple[Array, NDArray[np.intp]]:
     """The distinct rows of `outer (N, o)` and which of them each row is."""
     if not outer.shape[1]:
         return np.zeros((1, 0)), np.zeros(len(outer), dtype=np.intp)
-    planes, plane = np.unique(outer, axis=0, return_inverse=True)
-    return planes, plane.ravel()
+    # sorted column by column: `np.unique` of whole rows takes several times as long
+    order = np.lexsort(outer.T)
+    rows = outer[order]
+    new = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
+    plane = np.empty(len(outer), dtype=np.intp)
+    plane[order] = np.cumsum(new) - 1
+    return rows[new], plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,20 +356,53 @@ def _falls(omega: Array) -> Array:
     return np.asarray(-np.diff(np.column_stack([np.ones(len(omega)), omega]), axis=1))
 
 
+def summarised(model: Selection) -> Selection:
+    """The model with a few rows in the place of all that are alone in their clusters, where they give the same sums.
+
+    The log chance of such a row is a smooth function of its log variance, so the sum over hundreds of rows is that over
+    the nodes of a Gauss rule. How many it takes is tried out on means, taus and weights far beyond those of the data.
+    """
+    group = next((g for g in model.data.groups if g.kind == "single"), None)
+    if group is None or len(group.rows) <= FEWER[0]:
+        return model
+    at, plane, omega = _trial_points(model, group)
+    exact = _log_single_chances(model, group, at, plane, omega, 0)
+    v = model.data.v[group.rows]
+    steps = model.critical[group.rows[0]] / np.sqrt(v[0])
+    for n in FEWER:
+        if 2 * n > len(v):
+            break
+        nodes, times = gauss_rule(np.log(v), n)
+        singles = Singles(np.exp(nodes), np.exp(nodes / 2.0)[:, None] * steps, times)
+        fewer = replace(model, singles=singles)
+        if np.abs(_log_single_chances(fewer, group, at, plane, omega, 0) - exact).max() < ALIKE * len(v):
+            return fewer
+    return model
+
+
+def _trial_points(model: Selection, group: _Group) -> tuple[list[_Plane], NDArray[np.intp], Array]:
+    """Planes, the plane of each point, and the weights `(P, J - 1)` of each point on which sums are compared."""
+    unit = float(np.sqrt(np.mean(model.data.y[group.rows] ** 2)))
+    means, taus = unit * np.array([-2.0, -1.0, -0.3, 0.0, 0.3, 1.0, 2.0]), unit * np.array([0.0, 0.1, 0.3, 1.0, 3.0])
+    at = [_Plane(mean, 0.0, tau**2) for mean, tau in product(means.tolist(), taus.tolist())]
+    least, n = np.array([1e-6, 0.01, 0.1, 0.5, 0.9]), model.critical.shape[1]
+    weights = least[:, None] ** (np.arange(1, n + 1) / n)
+    return at, np.repeat(np.arange(len(at)), len(least)), np.tile(weights, (len(at), 1))
+
+
 def _log_single_chances(
     model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, _: int
 ) -> Array:
     """Sum over clusters of one row of the log probability to be seen `(P,)`."""
-    v, critical = model.data.v[group.rows], model.critical[group.rows]
-    mean, sd = np.array([p.effect for p in at])[:, None], np.sqrt([p.between + p.within + v for p in at])
-    below = _below(model, mean, critical, sd)
-    falls, size = _falls(omega), max(1, CHUNK // (len(v) * omega.shape[1]))
+    rows = model.singles or Singles(model.data.v[group.rows], model.critical[group.rows], np.ones(len(group.rows)))
+    mean, sd = np.array([p.effect for p in at])[:, None], np.sqrt([p.between + p.within + rows.v for p in at])
+    below = _below(model, mean, rows.critical, sd)
+    falls, size = _falls(omega), max(1, CHUNK // (len(rows.v) * omega.shape[1]))
     out = np.empty(len(omega))
     for i in range(0, len(omega), size):
         piece = slice(i, i + size)
-        chance = np.einsum("pkj,pj->kp", below[plane[piece]], falls[piece]) + omega[piece, -1]
-        products = np.multiply.reduceat(np.maximum(chance, SMALLEST), np.arange(0, len(v), GROUP), axis=0)
-        out[piece] = np.log(products).sum(axis=0)
+        chance = np.einsum("pnj,pj->np", below[plane[piece]], falls[piece]) + omega[piece, -1]
+        out[piece] = rows.times @ np.log(np.maximum(chance, SMALLEST))
     return out
 
 

@@ -132,17 +132,17 @@ def unseen_share(lattices: tuple[LatticeSum, LatticeSum]) -> float:
     wave itself holds its power OCTAVE: the fourth of a normal density, the second of one whose transform falls
     exponentially; between both lies what is assumed here.
     """
-    logs = np.concatenate([one.logs for one in lattices])
-    places = np.concatenate([one.places for one in lattices])
-    amounts = np.exp(logs - logs.max())
-    amounts /= amounts.sum()
-    total = 0.0
-    for i in range(places.shape[1]):
-        for j in range(i):
-            for turn in (1, -1):
-                signs = 1.0 - 2.0 * (((places[:, i] + turn * places[:, j]) // 2) % 2)
-                total += 2.0 * abs(float(amounts @ signs)) ** OCTAVE
-    return total
+    top = max(float(one.logs.max()) for one in lattices)
+    even, odd, mass = np.zeros(()), np.zeros(()), 0.0
+    for lattice, one in enumerate(lattices):
+        amounts = np.exp(one.logs - top)
+        mass += float(amounts.sum())
+        # the sign of a sum or difference of two places is the product of their own, turned on the odd lattice
+        signs = 1.0 - (one.places & 2)
+        product = (signs * amounts[:, None]).T @ signs
+        even, odd = even + product, odd + (-product if lattice else product)
+    waves = np.abs(np.stack([odd, even])) / mass
+    return float(2.0 * (np.tril(waves, -1) ** OCTAVE).sum())
 
 
 def _spread(n: int, d: int) -> Array:

@@ -28,6 +28,7 @@ __all__ = [
     "adapt",
     "along",
     "box_cells",
+    "gauss_rule",
     "grid_nodes",
     "legendre_rule",
     "log_sum",
@@ -52,6 +53,32 @@ class Rule:
     nodes: Array
     weights: Array
     coefficients: Array
+
+
+def gauss_rule(values: Array, n: int) -> tuple[Array, Array]:
+    """Nodes and weights `(n,)` whose weighted sum is that over `values (k,)`, for polynomials of degree 2 n - 1.
+
+    The Gauss rule of a discrete measure, by Lanczos' steps on it (Golub & Welsch 1969); fewer nodes where there are
+    fewer distinct values. A sum over hundreds of rows of a smooth function costs a dozen evaluations.
+
+    >>> nodes, weights = gauss_rule(np.arange(100.0), 4)
+    >>> round(float(weights @ nodes**7) / float((np.arange(100.0) ** 7).sum()), 12)
+    1.0
+    """
+    basis = [np.full(len(values), len(values) ** -0.5)]
+    diagonal, beside = [], []
+    while True:
+        step = values * basis[-1]
+        diagonal.append(float(step @ basis[-1]))
+        for _ in range(2):  # cleared twice, the basis stays orthogonal to rounding
+            step = step - np.array(basis).T @ (np.array(basis) @ step)
+        length = float(np.sqrt(step @ step))
+        if len(diagonal) == n or length <= 1e-12 * float(np.abs(values).max()):
+            break
+        beside.append(length)
+        basis.append(step / length)
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+    return nodes, len(values) * vectors[0] ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

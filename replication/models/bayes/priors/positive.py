@@ -360,10 +360,15 @@ class InverseGamma(PositivePrior):
 
     def _ppf(self, p: Array) -> Array:
         with np.errstate(divide="ignore"):
+            # 1 / q is exponential for a shape of 1, the default of averages: a log, not a search
+            if self.shape == 1.0:
+                return np.asarray(self.scale / -np.log(p))
             return np.asarray(self.scale / special.gammainccinv(self.shape, p))
 
     def _isf(self, p: Array) -> Array:
         with np.errstate(divide="ignore"):
+            if self.shape == 1.0:
+                return np.asarray(self.scale / -np.log1p(-p))
             return np.asarray(self.scale / special.gammaincinv(self.shape, p))
 
     def _tail_index(self) -> float:
