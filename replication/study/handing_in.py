@@ -42,7 +42,8 @@ def read_submission(path: Path) -> Submission:
         from replication.study.saved_form import read_saved
 
         return read_saved(path)
-    raise UserError(f"{path.name} is neither .xlsx nor .json; save it as .xlsx (in most programs: Save as, Excel)")
+    how = "LibreOffice: File, Save As, Excel 2007-365" if kind == ".ods" else "in most programs: Save as, Excel"
+    raise UserError(f"{path.name} is neither .xlsx nor .json; save it as .xlsx ({how})")
 
 
 def annotated_copy(path: Path, submission: Submission, report: CheckReport, root: Path) -> Path:

@@ -249,7 +249,12 @@ def test_a_cell_at_the_far_end_does_not_take_memory(study: Command, small: Small
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("gone.xlsx", "is no file"), ("old.xls", "save it as .xlsx"), ("sheet.csv", "is neither .xlsx nor .json")],
+    [
+        ("gone.xlsx", "is no file"),
+        ("old.xls", "save it as .xlsx"),
+        ("sheet.csv", "is neither .xlsx nor .json"),
+        ("book.ods", "(LibreOffice: File, Save As, Excel"),
+    ],
 )
 def test_another_file_is_refused(study: Command, small: Small, tmp_path: Path, name: str, expected: str) -> None:
     if name != "gone.xlsx":

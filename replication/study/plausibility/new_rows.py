@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -59,6 +59,8 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     yield from _p_values(rows)
     yield from _swapped(rows)
     yield from _informants(rows)
+    yield from _constructs(rows)
+    yield from _years(dataset, works, coming)
     yield from _tests(dataset, rows)
 
 
@@ -199,6 +201,33 @@ def _informants(rows: list[dict[str, Any]]) -> Iterator[Query]:
                 expected = f"{other}, as in {at}"
                 hint = "who answered this measure? if two did, answer it"
                 yield Query.about(place, f"informant_{side}", "informants", informant, expected, hint, at)
+
+
+def _constructs(rows: list[dict[str, Any]]) -> Iterator[Query]:
+    """One measure stands for one construct: at another it was left standing from the row above."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in rows:
+        for side in ("a", "b"):
+            measure, construct = row[f"measure_{side}"], row[f"var_{side}"]
+            if not measure:
+                continue
+            other, at = first.setdefault((row["sample_id"], measure), (construct, row["effect_id"]))
+            if other != construct:
+                place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])
+                hint = "was it copied from another row? if one scale counts as both, answer it"
+                expected = f"a measure of {construct}; it stands for {other} in {at}"
+                yield Query.about(place, f"measure_{side}", "measure-construct", shown(measure), expected, hint, at)
+
+
+def _years(dataset: Dataset, works: frozenset[str], coming: Collection[str]) -> Iterator[Query]:
+    """A new sample of 2024 persons in a work of 2024: the year was probably typed into n."""
+    samples = dataset.columns("samples.csv").of_works(works)
+    for work, line, sample, n, since in samples.rows("work", "line", "sample_id", "n", "since"):
+        reference = dataset.references.get(work)
+        if since in coming and reference is not None and f"{n:g}" == reference.year:
+            place = Place(f"{work}/samples.csv", line, sample)
+            hint = "is it the year of the work? if there were just so many persons, answer it"
+            yield Query.about(place, "n", "n-is-year", f"{n:g}", "the number of persons", hint)
 
 
 def _tests(dataset: Dataset, rows: list[dict[str, Any]]) -> Iterator[Query]:

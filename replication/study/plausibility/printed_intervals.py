@@ -14,13 +14,14 @@ from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.effects.correlation import back_to_r, fisher_z_variance, to_fisher_z
 from replication.errors import UserError
-from replication.models.probability import NORMAL_95
+from replication.models.probability import NORMAL_95, normal_isf
 from replication.printed import Printed, parse_printed
 from replication.study.plausibility.query import Place, Query
 
 __all__ = ["IntervalCheck", "centred", "check_interval", "claim_queries", "one_end", "outside"]
 
 _TOO_WIDE, _TOO_NARROW = 3.0, 0.5
+_NARROWER = 0.95  # of the width that n gives: no honest interval of 95 % is narrower, while clusters make many wider
 _BOUNDED = ("r", "partial_r")
 _MAYBE_RATIO = ("b", "effect size")  # statistics under which sources print odds ratios, too
 
@@ -89,6 +90,10 @@ def _width(place: Place, column: str, check: IntervalCheck, low: Printed, high: 
         ends = back_to_r([middle - expected / 2, middle + expected / 2])
         text = f"about {ends[0]:.2f} to {ends[1]:.2f} for n {check.n:g}"
         yield Query.about(place, column, "interval-width", found, text, "is n that of another group?")
+    elif widest < _NARROWER * expected and narrowest <= expected * float(normal_isf(0.05)) / NORMAL_95 <= widest:
+        text = f"an interval of 95 %, but for n {check.n:g} it is as narrow as one of 90 %"
+        hint = "which level does the article print? leave an interval of 90 % out, or answer it"
+        yield Query.about(place, column, "interval-level", found, text, hint)
 
 
 def _bounded_z(r: float) -> float:

@@ -32,26 +32,42 @@ def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     correlations = printed.rows("statistic", "value")
     yield from _triples(printed.where(statistic == "r" and abs(value) <= 1 for statistic, value in correlations))
     yield from _countries(dataset, works)
+    yield from _part_sizes(dataset.columns("samples.csv"), works)
+
+
+def _part_sizes(samples: Columns, works: frozenset[str]) -> Iterator[Query]:
+    """Parts that are no smaller than their whole: the size of all persons entered for boys and for girls."""
+    sizes = dict(samples.rows("sample_id", "n"))
+    for work, line, sample, n, whole in samples.of_works(works).rows("work", "line", "sample_id", "n", "subgroup_of"):
+        if whole and n >= sizes.get(whole, math.inf):
+            expected = f"fewer than the {sizes[whole]:g} of {whole}, of which it is a part"
+            hint = "is it the size of the whole group? if the rows rest on all of them, answer it"
+            yield Query.about(Place(f"{work}/samples.csv", line, sample), "n", "part-size", f"n {n:g}", expected, hint)
 
 
 def _countries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
-    """New samples whose country has another name elsewhere: models would take one country for two."""
+    """New samples without a country, or under a name others do not give it: models would take one country for two."""
     samples = dataset.columns("samples.csv")
     released = version_numbers(dataset.version)
     rows = samples.rows("work", "since", "country")
-    new = [work in works and country != "" and version_numbers(since) > released for work, since, country in rows]
+    new = [work in works and version_numbers(since) > released for work, since, _ in rows]
     if not any(new):
         return
     others = samples.where(not one for one in new)["country"]
     held = held_names(others)
     names = set(held.values()) | {name for name in others if not name.isupper()}
     for work, line, sample, country in samples.where(new).rows("work", "line", "sample_id", "country"):
+        place = Place(f"{work}/samples.csv", line, sample)
+        if not country:
+            hint = "write its English name; if it is not said, or there are several, answer it"
+            yield Query.about(place, "country", "country", "an empty cell", "the country of the sample", hint)
+            continue
         land = territory(country)
         wanted = country if country in names else held.get(land) or (english_name(land) if land else "")
         if country != wanted:
             expected = f"{wanted}, one name for one country" if wanted else "the English name of one country"
             hint = f"write {wanted}: models group samples by it" if wanted else nearest(country, sorted(names))
-            yield Query.about(Place(f"{work}/samples.csv", line, sample), "country", "country", country, expected, hint)
+            yield Query.about(place, "country", "country", country, expected, hint)
 
 
 def _sizes(effects: Columns, dataset: Dataset) -> Iterator[Query]:
