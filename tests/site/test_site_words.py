@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from markupsafe import escape
@@ -12,10 +12,14 @@ from markupsafe import escape
 from replication import paths
 from replication.analysis.outcome import Label, of, plain, several, within
 from replication.errors import UserError
+from replication.models.fit import Fit
+from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.two_level.random_effects import fit_random_effects
 from replication.report.cells import column_kind
+from replication.report.figures.drawing import KINDS
 from replication.report.numbers import Numerals
 from replication.report.view import plain_prose, prose, web_address
-from replication.report.words import load_words
+from replication.report.words import load_words, worded
 
 EN, NB = Numerals("en"), Numerals("nb")
 
@@ -131,6 +135,30 @@ def test_texts_of_the_dataset_are_of_the_dataset() -> None:
     for text in load_words("nb").table["of_data"]:
         forms = (text, text.replace('"', '""'), text.replace('"', '\\"'))
         assert any(form in known for form in forms), f"{text!r} is no text of the dataset: word it under [labels]"
+
+
+Y, V = [0.1, 0.3, 0.5, 0.2], [0.01, 0.02, 0.03, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("fit", "code"),
+    [
+        (lambda: fit_random_effects(Y[:1], V[:1]), "saturated"),
+        (lambda: fit_random_effects([0.1, 0.1, 0.11], V[:3]), "boundary"),
+        (lambda: fit_multilevel(Y, V, ["a", "b", "c", "d"]), "confounded"),
+        (lambda: fit_multilevel([0.3, 0.3, 0.3, 0.31], V, ["a", "a", "b", "b"]), "boundary"),
+    ],
+)
+def test_a_note_says_in_the_report_what_it_says_in_the_library(fit: Callable[[], Fit], code: str) -> None:
+    """The English message and the label of a note are two texts of one thing: apart, a reader is told another."""
+    note = next(note for note in fit().notes if note.code == code and note.label)
+    assert worded(note.text).replace("zero", "0").replace("\u00a0", " ") == note.message
+    assert load_words("nb").label(plain(note.text)) != note.message
+
+
+@pytest.mark.parametrize("language", ["en", "nb"])
+def test_every_kind_of_figure_has_its_name(language: str) -> None:
+    assert set(KINDS) <= set(load_words(language).table["figure_kinds"])
 
 
 def values_of(template: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from replication.models.fit import Interval
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.structure import BlockV
+from replication.models.options import Tau2Method
 from replication.models.two_level.random_effects import fit_random_effects
 
 
@@ -240,6 +242,12 @@ def test_tables_and_texts_hold_the_numbers_of_the_fit(studies: pd.DataFrame) -> 
     assert model.to_latex().count(r"\\") == 2 + 1 + 5 and r"\toprule" in model.to_latex()
     assert "<table>" in model._repr_html_() and repr(model) == str(model.summary())
     assert "restricted maximum likelihood" in model.methods_text() and "Knapp and Hartung" in model.methods_text()
+
+
+@pytest.mark.parametrize("method", [method for method in get_args(Tau2Method) if method != "EE"])
+def test_every_estimator_of_tau2_has_its_name_in_the_methods_paragraph(studies: pd.DataFrame, method: str) -> None:
+    model = tsr.random_effects("yi ~ 1", studies, method=method, weights="vi" if method == "GENQ" else None)
+    assert f"was estimated by {method}" not in model.methods_text()
 
 
 def test_html_and_latex_escape_what_a_column_is_called(studies: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """Imports run one way, in the order the design gives; statistics never import data, data never import statistics."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -82,6 +83,15 @@ def test_statistics_and_data_do_not_know_each_other() -> None:
         if name in APART.get(part_of(path), set())
     ]
     assert wrong == []
+
+
+def test_the_architecture_page_leads_to_files_that_are_there() -> None:
+    """Where to change what: every file and folder the page names, by its path in the checkout or in the package."""
+    root = PACKAGE.parent
+    page = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w.]+(?:/[\w.]+)+/?)`", page))
+    assert len(named) > 15
+    assert [path for path in sorted(named) if not ((root / path).exists() or (PACKAGE / path).exists())] == []
 
 
 def test_a_file_name_says_which_file_is_meant() -> None:

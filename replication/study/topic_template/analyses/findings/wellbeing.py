@@ -27,8 +27,8 @@ def quick(context: Context) -> Findings:
 
 ANALYSIS = Analysis(
     id="wellbeing",
-    title="Sleep and well-being",
-    question="Does good sleep go with well-being?",
+    title="title_wellbeing",
+    question="question_wellbeing",
     run=run,
     quick=quick,
     plans=PLANS,

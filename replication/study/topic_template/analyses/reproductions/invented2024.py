@@ -18,7 +18,7 @@ def run(context: Context) -> Findings:
 ANALYSIS = Analysis(
     id="invented2024",
     title="The invented example",
-    question="Does the printed mean follow from the printed correlations?",
+    question="question_printed_mean",
     run=run,
     claims=("invented2024",),
 )
