@@ -223,7 +223,7 @@ def smooth_selection(
 def truncated_selection(
     source: Source,
     *,
-    cut: float = 0.0,
+    cut: float | None = 0.0,
     weight: float | None = None,
     direction: Direction = "positive",
     tau2: SelectionTau2 = "ML",
@@ -231,8 +231,8 @@ def truncated_selection(
 ) -> SelectionFit:
     """The truncated selection model: effects up to `cut` are seen less often (Rust et al. 1990; Formann 2008).
 
-    `weight=0` says that they are never seen, which is the truncated normal distribution; `selected` as in
-    `step_selection`.
+    `weight=0` says that they are never seen, which is the truncated normal distribution; `cut=None` takes the cut of
+    highest likelihood. `selected` as in `step_selection`.
     """
     e = independent_effects(source, "truncated_selection", moderators=True)
     chosen = _of_rows(source, selected, "selected")

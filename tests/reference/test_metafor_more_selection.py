@@ -128,6 +128,23 @@ def test_a_cut_at_zero_is_a_step_at_one_half_whatever_the_direction_and_unit() -
     assert turned.selection[1].name == "effect >= 0"
 
 
+@pytest.mark.parametrize("direction", ["positive", "negative"])
+def test_an_estimated_cut_is_the_best_of_all(direction: Any) -> None:
+    """Against cuts on a grid and just short of every effect, where the likelihood of a small weight is highest."""
+    sign = 1.0 if direction == "positive" else -1.0
+    y, v = (np.array(pinned()["hackshaw"][name])[:14] for name in "yv")
+    found = fit_truncated_selection(sign * y, v, cut=None, direction=direction)
+    inside = np.unique(np.concatenate([np.linspace(y.min(), y.max(), 25)[1:-1], np.sort(y)[1:] - 1e-9]))
+    tried = [fit_truncated_selection(y, v, cut=float(cut)) for cut in inside]
+    best = max(range(len(tried)), key=lambda i: tried[i].fit.loglik)
+    assert found.fit.loglik == pytest.approx(tried[best].fit.loglik, abs=1e-6)
+    assert sign * found.fit.beta[0] == pytest.approx(tried[best].fit.beta[0], abs=1e-6)
+    assert found.fit.method["cut"] == f"{sign * (inside[best] + 1e-9):g}, estimated"
+    assert np.isnan(found.lrt_p) and found.lrt_df == 2 and "estimated-cut" in [note.code for note in found.notes]
+    with pytest.raises(ModelError, match="cannot go with weight=0"):
+        fit_truncated_selection(y, v, cut=None, weight=0.0)
+
+
 def test_the_truncated_normal_distribution() -> None:
     """Weight 0 below the cut: y given y > cut, as scipy has it."""
     v = np.full(200, 0.04)

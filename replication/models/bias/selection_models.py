@@ -18,7 +18,7 @@ Journal of Marketing Research 27:220; Formann 2008, Contemporary Clinical Trials
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -398,7 +398,7 @@ def fit_truncated_selection(
     v: ArrayLike,
     x: ArrayLike | None = None,
     *,
-    cut: float = 0.0,
+    cut: float | None = 0.0,
     weight: float | None = None,
     direction: Direction = "positive",
     tau2: SelectionTau2 = "ML",
@@ -411,7 +411,8 @@ def fit_truncated_selection(
     Parameters
     ----------
     y, v, x, names, level : as in `fit_step_selection`
-    cut : effects beyond it, in the favoured direction, are seen with weight 1; those at it or short of it with less
+    cut : effects beyond it, in the favoured direction, are seen with weight 1; those at it or short of it with less.
+        None takes the cut whose likelihood is highest, among the effects themselves
     weight : a fixed weight of 0 or more, instead of an estimate; 0 is the truncated normal distribution
     direction : sign of the effects that are favoured
     tau2 : "ML", or "EE" for a model without heterogeneity
@@ -422,19 +423,51 @@ def fit_truncated_selection(
 
     Raises `ModelError` where no effect lies on one of the sides, since its weight is then 0 or without end.
 
+    The likelihood jumps where a cut passes an effect, and in between it rises towards the effect above while the weight
+    is below 1, towards the one below while it is above 1. So its top lies at an effect, has no curvature, and the test
+    of no selection no chi-square distribution: an estimated cut has no standard error, and `lrt_p` is NaN, with a note.
+
     >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
     >>> result = fit_truncated_selection(y, v, cut=0.2, weight=0.5)
     >>> round(float(result.unadjusted.beta[0]), 4), round(float(result.fit.beta[0]), 4)
     (0.3515, 0.2787)
     """
-    if not np.isfinite(cut):
+    if cut is not None and not np.isfinite(cut):
         raise ModelError(f"cut={cut!r} must be a number on the scale of the effects; 0 parts positive from negative.")
     if weight is not None and not (np.isfinite(weight) and weight >= 0):
         raise ModelError(f"weight={weight!r} must be a number of 0 or more; 1 is no selection.")
     setup = selection_setup(y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected)
+    if cut is None:
+        return _best_cut(setup, weight)
     short = setup.sign * setup.data.y <= setup.sign * cut
     _check_sides(setup, setup.among_selected(short), setup.among_selected(~short), cut, weight)
     return fit_selection(setup, _cut_weight(setup, short, cut, weight))
+
+
+def _best_cut(setup: SelectionSetup, weight: float | None) -> SelectionFit:
+    """The fit with the cut of highest likelihood, at an effect: that effect and all short of it, or all short alone."""
+    if weight == 0.0:
+        raise ModelError("cut=None cannot go with weight=0: the likelihood rises with the cut up to the lowest effect.")
+    y = setup.sign * setup.data.y
+    best: SelectionFit | None = None
+    for edge in np.unique(y):
+        for short in (y <= edge, y < edge):
+            sides = setup.among_selected(short), setup.among_selected(~short)
+            if not (sides[0].any() and sides[1].any()):
+                continue
+            found = fit_selection(setup, _cut_weight(setup, short, float(setup.sign * edge), weight))
+            # One that found no maximum has a likelihood of NaN, and is higher than nothing.
+            if np.isfinite(found.fit.loglik) and (best is None or found.fit.loglik > best.fit.loglik):
+                best = found
+    if best is None:
+        raise ModelError("no cut has a likelihood with a maximum; pass a cut, or fix the weight.")
+    message = (
+        f"the cut {best.fit.method['cut']} is estimated: it has no standard error, the test of selection no p, "
+        "and intervals take it for known."
+    )
+    fit = replace(best.fit, method={**best.fit.method, "cut": f"{best.fit.method['cut']}, estimated"})
+    fit = replace(fit, notes=(*fit.notes, Note("estimated-cut", message)))
+    return replace(best, fit=fit, lrt_df=best.lrt_df + 1, lrt_p=float("nan"))
 
 
 def _check_sides(
