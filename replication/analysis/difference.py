@@ -96,6 +96,7 @@ def compare(before: Outcome | None, after: Outcome | None, rows: Sequence[RowCha
     old, new = _estimates(before), _estimates(after)
     changes = [_change(name, old.get(name), new.get(name)) for name in dict.fromkeys((*old, *new))]
     marked = {change.row for change in rows if change.change != "gone"}
+    # Rows that are gone are in no figure of the later state.
     figures = tuple(_marked(f, marked) for f in (after.figures if after else ()) if _shows(f, marked))
     estimates = tuple(change for change in changes if change is not None)
     return Difference(known.id, known.title, estimates, _verdicts(before, after), figures)
@@ -185,6 +186,7 @@ def _verdicts(before: Outcome | None, after: Outcome | None) -> tuple[VerdictCha
 
 
 def _shows(figure: Figure, rows: set[str]) -> bool:
+    # Of all figures only the forest has a mark for a row, so only there a new one can be shown.
     return figure.kind == "forest" and any(str(row) in rows for row in figure.columns.get("row", ()))
 
 

@@ -51,8 +51,9 @@ def failed_outcome(
     """
     known = {
         "kind": analysis.kind if analysis else _KINDS.get(path.parent.name, "reproduction"),
-        "title": analysis.title if analysis else name,
-        "question": analysis.question if analysis else "",
+        # Titles may be labels, and an outcome is plain data.
+        "title": plain(analysis.title) if analysis else name,
+        "question": plain(analysis.question) if analysis else "",
     }
     return {
         "id": name,

@@ -130,6 +130,7 @@ def saturated_paths(x: Array) -> Array:
     [0.291, -0.19]
     """
     pe, ne, pa, na, ea, pn = x
+    # Normal equations on correlations: a saturated path model is two regressions, of the mediator and of the outcome.
     predictors = np.array([[1.0, pn, pe], [pn, 1.0, ne], [pe, ne, 1.0]])
     to_enga = np.linalg.solve(predictors[:2, :2], np.array([pe, ne]))
     to_ach = np.linalg.solve(predictors, np.array([pa, na, ea]))
@@ -157,6 +158,7 @@ def implied_third(r_pe: Printed, r_ne: Printed, b_pe: Printed, b_ne: Printed) ->
     """
     one = _quotient(r_pe.low - b_pe.high, r_pe.high - b_pe.low, b_ne)
     two = _quotient(r_ne.low - b_ne.high, r_ne.high - b_ne.low, b_pe)
+    # Both equations must hold, so what is left is where their intervals meet; empty when the low end is the higher one.
     return max(one[0], two[0]), min(one[1], two[1])
 
 

@@ -150,6 +150,8 @@ def _found(analysis: Analysis, context: Context) -> Findings:
         frames = traceback.extract_tb(error.__traceback__)
         asked = Path(frames[-1].filename)
         ours = (Path(__file__).parent, paths.analyses_dir() / "shared")
+        # A KeyError of a library is a fault of the code, and its traceback is wanted; only a look-up of ours tells of
+        # data.
         if asked.stem != analysis.id and asked.parent not in ours:
             raise
         name = error.args[0] if error.args else ""
@@ -166,6 +168,7 @@ def _living(said: Mapping[str, Kind], index: ClaimIndex) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for name, said_of_it in said.items():
         living = index.living(name)
+        # An analysis may name a claim by the id it had when it was written, and by that of today.
         if living is not None and (living == name or living not in found):
             found[living] = said_of_it
     return found
@@ -174,5 +177,6 @@ def _living(said: Mapping[str, Kind], index: ClaimIndex) -> dict[str, Kind]:
 def _check(claim: Claim, answers: Mapping[str, Answer], dataset: Dataset, reasons: Mapping[str, Reason]) -> Check:
     answer = answers.get(claim.id)
     if answer is None:
+        # Nobody answered it: its own interval may still speak, else what is on record of the work says what is missing.
         answer = centred_interval(claim) or missing(dataset, claim.work)
     return judge(claim, answer, reasons)

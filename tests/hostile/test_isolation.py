@@ -88,6 +88,7 @@ def test_without_the_typesetter_the_pages_are_whole_and_say_that_there_is_no_pdf
 def test_a_report_of_nothing_but_failures_has_every_page(dataset: Dataset, tmp_path: Path) -> None:
     files = analysis_files(paths.analyses_dir(), paths.data_dir())
     outcomes = [failed_outcome(name, path, "it broke", dataset, load_analysis(path)) for name, path in files.items()]
+    assert json.loads(json.dumps(outcomes)) == outcomes, "titles are labels, outcomes plain data"
     assert build_report(tmp_path, outcomes, dataset, RUN) == ""
     for name in ("index", "claims", "methods", "missing", "findings/engagement", "findings/bullying", "nb/index"):
         assert "failed" in (tmp_path / f"{name}.html").read_text(encoding="utf-8") or name.startswith("nb/")
