@@ -93,7 +93,10 @@ def mean_from_quantiles(
     quantiles = np.array(five)
     _refuse_disorder(quantiles)
     if distribution == "log-normal":
-        refuse((quantiles <= 0.0).any(axis=0), "a quantile that is not above 0 has no log; pass distribution='normal'")
+        refuse(
+            np.asarray((quantiles <= 0.0).any(axis=0)),
+            "a quantile that is not above 0 has no log; pass distribution='normal'",
+        )
         quantiles = np.log(quantiles)
     enough = k >= FEWEST
     # Logs and roots of the formulas have no value at small n; those rows are emptied below.
