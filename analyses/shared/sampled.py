@@ -20,7 +20,7 @@ import numpy as np
 from replication import paths
 from replication.analysis.outcome import Context, Draws, Estimate, Findings, Ref, Sentence, Table, numbers
 from replication.claims import claims_by_id
-from replication.digests import digest_of, folder_digest
+from replication.digests import digest_of, python_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bayes import RHO, posterior_of, rounded
 from replication.evidence.question import Evidence, Question, evidence, sample_means
@@ -254,7 +254,7 @@ def _saved(posterior: SampledPosterior, name: str) -> Draws:
 def _code() -> str:
     """The digest of the Bayesian models' code: with another line of it, draws are drawn anew."""
     folder = Path(bayes.__file__).parent
-    return folder_digest(folder, "*.py")
+    return python_digest(folder)
 
 
 STUDENTS, CLASSES = "thornberg2022-001", "thornberg2022-002"

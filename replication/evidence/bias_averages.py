@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of
-from replication.digests import digest_of, folder_digest
+from replication.digests import digest_of, python_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import centre_of
@@ -100,7 +100,7 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
     if remember is None:
         return _restored(compute(), reasons)
     n = one_row_a_sample(found).v.tolist()  # decides, beside the rows, whether the average may be read
-    code = folder_digest(Path(averaging.__file__).parent, "*.py")
+    code = python_digest(Path(averaging.__file__).parent)
     # twelve digits: the last ones differ between machines, and the result would not
     given = ([f"{x:.12g}" for x in values] for values in (found.y, found.v, n))
     key = digest_of(code, *map(repr, (*given, found.samples.tolist(), RHO, sign, bias_priors("z"))))

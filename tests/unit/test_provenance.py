@@ -1,10 +1,11 @@
 """Whole or not at all: the report folder, the cache and the digests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from replication.digests import folder_digest
+from replication.digests import folder_digest, python_digest
 from replication.errors import UserError
 from replication.provenance import Cache
 from replication.writing import replace_folder, write_atomic
@@ -118,3 +119,24 @@ def test_slow_results_are_read_from_where_they_are_kept_and_renewed_when_asked(t
     file = kept / "bias-x.json"
     file.write_text(file.read_text(encoding="utf-8").replace("0.3", "0.4"), encoding="utf-8")
     assert Cache(tmp_path / "b", kept=kept).get("bias-x", "key") is None, "an edited number counts as none"
+
+
+@pytest.mark.parametrize(
+    ("edit", "same"),
+    [
+        (lambda text: text.replace("# why\n", "# another reason, over\n\n# lines\n"), True),
+        (lambda text: text.replace("x = 1  # here", "x = 1"), True),
+        (lambda text: text.replace("x = 1", "x = 2"), False),
+        (lambda text: text.replace("# not a comment", "# not one"), False),
+        (lambda text: text.replace("line\n\nend", "line\nend"), False),  # a blank line in a string is text
+    ],
+)
+def test_a_comment_costs_no_slow_result_and_a_digit_does(
+    tmp_path: Path, edit: Callable[[str], str], same: bool
+) -> None:
+    code = '# why\n\nx = 1  # here\ny = "# not a comment"\nz = """line\n\nend"""\n'
+    (tmp_path / "model.py").write_text(code, encoding="utf-8")
+    before = python_digest(tmp_path)
+    assert edit(code) != code
+    (tmp_path / "model.py").write_text(edit(code), encoding="utf-8")
+    assert (python_digest(tmp_path) == before) is same
