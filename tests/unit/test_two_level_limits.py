@@ -213,6 +213,20 @@ def test_baujats_coordinates_by_hand() -> None:
     assert found.influence == pytest.approx(moved, rel=1e-6)
 
 
+def test_gaps_in_many_sets_far_from_zero_cost_no_digits() -> None:
+    """2,000 sets around a million, a different row missing in each: every one the single fit of what it has."""
+    y, v = 1e6 + 0.1 * rng().normal(size=(2000, 6)), np.array([0.01, 0.02, 0.03, 0.01, 0.02, 0.05])
+    gap = np.arange(2000) % 6
+    y[np.arange(2000), gap] = np.nan
+    fits = fit_batch(y, v)
+    for b in (0, 777, 1999):
+        single = fit_random_effects(np.delete(y[b], gap[b]) - 1e6, np.delete(v, gap[b]))
+        assert single.heterogeneity is not None
+        assert fits.tau2[b] == pytest.approx(single.component("tau2").estimate, rel=1e-9, abs=1e-12)
+        assert fits.Q[b] == pytest.approx(single.heterogeneity.Q, rel=1e-9)
+        assert fits.beta[b, 0] - 1e6 == pytest.approx(single.beta[0], abs=1e-9)
+
+
 def test_refits_keep_level_names_and_order() -> None:
     fit = fit_random_effects(Y9, V9, level=0.8, names=["mean"])
     for found in (leave_one_out(fit), cumulative(fit, list(range(8, -1, -1)))):
