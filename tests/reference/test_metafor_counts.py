@@ -70,7 +70,14 @@ def test_against_metafor_with_fifty_points(tag: str) -> None:
 TABLES = (np.array([3, 17, 0, 12]), np.array([36, 7, 26, 20]), np.array([6, 4, 2, 28]), np.array([34, 25, 18, 12]))
 
 
-def brute(model: str, beta: float, tau: float, mean: float, sd: float) -> float:
+# A large group beside a small one: effect and baseline of a study then depend on each other in its likelihood.
+LOPSIDED = (np.array([30, 170, 10, 120, 60]), np.array([360, 70, 260, 200, 90]), np.array([3, 2, 1, 9, 6]),
+            np.array([9, 7, 8, 3, 5]))  # fmt: skip
+
+
+def brute(
+    model: str, beta: float, tau: float, mean: float, sd: float, tables: tuple[np.ndarray, ...] = TABLES
+) -> float:
     """The log-likelihood of four tables by the trapezoid rule, nothing of ours in it.
 
     The rule converges exponentially for an integrand that dies out on both sides.
@@ -78,7 +85,7 @@ def brute(model: str, beta: float, tau: float, mean: float, sd: float) -> float:
     grid = np.linspace(-8, 8, 161)
     weight, theta = stats.norm.pdf(grid) * (grid[1] - grid[0]), beta + tau * grid
     total = 0.0
-    for a, b, c, d in zip(*TABLES, strict=True):
+    for a, b, c, d in zip(*tables, strict=True):
         if model == "conditional":
             x = np.arange(max(0, a - d), min(a + b, a + c) + 1)
             law = special.comb(a + b, x) * special.comb(c + d, a + c - x) * np.exp(np.outer(theta, x))
@@ -92,10 +99,14 @@ def brute(model: str, beta: float, tau: float, mean: float, sd: float) -> float:
     return total
 
 
-@pytest.mark.parametrize("model", ["conditional", "random baselines"])
-def test_the_peak_is_one_of_the_brute_force_likelihood(model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "tables"),
+    [("conditional", TABLES), ("random baselines", TABLES), ("random baselines", LOPSIDED)],
+    ids=["conditional", "random baselines", "lopsided"],
+)
+def test_the_peak_is_one_of_the_brute_force_likelihood(model: str, tables: tuple[np.ndarray, ...]) -> None:
     """Equal in height, and a step in any direction goes down."""
-    found = fit_counts(study_counts("OR", *TABLES), model=model)  # type: ignore[arg-type]
+    found = fit_counts(study_counts("OR", *tables), model=model)  # type: ignore[arg-type]
     data = found.data
     assert isinstance(data, CountsData)
     drawn = model == "random baselines"
@@ -103,11 +114,11 @@ def test_the_peak_is_one_of_the_brute_force_likelihood(model: str) -> None:
     place += [data.baseline_mean, float(np.sqrt(data.baseline_variance))] if drawn else [0.0, 0.0]
     assert place[1] > 0.1  # the heterogeneity is no border case
     # 21 points in each of two directions leave 2e-9 here; one direction has 31
-    assert brute(model, *place) == pytest.approx(found.loglik, abs=1e-8)
+    assert brute(model, *place, tables) == pytest.approx(found.loglik, abs=1e-8)
     for i in range(4 if drawn else 2):
         for step in (1e-3, -1e-3):
             moved = [value + step * (j == i) for j, value in enumerate(place)]
-            assert brute(model, *moved) < found.loglik - 1e-8, (i, step)
+            assert brute(model, *moved, tables) < found.loglik - 1e-8, (i, step)
 
 
 def test_one_study_at_no_heterogeneity_has_the_plain_odds_ratio() -> None:
