@@ -15,13 +15,13 @@ import pandas as pd
 from replication.errors import ModelError
 from replication.frames.bias import Source, effects_in_clusters
 from replication.frames.design import Column, Design, column, make_design, number_column
+from replication.models.bayes.arviz_data import inference_data
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
 from replication.models.bayes.exact.marginals import Marginal
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.exact.summaries import Curve, density_curve, summarize
-from replication.models.bayes.joint_draws import inference_data
 from replication.models.bayes.priors import CoefficientPrior, PositivePrior
 from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.multilevel.structure import BlockV

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from replication.lazily import on_first_use
 
 if TYPE_CHECKING:
+    from replication.models.bayes.arviz_data import inference_data
     from replication.models.bayes.averaging.averaging import Averaged, average_models
     from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors, psma_models
     from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
     from replication.models.bayes.exact.posterior import ExactPosterior
     from replication.models.bayes.exact.summaries import density_curve, summarize
-    from replication.models.bayes.joint_draws import JointDraws, draw_exact, inference_data
+    from replication.models.bayes.joint_draws import JointDraws, draw_exact
     from replication.models.bayes.priors import (
         Cauchy,
         Exponential,
@@ -87,7 +88,8 @@ __getattr__ = on_first_use(
         "replication.models.bayes.exact.exact": ("exact_three_level", "exact_two_level"),
         "replication.models.bayes.exact.posterior": ("ExactPosterior",),
         "replication.models.bayes.exact.summaries": ("density_curve", "summarize"),
-        "replication.models.bayes.joint_draws": ("JointDraws", "draw_exact", "inference_data"),
+        "replication.models.bayes.arviz_data": ("inference_data",),
+        "replication.models.bayes.joint_draws": ("JointDraws", "draw_exact"),
         "replication.models.bayes.priors": (
             "Cauchy",
             "Exponential",

@@ -1,6 +1,6 @@
-"""Joint draws of a posterior, exact or sampled, as arrays and as arviz `InferenceData` that can be saved.
+"""Independent joint draws of an exact posterior, as arrays.
 
-Exact posteriors are drawn without a chain, in three steps:
+They are drawn without a chain, in three steps:
 
 1. A node of the quadrature is drawn by its weight, and a point evenly from the node's own part of its cell. The weights
    of a Gauss-Legendre or midpoint rule cut a cell into such parts, one around each node, so the point is drawn from a
@@ -14,20 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from replication.errors import ModelError, UserError
-from replication.lazily import missing_extra
+from replication.errors import ModelError
 from replication.models.bayes.exact.model import Axis, conditional
 from replication.models.bayes.exact.nested import SDS, NestedPosterior
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.exact.quadrature import along, grid_nodes
-from replication.models.bayes.sampled.diagnostics import SampledPosterior
 from replication.models.fit import Array
 
-__all__ = ["CHAINS", "EXACTLY", "JointDraws", "draw_exact", "inference_data"]
+__all__ = ["CHAINS", "EXACTLY", "JointDraws", "draw_exact"]
 
 # Independent draws are cut into as many parts, so that arviz's R-hat and effective sizes have chains to compare.
 CHAINS = 4
@@ -187,38 +184,3 @@ def _parts(nodes: Array, weights: Array) -> tuple[Array, Array]:
     start = 0.5 * (nodes[:, :1] + nodes[:, -1:] - weights.sum(axis=1, keepdims=True))
     high = start + np.cumsum(weights, axis=1)
     return high - weights, high
-
-
-def inference_data(
-    posterior: ExactPosterior | NestedPosterior | SampledPosterior, *, draws: int = 1000, seed: int = 2024
-) -> Any:
-    """Joint draws as arviz `InferenceData`: `posterior` of (chain, draw), `observed_data` where known, and attributes.
-
-    Parameters
-    ----------
-    posterior : exact, drawn here in `CHAINS` parts of `draws` independent draws; or sampled, with the draws it has
-    draws, seed : for exact posteriors; the seed stands in the attributes
-
-    `to_netcdf(path)` of the result saves it, `arviz.from_netcdf` reads it back.
-
-    Raises `UserError` where arviz is not installed.
-    """
-    try:
-        import arviz
-    except ModuleNotFoundError as error:
-        raise UserError(missing_extra(error)) from None
-    if isinstance(posterior, SampledPosterior):
-        names = [parameter.name for parameter in posterior.parameters]
-        values = {name: posterior.draws[:, :, i] for i, name in enumerate(names)}
-        said = {"drawn_by": "NUTS (nutpie)", "seed": posterior.settings.seed, "model": posterior.model}
-        return arviz.from_dict(posterior=values, posterior_attrs={**said, **posterior.method})
-    found = draw_exact(posterior, CHAINS * draws, np.random.default_rng(seed))
-    values = {name: column.reshape(CHAINS, draws) for name, column in found.values.items()}
-    said = {"drawn_by": EXACTLY, "seed": seed, "kept": found.kept, "numerical_error": posterior.accuracy.error}
-    if isinstance(posterior, NestedPosterior):  # it holds sums over its rows, and not the rows
-        return arviz.from_dict(posterior=values, posterior_attrs={**said, **posterior.priors})
-    return arviz.from_dict(
-        posterior=values,
-        observed_data={"effect": posterior.data.y},
-        posterior_attrs={**said, **posterior.method},
-    )
