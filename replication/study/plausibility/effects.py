@@ -73,6 +73,7 @@ _CORRELATIONS = ("r", "partial_r")
 _CLEAR_SIGN = 0.05
 _VERY_LARGE = 0.9
 _SE_TOO_LARGE, _SE_TOO_SMALL = 3.0, 0.5
+_PLACE = ("work", "line", "effect_id")
 _COLUMNS = (
     "var_a", "var_b", "statistic", "value", "value_text", "n", "n_effective", "se",
     "ci_low", "ci_high", "test", "p", "conversion", "as_printed", "reading", "unit",
@@ -81,8 +82,8 @@ _COLUMNS = (
 
 def effect_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about a single effect row of these works."""
-    effects = dataset.columns("effects.csv").of_works(works)
-    places = effects.rows("work", "line", "effect_id")
+    effects = dataset.columns("effects.csv").only(*_PLACE, *_COLUMNS).of_works(works)
+    places = effects.rows(*_PLACE)
     rows = zip(*(_cells(effects, name) for name in _COLUMNS), strict=True)
     judged: dict[tuple[object, ...], tuple[Query, ...]] = {}  # long tables say the same again and again
     for (work, line, row), cells in zip(places, rows, strict=True):

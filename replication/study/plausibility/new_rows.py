@@ -31,6 +31,7 @@ _COLUMNS = (
     "se", "measure_a", "measure_b", "informant_a", "informant_b", "reading", "locator", "unit", "since", "clusters",
     "icc", "design", "time_a", "time_b", "lag", "flags",
 )  # fmt: skip
+_OF_KNOWN = ("unit", "var_a", "var_b", "sample_id", "statistic", "value")
 
 Pair = tuple[str, frozenset[str]]
 """A unit and two constructs: what is comparable across studies."""
@@ -41,11 +42,11 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     effects = dataset.columns("effects.csv")
     released = version_numbers(dataset.version)
     coming = {since for since in set(effects["since"]) if version_numbers(since) > released}
-    own = effects.of_works(works).records(*_COLUMNS)
+    own = effects.only(*_COLUMNS).of_works(works).records()
     rows = [row for row in own if row["since"] in coming and row["reading"] != "computed"]
     if not rows:
         return
-    known = _known(effects.where(work not in works for work in effects["work"]))
+    known = _known(effects.only(*_OF_KNOWN).where(work not in works for work in effects["work"]))
     schools = dict(dataset.columns("samples.csv").rows("sample_id", "schools"))
     for row in rows:
         place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])

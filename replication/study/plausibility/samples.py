@@ -20,12 +20,15 @@ __all__ = ["people_queries", "sample_queries"]
 _SIZE_RATIO = 0.9
 _LISTED = 8  # sizes named in a message
 
+_SIDES = tuple(f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant"))
+_OF_EFFECTS = ("work", "line", "effect_id", "sample_id", "reading", "statistic", "value", "value_text", "n")
+
 Variable = tuple[str, str, str]
 
 
 def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the samples of these works."""
-    own = dataset.columns("effects.csv").of_works(works)
+    own = dataset.columns("effects.csv").only(*_OF_EFFECTS, *_SIDES).of_works(works)
     # Computed rows come from one file and cannot contradict each other by a slip of the pen.
     printed = own.where(reading != "computed" for reading in own["reading"])
     yield from _sizes(printed, dataset)
@@ -101,10 +104,9 @@ def _sizes_by_sample(rows: Columns) -> Mapping[str, Mapping[float, None]]:
 
 def _triples(effects: Columns) -> Iterator[Query]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
-    sides = [f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant")]
     samples: defaultdict[str, dict[frozenset[Variable], tuple[str, Place]]] = defaultdict(dict)
     for sample, work, line, row, text, *names in effects.rows(
-        "sample_id", "work", "line", "effect_id", "value_text", *sides
+        "sample_id", "work", "line", "effect_id", "value_text", *_SIDES
     ):
         pair = frozenset((tuple(names[:3]), tuple(names[3:])))
         samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
