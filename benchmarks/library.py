@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -35,15 +36,25 @@ from replication.models import (
     permutation_test,
     study_counts,
 )
+from replication.models.bias import (
+    fail_safe_rosenthal,
+    fit_beta_selection,
+    fit_smooth_selection,
+    fit_step_selection,
+    fit_truncated_selection,
+)
 from replication.models.masem.matrix_regression import fit_matrix_regression
 from replication.models.multilevel.multilevel import fit_multilevel
+from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.robust import robust
+from replication.models.options import SmoothSelection
 from replication.models.two_level.batch import fit_batch
 from replication.models.two_level.influence import influence
 
 ROOT = Path(__file__).parent.parent
 PINNED, PAGE = ROOT / "tests" / "reference" / "metafor", ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
+FRAMES = ("one", "regression", "large", "nested", "selected", "bcg", "niel")
 
 PEER = r"""
 suppressMessages({library(metafor); library(jsonlite)})
@@ -54,6 +65,8 @@ l <- as.data.frame(d$large); b <- as.data.frame(d$bcg); r <- as.data.frame(d$nie
 m$row <- seq_len(nrow(m)); V <- as.matrix(d$berkey$V)
 u <- data.frame(y = d$berkey$y, outcome = d$berkey$outcome, study = d$berkey$study)
 fit <- rma(y, v, mods = ~ x, data = q); big <- rma(y, v, data = l)
+s <- as.data.frame(d$selected); plain <- rma(y, v, data = s, method = "ML")
+chosen <- function(type, ...) coef(selmodel(plain, type = type, alternative = "greater", ...))$beta
 three <- rma.mv(y, v, random = ~ 1 | study/row, data = m)
 cases <- list(
   "one fit from arrays, k = 26" = function() coef(rma(o$y, o$v, test = "knha")),
@@ -74,6 +87,16 @@ cases <- list(
   "crossed factors, 85 effects, 45 by 9" = function()
     coef(rma.mv(y, v, random = list(~ 1 | study, ~ 1 | method, ~ 1 | row), data = m)),
   "CR2 of three levels" = function() if (cs) clubSandwich::coef_test(three, vcov = "CR2", cluster = m$study)$SE else NA,
+  "profile intervals, three levels" = function()
+    sapply(1:2, function(i) confint(three, sigma2 = i)$random[1, 2:3]),
+  "selection, one step, k = 60" = function() chosen("stepfun", steps = c(.025, 1)),
+  "selection, beta, k = 60" = function() chosen("beta"),
+  "selection, half-normal, k = 60" = function() chosen("halfnorm"),
+  "selection, negative exponential, k = 60" = function() chosen("negexp"),
+  "selection, logistic, k = 60" = function() chosen("logistic"),
+  "selection, power, k = 60" = function() chosen("power"),
+  "selection, truncated, k = 60" = function() chosen("truncest"),
+  "fail-safe N of Rosenthal, k = 100" = function() fsn(y, v, data = l)$fsnum,
   "influence, k = 100" = function() influence(big)$inf$cook.d,
   "10,000 fits, k = 26" = function() coef(rma(o$y, o$v, test = "knha")),
   "10,000 permutations, k = 30" = function() permutest(fit, iter = 200, progbar = FALSE)$beta
@@ -123,6 +146,7 @@ def data() -> dict[str, object]:
         "one": _effects(rng, 26),
         "regression": _regression(rng),
         "large": _effects(rng, 100),
+        "selected": _selected(60),
         "nested": {
             "y": (0.2 + shared + rng.normal(size=85) * np.sqrt(v + 0.01)).tolist(),
             "v": v.tolist(),
@@ -141,6 +165,22 @@ def _effects(rng: np.random.Generator, k: int) -> dict[str, list[float]]:
     return {"y": rng.normal(0.3, np.sqrt(v + 0.02)).tolist(), "v": v.tolist()}
 
 
+def normal_sf(z: float) -> float:
+    """P(Z > z)."""
+    return 0.5 * math.erfc(z / math.sqrt(2.0))
+
+
+def _selected(k: int) -> dict[str, list[float]]:
+    """Effects that are seen the less often the larger their one-sided p."""
+    rng, seen = np.random.default_rng(7), []
+    while len(seen) < k:
+        v = rng.uniform(0.005, 0.05)
+        y = rng.normal(0.15, np.sqrt(v + 0.02))
+        if rng.random() < np.exp(-4.0 * normal_sf(y / np.sqrt(v))):
+            seen.append((y, v))
+    return {"y": [y for y, _ in seen], "v": [v for _, v in seen]}
+
+
 def _regression(rng: np.random.Generator) -> dict[str, list[float]]:
     """30 effects whose mean and spread go with x: heterogeneity that a location-scale model can find."""
     x, v = rng.normal(size=30), rng.uniform(0.005, 0.02, 30)
@@ -150,8 +190,8 @@ def _regression(rng: np.random.Generator) -> dict[str, list[float]]:
 
 def ours(given: dict[str, object]) -> dict[str, Callable[[], object]]:
     """A call per case, each returning the numbers that are compared."""
-    frames = {name: pd.DataFrame(given[name]) for name in ("one", "regression", "large", "nested", "bcg", "niel")}
-    one, q, large, m = (frames[name] for name in ("one", "regression", "large", "nested"))
+    frames = {name: pd.DataFrame(given[name]) for name in FRAMES}
+    one, q, large, m, s = (frames[name] for name in FRAMES[:5])
     bcg, niel = frames["bcg"].astype(float), frames["niel"].astype(float)
     u: dict[str, list[object]] = given["berkey"]  # type: ignore[assignment]
     outcomes = sorted(set(map(str, u["outcome"])))
@@ -164,6 +204,10 @@ def ours(given: dict[str, object]) -> dict[str, Callable[[], object]]:
     three = fit_multilevel(m.y, m.v, {"study": m.study})
     factors, names = {"study": m.study, "method": m.method}, ("y", "a", "b", "c")
     batch = np.tile(y, (10_000, 1))
+
+    def smooth(shape: SmoothSelection) -> object:
+        return fit_smooth_selection(s.y, s.v, shape=shape).fit.beta
+
     return {
         "one fit from arrays, k = 26": lambda: fit_random_effects(y, v).beta,
         "fit from a data frame, one moderator, k = 30": lambda: tsr.random_effects("y ~ x", q, v="v").fit.beta,
@@ -178,6 +222,20 @@ def ours(given: dict[str, object]) -> dict[str, Callable[[], object]]:
         "three levels, 85 effects in 45 studies": lambda: fit_multilevel(m.y, m.v, {"study": m.study}).beta,
         "crossed factors, 85 effects, 45 by 9": lambda: fit_multilevel(m.y, m.v, factors, structure="crossed").beta,
         "CR2 of three levels": lambda: robust(three).se,
+        "profile intervals, three levels": lambda: [
+            end
+            for part in profile_intervals(three).components
+            if part.interval is not None
+            for end in (part.interval.low, part.interval.high)
+        ],
+        "selection, one step, k = 60": lambda: fit_step_selection(s.y, s.v).fit.beta,
+        "selection, beta, k = 60": lambda: fit_beta_selection(s.y, s.v).fit.beta,
+        "selection, half-normal, k = 60": lambda: smooth("half-normal"),
+        "selection, negative exponential, k = 60": lambda: smooth("negative exponential"),
+        "selection, logistic, k = 60": lambda: smooth("logistic"),
+        "selection, power, k = 60": lambda: smooth("power"),
+        "selection, truncated, k = 60": lambda: fit_truncated_selection(s.y, s.v).fit.beta,
+        "fail-safe N of Rosenthal, k = 100": lambda: fail_safe_rosenthal(large.y, large.v).n,
         "influence, k = 100": lambda: influence(big).cook,
         "10,000 fits, k = 26": lambda: fit_batch(batch, v).beta[0],
         "10,000 permutations, k = 30": lambda: (permutation_test(fit, np.random.default_rng(1)), fit.beta)[1],
@@ -242,7 +300,8 @@ def page(rounds: list[tuple[dict[str, float], dict[str, Peer]]], said: str) -> s
         "data. Times are of the processor, all threads together. "
         "The ratio is the median of the rounds' ratios, with the least and the largest. *Apart* is the largest "
         "difference of the compared numbers, relative to the largest of them: a peer that stopped elsewhere did not do "
-        "the same task, and has no ratio where they differ by more than 1 %. Warnings are the peer's own.",
+        "the same task, and has no ratio where they differ by more than 1 %. Warnings are the peer's own; where its "
+        "search does not converge metafor stops, and the row says so.",
         "",
         "| task | ours, CPU ms | peer, CPU ms | ratio | apart | the peer warned |",
         "|---|---:|---:|---:|---:|---|",
@@ -253,8 +312,9 @@ def page(rounds: list[tuple[dict[str, float], dict[str, Peer]]], said: str) -> s
 def _row(name: str, rounds: list[tuple[dict[str, float], dict[str, Peer]]]) -> str:
     mine = median(own[name] for own, _ in rounds)
     with_peer = [(own[name], peer[name]) for own, peer in rounds if name in peer]
-    if not with_peer:
-        return f"| {name} | {1e3 * mine:.3g} | – | – | – | not run |"
+    if not with_peer or np.isnan(with_peer[0][1].seconds):
+        why = with_peer[0][1].warnings[0].replace("|", "/") if with_peer else "not run"
+        return f"| {name} | {1e3 * mine:.3g} | – | – | – | {why} |"
     ratios = [peer.seconds / own for own, peer in with_peer]
     apart = max(peer.apart for _, peer in with_peer)
     ratio = f"{median(ratios):.3g} ({min(ratios):.3g}–{max(ratios):.3g})" if apart <= 0.01 else "not the same answer"

@@ -36,7 +36,7 @@ Matrix = NDArray[Any] | sparse.csr_array | sparse.csc_array
 LARGE = 600
 # What a step of the search costs: about r^3 operations, so many a second on one core, in so many steps; seconds that
 # are worth a warning, and bytes that are refused.
-SPEED, STEPS, LONG, MOST_BYTES = 1e10, 6, 30.0, 8e9
+SPEED, STEPS, LONG, MOST_BYTES = 4e10, 4, 30.0, 8e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
