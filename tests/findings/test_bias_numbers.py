@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis.outcome import Estimate, Label, Number, Ref, Sentence
+from replication.analysis.outcome import Estimate, Label, Number, Ref, Sentence, Text, several
 from replication.dataset import Selection
 from replication.evidence.bias import BiasPage, funnel_line, publication_bias
 from replication.evidence.bias_averages import AveragedBias, averaged_estimates, averaged_tables
@@ -20,6 +21,7 @@ from replication.models.bias.funnel_asymmetry import egger_of_fit, rank_test
 from replication.models.bias.multilevel_funnel import fit_multilevel_funnel, multilevel_pet_peese
 from replication.models.bias.p_curve import p_curve, p_curve_shares
 from replication.models.bias.significance_counts import excess_significance
+from replication.models.fit import Interval, Note
 from replication.models.two_level.random_effects import fit_random_effects
 
 QUESTION = Question("q", "x", ("positive",), "engagement")
@@ -74,6 +76,7 @@ def test_each_model_is_given_the_means_of_samples_and_the_expected_side(sign: in
     if sign > 0:  # on the other side no result is significant, and there is no weight to estimate
         fit = fit_step_selection(MEANS_Z, MEANS_V, direction="positive").fit
         expected["selection"] = in_r(fit.beta[0], fit.interval()[0], fit.p[0])
+        assert dict(found["selection"].method)["step"] == Label("step_one_sided", {"step": 0.025})
     for model, values in expected.items():
         assert numbers(found[model]) == pytest.approx(values, rel=1e-9, nan_ok=True), model
     assert {answer.k for answer in found.values()} == {12}
@@ -91,6 +94,17 @@ def test_samples_are_small_below_four_fifths_of_power() -> None:
         sizes = [28] * small + [1003] * large
         made = sizes_of(body([0.3] * len(sizes), sizes, [f"s{i}" for i in range(len(sizes))]), 0.3)
         assert [reason.key for reason in made.reasons if isinstance(reason, Label)] == reasons
+
+
+@pytest.mark.parametrize(("notes", "why"), [((Note("x", "told why"),), several("told why")), ((), "model_gives_none")])
+def test_a_model_without_an_estimate_says_why(
+    notes: tuple[Note, ...], why: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nan = float("nan")
+    none = SimpleNamespace(estimate=nan, interval=Interval(nan, nan, 0.95, "none"), notes=notes)
+    monkeypatch.setattr("replication.evidence.bias_models.henmi_copas", lambda *_: none)
+    found = answers(1)["henmi-copas"]
+    assert found.reasons == (Label("no_estimate", {"why": why}),) and not found.adequate
 
 
 def average(**changes: object) -> AveragedBias:
