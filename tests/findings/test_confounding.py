@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from replication.analysis.outcome import Label
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import partial_from_correlations
 from replication.errors import UserError
@@ -98,6 +99,14 @@ def test_a_mean_needs_samples_enough(dataset: Dataset, pool: Evidence, monkeypat
     for least, made in ((samples, 2), (samples + 1, 0)):
         monkeypatch.setattr("replication.evidence.confounding.FEWEST_SAMPLES", least)
         assert len(confounding(dataset, pool).estimates) == made
+
+
+def test_heads_name_one_covariate_and_count_several(dataset: Dataset, pool: Evidence) -> None:
+    (table,) = confounding(dataset, pool).tables
+    heads = [Label("r_given", {"construct": given[0]}) if len(given) == 1 else "r_given_both"
+             for given in covariates(dataset) if len(given) < 3]  # fmt: skip
+    assert list(table.columns[:3]) == ["row", "months_later", "r"] and "r_given_both" in heads
+    assert [head for head in table.columns[3:] if head != "r_given_all"] == heads
 
 
 def test_the_table_says_how_much_later(dataset: Dataset, pool: Evidence) -> None:

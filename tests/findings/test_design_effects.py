@@ -38,8 +38,8 @@ def with_sizes(dataset: Dataset, sizes: list[float]) -> Dataset:
 
 
 def test_the_middle_half_of_design_effects_and_none_from_an_effective_n_without_a_variance(dataset: Dataset) -> None:
-    """Effects of 1, 2, 4, 5 and 10, of which the middle half ends at 2 and 5; an effective n of 3 has no effect."""
-    found = typical_design_effect(with_sizes(dataset, [1003.0, 503.0, 253.0, 203.0, 103.0, 3.0]))
+    """Effects of 1, 2, 4, 5 and 2,000, of which the middle half ends at 2 and 5; an effective n of 3 has none."""
+    found = typical_design_effect(with_sizes(dataset, [1003.0, 503.0, 253.0, 203.0, 3.5, 3.0]))
     assert (found.low, found.median, found.high, found.rows) == (*(pytest.approx(x) for x in (2.0, 4.0, 5.0)), 5)
     none = typical_design_effect(with_sizes(dataset, []))
     assert (none.median, none.low, none.high, none.rows, none.samples) == (1.0, 1.0, 1.0, 0, 0)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from replication.analysis.outcome import Label, Number, Ref
+from replication.analysis.outcome import Estimate, Label, Number, Ref
 from replication.dataset import Dataset
 from replication.evidence import levels
 from replication.evidence.levels import matched_levels, within_between
@@ -140,6 +140,24 @@ def test_the_table_holds_the_three_models_the_slope_and_how_alike_schools_are(da
     assert said["samples"] == samples
     (figure,) = found.figures
     assert figure.columns["value"] == [rows[f"level_{level}"][0] for level in ("plain", "within", "between")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "inside", "word"),
+    [
+        (0.0, 0.2, 0.3, "unclear"),
+        (-0.2, 0.0, 0.3, "unclear"),
+        (0.001, 0.2, 0.3, "school_too"),
+        (0.001, 0.2, -0.3, "student_only"),
+        (-0.2, -0.001, -0.3, "school_too"),
+        (-0.2, -0.001, 0.3, "student_only"),
+    ],
+)
+def test_an_interval_that_touches_zero_says_nothing_of_schools(
+    low: float, high: float, inside: float, word: str
+) -> None:
+    context = Estimate(id="c", label="", metric="b", value=(low + high) / 2, low=low, high=high)
+    assert levels._reading(Estimate(id="w", label="", metric="r", value=inside), context) == word
 
 
 def test_two_samples_are_too_few_to_pool(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,9 @@ def test_fewer_shared_persons_are_a_covariance(dataset: Dataset) -> None:
     # other measures on the shared persons: the working correlation .6 of the share
     assert V[first, second] == pytest.approx(0.6 * share * np.sqrt(found.v[first] * found.v[second]))
     assert np.linalg.eigvalsh(V)[0] > 0
+    assert found.shared and found.take(np.ones(len(found.y), dtype=bool)).shared == found.shared
+    for gone in ("pisa2012_tur", "pisa2015_tur"):  # with one of the two nothing is shared, whichever it is
+        assert found.take(found.samples != gone).shared == ()
     assert evidence(overlapping(dataset, 0), ENGAGED, "open").shared == ()
 
 
