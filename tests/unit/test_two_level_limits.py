@@ -264,6 +264,13 @@ def test_every_arrangement_is_tried_when_there_are_few_enough() -> None:
     assert permutation_test(twice, rng()).p == pytest.approx(permutation_test(plain, rng()).p)
 
 
+def test_drawn_signs_come_near_all_of_them() -> None:
+    fit = fit_random_effects(Y9, V9 * 4)
+    exact, drawn = (permutation_test(fit, rng(), draws=n).p[0] for n in (512, 511))
+    many = np.mean([permutation_test(fit, np.random.default_rng(i), draws=511).p[0] for i in range(8)])
+    assert 0.01 < exact < 0.3 and many == pytest.approx(exact, abs=4 * np.sqrt(exact / 4088)) and drawn != exact
+
+
 def test_the_observed_arrangement_counts_and_ties_do() -> None:
     """Six equal effects: only the two arrangements with all signs alike reach the statistic."""
     fit = fit_random_effects([0.3, 0.4, 0.5, 0.3, 0.4, 0.5, 0.35], [0.02] * 7, test="z")
