@@ -15,7 +15,7 @@ from scipy import stats
 import replication as tsr
 from analyses.shared import sampled
 from replication.analysis import Context
-from replication.digests import folder_digest
+from replication.digests import folder_digest, python_digest
 from replication.errors import ModelError
 from replication.models.bayes import (
     ExactPosterior,
@@ -172,12 +172,14 @@ def test_an_analysis_saves_every_draw_of_a_sampled_posterior_and_draws_anew_with
         assert fit.draws is not None and fit.draws.chains == 4
         np.testing.assert_allclose(fit.draws.columns["tau"], made_up().draws[:, :, 1].ravel(), rtol=1e-5)
     assert fits[0].draws.method["prior of tau"] == "half-normal {'scale': 0.3}"
-    monkeypatch.setattr(sampled, "folder_digest", lambda folder, _: f"other code in {folder.name}")
+    monkeypatch.setattr(sampled, "python_digest", lambda folder: f"other code in {folder.name}")
     sampled._draw(context, "made up, two", (Y,), sample)
     assert len(asked) == 2
     assert sampled._code() == "other code in bayes"
 
 
-def test_the_code_that_draws_depend_on_is_found() -> None:
-    """A folder that is not there has a digest as well, the same for ever."""
-    assert sampled._code() != folder_digest(Path("nowhere"), "*.py")
+@pytest.mark.parametrize("digest", [folder_digest, python_digest])
+def test_code_that_is_not_there_has_no_digest(digest: Callable[[Path], str]) -> None:
+    """A digest of nothing is the same for ever: draws of other code would pass for those of today."""
+    with pytest.raises(FileNotFoundError):
+        digest(Path("nowhere"))
