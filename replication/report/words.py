@@ -385,12 +385,12 @@ _SPECS = ("work", "claim", "claimant", "code", "record", "construct", "confidenc
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern such as "{x} of {y}" as an expression; {n} is a whole number, {u}, {v} and {w} any number.
+    """A pattern such as "{x} of {y}" as an expression; {n} and {m} are whole numbers, {u}, {v} and {w} any number.
 
     {p} and {q} are the numbers of versions and sections, which every language writes alike, and {day} is a date.
     """
     parts = re.split(r"\{(\w+)\}", pattern)
-    shapes = {"n": r"\d+"} | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+") | {"day": r"\d{4}-\d\d-\d\d"}
+    shapes = dict.fromkeys("nm", r"\d+") | dict.fromkeys("uvw", r"[-−+]?\d*\.?\d+") | {"day": r"\d{4}-\d\d-\d\d"}
     # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
     within = r"(?:(?!\. [A-Z]).)+?"
     named = [f"(?P<{part}>{shapes.get(part, within)})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]

@@ -256,6 +256,8 @@ def test_a_sentence_is_not_taken_for_a_label_with_its_words() -> None:
     assert words.of_data("engagement to achievement") == "engasjement til skoleprestasjoner"
     assert not words.knows("The items went to the teacher, grades 3-4.")
     assert words.knows("TIMSS 2019 Peru, age 9-10")
+    # What stands behind a number is no part of it.
+    assert not words.knows("German primary school, grades 3-4; the work's pupils are 8 to 14 years old")
 
 
 def test_set_phrases_of_a_reason_are_found_the_longest_first() -> None:
