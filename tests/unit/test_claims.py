@@ -61,6 +61,20 @@ def test_each_answer_has_its_verdict(printed: str, answer: Answer | None, verdic
     assert judge(claim(printed), answer).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("as_printed", "note", "said"),
+    [
+        ("r = .39", "smudged", "r = .39"),
+        ("r = .39", "", "r = .39"),
+        ("", "smudged", "smudged"),
+        ("", "", "no value transcribed"),
+    ],
+)
+def test_a_claim_without_a_number_shows_what_was_read_in_its_place(as_printed: str, note: str, said: str) -> None:
+    unread = replace(claim(""), as_printed=as_printed, note=note)
+    assert judge(unread, Recomputed(0.39)).reason == f"the print cannot be read as a number: {said}"
+
+
 def test_every_printed_figure_of_a_claim_counts() -> None:
     printed = claim("-.19", ci_low="-.24", ci_high="-.15", se=".02")
     whole = judge(printed, Recomputed(-0.191, ci_low=-0.239, ci_high=-0.147, se=0.0231))
@@ -77,7 +91,9 @@ def test_a_recorded_reason_explains_a_difference_and_only_a_difference() -> None
     assert explained.verdict == "DIFFERS_EXPLAINED"
     assert explained.reason.startswith("Another rule for missing correlations. Here ours is value 0.4 where .39")
     assert judge(claim(), Recomputed(0.39), reasons).verdict == "MATCH"
-    assert judge(claim(), Recomputed(0.50), reasons).verdict == "DIFFERS", "the reason reaches only so far"
+    far = judge(claim(), Recomputed(0.50), reasons)
+    assert far.verdict == "DIFFERS", "the reason reaches only so far"
+    assert far.reason == "ours is value 0.5 where .39 is printed", "and is not given where it does not reach"
     assert judge(claim(), Recomputed(math.nan), reasons).verdict == "DIFFERS"
 
 
