@@ -226,6 +226,8 @@ def test_averaged_is_conditional_times_probability(monkeypatch: pytest.MonkeyPat
     got = averaged_bias(found, 1)
     assert math.atanh(got.averaged[0]) == pytest.approx(got.probability * math.atanh(got.conditional[0]), rel=1e-3)
     assert got.conditional[0] > got.averaged[0] > 0
+    posteriors = [row[2] for row in got.models]
+    assert posteriors == sorted(posteriors, reverse=True) and len(set(posteriors)) == 12, "the likeliest is read first"
     assert Label("too_few_samples", {"count": 5, "fewest": 10}) in got.reasons
 
 

@@ -46,6 +46,14 @@ def test_what_has_no_fisher_z_is_named(column: str, bad: list[float]) -> None:
         effect_sizes(rows(**{column: bad}))
 
 
+def test_of_several_rows_without_a_fisher_z_the_first_is_named() -> None:
+    """They are mended from the top; a small n is told before a correlation of 1, whichever stands first."""
+    with pytest.raises(DataError, match=r"^e1 has an n below 4"):
+        effect_sizes(rows(value=[1.0, 0.1, 0.2, 0.3], n=[100, 3, 100, 2]))
+    with pytest.raises(DataError, match=r"^e1 is a correlation of 1 or beyond"):
+        effect_sizes(rows(value=[0.1, -1.0, 0.2, 1.0]))
+
+
 def test_two_rows_of_a_sample_need_a_multilevel_model() -> None:
     with pytest.raises(DataError, match="sample a has several rows"):
         pool(rows(sample_id=["a", "a"]), id="x", label="x")
