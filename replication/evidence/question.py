@@ -260,10 +260,12 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
         else:
             shared.append((first, second, float(common / np.sqrt(n[first] * n[second]))))
             both = rows["sample_id"].isin([first, second])
-            known = [place for place in rows.loc[both, "place"] if not str(place).startswith(UNKNOWN)]
-            one = known[0] if known else rows.loc[both, "place"].iloc[0]
-            # Samples that share persons live in one place, though only one of the papers says where.
-            rows = rows.assign(place=rows["place"].where(~both, one))
+            places = rows.loc[both, "place"].drop_duplicates().tolist()
+            unknown = [place for place in places if str(place).startswith(UNKNOWN)]
+            one = next((place for place in places if place not in unknown), places[0])
+            # Samples that share persons live in one place, though only one of the papers says where; so do those that
+            # were put in the same unknown place before.
+            rows = rows.assign(place=rows["place"].mask(both | rows["place"].isin(unknown), one))
     kept = tuple(pair for pair in shared if pair[0] in n.index and pair[1] in n.index)
     return Persons(rows, tuple(excluded), kept)
 

@@ -12,7 +12,7 @@ import pytest
 from replication.dataset import Dataset
 from replication.errors import DataError
 from replication.evidence.protocol import candidates, flow, load_protocol, screen
-from replication.evidence.question import Question, evidence, screened_rows
+from replication.evidence.question import Question, each_person_once, evidence, screened_rows
 from replication.labels import Label
 from replication.models.multilevel.structure import BlockV
 
@@ -158,6 +158,22 @@ def test_shared_persons_put_an_unknown_country_where_the_other_is(dataset: Datas
     data = replace(data, tables={**data.tables, "effects.csv": effects})
     found = evidence(data, ENGAGED, "open")
     assert set(found.places[found.samples == "pisa2015_tur"]) == {"Turkey"}
+
+
+@pytest.mark.parametrize("order", ["abcd", "cabd", "dcba", "bdac"])
+@pytest.mark.parametrize(("of_c", "place"), [("", ""), ("Peru", "Peru")])
+def test_samples_that_share_persons_by_way_of_another_live_in_one_place(
+    dataset: Dataset, order: str, of_c: str, place: str
+) -> None:
+    """a shares persons with b, and b with c: where c lives, or nobody knows, all three do; d is elsewhere."""
+    rows = pd.DataFrame({"effect_id": [f"e{s}" for s in order], "sample_id": list(order), "n": 100.0})
+    rows["country"] = [of_c if sample == "c" else "" for sample in order]
+    samples = pd.DataFrame({"sample_id": list("abcd"), "overlaps": ["b", "c", "", ""], "shared_n": [10.0] * 4})
+    data = replace(dataset, tables={**dataset.tables, "samples.csv": samples, "effects.csv": rows})
+    found = each_person_once(data, rows)
+    where = dict(zip(found.rows["sample_id"], found.rows["place"], strict=True))
+    assert where["a"] == where["b"] == where["c"] != where["d"] and (not place or where["a"] == place)
+    assert found.shared == (("a", "b", 0.1), ("b", "c", 0.1)) and not found.excluded
 
 
 def test_unknown_countries_are_places_of_their_own(dataset: Dataset) -> None:
