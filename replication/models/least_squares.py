@@ -1,6 +1,6 @@
 """Weighted least squares at a given tau2: the one kernel under every estimator, single or in bulk.
 
-Two ideas:
+Three ideas:
 
 1. Everything carries a leading axis of B data sets, so a single fit is a batch of one and both give the same numbers.
    Shapes: `y, v, counts (B, 1, k)`, `tau2 (B, G)` for G trial values a set, hence `w (B, G, k)`. A first axis of
@@ -8,11 +8,14 @@ Two ideas:
 2. With `U` an orthonormal basis of the columns of `W^1/2 X`, the matrix `P = W - W X (X'WX)^-1 X'W` of the literature
    is `W^1/2 (I - UU') W^1/2`, so `y'Py`, `tr P`, `tr PP` and the like need no inverse and lose few digits, also where
    weights differ by many powers of ten. `y` is replaced by its least-squares residuals, so a shift costs none either.
+3. Where there is but one column these are a few sums over rows (`OneColumn`), and where there is but one data set too,
+   plain numbers (`OneMean`): calls on arrays of a few rows cost more than what they compute.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,8 @@ __all__ = [
     "Coefficients",
     "EffectSets",
     "OneColumn",
+    "OneMean",
+    "OneMeanSums",
     "Weighted",
     "coefficients",
     "cross",
@@ -57,6 +62,8 @@ MANY = 8
 ALIKE = 100.0
 # Departure from orthogonality after one pass above which a second no longer repairs it.
 LOST = 1e-4
+# Variances and sums of squares from here to its inverse have a cube that is a float.
+TINY = 1e-60
 # A sum this small beside its terms has lost too many digits to be taken as a difference.
 CANCELLED = 1e-6
 
@@ -67,7 +74,7 @@ class EffectSets:
 
     `columns (B or 1, p, k)` are the orthonormal columns of the design. `floor (B, 1)` is the least trial tau2 and
     `offset (B, 1)`, the least variance in use, the scale it is searched on. `weights (B or 1, 1, k)` are the user's,
-    for the coefficients only; None means `1 / (v + tau2)`.
+    for the coefficients only; None means `1 / (v + tau2)`. `alone` is the quicker kernel of a single data set.
     """
 
     y: Array
@@ -78,6 +85,7 @@ class EffectSets:
     floor: Array
     offset: Array
     weights: Array | None = None
+    alone: OneMean | None = None
 
     @property
     def k(self) -> Array:
@@ -93,6 +101,74 @@ class EffectSets:
     def size(self) -> int:
         """Number of data sets B."""
         return max(len(self.y), len(self.v), len(self.counts), len(self.columns))
+
+
+class OneMeanSums(NamedTuple):
+    """All that estimators of one data set with one coefficient need at a tau2; letters as in `OneColumn`.
+
+    A named tuple, as one is made at every trial value: a frozen dataclass would take longer than the sums in it.
+
+    `gamma` is the coefficient on the basis, `information` is `x'Wx`, `square` is `y'Wy`; `trace` and `trace_ww` are
+    `tr W` and `tr WW`, `trace_p` and `trace_pp` are `tr P` and `tr PP`.
+    """
+
+    gamma: float
+    information: float
+    square: float
+    rss: float
+    PP: float
+    PPP: float
+    trace: float
+    trace_ww: float
+    trace_p: float
+    trace_pp: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneMean:
+    """A single data set with one coefficient, most fits there are: `v (k,)` and the `products (k, 4)` 1, xx, xy, yy.
+
+    One product of powers of the weights with these holds every sum; the arrays with leading axes would take several
+    times as long in calls alone. The sums are differences, so this is only for variances within a factor ALIKE: as y
+    is least-squares residuals, `y'PPy` then is no less than a ten-thousandth of its terms.
+    """
+
+    v: Array
+    products: Array
+
+    def at(self, tau2: list[float]) -> list[OneMeanSums]:
+        """The sums at each `tau2`."""
+        w = 1.0 / (self.v + np.array(tau2)[:, None])
+        ww, products = w * w, self.products
+        first, second, third = (w @ products).tolist(), (ww @ products).tolist(), (ww * w @ products).tolist()
+        return [_one_mean_sums(*rows) for rows in zip(first, second, third, strict=True)]
+
+
+def _one_mean_sums(first: list[float], second: list[float], third: list[float]) -> OneMeanSums:
+    """From the sums of the products weighted by W, WW and WWW."""
+    (w, xwx, xwy, ywy), (w2, xw2x, xw2y, yw2y), (_, xw3x, xw3y, yw3y) = first, second, third
+    m, share = xwy / xwx, xw2x / xwx
+    PP = yw2y - m * (2.0 * xw2y - m * xw2x)
+    # x'WPy is 0, x'WWPy is not
+    PPP = yw3y - m * (2.0 * xw3y - m * xw3x) - (xw2y - m * xw2x) ** 2 / xwx
+    return OneMeanSums(m, xwx, ywy, ywy - m * xwy, PP, PPP, w, w2, w - share, w2 - 2.0 * xw3x / xwx + share * share)
+
+
+def _one_mean(y: Array, v: Array, x: Array) -> OneMean | None:
+    """The quick kernel of one data set, None where its differences would lose digits or leave the range of floats."""
+    least, most = float(v.min()), float(v.max())
+    if len(y) == 1 or not (least > TINY and most < min(ALIKE * least, 1.0 / TINY)):
+        return None
+    products = np.empty((4, len(y)))
+    products[0] = 1.0
+    np.multiply(x, x, out=products[1])
+    np.multiply(x, y, out=products[2])
+    np.multiply(y, y, out=products[3])
+    squares = float(products[3].sum())
+    # residuals that still lean on the column are rounding: equal effects leave such
+    if not TINY < squares < 1.0 / TINY or float(products[2].sum()) ** 2 > CANCELLED * squares:
+        return None
+    return OneMean(v, products.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,24 +218,26 @@ def effect_sets(
     # an offset of 1e6 would eat ten digits of every sum of squares
     centred = start[:, 0] @ basis[0].T if one else (start @ basis.mT)[:, 0]
     np.subtract(y, centred, out=centred)
-    if (v == 0).any():
+    if counts is not None and (v == 0).any():
         v = np.where(c > 0, v, 1.0)  # a row not in use must not weigh infinitely
-    floor, offset = _search_start(centred, v, c)
+    floor, offset = _search_start(centred, v, counts)
     user = None if weights is None else weights[:, None]
     columns = np.ascontiguousarray(basis.mT)
-    return EffectSets(centred[:, None], v[:, None], c[:, None], columns, start[:, 0], floor, offset, user)
+    single = counts is None and columns.shape[-2] == len(columns) == len(centred) == len(v) == 1
+    alone = _one_mean(centred[0], v[0], columns[0, 0]) if single else None
+    return EffectSets(centred[:, None], v[:, None], c[:, None], columns, start[:, 0], floor, offset, user, alone)
 
 
-def _search_start(y: Array, v: Array, counts: Array) -> tuple[Array, Array]:
+def _search_start(y: Array, v: Array, counts: Array | None) -> tuple[Array, Array]:
     """The lowest tau2 that is searched, and the offset added to it, per data set.
 
     Usually 0 and the smallest sampling variance. Where that variance is 0 the weights at tau2 = 0 would be infinite, so
     both are a tiny tau2: a millionth of the least positive variance (of the mean square of `y`, where there is none).
     """
-    used = counts > 0
-    least = np.where(used, v, np.inf).min(-1, keepdims=True)
+    used = np.ones((1, 1), dtype=bool) if counts is None else counts > 0
+    least = (v if counts is None else np.where(used, v, np.inf)).min(-1, keepdims=True)
     if (least > 0).all():
-        return np.zeros_like(least), least
+        return np.zeros(least.shape), least
     positive = np.where(used & (v > 0), v, np.inf).min(-1, keepdims=True)
     square = np.where(used, y * y, 0.0).mean(-1, keepdims=True)
     tiny = 1e-6 * np.where(np.isfinite(positive), positive, np.where(square > 0, square, 1.0))

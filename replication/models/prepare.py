@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,15 +79,7 @@ def prepare_effects(
     columns = None if names is not None else getattr(x, "columns", None)  # a data frame names its own
     labels = _labels(names if columns is None else [str(name) for name in columns], design)
     user = None if weights is None else _vector(weights, "weights", k)
-    kept, notes = _complete_rows(effects, variances, design, user)
-    data = EffectData(
-        effects[kept],
-        variances[kept],
-        design[kept],
-        labels,
-        tuple(int(i) for i in np.flatnonzero(kept)),
-        None if user is None else user[kept],
-    )
+    data, notes = _complete(effects, variances, design, labels, user)
     _check_values(data)
     check_rank(data.x, data.names)
     if columns is not None:
@@ -144,7 +137,14 @@ def _labels(names: Sequence[str] | None, x: Array) -> tuple[str, ...]:
     return labels
 
 
-def _complete_rows(y: Array, v: Array, x: Array, weights: Array | None) -> tuple[NDArray[np.bool_], tuple[Note, ...]]:
+def _complete(
+    y: Array, v: Array, x: Array, names: tuple[str, ...], weights: Array | None
+) -> tuple[EffectData, tuple[Note, ...]]:
+    """The rows without a NaN, and a note of the others."""
+    total = y.sum() + v.sum() + x.sum() + (0.0 if weights is None else weights.sum())
+    # one sum instead of four masks: a single fit has little else to do
+    if len(y) and not np.isnan(total):
+        return EffectData(y, v, x, names, tuple(range(len(y))), weights), ()
     missing = np.isnan(y) | np.isnan(v) | np.isnan(x).any(axis=1)
     if weights is not None:
         missing |= np.isnan(weights)
@@ -152,10 +152,13 @@ def _complete_rows(y: Array, v: Array, x: Array, weights: Array | None) -> tuple
         raise ModelError(
             f"no effect is left: of {len(y)} rows every one has a missing value; pass at least one whole row."
         )
-    rows = tuple(int(i) for i in np.flatnonzero(missing))
-    if not rows:
-        return ~missing, ()
-    return ~missing, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
+    rows = tuple(np.flatnonzero(missing).tolist())
+    kept = ~missing
+    used = tuple(np.flatnonzero(kept).tolist())
+    data = EffectData(y[kept], v[kept], x[kept], names, used, None if weights is None else weights[kept])
+    if not rows:  # infinite values of either sign
+        return data, ()
+    return data, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
 
 
 def _intercept_note(data: EffectData) -> tuple[Note, ...]:
@@ -171,6 +174,9 @@ def _intercept_note(data: EffectData) -> tuple[Note, ...]:
 
 
 def _check_values(data: EffectData) -> None:
+    # an infinite value leaves the sum infinite or NaN; a sum that overflowed is looked at as well
+    if math.isfinite(data.y.sum() + data.v.sum() + data.x.sum()) and data.v.min() >= 0.0:
+        return
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
     _refuse(data, ~finite, "with an infinite value; correct it, or make it NaN to leave the row out")
     _refuse(data, data.v < 0, "with a negative sampling variance; pass variances (squared standard errors)")
@@ -197,7 +203,7 @@ def check_rank(x: Array, names: Sequence[str]) -> None:
     k, p = x.shape
     if p > k:
         raise ModelError(f"{p} coefficients ({', '.join(names)}) but only {k} effects; use fewer moderators.")
-    lengths = np.linalg.norm(x, axis=0)
+    lengths = np.sqrt((x * x).sum(axis=0))
     if p == 1 and lengths[0] > 0:  # a mean alone, most fits there are: a factorisation would take a sixth of its time
         return
     scaled = x / np.where(lengths > 0, lengths, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,22 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models import least_squares
 from replication.models.fit import Fit
+from replication.models.least_squares import (
+    orthonormal,
+    quadratic_PP,
+    quadratic_PPP,
+    rss,
+    single_set,
+    trace_P,
+    trace_PP,
+    weighted_at,
+)
 from replication.models.prediction import predict
 from replication.models.two_level.batch import fit_batch
 from replication.models.two_level.influence import leave_one_out
 from replication.models.two_level.intervals import tau2_interval
 from replication.models.two_level.random_effects import fit_random_effects
+from replication.models.two_level.tau2 import highest_peaks, solve_q
 from tests.tolerances import CONVERGED, SAME, assert_close
 
 METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM")
@@ -234,6 +245,36 @@ def test_many_sets_that_share_variances_are_single_fits(case: str) -> None:
         assert_close(fits.vcov[b], fit.vcov, SAME)
         several += any(note.code == "several-peaks" for note in fit.notes)
     assert (several > 0) == (case == "several peaks")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_one_mean_alone_takes_another_road_to_the_same_numbers(seed: int) -> None:
+    """Sums by products of arrays for one data set beside the kernel of batches: estimates, roots of Q, every sum."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(2, 30))
+    v = rng.uniform(0.01, 0.9, k)
+    y = rng.uniform(-5, 5) + rng.normal(size=k) * np.sqrt(v + rng.choice([0.0, 0.5, 5.0]))
+    x = np.ones((k, 1)) if seed % 3 else rng.uniform(0.5, 2.0, (k, 1))
+    quick = single_set(y, v, orthonormal(x))
+    assert quick.alone is not None
+    slow = replace(quick, alone=None)
+    for restricted in (True, False):
+        found, known = (highest_peaks(sets, restricted=restricted) for sets in (quick, slow))
+        assert found.number == known.number and found.converged == known.converged
+        assert_close(found.value, known.value, SAME)
+    target = np.array([[0.3 * k, 0.7 * k, 1.5 * k]])
+    assert_close(solve_q(quick, target).value, solve_q(slow, target).value, SAME)
+    sums, fit = quick.alone.at([0.3])[0], weighted_at(slow, np.array([[0.3]]))
+    general = [rss(fit), quadratic_PP(fit), quadratic_PPP(fit), trace_P(slow, fit), trace_PP(slow, fit)]
+    assert_close([sums.rss, sums.PP, sums.PPP, sums.trace_p, sums.trace_pp], np.ravel(general), SAME)
+
+
+@pytest.mark.parametrize(
+    ("y", "v"),
+    [([0.1, 0.2, 0.4], [0.01, 0.01, 1.1]), ([0.1, 0.1, 0.1], [1.0] * 3), ([0.1, 0.2], [0.0, 0.1]), ([0.1], [0.1])],
+)
+def test_where_sums_by_products_would_lose_digits_the_kernel_of_batches_is_used(y: list[float], v: list[float]) -> None:
+    assert single_set(np.array(y), np.array(v), orthonormal(np.ones((len(y), 1)))).alone is None
 
 
 @pytest.mark.parametrize("method", ["DL", "HS"])

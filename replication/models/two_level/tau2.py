@@ -13,6 +13,7 @@ Three families, in the notation of Viechtbauer (2005) and Viechtbauer et al. (20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from replication.models.fit import Array
 from replication.models.least_squares import (
     CANCELLED,
     EffectSets,
+    OneMean,
+    OneMeanSums,
     Weighted,
     log_likelihood,
     one_column,
@@ -47,6 +50,7 @@ __all__ = [
     "Roots",
     "Tau2",
     "estimate_tau2",
+    "falling_root",
     "falling_roots",
     "highest_peaks",
     "information",
@@ -104,6 +108,40 @@ def falling_roots(
             if done.all():
                 break
     return Roots(t, done)
+
+
+def falling_root(
+    function: Callable[[list[float]], list[tuple[float, float]]],
+    brackets: list[tuple[float, float]],
+    start: list[float],
+    *,
+    offset: float,
+    max_steps: int = 100,
+) -> tuple[list[float], list[bool]]:
+    """The same in plain numbers, where a handful of roots would spend their time in calls on tiny arrays.
+
+    Returns the roots and which of them settled.
+
+    >>> falling_root(lambda ts: [(2.0 - t * t, -2.0 * t) for t in ts], [(0.0, 2.0)], [1.0], offset=1.0)[1]
+    [True]
+    """
+    ends = [list(bracket) for bracket in brackets]
+    t = [min(max(first, low), high) for first, (low, high) in zip(start, brackets, strict=True)]
+    done = [False] * len(t)
+    for _ in range(max_steps):
+        for i, (f, slope) in enumerate(function(t)):
+            if done[i]:
+                continue
+            ends[i][f <= 0.0] = t[i]
+            low, high = ends[i]
+            new = t[i] - f / slope if slope < 0.0 else np.inf
+            if not low <= new <= high:
+                new = ((low + offset) * (high + offset)) ** 0.5 - offset
+            done[i] = abs(new - t[i]) <= STEP * (new + offset)
+            t[i] = new
+        if all(done):
+            break
+    return t, done
 
 
 # Spacing of the search grid in log(tau2 + v_min). Every term of the score changes on a scale of 1 or more there.
@@ -197,6 +235,8 @@ def _grid(sets: EffectSets, low: Array, bound: Array) -> Array:
 
 def highest_peaks(sets: EffectSets, *, restricted: bool) -> Peaks:
     """The tau2 that maximises the likelihood of each data set."""
+    if sets.alone is not None and (peak := _single_peak(sets, sets.alone, restricted=restricted)) is not None:
+        return peak
     grid, balance = _on_grid(sets, restricted=restricted)
     size = len(balance)
     index, cell = np.nonzero((balance[:, :-1] > 0) & (balance[:, 1:] <= 0))
@@ -208,6 +248,43 @@ def highest_peaks(sets: EffectSets, *, restricted: bool) -> Peaks:
     number = np.bincount(owner, minlength=size)
     best = _highest(sets, owner, value, size, restricted=restricted) if (number > 1).any() else np.argsort(owner)
     return Peaks(value[best], converged[best], number)
+
+
+def _single_peak(sets: EffectSets, one: OneMean, *, restricted: bool) -> Peaks | None:
+    """The same of one data set with one coefficient; None where it has several peaks, or traces without digits."""
+
+    def function(tau2: list[float]) -> list[tuple[float, float]]:
+        return [_single_balance(sums, restricted=restricted) for sums in one.at(tau2)]
+
+    grid = search_grid(sets)[0].tolist()
+    sums = one.at(grid)
+    if not all(at.trace_pp > CANCELLED * at.trace_ww for at in sums):
+        return None
+    balance = [_single_balance(at, restricted=restricted)[0] for at in sums]
+    cells = [i for i in range(len(grid) - 1) if balance[i] > 0.0 >= balance[i + 1]]
+    if len(cells) + (balance[0] <= 0.0) != 1:
+        return None
+    if not cells:
+        return Peaks(np.array(grid[:1]), np.array([True]), np.array([1]))
+    cell, near = cells[0], max(0, min(cells[0] - 1, len(grid) - 4))
+    start = _neville(grid[near : near + 4], balance[near : near + 4])
+    root, settled = falling_root(function, [(grid[cell], grid[cell + 1])], [start], offset=float(sets.offset[0, 0]))
+    return Peaks(np.array(root), np.array(settled), np.array([1]))
+
+
+def _neville(t: list[float], f: list[float]) -> float:
+    """Where f is 0, with t a cubic in f (as in `_interpolated`); the middle of the points where f repeats a value."""
+    if len(set(f)) < len(f):
+        return 0.5 * (t[1] + t[2])
+    for width in range(1, len(f)):
+        t = [(t[i] * f[i + width] - t[i + 1] * f[i]) / (f[i + width] - f[i]) for i in range(len(t) - 1)]
+    return t[0]
+
+
+def _single_balance(at: OneMeanSums, *, restricted: bool) -> tuple[float, float]:
+    """The balance and its slope, as `_balance_and_slope_at` has them."""
+    trace, information = (at.trace_p, at.trace_pp) if restricted else (at.trace, at.trace_ww)
+    return 1.0 - trace / at.PP, (information * at.PP - 2.0 * trace * at.PPP) / at.PP**2
 
 
 def _on_grid(sets: EffectSets, *, restricted: bool) -> tuple[Array, Array]:
@@ -341,6 +418,8 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
 
     `1 / y'Py` is nearly linear in tau2, so Newton's method is used on that scale.
     """
+    if sets.alone is not None and (target > 0).all():
+        return _solve_single_q(sets, sets.alone, target)
     low = sets.floor
     high = np.maximum(sum_of_squares(sets) / target - sets.offset, low)
 
@@ -359,9 +438,34 @@ def solve_q(sets: EffectSets, target: Array) -> Roots:
     return Roots(np.where(below, 0.0, roots.value), roots.converged | below)
 
 
+def _solve_single_q(sets: EffectSets, one: OneMean, target: Array) -> Roots:
+    """The same of one data set with one coefficient."""
+    offset, squares, goals = float(sets.offset[0, 0]), float(sum_of_squares(sets)[0, 0]), target[0].tolist()
+    (zero,) = one.at([0.0])
+    # Newton's first step, from 0
+    starts = [(zero.rss**2 / goal - zero.rss) / zero.PP for goal in goals]
+    above = [i for i, goal in enumerate(goals) if zero.rss > goal]
+    value, converged = [0.0] * len(goals), [True] * len(goals)
+    if above:
+
+        def function(tau2: list[float]) -> list[tuple[float, float]]:
+            sums = zip(above, one.at(tau2), strict=True)
+            return [(1.0 / goals[i] - 1.0 / at.rss, -at.PP / at.rss**2) for i, at in sums]
+
+        brackets = [(0.0, max(squares / goals[i] - offset, 0.0)) for i in above]
+        found, settled = falling_root(function, brackets, [starts[i] for i in above], offset=offset)
+        for i, root, end in zip(above, found, settled, strict=True):
+            value[i], converged[i] = root, end
+    return Roots(np.array([value]), np.array([converged]))
+
+
 def _likelihood(sets: EffectSets, *, restricted: bool) -> Tau2:
     """The highest peak, with the standard error of the expected information."""
     peaks = highest_peaks(sets, restricted=restricted)
+    if sets.alone is not None:
+        (at,) = sets.alone.at(peaks.value.tolist())
+        if (twice := at.trace_pp if restricted else at.trace_ww) > CANCELLED * at.trace_ww:
+            return Tau2(peaks.value, np.array([math.sqrt(2.0 / twice)]), peaks.converged, peaks.number)
     fit = weighted_at(sets, peaks.value[:, None])
     se = np.sqrt(2.0 / information(sets, fit, restricted=restricted))
     return Tau2(peaks.value, se[:, 0], peaks.converged, peaks.number, fit)
