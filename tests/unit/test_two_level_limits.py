@@ -13,7 +13,7 @@ from replication.errors import ModelError
 from replication.models import fit_counts, study_counts
 from replication.models.fit import Fit, Interval
 from replication.models.two_level.batch import fit_batch
-from replication.models.two_level.count_models import CountsData
+from replication.models.two_level.count_models import CountModel, CountsData
 from replication.models.two_level.influence import baujat, cumulative, gosh, influence, leave_one_out
 from replication.models.two_level.intervals import heterogeneity_intervals, tau2_interval
 from replication.models.two_level.location_scale import fit_location_scale
@@ -213,6 +213,11 @@ def test_baujats_coordinates_by_hand() -> None:
     assert found.influence == pytest.approx(moved, rel=1e-6)
 
 
+def test_rows_with_a_negative_variance_are_named_once_for_all_sets() -> None:
+    with pytest.raises(ModelError, match="rows 1 and 3 with a negative sampling variance"):
+        fit_batch(Y, [[0.01, 0.02, 0.03, 0.01], [0.01, 0.02, 0.03, -0.01], [0.01, -0.02, 0.03, -0.01]])
+
+
 def test_gaps_in_many_sets_far_from_zero_cost_no_digits() -> None:
     """2,000 sets around a million, a different row missing in each: every one the single fit of what it has."""
     y, v = 1e6 + 0.1 * rng().normal(size=(2000, 6)), np.array([0.01, 0.02, 0.03, 0.01, 0.02, 0.05])
@@ -241,6 +246,8 @@ def test_all_subsets_are_tried_when_there_are_few_enough_and_any_is_as_likely_wh
     whole, drawn = (gosh(fit, rng(), subsets=n) for n in (31, 30))
     assert whole.complete and len(whole.members) == 26 and whole.smallest == 2  # 31 less five of one study
     assert not drawn.complete and len(drawn.members) == 30
+    usual = gosh(fit_random_effects(np.resize(Y9, 14), np.resize(V9, 14)), rng())
+    assert not usual.complete and len(usual.members) == 10_000  # of 16,383
     many = gosh(fit_random_effects(np.resize(Y9, 14), np.resize(V9, 14)), rng(), subsets=4000, smallest=4)
     sizes = many.members.sum(axis=1)
     expected = np.array([comb(14, s) for s in range(4, 15)], dtype=float)
@@ -351,6 +358,26 @@ def test_counts_without_heterogeneity_say_so() -> None:
     assert found.beta == pytest.approx(common.beta, abs=1e-6) and found.se == pytest.approx(common.se, rel=1e-5)
     assert common.method["tau2"] == "EE" and "tau2" not in found.method and notes(common) == {}
     assert [f.data.parameters for f in (found, common)] == [5, 4]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("model", ["conditional", "fixed baselines"])
+def test_events_of_all_persons_are_the_mirror_of_events_of_none(model: CountModel) -> None:
+    a, b, c, d = APART
+    some = ([0, *a[1:]], [36, *b[1:]], c, d)
+    none, everybody = (
+        fit_counts(study_counts("OR", *cells), model=model, heterogeneity=False)
+        for cells in (some, (some[1], some[0], d, c))
+    )
+    assert everybody.beta == pytest.approx(-none.beta, abs=1e-8) and everybody.se == pytest.approx(none.se, rel=1e-6)
+    assert everybody.loglik == pytest.approx(none.loglik, abs=1e-8) and notes(everybody) == notes(none) == {}
+
+
+def test_a_search_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication.models.two_level.count_models.STEPS", 1)
+    short = fit_counts(study_counts("OR", *APART), heterogeneity=False)
+    assert set(notes(short)) == {"not-converged"}
+    monkeypatch.setattr("replication.models.two_level.count_models.STEPS", 20)
+    assert notes(fit_counts(study_counts("OR", *APART), heterogeneity=False)) == {}
 
 
 def test_what_was_estimated_beside_the_coefficients_is_counted() -> None:
