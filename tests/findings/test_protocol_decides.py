@@ -11,7 +11,7 @@ import pytest
 
 from replication.dataset import Dataset
 from replication.errors import DataError
-from replication.evidence.protocol import candidates, flow, load_protocol, screen
+from replication.evidence.protocol import bearing_on, candidates, flow, load_protocol, screen
 from replication.evidence.question import Question, each_person_once, evidence, screened_rows
 from replication.labels import Label
 from replication.models.multilevel.structure import BlockV
@@ -118,6 +118,14 @@ def test_the_flow_counts_every_row_once(dataset: Dataset) -> None:
     assert found.assessed > found.included_rows > 0
 
 
+def test_rows_that_bear_on_a_pair_are_the_candidates_of_either_order_numbered_anew(dataset: Dataset) -> None:
+    rows = candidates(dataset)
+    found = bearing_on(rows, ("positive",), "engagement")
+    either = [{a, b} == {"positive", "engagement"} for a, b in zip(rows["var_a"], rows["var_b"], strict=True)]
+    assert 0 < len(found) < len(rows)
+    pd.testing.assert_frame_equal(found, rows[either].set_axis(range(sum(either))), check_index_type=False)
+
+
 def overlapping(data: Dataset, shared_n: float) -> Dataset:
     """Two Turkish samples that share persons."""
     return changed(data, "samples.csv", "sample_id", "pisa2015_tur", overlaps="pisa2012_tur", shared_n=shared_n)
@@ -168,12 +176,14 @@ def test_samples_that_share_persons_by_way_of_another_live_in_one_place(
     """a shares persons with b, and b with c: where c lives, or nobody knows, all three do; d is elsewhere."""
     rows = pd.DataFrame({"effect_id": [f"e{s}" for s in order], "sample_id": list(order), "n": 100.0})
     rows["country"] = [of_c if sample == "c" else "" for sample in order]
-    samples = pd.DataFrame({"sample_id": list("abcd"), "overlaps": ["b", "c", "", ""], "shared_n": [10.0] * 4})
+    samples = pd.DataFrame(
+        {"sample_id": list("abcd"), "overlaps": ["b", "c", "", ""], "shared_n": [1.0, 10.0, 0.0, 0.0]}
+    )
     data = replace(dataset, tables={**dataset.tables, "samples.csv": samples, "effects.csv": rows})
     found = each_person_once(data, rows)
     where = dict(zip(found.rows["sample_id"], found.rows["place"], strict=True))
     assert where["a"] == where["b"] == where["c"] != where["d"] and (not place or where["a"] == place)
-    assert found.shared == (("a", "b", 0.1), ("b", "c", 0.1)) and not found.excluded
+    assert found.shared == (("a", "b", 0.01), ("b", "c", 0.1)) and not found.excluded, "a single person is shared"
 
 
 def test_unknown_countries_are_places_of_their_own(dataset: Dataset) -> None:
