@@ -547,19 +547,25 @@ def _group_sums(groups: Sequence[_Group], within: Array, between: Array) -> tupl
 
 def _one_sample_sums(groups: Sequence[_Group], within: Array, between: Array) -> tuple[Array, Array]:
     """`_group_sums` of groups of one sample each, all at once: one update of rank one a group."""
-    lam, columns = np.concatenate([g.lam for g in groups]), np.concatenate([g.columns for g in groups])
-    starts = np.cumsum([0, *(len(g.lam) for g in groups[:-1])])
-    q = columns.shape[1]
+    q = groups[0].columns.shape[1]
     i, j = np.triu_indices(q)
-    d = lam[:, None] + np.square(within).ravel()
-    inverse, shape = 1.0 / d, (len(groups), *within.shape, 1)
-    products = (columns[:, i] * columns[:, j]).T[:, :, None]
-    plain = np.stack([np.add.reduceat(inverse * each, starts, axis=0).reshape(shape) for each in products])
+    tau2_within, shape = np.square(within).ravel(), (len(groups), *within.shape, 1)
+    plain, logs = np.empty((len(i), len(groups), within.size)), np.empty((len(groups), within.size))
+    sizes = np.array([len(group.lam) for group in groups])
+    # Groups of as many rows are one stack of matrix products, which reads each 1 / d once for all pairs of columns.
+    for n in np.unique(sizes):
+        same = np.flatnonzero(sizes == n)
+        columns = np.stack([groups[g].columns for g in same])
+        d = np.stack([groups[g].lam for g in same])[:, :, None] + tau2_within
+        pairs = np.ascontiguousarray(np.swapaxes(columns[:, :, i] * columns[:, :, j], 1, 2))
+        plain[:, same] = np.swapaxes(pairs @ (1.0 / d), 0, 1)
+        logs[same] = np.log(d).sum(axis=1)
+    plain, logs = plain.reshape(len(i), *shape), logs.reshape(shape)
     tau2 = np.square(between)[:, None, :]
     grown = 1.0 + tau2 * plain[0]
     ones = plain[:q] / grown
     rest = plain[q:] - tau2 * ones[i[q:]] * plain[j[q:]]
-    return np.concatenate([ones, rest]), np.add.reduceat(np.log(d), starts, axis=0).reshape(shape) + np.log(grown)
+    return np.concatenate([ones, rest]), logs + np.log(grown)
 
 
 def _sample_sums(group: _Group, within: Array, between: Array) -> tuple[Array, Array]:
