@@ -60,7 +60,7 @@ def test_rows_of_one_unit_pair_and_statistic(
     assert ids(found) == chosen and len(found) == len(chosen)
     assert [one.row for one in found.excluded] == excluded
     assert {one.reason for one in found.excluded} <= {not_a(str(asked.get("statistic", "r")))}
-    assert found.rows.index.tolist() == list(range(len(chosen)))
+    assert found.rows.index.tolist() == list(range(len(chosen))) and tuple(found.rows.columns) == COLUMNS
 
 
 def test_keeping_writes_down_what_goes_behind_what_went(small: Dataset) -> None:
