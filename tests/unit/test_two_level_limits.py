@@ -12,6 +12,7 @@ from scipy import stats
 from replication.errors import ModelError
 from replication.models import fit_counts, study_counts
 from replication.models.fit import Fit, Interval
+from replication.models.least_squares import orthonormal, single_set
 from replication.models.two_level.batch import fit_batch
 from replication.models.two_level.count_models import CountModel, CountsData
 from replication.models.two_level.influence import baujat, cumulative, gosh, influence, leave_one_out
@@ -19,6 +20,7 @@ from replication.models.two_level.intervals import heterogeneity_intervals, tau2
 from replication.models.two_level.location_scale import fit_location_scale
 from replication.models.two_level.random_effects import fit_random_effects
 from replication.models.two_level.resampling import Bootstrap, bootstrap, permutation_test
+from replication.models.two_level.tau2 import _balance_and_slope_at, _balance_at
 
 Y, V = np.array([0.1, 0.3, 0.5, 0.2]), np.array([0.01, 0.02, 0.03, 0.01])
 Y9 = np.array([0.1, 0.9, -0.4, 0.2, 0.3, 0.25, 0.1, 0.7, 0.4])
@@ -134,6 +136,19 @@ def test_one_effect_has_the_density_of_its_own_mean() -> None:
     assert two.beta == pytest.approx([0.3, 0.1]) and two.vcov[1, 1] == pytest.approx((0.04 + 0.01) / 4)
     q = fit.heterogeneity
     assert q is not None and (q.Q, q.df) == (0.0, 0) and np.isnan([q.p, q.I2, q.H2]).all()
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("x", [None, X9])
+def test_the_slope_of_the_search_is_that_of_its_balance(restricted: bool, x: np.ndarray | None) -> None:
+    """Newton steps along a wrong slope end at the same tau2, only later: nothing else would notice."""
+    sets = single_set(Y9, V9, orthonormal(np.ones((9, 1)) if x is None else x))
+    for at in (0.01, 0.1, 1.0):
+        h = 1e-5 * at
+        below, above = (_balance_at(sets, np.array([[t]]), restricted=restricted)[0, 0] for t in (at - h, at + h))
+        value, slope = (part[0, 0] for part in _balance_and_slope_at(sets, np.array([[at]]), restricted=restricted))
+        assert value == pytest.approx((below + above) / 2, rel=1e-6)
+        assert slope == pytest.approx((above - below) / (2 * h), rel=1e-6)
 
 
 # --- intervals -------------------------------------------------------------------------------------------------------
