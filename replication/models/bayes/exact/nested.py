@@ -554,9 +554,10 @@ def _one_sample_sums(groups: Sequence[_Group], within: Array, between: Array) ->
     sizes = np.array([len(group.lam) for group in groups])
     # Groups of as many rows are one stack of matrix products, which reads each 1 / d once for all pairs of columns.
     for n in np.unique(sizes):
-        same = np.flatnonzero(sizes == n)
-        columns = np.stack([groups[g].columns for g in same])
-        d = np.stack([groups[g].lam for g in same])[:, :, None] + tau2_within
+        same = sizes == n
+        alike = [group for group in groups if len(group.lam) == n]
+        columns = np.stack([group.columns for group in alike])
+        d = np.stack([group.lam for group in alike])[:, :, None] + tau2_within
         pairs = np.ascontiguousarray(np.swapaxes(columns[:, :, i] * columns[:, :, j], 1, 2))
         plain[:, same] = np.swapaxes(pairs @ (1.0 / d), 0, 1)
         logs[same] = np.log(d).sum(axis=1)
