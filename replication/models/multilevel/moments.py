@@ -22,10 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from replication.models.fit import Array
-from replication.models.least_squares import orthonormal
+from replication.models.least_squares import Basis, orthonormal
 from replication.models.multilevel.groups import Codes, rows_by_size
 from replication.models.multilevel.working_model import WorkingModel
 from replication.models.options import RobustKind
@@ -34,6 +33,7 @@ __all__ = [
     "ClusterMoments",
     "cluster_moments",
     "expected_covariance",
+    "moments_of_each",
     "satterthwaite_df",
     "true_covariance",
     "weighted_coefficients",
@@ -72,6 +72,8 @@ class ClusterMoments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bread:
+    """Of each of r models: `M (r, p, p)`, coefficients `gamma (r, p)`, and `meat (r, p, p)`, `X'W Phi W X`."""
+
     M: Array
     gamma: Array
     meat: Array
@@ -79,12 +81,19 @@ class _Bread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """b clusters of n rows: design `X (b, n, p)`, covariance `Phi (b, n, n)`, its root `L` and `WX (b, n, p)`."""
+    """b clusters of n rows of one model or several: which model `of (b,)`, ascending, and which cluster `at (b,)`.
 
+    Design `X (b, n, p)`, covariance `Phi (b, n, n)`, its root `L`, `WX (b, n, p)` and the residuals `e (b, n)` of
+    ordinary least squares.
+    """
+
+    of: Codes
+    at: Codes
     X: Array
     Phi: Array
     L: Array
     WX: Array
+    e: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,32 +110,44 @@ class _Residuals:
 
 def cluster_moments(model: WorkingModel, codes: Codes, kind: RobustKind) -> ClusterMoments:
     """Scores and their moments under the working model, by clusters `codes (k,)`."""
-    basis = orthonormal(model.x)
-    Q = basis.columns
-    start = model.y @ Q
-    # the residuals of ordinary least squares keep their digits where y has a large common offset
-    y = model.y - Q @ start
-    batches = [(rows, _batch(model, Q, rows)) for rows in rows_by_size(codes)]
-    bread = _bread(batches, y, Q.shape[1])
-    residuals = y - Q @ bread.gamma
-    m, p = int(codes.max()) + 1, Q.shape[1]
-    scores, G, F = np.empty((m, p)), np.empty((m, p, p)), np.empty((m, 2 * p, p))
-    factor = _small_sample_factor(kind, m, len(y), p)
-    for rows, batch in batches:
-        at = codes[rows[:, 0]]
+    return moments_of_each([model], [codes], kind)[0]
+
+
+def moments_of_each(
+    models: Sequence[WorkingModel], codes: Sequence[Codes], kind: RobustKind
+) -> tuple[ClusterMoments, ...]:
+    """As `cluster_moments`, of several models with as many coefficients.
+
+    Clusters of one size are worked on together, whichever model they are of: with a hundred rows a model, what they
+    take one by one is the interpreter's time.
+    """
+    bases = [orthonormal(model.x) for model in models]
+    starts = [model.y @ basis.columns for model, basis in zip(models, bases, strict=True)]
+    batches = _batches(models, codes, bases, starts)
+    bread = _bread(batches, len(models), len(starts[0]))
+    p, sizes = len(starts[0]), [int(own.max()) + 1 for own in codes]
+    first = np.cumsum([0, *sizes])
+    scores, G, F = np.empty((first[-1], p)), np.empty((first[-1], p, p)), np.empty((first[-1], 2 * p, p))
+    factor = np.array([_small_sample_factor(kind, m, len(own), p) for m, own in zip(sizes, codes, strict=True)])
+    for batch in batches:
+        at = first[batch.of] + batch.at
         left = _residual_shares(batch, bread)
         # CR0 and its multiples need no adjusted residuals, only their variance
-        a = batch.WX @ bread.M * factor
+        a = batch.WX @ bread.M[batch.of] * factor[batch.of, None, None]
         if kind == "CR2":
             a, G[at] = _bias_reduced(batch, left, a)
         else:
             seen = np.sqrt(left.share)[:, :, None] * (left.E.mT @ (batch.L.mT @ a))
             G[at] = seen.mT @ seen
-        scores[at] = np.einsum("bnp,bn->bp", a, residuals[rows])
+        residuals = batch.e - np.einsum("bnp,bp->bn", batch.X, bread.gamma[batch.of])
+        scores[at] = np.einsum("bnp,bn->bp", a, residuals)
         F[at] = np.concatenate([batch.X, batch.Phi @ batch.WX], axis=2).mT @ a
-    M = bread.M
-    Psi = np.block([[M @ bread.meat @ M, -M], [-M, np.zeros_like(M)]])
-    return ClusterMoments(start + bread.gamma, basis.to_beta, scores, G, F, Psi)
+    found = []
+    for i, (basis, start) in enumerate(zip(bases, starts, strict=True)):
+        M, own = bread.M[i], slice(first[i], first[i + 1])
+        Psi = np.block([[M @ bread.meat[i] @ M, -M], [-M, np.zeros_like(M)]])
+        found.append(ClusterMoments(start + bread.gamma[i], basis.to_beta, scores[own], G[own], F[own], Psi))
+    return tuple(found)
 
 
 def weighted_coefficients(model: WorkingModel, codes: Codes) -> tuple[Array, Array]:
@@ -136,10 +157,9 @@ def weighted_coefficients(model: WorkingModel, codes: Codes) -> tuple[Array, Arr
     """
     basis = orthonormal(model.x)
     start = model.y @ basis.columns
-    batches = [(rows, _batch(model, basis.columns, rows)) for rows in rows_by_size(codes)]
-    bread = _bread(batches, model.y - basis.columns @ start, basis.columns.shape[1])
-    T = basis.to_beta
-    return T @ (start + bread.gamma), T @ bread.M @ bread.meat @ bread.M @ T.T
+    bread = _bread(_batches([model], [codes], [basis], [start]), 1, len(start))
+    M, T = bread.M[0], basis.to_beta
+    return T @ (start + bread.gamma[0]), T @ M @ bread.meat[0] @ M @ T.T
 
 
 def expected_covariance(moments: ClusterMoments, C: Array) -> Array:
@@ -229,21 +249,56 @@ def _small_sample_factor(kind: RobustKind, m: int, k: int, p: int) -> float:
     return 1.0
 
 
-def _batch(model: WorkingModel, Q: Array, rows: NDArray[np.intp]) -> _Batch:
-    X, Phi = Q[rows], model.covariance(rows)
-    weights = model.weights
-    WX = np.linalg.solve(Phi, X) if weights is None else weights[rows][:, :, None] * X
-    return _Batch(X, Phi, np.asarray(np.linalg.cholesky(Phi), dtype=float), np.asarray(WX, dtype=float))
+def _batches(
+    models: Sequence[WorkingModel], codes: Sequence[Codes], bases: Sequence[Basis], starts: Sequence[Array]
+) -> list[_Batch]:
+    """The clusters of all models by their size; those of one model as `rows_by_size` cuts them to fit in memory."""
+    pieces: dict[tuple[int, int], list[tuple[int, Codes]]] = {}
+    for i, own in enumerate(codes):
+        seen: dict[int, int] = {}
+        for rows in rows_by_size(own):
+            n = rows.shape[1]
+            seen[n] = seen.get(n, -1) + 1
+            pieces.setdefault((n, seen[n]), []).append((i, rows))
+    # the residuals of ordinary least squares keep their digits where y has a large common offset
+    e = [m.y - basis.columns @ start for m, basis, start in zip(models, bases, starts, strict=True)]
+    return [_batch(models, codes, bases, e, piece) for piece in pieces.values()]
 
 
-def _bread(batches: Sequence[tuple[NDArray[np.intp], _Batch]], y: Array, p: int) -> _Bread:
-    A, b, meat = np.zeros((p, p)), np.zeros(p), np.zeros((p, p))
-    for rows, batch in batches:
-        A += np.einsum("bni,bnj->ij", batch.X, batch.WX)
-        b += np.einsum("bni,bn->i", batch.WX, y[rows])
-        meat += np.einsum("bni,bnj->ij", batch.WX, batch.Phi @ batch.WX)
+def _batch(
+    models: Sequence[WorkingModel],
+    codes: Sequence[Codes],
+    bases: Sequence[Basis],
+    e: Sequence[Array],
+    piece: Sequence[tuple[int, Codes]],
+) -> _Batch:
+    """The clusters of a `piece`: the rows `(b, n)` of each model that has any of this size."""
+    X = np.concatenate([bases[i].columns[rows] for i, rows in piece])
+    Phi = np.concatenate([models[i].covariance(rows) for i, rows in piece])
+    given = [(models[i].weights, rows) for i, rows in piece]
+    weights = [own[rows] for own, rows in given if own is not None]
+    WX = np.concatenate(weights)[:, :, None] * X if weights else np.linalg.solve(Phi, X)
+    return _Batch(
+        of=np.repeat([i for i, _ in piece], [len(rows) for _, rows in piece]),
+        at=np.concatenate([codes[i][rows[:, 0]] for i, rows in piece]),
+        X=X,
+        Phi=Phi,
+        L=np.asarray(np.linalg.cholesky(Phi), dtype=float),
+        WX=np.asarray(WX, dtype=float),
+        e=np.concatenate([e[i][rows] for i, rows in piece]),
+    )
+
+
+def _bread(batches: Sequence[_Batch], models: int, p: int) -> _Bread:
+    A, b, meat = np.zeros((models, p, p)), np.zeros((models, p)), np.zeros((models, p, p))
+    for batch in batches:
+        starts = np.flatnonzero(np.diff(batch.of, prepend=-1))
+        of = batch.of[starts]
+        A[of] += np.add.reduceat(batch.X.mT @ batch.WX, starts)
+        b[of] += np.add.reduceat(np.einsum("bni,bn->bi", batch.WX, batch.e), starts)
+        meat[of] += np.add.reduceat(batch.WX.mT @ (batch.Phi @ batch.WX), starts)
     M = np.asarray(np.linalg.inv(A), dtype=float)
-    return _Bread(M, M @ b, meat)
+    return _Bread(M, np.einsum("rij,rj->ri", M, b), meat)
 
 
 def _residual_shares(batch: _Batch, bread: _Bread) -> _Residuals:
@@ -253,8 +308,9 @@ def _residual_shares(batch: _Batch, bread: _Bread) -> _Residuals:
     cluster keep their directions.
     """
     Z, T = np.linalg.solve(batch.L, batch.X), np.linalg.solve(batch.L, batch.Phi @ batch.WX)
-    cross = Z @ bread.M @ T.mT
-    left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ (bread.M @ bread.meat @ bread.M) @ Z.mT
+    cross = Z @ bread.M[batch.of] @ T.mT
+    both = (bread.M @ bread.meat @ bread.M)[batch.of]
+    left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ both @ Z.mT
     share, E = np.linalg.eigh(left)
     return _Residuals(E, np.where(share > NO_RESIDUAL * share[:, -1:], share, 0.0))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize
 
 from replication.errors import ModelError
@@ -18,7 +18,7 @@ from replication.models.multilevel.groups import group_codes
 from replication.models.multilevel.inverse import component_diagonal, component_groups, component_sums
 from replication.models.multilevel.likelihood import MultilevelLikelihood
 from replication.models.multilevel.multilevel import MultilevelData, likelihood_of, refit_each, typical_variance
-from replication.models.multilevel.robust import RobustData, robust
+from replication.models.multilevel.robust import RobustData, robust_each
 from replication.models.multilevel.structure import rotate, rotate_back
 from replication.models.multilevel.variance_search import climb
 from replication.models.prepare import check_level
@@ -169,21 +169,13 @@ def leave_one_cluster_out(fit: Fit, clusters: ArrayLike | None = None) -> tuple[
         first = np.unique(codes, return_index=True)[1]
         labels = tuple(str(np.asarray(clusters)[i]) for i in first)
     sets = [np.flatnonzero(codes != c) for c in range(len(labels))]
-    found = zip(labels, sets, refit_each(data, sets), strict=True)
-    return tuple(_left_out(fit, label, rows, rest) for label, rows, rest in found)
-
-
-def _left_out(fit: Fit, label: str, rows: NDArray[np.intp], rest: Fit | ModelError) -> LeftOut:
-    if isinstance(rest, ModelError):
-        return LeftOut(label, None, str(rest))
-    made = fit.data
-    if not isinstance(made, RobustData):
-        return LeftOut(label, rest)
-    weights = None if made.weights is None else made.weights[rows]
-    try:
-        return LeftOut(label, robust(rest, made.kind, made.codes[rows], df=made.df, weights=weights))
-    except ModelError as error:
-        return LeftOut(label, None, str(error))
+    found: tuple[Fit | ModelError, ...] = refit_each(data, sets)
+    if isinstance(fit.data, RobustData):
+        found = robust_each(found, fit.data, sets)
+    return tuple(
+        LeftOut(label, None, str(rest)) if isinstance(rest, ModelError) else LeftOut(label, rest)
+        for label, rest in zip(labels, found, strict=True)
+    )
 
 
 # The search for an upper end gives up this far above the size of the data.

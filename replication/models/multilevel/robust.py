@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Note
@@ -19,6 +19,7 @@ from replication.models.multilevel.moments import (
     ClusterMoments,
     cluster_moments,
     expected_covariance,
+    moments_of_each,
     satterthwaite_df,
     true_covariance,
     weighted_coefficients,
@@ -27,11 +28,11 @@ from replication.models.multilevel.moments import (
 from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
 from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
-from replication.models.multilevel.working_model import cluster_codes, working_model
+from replication.models.multilevel.working_model import WorkingModel, cluster_codes, working_model
 from replication.models.options import LikelihoodMethod, RobustDf, RobustKind, check_choice
 from replication.models.probability import chi2_sf, f_sf
 
-__all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "reweight", "robust", "wald_test"]
+__all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "reweight", "robust", "robust_each", "wald_test"]
 
 # Expected share of the true variance below which a robust variance is none (NONE; LITTLE for CR2, which should reach
 # all of it), and below which a CR2 variance gets a note.
@@ -39,6 +40,9 @@ NONE, LITTLE, ENOUGH = 0.01, 0.1, 0.99
 
 # A correlation matrix of constraints with a smaller eigenvalue has lost rank.
 LOW_RANK = 1e-12
+
+# Numbers in the covariance blocks of refits that are made robust together.
+TOGETHER = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,20 +150,55 @@ def robust(
     check_choice(df, RobustDf, "df")
     model = working_model(fit, weights)
     codes = cluster_codes(model, clusters)
-    moments = cluster_moments(model, codes, kind)
-    vcov, notes = _without_empty(fit, moments, kind)
-    m, p = int(codes.max()) + 1, len(fit.names)
     given = None if weights is None else model.weights
-    reweighted = {} if given is None else {"weights": "as given"}
+    return _robust(fit, RobustData(fit, codes, kind, df, given, cluster_moments(model, codes, kind)))
+
+
+def robust_each(
+    fits: Sequence[Fit | ModelError], like: RobustData, sets: Sequence[NDArray[np.intp]]
+) -> tuple[Fit | ModelError, ...]:
+    """Refits on sets of rows, each made robust as `like` is on all rows; the error where a fit or this cannot be.
+
+    Each is what `robust` gives; their clusters are worked on together.
+    """
+    made: dict[int, tuple[Fit, WorkingModel, Codes, Array | None]] = {}
+    failed: dict[int, ModelError] = {}
+    for i, (fit, rows) in enumerate(zip(fits, sets, strict=True)):
+        weights = None if like.weights is None else like.weights[rows]
+        try:
+            if isinstance(fit, ModelError):
+                raise fit
+            model = working_model(fit, weights)
+            made[i] = fit, model, cluster_codes(model, like.codes[rows]), weights
+        except ModelError as error:
+            failed[i] = error
+    # As many at once as their blocks fit in memory, each taken for as large as that of the largest cluster.
+    size = max(1, TOGETHER // (len(like.codes) * int(np.bincount(like.codes).max())))
+    found: dict[int, Fit] = {}
+    for part in (list(made.items())[at : at + size] for at in range(0, len(made), size)):
+        moments = moments_of_each(
+            [model for _, (_, model, _, _) in part], [own for _, (_, _, own, _) in part], like.kind
+        )
+        for (i, (fit, _, codes, weights)), each in zip(part, moments, strict=True):
+            found[i] = _robust(fit, RobustData(fit, codes, like.kind, like.df, weights, each))
+    return tuple(found[i] if i in found else failed[i] for i in range(len(fits)))
+
+
+def _robust(fit: Fit, data: RobustData) -> Fit:
+    """The fit with the robust covariance that its moments give."""
+    moments = data.moments
+    vcov, notes = _without_empty(fit, moments, data.kind)
+    m, p = int(data.codes.max()) + 1, len(fit.names)
+    reweighted = {} if data.weights is None else {"weights": "as given"}
     return replace(
         fit,
-        method={**fit.method, **reweighted, "vcov": kind, "test": "t", "df": df},
+        method={**fit.method, **reweighted, "vcov": data.kind, "test": "t", "df": data.df},
         beta=moments.to_beta @ moments.gamma,
         vcov=vcov,
-        df=_degrees_of_freedom(moments, vcov, df),
+        df=_degrees_of_freedom(moments, vcov, data.df),
         clusters=m,
         notes=fit.notes + notes + _few_clusters(m, p),
-        data=RobustData(fit, codes, kind, df, given, moments),
+        data=data,
     )
 
 
