@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import typer.main
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -27,10 +26,8 @@ from hypothesis import strategies as st
 
 from replication import paths
 from replication.analysis import Analysis, Context, Findings, plain, run_analysis
-from replication.dataset import Checked, Dataset, Problem, check_dataset, load_dataset, loading
-from replication.dataset.cells import Stack
+from replication.dataset import Checked, Dataset, check_dataset, load_dataset
 from replication.dataset.letters import has_hidden
-from replication.dataset.schema import Vocabulary
 from replication.dataset.selection import select
 from replication.errors import DataError, UserError
 from replication.evidence.pooling import pool
@@ -94,26 +91,8 @@ def remember_the_unchanged(patch: pytest.MonkeyPatch) -> None:
     """
     patch.setattr("tomllib.loads", cache(tomllib.loads))
     patch.setattr("tests.hostile.test_fuzz.load_words", cache(load_words))
-    frames, cells, computed = loading._frames, loading.check_cells, previewing._computed
-    typed: dict[object, dict[str, pd.DataFrame]] = {}
-    found: dict[object, list[Problem]] = {}
+    computed = previewing._computed
     without: dict[object, previewing._Result] = {}
-
-    def content(stacked: Stack) -> tuple[object, ...]:
-        rows = tuple(map(tuple, stacked.frame.to_numpy()))
-        return stacked.table.name, stacked.files, stacked.bounds, stacked.lines, rows
-
-    def frames_once(stacked: Stack) -> dict[str, pd.DataFrame]:
-        key = content(stacked)
-        if key not in typed:
-            typed[key] = frames(stacked)
-        return {file: frame.copy() for file, frame in typed[key].items()}
-
-    def cells_once(stacked: Stack, vocabulary: Vocabulary) -> list[Problem]:
-        key = (content(stacked), repr(vocabulary))
-        if key not in found:
-            found[key] = cells(stacked, vocabulary)
-        return list(found[key])
 
     def computed_once(task: previewing._Task, dataset: Dataset) -> previewing._Result:
         if "alpha2020" in dataset.works:
@@ -124,8 +103,6 @@ def remember_the_unchanged(patch: pytest.MonkeyPatch) -> None:
             without[key] = computed(task, dataset)
         return without[key]
 
-    patch.setattr(loading, "_frames", frames_once)
-    patch.setattr(loading, "check_cells", cells_once)
     patch.setattr(previewing, "_computed", computed_once)
 
 
