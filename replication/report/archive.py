@@ -16,6 +16,7 @@ from typing import Any
 from replication import paths
 from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.dataset.successors import Successors
 from replication.errors import UserError
 from replication.printed import parse_printed
@@ -297,7 +298,7 @@ def _living(dataset: Dataset) -> dict[str, str]:
     """The claim that stands today for each claim of another version that has a successor or came from another."""
     withdrawn = dataset.withdrawn.get("claims.csv")
     chain = Successors() if withdrawn is None else Successors.of(withdrawn, "claim_id")
-    alive = set(dataset.tables["claims.csv"]["claim_id"])
+    alive = set(dataset.columns("claims.csv").cells["claim_id"])
     found = {name: chain.living(name, alive) for name in (*chain.successor, *chain.predecessors)}
     return {name: living for name, living in found.items() if living}
 
@@ -374,13 +375,13 @@ def plain_cell(value: object) -> Any:
 
 def _by_work(dataset: Dataset, name: str) -> dict[str, list[Record]]:
     """The rows of a table by work, in order; a table without works stands under one empty name."""
-    frame = dataset.table(name)
-    if frame.empty:
-        return {}
-    columns = [str(column) for column in frame.columns]
+    # Column by column, and no frame: most cells are text as they stand, and there are hundreds of thousands.
+    plain = {
+        column: [cell if type(cell) is str else plain_cell(cell) for cell in cells]
+        for column, cells in dataset.columns(name).cells.items()
+    }
     found: dict[str, list[Record]] = {}
-    for cells in zip(*(frame[column].tolist() for column in columns), strict=True):
-        row = {column: plain_cell(cell) for column, cell in zip(columns, cells, strict=True)}
+    for row in Columns(plain).records():
         found.setdefault(str(row.get("work", "")), []).append(row)
     return found
 

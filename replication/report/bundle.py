@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from replication import paths
+from replication.report import templating
 from replication.report.archive import LICENCE, Archive, Record
 from replication.report.gallery import as_csv
 from replication.report.pages import sources
@@ -126,15 +126,7 @@ def _pools_csv(pools: list[tuple[str, Record, Mapping[str, Any]]]) -> str:
 
 
 def _readme(archive: Archive, words: Words, folder: Path) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=False,
-        # A misspelt name in a template is an error and no empty place on a page.
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("bundle.md").render(
+    return templating.environment(escaped=False).get_template("bundle.md").render(
         archive=archive,
         words=words,
         draws=list(_draws(archive)),

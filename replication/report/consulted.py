@@ -151,7 +151,8 @@ class Answers:
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
-        return digest_of(*(f"{part}/{key}={self._answer(part, key)}" for part, keys in asked.items() for key in keys))
+        found = [(part, [(key, self._answer(part, key)) for key in keys]) for part, keys in asked.items()]
+        return digest_of(repr(found))  # as one text: a page asks up to thousands of questions
 
     def _answer(self, part: str, key: str | None) -> str:
         known = self._known.get((part, key))

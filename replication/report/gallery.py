@@ -103,12 +103,9 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_plain(cell) for cell in row] for row in rows)
+    # An empty cell is what the writer makes of None.
+    writer.writerows([harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return stream.getvalue()
-
-
-def _plain(cell: object) -> object:
-    return "" if cell is None else harmless(cell) if isinstance(cell, str) else cell
 
 
 def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:

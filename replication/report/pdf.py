@@ -21,7 +21,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from replication.analysis.failures import reason_of
@@ -29,6 +28,7 @@ from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
 from replication.digests import digest_of, folder_digest
 from replication.provenance import installed
+from replication.report import templating
 from replication.report.archive import Archive, once
 from replication.report.cells import kinds
 from replication.report.consulted import Answers, Log
@@ -219,13 +219,7 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
     def sentence(item: Mapping[str, Any]) -> str:
         return str(words.sentence(item["key"], item["values"], links).unescape())
 
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templating.environment(escaped=False)
     environment.filters["t"] = _text
     environment.globals |= {
         "sentence": sentence,

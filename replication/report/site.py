@@ -11,22 +11,20 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
-from jinja2.bccache import Bucket
+from jinja2 import Environment
 from markupsafe import Markup
 
 from replication import paths
 from replication.dataset import Dataset
 from replication.digests import digest_of, folder_digest
 from replication.provenance import Sources, installed
+from replication.report import templating
 from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
 from replication.report.bundle import make_bundle
 from replication.report.cells import estimate_cells, facts, filled, kinds, rest
@@ -50,7 +48,6 @@ from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import Page, View, headings_of
 from replication.report.words import RULES, Words, load_words
-from replication.writing import write_atomic
 
 __all__ = ["build_report", "versions_page"]
 
@@ -229,26 +226,6 @@ def _headings(folder: Path, menu: Menu) -> dict[str, list[tuple[str, Markup]]]:
     return {path: headings_of((folder / path).read_text(encoding="utf-8")) for path in sorted(found)}
 
 
-class _Compiled(BytecodeCache):
-    """Templates as Jinja has compiled them, kept in the cache: compiling takes as long as a tenth of all pages."""
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        with suppress(OSError, ValueError):
-            known, _, code = self._path(bucket).read_bytes().partition(b"\n")
-            if known.decode() == digest_of(code):  # a damaged one counts as none
-                bucket.bytecode_from_string(code)
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        path, code = self._path(bucket), bucket.bytecode_to_string()
-        with suppress(OSError):  # a cache nobody may write to: compiled each time
-            write_atomic(path, digest_of(code).encode() + b"\n" + code)
-
-    def _path(self, bucket: Bucket) -> Path:
-        """Where it is kept: by the template's text, and by what decides how it is compiled."""
-        key = digest_of(bucket.key, bucket.checksum, jinja2.__version__, Path(__file__).read_bytes())
-        return paths.cache_dir() / "templates" / f"{key[:32]}.bin"
-
-
 def versions_page(releases: Sequence[Release]) -> str:
     """The page beside the reports: every release, and which of them are withdrawn.
 
@@ -261,15 +238,8 @@ def versions_page(releases: Sequence[Release]) -> str:
 
 
 def _environment(menu: Menu) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        bytecode_cache=_Compiled(),
-        # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
+    environment = templating.environment(escaped=True)
     environment.filters["anchor"] = anchor
     environment.globals["nav"] = {
         "main": [(page.name, page.path) for page in menu.pages if page.place == "main"],

@@ -12,7 +12,7 @@ import string
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -407,11 +407,18 @@ def _phrase(pattern: str) -> re.Pattern[str]:
 
 def load_words(language: str) -> Words:
     """The words of "en" or "nb": those of the package, and over them the ones of the project's `analyses/locale`."""
-    path = Path(__file__).parent / "locale" / f"{language}.toml"
-    own = paths.analyses_dir() / "locale" / f"{language}.toml"
-    table = _laid_over(_read(path), _read(own) if own.is_file() else {})
-    table["labels"] = _of_rules(language) | table["labels"]
-    named = _naming_persons(table, table["unit"], own)
+    analyses_dir, name = paths.analyses_dir(), f"locale/{language}.toml"
+    files = (Path(__file__).parent / name, analyses_dir / name, *(analyses_dir / rule for rule in RULES))
+    return _words_of(language, tuple((file, file.read_bytes() if file.is_file() else b"") for file in files))
+
+
+@lru_cache(maxsize=4)  # asked for several times by one report, and slow to read: kept while the files say the same
+def _words_of(language: str, files: tuple[tuple[Path, bytes], ...]) -> Words:
+    """The words that stand in files: those of the package, those of the project, its protocol, its rule of certainty."""
+    package, own, protocol, certainty = (_parsed(file, content) for file, content in files)
+    table = _laid_over(package, own)
+    table["labels"] = _of_rules(language, protocol, certainty) | table["labels"]
+    named = _naming_persons(table, table["unit"], files[1][0])
     return Words(language, f"analyses/locale/{language}.toml", named, Numerals(language))
 
 
@@ -432,14 +439,13 @@ def worded(text: Text) -> str:
     return english().label(plain(text))  # type: ignore[arg-type]
 
 
-def _of_rules(language: str) -> dict[str, str]:
+def _of_rules(language: str, protocol: Mapping[str, Any], certainty: Mapping[str, Any]) -> dict[str, str]:
     """The labels that the rules of the project bring with them: the criteria of its protocol, and the notes of both.
 
     Whoever adds a criterion words it there and nowhere else. A file that is missing or no protocol words nothing here:
     whoever asks `load_protocol` for it hears what is wrong with it.
     """
     ending = "" if language == "en" else f"_{language}"
-    protocol, certainty = (_read(path) if path.is_file() else {} for path in map(paths.analyses_dir().joinpath, RULES))
     labels = {
         "protocol_rule_note": protocol.get(f"note{ending}"),
         "certainty_rule_note": certainty.get(f"note{ending}"),
@@ -449,9 +455,9 @@ def _of_rules(language: str) -> dict[str, str]:
     return {key: text for key, text in labels.items() if isinstance(text, str)}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path.parent.name}/{path.name} cannot be read: {error}; mend that line") from None
 
