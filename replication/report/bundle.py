@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-
 from replication import paths
 from replication.report import templating
 from replication.report.archive import LICENCE, Archive, Record
@@ -126,12 +125,16 @@ def _pools_csv(pools: list[tuple[str, Record, Mapping[str, Any]]]) -> str:
 
 
 def _readme(archive: Archive, words: Words, folder: Path) -> str:
-    return templating.environment(escaped=False).get_template("bundle.md").render(
-        archive=archive,
-        words=words,
-        draws=list(_draws(archive)),
-        licence=LICENCE,
-        say=words.say,
-        files=sorted(path.name for path in (folder / "data").glob("*.csv")),
-        surveys=[work for work in archive.dataset.works.values() if work.role == "survey"],
+    return (
+        templating.environment(escaped=False)
+        .get_template("bundle.md")
+        .render(
+            archive=archive,
+            words=words,
+            draws=list(_draws(archive)),
+            licence=LICENCE,
+            say=words.say,
+            files=sorted(path.name for path in (folder / "data").glob("*.csv")),
+            surveys=[work for work in archive.dataset.works.values() if work.role == "survey"],
+        )
     )

@@ -151,8 +151,11 @@ class Answers:
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
-        found = [(part, [(key, self._answer(part, key)) for key in keys]) for part, keys in asked.items()]
-        return digest_of(repr(found))  # as one text: a page asks up to thousands of questions
+        texts: list[str] = []
+        for part, keys in asked.items():
+            # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
+            texts += (part, repr(list(keys)), "\n".join([self._answer(part, key) for key in keys]))
+        return digest_of(*texts)
 
     def _answer(self, part: str, key: str | None) -> str:
         known = self._known.get((part, key))

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import cache
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import NumberPattern, get_decimal_symbol, get_group_symbol, parse_pattern
+from babel.numbers import get_decimal_symbol, get_group_symbol
 
 __all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
 
@@ -126,19 +125,17 @@ def _percent(language: str) -> str:
 def _written(digits: str, language: str) -> str:
     """Digits chosen here with the marks and groups of a language, none added and none lost."""
     mantissa, exponent, power = digits.partition("e")
-    whole, _, rest = mantissa.lstrip("+-").partition(".")
+    whole, _, rest = mantissa.partition(".")
+    sign = whole[:1] if whole[:1] in ("+", "-") else ""
+    figures = whole[len(sign) :]
+    point, group = _signs(language)
+    # By hand, as Babel rounds anew what is rounded, and takes ten times as long; a test holds the two together.
     # A number of four digits with decimals is a measure, and reads worse with a gap in it.
-    pattern = "#,##0" if len(whole) > 4 or (len(whole) == 4 and not rest) else "0"
-    pattern += "." + "0" * len(rest) if rest else ""
-    pattern = f"+{pattern};-{pattern}" if mantissa.startswith("+") else pattern
-    text = str(_pattern(pattern).apply(Decimal(mantissa), _locale(language)))
-    # CLDR writes a hyphen for minus in English; a minus sign does not break off at the end of a line.
+    if len(figures) > 4 or (len(figures) == 4 and not rest):
+        figures = f"{int(figures):,}".replace(",", group)
+    text = f"{sign}{figures}{point}{rest}" if rest else sign + figures
+    # A minus sign does not break off at the end of a line, as a hyphen would.
     return (text + exponent + power).replace("-", MINUS)
-
-
-@cache  # a few dozen; read anew for every number they take longer than the number
-def _pattern(pattern: str) -> NumberPattern:
-    return parse_pattern(pattern)
 
 
 @cache

@@ -87,21 +87,21 @@ class _PlainLinks:
 
     def number(self, ref: Ref | None, text: str) -> Markup:
         del ref
-        return Markup(escape(text))
+        return escape(text)
 
     def work(self, key: str) -> Markup:
-        return Markup(escape(self.archive.short(key)))
+        return escape(self.archive.short(key))
 
     def claim(self, name: str) -> Markup:
         claim = self.archive.claim(name)
-        return Markup(escape(claim.printed.get("value", name) if claim else name))
+        return escape(claim.printed.get("value", name) if claim else name)
 
     def claimant(self, name: str) -> Markup:
         claim = self.archive.claim(name)
-        return self.work(claim.work) if claim else Markup(escape(name))
+        return self.work(claim.work) if claim else escape(name)
 
     def code(self, text: str) -> Markup:
-        return Markup(escape(text))
+        return escape(text)
 
     record = code
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -241,10 +241,7 @@ def _environment(menu: Menu) -> Environment:
     # Everything from the dataset is text of strangers: markup is what this code makes, and nothing else.
     environment = templating.environment(escaped=True)
     environment.filters["anchor"] = anchor
-    environment.globals["nav"] = {
-        "main": [(page.name, page.path) for page in menu.pages if page.place == "main"],
-        "more": [(page.name, page.path) for page in menu.pages],
-    }
+    environment.globals["navigation"] = _navigation(menu)
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled}
     environment.globals |= {"estimate_cells": estimate_cells, "parts": findings.parts, "headings_of": headings_of}
     environment.globals |= {"quoted_by": quoted_by, "policy": _policy()}
@@ -252,6 +249,28 @@ def _environment(menu: Menu) -> Environment:
     environment.globals |= {"table_page": table_page, "most_rows": analyses.MOST_ROWS}
     environment.globals["licence"] = LICENCE
     return environment
+
+
+def _navigation(menu: Menu) -> Callable[[View, str, bool], Markup]:
+    """A function that gives the links to all named pages, or the main ones, as seen from the page at hand."""
+    made: dict[tuple[str, str, str, bool], Markup] = {}
+
+    def links(view: View, current: str, main: bool) -> Markup:
+        # The same for all pages of a folder and language, of which there are hundreds.
+        key = view.words.language, view.up, current, main
+        if key not in made:
+            made[key] = Markup("\n").join(
+                Markup('<a href="{}"{}>{}</a>').format(
+                    view.href(page.path),
+                    Markup(' aria-current="page"') if page.name == current else "",
+                    view.say(f"nav.{page.name}"),
+                )
+                for page in menu.pages
+                if page.place == "main" or not main
+            )
+        return made[key]
+
+    return links
 
 
 def _pictures(archive: Archive, words: Mapping[str, Words]) -> dict[str, Pictures]:

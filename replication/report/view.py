@@ -84,15 +84,18 @@ def _rendered(tokens: Sequence[Token], to: Callable[[str], str], named: Callable
 
 def _linked(text: str, to: Callable[[str], str], named: Callable[[str], str]) -> Markup:
     """Text with its addresses, and the ids `to` knows, as links; everything else escaped."""
-    parts, start = [], 0
+    parts: list[str] = []
+    start = 0
     for match in _LINKED.finditer(text):
-        shown = escape(match["address"] or named(match["id"]))
-        target = match["address"] or to(match["id"])
-        look = Markup(' class="out" rel="noreferrer"') if match["address"] else ""
-        link = Markup('<a{} href="{}">{}</a>').format(look, target, shown) if target else shown
+        address, name = match.groups()
+        shown, target = (address, address) if address else (named(name), to(name))
+        if not target and shown == name:  # a word that is no id, as most are
+            continue
+        look = ' class="out" rel="noreferrer"' if address else ""
+        link = f'<a{look} href="{escape(target)}">{escape(shown)}</a>' if target else escape(shown)
         parts += [escape(text[start : match.start()]), link]
         start = match.end()
-    return Markup("").join([*parts, escape(text[start:])])
+    return Markup("".join([*parts, escape(text[start:])]))
 
 
 _HEADING = re.compile(
@@ -175,14 +178,14 @@ class View:
     def anchor(self, address: str, text: str, css: str = "") -> Markup:
         """Text linked to an address within the report."""
         if not address:
-            return Markup(escape(text))
+            return escape(text)
         look = f' class="{escape(css)}"' if css else ""
         return Markup(f'<a href="{escape(address)}"{look}>{escape(text)}</a>')
 
     def number(self, value: object, name: str = "", kind: str = "", outcome: str = "") -> Markup:
         """A number linked to what stands behind it."""
         text = self.words.number(value, kind)
-        return self.link(name, text, outcome, "n") if name and value is not None else Markup(escape(text))
+        return self.link(name, text, outcome, "n") if name and value is not None else escape(text)
 
     def metric(self, value: float | None, metric: str, name: str = "", outcome: str = "") -> Markup:
         """The value of an estimate in its unit, linked."""
@@ -203,8 +206,8 @@ class View:
 
     def row(
         self, row: Sequence[object], columns: Sequence[int], kinds: Sequence[str], behind: str, table: str
-    ) -> list[Markup]:
-        """These cells of a row of a result table, with one link to what stands behind the row, else to the table.
+    ) -> Markup:
+        """These columns of a row of a result table, with one link to what stands behind the row, else to the table.
 
         The first cell bears it, or where that names a work the first number. A link in every cell would double a page,
         and a reader at the keyboard would pass it ten times in a row. A table on this page leads nowhere further.
@@ -213,24 +216,25 @@ class View:
         elsewhere = "" if table.startswith("#") else table
         # As text: a label is no work, and no key to look one up by.
         address = "" if behind and str(row[first]) not in self.archive.dataset.works else behind or elsewhere
-        found = [Markup("") if row[first] is None else self.head(row[first], behind)]
+        # Put together here and not in a template, which takes three times as long over the tens of thousands of cells.
+        found = [f'<th scope="row">{"" if row[first] is None else self.head(row[first], behind)}</th>']
         for i in rest:
-            cell = Markup("") if row[i] is None else self.cell(row[i], kinds[i], address)
+            cell = "" if row[i] is None else self.cell(row[i], kinds[i], address)
             address = "" if 'class="n"' in cell else address
-            found.append(cell)
-        return found
+            found.append(f'<td class="right">{cell}</td>' if kinds[i] else f"<td>{cell}</td>")
+        return Markup(f"<tr>{''.join(found)}</tr>")
 
-    def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> list[Markup]:
-        """The cells of a row of a figure's data, with one link to what stands behind it, as in result tables.
+    def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> Markup:
+        """A row of a figure's data, with one link to what stands behind it, as in result tables.
 
         The id of the row bears it; where it has none, its first number leads to the analysis. `links` is the column of
         ids, `spoken` are the columns whose texts are in this language already.
         """
         behind = "" if row.get(links) else self.to(f"analysis:{outcome}")
-        found = []
+        found: list[str] = []
         for name, cell in row.items():
             if cell is None:
-                found.append(Markup(""))
+                found.append("")
             elif name == links:
                 found.append(self.link(str(cell), str(cell), outcome))
             elif is_number(cell):
@@ -238,21 +242,21 @@ class View:
                 behind = ""
             else:
                 found.append(escape(cell) if name in spoken else self.told(self.words.number(cell)))
-        return found
+        return Markup("<tr><td>" + "</td><td>".join(found) + "</td></tr>")
 
     def cell(self, value: object, kind: str, address: str) -> Markup:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
             return self.anchor(address, self.words.number(value, kind), "n")
         if isinstance(value, Mapping):
-            return Markup(escape(self.words.label(value)))
+            return escape(self.words.label(value))
         text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
         if text in self.archive.dataset.works:
             return self.work(text)
         if PRINTED.fullmatch(text):
             return self.anchor(address, self.words.printed(text), "n")
         known = self.words.table["terms"].get(text)
-        return Markup(escape(known)) if known else self.told(text)
+        return escape(known) if known else self.told(text)
 
     def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
@@ -308,7 +312,7 @@ class View:
         if not isinstance(text, str):
             return self.words.marked(text, self.told)
         if self.words.knows(text):
-            return Markup(escape(self.words.label(text)))
+            return escape(self.words.label(text))
         sentences = self.words.sentences_of(text)
         if len(sentences) > 1:
             return Markup(" ").join(map(self.told, sentences))
@@ -331,8 +335,8 @@ class View:
 
     def _shown(self, name: str) -> str:
         """An id as a reader sees it: a work as it is cited; rows, and words that happen to be a key, as they are."""
-        digits = any(letter.isdigit() for letter in name)
-        return self.cited(name) if digits and name in self.archive.dataset.works else name
+        # An id without a digit is letters alone.
+        return self.cited(name) if not name.isalpha() and name in self.archive.dataset.works else name
 
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
@@ -377,7 +381,7 @@ class View:
         """Where something was read: a link when it is an address, else as text."""
         found = web_address(address)
         if not found:
-            return Markup(escape(address))
+            return escape(address)
         shown = re.sub(r"^https?://(www\.)?", "", address)
         shown = shown if len(shown) <= 60 else shown[:59] + "…"
         return Markup('<a class="out" rel="noreferrer" href="{}">{}</a>').format(found, shown)

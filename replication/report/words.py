@@ -66,13 +66,13 @@ class _Plain:
 
     def number(self, ref: Ref | None, text: str) -> Markup:
         del ref
-        return Markup(escape(text))
+        return escape(text)
 
     def work(self, key: str) -> Markup:
-        return Markup(escape(key))
+        return escape(key)
 
     def record(self, text: str) -> Markup:
-        return Markup(escape(text))
+        return escape(text)
 
     claim = claimant = code = work
 
@@ -297,33 +297,33 @@ class Words:
         parts: list[Markup] = []
         for text, name, spec, _ in _FORMATTER.parse(self._find(table, key)):
             # "r = .3" must not be broken at the end of a line.
-            parts.append(Markup(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"))))
+            parts.append(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}")))
             if name is None:
                 continue
             if name not in values:
                 raise UserError(f'{self.file}: [{table}] "{key}" needs the value "{name}", which is not given')
             value, ref = bare(values[name])
             parts.append(self._filled(key, value, spec or "", ref, links))
-        return Markup("").join(parts)
+        return Markup("".join(parts))
 
     def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
         kind, *forms = spec.split("|")
         if kind in ("work", "claim", "claimant", "code", "record"):
             return Markup(getattr(links, kind)(str(value)))
         if kind in ("construct", "confidence", "terms", "day"):
-            return Markup(escape(self.date(str(value)) if kind == "day" else self.term(kind, str(value))))
+            return escape(self.date(str(value)) if kind == "day" else self.term(kind, str(value)))
         if kind in ("label", "several"):
             texts = [value] if kind == "label" else list(value)  # type: ignore[call-overload]
-            return Markup(escape("".join(forms).join(map(self.label, texts))))
+            return escape("".join(forms).join(map(self.label, texts)))
         if kind and kind not in KINDS:
             raise UserError(f'{self.file}: "{key}" asks for "{kind}"; known are {", ".join((*KINDS, *_SPECS))}')
         if value is None:
-            return Markup(escape(self.say("undefined")))
+            return escape(self.say("undefined"))
         if is_number(value):
             text = self.number(value, kind)
             shown = links.number(ref, f"={NARROW_SPACE}{text}" if kind == "p" and "<" not in text else text)
             return shown + (NARROW_SPACE + forms[0 if value == 1 else -1] if forms else "")
-        return Markup(escape(self.term("terms", self.number(value))))
+        return escape(self.term("terms", self.number(value)))
 
     def _find(self, table: str, key: str) -> str:
         found = self._look(table, key)
@@ -414,7 +414,7 @@ def load_words(language: str) -> Words:
 
 @lru_cache(maxsize=4)  # asked for several times by one report, and slow to read: kept while the files say the same
 def _words_of(language: str, files: tuple[tuple[Path, bytes], ...]) -> Words:
-    """The words that stand in files: those of the package, those of the project, its protocol, its rule of certainty."""
+    """The words in the files of the package, of the project, of its protocol and of its rule of certainty."""
     package, own, protocol, certainty = (_parsed(file, content) for file, content in files)
     table = _laid_over(package, own)
     table["labels"] = _of_rules(language, protocol, certainty) | table["labels"]
