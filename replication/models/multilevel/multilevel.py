@@ -322,8 +322,12 @@ def _estimate(data: MultilevelData, near: _Guess | None) -> _Estimate:
     free = np.flatnonzero(defined & (theta > 0))
     se = np.full(len(theta), np.nan)
     if len(free):
-        average = peak.slope.information[np.ix_(free, free)]
-        information = average if likelihood.costly else likelihood.observed_information(theta, free)
+        if peak.observed is not None:
+            information = peak.observed[np.ix_(free, free)]
+        elif likelihood.costly:
+            information = peak.slope.information[np.ix_(free, free)]  # the average one
+        else:
+            information = likelihood.observed_information(theta, free)
         se[free] = _standard_errors(information) * likelihood.scale**2
     solution = likelihood.solve(theta)
     return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
@@ -393,16 +397,19 @@ def _confirmed(likelihood: MultilevelLikelihood, found: NestedPeaks, defined: ND
 def _peak_at(
     likelihood: MultilevelLikelihood, theta: Array, information: Array, defined: NDArray[np.bool_]
 ) -> Peak | None:
-    """The peak at `theta (q,)`, if Newton's step from there is negligible; None where there is none."""
+    """The peak at `theta (q,)`, if Newton's step from there is negligible; None where there is none.
+
+    `information (q, q)` is the observed one there.
+    """
     here = likelihood.slope(theta)
     free = np.flatnonzero(defined & ((theta > 0.0) | (here.gradient > 0.0)))
     if not len(free):
-        return Peak(here, True, 1)
+        return Peak(here, True, 1, information)
     block = information[np.ix_(free, free)]
     if not np.isfinite(block).all() or np.linalg.eigvalsh(block)[0] <= 0.0:
         return None
     step = np.linalg.solve(block, here.gradient[free]) / (theta[free] + 1e-3 * likelihood.unit)
-    return Peak(here, True, 1) if float(np.abs(step).max()) < SETTLED else None
+    return Peak(here, True, 1, information) if float(np.abs(step).max()) < SETTLED else None
 
 
 def _moment_start(data: MultilevelData, likelihood: MultilevelLikelihood) -> Array:

@@ -65,11 +65,15 @@ class Likelihood(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Peak:
-    """Where the search ended, and whether the last step was negligible."""
+    """Where the search ended, and whether the last step was negligible.
+
+    `observed (q, q)` is the observed information there, where the search had it anyway.
+    """
 
     slope: Slope
     converged: bool
     steps: int
+    observed: Array | None = None
 
 
 def climb(likelihood: Likelihood, start: Array, allowed: NDArray[np.bool_], *, near: bool = False) -> Peak:
