@@ -10,6 +10,7 @@ from analyses.shared.schools import direction_evidence
 from replication.analysis.outcome import Label, Ref
 from replication.claims import claims_of
 from replication.dataset import Dataset, Selection
+from replication.evidence import change
 from replication.evidence.bayes import posterior_of
 from replication.evidence.certainty import Certainty, Decision, Inputs, certainty_of
 from replication.evidence.change import change_of, with_hypothetical
@@ -160,6 +161,32 @@ def test_a_grade_at_the_bottom_cannot_fall_and_one_that_stands_is_said_to(monkey
     assert (found[1].samples, found[1].to, found[1].most) == (None, None, 1)
     assert found[40].samples is not None and 1 < found[40].samples <= 40 and found[40].to == "low"
     assert found[1].domains == found[40].domains == ("risk_of_bias",)
+
+
+@pytest.mark.parametrize(
+    ("places", "leads"), [("ABCDEFGHIJKL", "CR2"), ("AABBCCDDEEEE", "CR2"), ("AAABBBCCCDDD", "posterior")]
+)
+def test_a_further_sample_is_graded_by_the_model_that_would_lead(
+    places: str, leads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interval is that of the estimate a reader would get with it: robust from six places on."""
+    body = tiny([0.2 + 0.05 * (i % 4) for i in range(12)], [1 / 400] * 12, list("abcdefghijkl"))
+    body = replace(body, rows=body.rows.assign(place=list(places)))
+    more = with_hypothetical(body, 1, 0.0, 1000)
+    graded: list[Inputs] = []
+
+    def spy(inputs: Inputs, **given: float) -> tuple[Certainty, ...]:
+        graded.append(inputs)
+        return certainty_of(inputs, **given)
+
+    monkeypatch.setattr("replication.evidence.change.certainty_of", spy)
+    change._grade_with(more, estimate_body(body), INPUTS, 1, 0.1)
+    (inputs,), expected = graded, estimate_body(more)
+    assert expected.leads == leads and inputs.samples == 13 == inputs.groups
+    assert expected.fit is not None
+    other = expected.posterior.coefficient().ppf([0.025, 0.975]) if leads == "CR2" else expected.fit.interval()[0]
+    assert [inputs.low, inputs.high] == pytest.approx([expected.mean.low, expected.mean.high], abs=1e-5)
+    assert (np.abs(np.tanh(other) - [inputs.low, inputs.high]) > 5e-4).all(), "the two models would say the same here"
 
 
 def test_the_sign_test_counts_works_not_rows(dataset: Dataset) -> None:
