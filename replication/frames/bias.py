@@ -203,10 +203,10 @@ def smooth_selection(
     imprecision: Column | None = None,
     selected: Column | None = None,
 ) -> SelectionFit:
-    """A smooth selection model: half-normal, negative exponential, logistic (Preston et al. 2004) or power.
+    """A smooth selection model: half-normal, negative exponential (with a power of p, too), logistic, or power.
 
-    `imprecision` ("se", "variance", or a column such as 1 / n) lets selection press on each row in proportion to it;
-    `selected` as in `step_selection`.
+    Source: Preston, Ashby & Smyth (2004). `imprecision` ("se", "variance", or a column such as 1 / n) lets selection
+    press on each row in proportion to it; `selected` as in `step_selection`.
     """
     e = independent_effects(source, "smooth_selection", moderators=True)
     if isinstance(imprecision, str) and imprecision in ("se", "variance"):

@@ -117,7 +117,7 @@ def make_design(
         )
     names = _labels(data, labels)
     kept = np.flatnonzero(~lost)
-    matrix, spec = _materialise(rhs, data.iloc[kept])
+    matrix, spec = _materialise(rhs, data.iloc[kept] if len(kept) < len(data) else data)
     # At full length: row numbers in messages are then those of the data frame.
     x = np.full((len(data), matrix.shape[1]), np.nan)
     x[kept] = matrix
@@ -300,14 +300,15 @@ def _refuse_numbers_as_text(rhs: str, name: str, values: pd.Series[Any]) -> None
 def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], ModelSpec]:
     # A level that no kept row has would give a column of zeros.
     unused = {
-        str(name): values.cat.remove_unused_categories()
-        for name, values in data.items()
-        if isinstance(values.dtype, pd.CategoricalDtype)
+        str(name): data.iloc[:, i].cat.remove_unused_categories()
+        for i, (name, dtype) in enumerate(zip(data.columns, data.dtypes.tolist(), strict=True))
+        if isinstance(dtype, pd.CategoricalDtype)
     }
+    data = data.assign(**unused) if unused else data  # `assign` copies the frame, which costs as much as a mean
     try:
         with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: the row is dropped and listed
-            matrix = _parsed(rhs).get_model_matrix(_plain_columns(data.assign(**unused)), na_action="ignore")
+            matrix = _parsed(rhs).get_model_matrix(_plain_columns(data), na_action="ignore")
     except Exception as problem:  # formulaic raises its own and whatever a user's function raises
         raise ModelError(f"formula: {rhs!r} cannot be computed: {_plain(problem)}") from None
     return np.asarray(matrix, dtype=float), matrix.model_spec
@@ -316,11 +317,11 @@ def _materialise(rhs: str, data: pd.DataFrame) -> tuple[NDArray[np.float64], Mod
 def _plain_columns(data: pd.DataFrame) -> pd.DataFrame:
     """The data as formulaic reads them: it takes nullable and Arrow's columns of text for columns of numbers."""
     texts = {
-        str(name): values.astype(object)
-        for name, values in data.items()
-        if isinstance(values.dtype, pd.ArrowDtype | pd.StringDtype)
-        and pd.api.types.is_string_dtype(values.dtype)
-        and values.dtype.na_value is pd.NA
+        str(name): data.iloc[:, i].astype(object)
+        for i, (name, dtype) in enumerate(zip(data.columns, data.dtypes.tolist(), strict=True))
+        if isinstance(dtype, pd.ArrowDtype | pd.StringDtype)
+        and pd.api.types.is_string_dtype(dtype)
+        and dtype.na_value is pd.NA
     }
     return data.assign(**texts) if texts else data
 

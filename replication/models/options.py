@@ -120,9 +120,9 @@ FailSafeKind = Literal["Rosenthal", "Orwin", "Rosenberg", "General"]
 # Selection models: tau2 by maximum likelihood or 0; what to do with a step that holds no p value.
 SelectionTau2 = Literal["ML", "EE"]
 
-# Smooth weight functions of one parameter: exp(-d p^2), exp(-d p), 2 / (1 + exp(d p)) and (1 - p)^d; d = 0 being no
-# selection.
-SmoothSelection = Literal["half-normal", "negative exponential", "logistic", "power"]
+# Smooth weight functions: exp(-d p^2), exp(-d p), 2 / (1 + exp(d p)), (1 - p)^d, and with a second parameter
+# exp(-d p^(1/e)); d = 0 being no selection.
+SmoothSelection = Literal["half-normal", "negative exponential", "logistic", "power", "negative exponential power"]
 EmptyStep = Literal["error", "merge", "zero"]
 
 

@@ -90,7 +90,8 @@ class _Profile:
     def of(cls, search: SelectionSearch, place: int, level: float) -> _Profile:
         setup, selection = search.setup, search.selection
         is_tau2 = place == len(setup.data.effects.names)
-        floor = 0.0 if is_tau2 else max(selection.eta_range.low, SMALLEST_LOG_WEIGHT)
+        lows = np.broadcast_to(selection.eta_range.low, len(selection.names))
+        floor = 0.0 if is_tau2 else max(float(lows[place - len(setup.data.effects.names) - 1]), SMALLEST_LOG_WEIGHT)
         # tau2 has no upper limit of its own; selection parameters stop where the search would call them lost.
         ceiling = np.inf if is_tau2 else selection.eta_range.far
         return cls(

@@ -5,7 +5,7 @@ An effect `y ~ N(mu, s2)`, `s2 = tau2 + v`, is seen with a chance proportional t
 
 1. Nearly every weight function is log-linear, `w = exp(T(z)' eta)` in the study's `z = y / se`: steps have indicators
    as T and log weights as eta, the beta function has `T = (log p, log(1 - p))` and `eta = delta - 1`. The logistic one
-   is not: its log weight bends in eta, and the derivatives carry that bend.
+   and the exponential of a power of p are not: their log weights bend in eta, and the derivatives carry that bend.
 2. A is a sum over atoms of mass times weight. An atom is a cell of z, with its normal probability, or a node of a
    quadrature rule, with density times step.
 3. Derivatives of a mass in mu are Hermite polynomials, and a normal density obeys the heat equation: one derivative
@@ -31,8 +31,9 @@ from replication.models.fit import Array
 
 __all__ = ["Atoms", "Derivatives", "EtaRange", "Peak", "SelectionLikelihood", "WeightForm", "highest_peak"]
 
-# How log weights depend on eta: `T eta`, or `log 2 - log(1 + exp(T eta))` with the p value as the one T.
-WeightForm = Literal["log-linear", "logistic"]
+# How log weights depend on eta: `T eta`; `log 2 - log(1 + exp(T eta))` with the p value as the one T; or, with
+# `T = (log p, 1)`, `-eta1 p^(1 / eta2)`.
+WeightForm = Literal["log-linear", "logistic", "power of p"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,9 +166,23 @@ def _log_weights(T: Array, eta: Array, form: WeightForm) -> tuple[Array, Array, 
     """
     if form == "log-linear":
         return T @ eta, T, None
+    if form == "power of p":
+        return _power_of_p(T, eta)
     share = special.expit(T * eta)
     bend = -(T**2) * share * (1.0 - share)
     return np.log(2.0) - np.logaddexp(0.0, T * eta)[..., 0], -T * share, bend[..., None]
+
+
+def _power_of_p(T: Array, eta: Array) -> tuple[Array, Array, Array]:
+    """`-eta1 c p^(1 / eta2)` with slopes and bends at `T = c (log p, 1)`, where c is the pull of the row, 1 without."""
+    c, u = T[..., 1], T[..., 0] / T[..., 1] / eta[1]
+    q = c * np.exp(u)
+    slopes, bends = np.empty((*q.shape, 2)), np.zeros((*q.shape, 2, 2))
+    # u is log p / eta2, so that d q / d eta2 = -q u / eta2
+    slopes[..., 0], slopes[..., 1] = -q, eta[0] * q * u / eta[1]
+    bends[..., 0, 1] = bends[..., 1, 0] = q * u / eta[1]
+    bends[..., 1, 1] = -eta[0] * q * u * (u + 2.0) / eta[1] ** 2
+    return -eta[0] * q, slopes, bends
 
 
 def _normal(residual: Array, s2: Array) -> tuple[Array, Array, Array]:
@@ -214,10 +229,14 @@ NOTABLE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class EtaRange:
-    """Selection parameters stop at `low`; a search that takes one beyond `far` follows a ridge that has no top."""
+    """Selection parameters stop at `low`; a search that takes one beyond `far` follows a ridge that has no top.
 
-    low: float
+    `low` is one for all, or one each. `nested`: where the first is at its low end, the others mean nothing.
+    """
+
+    low: float | tuple[float, ...]
     far: float
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,6 +290,8 @@ class _Search:
         at_low = np.zeros(len(theta), dtype=bool)
         eta = slice(self.tau + 1, None)
         at_low[eta] = (theta[eta] <= self.eta.low) & (gradient[eta] <= 0.0)
+        if self.eta.nested and at_low[self.tau + 1]:
+            at_low[eta] = True  # the likelihood is flat in them there
         return at_low
 
 

@@ -9,7 +9,8 @@ within [1e-5, 1 - 1e-5] because w is infinite at an end whose shape is below 1. 
 
 Smooth functions of one parameter (Preston, Ashby & Smyth 2004, Biometrics 60:1): half-normal `exp(-delta p^2)`,
 negative exponential `exp(-delta p)`, logistic `2 / (1 + exp(delta p))`, power `(1 - p)^delta`; delta of 0 means no
-selection.
+selection. Negative exponential power, `exp(-delta1 p^(1 / delta2))` as metafor defines it, holds two of these: the
+half-normal (delta2 = 1/2) and the negative exponential (delta2 = 1).
 
 Truncated: the chance depends on the effect itself, 1 above a cut and less below it (Rust, Lehmann & Farley 1990,
 Journal of Marketing Research 27:220; Formann 2008, Contemporary Clinical Trials 29:732, whose weight below is 0).
@@ -308,6 +309,10 @@ def _clip_notes(setup: SelectionSetup, clipped: Array) -> tuple[Note, ...]:
     return (Note("clipped-p", message, rows),)
 
 
+# The exponential of a power of p still changes where p is tiny: to the right its tail begins where p leaves the floats.
+POWER_EDGE, POWER_NODES = 37.0, 400
+SMALLEST_POWER = 0.01
+
 # Where the tails of z begin in which a smooth weight no longer changes in double precision, the quadrature between
 # them, and the delta beyond which a search follows a ridge.
 SMOOTH_EDGE, SMOOTH_NODES, LARGEST_DELTA = 8.0, 240, 100.0
@@ -320,27 +325,29 @@ def fit_smooth_selection(
     *,
     shape: SmoothSelection,
     direction: Direction = "positive",
-    delta: float | None = None,
+    delta: float | tuple[float, float] | None = None,
     imprecision: ArrayLike | None = None,
     tau2: SelectionTau2 = "ML",
     selected: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> SelectionFit:
-    """Fit by maximum likelihood the effects before selection together with the one parameter of a smooth function.
+    """Fit by maximum likelihood the effects before selection together with the parameter of a smooth function.
 
     Parameters
     ----------
     y, v, x, names, level : as in `fit_beta_selection`
-    shape : half-normal, negative exponential, logistic or power
+    shape : half-normal, negative exponential, logistic, power or negative exponential power
     direction : sign of the effects that small p values stand for
-    delta : a fixed value of 0 or more, instead of an estimate
+    delta : a fixed value of 0 or more, instead of an estimate; two of them, the second above 0, for the last shape
     imprecision : (k,) standard errors, variances or 1 / n: selection presses on each row in proportion, delta being
         that of the least precise row
     tau2 : "ML", or "EE" for a model without heterogeneity
     selected : as in `fit_step_selection`
 
-    Returns a `SelectionFit`; its `selection` is "delta". An estimate of 0, no selection, is an edge of its range.
+    Returns a `SelectionFit`; its `selection` is "delta", or "delta1" and "delta2". A first estimate of 0, no selection,
+    is an edge of its range, where a delta2 means nothing: it is NaN, with a note. For the same reason the test of no
+    selection with two parameters has only about its chi-square distribution.
 
     >>> y, v = [0.1, 0.6, 0.5, -0.1, 0.4, 0.8], [0.04, 0.05, 0.03, 0.02, 0.02, 0.06]
     >>> result = fit_smooth_selection(y, v, shape="power", delta=1.0)
@@ -348,27 +355,38 @@ def fit_smooth_selection(
     (0.3515, 0.1676)
     """
     check_choice(shape, SmoothSelection, "shape")
-    if delta is not None and not (np.isfinite(delta) and delta >= 0):
-        raise ModelError(f"delta={delta!r} must be a number of 0 or more; 0 is no selection.")
+    fixed = None if delta is None else _check_delta(shape, delta)
     setup = selection_setup(
         y, v, x, names, direction=direction, tau2=tau2, level=level, selected=selected, imprecision=imprecision
     )
-    return fit_selection(setup, _smooth_parameter(setup, shape, delta))
+    if shape == "negative exponential power":
+        return _without_idle_power(fit_selection(setup, _power_parameters(setup, fixed)))
+    return fit_selection(setup, _smooth_parameter(setup, shape, fixed))
 
 
-def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: float | None) -> Selection:
-    nodes, steps = np.polynomial.legendre.leggauss(SMOOTH_NODES)
+def _check_delta(shape: SmoothSelection, delta: float | tuple[float, float]) -> Array:
+    values = np.atleast_1d(np.asarray(delta, dtype=float))
+    if shape == "negative exponential power":
+        if values.shape != (2,) or not (np.isfinite(values).all() and values[0] >= 0 and values[1] >= SMALLEST_POWER):
+            raise ModelError(
+                f"delta={delta!r} must be two numbers, the first of 0 or more (0 is no selection), the second of "
+                f"{SMALLEST_POWER:g} or more; write (2.0, 1.0), say."
+            )
+    elif values.shape != (1,) or not (np.isfinite(values[0]) and values[0] >= 0):
+        raise ModelError(f"delta={delta!r} must be a number of 0 or more; 0 is no selection.")
+    return values
+
+
+def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: Array | None) -> Selection:
     edge = SMOOTH_EDGE
-    ends = np.array([-edge, edge])
-    features = _smooth_features(np.concatenate([ends, edge * nodes]), shape)
     return Selection(
         choices={"selection": shape, "sides": "one", "delta": "estimated" if delta is None else "fixed"},
         names=("delta",),
         counts=(None,),
         observed=_smooth_features(np.clip(setup.z, -edge, edge), shape),
-        atoms=Atoms(np.array([-np.inf, edge]), np.array([-edge, np.inf]), edge * nodes, edge * steps, features),
+        atoms=_smooth_atoms(-edge, edge, SMOOTH_NODES, shape),
         # 0 comes last: it is the edge of the range, and the search for tau2 = 0 starts from the first.
-        starts=[np.array([d]) for d in ((0.5, 3.0, 0.0) if delta is None else (delta,))],
+        starts=[np.array([d]) for d in (0.5, 3.0, 0.0)] if delta is None else [delta],
         eta_range=EtaRange(0.0, LARGEST_DELTA),
         log_link=False,
         estimated=np.array([delta is None]),
@@ -378,12 +396,54 @@ def _smooth_parameter(setup: SelectionSetup, shape: SmoothSelection, delta: floa
     )
 
 
+def _power_parameters(setup: SelectionSetup, delta: Array | None) -> Selection:
+    shape: SmoothSelection = "negative exponential power"
+    # A power near the negative exponential's, one that falls steeply where p is small, one that falls late.
+    starts = [np.array(at) for at in ((0.5, 1.0), (3.0, 1.0), (3.0, 4.0), (3.0, 0.3), (0.0, 1.0))]
+    return Selection(
+        choices={"selection": shape, "sides": "one", "delta": "estimated" if delta is None else "fixed"},
+        names=("delta1", "delta2"),
+        counts=(None, None),
+        observed=_smooth_features(np.clip(setup.z, -SMOOTH_EDGE, POWER_EDGE), shape),
+        atoms=_smooth_atoms(-SMOOTH_EDGE, POWER_EDGE, POWER_NODES, shape),
+        starts=starts if delta is None else [delta],
+        eta_range=EtaRange((0.0, SMALLEST_POWER), LARGEST_DELTA, nested=True),
+        log_link=False,
+        estimated=np.full(2, delta is None),
+        zero=np.zeros(2, dtype=bool),
+        base=0.0,
+        form="power of p",
+    )
+
+
+def _without_idle_power(found: SelectionFit) -> SelectionFit:
+    """The fit, with a delta2 of NaN and a note where delta1 is estimated as 0."""
+    first, second = found.selection
+    if first.fixed or first.estimate > 0.0 or np.isnan(first.estimate):
+        return found
+    message = "delta1 is estimated as 0, which is no selection: there delta2 changes nothing and has no estimate."
+    fit = replace(found.fit, notes=(*found.fit.notes, Note("idle-delta2", message)))
+    return replace(found, fit=fit, selection=(first, replace(second, estimate=float("nan"))))
+
+
+def _smooth_atoms(low: float, high: float, number: int, shape: SmoothSelection) -> Atoms:
+    """Both tails as cells, and a Gauss-Legendre rule between them."""
+    nodes, steps = np.polynomial.legendre.leggauss(number)
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    nodes = middle + half * nodes
+    features = _smooth_features(np.concatenate([[low, high], nodes]), shape)
+    return Atoms(np.array([-np.inf, high]), np.array([low, np.inf]), nodes, half * steps, features)
+
+
 def _smooth_features(z: Array, shape: SmoothSelection) -> Array:
     """The log weight at delta = 1 of the one-sided p of z `(n, 1)`; log weights are delta times it.
 
-    The logistic weight is no such multiple: its feature is p itself, and the likelihood knows its form.
+    The logistic weight is no such multiple, nor that of a power of p: their features are p itself and `(log p, 1)`, and
+    the likelihood knows their form.
     """
     p = special.ndtr(-z)
+    if shape == "negative exponential power":
+        return np.column_stack([special.log_ndtr(-z), np.ones(len(z))])
     log_weight = {
         "half-normal": -(p**2),
         "negative exponential": -p,
