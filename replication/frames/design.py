@@ -178,7 +178,7 @@ def column(data: pd.DataFrame, values: Column, argument: str) -> Any:
             raise ModelError(f"{argument}: {data[values].shape[1]} columns are called {values!r}; rename all but one.")
         return data[values]
     array = np.asarray(values)
-    if array.ndim == 0 or len(array) != len(data):
+    if array.ndim != 1 or len(array) != len(data):
         raise ModelError(
             f"{argument} has {array.size} values but the data {len(data)} rows; pass one per row, or a column's name."
         )

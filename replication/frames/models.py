@@ -32,6 +32,7 @@ from replication.models.options import (
     Tau2Method,
     TestMethod,
 )
+from replication.models.prepare import as_numbers
 from replication.models.two_level.location_scale import fit_location_scale
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -118,8 +119,8 @@ def multilevel(
     test : z or t; `robust` gives cluster-robust tests
     structure : nested or crossed
     rows : name of the level of single rows; None leaves it out
-    weights : column of weights for the coefficients, instead of the inverse of the model's covariance; the variances
-        and the covariance of the coefficients remain those of the model
+    weights : column of weights for the coefficients, or a matrix with a row for each row of the data, instead of the
+        inverse of the model's covariance; the variances and the covariance of the effects remain those of the model
 
     Source: Konstantopoulos (2011); Pustejovsky & Tipton (2022) for `rho`.
 
@@ -214,16 +215,21 @@ def multivariate(
 
 
 def _with_weights(needed: dict[str, Column], weights: Column | None) -> dict[str, Column]:
-    """The columns a model needs, with that of its weights."""
-    return needed if weights is None else {**needed, "weights": weights}
+    """The columns a model needs, with that of its weights; a matrix of weights is no column."""
+    return needed if weights is None or np.ndim(weights) == 2 else {**needed, "weights": weights}
 
 
 def _in_weights(fit: Fit, data: pd.DataFrame, weights: Column | None) -> Fit:
-    """The fit with coefficients in a column of weights, if there is one."""
+    """The fit with coefficients in a column or matrix of weights, if there is one."""
     if weights is None:
         return fit
-    values = number_column(data, weights, "weights")
-    return reweight(fit, values[list(effects_of(fit).rows)])
+    rows = np.array(effects_of(fit).rows)
+    if np.ndim(weights) < 2:
+        return reweight(fit, number_column(data, weights, "weights")[rows])
+    W = as_numbers(weights, "weights")
+    if W.shape != (len(data), len(data)):
+        raise ModelError(f"weights is a matrix of {W.shape}, the data have {len(data)} rows; pass a row for each.")
+    return reweight(fit, W[np.ix_(rows, rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

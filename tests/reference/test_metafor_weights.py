@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 import replication as tsr
+from replication.errors import ModelError
 from replication.frames.fitted import FittedModel
-from replication.models import leave_one_cluster_out, reweight, row_sum_weights
+from replication.models import leave_one_cluster_out, reweight, robust, row_sum_weights
 from replication.models.multilevel.working_model import working_model
 
 
@@ -26,6 +27,16 @@ def frame(name: str) -> pd.DataFrame:
     return pd.DataFrame(pinned()["data"][name])
 
 
+def matrix(kind: str) -> np.ndarray:
+    """Weights with correlated rows: of a district alike, or the nearer in the table the more."""
+    k = frame("konstantopoulos")
+    pairs, place = np.sqrt(np.outer(k.w, k.w)), np.arange(len(k))
+    if kind == "full":
+        return np.asarray(pairs * 0.9 ** np.abs(np.subtract.outer(place, place)))
+    district = k.district.to_numpy()
+    return np.asarray(np.where(np.eye(len(k)) == 1, pairs, 0.4 * pairs * (district[:, None] == district)))
+
+
 def fitted(case: str, weights: str | None = "w") -> FittedModel:
     if case == "outcomes":
         b = frame("berkey")
@@ -34,6 +45,10 @@ def fitted(case: str, weights: str | None = "w") -> FittedModel:
     if case == "moderator":
         return tsr.multilevel("yi ~ deltype", frame("assink"), clusters="study", rho=0.6, weights=weights)
     k = frame("konstantopoulos")
+    if case in ("block", "full"):
+        given = None if weights is None else matrix(case)
+        formula = "yi ~ 1" if case == "block" else "yi ~ year"
+        return tsr.multilevel(formula, k, clusters=["district", "school"], rows=None, weights=given)
     if case == "crossed":
         groups = ["district", "year"]
         return tsr.multilevel("yi ~ 1", k, clusters=groups, structure="crossed", rows=None, weights=weights)
@@ -42,7 +57,8 @@ def fitted(case: str, weights: str | None = "w") -> FittedModel:
 
 # The peer's search of the unstructured model stops 1e-8 below the peak, its variances five digits from it.
 @pytest.mark.parametrize(
-    ("case", "digits"), [("nested", 1e-7), ("moderator", 1e-6), ("crossed", 1e-6), ("outcomes", 1e-4)]
+    ("case", "digits"),
+    [("nested", 1e-7), ("moderator", 1e-6), ("crossed", 1e-6), ("outcomes", 1e-4), ("block", 1e-7), ("full", 1e-7)],
 )
 def test_coefficients_and_their_covariance(case: str, digits: float) -> None:
     pin, fit = pinned()["fits"][case], fitted(case).fit
@@ -51,19 +67,21 @@ def test_coefficients_and_their_covariance(case: str, digits: float) -> None:
     assert fit.loglik == pytest.approx(pin["loglik"][0], abs=digits)
 
 
-def test_robust_inference_keeps_the_weights() -> None:
-    pin = pinned()["fits"]["robust"]
-    robust = tsr.robust(fitted("nested"), "district", kind="CR1p").fit
+@pytest.mark.parametrize(("case", "tag"), [("nested", "robust"), ("block", "robust_block")])
+def test_robust_inference_keeps_the_weights(case: str, tag: str) -> None:
+    pin = pinned()["fits"][tag]
+    robust = tsr.robust(fitted(case), "district", kind="CR1p").fit
     np.testing.assert_allclose(robust.beta, pin["beta"], rtol=1e-8)
     np.testing.assert_allclose(robust.vcov, pin["vcov"], rtol=1e-7)
 
 
-@pytest.mark.parametrize("case", ["nested", "moderator", "crossed", "outcomes"])
+@pytest.mark.parametrize("case", ["nested", "moderator", "crossed", "outcomes", "block", "full"])
 def test_dense_matrices_say_the_same(case: str) -> None:
     plain, fit = fitted(case, weights=None).fit, fitted(case).fit
     model = working_model(fit)
     M = model.covariance(np.arange(fit.k)[None])[0]
-    WX = np.asarray(model.weights)[:, None] * model.x
+    W = np.asarray(model.weights)
+    WX = (W if W.ndim == 2 else np.diag(W)) @ model.x
     bread = np.linalg.inv(model.x.T @ WX)
     np.testing.assert_allclose(fit.beta, bread @ WX.T @ model.y, rtol=1e-9)
     np.testing.assert_allclose(fit.vcov, bread @ WX.T @ M @ WX @ bread, rtol=1e-9)
@@ -99,3 +117,49 @@ def test_rows_without_weight_leave_and_wrong_weights_are_refused() -> None:
         tsr.multilevel("yi ~ 1", k.assign(w=-1.0), clusters="district", weights="w")
     with pytest.raises(tsr.ModelError, match="fit_multilevel or fit_multivariate"):
         reweight(tsr.random_effects("yi ~ 1", k).fit, np.ones(len(k)))
+
+
+def test_a_matrix_of_weights_is_a_vector_where_it_is_diagonal_and_survives_a_left_out_cluster() -> None:
+    k, nested = frame("konstantopoulos"), fitted("nested")
+    kept = (k.district != k.district.iloc[0]).to_numpy()
+    plain = tsr.multilevel("yi ~ 1", k, clusters=["district", "school"], rows=None)
+    diagonal, cr2 = reweight(plain.fit, np.diag(k.w)), tsr.robust(nested, "district").fit
+    np.testing.assert_allclose(diagonal.beta, nested.fit.beta, rtol=1e-12)
+    np.testing.assert_allclose(robust(diagonal, "CR2").vcov, cr2.vcov, rtol=1e-10)
+    np.testing.assert_allclose(row_sum_weights(fitted("block").fit).sum(), 100.0)
+    left = leave_one_cluster_out(fitted("block").fit)[0].fit
+    rest = tsr.multilevel(
+        "yi ~ 1", k[kept], clusters=["district", "school"], rows=None, weights=matrix("block")[np.ix_(kept, kept)]
+    )
+    assert left is not None and left.beta[0] == pytest.approx(rest.fit.beta[0], rel=1e-9)
+
+
+def test_a_row_without_an_effect_takes_its_row_and_column_of_the_matrix_along() -> None:
+    k, W = frame("konstantopoulos"), matrix("full")
+    gone = k.assign(yi=k.yi.where(k.index != 3))
+    found = tsr.multilevel("yi ~ 1", gone, clusters=["district", "school"], rows=None, weights=W)
+    kept = np.delete(np.arange(len(k)), 3)
+    known = tsr.multilevel(
+        "yi ~ 1", k.iloc[kept], clusters=["district", "school"], rows=None, weights=W[np.ix_(kept, kept)]
+    )
+    assert found.fit.beta[0] == pytest.approx(known.fit.beta[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda W: W[:5, :5], "pass a row for each"),
+        (np.triu, "symmetric"),
+        (lambda W: W - 3.0 * np.eye(len(W)), "eigenvalue"),
+        (lambda W: W * np.nan, "symmetric and finite"),
+    ],
+)
+def test_matrices_that_are_no_weights_are_refused(change: Any, said: str) -> None:
+    k = frame("konstantopoulos")
+    with pytest.raises(ModelError, match=said):
+        tsr.multilevel("yi ~ 1", k, clusters=["district", "school"], rows=None, weights=change(matrix("full")))
+
+
+def test_clusters_cannot_cut_a_matrix_of_weights() -> None:
+    with pytest.raises(ModelError, match="block of the matrix of weights"):
+        tsr.robust(fitted("full"), "district")

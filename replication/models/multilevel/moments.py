@@ -276,8 +276,8 @@ def _batch(
     X = np.concatenate([bases[i].columns[rows] for i, rows in piece])
     Phi = np.concatenate([models[i].covariance(rows) for i, rows in piece])
     given = [(models[i].weights, rows) for i, rows in piece]
-    weights = [own[rows] for own, rows in given if own is not None]
-    WX = np.concatenate(weights)[:, :, None] * X if weights else np.linalg.solve(Phi, X)
+    weights = [_of_clusters(own, rows) for own, rows in given if own is not None]
+    WX = np.concatenate(weights) @ X if weights else np.linalg.solve(Phi, X)
     return _Batch(
         of=np.repeat([i for i, _ in piece], [len(rows) for _, rows in piece]),
         at=np.concatenate([codes[i][rows[:, 0]] for i, rows in piece]),
@@ -287,6 +287,13 @@ def _batch(
         WX=np.asarray(WX, dtype=float),
         e=np.concatenate([e[i][rows] for i, rows in piece]),
     )
+
+
+def _of_clusters(weights: Array, rows: Codes) -> Array:
+    """The weights of the rows `(b, n)` of clusters as matrices `(b, n, n)`."""
+    if weights.ndim == 2:
+        return np.asarray(weights[rows[:, :, None], rows[:, None, :]])
+    return np.asarray(weights[rows][:, :, None] * np.eye(rows.shape[1]))
 
 
 def _bread(batches: Sequence[_Batch], models: int, p: int) -> _Bread:

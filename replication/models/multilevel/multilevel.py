@@ -211,8 +211,9 @@ def _refit(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit:
         return fit
     # `robust` is made of this module's fits, so it is known only here.
     from replication.models.multilevel.robust import reweight
+    from replication.models.multilevel.working_model import take_weights
 
-    return reweight(fit, e.weights[rows])
+    return reweight(fit, take_weights(e.weights, rows))
 
 
 def _guesses(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> list[_Guess]:

@@ -94,8 +94,9 @@ def row_sum_weights(fit: Fit) -> Array:
     # With moderators the pooled quantity depends on where one looks, and so would the weights.
     if x.shape[1] != 1 or not (x == x[0]).all():
         raise ModelError("row-sum weights belong to a model with an intercept only; this one has moderators.")
-    if data.effects.weights is not None:
-        return np.asarray(100.0 * data.effects.weights / data.effects.weights.sum())
+    if (given := data.effects.weights) is not None:
+        sums = given if given.ndim == 1 else given.sum(axis=1)
+        return np.asarray(100.0 * sums / sums.sum())
     likelihood = likelihood_of(data)
     inverse = likelihood.solve(data.theta / likelihood.scale**2).inverse
     rows = rotate_back(likelihood.structure, inverse.apply(rotate(likelihood.structure, np.ones(fit.k))[None])[0])

@@ -28,7 +28,7 @@ from replication.models.multilevel.moments import (
 from replication.models.multilevel.multilevel import MultilevelData, fit_multilevel
 from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
-from replication.models.multilevel.working_model import WorkingModel, cluster_codes, working_model
+from replication.models.multilevel.working_model import WorkingModel, cluster_codes, take_weights, working_model
 from replication.models.options import LikelihoodMethod, RobustDf, RobustKind, check_choice
 from replication.models.probability import chi2_sf, f_sf
 
@@ -85,12 +85,13 @@ def reweight(fit: Fit, weights: ArrayLike) -> Fit:
     Parameters
     ----------
     fit : a fit of `fit_multilevel` or `fit_multivariate`; its variances stay as they were estimated
-    weights : (k,) diagonal weights `W` of the effects used, 0 or more
+    weights : (k,) weights of the effects used, 0 or more, or the whole matrix `W (k, k)`, symmetric
 
     `beta = (X'WX)^-1 X'Wy` with covariance `(X'WX)^-1 X'W Phi W X (X'WX)^-1`, `Phi` the covariance of the effects in
     the model. `loglik` is that of these coefficients, which are not the model's best. `robust` keeps the weights.
 
-    Raises `ModelError` for a fit of another kind and weights that are negative or too many.
+    Raises `ModelError` for a fit of another kind and weights that are negative (a matrix that is not positive
+    semi-definite) or too many.
 
     >>> y, v = [0.1, 0.3, 0.5, 0.9, 0.2, 0.4], [0.01, 0.02, 0.03, 0.01, 0.02, 0.02]
     >>> equal = reweight(fit_multilevel(y, v, [1, 1, 2, 2, 3, 3]), [1, 1, 1, 1, 1, 1])
@@ -102,7 +103,7 @@ def reweight(fit: Fit, weights: ArrayLike) -> Fit:
         raise ModelError("reweight needs a fit of fit_multilevel or fit_multivariate, as it came from there.")
     given = replace(data, effects=replace(data.effects, weights=working_model(fit, weights).weights))
     model = working_model(replace(fit, data=given))
-    # Crossed factors tie every row to every other: one cluster holds them all.
+    # Crossed factors tie every row to every other, as a matrix of weights may: one cluster holds them all.
     codes = np.zeros(fit.k, dtype=np.intp) if model.clusters is None else model.clusters
     beta, vcov = weighted_coefficients(model, codes)
     apart = beta - fit.beta
@@ -136,7 +137,7 @@ def robust(
     clusters : (k,) labels of independent groups, for the effects used or all rows passed. By default the outermost
         level of a multilevel fit, single rows of a random-effects fit
     df : satterthwaite, per coefficient, under the working model; or clusters, m - p for all
-    weights : (k,) diagonal weights for the coefficients, instead of the fit's own
+    weights : (k,) weights for the coefficients, or a matrix of them, instead of the fit's own
 
     Raises `ModelError` for fewer than two clusters or clusters that the working model ties together.
 
@@ -164,7 +165,7 @@ def robust_each(
     made: dict[int, tuple[Fit, WorkingModel, Codes, Array | None]] = {}
     failed: dict[int, ModelError] = {}
     for i, (fit, rows) in enumerate(zip(fits, sets, strict=True)):
-        weights = None if like.weights is None else like.weights[rows]
+        weights = None if like.weights is None else take_weights(like.weights, rows)
         try:
             if isinstance(fit, ModelError):
                 raise fit

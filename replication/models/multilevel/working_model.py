@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit
@@ -16,7 +18,7 @@ from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
 from replication.models.prepare import EffectData, list_rows
 
-__all__ = ["Tie", "WorkingModel", "cluster_codes", "working_model"]
+__all__ = ["Tie", "WorkingModel", "cluster_codes", "take_weights", "working_model"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +33,7 @@ class Tie:
 class WorkingModel:
     """What a robust covariance takes from a fit: the model that need not be right.
 
-    `y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, diagonal `weights (k,)`
+    `y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, `weights (k,)` or `(k, k)`
     (None: the inverse of the covariance) and the `ties` between rows. `rows` are the positions of the k effects in the
     arrays the fit was given; `clusters (k,)` is the grouping to use unless told otherwise.
     """
@@ -46,7 +48,7 @@ class WorkingModel:
 
 
 def working_model(fit: Fit, weights: ArrayLike | None = None) -> WorkingModel:
-    """The working model of a random-effects or multilevel fit, with other diagonal `weights (k,)` if given."""
+    """The working model of a random-effects or multilevel fit, with other `weights (k,)` or `(k, k)` if given."""
     data = fit.data
     given = None if weights is None else _given_weights(weights, fit.k)
     if isinstance(data, MultilevelData):
@@ -83,11 +85,40 @@ def cluster_codes(model: WorkingModel, clusters: ArrayLike | None) -> Codes:
     return codes
 
 
+def take_weights(weights: Array, rows: NDArray[np.intp]) -> Array:
+    """The weights of the `rows (n,)` among themselves, of a vector or a matrix."""
+    return weights[rows] if weights.ndim == 1 else weights[np.ix_(rows, rows)]
+
+
 def _given_weights(weights: ArrayLike, k: int) -> Array:
     array = np.asarray(weights, dtype=float)
+    if array.ndim == 2:
+        return _given_matrix(array, k)
     if array.shape != (k,) or not (np.isfinite(array) & (array >= 0)).all():
         raise ModelError(f"weights must be {k} numbers of 0 or more, one per effect used; found shape {array.shape}.")
     return array
+
+
+def _given_matrix(W: Array, k: int) -> Array:
+    if W.shape != (k, k) or not np.isfinite(W).all() or not np.allclose(W, W.T, rtol=1e-10, atol=0.0):
+        raise ModelError(
+            f"a matrix of weights is symmetric and finite, {k} by {k} for the effects used; found shape {W.shape}."
+        )
+    values = np.linalg.eigvalsh(W)
+    if not (values[-1] > 0 and values[0] >= -1e-10 * values[-1]):
+        raise ModelError(
+            f"the matrix of weights has the eigenvalue {values[0]:.3g}; weights are a positive semi-definite matrix, "
+            "such as the inverse of a covariance."
+        )
+    return 0.5 * (W + W.T)
+
+
+def _weight_ties(weights: Array | None) -> tuple[Tie, ...]:
+    """Rows that a matrix of weights joins: a cluster must hold them together, as its score needs all of them."""
+    if weights is None or weights.ndim == 1:
+        return ()
+    codes = csgraph.connected_components(sparse.csr_array(weights != 0.0), directed=False)[1]
+    return (Tie("a block of the matrix of weights", codes.astype(np.intp)),)
 
 
 def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
@@ -101,18 +132,19 @@ def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
         return np.asarray(blocks)
 
     e = data.effects
-    ties = _ties(V, levels, len(e.y))
+    chosen = e.weights if weights is None else weights
+    ties = _ties(V, levels, len(e.y)) + _weight_ties(chosen)
     outer = levels[0].codes
     # Crossed factors have no natural cluster: the user has to say what is independent.
     natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
-    chosen = e.weights if weights is None else weights
     return WorkingModel(e.y, e.x, covariance, chosen, ties, np.asarray(e.rows, dtype=np.intp), natural)
 
 
 def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingModel:
     """Studies are the natural clusters, unless a level or a covariance ties them to each other."""
     e, k = data.effects, len(data.effects.y)
-    ties = [Tie("study", data.outer)]
+    chosen = e.weights if weights is None else weights
+    ties = [Tie("study", data.outer), *_weight_ties(chosen)]
     ties += [
         # Known correlations (a phylogeny) tie every group to every other, hence all rows to one.
         Tie(level.name, level.codes if level.known is None else np.zeros(k, dtype=np.intp))
@@ -122,7 +154,6 @@ def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingMo
         ties.append(Tie("sampling error", data.V.codes))
     natural = data.outer if all(refines(tie.codes, data.outer) for tie in ties) else None
     rows = np.asarray(e.rows, dtype=np.intp)
-    chosen = e.weights if weights is None else weights
     return WorkingModel(e.y, e.x, data.covariance, chosen, tuple(ties), rows, natural)
 
 
@@ -141,7 +172,8 @@ def _of_random_effects(data: EffectData, tau2: float, weights: Array | None) -> 
 
     k = len(data.y)
     chosen = data.weights if weights is None else weights
-    return WorkingModel(data.y, data.x, covariance, chosen, (), np.asarray(data.rows, dtype=np.intp), np.arange(k))
+    rows, ties = np.asarray(data.rows, dtype=np.intp), _weight_ties(chosen)
+    return WorkingModel(data.y, data.x, covariance, chosen, ties, rows, np.arange(k))
 
 
 def _aligned(model: WorkingModel, clusters: ArrayLike) -> Codes:

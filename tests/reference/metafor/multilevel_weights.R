@@ -1,4 +1,4 @@
-# Makes multilevel_weights.json: Rscript multilevel_weights.R > multilevel_weights.json (rma.mv with W, a vector)
+# Makes multilevel_weights.json: Rscript multilevel_weights.R > multilevel_weights.json (rma.mv with W, a vector or a matrix)
 suppressMessages({library(metafor); library(jsonlite)})
 k <- dat.konstantopoulos2011; k$w <- 1 + (seq_len(nrow(k)) %% 3)
 a <- dat.assink2016; a$w <- sqrt(1 / a$vi)
@@ -14,6 +14,14 @@ fits <- list(
   outcomes = of(rma.mv(yi, VB, W = w, mods = ~ 0 + outcome, random = ~ outcome | trial, struct = "UN", data = b, control = tight)))
 robust <- robust(rma.mv(yi, vi, W = w, random = ~ 1 | district/school, data = k, control = tight), cluster = district)
 fits$robust <- list(beta = as.numeric(robust$beta), vcov = robust$vb)
+n <- nrow(k); pairs <- sqrt(outer(k$w, k$w))
+block <- .4 * pairs * outer(k$district, k$district, "=="); diag(block) <- k$w
+full <- pairs * .9^abs(outer(1:n, 1:n, "-"))
+blocks <- rma.mv(yi, vi, W = block, random = ~ 1 | district/school, data = k, control = tight)
+fits$block <- of(blocks)
+fits$full <- of(rma.mv(yi, vi, W = full, mods = ~ year, random = ~ 1 | district/school, data = k, control = tight))
+robust <- robust(blocks, cluster = district)
+fits$robust_block <- list(beta = as.numeric(robust$beta), vcov = robust$vb)
 cat(toJSON(list(made_by = "Rscript multilevel_weights.R > multilevel_weights.json", versions = paste(R.version.string, "metafor", packageVersion("metafor")),
   data = list(konstantopoulos = k[c("yi", "vi", "district", "school", "year", "w")], assink = a[c("yi", "vi", "study", "esid", "deltype", "w")],
   berkey = cbind(b[c("yi", "trial", "outcome", "w")], V = VB)), fits = fits), digits = NA, dataframe = "columns"))
