@@ -8,6 +8,7 @@ import pytest
 from replication.errors import ModelError
 from replication.models.fit import Fit
 from replication.models.multilevel import crossed_core
+from replication.models.multilevel import robust as robust_module
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import (
     cluster_effects,
@@ -218,6 +219,24 @@ def test_a_refit_near_the_whole_fit_finds_the_peak_of_a_fresh_search(seed: int) 
         assert one.fit is not None
         assert_close(one.fit.loglik, fresh.loglik, SAME)
         assert_close(one.fit.beta, fresh.beta, SAME)
+
+
+@pytest.mark.parametrize("together", [1, robust_module.TOGETHER])
+def test_refits_made_robust_together_are_each_robust_alone(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters of one to five rows, so that the sizes left differ from refit to refit; one by one and all at once."""
+    monkeypatch.setattr(robust_module, "TOGETHER", together)
+    rng = np.random.default_rng(5)
+    country = np.repeat([4, 0, 2, 1, 3, 5], [5, 1, 3, 3, 2, 1])
+    sample = np.arange(15) // 2 + 100 * country
+    v = rng.uniform(0.01, 0.05, size=15)
+    y = rng.normal(0.3, 0.3, size=6)[country] + rng.normal(0, np.sqrt(v))
+    whole = robust(fit_multilevel(y, v, {"country": country, "sample": sample}), "CR2")
+    for one in leave_one_cluster_out(whole, sample):
+        rest = sample != int(one.label)
+        alone = fit_multilevel(y[rest], v[rest], {"country": country[rest], "sample": sample[rest]})
+        expected, found = robust(alone, "CR2"), one.fit
+        assert found is not None and found.clusters == expected.clusters
+        assert_close([*found.beta, *found.se, *found.df], [*expected.beta, *expected.se, *expected.df], CONVERGED)
 
 
 def test_leaving_a_study_out_keeps_given_weights() -> None:
