@@ -120,7 +120,7 @@ def _kinds(v: Array, starts: NDArray[np.intp], size: NDArray[np.intp], rho: floa
     triple = size == 3
     threes = np.sqrt(v[starts[triple][:, None] + np.arange(3)])[..., None]
     triple[triple] = (_beside_common(threes, rho) >= 0.0).all(axis=(1, 2))
-    return np.select([size == 1, even, size == 2, triple], ["single", "even", "pair", "triple"], "uneven")
+    return np.select([size == 1, size == 2, even, triple], ["single", "pair", "even", "triple"], "uneven")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,7 +321,7 @@ def selection_log(model: Selection, points: Array, odd: int) -> Array:
     log = normal[plane] + np.log(omega) @ counts + _score_density(points)
     at = [_Plane(*numbers) for numbers in np.column_stack([mean, between, within]).tolist()]
     for group in model.data.groups:
-        log -= (_log_single_chances if group.kind == "single" else _log_chances)(model, group, at, plane, omega, odd)
+        log -= _BY_KIND.get(group.kind, _log_chances)(model, group, at, plane, omega, odd)
     return np.asarray(log)
 
 
@@ -436,6 +436,37 @@ def _log_chances(
                 chance += np.ascontiguousarray(below[..., j])[:, index] * falls[here, j, None]
             out[here] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
     return out
+
+
+def _log_pair_chances(
+    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
+) -> Array:
+    """What `_log_chances` gives, for clusters of two rows.
+
+    The chance that both are seen is bilinear in the weights: what is between them is the same at all points of a plane.
+    """
+    shared = _shared_parts(model, group, at)
+    rises = np.column_stack([omega[:, -1], _falls(omega)])
+    pairs = (rises[:, :, None] * rises[:, None, :]).reshape(len(rises), -1, 1)
+    out = np.empty(len(omega))
+    for counts in np.unique(shared.counts, axis=0):
+        points = np.flatnonzero((shared.counts == counts).all(axis=1)[plane])
+        points = points[np.argsort(plane[points], kind="stable")]
+        nodes, weights = _factor_rule(counts.tolist(), odd)
+        size = max(1, CHUNK // (len(group.rows) * max(len(weights), rises.shape[1] ** 2 // 2)))
+        for i in range(0, len(points), size):
+            here = points[i : i + size]
+            planes, index = np.unique(plane[here], return_inverse=True)
+            below = _tails(model, group, shared, planes, nodes)
+            # (2 m, L, n, J): 1 and the chances below the steps, beside the weights they are multiplied with
+            each = np.concatenate([np.ones((*below.shape[:3], 1)), below], axis=3)
+            both = (each[::2] * weights[:, None]).swapaxes(2, 3) @ each[1::2]
+            both = np.ascontiguousarray(both.swapaxes(0, 1)).reshape(len(planes), len(each) // 2, -1)
+            out[here] = np.log((both[index] @ pairs[here])[..., 0]).sum(axis=1)
+    return out
+
+
+_BY_KIND = {"single": _log_single_chances, "pair": _log_pair_chances}
 
 
 def _log_expectations(chance: Array, starts: NDArray[np.intp], weights: Array) -> Array:
