@@ -159,6 +159,8 @@ def _one_mean(y: Array, v: Array, x: Array) -> OneMean | None:
     least, most = float(v.min()), float(v.max())
     if len(y) == 1 or not (least > TINY and most < min(ALIKE * least, 1.0 / TINY)):
         return None
+    if not float(np.abs(y).max()) < TINY**-0.5:
+        return None
     products = np.empty((4, len(y)))
     products[0] = 1.0
     np.multiply(x, x, out=products[1])
@@ -166,7 +168,7 @@ def _one_mean(y: Array, v: Array, x: Array) -> OneMean | None:
     np.multiply(y, y, out=products[3])
     squares = float(products[3].sum())
     # residuals that still lean on the column are rounding: equal effects leave such
-    if not TINY < squares < 1.0 / TINY or float(products[2].sum()) ** 2 > CANCELLED * squares:
+    if not squares > TINY or float(products[2].sum()) ** 2 > CANCELLED * squares:
         return None
     return OneMean(v, products.T)
 

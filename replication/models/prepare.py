@@ -141,9 +141,8 @@ def _complete(
     y: Array, v: Array, x: Array, names: tuple[str, ...], weights: Array | None
 ) -> tuple[EffectData, tuple[Note, ...]]:
     """The rows without a NaN, and a note of the others."""
-    total = y.sum() + v.sum() + x.sum() + (0.0 if weights is None else weights.sum())
     # one sum instead of four masks: a single fit has little else to do
-    if len(y) and not np.isnan(total):
+    if len(y) and not math.isnan(_total(y, v, x) + (0.0 if weights is None else float(weights.sum()))):
         return EffectData(y, v, x, names, tuple(range(len(y))), weights), ()
     missing = np.isnan(y) | np.isnan(v) | np.isnan(x).any(axis=1)
     if weights is not None:
@@ -175,11 +174,17 @@ def _intercept_note(data: EffectData) -> tuple[Note, ...]:
 
 def _check_values(data: EffectData) -> None:
     # an infinite value leaves the sum infinite or NaN; a sum that overflowed is looked at as well
-    if math.isfinite(data.y.sum() + data.v.sum() + data.x.sum()) and data.v.min() >= 0.0:
+    if math.isfinite(_total(data.y, data.v, data.x)) and data.v.min() >= 0.0:
         return
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
     _refuse(data, ~finite, "with an infinite value; correct it, or make it NaN to leave the row out")
     _refuse(data, data.v < 0, "with a negative sampling variance; pass variances (squared standard errors)")
+
+
+def _total(y: Array, v: Array, x: Array) -> float:
+    """The sum of all numbers: finite only where they are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(y.sum() + v.sum() + x.sum())
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:

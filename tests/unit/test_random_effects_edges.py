@@ -392,3 +392,12 @@ def test_a_square_design_with_one_exact_effect_has_no_likelihood() -> None:
 def test_equal_effects_leave_sidik_and_jonkman_nothing_to_scale() -> None:
     tau2 = fit_random_effects([0.3, 0.3, 0.3], [0.01, 0.02, 0.03], method="SJ").component("tau2")
     assert (tau2.estimate, tau2.se) == (0.0, 0.0)
+
+
+def test_infinite_effects_of_both_signs_are_named_and_huge_ones_fitted() -> None:
+    """A sum stands in for the look at every number: infinite ones cancel in it. Huge ones go the long way."""
+    with pytest.raises(ModelError, match="with an infinite value") as refused:
+        fit_random_effects([np.inf, 0.1, -np.inf], [0.1, 0.1, 0.1])
+    assert "0" in str(refused.value) and "2" in str(refused.value)
+    huge = fit_random_effects([1e150, 3e150, 2e150], [1.0, 1.0, 1.0], method="EE", test="z")
+    assert huge.beta[0] == pytest.approx(2e150)

@@ -269,7 +269,8 @@ def _assemble(batch: Batch, pieces: list[NDArray[np.intp]], parts: list[BatchFit
     columns = {column.name: np.full(shapes.get(column.name, (size,)), np.nan) for column in fields(BatchFits)}
     for index, part in zip(pieces, parts, strict=True):
         for name, whole in columns.items():
-            whole[index] = np.where(_like(part.defined, whole), getattr(part, name), np.nan)
+            given = getattr(part, name)
+            whole[index] = given if part.defined.all() else np.where(_like(part.defined, whole), given, np.nan)
     columns["k"] = np.broadcast_to(batch.sets.k[:, 0], (size,))
     for flag in ("defined", "converged"):
         columns[flag] = columns[flag] == 1.0
