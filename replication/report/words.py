@@ -99,6 +99,7 @@ class Words:
     # Texts found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
     known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     wholes: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
+    citations: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def say(self, key: str, /, **values: object) -> str:
         """A word or label of the pages themselves, with its values filled in as plain text."""
@@ -154,6 +155,11 @@ class Words:
 
     def cited(self, text: str) -> str:
         """Authors and year of a work as this language cites them."""
+        if text not in self.citations:
+            self.citations[text] = self._cited(text)
+        return self.citations[text]
+
+    def _cited(self, text: str) -> str:
         names = self.table.get("cited", {})
         for english, own in names.items():
             # Authors are joined by a word, with their year behind them; the name of a journal keeps its sign.

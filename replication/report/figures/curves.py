@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -138,11 +139,12 @@ def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left:
         options = list(dict.fromkeys(cells))
         if len(options) < 2:
             continue
+        counts = [Counter(cells[i] for i in members) for members in columns]
         y += _LINE
         canvas.text(12, y, canvas.frame.words.label(name), "strong")
         for option in options:
             y += _LINE
-            shares = [sum(cells[i] == option for i in members) / len(members) for members in columns]
+            shares = [found[option] / len(members) for found, members in zip(counts, columns, strict=True)]
             _shades(canvas, shares, left, step, y - 10)
             for number, line in enumerate(wrapped(canvas.frame.words.label(option), left - 26, 11)):
                 y += 12.0 if number else 0.0
