@@ -293,7 +293,7 @@ def _outcomes(
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
     todo = [job for job in reversed(jobs) if found[job.name] is None]
     # Longest first: a long job that begins last keeps one core busy and the others idle.
-    todo.sort(key=lambda job: (not job.slow, not job.long))
+    todo.sort(key=lambda job: (not job.slow, not job.long, not job.finding))
     running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
     for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
@@ -327,7 +327,8 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
         # A line in work.toml stands in the view; the code behind it is that of printed answers.
         code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
         key = digest_of(name, view_of(dataset, analysis.reads).digest, code, rules, str(request.seed))
-        jobs.append(Job(name, path, key, request.seed, analysis.slow, analysis.quick is not None))
+        long, finding = analysis.quick is not None, analysis.kind == "finding"
+        jobs.append(Job(name, path, key, request.seed, analysis.slow, long, finding))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
