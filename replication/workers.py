@@ -39,7 +39,8 @@ _FEW = 4  # below this many analyses, starting processes costs more than it give
 class Job:
     """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
 
-    `slow` ones sample; `long` ones, those with a quick way beside the whole one, take seconds, and so do some `finding`s.
+    `slow` ones sample; `long` ones, those with a quick way beside the whole one, take seconds; so do some that are a
+    `finding`.
     """
 
     name: str
