@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -282,10 +283,27 @@ other_users = pytest.mark.skipif(
 )
 
 
+@contextlib.contextmanager
+def way_to_the_checkout() -> Iterator[None]:
+    """Others may pass through the folders above the checkout meanwhile: what is imported late lies below them.
+
+    `mktemp -d` makes a folder that is its owner's alone, and a clone in it cannot be read by anybody else.
+    """
+    closed = [(folder, folder.stat().st_mode) for folder in paths.project_root().parents]
+    closed = [(folder, mode) for folder, mode in closed if not mode & 0o001]
+    for folder, mode in closed:
+        folder.chmod(stat.S_IMODE(mode) | 0o001)
+    try:
+        yield
+    finally:
+        for folder, mode in closed:
+            folder.chmod(stat.S_IMODE(mode))
+
+
 @pytest.fixture
 def shared(prepared: Path) -> Iterator[Path]:
     """A copy of the dataset at a place that everybody may go to, which a test's own folder is not."""
-    with tempfile.TemporaryDirectory() as folder:
+    with way_to_the_checkout(), tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         shutil.copytree(prepared.parent, Path(folder) / "shared", ignore=shutil.ignore_patterns(".lock"))
         (Path(folder) / "mine").mkdir(mode=0o777)
