@@ -7,7 +7,6 @@ import io
 import os
 import tokenize
 from collections.abc import Collection, Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 __all__ = ["digest_of", "folder_digest", "python_digest"]
@@ -28,14 +27,12 @@ def digest_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(root: Path, pattern: str = "*", skip: Collection[str] = ()) -> str:
+def folder_digest(root: Path, skip: Collection[str] = ()) -> str:
     """SHA-256 over the names and bytes of every file below `root`, hidden and compiled ones left out.
 
     `skip` names files directly below `root` that do not count.
     """
-    files = sorted(parts for parts in _files(root) if fnmatchcase(parts[-1], pattern))
-    named = [(parts, "/".join(parts)) for parts in files]
-    kept = [(name, root.joinpath(*parts)) for parts, name in named if name not in skip]
+    kept = [(name, path) for name, path in _named(root) if name not in skip]
     return digest_of(*(part for name, path in kept for part in (os.fsencode(name), path.read_bytes())))
 
 
@@ -44,9 +41,8 @@ def python_digest(root: Path) -> str:
 
     For results that take minutes: a comment should not cost them.
     """
-    files = sorted(parts for parts in _files(root) if parts[-1].endswith(".py"))
-    texts = (without_comments(root.joinpath(*parts).read_text(encoding="utf-8")) for parts in files)
-    return digest_of(*(part for parts, text in zip(files, texts, strict=True) for part in ("/".join(parts), text)))
+    kept = [(name, path) for name, path in _named(root) if name.endswith(".py")]
+    return digest_of(*(part for n, path in kept for part in (n, without_comments(path.read_text(encoding="utf-8")))))
 
 
 def without_comments(text: str) -> str:
@@ -65,6 +61,11 @@ def without_comments(text: str) -> str:
         elif token.type == tokenize.NL and not token.line.strip():
             lines[row - 1] = ""
     return "".join(lines)
+
+
+def _named(root: Path) -> list[tuple[str, Path]]:
+    """The files that count below a folder, each with its name from there, in the order of the parts of their paths."""
+    return [("/".join(parts), root.joinpath(*parts)) for parts in sorted(_files(root))]
 
 
 def _files(folder: str | Path, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

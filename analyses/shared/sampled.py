@@ -253,8 +253,7 @@ def _saved(posterior: SampledPosterior, name: str) -> Draws:
 
 def _code() -> str:
     """The digest of the Bayesian models' code: with another line of it, draws are drawn anew."""
-    folder = Path(bayes.__file__).parent
-    return python_digest(folder)
+    return python_digest(Path(bayes.__file__).parent)
 
 
 STUDENTS, CLASSES = "thornberg2022-001", "thornberg2022-002"

@@ -16,6 +16,7 @@ Called by `bias_integrals`. Effects are turned so that positive ones are favoure
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal, get_args
@@ -418,23 +419,14 @@ def _log_chances(
     model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
 ) -> Array:
     """Sum over clusters of the log probability that all rows of one are seen `(P,)`."""
-    shared = _shared_parts(model, group, at)
-    falls, out, k = _falls(omega), np.empty(len(omega)), len(group.rows)
-    # planes with equally many nodes are worked on together: one by one they are bound by the interpreter
-    for counts in np.unique(shared.counts, axis=0):
-        own = (shared.counts == counts).all(axis=1)
-        points = np.flatnonzero(own[plane])
-        points = points[np.argsort(plane[points], kind="stable")]
-        nodes, weights = _factor_rule(counts.tolist(), odd)
-        size = max(1, CHUNK // (k * len(weights) * falls.shape[1]))
-        for i in range(0, len(points), size):
-            here = points[i : i + size]
-            planes, index = np.unique(plane[here], return_inverse=True)
-            below = _tails(model, group, shared, planes, nodes)
-            chance = np.broadcast_to(omega[here, -1, None], (k, len(here), len(weights))).copy()
-            for j in range(falls.shape[1]):
-                chance += np.ascontiguousarray(below[..., j])[:, index] * falls[here, j, None]
-            out[here] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
+    shared, falls, k = _shared_parts(model, group, at), _falls(omega), len(group.rows)
+    out = np.empty(len(omega))
+    for here, planes, index, nodes, weights in _pieces(shared, plane, odd, lambda n: k * n * falls.shape[1]):
+        below = _tails(model, group, shared, planes, nodes)
+        chance = np.broadcast_to(omega[here, -1, None], (k, len(here), len(weights))).copy()
+        for j in range(falls.shape[1]):
+            chance += np.ascontiguousarray(below[..., j])[:, index] * falls[here, j, None]
+        out[here] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
     return out
 
 
@@ -445,28 +437,39 @@ def _log_pair_chances(
 
     The chance that both are seen is bilinear in the weights: what is between them is the same at all points of a plane.
     """
-    shared = _shared_parts(model, group, at)
+    shared, k = _shared_parts(model, group, at), len(group.rows)
     rises = np.column_stack([omega[:, -1], _falls(omega)])
     pairs = (rises[:, :, None] * rises[:, None, :]).reshape(len(rises), -1, 1)
     out = np.empty(len(omega))
-    for counts in np.unique(shared.counts, axis=0):
-        points = np.flatnonzero((shared.counts == counts).all(axis=1)[plane])
-        points = points[np.argsort(plane[points], kind="stable")]
-        nodes, weights = _factor_rule(counts.tolist(), odd)
-        size = max(1, CHUNK // (len(group.rows) * max(len(weights), rises.shape[1] ** 2 // 2)))
-        for i in range(0, len(points), size):
-            here = points[i : i + size]
-            planes, index = np.unique(plane[here], return_inverse=True)
-            below = _tails(model, group, shared, planes, nodes)
-            # (2 m, L, n, J): 1 and the chances below the steps, beside the weights they are multiplied with
-            each = np.concatenate([np.ones((*below.shape[:3], 1)), below], axis=3)
-            both = (each[::2] * weights[:, None]).swapaxes(2, 3) @ each[1::2]
-            both = np.ascontiguousarray(both.swapaxes(0, 1)).reshape(len(planes), len(each) // 2, -1)
-            out[here] = np.log((both[index] @ pairs[here])[..., 0]).sum(axis=1)
+    for here, planes, index, nodes, weights in _pieces(shared, plane, odd, lambda n: k * max(n, pairs.shape[1] // 2)):
+        below = _tails(model, group, shared, planes, nodes)
+        # (2 m, L, n, J): 1 and the chances below the steps, beside the weights they are multiplied with
+        each = np.concatenate([np.ones((*below.shape[:3], 1)), below], axis=3)
+        both = (each[::2] * weights[:, None]).swapaxes(2, 3) @ each[1::2]
+        both = np.ascontiguousarray(both.swapaxes(0, 1)).reshape(len(planes), k // 2, -1)
+        out[here] = np.log((both[index] @ pairs[here])[..., 0]).sum(axis=1)
     return out
 
 
 _BY_KIND = {"single": _log_single_chances, "pair": _log_pair_chances}
+
+
+def _pieces(
+    shared: _Shared, plane: NDArray[np.intp], odd: int, elements: Callable[[int], int]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], Array, Array]]:
+    """Points worked on at once, their planes, the place of each one's plane among these, and the rule for both.
+
+    `elements` says how many numbers a point takes with a rule of so many nodes. Planes with equally many nodes are
+    worked on together: one by one they are bound by the interpreter.
+    """
+    for counts in np.unique(shared.counts, axis=0):
+        points = np.flatnonzero((shared.counts == counts).all(axis=1)[plane])
+        points = points[np.argsort(plane[points], kind="stable")]
+        nodes, weights = _factor_rule(counts.tolist(), odd)
+        size = max(1, CHUNK // elements(len(weights)))
+        for i in range(0, len(points), size):
+            here = points[i : i + size]
+            yield here, *np.unique(plane[here], return_inverse=True), nodes, weights
 
 
 def _log_expectations(chance: Array, starts: NDArray[np.intp], weights: Array) -> Array:
