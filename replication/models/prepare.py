@@ -79,8 +79,11 @@ def prepare_effects(
     columns = None if names is not None else getattr(x, "columns", None)  # a data frame names its own
     labels = _labels(names if columns is None else [str(name) for name in columns], design)
     user = None if weights is None else _vector(weights, "weights", k)
-    data, notes = _complete(effects, variances, design, labels, user)
-    _check_values(data)
+    data = EffectData(effects, variances, design, labels, tuple(range(k)), user)
+    notes: tuple[Note, ...] = ()
+    if not _plainly_sound(data):
+        data, notes = _complete(data)
+        _check_values(data)
     check_rank(data.x, data.names)
     if columns is not None:
         notes += _intercept_note(data)
@@ -137,13 +140,19 @@ def _labels(names: Sequence[str] | None, x: Array) -> tuple[str, ...]:
     return labels
 
 
-def _complete(
-    y: Array, v: Array, x: Array, names: tuple[str, ...], weights: Array | None
-) -> tuple[EffectData, tuple[Note, ...]]:
+def _plainly_sound(data: EffectData) -> bool:
+    """Whether all numbers are finite and no variance negative; a sum in place of masks, as a single fit has little else
+    to do (one that overflows is no answer, and the masks decide)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(data.y.sum() + data.v.sum() + data.x.sum())
+        if data.weights is not None:
+            total += float(data.weights.sum())
+    return len(data.y) > 0 and math.isfinite(total) and bool(data.v.min() >= 0.0)
+
+
+def _complete(data: EffectData) -> tuple[EffectData, tuple[Note, ...]]:
     """The rows without a NaN, and a note of the others."""
-    # one sum instead of four masks: a single fit has little else to do
-    if len(y) and not math.isnan(_total(y, v, x) + (0.0 if weights is None else float(weights.sum()))):
-        return EffectData(y, v, x, names, tuple(range(len(y))), weights), ()
+    y, v, x, weights = data.y, data.v, data.x, data.weights
     missing = np.isnan(y) | np.isnan(v) | np.isnan(x).any(axis=1)
     if weights is not None:
         missing |= np.isnan(weights)
@@ -152,12 +161,12 @@ def _complete(
             f"no effect is left: of {len(y)} rows every one has a missing value; pass at least one whole row."
         )
     rows = tuple(np.flatnonzero(missing).tolist())
+    if not rows:  # infinite values, negative variances, sums that overflowed
+        return data, ()
     kept = ~missing
     used = tuple(np.flatnonzero(kept).tolist())
-    data = EffectData(y[kept], v[kept], x[kept], names, used, None if weights is None else weights[kept])
-    if not rows:  # infinite values of either sign
-        return data, ()
-    return data, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
+    whole = EffectData(y[kept], v[kept], x[kept], data.names, used, None if weights is None else weights[kept])
+    return whole, (Note("excluded-rows", f"{list_rows(rows)} left out: a value is missing (NaN).", rows),)
 
 
 def _intercept_note(data: EffectData) -> tuple[Note, ...]:
@@ -173,18 +182,9 @@ def _intercept_note(data: EffectData) -> tuple[Note, ...]:
 
 
 def _check_values(data: EffectData) -> None:
-    # an infinite value leaves the sum infinite or NaN; a sum that overflowed is looked at as well
-    if math.isfinite(_total(data.y, data.v, data.x)) and data.v.min() >= 0.0:
-        return
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
     _refuse(data, ~finite, "with an infinite value; correct it, or make it NaN to leave the row out")
     _refuse(data, data.v < 0, "with a negative sampling variance; pass variances (squared standard errors)")
-
-
-def _total(y: Array, v: Array, x: Array) -> float:
-    """The sum of all numbers: finite only where they are."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(y.sum() + v.sum() + x.sum())
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import replication as tsr
 from replication.errors import ModelError
+from replication.frames import design
 from replication.frames.fitted import _averaged_table
 from replication.models.bayes.averaging.averaging import AveragedEstimate, AveragedSummary, Inclusion
 from replication.models.fit import Interval
@@ -46,6 +47,22 @@ def test_a_formula_is_the_same_model_as_its_design(studies: pd.DataFrame) -> Non
     np.testing.assert_array_equal(found.fit.vcov, direct.vcov)
     assert found.fit.names == ("intercept", "age", "C(country)[T.se]", "C(country)[T.tr]")
     assert found.labels == tuple(studies.author)
+
+
+@pytest.mark.parametrize(
+    "rhs", ["1", "age", "0 + lab", "age * lab", "lab:age - 1", "age + `at school`", "sure", "age + sure"]
+)
+def test_plain_numbers_are_designed_as_formulaic_codes_them(
+    rhs: str, studies: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = studies.assign(**{"at school": np.arange(24), "sure": studies.lab > 5})
+    data.loc[3, "age"] = np.nan
+    quick = design.make_design(f"yi ~ {rhs}", data)
+    monkeypatch.setattr(design, "_plain_numbers", lambda rhs, data: None)
+    coded = design.make_design(f"yi ~ {rhs}", data)
+    np.testing.assert_array_equal(quick.x, coded.x)
+    assert (quick.names, quick.terms, quick.dropped) == (coded.names, coded.terms, coded.dropped)
+    np.testing.assert_array_equal(design.new_rows(quick, data[4:9]), design.new_rows(coded, data[4:9]))
 
 
 def test_the_intercept_is_what_the_formula_says(studies: pd.DataFrame) -> None:
