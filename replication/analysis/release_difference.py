@@ -7,7 +7,6 @@ A field that one of the two did not record is not compared: that is a change of 
 
 from __future__ import annotations
 
-import csv
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from replication.dataset.schema import TABLES
 from replication.errors import UserError
+from replication.stored import table_rows
 
 __all__ = ["Fate", "FieldChange", "Kind", "field_changes", "read_renamed", "records_of", "rows_of", "same"]
 
@@ -92,10 +92,7 @@ def rows_of(folder: Path) -> dict[str, Record]:
     """The rows of the dataset that a report hands out in its folder `data`, by table and id, as text."""
     found: dict[str, Record] = {}
     for table in _COMPARED_TABLES:
-        path = folder / table
-        if path.exists():
-            with path.open(encoding="utf-8", newline="") as stream:
-                found |= {f"{table}/{row[TABLES[table].id[-1]]}": row for row in csv.DictReader(stream)}
+        found |= {f"{table}/{row[TABLES[table].id[-1]]}": row for row in table_rows(folder / table)}
     return found
 
 

@@ -6,7 +6,6 @@ corrected), the choices of the method, and what remains is the code.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from replication.analysis.release_difference import (
 from replication.report.archive import Archive, Record
 from replication.report.releases import Release, frozen_outcomes
 from replication.report.words import Wording
+from replication.stored import table_rows
 
 __all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata"]
 
@@ -121,10 +121,7 @@ def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:
 
 def _said(path: Path) -> tuple[int, int]:
     """How many estimates a report's own list of changes calls changed, and how many it lists."""
-    if not path.exists():
-        return 0, 0
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["kind"] == "estimate"]
+    rows = [row for row in table_rows(path) if row["kind"] == "estimate"]
     in_both = [row for row in rows if row["reason"] not in ("added", "removed")]
     return len({row["id"] for row in in_both if row["reason"] != _SAME}), len({row["id"] for row in rows})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import posixpath
 import re
@@ -19,8 +20,9 @@ from replication.report.consulted import Log, watched
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
+from replication.stored import table_path
 
-__all__ = ["Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for"]
+__all__ = ["Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for", "table_file"]
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -106,6 +108,13 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     # An empty cell is what the writer makes of None.
     writer.writerows([harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return stream.getvalue()
+
+
+def table_file(path: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[str, str | bytes]:
+    """A table as a file to be handed out: its path and its CSV text, or of a long table its compressed bytes."""
+    text, place = as_csv(columns, rows), table_path(path, len(rows))
+    # Without a time in it, as the same report is the same bytes.
+    return place, text if place == path else gzip.compress(text.encode("utf-8"), compresslevel=6, mtime=0)
 
 
 def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:

@@ -38,8 +38,8 @@ __all__ = [
 
 KEPT = ".made.json.gz"
 """Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
-File = tuple[str, str]
-"""A path below the report's folder, and the text of the file."""
+File = tuple[str, str | bytes]
+"""A path below the report's folder, and the text or the bytes of the file."""
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -110,8 +110,8 @@ class Source:
         log = Log()
         given, files = self.given(plan.language, log), {}
         for item in plan.make(given):
-            path, text = (item.path, self.render(given, item)) if isinstance(item, Page) else item
-            files[path] = written(folder / path, text.encode("utf-8"))
+            path, content = (item.path, self.render(given, item)) if isinstance(item, Page) else item
+            files[path] = written(folder / path, content if isinstance(content, bytes) else content.encode("utf-8"))
         return Made(plan.name, files, log.plain(), plan.outside)
 
 

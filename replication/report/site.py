@@ -58,13 +58,14 @@ _HERE = Path(__file__).parent
 _SHEETS = {name: (_HERE / "assets" / f"{name}.css").read_text(encoding="utf-8") for name in ("first", "site")}
 
 
-def _policy() -> str:
-    """What a page may load: files of the report, and within the page the style sheets with these digests."""
-    digests = (hashlib.sha256(sheet.encode()).digest() for sheet in _SHEETS.values())
+def _policy(sheets: Iterable[str]) -> Markup:
+    """What a page may load: files of the report, and within the page these style sheets, by their digests."""
+    digests = (hashlib.sha256(sheet.encode()).digest() for sheet in sheets)
     styles = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     # blob: a drawing that the browser turns into a PNG
     allowed = f"default-src 'none'; style-src 'self' {styles}; script-src 'self'; img-src 'self' blob:; "
-    return allowed + "base-uri 'none'; form-action 'none'"
+    # Markup: quotes of its own kind stand in the attribute as they are, in each of hundreds of pages.
+    return Markup(allowed + "base-uri 'none'; form-action 'none'")
 
 
 _PACKAGES = ("jinja2", "markupsafe", "babel", "markdown-it-py", "typst")
@@ -244,7 +245,9 @@ def _environment(menu: Menu) -> Environment:
     environment.globals["navigation"] = _navigation(menu)
     environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled}
     environment.globals |= {"estimate_cells": estimate_cells, "parts": findings.parts, "headings_of": headings_of}
-    environment.globals |= {"quoted_by": quoted_by, "policy": _policy()}
+    environment.globals |= {"quoted_by": quoted_by}
+    first, *_ = _SHEETS.values()
+    environment.globals["policy"] = {True: _policy(_SHEETS.values()), False: _policy([first])}
     environment.globals["sheets"] = {name: Markup(sheet) for name, sheet in _SHEETS.items()}
     environment.globals |= {"table_page": table_page, "most_rows": analyses.MOST_ROWS}
     environment.globals["licence"] = LICENCE

@@ -8,11 +8,12 @@ from typing import Any
 
 from replication.dataset.schema import TABLES
 from replication.report.archive import Archive, Record, RowPage
-from replication.report.gallery import as_csv
+from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Words, load_words
+from replication.stored import table_path
 
 __all__ = ["introductions", "plans", "tables"]
 
@@ -121,13 +122,15 @@ def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
 def _table(given: Given, name: str) -> list[File]:
     rows = given.archive.table(name)
     columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
-    return [(f"data/{name}", as_csv(columns, [[row[c] for c in columns] for row in rows]))]
+    return [table_file(f"data/{name}", columns, [[row[c] for c in columns] for row in rows])]
 
 
 def _download(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
     rows = archive.table(name)
     meaning = words.table.get("table_meaning", {}).get(name, TABLES[name].meaning)
-    return {"name": name, "path": f"data/{name}", "rows": len(rows), "meaning": meaning}
+    path = table_path(f"data/{name}", len(rows))
+    packed = path.endswith(".gz")
+    return {"name": path.removeprefix("data/"), "path": path, "packed": packed, "rows": len(rows), "meaning": meaning}
 
 
 _MOST_IN_A_SCRIPT = 400  # rows: some 50 kB, which a slow phone has in a third of a second

@@ -13,12 +13,13 @@ from typing import Any
 
 from replication.analysis.outcome import SECTIONS
 from replication.report.archive import Archive, Record, anchor, finding_page, once
-from replication.report.gallery import Gallery, as_csv
+from replication.report.gallery import Gallery, table_file
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Ref, Wording, Words
+from replication.stored import table_path
 
 __all__ = ["answers", "further", "in_section", "plans"]
 
@@ -86,11 +87,16 @@ def _pools(given: Given, name: str) -> Iterator[File]:
     tables = in_section(archive.by_outcome[name]["tables"], "explore")
     for table in tables:
         rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
-        yield f"data/{table['id']}.csv", as_csv(("effect_id", *table["columns"]), rows)
+        yield table_file(_pool_file(table), ("effect_id", *table["columns"]), rows)
     # A script, because a page opened from disk may not read a file.
     questions = [{"id": t["about"]["question"], "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables]
     content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
     yield f"assets/{anchor(name)}-rows.js", script_data("POOL", content)
+
+
+def _pool_file(table: Record) -> str:
+    """The path of the plain file of a question's pooled rows."""
+    return f"data/{table['id']}.csv"
 
 
 def _choices(table: Record) -> list[str]:
@@ -123,7 +129,9 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
     return {
         "script": f"assets/{anchor(outcome['id'])}-rows.js",
         "words": json.dumps(spoken, ensure_ascii=False),
-        "files": [(spoken["questions"][t["about"]["question"]], f"data/{t['id']}.csv") for t in tables],
+        "files": [
+            (spoken["questions"][t["about"]["question"]], table_path(_pool_file(t), len(t["rows"]))) for t in tables
+        ],
         "rho": words.numerals.show(tables[0]["rows"][0][-1], "tick"),
     }
 

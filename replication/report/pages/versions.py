@@ -10,7 +10,7 @@ from typing import Any
 
 from replication.report.archive import Archive
 from replication.report.changes import KINDS, Change, Comparison, compare_with, errata
-from replication.report.gallery import as_csv
+from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
 from replication.report.releases import Release, read_releases
 from replication.report.view import Page
@@ -44,10 +44,12 @@ def _changes(given: Given, reports: Path | None, releases: Sequence[Release], fo
     # What was withdrawn is a poor thing to compare with; if all were, the last is better than none.
     standing = [release for release in releases if not release.withdrawn] or list(releases)
     comparison = compare_with(standing[-1], reports, archive, folder / "data") if reports and standing else None
+    values = {**_values(releases, comparison), "entering": list(_entering(archive))}
     if comparison:
-        yield "data/changes.csv", _file([c for kind in KINDS for c in comparison.changes[kind]], given.words)
-    found = errata(reports, releases) if reports else []
-    values = {**_values(releases, comparison), "entering": list(_entering(archive)), "errata": len(found)}
+        file = _file([c for kind in KINDS for c in comparison.changes[kind]], given.words)
+        yield file
+        values["file"] = file[0]
+    values["errata"] = len(errata(reports, releases)) if reports else 0
     yield Page("changes.html", "changes.html", given.words.say("title.changes"), values, given.words)
 
 
@@ -76,9 +78,10 @@ def _entering(archive: Archive) -> Iterator[Mapping[str, Any]]:
                 yield {"outcome": outcome, "table": table, "published": rows[0], "today": rows[-1]}
 
 
-def _file(changes: Sequence[Change], words: Words) -> str:
+def _file(changes: Sequence[Change], words: Words) -> File:
     columns = ("kind", "id", "field", "label", "old", "new", "reason", "detail")
-    return as_csv(
+    return table_file(
+        "data/changes.csv",
         columns,
         [[c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes],
     )
