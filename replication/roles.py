@@ -65,7 +65,7 @@ def _print_posterior(data: Path, seed: int) -> None:
     posterior = sample_roles(students, settings=Settings(seed=seed), compile_dir=paths.cache_dir() / "compiled")
     if isinstance(posterior, Failed):
         # A posterior whose chains disagree is not an estimate with a warning: it is none.
-        raise UserError("the fit failed its checks and has no estimate: " + "; ".join(posterior.reasons))
+        raise UserError("the fit failed its checks and has no estimate: " + posterior.why)
     sys.stdout.write(f"{'log odds against uninvolved':44} {'mean':>7} {'low':>7} {'high':>7} {'MC error':>9}\n")
     for p in posterior.parameters:
         low, high = p.quantile(0.025), p.quantile(0.975)

@@ -1,6 +1,7 @@
 """Do sampled and exact posteriors agree, and what do models say that only sampling can fit?"""
 
 from analyses.shared.sampled import (
+    CELLS,
     agreement_sentence,
     agreement_table,
     cells_at_once,
@@ -11,7 +12,7 @@ from analyses.shared.sampled import (
 from replication.analysis import Analysis, Context, Findings, placed
 from replication.evidence.question import Question, evidence
 
-TWO = Question("positive-engagement", "positive_relationship_with_engagement", ("positive",), "engagement")
+TWO = CELLS[0]
 THREE = Question(
     "quality-achievement", "relationship_quality_with_achievement", ("positive", "negative"), "achievement"
 )

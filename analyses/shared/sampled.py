@@ -10,7 +10,7 @@ A quarter of the published size keeps the run short; the simulation tests recove
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,21 @@ from typing import Any
 import numpy as np
 
 from replication import paths
-from replication.analysis.outcome import Context, Draws, Estimate, Findings, Ref, Sentence, Table, numbers
+from replication.analysis.outcome import (
+    Context,
+    Draws,
+    Estimate,
+    Findings,
+    Label,
+    Ref,
+    Sentence,
+    Table,
+    Text,
+    numbers,
+    of,
+    plain,
+    within,
+)
 from replication.claims import claims_by_id
 from replication.digests import digest_of, python_digest
 from replication.effects.correlation import back_to_r
@@ -30,7 +44,8 @@ from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.bayes.sampled.agreement import LIMIT, AgreementRow, compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.sampled.multilevel_data import multilevel_data
-from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, sample_multilevel
+from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, parameter_labels, sample_multilevel
+from replication.models.bayes.sampled.roles_data import CONTRASTS, PREDICTORS, class_sd_of, slope_of
 from replication.models.bayes.sampled.roles_simulated import recover_simulated_roles, simulated_truth
 from replication.models.bayes.sampled.sampling import Settings
 from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data
@@ -39,6 +54,7 @@ from replication.models.multilevel.structure import BlockV
 from replication.printed import parse_printed
 
 __all__ = [
+    "CELLS",
     "Sampled",
     "agreement_sentence",
     "agreement_table",
@@ -49,13 +65,26 @@ __all__ = [
     "with_exact",
 ]
 
-QUANTITIES = ("name", "mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
+QUANTITIES = ("mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail")
 CELLS = (
-    ("positive", "engagement"),
-    ("negative", "engagement"),
-    ("positive", "achievement"),
-    ("negative", "achievement"),
+    Question("positive-engagement", "positive_relationship_with_engagement", ("positive",), "engagement"),
+    Question("negative-engagement", "negative_relationship_with_engagement", ("negative",), "engagement"),
+    Question("positive-achievement", "positive_relationship_with_achievement", ("positive",), "achievement"),
+    Question("negative-achievement", "negative_relationship_with_achievement", ("negative",), "achievement"),
 )
+NEW = "new samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be sampled: the name its draws are kept and saved under, its title, and the words of its parameters.
+
+    The name is for files and never shown, so that a title can be worded anew without drawing again.
+    """
+
+    name: str
+    title: Text
+    words: Mapping[str, Text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +94,9 @@ class Sampled:
     `agreement` sets it beside the exact posterior of the same model, where there is one.
     """
 
-    label: str
+    asked: Asked
     parameters: tuple[dict[str, Any], ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[Text, ...]
     seed: int
     agreement: tuple[AgreementRow, ...] = ()
     draws: Draws | None = None
@@ -77,33 +106,44 @@ def sampled_tables(fits: tuple[Sampled, ...]) -> tuple[Table, ...]:
     """One table per fit: estimates with their Monte Carlo errors, or the reasons of the failure."""
     tables = []
     for number, fit in enumerate(fits):
+        title = fit.asked.title
         if fit.reasons:
-            rows: tuple[tuple[Any, ...], ...] = tuple((reason,) for reason in fit.reasons)
-            table = Table(id=f"failed-{number}", title=f"FAILED: {fit.label}", columns=("reason",), rows=rows)
-        else:
-            rows = tuple(tuple(p[q] for q in QUANTITIES) for p in fit.parameters)
-            heads = ("parameter", "mean (z)", "sd", "low", "high", "Monte Carlo error", "R-hat", "ESS bulk", "ESS tail")
-            table = Table(id=f"sampled-{number}", title=fit.label, columns=heads, rows=rows, note=f"Seed {fit.seed}.")
-        tables.append(table)
+            tables.append(_failed(f"failed-{number}", title, fit.reasons))
+            continue
+        rows = tuple((fit.asked.words[p["name"]], *(p[q] for q in QUANTITIES)) for p in fit.parameters)
+        heads = ("parameter", "mean_z", "sd", "low", "high", "monte_carlo_error", "rhat", "ess_bulk", "ess_tail")
+        seed = Label("seed_note", {"seed": str(fit.seed)})
+        tables.append(Table(id=f"sampled-{number}", title=title, columns=heads, rows=rows, note=seed))
     return tuple(tables)
+
+
+def _failed(id: str, title: Text, reasons: tuple[Text, ...]) -> Table:  # noqa: A002
+    """A fit that failed its checks: why, and never an estimate."""
+    rows = tuple((reason,) for reason in reasons)
+    return Table(id=id, title=Label("failed_fit", {"what": title}), columns=("reason",), rows=rows)
 
 
 def agreement_table(fits: tuple[Sampled, ...]) -> Table:
     """Exact and sampled posteriors of the same models, number by number."""
     rows = tuple(
-        (fit.label, row.parameter, row.quantity, row.exact, row.sampled, row.mcse, row.z, "yes" if row.agrees else "NO")
+        (fit.asked.title, fit.asked.words[row.parameter], _quantity(row), row.exact, row.sampled, row.mcse, row.z,
+         "yes" if row.agrees else "no")
         for fit in fits
         for row in fit.agreement
-    )
-    agreeing = sum(row[-1] == "yes" for row in rows)
+    )  # fmt: skip
+    counts = {"agree": sum(row[-1] == "yes" for row in rows), "all": len(rows), "limit": LIMIT}
     return Table(
         id="agreement",
-        title="Exact and sampled, the same models",
-        columns=("model", "parameter", "quantity", "exact", "sampled", "Monte Carlo error", "distance in errors",
+        title="exact_and_sampled",
+        columns=("model", "parameter", "quantity", "exact", "sampled", "monte_carlo_error", "distance_in_errors",
                  "agrees"),
         rows=rows,
-        note=f"{agreeing} of {len(rows)} numbers lie within {LIMIT:g} Monte Carlo errors of the exact ones.",
+        note=Label("agreement_note", counts),
     )  # fmt: skip
+
+
+def _quantity(row: AgreementRow) -> Text:
+    return row.quantity if row.probability is None else Label("quantile_at", {"p": row.probability})
 
 
 def agreement_sentence(fits: tuple[Sampled, ...]) -> Sentence:
@@ -127,13 +167,15 @@ def with_exact(context: Context, found: Evidence) -> Sampled:
     several = len(set(found.samples)) < len(found.samples)
     V = BlockV.constant_correlation(found.v, found.samples, RHO) if several else found.v
     data = multilevel_data(found.y, V, sample=found.samples, structure="shared" if several else "none")
-    within = priors.within if several else priors.tau
+    inner = priors.within if several else priors.tau
+    levels, model = ("three-levels", "three_levels") if several else ("two-levels", "two_levels")
+    words = parameter_labels(data, {"intercept": "mean"})
     return _draw(
         context,
-        f"{found.question.label}, {'three' if several else 'two'} levels",
+        Asked(f"{found.question.id}-{levels}", within(found.question.label, model), words),
         (found.y, found.v),
         lambda settings, folder: sample_multilevel(
-            data, MultilevelPriors(priors.mean, priors.between, within), settings, compile_dir=folder
+            data, MultilevelPriors(priors.mean, priors.between, inner), settings, compile_dir=folder
         ),
         exact,
     )
@@ -141,7 +183,7 @@ def with_exact(context: Context, found: Evidence) -> Sampled:
 
 def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
     """Four cells of relationship and outcome in one model; old against new samples as a moderator."""
-    bodies = [evidence(context.data, Question(f"{a}-{b}", f"{a} with {b}", (a,), b), "pool") for a, b in CELLS]
+    bodies = [evidence(context.data, question, "pool") for question in CELLS]
     y, v = (np.concatenate([getattr(body, name) for body in bodies]) for name in ("y", "v"))
     samples = np.concatenate([body.samples for body in bodies])
     works = np.concatenate([body.rows["work"].to_numpy() for body in bodies])
@@ -154,21 +196,22 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
         sample=samples,
         cell=cells,
         # Centred: the cell means are then those at the mix of old and new samples, not of the old ones.
-        moderators={"new samples": new - new.mean()},
+        moderators={NEW: new - new.mean()},
     )
     chosen = MultilevelPriors([priors.mean] * 4 + [priors.slope], priors.between, priors.within)
+    labels: dict[str, Text] = {question.id: question.label for question in CELLS}
     fit = _draw(
         context,
-        "four cells of relationship and outcome at once",
+        Asked("four-cells", "four_cells", parameter_labels(data, {**labels, NEW: "new_samples"})),
         (y, v, new),
         lambda settings, folder: sample_multilevel(data, chosen, settings, compile_dir=folder),
     )
     # Only the four means are readers' numbers; variances and slopes stand in the table of the fit.
-    shown = [p for p in fit.parameters if p["name"] in {f"{a}-{b}" for a, b in CELLS}]
+    shown = [p for p in fit.parameters if p["name"] in labels]
     estimates = tuple(
         Estimate(
             id=f"cells-{p['name']}",
-            label=f"{p['name']}, all cells at once",
+            label=within(labels[p["name"]], "all_cells_at_once"),
             metric="r",
             value=float(back_to_r(p["mean"])),
             low=float(back_to_r(p["low"])),
@@ -176,7 +219,7 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
             k=len(y),
             samples=len(set(samples)),
             group="bayes",
-            method={"model": "multivariate multilevel, sampled", "seed": str(fit.seed)},
+            method={"model": "multilevel_sampled", "seed": str(fit.seed)},
         )
         for p in shown
     )
@@ -190,7 +233,11 @@ def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
     data = selection_data(means.y, means.v, expected_sign=expected)
     return _draw(
         context,
-        f"{found.question.label}: selection model",
+        Asked(
+            f"{found.question.id}-selection",
+            of(found.question.label, "selection_model"),
+            data.parameter_labels({"intercept": "mean"}),
+        ),
         (means.y, means.v),
         lambda settings, folder: sample_selection(
             data, SelectionPriors(priors.mean, priors.tau), settings, compile_dir=folder
@@ -200,19 +247,20 @@ def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
 
 def _draw(
     context: Context,
-    label: str,
+    asked: Asked,
     arrays: tuple[Array, ...],
     sample: Callable[[Settings, Path], SampledPosterior | Failed],
     exact: ExactPosterior | None = None,
 ) -> Sampled:
     # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
     settings = Settings(seed=context.seed)
-    key = digest_of(_code(), label, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
+    key = digest_of(_code(), asked.name, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
 
     def compute() -> dict[str, Any]:
         posterior = sample(settings, paths.cache_dir() / "compiled")
         if isinstance(posterior, Failed):
-            return {"parameters": [], "reasons": list(posterior.reasons), "agreement": [], "draws": None}
+            reasons = [plain(reason.text) for reason in posterior.reasons]
+            return {"parameters": [], "reasons": reasons, "agreement": [], "draws": None}
         parameters = [
             {
                 "name": p.name,
@@ -228,15 +276,23 @@ def _draw(
             for p in posterior.parameters
         ]
         agreement = [asdict(row) for row in compare_with_exact(exact, posterior)] if exact else []
-        draws = _saved(posterior, slug.removeprefix("sampled-"))
+        draws = _saved(posterior, asked.name)
         return {"parameters": parameters, "reasons": [], "agreement": agreement, "draws": draws}
 
-    slug = "sampled-" + "".join(c if c.isalnum() else "-" for c in label)
-    kept = context.remember(slug, key, compute)
+    kept = context.remember(f"sampled-{asked.name}", key, compute)
     assert isinstance(kept, dict)
     agreement = tuple(AgreementRow(**row) for row in kept["agreement"])
     draws = Draws(**kept["draws"]) if kept["draws"] else None
-    return Sampled(label, tuple(kept["parameters"]), tuple(kept["reasons"]), context.seed, agreement, draws)
+    reasons = tuple(_reason(reason, asked.words) for reason in kept["reasons"])
+    return Sampled(asked, tuple(kept["parameters"]), reasons, context.seed, agreement, draws)
+
+
+def _reason(kept: Mapping[str, Any], words: Mapping[str, Text]) -> Text:
+    """A reason as a store gives it back, the parameter in it by its words."""
+    values = dict(kept["values"])
+    if "name" in values:
+        values["name"] = words.get(values["name"], values["name"])
+    return Label(kept["key"], values)
 
 
 def _saved(posterior: SampledPosterior, name: str) -> Draws:
@@ -270,24 +326,48 @@ def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     def compute() -> dict[str, Any]:
         found = recover_simulated_roles(truth, students, classes, settings, compile_dir=compile_dir)
         if isinstance(found, Failed):
-            return {"rows": [], "reasons": list(found.reasons)}
+            return {"rows": [], "reasons": [plain(reason.text) for reason in found.reasons]}
         rows = [[r.name, r.truth, r.mean, r.sd, r.low, r.high, "yes" if r.covered else "no"] for r in found.rows]
         return {"rows": rows, "reasons": []}
 
     key = digest_of(_code(), str(truth), str(settings), str(students), str(classes))
     kept = context.remember("roles-simulated", key, compute)
     assert isinstance(kept, dict)
-    title = f"Simulated: {students} students in {classes} classes"
-    # A fit that failed its checks is shown as failed, with why, and never as an estimate.
+    title = Label("simulated_students", {"students": students, "classes": classes})
+    words = _words_of_roles()
     if kept["reasons"]:
-        failed = tuple((reason,) for reason in kept["reasons"])
-        return Findings(tables=(Table(id="failed", title=f"FAILED: {title}", columns=("reason",), rows=failed),))
+        return Findings(tables=(_failed("failed", title, tuple(_reason(one, words) for one in kept["reasons"])),))
     covered = sum(row[6] == "yes" for row in kept["rows"])
     table = Table(
         id="recovery",
-        title=f"{title}, stated values and posteriors",
-        columns=("value", "stated", "posterior mean", "sd", "low", "high", "interval holds it"),
-        rows=tuple(tuple(row) for row in kept["rows"]),
-        note=f"{covered} of {len(kept['rows'])} stated values lie in their 95 % interval. All simulated.",
+        title=within(title, "stated_values_and_posteriors"),
+        columns=("value", "stated", "posterior_mean", "sd", "low", "high", "interval_holds_it"),
+        rows=tuple((words[row[0]], *row[1:]) for row in kept["rows"]),
+        note=Label("recovery_note", {"covered": covered, "all": len(kept["rows"]), "level": 0.95}),
     )
     return Findings(tables=(table,))
+
+
+ROLES = ("role_bully", "role_victim", "role_bully_victim")
+PREDICTOR_WORDS = (
+    "intercept",
+    "relationship_of_the_student",
+    "girl",
+    "age",
+    "ses_of_the_student",
+    "immigrant",
+    "relationship_of_the_class",
+    "peer_climate_of_the_class",
+    "ses_of_the_class",
+)
+
+
+def _words_of_roles() -> dict[str, Text]:
+    """What each stated value of the model of roles is, by the name the model has for it."""
+    roles = tuple(zip(CONTRASTS, ROLES, strict=True))
+    slopes: dict[str, Text] = {
+        slope_of(role, predictor): of(said, word)
+        for role, said in roles
+        for predictor, word in zip(PREDICTORS, PREDICTOR_WORDS, strict=True)
+    }
+    return slopes | {class_sd_of(role): of(said, "sd_between_classes") for role, said in roles}

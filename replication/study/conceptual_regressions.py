@@ -224,7 +224,7 @@ def sampled_roles(
     """
     posterior = sample_roles(students, settings=settings, compile_dir=compile_dir)
     if isinstance(posterior, Failed):
-        raise UserError("the fit failed its checks and has no estimate: " + "; ".join(posterior.reasons))
+        raise UserError("the fit failed its checks and has no estimate: " + posterior.why)
     seen = posterior.diagnostics
     note = f"R-hat {seen.rhat:.3f}, effective size {seen.ess_bulk:.0f}, {seen.divergences} divergences, seed "
     note += f"{posterior.settings.seed}, {posterior.settings.chains} chains of {posterior.settings.draws} draws"

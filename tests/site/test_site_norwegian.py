@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from replication import paths
+from replication.analysis import Context, load_analysis, plain, run_analysis
 from replication.dataset import Dataset
+from replication.models.bayes.sampled.diagnostics import Gate, diagnose, judge
+from replication.models.bayes.sampled.multilevel_data import multilevel_data
+from replication.models.bayes.sampled.multilevel_model import parameter_labels
+from replication.models.bayes.sampled.roles_simulated import simulated_truth
+from replication.models.bayes.sampled.sampling import Draws
+from replication.models.bayes.sampled.selection import selection_data
 from replication.report.words import load_words
-from tests.english import Page, english_words, is_of_the_dataset, leaves, numbers_of, plain_words, share_of
+from tests.english import Page, english_words, is_of_the_dataset, labels_of, leaves, numbers_of, plain_words, share_of
 
 LARGEST_SHARE = 0.02
 FEWEST_WORDS = 25
@@ -113,6 +122,77 @@ def test_titles_heads_and_labels_of_findings_are_keys_of_both_languages(real: An
     keys = {key for key in keys if not re.fullmatch(r"r\d\d", key)}  # paths of the reversed model, by their symbols
     assert len(keys) > 60
     assert sorted(key for key in keys if not all(key in labels for labels in worded)) == []
+
+
+class MadeUp:
+    """A store that has a made-up result for whatever is drawn, passed or failed: nothing is sampled."""
+
+    def __init__(self, passed: bool) -> None:
+        self.passed = passed
+
+    def get(self, name: str, key: str) -> object:
+        if name == "roles-simulated":
+            rows = [[value, 0.1, 0.2, 0.1, 0.0, 0.4, "yes"] for value in simulated_truth().named()]
+            return (
+                {"rows": rows, "reasons": []} if self.passed else {"rows": [], "reasons": self.reasons("victim: age")}
+            )
+        names = parameters_of(name)
+        drawn = dict.fromkeys(("mean", "sd", "low", "high", "mcse", "rhat", "ess_bulk", "ess_tail"), 0.1)
+        quantities = [("mean", None), ("sd", None), ("quantile", 0.975)]
+        return {
+            "parameters": [{"name": one, **drawn} for one in names] * self.passed,
+            "reasons": [] if self.passed else self.reasons(names[0]),
+            "agreement": [
+                {"parameter": one, "quantity": q, "exact": 0.1, "sampled": 0.1, "mcse": 0.01, "probability": p}
+                for one in names
+                for q, p in quantities
+            ]
+            * (self.passed and "levels" in name),
+            "draws": None,
+        }
+
+    def reasons(self, name: str) -> object:
+        """A parameter that fails, as the gate says it."""
+        values = np.random.default_rng(1).normal(size=(4, 100)) + np.arange(4)[:, None]
+        failed = judge((diagnose(name, values),), Draws({}, values, 3, 0), Gate())
+        assert len(failed.reasons) == 4
+        return plain([reason.text for reason in failed.reasons])
+
+    def put(self, name: str, key: str, result: object) -> None:
+        raise AssertionError(f"{name} was computed: the store has everything")
+
+
+def parameters_of(name: str) -> list[str]:
+    """The names of the parameters of a sampled model, as the model has them."""
+    y, v = [0.1, 0.2, 0.3, 0.4], [0.01, 0.02, 0.01, 0.02]
+    if name.endswith("selection"):
+        return list(selection_data(y, v).parameter_labels({"intercept": "mean"}))
+    if name.endswith("levels"):
+        structure = "none" if "two" in name else "shared"
+        return list(
+            parameter_labels(multilevel_data(y, v, sample=[0, 0, 1, 1], structure=structure), {"intercept": "mean"})
+        )
+    cells = ["positive-engagement", "negative-engagement", "positive-achievement", "negative-achievement"]
+    new = {"new samples": [0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]}
+    data = multilevel_data(y * 2, v * 2, sample=[0, 0, 1, 1] * 2, cell=cells * 2, moderators=new)
+    return list(parameter_labels(data, dict.fromkeys((*cells, *new), "mean")))
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("name", ["findings/sampling", "simulated/bullying_roles_simulated"])
+def test_what_runs_with_sampling_alone_is_worded_by_key_too(dataset: Dataset, name: str, passed: bool) -> None:
+    """The report of these tests has no such analysis, and most runs have none: its pages would go unread."""
+    analysis = load_analysis(paths.analyses_dir() / f"{name}.py")
+    outcome = json.loads(json.dumps(plain(run_analysis(analysis, Context(dataset, store=MadeUp(passed))))))
+    texts = list(labels_of(outcome))
+    assert len(texts) > 20 - 15 * (not passed)
+    for language in ("en", "nb"):
+        words = load_words(language)
+        for text in texts:
+            words.label(text)
+            assert not isinstance(text, str) or text == "" or text in words.table["labels"] or text == "2024", text
+    share, holding = share_of((load_words("nb").label(text) for text in texts), english_words(), dataset)
+    assert share == 0.0, holding
 
 
 def shown_in(outcome: Mapping[str, Any]) -> Iterator[Any]:

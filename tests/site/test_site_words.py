@@ -13,6 +13,7 @@ from markupsafe import escape
 
 from replication import paths
 from replication.analysis.outcome import Label, of, plain, several, within
+from replication.dataset import Dataset
 from replication.errors import UserError
 from replication.models.fit import Fit
 from replication.models.multilevel.multilevel import fit_multilevel
@@ -143,6 +144,21 @@ def test_every_label_of_the_code_is_worded() -> None:
         assert given is None or values_of(wordings[key]) <= given, (place, key)
 
 
+def test_every_text_the_code_gives_a_page_is_a_key(dataset: Dataset) -> None:
+    """Titles, heads, notes, labels and choices written out in the code, also of what runs with sampling alone."""
+    english, norwegian = (load_words(language).table for language in ("en", "nb"))
+    works = {reference.short for reference in dataset.references.values()}
+    written = list(texts_of_the_code())
+    assert len(written) > 300
+    for place, part, text in written:
+        if part == "choice":
+            assert text in norwegian["choice"], (place, text)
+        else:
+            # Names of persons and of methods begin with a capital: they are the same in every language.
+            named = text in works or re.search(r"(?<![\w{])[a-z]{2,}", text) is None
+            assert text in english["labels"] or named, (place, part, text)
+
+
 def test_texts_of_the_dataset_are_of_the_dataset() -> None:
     """What is looked up by its English text stands in the records, or in a release that is frozen: ours has a key."""
     root = paths.project_root()
@@ -191,9 +207,57 @@ def labels_of_the_code() -> Iterator[tuple[str, str, set[str] | None]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name("Label"), args=[ast.Constant(str(key)), ast.Dict(keys=names)]):
-                    yield path.name, key, {name.value for name in names if isinstance(name, ast.Constant)}
+                    known = {name.value for name in names if isinstance(name, ast.Constant)}
+                    yield path.name, key, None if None in names else known
                 case ast.Call(func=ast.Name("Label"), args=[ast.Constant(str(key)), *_]):
                     yield path.name, key, None
+
+
+SHOWN: dict[str, tuple[str, ...]] = {
+    "Table": ("title", "columns", "note"),
+    "Estimate": ("label", "group", "notes", "method"),
+    "Figure": ("title", "note"),
+    "Analysis": ("title", "question"),
+    "About": ("label",),
+    "Exclusion": ("reason",),
+}
+"""The parts of what an analysis gives that a reader sees; of `of`, `within` and `several` all."""
+
+
+def texts_of_the_code() -> Iterator[tuple[str, str, str]]:
+    """Place, part and text of each literal where a label is wanted; an f-string is given as it is written."""
+    root = paths.project_root()
+    for path in (*(root / "replication").rglob("*.py"), *(root / "analyses").rglob("*.py")):
+        # The template is another project, with words of its own; a preview has no title of its own.
+        if "topic_template" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            place, called = f"{path.name}:{node.lineno}", node.func.id
+            given = [(word.arg or "", word.value) for word in node.keywords if word.arg in SHOWN.get(called, ())]
+            given += [("", part) for part in node.args] if called in ("of", "within", "several") else []
+            for part, value in given:
+                yield from ((place, part, text) for text in literals(value))
+                if part == "method" and isinstance(value, ast.Dict):
+                    yield from ((place, "choice", key.value) for key in value.keys if isinstance(key, ast.Constant))
+
+
+def literals(node: ast.expr | None) -> Iterator[str]:
+    """The texts an expression may give as they stand in the code."""
+    match node:
+        case ast.Constant(str(text)):
+            yield text
+        case ast.JoinedStr():
+            yield ast.unparse(node)
+        case ast.Tuple(parts) | ast.List(parts):
+            yield from (text for part in parts for text in literals(part))
+        case ast.Dict(values=parts):
+            yield from (text for part in parts for text in literals(part))
+        case ast.IfExp(body=first, orelse=second) | ast.BinOp(left=first, right=second):
+            yield from (text for part in (first, second) for text in literals(part))
+        case ast.Starred(value):
+            yield from literals(value)
 
 
 @pytest.mark.parametrize(

@@ -167,14 +167,15 @@ def test_an_analysis_saves_every_draw_of_a_sampled_posterior_and_draws_anew_with
         return made_up()
 
     context = Context(tsr.load_dataset(), store=Cache(tmp_path))
-    fits = [sampled._draw(context, "made up, two", (Y,), sample) for _ in range(2)]
-    assert len(asked) == 1 and fits[0].draws is not None and fits[0].draws.id == "made-up--two"
+    titled = [sampled.Asked("made-up", title, {}) for title in ("mean", "median")]
+    fits = [sampled._draw(context, one, (Y,), sample) for one in titled]
+    assert len(asked) == 1 and fits[0].draws is not None and fits[0].draws.id == "made-up"
     for fit in fits:
         assert fit.draws is not None and fit.draws.chains == 4
         np.testing.assert_allclose(fit.draws.columns["tau"], made_up().draws[:, :, 1].ravel(), rtol=1e-5)
     assert fits[0].draws.method["prior of tau"] == "half-normal {'scale': 0.3}"
     monkeypatch.setattr(sampled, "python_digest", lambda folder: f"other code in {folder.name}")
-    sampled._draw(context, "made up, two", (Y,), sample)
+    sampled._draw(context, titled[0], (Y,), sample)
     assert len(asked) == 2
     assert sampled._code() == "other code in bayes"
 

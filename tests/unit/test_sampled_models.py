@@ -23,8 +23,13 @@ from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
 from replication.models.bayes.sampled.agreement import compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
 from replication.models.bayes.sampled.likelihood_op import correlation_draws, lkj_shapes
-from replication.models.bayes.sampled.multilevel_data import multilevel_data
-from replication.models.bayes.sampled.multilevel_model import MultilevelPriors, multilevel_model, sample_multilevel
+from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
+from replication.models.bayes.sampled.multilevel_model import (
+    MultilevelPriors,
+    multilevel_model,
+    parameter_labels,
+    sample_multilevel,
+)
 from replication.models.bayes.sampled.roles import RolesPriors, sample_roles
 from replication.models.bayes.sampled.roles_data import CONTRASTS
 from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth
@@ -56,15 +61,19 @@ class Compiled:
 
 
 def passed(result: SampledPosterior | Failed) -> SampledPosterior:
-    assert isinstance(result, SampledPosterior), getattr(result, "reasons", "")
+    assert isinstance(result, SampledPosterior), getattr(result, "why", "")
     return result
+
+
+def two_level_data() -> MultilevelData:
+    return multilevel_data(1e-4 * Y, 1e-8 * V, structure="none", x=YEARS, names=["intercept", "year"])
 
 
 @pytest.fixture(scope="module")
 def two_level() -> Compiled:
     """Effects of a size of 1e-4, and a year that is far from centred."""
     load_pymc(COMPILED)
-    data = multilevel_data(1e-4 * Y, 1e-8 * V, structure="none", x=YEARS, names=["intercept", "year"])
+    data = two_level_data()
     spec = multilevel_model(data, MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5)))
     return Compiled(spec, compile_model(spec.model))
 
@@ -84,6 +93,8 @@ def test_two_levels_agree_with_the_exact_posterior(two_level: Compiled) -> None:
     )
     rows = compare_with_exact(exact, fit)
     assert len(rows) == 27  # mean, sd and seven quantiles of two coefficients and tau
+    worded = parameter_labels(two_level_data(), {"intercept": "mean", "year": "year"})
+    assert {p.name for p in fit.parameters} == worded.keys()
     assert [row for row in rows if not row.agrees] == []
 
 
@@ -91,6 +102,8 @@ def test_three_levels_agree_with_the_exact_posterior(three_level: Compiled) -> N
     fit = passed(three_level.sample(replace(QUICK, draws=2000)))
     exact = exact_three_level(Y, V, SAMPLE, between=TAU, within=TAU, coefficients=Normal(0.0, 0.5))
     assert [row for row in compare_with_exact(exact, fit) if not row.agrees] == []
+    worded = parameter_labels(multilevel_data(Y, V, sample=SAMPLE, structure="shared"), {"intercept": "mean"})
+    assert {p.name for p in fit.parameters} == worded.keys()
     new, predicted = fit.parameter("new[intercept]"), exact.predict()
     for probability, value, mcse in new.quantiles:
         assert abs(value - float(predicted.ppf(probability))) < 4.0 * mcse
@@ -114,7 +127,7 @@ def test_the_same_seed_gives_the_same_draws_and_another_seed_others(two_level: C
 def test_a_sampler_made_to_fail_gives_reasons_and_tries_once_more(two_level: Compiled) -> None:
     result = two_level.sample(Settings(draws=20, tune=5, attempts=2))
     assert isinstance(result, Failed)
-    assert any("ESS" in reason for reason in result.reasons)
+    assert "ESS" in result.why
     assert result.settings.draws == 40
     assert result.notes[-1].code == "retried" and "attempt 1 failed" in result.notes[-1].message
 
@@ -140,6 +153,7 @@ def test_several_cells_agree_with_weighted_draws_from_the_prior() -> None:
     data = multilevel_data(y, covariance, sample=sample, cell=cell)
     priors = MultilevelPriors(Normal(0.2, 0.3), HalfNormal(0.3), HalfNormal(0.2), eta=1.0)
     fit = passed(sample_multilevel(data, priors, replace(QUICK, draws=2000), compile_dir=COMPILED))
+    assert {p.name for p in fit.parameters} == parameter_labels(data, {"0": "positive", "1": "negative"}).keys()
 
     rng = np.random.default_rng(1)
     n = 200_000
@@ -182,6 +196,7 @@ def test_selection_agrees_with_a_grid() -> None:
             compile_dir=COMPILED,
         )
     )
+    assert {p.name for p in fit.parameters} == data.parameter_labels({"intercept": "mean"}).keys()
 
     mu, tau, w = np.meshgrid(
         np.linspace(-1.0, 1.2, 221), np.linspace(5e-4, 1.5, 200), np.linspace(0.005, 0.995, 100), indexing="ij"

@@ -20,7 +20,7 @@ def good(seed: int = 1) -> Array:
 
 def reasons(values: Array, divergences: int = 0, density: Array | None = None) -> tuple[str, ...]:
     draws = Draws({}, good(2) if density is None else density, divergences, 0)
-    return judge((diagnose("mean", values),), draws, Gate()).reasons
+    return tuple(reason.message for reason in judge((diagnose("mean", values),), draws, Gate()).reasons)
 
 
 def posterior(values: Array) -> SampledPosterior:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,16 +18,22 @@ __all__ = ["LIMIT", "AgreementRow", "compare_with_exact"]
 # once in 500 tables (normal errors).
 LIMIT = 4.0
 
+Quantity = Literal["mean", "sd", "quantile"]
+
 
 @dataclass(frozen=True, slots=True)
 class AgreementRow:
-    """One number of one parameter: exact, sampled, the sampled one's Monte Carlo standard error, and their distance."""
+    """One number of one parameter: exact, sampled, and the sampled one's Monte Carlo standard error.
+
+    `quantity` is the mean, the sd or the quantile at `probability` (None for the others).
+    """
 
     parameter: str
-    quantity: str
+    quantity: Quantity
     exact: float
     sampled: float
     mcse: float
+    probability: float | None = None
 
     @property
     def z(self) -> float:
@@ -64,6 +71,7 @@ def _rows(exact: Marginal, sampled: Parameter) -> list[AgreementRow]:
         AgreementRow(sampled.name, "sd", exact.sd, sampled.sd, sampled.mcse_sd),
     ]
     for probability, value, mcse in sampled.quantiles:
-        rows.append(AgreementRow(sampled.name, f"quantile {probability:g}", float(exact.ppf(probability)), value, mcse))
+        at = float(exact.ppf(probability))
+        rows.append(AgreementRow(sampled.name, "quantile", at, value, mcse, probability))
     # A mean that does not exist still has a sampled value, which settles nowhere.
     return [row for row in rows if np.isfinite(row.exact)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from replication.errors import ModelError
+from replication.labels import Cell, Label
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.bayes.sampled.sampling import Draws, Settings
 from replication.models.fit import Array, Note
@@ -142,7 +143,7 @@ class Diagnostics:
     divergences: int
     cut_trees: int
     gate: Gate
-    reasons: tuple[str, ...]
+    reasons: tuple[Note, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +232,16 @@ class Failed:
 
     model: str
     method: Mapping[str, str]
-    reasons: tuple[str, ...]
+    reasons: tuple[Note, ...]
     diagnostics: Diagnostics | None
     settings: Settings
     priors: Mapping[str, PriorRecord]
     notes: tuple[Note, ...]
+
+    @property
+    def why(self) -> str:
+        """The reasons in one line of English, for terminals and errors."""
+        return "; ".join(reason.message for reason in self.reasons)
 
 
 def diagnose(name: str, values: Array) -> Parameter:
@@ -261,12 +267,12 @@ def judge(parameters: tuple[Parameter, ...], draws: Draws, gate: Gate) -> Diagno
     """Hold all sampled quantities, and the log density itself, against the gate."""
     # Chains in different modes can agree on every parameter shown and still differ in the log density.
     every = (*parameters, diagnose("log density", draws.log_density))
+    # Turned, what must lie above a limit is what must lie below one.
     reasons = [
-        _over("R-hat", {p.name: p.rhat for p in every}, gate.rhat),
-        _under("bulk ESS", {p.name: p.ess_bulk for p in every}, gate.ess),
-        _under("tail ESS", {p.name: p.ess_tail for p in every}, gate.ess),
-        f"{draws.divergences} divergent transitions (limit {gate.divergences})"
-        * (draws.divergences > gate.divergences),
+        _over("rhat", "R-hat", {p.name: p.rhat for p in every}, gate.rhat, 1),
+        _over("ess_bulk", "bulk ESS", {p.name: p.ess_bulk for p in every}, gate.ess, -1),
+        _over("ess_tail", "tail ESS", {p.name: p.ess_tail for p in every}, gate.ess, -1),
+        _divergent(draws.divergences, gate.divergences),
     ]
     return Diagnostics(
         # np.max, not max: it hands NaN on instead of dropping it.
@@ -276,27 +282,29 @@ def judge(parameters: tuple[Parameter, ...], draws: Draws, gate: Gate) -> Diagno
         draws.divergences,
         draws.cut_trees,
         gate,
-        tuple(reason for reason in reasons if reason),
+        tuple(reason for reason in reasons if reason is not None),
     )
 
 
-def _over(word: str, values: Mapping[str, float], limit: float) -> str:
-    """The reason why values that must lie below `limit` fail (NaN fails), naming the worst; empty when none does."""
-    failing = {name: value for name, value in values.items() if not value < limit}
+def _over(code: str, word: str, values: Mapping[str, float], limit: float, sign: int) -> Note | None:
+    """Why some values are not below `limit` (above it, with `sign` -1), naming the worst; None where all are.
+
+    NaN, of draws that never move, fails and is the worst.
+    """
+    failing = {name: value for name, value in values.items() if not sign * value < sign * limit}
     if not failing:
-        return ""
-    name = max(failing, key=lambda n: np.inf if np.isnan(failing[n]) else failing[n])
-    return f"{word} of {name} is {failing[name]:.3f} (limit {limit:g}){_others(failing)}"
+        return None
+    name = max(failing, key=lambda n: np.inf if np.isnan(failing[n]) else sign * failing[n])
+    others = len(failing) - 1
+    message = f"{word} of {name} is {failing[name]:.{3 if sign > 0 else 0}f} (limit {limit:g})"
+    said: dict[str, Cell] = {"statistic": code, "name": name, "value": failing[name], "limit": limit}
+    if not others:
+        return Note(code, message, label=Label("gate_not_met", said))
+    return Note(code, f"{message}, and {others} more", label=Label("gate_not_met_by", {**said, "others": others}))
 
 
-def _under(word: str, values: Mapping[str, float], limit: float) -> str:
-    """As `_over`, for values that must lie above `limit`."""
-    failing = {name: value for name, value in values.items() if not value > limit}
-    if not failing:
-        return ""
-    name = min(failing, key=lambda n: -np.inf if np.isnan(failing[n]) else failing[n])
-    return f"{word} of {name} is {failing[name]:.0f} (limit {limit:g}){_others(failing)}"
-
-
-def _others(failing: Mapping[str, float]) -> str:
-    return f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+def _divergent(found: int, limit: int) -> Note | None:
+    if found <= limit:
+        return None
+    message = f"{found} divergent transitions (limit {limit})"
+    return Note("divergences", message, label=Label("gate_divergences", {"found": found, "limit": limit}))

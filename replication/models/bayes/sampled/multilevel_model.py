@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from replication.labels import Label, Text, of
 from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
@@ -38,7 +39,7 @@ from replication.models.bayes.sampled.sampled_model import SampledModel, sample_
 from replication.models.bayes.sampled.sampling import Settings, load_pymc
 from replication.models.fit import Array
 
-__all__ = ["MultilevelPriors", "multilevel_model", "sample_multilevel"]
+__all__ = ["MultilevelPriors", "multilevel_model", "parameter_labels", "sample_multilevel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,34 @@ def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledM
     )
 
 
+def parameter_labels(data: MultilevelData, coefficients: Mapping[str, Text]) -> dict[str, Text]:
+    """What each parameter of the posterior is, by its name, for reports; `coefficients` words those of the design.
+
+    >>> data = multilevel_data([0.3, 0.1], [0.01, 0.02], structure="none")
+    >>> parameter_labels(data, {"intercept": "mean"})["tau"]
+    'sd_of_true_effects'
+    """
+    slots, means = data.slots, data.names[: len(data.slot_of_mean)]
+    labels: dict[str, Text] = dict(coefficients)
+    labels |= {"within": "sd_within_samples"} if slots else {"tau": "sd_of_true_effects"}
+    for name, what in (("between", "sd_between_samples"), ("total", "sd_between_and_within_samples")):
+        # One deviation for all cells is of no cell, and neither is its label.
+        labels |= {_of_slot(name, s, slots): of(coefficients[s], what) if len(slots) > 1 else what for s in slots}
+    for i, j in lower_pairs(len(slots)):
+        pair = {"a": coefficients[slots[j]], "b": coefficients[slots[i]]}
+        labels[_of_pair(slots, i, j)] = Label("correlation_of_deviations", pair)
+    new = "true_effect_in_a_new_sample"
+    return labels | {f"new[{m}]": of(coefficients[m], new) if len(means) > 1 else new for m in means}
+
+
+def _of_slot(name: str, slot: str, slots: tuple[str, ...]) -> str:
+    return name if len(slots) == 1 else f"{name}[{slot}]"
+
+
+def _of_pair(slots: tuple[str, ...], i: int, j: int) -> str:
+    return f"rho[{slots[j]}, {slots[i]}]"
+
+
 def _inputs(data: MultilevelData) -> list[Any]:
     """The data as the kernel takes them; `y` is shared, so that other effects need no new compilation."""
     from pytensor import shared
@@ -193,8 +222,7 @@ def _named(name: str, sds: Array, slots: tuple[str, ...], prior: PositivePrior |
     """Sds by name; nothing where they are known."""
     if isinstance(prior, Fixed):
         return {}
-    single = len(slots) == 1
-    return {name if single else f"{name}[{slot}]": np.abs(sds[..., j]) for j, slot in enumerate(slots)}
+    return {_of_slot(name, slot, slots): np.abs(sds[..., j]) for j, slot in enumerate(slots)}
 
 
 def _correlations(values: Mapping[str, Array], between: Array, slots: tuple[str, ...]) -> dict[str, Array]:
@@ -202,4 +230,4 @@ def _correlations(values: Mapping[str, Array], between: Array, slots: tuple[str,
         return {}
     # PyMC draws beta in (0, 1); 2 B - 1 is the partial correlation, as in the model.
     rho = unsigned_correlations(between, correlation_draws(2.0 * values["partial"] - 1.0, len(slots)))
-    return {f"rho[{slots[j]}, {slots[i]}]": rho[..., i, j] for i, j in lower_pairs(len(slots))}
+    return {_of_pair(slots, i, j): rho[..., i, j] for i, j in lower_pairs(len(slots))}

@@ -44,7 +44,7 @@ from replication.models.bayes.sampled.pymc_priors import (
     lkj_record,
     unsigned_correlations,
 )
-from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData
+from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData, class_sd_of, slope_of
 from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
 from replication.models.bayes.sampled.sampling import Settings, load_pymc
 from replication.models.fit import Array
@@ -259,11 +259,11 @@ class _Report:
         slopes = self.space.read(values)
         slopes = slopes.reshape(*slopes.shape[:2], len(CONTRASTS), p)
         shown = {
-            f"{role}: {name}": slopes[..., a, j]
+            slope_of(role, name): slopes[..., a, j]
             for a, role in enumerate(CONTRASTS)
             for j, name in enumerate(self.data.names)
         }
-        shown |= {f"class sd[{role}]": np.abs(values["class_sd"][..., a]) for a, role in enumerate(CONTRASTS)}
+        shown |= {class_sd_of(role): np.abs(values["class_sd"][..., a]) for a, role in enumerate(CONTRASTS)}
         # As for the sds of the multilevel model, a sign drawn with an sd is moved to its correlations.
         rho = correlation_draws(2.0 * values["partial"] - 1.0, len(CONTRASTS))
         rho = unsigned_correlations(values["class_sd"], rho)

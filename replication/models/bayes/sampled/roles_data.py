@@ -21,7 +21,7 @@ from replication.models.fit import Array, Note
 from replication.models.multilevel.groups import Codes, group_codes, group_sum
 from replication.models.prepare import as_numbers, list_rows
 
-__all__ = ["CONTRASTS", "PREDICTORS", "REFERENCE", "RolesData", "roles_data"]
+__all__ = ["CONTRASTS", "PREDICTORS", "REFERENCE", "RolesData", "class_sd_of", "roles_data", "slope_of"]
 
 # The roles that are set against the reference, in the order of the contrasts.
 REFERENCE = "uninvolved"
@@ -39,6 +39,16 @@ PREDICTORS = (
     "peer climate (class)",
     "ses (class)",
 )
+
+
+def slope_of(role: str, predictor: str) -> str:
+    """The name of a slope of the logit: `victim: girl`."""
+    return f"{role}: {predictor}"
+
+
+def class_sd_of(role: str) -> str:
+    """The name of the sd between classes of a role's log odds: `class sd[victim]`."""
+    return f"class sd[{role}]"
 
 
 # Below this many classes the class-level part rests mostly on its priors.

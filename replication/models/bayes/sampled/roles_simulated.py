@@ -14,7 +14,15 @@ import numpy as np
 from replication.errors import ModelError
 from replication.models.bayes.sampled.diagnostics import Failed
 from replication.models.bayes.sampled.roles import probabilities, sample_roles
-from replication.models.bayes.sampled.roles_data import CONTRASTS, PREDICTORS, REFERENCE, RolesData, roles_data
+from replication.models.bayes.sampled.roles_data import (
+    CONTRASTS,
+    PREDICTORS,
+    REFERENCE,
+    RolesData,
+    class_sd_of,
+    roles_data,
+    slope_of,
+)
 from replication.models.bayes.sampled.sampling import Settings
 from replication.models.fit import Array
 
@@ -39,11 +47,11 @@ class SimulatedTruth:
     def named(self) -> dict[str, float]:
         """The true values under the names the posterior has."""
         slopes = {
-            f"{role}: {name}": float(self.slopes[a, j])
+            slope_of(role, name): float(self.slopes[a, j])
             for a, role in enumerate(CONTRASTS)
             for j, name in enumerate(PREDICTORS)
         }
-        return slopes | {f"class sd[{role}]": float(sd) for role, sd in zip(CONTRASTS, self.class_sd, strict=True)}
+        return slopes | {class_sd_of(role): float(sd) for role, sd in zip(CONTRASTS, self.class_sd, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.bayes.sampled.diagnostics import Failed, Gate, SampledPosterior, diagnose, judge
 from replication.models.bayes.sampled.sampling import Draws, Settings, compile_model, draw
@@ -48,7 +49,7 @@ def sample_model(
     for number in range(1, settings.attempts):
         if isinstance(outcome, SampledPosterior):
             break
-        notes = (*notes, Note("retried", f"attempt {number} failed: {'; '.join(outcome.reasons)}"))
+        notes = (*notes, Note("retried", f"attempt {number} failed: {outcome.why}"))
         tried = tried.harder()
         outcome = _attempt(spec, ready, tried, gate, notes)
     return outcome
@@ -60,7 +61,8 @@ def _attempt(
     try:
         draws = draw(compiled, settings)
     except ModelError as error:
-        return Failed(spec.name, spec.method, (str(error),), None, settings, spec.priors, notes)
+        stopped = Note("stopped", str(error), label=Label("sampler_stopped", {"why": str(error)}))
+        return Failed(spec.name, spec.method, (stopped,), None, settings, spec.priors, notes)
     return _judged(spec, draws, settings, gate, notes)
 
 

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
+from replication.labels import Label, Text
 from replication.models.bayes.averaging.bias_models import CumulativeDirichlet
 from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
@@ -154,6 +155,13 @@ class SelectionData:
         """The weights by the p values they are about."""
         ends = (*self.steps, 1.0)
         return tuple(f"weight[{low:g} < p <= {high:g}]" for low, high in pairwise(ends))
+
+    def parameter_labels(self, coefficients: Mapping[str, Text]) -> dict[str, Text]:
+        """What each parameter of the posterior is, by its name, for reports; `coefficients` words the design's."""
+        ends = pairwise((*self.steps, 1.0))
+        weights = [Label("publication_weight_of", {"low": low, "high": high}) for low, high in ends]
+        own: dict[str, Text] = {"tau": "sd_of_true_effects", "new": "true_effect_in_a_new_study"}
+        return {**coefficients, **own, **dict(zip(self.weight_names, weights, strict=True))}
 
 
 def selection_data(
