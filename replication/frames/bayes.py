@@ -15,6 +15,7 @@ import pandas as pd
 from replication.errors import ModelError
 from replication.frames.bias import Source, effects_in_clusters
 from replication.frames.design import Column, Design, column, make_design, number_column
+from replication.frames.summary import table_text
 from replication.models.bayes.arviz_data import inference_data
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import BiasPriors, bias_priors
@@ -98,7 +99,7 @@ class PosteriorModel:
     def __repr__(self) -> str:
         head = f"Exact posterior: {self.design.formula}  (k = {self.exact.k})"
         accuracy = f"Numerical error {self.exact.accuracy.error:.1g}"
-        return "\n\n".join([head, self.tidy().round(4).to_string(index=False), accuracy])
+        return "\n\n".join([head, table_text(self.tidy()), accuracy])
 
     def _repr_html_(self) -> str:
         return str(self.tidy().to_html(index=False))

@@ -22,6 +22,7 @@ from replication.models.bias.selection_intervals import selection_intervals
 from replication.models.criteria import information_criteria
 from replication.models.fit import Component, Fit, Interval, Note
 from replication.models.multilevel.multilevel import MultilevelData
+from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.residuals import row_diagnostics
 from replication.models.multilevel.results import profile_intervals
 from replication.models.multilevel.robust import RobustData, wald_test
@@ -35,7 +36,7 @@ from replication.models.two_level.location_scale import LocationScaleData
 if TYPE_CHECKING:
     from replication.models.bayes.averaging.averaging import Averaged
 
-__all__ = ["FittedModel", "Transform", "effects_of", "tidy"]
+__all__ = ["FittedModel", "Transform", "effects_of", "marginal_variances", "tidy"]
 
 # A function from the scale of the model to one people read, such as `numpy.tanh` (Fisher z) or `numpy.exp` (log odds).
 Transform = Callable[[Any], Any]
@@ -106,15 +107,21 @@ class FittedModel:
     def components(self, *, intervals: bool = False) -> pd.DataFrame:
         """Variance components: component, variance, sd, se, and their interval when asked for.
 
+        Models of several outcomes have correlations of true effects beside the variances, in a column of their own.
         Intervals are Q-profile for tau2 and profile-likelihood for the levels of a multilevel model; models of several
         outcomes have none (NaN).
         """
-        rows = []
         # Intervals are searched for: only where asked.
-        for part in self._profiled() if intervals else self.fit.components:
-            low, high = (part.interval.low, part.interval.high) if part.interval else (np.nan, np.nan)
-            rows.append((part.name, part.estimate, np.sqrt(part.estimate), part.se, low, high))
-        return pd.DataFrame(rows, columns=["component", "variance", "sd", "se", "ci_low", "ci_high"])
+        parts = self._profiled() if intervals else self.fit.components
+        variance = np.array([part.estimate if part.kind == "variance" else np.nan for part in parts], dtype=float)
+        ends = [(part.interval.low, part.interval.high) if part.interval else (np.nan, np.nan) for part in parts]
+        table = pd.DataFrame({"component": [part.name for part in parts], "variance": variance})
+        table["sd"] = np.sqrt(variance)
+        if any(part.kind == "correlation" for part in parts):
+            table["correlation"] = [part.estimate if part.kind == "correlation" else np.nan for part in parts]
+        table["se"] = np.array([part.se for part in parts], dtype=float)
+        table[["ci_low", "ci_high"]] = np.array(ends, dtype=float).reshape(-1, 2)
+        return table
 
     def glance(self) -> pd.DataFrame:
         """The model in one row: k, clusters, variances, heterogeneity, test of moderators, likelihood, AIC, BIC."""
@@ -212,6 +219,18 @@ def effects_of(fit: Fit) -> EffectData:
     if isinstance(found, EffectData):
         return found
     raise ModelError("this needs a fit of effects with variances; the fit given is of another kind.")
+
+
+def marginal_variances(fit: Fit) -> NDArray[np.float64]:
+    """The variance of each effect used `(k,)`: of sampling, and of true effects as the model has it for that row."""
+    while isinstance(fit.data, RobustData):
+        fit = fit.data.before
+    if isinstance(fit.data, MultivariateData):
+        return fit.data.covariance(np.arange(fit.k)[:, None])[:, 0, 0]
+    v = effects_of(fit).v
+    if isinstance(fit.data, LocationScaleData):
+        return np.asarray(v + fit.data.tau2)
+    return np.asarray(v + float(np.nansum([part.estimate for part in fit.components])))
 
 
 def tidy(result: object, *, likelihood: bool = False) -> pd.DataFrame:

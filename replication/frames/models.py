@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from replication.errors import ModelError
 from replication.frames.design import Column, Design, column, make_design, number_column
 from replication.frames.fitted import FittedModel, effects_of
+from replication.frames.summary import table_text
 from replication.models.fit import Fit
 from replication.models.multilevel.groups import Codes, build_levels, group_codes
 from replication.models.multilevel.multilevel import fit_multilevel
@@ -248,7 +249,7 @@ class LocationScaleModel:
 
     def __repr__(self) -> str:
         head = f"Location-scale model: {self.mean.formula}; scale: {self.scale.formula}  (k = {self.mean.fit.k})"
-        return f"{head}\n\n{self.tidy().round(4).to_string(index=False)}"
+        return f"{head}\n\n{table_text(self.tidy())}"
 
 
 def location_scale(

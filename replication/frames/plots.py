@@ -21,7 +21,7 @@ from replication.errors import UserError
 from replication.evidence.plots import paged
 from replication.formulas import harmless
 from replication.frames.design import Column, column, number_column
-from replication.frames.fitted import FittedModel, Transform, effects_of
+from replication.frames.fitted import FittedModel, Transform, effects_of, marginal_variances
 from replication.frames.postestimation import cumulative, leave_one_out, predict
 from replication.frames.structural import StructuralModel
 from replication.lazily import missing_extra
@@ -215,7 +215,7 @@ def bubble_plot(model: FittedModel, moderator: str, *, at: Mapping[str, object] 
     held = {str(n): _typical(frame[n]) for n in model.design.spec.required_variables if str(n) != moderator}
     line = predict(model, pd.DataFrame({**held, **(at or {}), moderator: grid}))
     # Marks by the weight in the model, not by n: with much heterogeneity they are nearly equal, as the weights are.
-    weight = 1.0 / (data.v + float(np.nansum([c.estimate for c in model.fit.components])))
+    weight = 1.0 / marginal_variances(model.fit)
     parts = [
         pd.DataFrame({"label": model.labels, "x": x, "y": data.y, "role": "point", "weight": weight}),
         *(
@@ -265,7 +265,7 @@ def radial_plot(model: FittedModel, *, title: str = "") -> Plot:
     """Galbraith's radial plot: standardised effects against precision, with the mean as the slope of the line."""
     data = _effects(model)
     # With tau2 in it: about 95 % of the points then lie within the band, if the model holds.
-    spread = np.sqrt(data.v + float(np.nansum([c.estimate for c in model.fit.components])))
+    spread = np.sqrt(marginal_variances(model.fit))
     x, mean = 1.0 / spread, float(model.fit.beta[0])
     ends = np.array([0.0, float(x.max())])
     z = float(normal_isf(0.025))
@@ -382,7 +382,7 @@ def _weights(model: FittedModel) -> Array:
     if isinstance(model.fit.data, MultilevelData | RobustData):
         return row_sum_weights(model.fit)
     data = _effects(model)
-    w = 1.0 / (data.v + float(np.nansum([c.estimate for c in model.fit.components])))
+    w = 1.0 / marginal_variances(model.fit)
     w = w if data.weights is None else data.weights
     return np.asarray(100.0 * w / w.sum())
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from replication.errors import ModelError
 from replication.frames.design import column, number_column
+from replication.frames.summary import table_text
 from replication.models.fit import Fit
 from replication.models.masem import (
     CorrelationSet,
@@ -41,6 +42,12 @@ class StructuralModel:
     fitted: PathFit | OneStageFit
     pool: RandomPool | FixedPool | None
 
+    @property
+    def studies(self) -> int:
+        """How many studies gave a correlation that was used (`fitted.fit.k` counts correlations)."""
+        source = self.fitted if isinstance(self.fitted, OneStageFit) else self.pool
+        return 0 if source is None else int(source.data.used.any(axis=1).sum())
+
     def tidy(self, *, likelihood: bool = False) -> pd.DataFrame:
         """Paths, and named effects: term, estimate, se, z, p, interval (likelihood-based on request)."""
         fit = self.fitted.fit
@@ -60,10 +67,10 @@ class StructuralModel:
         """Fit in one row: chi-square, RMSEA, SRMR, CFI, TLI, AIC, BIC (two stages); -2 log likelihood, AIC (one)."""
         if isinstance(self.fitted, OneStageFit):
             one = self.fitted
-            return pd.DataFrame([{"k": one.fit.k, "minus2loglik": one.minus2loglik, "AIC": one.aic}])
+            return pd.DataFrame([{"k": self.studies, "minus2loglik": one.minus2loglik, "AIC": one.aic}])
         i = self.fitted.indices
         row = {"chi2": i.chi2, "df": i.df, "p": i.p, "rmsea": i.rmsea, "srmr": i.srmr, "cfi": i.cfi, "tli": i.tli}
-        return pd.DataFrame([{"k": self.fitted.fit.k, "n": i.n, **row, "AIC": i.aic, "BIC": i.bic}])
+        return pd.DataFrame([{"k": self.studies, "n": i.n, **row, "AIC": i.aic, "BIC": i.bic}])
 
     def pooled(self) -> pd.DataFrame:
         """Pooled correlations of stage 1: pair, estimate, se, interval, and tau2 where effects are random."""
@@ -81,8 +88,8 @@ class StructuralModel:
         return pd.DataFrame(rows, columns=["study", "pair", "code", "used", "reason"])
 
     def __repr__(self) -> str:
-        parts = [f"Path model of {self.fitted.fit.k} studies", self.tidy().round(4).to_string(index=False)]
-        return "\n\n".join([*parts, self.glance().round(4).to_string(index=False)])
+        parts = [f"Path model of {self.studies} studies", table_text(self.tidy())]
+        return "\n\n".join([*parts, table_text(self.glance())])
 
     def _repr_html_(self) -> str:
         return str(self.tidy().to_html(index=False))
@@ -181,7 +188,7 @@ class MatrixRegression:
         return pd.DataFrame([row])
 
     def __repr__(self) -> str:
-        return str(self.tidy().to_string(index=False))
+        return table_text(self.tidy())
 
 
 def matrix_regression(

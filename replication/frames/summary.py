@@ -6,18 +6,20 @@ All three show the same parts: what was fitted, variances, heterogeneity, coeffi
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from replication.frames.design import INTERCEPT
 from replication.frames.fitted import FittedModel, Transform
 from replication.models.multilevel.robust import wald_test
 from replication.models.prediction import prediction_interval
 
-__all__ = ["Summary", "format_number", "format_p", "latex", "summarise"]
+__all__ = ["Summary", "format_number", "format_p", "latex", "summarise", "table_text"]
 
 # How many rows that were left out are named before the rest is only counted.
 MOST_DROPPED = 10
@@ -56,17 +58,33 @@ class Summary:
 
 def summarise(model: FittedModel, transform: Transform | None = None) -> Summary:
     """The summary of a model; `transform` adds the estimates and intervals on another scale."""
-    blocks = [_variances(model), _heterogeneity(model), _coefficients(model), _transformed(model, transform)]
-    blocks += [_prediction(model, transform), _choices(model), _dropped(model), _notes(model)]
+    blocks = [_variances(model), _correlations(model), _heterogeneity(model), _coefficients(model)]
+    blocks += [
+        _transformed(model, transform),
+        _prediction(model, transform),
+        _choices(model),
+        _dropped(model),
+        _notes(model),
+    ]
     return Summary(_title(model), tuple(block for block in blocks if block is not None))
 
 
 def latex(model: FittedModel, transform: Transform | None = None) -> str:
-    """Coefficients and heterogeneity as a `tabular` with booktabs rules."""
-    coefficients = _transformed(model, transform) or _coefficients(model)
+    """Coefficients and heterogeneity as a `tabular` with booktabs rules.
+
+    Coefficients stay on the scale of the model where not each of them has a meaning on the other.
+    """
+    coefficients, transformed = _coefficients(model), _transformed(model, transform)
+    if transformed is not None and len(transformed.rows) == len(coefficients.rows):
+        coefficients = transformed
     head = " & ".join(_tex(name) for name in coefficients.columns)
     body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in coefficients.rows]
-    lines = [line for block in (_variances(model), _heterogeneity(model)) if block for line in _flat(block)]
+    lines = [
+        line
+        for block in (_variances(model), _correlations(model), _heterogeneity(model))
+        if block
+        for line in _flat(block)
+    ]
     width = len(coefficients.columns)
     foot = [rf"\multicolumn{{{width}}}{{l}}{{{_tex(line)}}} \\" for line in (f"k = {model.fit.k}", *lines)]
     spec = "l" + "r" * (width - 1)
@@ -87,6 +105,17 @@ def format_number(value: float, digits: int = 4) -> str:
     # Four decimals of .00001 would read as nothing, which is another number.
     small = value != 0 and abs(value) < 10.0 ** (1 - digits)
     return f"{value:.{digits - 1}e}" if small or abs(value) >= 1e7 else f"{value:.{digits}f}"
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """A table of estimates as text: four decimals, and no p that reads as 0.
+
+    >>> print(table_text(pd.DataFrame({"term": ["a"], "estimate": [0.123456], "p": [1e-9]})))
+    term  estimate       p
+       a    0.1235 <0.0001
+    """
+    words = {"p": lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"}
+    return str(table.round(4).to_string(index=False, formatters={n: f for n, f in words.items() if n in table}))
 
 
 def format_p(p: float) -> str:
@@ -130,9 +159,20 @@ def _variances(model: FittedModel) -> Block | None:
             format_number(row["se"]),
             _interval(row),
         )
-        for row in table.to_dict("records")
+        for row in table[table.variance.notna()].to_dict("records")
     )
     return Block("Variance between true effects", ("", "variance", "sd", "se", _level(model)), rows)
+
+
+def _correlations(model: FittedModel) -> Block | None:
+    table = model.components()
+    if "correlation" not in table:
+        return None
+    rows = tuple(
+        (row["component"], format_number(row["correlation"]), format_number(row["se"]))
+        for row in table[table.correlation.notna()].to_dict("records")
+    )
+    return Block("Correlation of true effects", ("", "correlation", "se"), rows)
 
 
 def _heterogeneity(model: FittedModel) -> Block | None:
@@ -173,6 +213,9 @@ def _transformed(model: FittedModel, transform: Transform | None) -> Block | Non
     if transform is None:
         return None
     table = model.tidy()
+    table = table[[_is_level(model, i, transform) for i in range(len(table))]]
+    if table.empty:
+        return None
     rows = tuple(
         (
             row["term"],
@@ -183,6 +226,14 @@ def _transformed(model: FittedModel, transform: Transform | None) -> Block | Non
     )
     name = getattr(transform, "__name__", "transform")
     return Block(f"Coefficients, after {name}", ("", "estimate", _level(model)), rows)
+
+
+def _is_level(model: FittedModel, i: int, transform: Transform) -> bool:
+    """Whether coefficient `i` can be transformed: means of effects can, of differences only those of logs (ratios)."""
+    if transform in (np.exp, math.exp) or model.fit.names[i] == INTERCEPT:
+        return True
+    column = model.design.x[list(model.rows), i]
+    return not model.design.has_intercept and bool(np.isin(column, (0.0, 1.0)).all())
 
 
 def _prediction(model: FittedModel, transform: Transform | None) -> Block | None:

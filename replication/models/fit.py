@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from replication.labels import Label, Text
 from replication.models.probability import t_ppf, t_sf
+from replication.models.readable import Readable, in_columns
 
-__all__ = ["Array", "Component", "Fit", "Heterogeneity", "Interval", "Note"]
+__all__ = ["Array", "Component", "ComponentKind", "Fit", "Heterogeneity", "Interval", "Note"]
 
 Array = NDArray[np.float64]
 
@@ -45,15 +47,23 @@ class Interval:
     reason: str = ""
 
 
+# What a component is: only a variance has a standard deviation, and only variances add up.
+ComponentKind = Literal["variance", "covariance", "correlation"]
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One variance component on the variance scale (never its root). NaN `se` means: not defined, see the notes."""
+    """A variance on the variance scale (never its root), or a covariance or correlation of true effects, by `kind`.
+
+    NaN `se` means: not defined, see the notes.
+    """
 
     name: str
     estimate: float
     se: float = float("nan")
     interval: Interval | None = None
     at_boundary: bool = False
+    kind: ComponentKind = "variance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +78,8 @@ class Heterogeneity:
     R2: float = float("nan")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fit:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Fit(Readable):
     """A fitted meta-analytic model.
 
     `beta (p,)` are the coefficients named by `names`, `vcov (p, p)` their covariance (never its inverse), `df (p,)`
@@ -121,3 +131,21 @@ class Fit:
             if component.name == name:
                 return component
         raise KeyError(f"no component {name!r}; this fit has {', '.join(c.name for c in self.components) or 'none'}")
+
+    def _lines(self, depth: int) -> Iterator[str]:
+        clusters = "" if self.clusters is None else f"; {self.clusters} clusters"
+        choices = ", ".join(f"{name} {'; '.join(choice.split(chr(10)))}" for name, choice in self.method.items())
+        yield f"k = {self.k}{clusters}; {choices}"
+        rows = [("", "estimate", "se", f"{100 * self.level:g} % interval")]
+        for name, beta, se, (low, high) in zip(self.names, self.beta, self.se, self.interval(), strict=True):
+            rows.append((name, f"{beta:.6g}", f"{se:.6g}", f"[{low:.6g}, {high:.6g}]"))
+        for part in self.components:
+            # Pooled correlations and their variances go by one name.
+            name = f"{part.kind} of {part.name}" if part.name in self.names else part.name
+            low, high = (np.nan, np.nan) if part.interval is None else (part.interval.low, part.interval.high)
+            ends = "" if np.isnan(low) else f"[{low:.6g}, {high:.6g}]"
+            rows.append((name, f"{part.estimate:.6g}", "" if np.isnan(part.se) else f"{part.se:.6g}", ends))
+        yield from in_columns(rows)
+        if (q := self.heterogeneity) is not None:
+            yield f"Q({q.df}) = {q.Q:.6g}, p = {q.p:.3g}; I2 = {q.I2:.4g} %"
+        yield from (f"note, {note.code}: {note.message}" for note in self.notes)

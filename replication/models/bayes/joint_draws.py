@@ -23,6 +23,7 @@ from replication.models.bayes.exact.nested import SDS, NestedPosterior
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.exact.quadrature import along, grid_nodes
 from replication.models.fit import Array
+from replication.models.readable import Readable
 
 __all__ = ["CHAINS", "EXACTLY", "JointDraws", "draw_exact"]
 
@@ -35,8 +36,8 @@ EXACTLY = "independent draws of the exact posterior"
 SPARE, SPARE_NESTED, ROUNDS = 1.5, 5.0, 6
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class JointDraws:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class JointDraws(Readable):
     """Draws by name `(n,)`, each position one draw of all quantities, and the share of proposed points `kept`."""
 
     values: Mapping[str, Array]

@@ -24,6 +24,7 @@ from replication.errors import ModelError
 from replication.models.bias.inputs import bias_data, cluster_robust, without_perfect_fit
 from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.options import FunnelModel, FunnelPredictor, Tau2Method, TestMethod, check_choice
+from replication.models.readable import Readable
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
@@ -145,8 +146,8 @@ def refuse_equal(column: Array, predictor: str) -> None:
 VANISHING = ("se", "variance", "inverse_n", "sqrt_inverse_n")
 
 
-@dataclass(frozen=True, slots=True)
-class EggerTest:
+@dataclass(frozen=True, slots=True, repr=False)
+class EggerTest(Readable):
     """The slope on the predictor with its test, and the effect expected as the predictor goes to 0 (`limit`)."""
 
     predictor: str
@@ -242,8 +243,8 @@ def _limit(fit: Fit, j: int) -> tuple[float, Interval]:
     return float(fit.beta[1 - j]), Interval(float(low), float(high), fit.level, "wald")
 
 
-@dataclass(frozen=True, slots=True)
-class RankTest:
+@dataclass(frozen=True, slots=True, repr=False)
+class RankTest(Readable):
     """Kendall's `tau` with its two-sided `p`, exact without ties and normal (tie-corrected) with them."""
 
     tau: float

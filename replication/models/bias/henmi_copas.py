@@ -22,12 +22,13 @@ from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Interval, Note
 from replication.models.prepare import check_level
 from replication.models.probability import normal_isf
+from replication.models.readable import Readable
 
 __all__ = ["HenmiCopas", "henmi_copas"]
 
 
-@dataclass(frozen=True, slots=True)
-class HenmiCopas:
+@dataclass(frozen=True, slots=True, repr=False)
+class HenmiCopas(Readable):
     """The common-effect mean, its standard error under heterogeneity, and the interval `estimate +- multiple * se`."""
 
     estimate: float

@@ -26,6 +26,7 @@ from replication.models.fit import Array, Interval, Note
 from replication.models.options import Direction, check_choice
 from replication.models.prepare import list_rows
 from replication.models.probability import normal_isf
+from replication.models.readable import Readable
 
 __all__ = [
     "PCurve",
@@ -43,8 +44,8 @@ FLAT_POWER = 1.0 / 3.0
 LOWEST_POWER, HIGHEST_POWER = 0.05, 0.99
 
 
-@dataclass(frozen=True, slots=True)
-class PCurveTest:
+@dataclass(frozen=True, slots=True, repr=False)
+class PCurveTest(Readable):
     """Stouffer's z over the full curve (p < .05) and the half curve (p < .025), their p, and the binomial p.
 
     The binomial test asks whether more (right skew) or fewer (flatness) p values than expected lie below .025.
@@ -57,8 +58,8 @@ class PCurveTest:
     binomial_p: float
 
 
-@dataclass(frozen=True, slots=True)
-class PCurve:
+@dataclass(frozen=True, slots=True, repr=False)
+class PCurve(Readable):
     """Both tests, the authors' two verdicts, and the estimated average power of the significant studies.
 
     `k` effects, `significant` of them with p < .05 and `half` with p < .025.
@@ -137,8 +138,8 @@ def is_inadequate(flat: PCurveTest) -> bool:
     return flat.p < 0.05 or (flat.half_p < 0.10 and flat.binomial_p < 0.10)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PCurveShares:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PCurveShares(Readable):
     """The p-curve itself, in five ranges of p.
 
     The curve itself `(5,)`: upper ends `p` of the ranges .00-.01 to .04-.05, the share of significant results

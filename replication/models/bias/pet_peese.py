@@ -16,12 +16,13 @@ from replication.errors import ModelError
 from replication.models.bias.funnel_asymmetry import fit_funnel_regression
 from replication.models.fit import Fit, Interval, Note
 from replication.models.options import Direction, FunnelModel, Tau2Method, TestMethod, check_choice
+from replication.models.readable import Readable
 
 __all__ = ["PetPeese", "choose_pet_peese", "peese", "pet", "pet_peese"]
 
 
-@dataclass(frozen=True, slots=True)
-class PetPeese:
+@dataclass(frozen=True, slots=True, repr=False)
+class PetPeese(Readable):
     """Both regressions, which of them the rule chose, and that one's intercept. `rule` states the rule as applied."""
 
     chosen: Literal["PET", "PEESE"]

@@ -28,6 +28,7 @@ from replication.models.least_squares import Basis, orthonormal
 from replication.models.options import Direction, SelectionTau2, check_choice
 from replication.models.prepare import as_numbers
 from replication.models.probability import normal_isf
+from replication.models.readable import Readable
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
@@ -219,8 +220,8 @@ class SelectionSearch:
     peak: Peak
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SelectionFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SelectionFit(Readable):
     """The effects as they were before selection (`fit`), the selection, and the model without it (`unadjusted`).
 
     `lrt` with `lrt_df` and `lrt_p` tests "no selection"; NaN where nothing of the selection was estimated. `vcov` is

@@ -23,6 +23,7 @@ from replication.models.bias.inputs import bias_data
 from replication.models.fit import Array, Note
 from replication.models.options import Alternative, FailSafeKind, Tau2Method, check_choice
 from replication.models.probability import normal_isf
+from replication.models.readable import Readable
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
@@ -51,8 +52,8 @@ class _Tests:
         return float(normal_isf(self.alpha / 2.0 if self.alternative == "two-sided" else self.alpha))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExcessSignificance:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ExcessSignificance(Readable):
     """Observed and expected number of significant studies, and three one-sided tests that the first is larger.
 
     `p_exact` sums the distribution of the count with each study's own power (Poisson binomial), `p_binomial` uses the
@@ -197,8 +198,8 @@ def _at_least(count: int, k: int, share: float) -> float:
 HISTORY = Note("history", "fail-safe N is reported for comparison with older work; it is no test of publication bias.")
 
 
-@dataclass(frozen=True, slots=True)
-class FailSafe:
+@dataclass(frozen=True, slots=True, repr=False)
+class FailSafe(Readable):
     """`n` hidden studies of mean effect 0 bring the pooled p to `alpha`, or (Orwin, General) the mean to `target`.
 
     `mean` is the average effect the count rests on and `p` the pooled p value; NaN where the method has none.

@@ -17,6 +17,7 @@ from replication.models.bias.funnel_asymmetry import fit_funnel_regression
 from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.fit import Array, Fit, Note
 from replication.models.options import FillEstimator, FillSide, Tau2Method, TestMethod, check_choice
+from replication.models.readable import Readable
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = ["TrimFill", "trim_fill"]
@@ -24,8 +25,8 @@ __all__ = ["TrimFill", "trim_fill"]
 MAX_STEPS = 100
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrimFill:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TrimFill(Readable):
     """The estimated number missing `k0` on `side`, with standard error and (R0 only) p for "none is missing".
 
     The standard error is NaN where its formula turns negative.

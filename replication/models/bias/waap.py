@@ -18,6 +18,7 @@ from replication.models.bias.funnel_asymmetry import fit_weighted_least_squares
 from replication.models.bias.inputs import BiasData, bias_data, cluster_robust, without_perfect_fit
 from replication.models.fit import Fit, Interval, Note
 from replication.models.prepare import list_rows
+from replication.models.readable import Readable
 
 __all__ = ["Waap", "waap_wls"]
 
@@ -25,8 +26,8 @@ __all__ = ["Waap", "waap_wls"]
 POWERED = 2.8
 
 
-@dataclass(frozen=True, slots=True)
-class Waap:
+@dataclass(frozen=True, slots=True, repr=False)
+class Waap(Readable):
     """The average and what it rests on: `used` is "WAAP" (powered studies only) or "WLS" (all).
 
     `threshold` is the largest standard error with adequate power; `powered` holds the rows at or below it.

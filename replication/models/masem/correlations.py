@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from replication.errors import ModelError
 from replication.models.fit import Array
 from replication.models.masem.audit import Audit, AuditEntry, StudyCells, audit_neighbours, audit_study, pair_indices
+from replication.models.readable import Readable
 
 __all__ = [
     "CorrelationSet",
@@ -83,8 +84,8 @@ def unknown_names(names: Sequence[str], known: Sequence[str], what: str) -> Mode
     return ModelError(f"{what}: {', '.join(asked)} not known; known are {', '.join(map(repr, known))}.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CorrelationSet:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CorrelationSet(Readable):
     """The correlations of k studies among v named variables.
 
     `given (k, p)` are all correlations as given, NaN where there is none; `present (k, v)` says which variables a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,12 +28,13 @@ from replication.models.masem.ram import Implied, require_identified, structure
 from replication.models.masem.stage2 import Pool, improper_notes, pooled_for
 from replication.models.masem.wls import STARTS, Group, WeightedLeastSquares, best_minimum, group, start_values
 from replication.models.prepare import check_level
+from replication.models.readable import Readable
 
 __all__ = ["GroupFit", "equality_test", "fit_groups", "group_intervals"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GroupFit(Readable):
     """A path model in several groups: parameters that are equal keep their name, others are called "name[group]".
 
     `effects` and `residuals` are called "name[group]" too.
@@ -42,9 +43,9 @@ class GroupFit:
     fit: Fit
     groups: tuple[str, ...]
     equal: tuple[str, ...]
-    objective: WeightedLeastSquares
-    minimum: Minimum
-    quantities: Mapping[str, Quantities]
+    objective: WeightedLeastSquares = field(repr=False)
+    minimum: Minimum = field(repr=False)
+    quantities: Mapping[str, Quantities] = field(repr=False)
     indices: FitIndices
     effects: tuple[Effect, ...]
     residuals: tuple[Effect, ...]

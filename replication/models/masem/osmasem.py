@@ -13,7 +13,7 @@ with any subset of the variables take part, and a pair no study holds does no ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,7 @@ from replication.models.masem.stage2 import improper_notes
 from replication.models.masem.wls import STARTS, start_values
 from replication.models.options import SamplingRule, Tau2Structure, check_choice
 from replication.models.prepare import check_level
+from replication.models.readable import Readable
 
 __all__ = ["Moderation", "OneStageFit", "PathMeans", "fit_one_stage", "moderation", "one_stage_intervals", "path_means"]
 
@@ -133,8 +134,8 @@ def path_means(structure: Structure, moderated: Sequence[Moderation], values: Ma
     return PathMeans(structure, np.concatenate(columns, axis=2))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OneStageFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OneStageFit(Readable):
     """A one-stage fit: `fit` holds paths, covariances and slopes of moderators ("enga~pos:ses"), T as components.
 
     `log_tau2 (p,)` and `log_tau2_se (p,)` are the variances on the log scale (as OSMASEM prints them); `effects` and
@@ -142,11 +143,11 @@ class OneStageFit:
     """
 
     fit: Fit
-    data: CorrelationSet
-    quantities: Quantities
+    data: CorrelationSet = field(repr=False)
+    quantities: Quantities = field(repr=False)
     moderated: tuple[Moderation, ...]
-    likelihood: RandomEffectsLikelihood
-    minimum: Minimum
+    likelihood: RandomEffectsLikelihood = field(repr=False)
+    minimum: Minimum = field(repr=False)
     tau2: Array
     log_tau2: Array
     log_tau2_se: Array

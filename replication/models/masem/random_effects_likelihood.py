@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from replication.models.fit import Array, Component, Interval
+from replication.models.fit import Array, Component, ComponentKind, Interval
 from replication.models.masem.newton import (
     Evaluation,
     Minimum,
@@ -326,8 +326,9 @@ def variance_components(
         estimate, variance = float(minimum.theta[i]), vcov[i, i]
         se = float(np.sqrt(variance)) if variance > 0 else float("nan")
         # A comma stands in the name of a covariance, which may be negative and has no logarithm.
-        make = _log_interval if log_scale and "," not in name else _wald_interval
-        found.append(Component(name, estimate, se, make(estimate, se, crit, level), bool(minimum.held[i])))
+        kind: ComponentKind = "covariance" if "," in name else "variance"
+        make = _log_interval if log_scale and kind == "variance" else _wald_interval
+        found.append(Component(name, estimate, se, make(estimate, se, crit, level), bool(minimum.held[i]), kind))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ Likelihood-based intervals of pooled correlations and of their variances between
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from replication.models.masem.sampling_covariance import PooledCorrelations, sam
 from replication.models.options import BoundRule, SamplingRule, Tau2Structure, check_choice
 from replication.models.prepare import check_level
 from replication.models.probability import chi2_sf
+from replication.models.readable import Readable
 
 __all__ = [
     "RandomPool",
@@ -46,8 +47,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RandomPool:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RandomPool(Readable):
     """Correlations pooled with random effects.
 
     `fit` holds the pooled correlations (names like "pos~~neg"), the variances between studies as components of the
@@ -55,9 +56,9 @@ class RandomPool:
     """
 
     fit: Fit
-    data: CorrelationSet
-    likelihood: RandomEffectsLikelihood
-    minimum: Minimum
+    data: CorrelationSet = field(repr=False)
+    likelihood: RandomEffectsLikelihood = field(repr=False)
+    minimum: Minimum = field(repr=False)
     tau2: Array
     I2: Array
     audit: Audit

@@ -13,7 +13,7 @@ correlations between variables it holds, the variable with most of them missing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from replication.models.masem.newton import Evaluation, Minimum, covariance_of_m
 from replication.models.masem.sampling_covariance import PooledCorrelations
 from replication.models.masem.stage1 import heterogeneity
 from replication.models.prepare import check_level
+from replication.models.readable import Readable
 
 __all__ = ["CommonCorrelation", "FixedPool", "fit_stage1_fixed"]
 
@@ -112,13 +113,13 @@ def _expected(w: Array, a: NDArray[np.int_], b: NDArray[np.int_]) -> Array:
 Held = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FixedPool:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FixedPool(Readable):
     """Correlations pooled as one common matrix: `fit` holds them, `indices` test whether it fits all studies."""
 
     fit: Fit
-    data: CorrelationSet
-    minimum: Minimum
+    data: CorrelationSet = field(repr=False)
+    minimum: Minimum = field(repr=False)
     indices: FitIndices
     audit: Audit
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,14 +21,15 @@ from replication.models.masem.stage1 import RandomPool
 from replication.models.masem.stage1_fixed import FixedPool
 from replication.models.masem.wls import STARTS, WeightedLeastSquares, best_minimum, group, start_values
 from replication.models.prepare import check_level
+from replication.models.readable import Readable
 
 __all__ = ["PathFit", "Pool", "fit_stage2", "improper_notes", "likelihood_intervals", "pooled_for", "read_model"]
 
 Pool = PooledCorrelations | RandomPool | FixedPool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PathFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PathFit(Readable):
     """A path model on pooled correlations.
 
     `fit` holds the free parameters, `effects` the named expressions, `residuals` the residual variances of explained
@@ -36,10 +37,10 @@ class PathFit:
     """
 
     fit: Fit
-    quantities: Quantities
-    pooled: PooledCorrelations
-    objective: WeightedLeastSquares
-    minimum: Minimum
+    quantities: Quantities = field(repr=False)
+    pooled: PooledCorrelations = field(repr=False)
+    objective: WeightedLeastSquares = field(repr=False)
+    minimum: Minimum = field(repr=False)
     indices: FitIndices
     effects: tuple[Effect, ...]
     residuals: tuple[Effect, ...]

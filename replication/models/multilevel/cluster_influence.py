@@ -18,12 +18,13 @@ from replication.models.multilevel.groups import Codes, first_rows, group_codes
 from replication.models.multilevel.multilevel import MultilevelData, likelihood_of
 from replication.models.multilevel.results import LeftOut, leave_one_cluster_out, multilevel_data
 from replication.models.multilevel.structure import rotate, rotate_back
+from replication.models.readable import Readable
 
 __all__ = ["ClusterInfluence", "cluster_influence"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterInfluence:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ClusterInfluence(Readable):
     """Diagnostics of the m clusters of the outermost level, `(m,)` unless said otherwise.
 
     heterogeneity   share of the cluster in the generalised Q: r' M^-1 r over its rows; adds up to the whole

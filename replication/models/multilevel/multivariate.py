@@ -282,7 +282,13 @@ def _finish(
         vcov=problem.scale**2 * T @ np.real(solved.M) @ T.T,
         df=np.full(p, float(k - p) if options.test == "t" and k > p else np.inf),
         components=tuple(
-            Component(name, float(value), float(error), at_boundary=name in edge)
+            Component(
+                name,
+                float(value),
+                float(error),
+                at_boundary=name in edge,
+                kind="correlation" if name in data.outcomes.correlations else "variance",
+            )
             for name, value, error in zip(parts, phi * size, se * size, strict=True)
         ),
         loglik=solved.value,

@@ -14,12 +14,13 @@ from replication.models.fit import Array, Fit
 from replication.models.multilevel.groups import Codes, rows_by_size
 from replication.models.multilevel.robust import RobustData
 from replication.models.multilevel.working_model import WorkingModel, working_model
+from replication.models.readable import Readable
 
 __all__ = ["RowDiagnostics", "row_diagnostics", "variance_inflation"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RowDiagnostics:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RowDiagnostics(Readable):
     """Of the k rows used, each `(k,)`: `fitted` mean, `residual`, its `se` under the model, `standardised`, and `hat`.
 
     `hat` is the leverage, the share of a row's own effect in its fitted mean; it sums to p.

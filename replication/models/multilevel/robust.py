@@ -31,6 +31,7 @@ from replication.models.multilevel.structure import BlockV
 from replication.models.multilevel.working_model import WorkingModel, cluster_codes, take_weights, working_model
 from replication.models.options import LikelihoodMethod, RobustDf, RobustKind, check_choice
 from replication.models.probability import chi2_sf, f_sf
+from replication.models.readable import Readable
 
 __all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "reweight", "robust", "robust_each", "wald_test"]
 
@@ -57,8 +58,8 @@ class RobustData:
     moments: ClusterMoments
 
 
-@dataclass(frozen=True, slots=True)
-class WaldTest:
+@dataclass(frozen=True, slots=True, repr=False)
+class WaldTest(Readable):
     """The test that q combinations of coefficients are all at their null values.
 
     `statistic` is chi-square distributed where `df_den` is infinite (`df_num = q`), else F. NaN: see `reason`.

@@ -20,6 +20,7 @@ from replication.models.least_squares import EffectSets, effect_sets, stacked_or
 from replication.models.options import Tau2Method, TestMethod, check_choice
 from replication.models.prepare import list_rows
 from replication.models.probability import t_ppf, t_sf
+from replication.models.readable import Readable
 from replication.models.two_level.random_effects import Estimates, estimate_sets
 from replication.models.two_level.tau2 import INVERSE_VARIANCE
 
@@ -140,8 +141,8 @@ def _spanned(sets: EffectSets) -> NDArray[np.bool_]:
 PIECE = 30_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchFits:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BatchFits(Readable):
     """B fits side by side: `beta (B, p)`, `vcov (B, p, p)`, all others `(B,)`.
 
     `k` rows were used; `scale` is the test's factor in `vcov`; `df` belongs to the t tests (`inf` means normal). A set

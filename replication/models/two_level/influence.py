@@ -19,6 +19,7 @@ from replication.models.fit import Array, Fit
 from replication.models.least_squares import orthonormal
 from replication.models.options import Tau2Method, TestMethod
 from replication.models.prepare import EffectData, effect_data
+from replication.models.readable import Readable
 from replication.models.two_level.batch import BatchFits, fit_batch
 from replication.models.two_level.deletion import deleted_fits, variances_at
 
@@ -40,8 +41,8 @@ __all__ = [
 MANY = 60
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SubsetFits:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SubsetFits(Readable):
     """One refit a step: `rows[i]` is the row (as passed to the fit) left out or added last at step i.
 
     `fits.defined[i]` is False, and its numbers NaN, where too few effects are left for the coefficients.
@@ -109,8 +110,8 @@ def refit_subsets(fit: Fit, counts: Array) -> BatchFits:
     return fit_batch(data.y, data.v, data.x, counts=counts, weights=data.weights, method=method, test=test)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Influence:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Influence(Readable):
     """Deletion diagnostics of the k effects, `(k,)` unless said otherwise; "deleted" means refitted without it.
 
     rstudent   residual from the deleted fit over its standard deviation (z scale)
@@ -139,8 +140,8 @@ class Influence:
     influential: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Baujat:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Baujat(Readable):
     """Per effect `(k,)`: its squared Pearson residual (share in heterogeneity) against its pull on its fitted value."""
 
     rows: tuple[int, ...]
@@ -262,8 +263,8 @@ def _influential(dffits: Array, cook: Array, hat: Array, dfbetas: Array) -> NDAr
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Gosh:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Gosh(Readable):
     """The fits of many subsets of the studies.
 
     `fits` of B subsets; `members (B, m)` says which of the m `studies` each one holds. `complete`: no subset is missing

@@ -21,6 +21,7 @@ from replication.models.multilevel.groups import Numbers
 from replication.models.options import LikelihoodMethod, NormalTest, check_choice
 from replication.models.prepare import EffectData, check_level, check_rank, prepare_effects
 from replication.models.probability import chi2_sf
+from replication.models.readable import Readable
 
 __all__ = ["LocationScaleData", "LocationScaleFit", "fit_location_scale"]
 
@@ -42,8 +43,8 @@ class LocationScaleData:
     parameters: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LocationScaleFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LocationScaleFit(Readable):
     """The mean (`fit`) and the log of tau2 (`scale`), each with coefficients, covariance and tests."""
 
     fit: Fit

@@ -19,6 +19,7 @@ from replication.models.fit import Array, Fit, Interval
 from replication.models.multilevel.groups import group_codes
 from replication.models.options import Tau2Method, TestMethod
 from replication.models.prepare import check_level, effect_data
+from replication.models.readable import Readable
 from replication.models.two_level.batch import BatchFits, fit_batch
 
 __all__ = ["Bootstrap", "PermutationTest", "bootstrap", "permutation_test"]
@@ -27,8 +28,8 @@ __all__ = ["Bootstrap", "PermutationTest", "bootstrap", "permutation_test"]
 TIE = 1e-10
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PermutationTest:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PermutationTest(Readable):
     """P values `(p,)` of coefficients called `names`, and of all moderators together (`omnibus`; NaN without any).
 
     `exact` says that every one of the `draws` arrangements was tried, the observed one among them.
@@ -41,8 +42,8 @@ class PermutationTest:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bootstrap:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Bootstrap(Readable):
     """Coefficients `beta (B, p)` and `tau2 (B,)` of B samples of studies with replacement; `names` of coefficients."""
 
     names: tuple[str, ...]

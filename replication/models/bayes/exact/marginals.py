@@ -16,6 +16,7 @@ from scipy import special
 
 from replication.models.bayes.exact.quadrature import legendre_rule
 from replication.models.fit import Array
+from replication.models.readable import Readable
 
 __all__ = ["Blend", "Marginal", "NormalMixture", "PanelDensity", "Point", "panel_density"]
 
@@ -23,8 +24,8 @@ __all__ = ["Blend", "Marginal", "NormalMixture", "PanelDensity", "Point", "panel
 CHUNK = 50_000
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Marginal:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
+class Marginal(Readable):
     """A one-dimensional distribution. `mean` or `sd` is NaN where it does not exist, and `reason` says why."""
 
     mean: float
@@ -53,7 +54,7 @@ class Marginal:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Point(Marginal):
     """All mass on `mean`, where a quantity is known or fixed: no density, intervals of width 0."""
 
@@ -78,7 +79,7 @@ class Point(Marginal):
         return np.full(np.shape(probability), self.mean)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class NormalMixture(Marginal):
     """Normals with `centers (N,)` and `sds (N,)`, mixed with `weights (N,)` that sum to 1."""
 
@@ -158,7 +159,7 @@ class NormalMixture(Marginal):
         return np.asarray(np.concatenate(parts) if parts else flat).reshape(points.shape)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Blend(Marginal):
     """A mixture of distributions.
 
@@ -225,7 +226,7 @@ def _from(part: Marginal, x: Array) -> Array:
     return np.where(x <= part.mean, 1.0, 0.0) if isinstance(part, Point) else part.sf(x)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class PanelDensity(Marginal):
     """A density of `tau = shift + scale sinh(x)`: on panels `[low, high]` of x, its Legendre `series (P, n)`.
 

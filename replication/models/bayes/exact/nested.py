@@ -34,6 +34,7 @@ from replication.models.fit import Array, Note
 from replication.models.multilevel.groups import Codes, group_codes, refines
 from replication.models.multilevel.structure import BlockV, as_block_v
 from replication.models.prepare import as_numbers, check_level, prepare_effects
+from replication.models.readable import Readable
 
 __all__ = ["NestedPosterior", "exact_nested"]
 
@@ -107,8 +108,8 @@ class _Nodes:
     covariance: Array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NestedPosterior:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class NestedPosterior(Readable):
     """A posterior by quadrature. `names` are the coefficients, `priors` those of every parameter in words.
 
     `k` effects in `samples` samples in `countries` countries. All answers are on the scale of y.

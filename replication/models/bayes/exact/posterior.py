@@ -31,6 +31,7 @@ from replication.models.bayes.exact.summaries import Summary, summarize
 from replication.models.bayes.priors.record import LOG_2PI, PriorRecord
 from replication.models.fit import Array, Note
 from replication.models.prepare import as_numbers
+from replication.models.readable import Readable
 
 __all__ = ["BayesFactor", "ExactPosterior", "ExactSummary", "ShrunkenEffects", "joint_log_density"]
 
@@ -85,8 +86,8 @@ class BayesFactor:
             return float(np.power(10.0, self.log10))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShrunkenEffects:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ShrunkenEffects(Readable):
     """True effects given everything: `mean (k,)`, `sd (k,)`, in the order of `rows`."""
 
     mean: Array
@@ -94,8 +95,8 @@ class ShrunkenEffects:
     rows: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ExactSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ExactSummary(Readable):
     """The posterior as plain data for a report (`dataclasses.asdict` gives nested dictionaries)."""
 
     method: dict[str, str]
@@ -112,8 +113,8 @@ class ExactSummary:
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ExactPosterior:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ExactPosterior(Readable):
     """A posterior computed by quadrature. `names` are the coefficients; `sds` the random standard deviations by name.
 
     Methods return `Marginal` distributions with `pdf`, `cdf`, `sf`, `ppf`, `mean`, `sd`; `summary()` has everything

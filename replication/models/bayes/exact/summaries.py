@@ -10,6 +10,7 @@ from scipy import optimize
 from replication.models.bayes.exact.marginals import Marginal, PanelDensity, Point
 from replication.models.fit import Array, Interval
 from replication.models.prepare import check_level
+from replication.models.readable import Readable
 
 __all__ = ["Curve", "Summary", "central_interval", "density_curve", "mode", "shortest_interval", "summarize"]
 
@@ -17,8 +18,8 @@ __all__ = ["Curve", "Summary", "central_interval", "density_curve", "mode", "sho
 SPREAD = (0.001, 0.25, 0.5, 0.75, 0.999)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+@dataclass(frozen=True, slots=True, repr=False)
+class Summary(Readable):
     """One marginal posterior in numbers. NaN means: does not exist, see `reason`."""
 
     name: str
@@ -31,8 +32,8 @@ class Summary:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Curve(Readable):
     """A density to draw: `x, density (n,)`."""
 
     x: Array
