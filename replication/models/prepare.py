@@ -61,6 +61,10 @@ class EffectData:
     weights: Array | None = None
 
 
+# Models square effects and weights: beyond this the squares leave the range of floats.
+FAR = 1e150
+
+
 def prepare_effects(
     y: ArrayLike,
     v: ArrayLike,
@@ -141,13 +145,15 @@ def _labels(names: Sequence[str] | None, x: Array) -> tuple[str, ...]:
 
 
 def _plainly_sound(data: EffectData) -> bool:
-    """Whether all numbers are finite and no variance negative; a sum in place of masks, as a single fit has little else
+    """Whether all squares are finite and no variance negative; sums in place of masks, as a single fit has little else
     to do (one that overflows is no answer, and the masks decide)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = float(data.y.sum() + data.v.sum() + data.x.sum())
+        total = float(data.y @ data.y) + float(data.v @ data.v) + float(np.vdot(data.x, data.x))
         if data.weights is not None:
             total += float(data.weights.sum())
-    return len(data.y) > 0 and math.isfinite(total) and bool(data.v.min() >= 0.0)
+    return (
+        len(data.y) > 0 and math.isfinite(total) and (least := float(data.v.min())) >= 0.0 and not 0 < least < 1 / FAR
+    )
 
 
 def _complete(data: EffectData) -> tuple[EffectData, tuple[Note, ...]]:
@@ -185,6 +191,10 @@ def _check_values(data: EffectData) -> None:
     finite = np.isfinite(data.y) & np.isfinite(data.v) & np.isfinite(data.x).all(axis=1)
     _refuse(data, ~finite, "with an infinite value; correct it, or make it NaN to leave the row out")
     _refuse(data, data.v < 0, "with a negative sampling variance; pass variances (squared standard errors)")
+    wide = (np.abs(data.y) > FAR) | (data.v > FAR) | (np.abs(data.x) > FAR).any(axis=1)
+    wide |= (data.v > 0) & (data.v < 1 / FAR)
+    limits = f"a number beyond {FAR:g} or a variance below {1 / FAR:g}"
+    _refuse(data, wide, f"with {limits}, whose squares are no numbers; correct it, or use another unit")
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:

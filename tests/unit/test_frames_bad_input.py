@@ -132,6 +132,12 @@ def test_a_mistake_is_answered_in_one_line(fault: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(("name", "value"), [("yi", -1e300), ("vi", 1e300), ("vi", 1e-300), ("age", 1e200)])
+def test_numbers_without_squares_are_refused_by_their_row(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=r"row 1 with a number beyond .* whose squares are no numbers; correct it"):
+        on_age(changed(EFFECTS, name, value))
+
+
 @pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
 def test_columns_of_other_kinds_give_the_same(backend: str) -> None:
     """Nullable and Arrow columns, labels that repeat, a level no row has: the numbers of plain columns."""
