@@ -6,7 +6,7 @@ texts from `frames.summary`, the paragraph for a paper from `frames.methods`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol
@@ -236,7 +236,7 @@ def marginal_variances(fit: Fit) -> NDArray[np.float64]:
 def tidy(result: object, *, likelihood: bool = False) -> pd.DataFrame:
     """Any result as a data frame: the coefficients of a model, else one row of a record's numbers and words.
 
-    Records of a row per effect (influence, shrunken effects) give a row per effect. Selection models give their
+    Records of columns alone (influence, shrunken effects) give a row per effect. Selection models give their
     coefficients, tau2 and selection parameters; with `likelihood=True`, for them and for path models, tau2 and
     selection parameters (paths) have profile-likelihood intervals in place of (beside) Wald's. Averages over models of
     bias give what was averaged, then how probable each component is.
@@ -268,18 +268,32 @@ def _record_table(result: object) -> pd.DataFrame:
     if not is_dataclass(result) or isinstance(result, type):
         raise ModelError(f"tidy does not know a {type(result).__name__}; pass a result of this package.")
     values = {f.name: getattr(result, f.name) for f in fields(result)}
+    row = _record_row(values)
     columns = {name: value for name, value in values.items() if _length(value)}
-    if columns:
+    # What has an estimate or a test of its own is one row, whatever it lists besides.
+    if columns and not any(isinstance(value, float | np.floating) for value in row.values()):
         # A record may hold columns of two lengths (rows, coefficients); those of the rows make the table.
         longest = max(_length(value) for value in columns.values())
         return pd.DataFrame({n: np.asarray(v) for n, v in columns.items() if _length(v) == longest})
+    return pd.DataFrame([row])
+
+
+def _record_row(values: Mapping[str, object]) -> dict[str, object]:
+    """Numbers and words of a record, ends of its intervals, numbers of the tests in it, and the mean of its model."""
     row: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, Interval):
             row |= {f"{name}_low": value.low, f"{name}_high": value.high}
         elif isinstance(value, str | int | float | np.generic):
             row[name] = value
-    return pd.DataFrame([row])
+        elif isinstance(value, Fit):
+            if name == "fit" and "estimate" not in values and len(value.beta) == 1:
+                (low, high), estimate = value.interval()[0], float(value.beta[0])
+                row |= {"estimate": estimate, "se": float(value.se[0]), "ci_low": float(low), "ci_high": float(high)}
+        elif is_dataclass(value) and not isinstance(value, type):
+            inner = _record_row({f.name: getattr(value, f.name) for f in fields(value)})
+            row |= {f"{name}_{part}": number for part, number in inner.items()}
+    return row
 
 
 def _selection_table(found: SelectionFit, *, likelihood: bool) -> pd.DataFrame:

@@ -92,3 +92,15 @@ def test_a_slope_of_fishers_z_has_no_tanh() -> None:
     groups = tsr.random_effects("yi ~ 0 + outcome", EFFECTS)
     assert str(groups.summary(np.tanh)).partition("after tanh")[2].count("outcome") == 2
     assert r"vi &" in model.to_latex(np.tanh)
+
+
+def test_a_result_with_an_estimate_is_one_row_whatever_it_lists() -> None:
+    filled = tsr.trim_fill(EFFECTS)
+    row = tsr.tidy(filled).iloc[0]
+    assert row.k0 == filled.k0 and row.estimate == filled.fit.beta[0] and row.ci_high == filled.fit.interval()[0, 1]
+    powered = tsr.waap(EFFECTS)
+    assert tsr.tidy(powered).estimate.tolist() == [powered.estimate]
+    curve = tsr.p_curve(EFFECTS)
+    assert tsr.tidy(curve).right_skew_half_z.tolist() == [curve.right_skew.half_z]
+    assert tsr.tidy(tsr.excess_significance(EFFECTS)).observed.tolist() == [tsr.excess_significance(EFFECTS).observed]
+    assert len(tsr.tidy(influence(tsr.random_effects("yi", EFFECTS).fit))) == N
