@@ -68,10 +68,17 @@ class Sources:
         self._texts: dict[Path, str] = {}
         self._digests: dict[Path, str] = {}
         self._imports: dict[Path, frozenset[Path]] = {}
+        self._needs: dict[tuple[Path, ...], str] = {}
         self._versions = _surroundings()
 
     def digest(self, *roots: Path) -> str:
         """The digest of these files with everything they need, and of the packages installed."""
+        # Works of which nothing is computed have no file of their own, and all the same roots.
+        if roots not in self._needs:
+            self._needs[roots] = self._digest_of_needed(roots)
+        return self._needs[roots]
+
+    def _digest_of_needed(self, roots: Sequence[Path]) -> str:
         found, todo = set[Path](), list(roots)
         while todo:
             path = todo.pop()

@@ -21,6 +21,7 @@ from replication.models.bayes.priors.informed import correlation_priors
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.robust import robust, wald_test
+from replication.models.probability import sign_test, wilson_interval
 
 __all__ = ["direction_evidence", "school_estimates"]
 
@@ -187,24 +188,22 @@ def _wanted(row: Mapping[Hashable, Any], outcomes: Mapping[str, int]) -> str:
 
 
 def _sign_test(records: Sequence[Mapping[Hashable, Any]], verdicts: list[str], key: str) -> Estimate:
-    from scipy import stats
-
     works: dict[str, list[str]] = {}
     for row, verdict in zip(records, verdicts, strict=True):
         works.setdefault(str(row["work"]), []).append(verdict)
     # Works with as many for as against say nothing about the sign: a sign test leaves ties out.
     sided = {work: (v.count("yes"), v.count("no")) for work, v in works.items() if v.count("yes") != v.count("no")}
     favour = sum(yes > no for yes, no in sided.values())
-    test = stats.binomtest(favour, len(sided)) if sided else None
-    interval = test.proportion_ci(method="wilson") if test else None
+    nan = float("nan")
+    low, high = wilson_interval(favour, len(sided)) if sided else (nan, nan)
     return Estimate(
         id=f"sign-test-{key}",
         label="works_as_expected",
         metric="count",
         value=float(favour),
-        p=float(test.pvalue) if test else float("nan"),
-        low=float(interval.low * len(sided)) if interval else float("nan"),
-        high=float(interval.high * len(sided)) if interval else float("nan"),
+        p=sign_test(favour, len(sided)) if sided else nan,
+        low=low * len(sided),
+        high=high * len(sided),
         k=len(sided),
         group="direction",
         method={"test": "binomial_test_over_works", "interval": "Wilson"},

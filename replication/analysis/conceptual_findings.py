@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from replication.analysis.outcome import Cell, Findings, Label, Ref, Sentence, Table, numbers
@@ -17,15 +17,14 @@ from replication.dataset.conceptual_records import ConceptualRecord, agreement
 
 __all__ = ["conceptual_findings"]
 
-Row = Mapping[Hashable, Any]
+Row = Mapping[str, Any]
 _COLUMNS = ("outcome", "cut", "scale", "term", "estimate", "low", "high", "n", "clusters", "expected", "agreement")
 
 
 def conceptual_findings(data: Dataset, work: str) -> Findings:
     """A table for each record of the work and a sentence that counts what agrees; nothing where there is no record."""
     records = data.conceptual.get(work, ())
-    stored = data.table("conceptual.csv")
-    rows = stored[stored["work"] == work].to_dict("records")
+    rows = list(data.columns("conceptual.csv").of_works([work]).records())
     tables = tuple(_table(record, [row for row in rows if row["record"] == record.id]) for record in records)
     # A record nobody has computed yet has no results to show.
     tables = tuple(table for table in tables if table.rows)

@@ -137,7 +137,7 @@ def _bare(
     records = repr((data.version, reads, works, references, conceptual, explanations, traps, data.article))
     return replace(
         data,
-        digest=digest_of(records, repr(data.vocabulary), *parts),
+        digest=digest_of(records, _digest_of_vocabulary(data), *parts),
         works=MappingProxyType(works),
         references=MappingProxyType(references),
         conceptual=MappingProxyType(conceptual),
@@ -153,6 +153,11 @@ def _bare(
         tables=tables if isinstance(tables, Frames) else MappingProxyType(dict(tables)),
         withdrawn=withdrawn if isinstance(withdrawn, Frames) else MappingProxyType(dict(withdrawn)),
     )
+
+
+@lru_cache(maxsize=4)
+def _digest_of_vocabulary(data: Dataset) -> str:
+    return digest_of(repr(data.vocabulary))
 
 
 def _cells(tables: Mapping[str, pd.DataFrame], name: str, column: str) -> Iterable[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of
 from replication.digests import digest_of, python_digest
@@ -18,8 +19,10 @@ from replication.evidence.bias_models import body_key, direction_of, one_row_a_s
 from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.bayes import averaging
-from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_models import bias_priors
+
+if TYPE_CHECKING:
+    from replication.models.bayes.averaging.averaging import Averaged
 
 __all__ = ["AveragedBias", "Remember", "averaged_bias", "averaged_estimates", "averaged_tables"]
 
@@ -85,6 +88,9 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
     means = sample_means(found)
 
     def compute() -> dict[str, object]:
+        # A kept average is read without what integrates it.
+        from replication.models.bayes.averaging.averaging import average_models
+
         priors, direction = bias_priors("z"), direction_of(sign)
         rows = average_models(
             found.y, found.v, priors=priors, clusters=found.samples, correlation=RHO, direction=direction, rtol=RTOL

@@ -1,4 +1,4 @@
-"""Tail probabilities and quantiles of the normal, t, chi-square and F distributions, on scipy.special.
+"""Tail probabilities and quantiles of the normal, t, chi-square, F and binomial distributions, on scipy.special.
 
 scipy.stats gives the same numbers, but loading it takes longer than everything else a run loads. scipy loads special
 when a function first needs it: a check of printed intervals needs one quantile and no function.
@@ -10,7 +10,20 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["NORMAL_95", "chi2_cdf", "chi2_sf", "f_isf", "f_sf", "ncx2_cdf", "normal_isf", "t_isf", "t_ppf", "t_sf"]
+__all__ = [
+    "NORMAL_95",
+    "chi2_cdf",
+    "chi2_sf",
+    "f_isf",
+    "f_sf",
+    "ncx2_cdf",
+    "normal_isf",
+    "sign_test",
+    "t_isf",
+    "t_ppf",
+    "t_sf",
+    "wilson_interval",
+]
 
 Array = NDArray[np.float64]
 
@@ -106,6 +119,27 @@ def f_isf(p: float, first: float, second: float) -> float:
     """
     share = float(scipy.special.betaincinv(second / 2.0, first / 2.0, p))
     return second * (1.0 - share) / (first * share)
+
+
+def sign_test(successes: int, trials: int) -> float:
+    """The exact two-sided p of a sign test: twice the smaller tail of a binomial distribution with share one half.
+
+    >>> round(sign_test(9, 10), 6), sign_test(5, 10)
+    (0.021484, 1.0)
+    """
+    return min(1.0, 2.0 * float(scipy.special.bdtr(min(successes, trials - successes), trials, 0.5)))
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share by Wilson (1927): the shares that a score test does not refuse.
+
+    >>> [round(end, 6) for end in wilson_interval(9, 10)]
+    [0.59585, 0.982124]
+    """
+    share, width = successes / trials, NORMAL_95**2 / trials
+    middle = (share + width / 2.0) / (1.0 + width)
+    half = np.sqrt(width * (share * (1.0 - share) + width / 4.0)) / (1.0 + width)
+    return float(middle - half), float(middle + half)
 
 
 def _floats(values: ArrayLike) -> Array:

@@ -14,9 +14,11 @@ from replication.models.probability import (
     f_sf,
     ncx2_cdf,
     normal_isf,
+    sign_test,
     t_isf,
     t_ppf,
     t_sf,
+    wilson_interval,
 )
 
 X = np.array([-40.0, -3.0, -1e-3, 0.0, 0.5, 2.0, 9.0, 60.0])
@@ -62,3 +64,12 @@ def test_a_statistic_just_below_zero_counts_as_zero_and_nan_stays_nan() -> None:
     assert float(chi2_cdf(-1e-14, 3)) == ncx2_cdf(-1e-14, 3, 2.0) == 0.0
     assert np.isnan(chi2_sf(np.nan, 3))
     assert np.isnan(ncx2_cdf(np.nan, 3, 2.0))
+
+
+@pytest.mark.parametrize("trials", [1, 2, 7, 10, 53])
+def test_a_sign_test_and_its_interval(trials: int) -> None:
+    for successes in range(trials + 1):
+        theirs = stats.binomtest(successes, trials)
+        assert sign_test(successes, trials) == pytest.approx(theirs.pvalue, rel=1e-12)
+        interval = theirs.proportion_ci(method="wilson")
+        assert wilson_interval(successes, trials) == pytest.approx((interval.low, interval.high), abs=1e-14)
