@@ -11,7 +11,7 @@ Called by everything that pools. Three ideas:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
@@ -115,7 +115,11 @@ class Evidence:
     @property
     def persons(self) -> float:
         """Persons behind all rows, each sample with the largest n of its rows."""
-        return float(self.rows.groupby("sample_id")["n"].max().sum())
+        largest: dict[object, float] = {}
+        for sample, n in zip(self.samples.tolist(), self.rows["n"].tolist(), strict=True):
+            if n > largest.get(sample, 0.0):  # no empty cell is
+                largest[sample] = n
+        return float(sum(largest.values()))
 
     def covariance(self, rho: float = RHO) -> BlockV:
         """The working covariance of the sampling errors: `rho` within a sample, what is shared between samples."""
@@ -140,8 +144,10 @@ class Evidence:
 
     def take(self, mask: NDArray[np.bool_]) -> Evidence:
         """The same for some rows only."""
-        kept = Selection(self.selection.rows[mask].reset_index(drop=True), self.selection.excluded)
+        if mask.all():
+            return self
         rows = self.rows[mask].reset_index(drop=True)
+        kept = Selection(rows, self.selection.excluded)
         here = set(rows["sample_id"])
         shared = tuple(pair for pair in self.shared if pair[0] in here and pair[1] in here)
         return Evidence(self.question, self.source, kept, rows, self.y[mask], self.v[mask], shared)
@@ -173,14 +179,13 @@ def evidence(
         rows = rows[rows["body"] == source].reset_index(drop=True)
     persons = each_person_once(data, rows)
     rows = persons.rows
-    selection = Selection(rows, (*excluded, *persons.excluded))
-    y, v = _effects(selection)
+    y, v = _effects(rows)
     valence = {name: construct.valence for name, construct in data.vocabulary.constructs.items()}
     side = _first_side(rows, question, "var")
     sign = np.array([float(valence[v]) if question.quality else 1.0 for v in side])
-    return Evidence(
-        question, source, selection, _with_measures(data, question, rows).assign(sign=sign), sign * y, v, persons.shared
-    )
+    rows = _with_measures(data, question, rows).assign(sign=sign)
+    selection = Selection(rows, (*excluded, *persons.excluded))
+    return Evidence(question, source, selection, rows, sign * y, v, persons.shared)
 
 
 def screened_rows(data: Dataset, question: Question, protocol: Protocol | None = None) -> Screened:
@@ -198,8 +203,8 @@ def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
     groups = rows_by_sample(found)
     first = [int(g[0]) for g in groups]
     y, v = mean_effects(found.y, found.v, groups, rho)
-    kept = Selection(found.selection.rows.iloc[first].reset_index(drop=True), found.selection.excluded)
-    return replace(found, selection=kept, rows=found.rows.iloc[first].reset_index(drop=True), y=y, v=v)
+    rows = found.rows.iloc[first].reset_index(drop=True)
+    return replace(found, selection=Selection(rows, found.selection.excluded), rows=rows, y=y, v=v)
 
 
 def rows_by_sample(found: Evidence) -> list[NDArray[np.intp]]:
@@ -216,12 +221,11 @@ def _mean_variance(v: Array, rho: float) -> float:
     return float(constant_correlation(v, rho).sum()) / len(v) ** 2
 
 
-def _effects(selection: Selection) -> tuple[Array, Array]:
+def _effects(rows: pd.DataFrame) -> tuple[Array, Array]:
     """Fisher z and variances: the weighted r where the file has weights, standardized coefficients made r.
 
     A survey's weights make its persons stand for the country's; `n_effective` already allows for them.
     """
-    rows = selection.rows
     if not len(rows):
         return np.zeros(0), np.zeros(0)
     weighted = rows["value_weighted"].to_numpy(float) if "value_weighted" in rows else np.full(len(rows), np.nan)
@@ -229,7 +233,7 @@ def _effects(selection: Selection) -> tuple[Array, Array]:
     beta = (rows["statistic"] == "beta").to_numpy()
     if beta.any():  # only ever in the sensitivity analysis without the criterion "adjusted"
         value = np.where(beta, beta_to_r(np.where(beta, value, 0.0), rows["n"].to_numpy(float)).estimate, value)
-    return effect_sizes(Selection(rows.assign(value=value), selection.excluded))
+    return effect_sizes(Selection(rows.assign(value=value)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,7 +248,7 @@ class Persons:
 def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
     rows = rows.assign(place=_places(rows))
-    n = data.effects.groupby("sample_id")["n"].max().reindex(rows["sample_id"].unique())
+    n = _largest_n(data).reindex(rows["sample_id"].unique())
     excluded: list[Exclusion] = []
     shared: list[tuple[str, str, float]] = []
     for first, second, common in _overlaps(data):
@@ -270,6 +274,14 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     return Persons(rows, tuple(excluded), kept)
 
 
+# A finding puts a body together some dozens of times, out of the same dataset: what is looked up in it is kept.
+@lru_cache(maxsize=2)
+def _largest_n(data: Dataset) -> pd.Series:
+    """The largest n of each sample's rows."""
+    return data.effects.groupby("sample_id")["n"].max()
+
+
+@lru_cache(maxsize=2)
 def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
     """Pairs of samples with the number of persons they share; 0 where the dataset names shared schools only."""
     samples = data.samples
@@ -302,13 +314,7 @@ def _outcome_side(rows: pd.DataFrame, question: Question, column: str) -> Array:
 
 
 def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.DataFrame:
-    measures = data.measures
-    known = {
-        (work, variable, measure): (form, facet)
-        for work, variable, measure, form, facet in zip(
-            *(measures[c] for c in ("work", "variable", "measure", "form", "facet")), strict=True
-        )
-    }
+    known = _forms(data)
 
     def look(side: str, at: int) -> Sequence[str]:
         pick = _first_side if side == "rel" else _outcome_side
@@ -321,3 +327,10 @@ def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.
         form_out=look("out", 0),
         facet=look("out", 1),
     )
+
+
+@lru_cache(maxsize=2)
+def _forms(data: Dataset) -> Mapping[tuple[str, str, str], tuple[str, str]]:
+    """The form and the facet of each measure by work, variable and measure."""
+    named = data.columns("measures.csv").rows("work", "variable", "measure", "form", "facet")
+    return {(work, variable, measure): (form, facet) for work, variable, measure, form, facet in named}

@@ -15,13 +15,13 @@ from replication.analysis import Context, load_analysis, run_analysis
 from replication.analysis.outcome import Estimate, Label, Number, Sentence, Text, plain
 from replication.dataset import Dataset, Selection
 from replication.errors import ModelError
-from replication.evidence import bias_averages
 from replication.evidence.bias import BiasPage, publication_bias
 from replication.evidence.bias_averages import AveragedBias, averaged_bias
 from replication.evidence.bias_models import bias_answers, one_row_a_sample, sizes_of, unadjusted
 from replication.evidence.bodies import difference_of
 from replication.evidence.estimators import estimator_estimates
 from replication.evidence.question import Evidence, Question, Source, evidence, sample_means
+from replication.models.bayes.averaging import averaging
 from replication.models.bayes.averaging.averaging import average_models
 from replication.models.bayes.averaging.bias_models import Regression, WeightFunction, psma_models
 from replication.report.words import load_words
@@ -221,7 +221,7 @@ def test_averaged_is_conditional_times_probability(monkeypatch: pytest.MonkeyPat
     """
     some = tuple(m for m in psma_models() if m.bias in (None, Regression("PET"), WeightFunction("one", (0.05,))))
     assert len(some) == 12
-    monkeypatch.setattr(bias_averages, "average_models", partial(average_models, models=some))
+    monkeypatch.setattr(averaging, "average_models", partial(average_models, models=some))
     found = EVEN.take(np.isin(np.arange(12), [0, 2, 4, 6, 9]))
     got = averaged_bias(found, 1)
     assert math.atanh(got.averaged[0]) == pytest.approx(got.probability * math.atanh(got.conditional[0]), rel=1e-3)
@@ -234,7 +234,7 @@ def test_averaged_is_conditional_times_probability(monkeypatch: pytest.MonkeyPat
 def test_a_kept_average_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a store keeps as JSON is read back as the same record, and is not computed twice."""
     few = tuple(model for model in psma_models() if model.bias is None)  # the cheap ones
-    monkeypatch.setattr(bias_averages, "average_models", partial(average_models, models=few))
+    monkeypatch.setattr(averaging, "average_models", partial(average_models, models=few))
     kept: dict[tuple[str, str], object] = {}
 
     def remember(name: str, key: str, compute: object) -> object:

@@ -360,6 +360,10 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     """
     F, q = theta.shape
     free = allowed & ((theta > 0.0) | (gradient > 0.0))
+    if free.all():
+        inner = _inner_steps(theta, gradient, information)
+        if inner is not None:
+            return inner
     curved = _climbing(information, free)
     best, height, settled = np.zeros((F, q)), np.zeros(F), ~free.any(axis=1)
     for size in range(q + 1):
@@ -379,6 +383,17 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
         if settled.all():
             break
     return best
+
+
+def _inner_steps(theta: Array, gradient: Array, information: Array) -> Array | None:
+    """Newton's steps `(F, q)`, if each search has its top ahead and within the range of all variances; else None."""
+    # Near a peak every step is of this kind, and looking for edges would take as long as the likelihood.
+    try:
+        np.linalg.cholesky(information)
+    except np.linalg.LinAlgError:
+        return None
+    step = np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0])
+    return step if (theta + step >= 0.0).all() else None
 
 
 def _climbing(information: Array, free: NDArray[np.bool_]) -> Array:

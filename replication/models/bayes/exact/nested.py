@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from replication.models.bayes.priors.coefficient import CoefficientPrior, Flat, 
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
 from replication.models.bayes.priors.record import LOG_2PI
 from replication.models.fit import Array, Note
-from replication.models.multilevel.groups import Codes, group_codes, refines
+from replication.models.multilevel.groups import Codes, group_codes, refines, rows_by_size
 from replication.models.multilevel.structure import BlockV, as_block_v
 from replication.models.prepare import as_numbers, check_level, prepare_effects
 from replication.models.readable import Readable
@@ -335,22 +336,25 @@ def _prepare(
 
 def _groups(y: Array, V: BlockV, x: Array, sample: Codes, country: Codes) -> tuple[_Group, ...]:
     """Rows tied by a sample or by V, each set turned onto the eigenvectors of its block of V."""
-    tied = _tied(sample, V)
-    made = []
-    for g in range(int(tied.max()) + 1):
-        rows = np.flatnonzero(tied == g)
-        if len(set(country[rows].tolist())) > 1:
+    tied, made = _tied(sample, V), {}
+    # Sets of as many rows are one stack of blocks: most samples have a row or two.
+    for rows in rows_by_size(tied):
+        if (country[rows] != country[rows[:, :1]]).any():
             raise ModelError("V has covariances between effects of different countries; that is no nested model.")
-        lam, turn = np.linalg.eigh(V.sub_blocks(rows[None, :])[0])
-        if lam[0] < -1e-10 * max(lam[-1], 0.0):
+        lam, turn = np.linalg.eigh(V.sub_blocks(rows))
+        if (lam[:, 0] < -1e-10 * np.maximum(lam[:, -1], 0.0)).any():
             raise ModelError(
                 "the sampling covariance of a sample is not positive semidefinite; check its correlations."
             )
-        own = np.unique(sample[rows])
-        U = (sample[rows][:, None] == own).astype(float)
-        columns = turn.T @ np.column_stack([U, x[rows], y[rows]])
-        made.append(_Group(np.maximum(lam, 0.0), columns, len(own), int(country[rows[0]]), frozenset(own.tolist())))
-    return tuple(sorted(made, key=lambda group: group.country))
+        back = np.swapaxes(turn, 1, 2)
+        rest = back @ np.concatenate([x[rows], y[rows][:, :, None]], axis=2)
+        for g, here in enumerate(rows):
+            own = sorted(set(sample[here].tolist()))
+            columns = np.column_stack([back[g] @ np.equal.outer(sample[here], own), rest[g]])
+            made[tied[here[0]]] = _Group(
+                np.maximum(lam[g], 0.0), columns, len(own), int(country[here[0]]), frozenset(own)
+            )
+    return tuple(sorted((made[g] for g in sorted(made)), key=lambda group: group.country))
 
 
 def _tied(sample: Codes, V: BlockV) -> Codes:
@@ -482,7 +486,7 @@ def _below_countries(data: _Data, within: Array, between: Array) -> _Below:
     sums, logs = _group_sums(data.groups, data.axes[0].sd(within), data.axes[1].sd(between))
     home = np.array([group.country for group in data.groups])
     ones, total = _by_country(sums[: len(data.start) + 2], home), sums[len(data.start) + 2 :].sum(axis=1)
-    r, q = np.triu_indices(len(data.start) + 1)
+    r, q = _upper(len(data.start) + 1)
     # countries last: what follows are products of small matrices, each from one place in memory
     load = np.ascontiguousarray(np.moveaxis(ones[0], 0, -1))
     products = np.ascontiguousarray(np.moveaxis(ones[1 + r] * ones[1 + q], (0, 1), (-1, -2)))
@@ -508,23 +512,32 @@ def _with_countries(
     tau2 = np.square(data.axes[2].sd(nodes[2]))[:, None, None, :, None]
     grown = 1.0 + tau2 * below.load[which][..., None, :]
     total = below.total[which][..., None, :] - (tau2 / grown) @ below.products[which]
-    logdet = below.logdet[which][..., None] + _log_product(grown)
+    # einsum sums along short rows in half the time of sum.
+    logdet = below.logdet[which][..., None] + np.einsum("...g->...", np.log(grown))
     log, mean, covariance = _given(data, _full(total, len(data.start) + 1), logdet, data.k)
     for i, (axis, x) in enumerate(zip(data.axes, nodes, strict=True)):
         log = log + axis.log_prior(x).reshape([len(x), *(x.shape[1] if j == i else 1 for j in range(3))])
     return log, mean, covariance
 
 
-def _log_product(factors: Array) -> Array:
-    """The log of the product over the last axis: one logarithm for eight factors, which together cannot overflow."""
-    return np.asarray(np.log(np.multiply.reduceat(factors, np.arange(0, factors.shape[-1], 8), axis=-1)).sum(axis=-1))
-
-
 def _full(triangle: Array, n: int) -> Array:
     """Symmetric matrices `(..., n, n)` from their upper triangles `(..., m)`."""
+    return np.asarray(triangle[..., _mirrored(n)])
+
+
+# numpy looks for a triangle in the whole square each time, and an integral asks some hundred times.
+@cache
+def _upper(n: int) -> tuple[Codes, Codes]:
+    """Rows and columns of the cells of an upper triangle."""
+    return np.triu_indices(n)
+
+
+@cache
+def _mirrored(n: int) -> Codes:
+    """For each cell of a symmetric matrix `(n, n)` its place in the upper triangle."""
     place = np.zeros((n, n), dtype=np.intp)
-    place[np.triu_indices(n)] = np.arange(n * (n + 1) // 2)
-    return np.asarray(triangle[..., np.maximum(place, place.T)])
+    place[_upper(n)] = np.arange(n * (n + 1) // 2)
+    return np.maximum(place, place.T)
 
 
 def _group_sums(groups: Sequence[_Group], within: Array, between: Array) -> tuple[Array, Array]:
@@ -535,7 +548,7 @@ def _group_sums(groups: Sequence[_Group], within: Array, between: Array) -> tupl
     """
     alone = [i for i, group in enumerate(groups) if group.s == 1]
     q = groups[0].columns.shape[1] - groups[0].s + 1
-    i, j = np.triu_indices(q)
+    i, j = _upper(q)
     shape = (len(groups), *within.shape, between.shape[1])
     sums, logs = np.empty((len(i), *shape)), np.empty(shape)
     if alone:
@@ -549,7 +562,7 @@ def _group_sums(groups: Sequence[_Group], within: Array, between: Array) -> tupl
 def _one_sample_sums(groups: Sequence[_Group], within: Array, between: Array) -> tuple[Array, Array]:
     """`_group_sums` of groups of one sample each, all at once: one update of rank one a group."""
     q = groups[0].columns.shape[1]
-    i, j = np.triu_indices(q)
+    i, j = _upper(q)
     tau2_within, shape = np.square(within).ravel(), (len(groups), *within.shape, 1)
     plain, logs = np.empty((len(i), len(groups), within.size)), np.empty((len(groups), within.size))
     sizes = np.array([len(group.lam) for group in groups])
@@ -675,7 +688,7 @@ def _country_parts(sums: Array, tau2: Array) -> tuple[Array, Array]:
     """What each country gives to the sums of `[X, y]` `(m, g, N)` and to the log determinant `(g, N)`."""
     q = int(np.sqrt(2 * len(sums)))  # e = q (q + 1) / 2
     grown = 1.0 + tau2 * sums[0]
-    i, j = (index[q:] for index in np.triu_indices(q))
+    i, j = (index[q:] for index in _upper(q))
     return sums[q:] - tau2 / grown * sums[i] * sums[j], np.log(grown)
 
 
