@@ -24,8 +24,9 @@ STEP = 1e-30
 # Relative size of a variance, and distance of a correlation from an end, at which they count as being on it.
 ON_EDGE, FULL = 1e-9, 1e-6
 # Every start is followed until the gradient, on data of size 1, is below ROUGH; from the best one Newton steps (POLISH
-# of them at most) go on until none moves by DONE. Without them the search must bring the gradient below SETTLED.
-ROUGH, SETTLED, DONE, POLISH = 1e-2, 1e-6, 1e-12, 12
+# of them at most) go on until none moves by DONE, as each squares the error. Without them the search must bring the
+# gradient below SETTLED.
+ROUGH, SETTLED, DONE, POLISH = 1e-2, 1e-6, 1e-8, 12
 STARTS = (0.5, -0.3, 0.0)
 
 
@@ -153,7 +154,9 @@ def highest(problem: Problem) -> tuple[Array, bool]:
 
 
 def _search(problem: Problem, start: Array, gradient: float) -> optimize.OptimizeResult:
-    return optimize.minimize(problem.descend, start, jac=True, method="BFGS", options={"gtol": gradient})
+    return optimize.minimize(
+        problem.descend, start, jac=True, method="L-BFGS-B", options={"gtol": gradient, "ftol": 0.0}
+    )
 
 
 def _polished(problem: Problem, psi: Array) -> tuple[Array, NDArray[np.intp] | None]:

@@ -96,7 +96,10 @@ class OutcomeCovariance:
         tau2 = psi[..., :count] ** 2
         if not self.correlations:
             return tau2
-        share = 1.0 / (1.0 + np.exp(-psi[..., count:]))
+        logit = psi[..., count:]
+        # a search may step so far that the exponential overflows, and its imaginary part with it
+        logit = logit - (logit.real - np.clip(logit.real, -300.0, 300.0))
+        share = 1.0 / (1.0 + np.exp(-logit))
         return np.concatenate([tau2, self.lowest + (1.0 - self.lowest) * share], axis=-1)
 
     def matrix(self, phi: Numbers) -> Numbers:
