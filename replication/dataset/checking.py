@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 from replication.dataset.columns import Columns
@@ -46,39 +44,18 @@ _COUNTED = ("Q", "F", "chi2", "tau2", "RMSEA", "SRMR", "k", "n", "count", "sd", 
 _RANGES = {"r": (-1.0, 1.0), "I2": (0.0, 100.0), "R2": (-1.0, 100.0), **dict.fromkeys(_COUNTED, (0.0, math.inf))}
 _WHOLE = ("n", "k", "count")  # statistics whose comma can only be one of thousands
 _MANY = 500  # words beyond which looking for the nearest takes long enough to be done for fewer
-_SIDES = ("var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b", "time_a", "time_b")
-_SIDE_A, _SIDE_B = itemgetter(*_SIDES[::2]), itemgetter(*_SIDES[1::2])
-_CHECKED = (
-    "effect_id",
-    "sample_id",
-    "statistic",
-    "value",
-    "value_text",
-    "n",
-    "n_effective",
-    "n_effective_df",
-    "ci_low",
-    "ci_high",
-    "p",
-    "used_in",
-    "until",
-    "design",
-    "lag",
-    "clusters",
-    "unit",
-    "part_of",
-    "covariates",
-    *_SIDES,
-)
+_SIDE = ("var", "measure", "informant", "time")  # what tells one side of a correlation from another
 
 
 def check_unique(frames: Iterable[tuple[str, Columns]], column: str) -> list[Problem]:
     """Ids that stand in more than one file: said of each, for whoever checks one of them alone."""
+    named = [(file, frame) for file, frame in frames if column in frame]
+    ids = [frame[column] for _, frame in named]
+    if len(set().union(*ids)) == sum(map(len, ids)):
+        return []  # the usual case, told without going through the rows
     seen: dict[str, tuple[str, int]] = {}
     problems = []
-    for file, frame in frames:
-        if column not in frame:
-            continue
+    for file, frame in named:
         for line, value in frame.rows("line", column):
             first, at = seen.setdefault(value, (file, line))
             if first != file:
@@ -154,39 +131,27 @@ def check_effects(
     works: Collection[str],
     constructs: Collection[str],
 ) -> list[Problem]:
-    """Effects against their samples, their measures, their own intervals and each other."""
-    problems: list[Problem] = []
-    sizes = dict(samples.rows("sample_id", "n"))
+    """Effects against their samples, their measures, their own intervals and each other.
+
+    Each rule goes down its own few columns: most rows break none, and a record of all cells would cost more than all
+    rules together.
+    """
+    problems = [
+        *_of_samples(file, effects, samples),
+        *_values(file, effects),
+        *_counts(file, effects),
+        *_lags(file, effects),
+        *_wholes(file, effects),
+        *_used_in(file, effects, works),
+        *_pairs(file, effects),
+    ]
+    for line, p in effects.rows("line", "p"):
+        problems += _impossible_p(file, line, p) if p else ()
     # measures.csv is optional: without it any code is as good as another.
-    codes = None if measures is None else _codes(measures, constructs)
-    hints = _Hints((*sizes, *works))
-    pairs: dict[tuple[str, ...], tuple[int, str]] = {}
-    in_work = _WithinWork.of(effects, samples)
-    for row in effects.records("line", *_CHECKED):
-        problems += (*_effect_row(file, row, sizes, works, hints), *_impossible_p(file, row))
-        problems += in_work.problems(file, row)
-        if codes is not None:
-            problems += _measure_codes(file, row, codes, hints)
-        if row["until"]:
-            continue  # its successor has the same pair
-        sides = sorted((_SIDE_A(row), _SIDE_B(row)))
-        # values of one pair at two units (students, school means), two lags, two points of time or adjusted for
-        # different things are two results, not one twice
-        pair = (
-            row["sample_id"],
-            row["unit"],
-            str(row["lag"]),
-            row["statistic"],
-            row["covariates"],
-            *sides[0],
-            *sides[1],
-        )
-        line, first = pairs.setdefault(pair, (row["line"], row["effect_id"]))
-        if first != row["effect_id"]:
-            expected = "each pair of measures once in a sample"
-            hint = f"row {line} has it already; tell them apart by measure, informant or time, or delete one"
-            found = shown(row["effect_id"])
-            problems.append(Problem(file, row["line"], "var_b", "duplicate-pair", found, expected, hint))
+    if measures is not None:
+        codes = _codes(measures, constructs)
+        problems += _measure_codes(file, effects, "a", codes)
+        problems += _measure_codes(file, effects, "b", codes)
     return problems
 
 
@@ -221,7 +186,7 @@ def _impossible_print(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
     if statistic in _WHOLE and math.isfinite(value) and value != round(value):
         hint = "a count has no decimals: is it another statistic, or is the comma one of thousands?"
         yield Problem(file, line, "printed", "count", shown(row["printed"]), "a whole number", hint)
-    yield from _impossible_p(file, row)
+    yield from _impossible_p(file, line, row["p"])
     if _printed(row["se"]) < 0:
         hint = "a standard error has no sign"
         yield Problem(file, line, "se", "range", shown(row["se"]), "a standard error above 0", hint)
@@ -233,11 +198,10 @@ def _impossible_print(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(file, line, "n", "n", found, expected, "are k and n swapped?")
 
 
-def _impossible_p(file: str, row: Mapping[str, Any]) -> Iterator[Problem]:
-    p = _printed(row["p"])
-    if p < 0 or p > 1:
+def _impossible_p(file: str, line: int, p: str) -> Iterator[Problem]:
+    if not 0 <= _printed(p) <= 1 and not math.isnan(_printed(p)):
         hint = "is the decimal point missing, or a minus too many?"
-        yield Problem(file, row["line"], "p", "range", shown(row["p"]), "a probability between 0 and 1", hint)
+        yield Problem(file, line, "p", "range", shown(p), "a probability between 0 and 1", hint)
 
 
 def _two_readings(file: str, row: Mapping[str, Any], columns: Iterable[str]) -> list[Problem]:
@@ -281,7 +245,7 @@ class _Hints:
     """The nearest known word, looked up once a word and only for as many as are shown."""
 
     def __init__(self, known: Collection[str]) -> None:
-        self._known = tuple(known)
+        self._known = known
         self._found: dict[tuple[str, int], str] = {}
         # The time of one look-up grows with the words, so their number shrinks with it.
         self._most = SHOWN if len(self._known) < _MANY else SHOWN * _MANY // (10 * len(self._known))
@@ -296,95 +260,119 @@ class _Hints:
         return self._found.get(key, "")
 
 
-def _effect_row(
-    file: str, row: Mapping[str, Any], sizes: Mapping[str, float], works: Collection[str], hints: _Hints
-) -> list[Problem]:
-    problems = []
-
-    def say(column: str, rule: str, found: object, expected: str, hint: str = "") -> None:
-        problems.append(Problem(file, row["line"], column, rule, shown(found), expected, hint))
-
-    sample, value, n = row["sample_id"], row["value"], row["n"]
-    if sample and sample not in sizes:
-        say("sample_id", "unknown-sample", sample, "a sample_id of samples.csv", hints.nearest(sample))
-    elif sample and n > sizes[sample]:
-        say("n", "n", f"{n:g}", f"at most the sample's n, {sizes[sample]:g}", "check both numbers")
-    # At r = 1 and -1 Fisher's z is infinite, so the ends are no values to analyse.
-    possible = row["statistic"] not in _BOUNDED or math.isnan(value) or -1 < value < 1
-    if not possible:
-        hint = "is the decimal point missing?" if abs(value) > 1 else "is it a measure with itself? Delete the row"
-        say("value", "range", row["value_text"], "a correlation between -1 and 1, not its ends", hint)
-    same = row["var_a"] == row["var_b"] and row["measure_a"] == row["measure_b"]
-    # the same measure at two times is its stability, by two informants their agreement
-    if row["var_a"] and same and row["time_a"] == row["time_b"] and row["informant_a"] == row["informant_b"]:
-        say("var_b", "itself", row["var_b"], "another variable than var_a, or another measure of it", "is it a slip?")
-    # a design with strata can be worth more than a simple sample; without its df the number is a slip
-    if row["n_effective"] > n and math.isnan(row["n_effective_df"]):
-        say("n_effective", "n", f"{row['n_effective']:g}", f"at most n, {n:g}")
-    # A value that is impossible was said already; its interval would only repeat it.
-    if possible and (row["ci_low"] > value or row["ci_high"] < value):
-        ends = [f"{end:g}" for end in (row["ci_low"], row["ci_high"]) if not math.isnan(end)]
-        hint = (
-            "are the ends swapped?"
-            if row["ci_low"] > row["ci_high"]
-            else "which of the three is mistyped, or has lost its minus?"
-        )
-        say("ci_low", "interval", " to ".join(ends), f"an interval around {value:g}", hint)
-    for key in filter(None, row["used_in"].split(";")):
-        if key not in works:
-            say("used_in", "unknown-work", key, "a work key", hints.nearest(key))
-    return problems
-
-
-@dataclass(frozen=True, slots=True)
-class _WithinWork:
-    """What a row can only be judged by beside the other rows and the samples of its work."""
-
-    samples: Mapping[str, tuple[str, float]]
-    sample_of: Mapping[str, str]
-    wholes: Mapping[str, str]
-
-    @classmethod
-    def of(cls, effects: Columns, samples: Columns) -> _WithinWork:
-        """Index the samples (unit and number of schools) and the rows (sample and whole) of one work."""
-        return cls(
-            dict(zip(samples["sample_id"], samples.rows("unit", "schools"), strict=True)),
-            dict(effects.rows("effect_id", "sample_id")),
-            dict(effects.rows("effect_id", "part_of")),
-        )
-
-    def problems(self, file: str, row: Mapping[str, Any]) -> list[Problem]:
-        """A row's unit, clusters and lag against its sample and its design; its whole against the other rows."""
-        problems = []
-
-        def say(column: str, rule: str, found: str, expected: str, hint: str) -> None:
-            problems.append(Problem(file, row["line"], column, rule, found, expected, hint))
-
-        unit, schools = self.samples.get(row["sample_id"], ("", math.nan))
+def _of_samples(file: str, effects: Columns, samples: Columns) -> Iterator[Problem]:
+    """Rows of samples that are there, with no more persons or schools than these have."""
+    sizes = dict(samples.rows("sample_id", "n"))
+    hints = _Hints(sizes)
+    for line, sample, n in effects.rows("line", "sample_id", "n"):
+        if sample not in sizes:
+            if sample:
+                hint = hints.nearest(sample) if any(sizes) else "add it to samples.csv"
+                expected = "a sample_id of samples.csv"
+                yield Problem(file, line, "sample_id", "unknown-sample", shown(sample), expected, hint)
+        elif n > sizes[sample]:
+            expected = f"at most the sample's n, {sizes[sample]:g}"
+            yield Problem(file, line, "n", "n", shown(f"{n:g}"), expected, "check both numbers")
+    units = dict(zip(samples["sample_id"], samples.rows("unit", "schools"), strict=True))
+    for line, sample, own, n in effects.rows("line", "sample_id", "unit", "n"):
+        if own != "school":
+            continue
+        unit, schools = units.get(sample, ("", math.nan))
         # n of students beside unit = school is the usual slip, and it would weigh the row a hundred times.
-        if row["unit"] == "school" and unit != "school" and row["n"] > schools:
-            hint = "n of a school-level row counts schools"
-            say("unit", "mixed-units", f"n {row['n']:g}", f"at most the sample's {schools:g} schools", hint)
-        if row["clusters"] > row["n"]:
-            say("clusters", "n", f"{row['clusters']:g}", f"at most n, {row['n']:g}", "check both numbers")
-        if row["design"] == "cross-sectional" and not math.isnan(row["lag"]) and row["lag"] != 0:
-            say("lag", "lag", f"{row['lag']:g} months", "no lag where the design is cross-sectional", "which is right?")
-        if row["part_of"]:
-            found = self._whole(row)
-            if found:
-                say("part_of", *found)
-        return problems
+        if unit != "school" and n > schools:
+            expected, hint = f"at most the sample's {schools:g} schools", "n of a school-level row counts schools"
+            yield Problem(file, line, "unit", "mixed-units", f"n {n:g}", expected, hint)
 
-    def _whole(self, row: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
-        whole, found = row["part_of"], shown(row["part_of"])
-        if whole not in self.sample_of:
-            return "unknown-row", found, "an effect_id of this file", nearest(whole, self.sample_of)
-        if self.sample_of[whole] != row["sample_id"]:
+
+def _values(file: str, effects: Columns) -> Iterator[Problem]:
+    """Correlations between -1 and 1, and values in their intervals."""
+    for line, statistic, value, text, low, high in effects.rows(
+        "line", "statistic", "value", "value_text", "ci_low", "ci_high"
+    ):
+        # At r = 1 and -1 Fisher's z is infinite, so the ends are no values to analyse.
+        if statistic in _BOUNDED and abs(value) >= 1:
+            hint = "is the decimal point missing?" if abs(value) > 1 else "is it a measure with itself? Delete the row"
+            yield Problem(
+                file, line, "value", "range", shown(text), "a correlation between -1 and 1, not its ends", hint
+            )
+        # A value that is impossible was said already; its interval would only repeat it.
+        elif low > value or high < value:
+            found = shown(" to ".join(f"{end:g}" for end in (low, high) if not math.isnan(end)))
+            hint = "are the ends swapped?" if low > high else "which of the three is mistyped, or has lost its minus?"
+            yield Problem(file, line, "ci_low", "interval", found, f"an interval around {value:g}", hint)
+
+
+def _counts(file: str, effects: Columns) -> Iterator[Problem]:
+    """No more persons' worth and no more clusters than persons."""
+    for line, n, effective, df, clusters in effects.rows("line", "n", "n_effective", "n_effective_df", "clusters"):
+        # a design with strata can be worth more than a simple sample; without its df the number is a slip
+        if effective > n and math.isnan(df):
+            yield Problem(file, line, "n_effective", "n", shown(f"{effective:g}"), f"at most n, {n:g}")
+        if clusters > n:
+            yield Problem(file, line, "clusters", "n", f"{clusters:g}", f"at most n, {n:g}", "check both numbers")
+
+
+def _lags(file: str, effects: Columns) -> Iterator[Problem]:
+    """Nothing passes between two sides of one wave."""
+    for line, design, lag in effects.rows("line", "design", "lag"):
+        if abs(lag) > 0 and design == "cross-sectional":
+            expected = "no lag where the design is cross-sectional"
+            yield Problem(file, line, "lag", "lag", f"{lag:g} months", expected, "which is right?")
+
+
+def _wholes(file: str, effects: Columns) -> Iterator[Problem]:
+    """Rows that are parts of others name a row of the same sample, and lead round in no circle."""
+    if not any(effects["part_of"]):
+        return
+    sample_of, wholes = dict(effects.rows("effect_id", "sample_id")), dict(effects.rows("effect_id", "part_of"))
+    hints = _Hints(sample_of)
+    for line, row, sample, whole in effects.rows("line", "effect_id", "sample_id", "part_of"):
+        if not whole:
+            continue
+        if whole not in sample_of:
+            said = "unknown-row", shown(whole), "an effect_id of this file", hints.nearest(whole)
+        elif sample_of[whole] != sample:
             hint = "for a part of the persons of another sample use subgroup_of in samples.csv"
-            return "other-sample", found, "a row of the same sample", hint
-        if whole == row["effect_id"] or _in_circle(row["effect_id"], self.wholes):
-            return "circle", found, "a whole that is no part of this row", "which is the whole?"
-        return None
+            said = "other-sample", shown(whole), "a row of the same sample", hint
+        elif whole == row or _in_circle(row, wholes):
+            said = "circle", shown(whole), "a whole that is no part of this row", "which is the whole?"
+        else:
+            continue
+        yield Problem(file, line, "part_of", *said)
+
+
+def _used_in(file: str, effects: Columns, works: Collection[str]) -> Iterator[Problem]:
+    hints = _Hints(works)
+    for line, used in effects.rows("line", "used_in"):
+        for key in filter(None, used.split(";")) if used else ():
+            if key not in works:
+                yield Problem(file, line, "used_in", "unknown-work", shown(key), "a work key", hints.nearest(key))
+
+
+def _pairs(file: str, effects: Columns) -> Iterator[Problem]:
+    """Each pair of measures once in a sample, and no measure with itself."""
+    lefts, rights = (list(effects.rows(*(f"{name}_{side}" for name in _SIDE))) for side in "ab")
+    for line, left, right in zip(effects["line"], lefts, rights, strict=True):
+        # the same measure at two times is its stability, by two informants their agreement
+        if left == right and left[0]:
+            expected = "another variable than var_a, or another measure of it"
+            yield Problem(file, line, "var_b", "itself", shown(right[0]), expected, "is it a slip?")
+    # values of one pair at two units (students, school means), two lags, two points of time or adjusted for
+    # different things are two results, not one twice
+    lags = ["" if math.isnan(lag) else lag for lag in effects["lag"]]
+    both = [(a, b) if a < b else (b, a) for a, b in zip(lefts, rights, strict=True)]
+    keys = zip(
+        effects["sample_id"], effects["unit"], lags, effects["statistic"], effects["covariates"], both, strict=True
+    )
+    first: dict[tuple[object, ...], tuple[int, str]] = {}
+    for key, line, row, until in zip(keys, *(effects[name] for name in ("line", "effect_id", "until")), strict=True):
+        if until:
+            continue  # its successor has the same pair
+        at, other = first.setdefault(key, (line, row))
+        if other != row:
+            expected = "each pair of measures once in a sample"
+            hint = f"row {at} has it already; tell them apart by measure, informant or time, or delete one"
+            yield Problem(file, line, "var_b", "duplicate-pair", shown(row), expected, hint)
 
 
 def _codes(measures: Columns, constructs: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -396,19 +384,17 @@ def _codes(measures: Columns, constructs: Collection[str]) -> dict[str, tuple[st
     return {name: tuple(codes) for name, codes in known.items()}
 
 
-def _measure_codes(
-    file: str, row: Mapping[str, Any], codes: Mapping[str, tuple[str, ...]], hints: _Hints
-) -> list[Problem]:
-    problems = []
-    for side in ("a", "b"):
-        variable, measure = row[f"var_{side}"], row[f"measure_{side}"]
-        if measure and variable in codes and measure not in codes[variable]:
+def _measure_codes(file: str, effects: Columns, side: str, codes: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """The measures of one side are codes of their construct."""
+    pairs = list(effects.rows(f"var_{side}", f"measure_{side}"))
+    # A table has a handful of measures: each is looked up once.
+    unknown = {pair for pair in set(pairs) if pair[1] and pair[0] in codes and pair[1] not in codes[pair[0]]}
+    hints = _Hints(())
+    for line, (variable, measure) in zip(effects["line"], pairs, strict=True) if unknown else ():
+        if (variable, measure) in unknown:
             expected = f"a measure of {variable} in measures.csv"
             hint = hints.nearest(measure, codes[variable]) if codes[variable] else "add it to measures.csv"
-            problems.append(
-                Problem(file, row["line"], f"measure_{side}", "unknown-measure", shown(measure), expected, hint)
-            )
-    return problems
+            yield Problem(file, line, f"measure_{side}", "unknown-measure", shown(measure), expected, hint)
 
 
 _WORK_LISTS = ("kind", "role", "setting", "quantitative")

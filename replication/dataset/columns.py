@@ -2,19 +2,49 @@
 
 Loading pandas takes longer than reading the whole dataset, and a check needs none of it: it walks through rows. So
 cells stay lists (text as `str`, numbers as `float` with NaN for an empty cell, `line` as `int`) until an analysis asks.
+What is chosen of a table, put together or joined is made column by column, when a column is first looked at: of the
+seventy that an effect has with its sample, a check looks at thirty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Columns", "Frames"]
+__all__ = ["Cells", "Columns", "Deferred", "Frames"]
+
+Cells = list[Any]
+Made = TypeVar("Made")
+
+
+class Deferred(Mapping[str, Made]):
+    """What there is of each column by name, made when it is first looked at, and the same from then on."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], Made]) -> None:
+        self._names = dict.fromkeys(names)
+        self._make = make
+        self._made: dict[str, Made] = {}
+
+    def __getitem__(self, name: str) -> Made:
+        if name not in self._made:
+            if name not in self._names:
+                raise KeyError(name)
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # without making it, as a mapping would
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +56,7 @@ class Columns:
     (2, [120.0, 80.0], [{'line': 3}])
     """
 
-    cells: Mapping[str, list[Any]]
+    cells: Mapping[str, Cells]
     numbers: frozenset[str] = frozenset()
 
     @classmethod
@@ -38,10 +68,12 @@ class Columns:
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Columns:
         """Tables of the same columns under each other; there is at least one."""
-        whole = {name: list(chain.from_iterable(part.cells[name] for part in parts)) for name in parts[0].cells}
+        if len(parts) == 1:
+            return parts[0]
+        whole = Deferred(parts[0].cells, lambda name: list(chain.from_iterable(part.cells[name] for part in parts)))
         return cls(whole, parts[0].numbers)
 
-    def __getitem__(self, name: str) -> list[Any]:
+    def __getitem__(self, name: str) -> Cells:
         return self.cells[name]
 
     def __contains__(self, name: object) -> bool:
@@ -52,27 +84,36 @@ class Columns:
 
     def where(self, keep: Iterable[object]) -> Columns:
         """The rows of which `keep` is true, in their order."""
-        kept = [bool(one) for one in keep]
+        kept = list(map(bool, keep))
         if all(kept):
             return self
-        return Columns({name: list(compress(cells, kept)) for name, cells in self.cells.items()}, self.numbers)
+        if 4 * sum(kept) < len(kept):  # a few rows are picked faster than all are passed by
+            return self.take(list(compress(range(len(kept)), kept)))
+        return self._changed(lambda cells: list(compress(cells, kept)))
 
     def between(self, start: int, end: int) -> Columns:
         """The rows from one place to another, the end not counted."""
-        return Columns({name: cells[start:end] for name, cells in self.cells.items()}, self.numbers)
+        return self._changed(lambda cells: cells[start:end])
 
     def take(self, at: Sequence[int]) -> Columns:
         """The rows at some places, in that order."""
-        return Columns({name: [cells[i] for i in at] for name, cells in self.cells.items()}, self.numbers)
+        return self._changed(lambda cells: [cells[i] for i in at])
+
+    def _changed(self, change: Callable[[Cells], Cells]) -> Columns:
+        return Columns(Deferred(self.cells, lambda name: change(self.cells[name])), self.numbers)
 
     def only(self, *names: str) -> Columns:
-        """Some of the columns: rows are then chosen among in a fraction of the time."""
-        return Columns({name: self.cells[name] for name in names}, self.numbers & frozenset(names))
+        """Some of the columns."""
+        return Columns(Deferred(names, self.cells.__getitem__), self.numbers & frozenset(names))
+
+    def labelled(self, name: str, label: str) -> Columns:
+        """The table with a column in front that says the same in every row."""
+        cells = Deferred((name, *self.cells), lambda own: [label] * len(self) if own == name else self.cells[own])
+        return Columns(cells, self.numbers)
 
     def of_works(self, works: Iterable[str]) -> Columns:
         """The rows of some works."""
-        wanted = frozenset(works)
-        return self.where(work in wanted for work in self.cells["work"])
+        return self.where(map(frozenset(works).__contains__, self.cells["work"]))
 
     def rows(self, *names: str) -> Iterator[tuple[Any, ...]]:
         """The cells of some columns, row by row."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from typing import Any
 
 from replication.dataset import checking
 from replication.dataset.cells import VERSION, Stack, check_cells, stack, typed, typed_rows
-from replication.dataset.columns import Columns, Frames
+from replication.dataset.columns import Cells, Columns, Deferred, Frames
 from replication.dataset.cross_table_checks import asked, check_across, check_records, check_rows_in_time
 from replication.dataset.folder import WORK_TABLES, Folder, missing_file, parsed_record, walk
 from replication.dataset.letters import hidden_lines, lacks_glyph
@@ -278,10 +278,12 @@ def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:
 def _check_tables(folder: Folder) -> None:
     """Check the cells of all files of one kind together; files with a readable header become tables."""
     for name, raws in folder.raws.items():
+        whole = stack(raws, TABLES[name])
         wanted = [raw for raw in raws if asked(folder, raw.file)]
         if wanted:
-            folder.problems += check_cells(stack(wanted, TABLES[name]), folder.vocabulary)
-        folder.every[name] = _of_works(stack(raws, TABLES[name]))
+            part = whole if len(wanted) == len(raws) else stack(wanted, TABLES[name])
+            folder.problems += check_cells(part, folder.vocabulary)
+        folder.every[name] = _of_works(whole)
     errors = [p for p in folder.problems if p.severity == "error"]
     # Row 0 or 1: the file or its header is at fault, and with it every row.
     unusable = {p.file for p in errors if p.row <= 1 and p.rule != "unknown-column"}
@@ -300,8 +302,7 @@ def _of_works(stacked: Stack) -> dict[str, Columns]:
     tables = typed(stacked)
     if stacked.table.name not in WORK_TABLES:
         return tables
-    keys = {file: [file.partition("/")[0]] * len(table) for file, table in tables.items()}
-    return {file: replace(table, cells={"work": keys[file], **table.cells}) for file, table in tables.items()}
+    return {file: table.labelled("work", file.partition("/")[0]) for file, table in tables.items()}
 
 
 def _without(table: Columns, lines: set[int]) -> Columns:
@@ -337,15 +338,19 @@ def _with_sample(effects: Columns, samples: Columns) -> Columns:
     for row, sample in enumerate(samples["sample_id"]):
         place.setdefault(sample, row)
     at = [place.get(sample, -1) for sample in effects["sample_id"]]
-    of_sample = {name: _taken(samples, name, at) for name in dict.fromkeys((*_SAMPLE_COLUMNS, *_OF_ROW_OR_SAMPLE))}
-    filled = {}
-    for name in _OF_ROW_OR_SAMPLE:
+
+    def made(name: str) -> Cells:
+        if name not in of_sample:
+            return effects[name]
+        theirs = _taken(samples, name, at)
+        if name not in _OF_ROW_OR_SAMPLE:
+            return theirs
         empty = map(math.isnan if name in effects.numbers else operator.not_, effects[name])
-        cells = zip(empty, effects[name], of_sample[name], strict=True)
-        filled[name] = [theirs if lacks else own for lacks, own, theirs in cells]
-    rest = {**effects.cells, **of_sample, "sample_id": effects["sample_id"]}
-    in_order = {name: cells for name, cells in rest.items() if name not in filled} | filled
-    return Columns(in_order, effects.numbers | samples.numbers)
+        return [other if lacks else own for lacks, own, other in zip(empty, effects[name], theirs, strict=True)]
+
+    of_sample = {*_SAMPLE_COLUMNS, *_OF_ROW_OR_SAMPLE} - {"sample_id"}
+    names = [name for name in (*effects.cells, *_SAMPLE_COLUMNS) if name not in _OF_ROW_OR_SAMPLE]
+    return Columns(Deferred[Cells]((*names, *_OF_ROW_OR_SAMPLE), made), effects.numbers | samples.numbers)
 
 
 def _taken(samples: Columns, name: str, at: Sequence[int]) -> list[Any]:
@@ -356,7 +361,7 @@ def _taken(samples: Columns, name: str, at: Sequence[int]) -> list[Any]:
 
 def _by_life(tables: Mapping[str, Columns]) -> tuple[dict[str, Columns], dict[str, Columns]]:
     """The rows that count today, and those that were withdrawn."""
-    live = {name: table.where(not until for until in table["until"]) for name, table in tables.items()}
+    live = {name: table.where(map(operator.not_, table["until"])) for name, table in tables.items()}
     return live, {name: table.where(table["until"]) for name, table in tables.items()}
 
 
@@ -368,4 +373,4 @@ def _joined(tables: Mapping[str, Columns], name: str) -> Columns:
 @cache
 def _empty(name: str) -> Columns:
     empty = typed_rows(stack([], TABLES[name]))
-    return empty if "work" in empty else replace(empty, cells={**empty.cells, "work": []})
+    return empty if "work" in empty else empty.labelled("work", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
@@ -81,7 +81,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
     >>> nearest("engagment", ["engagement", "achievement"])
     'did you mean "engagement"?'
     """
-    known = list(words)
+    # Sets come in another order in every process: the same words must give the same hint.
+    known = [name for name in (sorted(words) if isinstance(words, Set) else words) if name]
     if not known:
         return "remove it"
     # Cut first: the time of the search grows with the square of the length.
@@ -95,7 +96,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
     """Each problem once, by file, row and column."""
     # A set: two checks may come upon the same thing.
-    return sorted(set(problems), key=attrgetter("file", "row", "column", "rule", "found"))
+    return sorted(set(problems), key=attrgetter("file", "row", "column", "rule", "found", "expected", "hint"))
 
 
 def format_problems(problems: Sequence[Problem], limit: int = SHOWN) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.schema import Column, Table
@@ -85,7 +86,7 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     text, encoding, separator = decoded
     separator = separator or separator_of(text, table)
     problems: list[Problem] = []
-    records = list(_rows_in(text, separator, file, problems))
+    records = _plain_rows(text, separator) or list(_rows_in(text, separator, file, problems))
     if not records:
         problems = problems or [Problem(file, 0, "", "empty-file", "no header", "a header and rows")]
         return None, problems
@@ -94,13 +95,12 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
     problems += _header_problems(file, header, table)
     if not body and not any(problem.rule in ("quotes", "half-written") for problem in problems):
         problems.append(Problem(file, 0, "", "no-rows", "a header only", "at least one row", "fill or delete the file"))
-    kept = [(line, row) for line, row in body if len(row) == len(header)]
+    width = len(header)
+    kept = [(line, row) for line, row in body if len(row) == width]
     # A file without a last line end may have been cut off while it was saved.
     cut = not text.endswith(("\n", "\r"))
     problems += [
-        _ragged(file, line, row, len(header), cut and line == body[-1][0])
-        for line, row in body
-        if len(row) != len(header)
+        _ragged(file, line, row, width, cut and line == body[-1][0]) for line, row in body if len(row) != width
     ]
     if cut and body and len(body[-1][1]) == len(header):
         problems.append(_no_newline(file, body[-1][0]))
@@ -208,7 +208,7 @@ def _of_form(file: str, form: Form) -> Problem:
 
 def _filled(records: list[tuple[int, list[str]]], file: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
     """The rows that hold something; one of empty cells alone, as spreadsheets leave them behind, is said once."""
-    filled = [record for record in records if "".join(record[1]).strip()]
+    filled = [record for record in records if record[1][0].strip() or "".join(record[1]).strip()]
     if len(filled) < len(records):
         empty = [line for line, row in records if not "".join(row).strip()]
         found = "a row of empty cells" if len(empty) == 1 else f"{len(empty)} rows of empty cells, this the first"
@@ -230,6 +230,19 @@ def _decoded(content: bytes, file: str) -> tuple[str, str, str] | Problem:
         return Problem(file, row, "", "encoding", "a NUL character", "text", "the file is damaged or not a CSV")
     text, separator = without_separator_line(text)
     return text, encoding, separator
+
+
+def _plain_rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Rows with their line, of a text without comments whose rows are its lines; [] where it may be another."""
+    if "#" in text:
+        return []
+    reader = _reader(text, separator)
+    try:
+        rows = list(reader)
+    except csv.Error:
+        return []
+    # A quoted cell may span lines; where none does, rows and lines are equally many.
+    return [(line, row) for line, row in enumerate(rows, 1) if row] if len(rows) == reader.line_num else []
 
 
 def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
@@ -260,9 +273,7 @@ def _rows_in(text: str, separator: str, file: str, problems: list[Problem]) -> I
 
 def _records(text: str, separator: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
     """Rows and comments that are not empty, with the line they start on; a broken quote ends it."""
-    # The csv module's own limit of 131 072 letters would raise an error of its own; cells are measured later.
-    csv.field_size_limit(_LARGEST_FILE)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = _reader(text, separator)
     start = 1
     try:
         for record in reader:
@@ -275,6 +286,12 @@ def _records(text: str, separator: str, file: str, problems: list[Problem]) -> I
         found = "a quote that is never closed" if end else "a quote in the middle of a cell"
         hint = "the file may be half-written" if end else 'double the quote ("") or remove it'
         problems.append(Problem(file, start, "", "half-written" if end else "quotes", found, "balanced quotes", hint))
+
+
+def _reader(text: str, separator: str) -> Any:
+    # The csv module's own limit of 131 072 letters would raise an error of its own; cells are measured later.
+    csv.field_size_limit(_LARGEST_FILE)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
 def _header_problems(file: str, header: list[str], table: Table) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from replication.dataset.columns import Columns
@@ -33,41 +34,43 @@ def check_row_versions(file: str, rows: Columns, today: str, work_since: str) ->
     """
     if work_since and _ahead(work_since, today):
         return []  # said of the work itself
-    known = {name: dict.fromkeys(rows[name]) for name in ("since", "until")}
-    if not any(known["until"]) and all(_fits(since, today, work_since) for since in known["since"]):
-        return []  # the usual case, told without going through the rows
-    problems = []
-    for line, since, until in rows.rows("line", "since", "until"):
-        for column, version in (("since", since), ("until", until)):
-            if version and _ahead(version, today):
-                problems.append(_too_far(file, line, column, version, today))
-        if since and work_since and version_numbers(since) < version_numbers(work_since):
-            expected = f"{work_since} or later, the version that brought the work"
-            hint = f"write {work_since}: released versions do not change"
-            problems.append(Problem(file, line, "since", "version", shown(since), expected, hint))
-        if since and until and version_numbers(until) <= version_numbers(since):
-            found, expected = f"{until}, since {since}", "a version after the one in since"
-            problems.append(Problem(file, line, "until", "version", found, expected, "the row would be in no version"))
-    return problems
+    # Long tables name a handful of versions: what is wrong with a pair of them is wrong in each of its rows.
+    lives = list(rows.rows("since", "until"))
+    wrong = {life: found for life in set(lives) if (found := list(_wrong(life[0], life[1], today, work_since)))}
+    if not wrong:
+        return []
+    return [
+        Problem(file, line, *found)
+        for line, life in zip(rows["line"], lives, strict=True)
+        for found in wrong.get(life, ())
+    ]
+
+
+def _wrong(since: str, until: str, today: str, work_since: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Column, rule, found, expected and hint of what is wrong with the versions of a row."""
+    for column, version in (("since", since), ("until", until)):
+        if version and _ahead(version, today):
+            yield _too_far(column, version, today)
+    if since and work_since and version_numbers(since) < version_numbers(work_since):
+        expected = f"{work_since} or later, the version that brought the work"
+        yield "since", "version", shown(since), expected, f"write {work_since}: released versions do not change"
+    if since and until and version_numbers(until) <= version_numbers(since):
+        found, expected = f"{until}, since {since}", "a version after the one in since"
+        yield "until", "version", found, expected, "the row would be in no version"
 
 
 def check_work_version(file: str, since: str, today: str) -> list[Problem]:
     """The version that brought a work is there, or comes next."""
-    return [_too_far(file, 0, "since", since, today)] if _ahead(since, today) else []
+    return [Problem(file, 0, *_too_far("since", since, today))] if _ahead(since, today) else []
 
 
 def _ahead(version: str, today: str) -> bool:
     return version_numbers(version) > version_numbers(today) and version not in _coming(today)
 
 
-def _too_far(file: str, line: int, column: str, version: str, today: str) -> Problem:
+def _too_far(column: str, version: str, today: str) -> tuple[str, str, str, str, str]:
     expected = f"at most {today}, or the version after it: {', '.join(_coming(today))}"
-    return Problem(file, line, column, "version", shown(version), expected, "is it a slip?")
-
-
-def _fits(since: str, today: str, work_since: str) -> bool:
-    early = bool(since and work_since) and version_numbers(since) < version_numbers(work_since)
-    return not early and not (since and _ahead(since, today))
+    return column, "version", shown(version), expected, "is it a slip?"
 
 
 def _coming(today: str) -> tuple[str, ...]:

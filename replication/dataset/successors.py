@@ -82,41 +82,45 @@ def check_successors(files: Mapping[str, Columns], table: str) -> list[Problem]:
     """
     if not any("replaced_by" in rows and any(rows["replaced_by"]) for rows in files.values()):
         return []  # the usual case, told without going through the rows
-    known = _rows_by_id(files, table)
+    known: dict[tuple[str, ...], _Life] = {}
+    for rows in files.values():
+        known.update(_lives(rows, table))
     ids = [key[-1] for key in known]
     problems = []
     for file, rows in files.items():
-        for key, line, cells in _entries(rows, table):
-            if cells["replaced_by"]:
-                found = _successor_problem(key, cells, known, ids)
-                problems += [Problem(file, line, *found)] if found else []
+        replaced = rows.where(rows["replaced_by"])
+        for line, (key, life) in zip(replaced["line"], _lives(replaced, table), strict=True):
+            found = _successor_problem(key, life, known, ids)
+            problems += [Problem(file, line, *found)] if found else []
     return problems
 
 
-_Row = dict[str, str]
+_Life = tuple[str, str, str]
+"""The versions in which a row came and went, and the row that took its place; each may be empty."""
+
 _Found = tuple[str, str, str, str, str]
 
 
 def _successor_problem(
-    key: tuple[str, ...], cells: _Row, known: Mapping[tuple[str, ...], _Row], ids: Collection[str]
+    key: tuple[str, ...], life: _Life, known: Mapping[tuple[str, ...], _Life], ids: Collection[str]
 ) -> _Found | None:
     """Column, rule, found, expected and hint of what is wrong with one successor, if anything is."""
-    new = _next_key(key, cells)
-    found = shown(cells["replaced_by"])
-    if not cells["until"]:
+    since, until, replaced_by = life
+    new, found = (*key[:-1], replaced_by), shown(replaced_by)
+    if not until:
         expected = "an until beside it: the version in which this row was replaced"
         return "until", "successor", '""', expected, "a row that still counts has no successor; fill until"
     if new not in known:
-        return "replaced_by", "unknown-row", found, f"an id of {_table_of(key)}", nearest(cells["replaced_by"], ids)
+        return "replaced_by", "unknown-row", found, f"an id of {_table_of(key)}", nearest(replaced_by, ids)
     if _leads_back(key, known):
         return "replaced_by", "circle", found, "a successor that does not lead back here", "which row is the newer one?"
-    entered = known[new]["since"]
+    entered = known[new][0]
     # Equal is fine: a row may be entered and replaced within one version in the making.
-    if cells["since"] and entered and version_numbers(entered) < version_numbers(cells["since"]):
-        expected = f"a successor that entered in {cells['since']} or later"
+    if since and entered and version_numbers(entered) < version_numbers(since):
+        expected = f"a successor that entered in {since} or later"
         return "replaced_by", "older", f"{found}, since {entered}", expected, "are the two rows the wrong way round?"
-    if entered and version_numbers(entered) > version_numbers(cells["until"]):
-        expected = f"a successor that entered by {cells['until']}, when this row left"
+    if entered and version_numbers(entered) > version_numbers(until):
+        expected = f"a successor that entered by {until}, when this row left"
         hint = "no version may be without the row: make until and the successor's since the same version"
         return "replaced_by", "gap", f"{found}, since {entered}", expected, hint
     return None
@@ -126,27 +130,17 @@ def _table_of(key: tuple[str, ...]) -> str:
     return "this table" if len(key) == 1 else "this table, with the same first columns"
 
 
-def _next_key(key: tuple[str, ...], cells: _Row) -> tuple[str, ...]:
-    """The successor's key: `replaced_by` names the last part of an id of several columns, the others stay."""
-    return (*key[:-1], cells["replaced_by"])
-
-
-def _leads_back(key: tuple[str, ...], known: Mapping[tuple[str, ...], _Row]) -> bool:
+def _leads_back(key: tuple[str, ...], known: Mapping[tuple[str, ...], _Life]) -> bool:
     at, seen = key, set()
-    while at in known and known[at]["replaced_by"] and at not in seen:
+    while at in known and known[at][2] and at not in seen:
         seen.add(at)
-        at = _next_key(at, known[at])
+        # `replaced_by` names the last part of an id of several columns, the others stay.
+        at = (*at[:-1], known[at][2])
     return at in seen
 
 
-def _rows_by_id(files: Mapping[str, Columns], table: str) -> dict[tuple[str, ...], _Row]:
-    return {key: cells for rows in files.values() for key, _line, cells in _entries(rows, table)}
-
-
-def _entries(rows: Columns, table: str) -> Iterator[tuple[tuple[str, ...], int, _Row]]:
-    """Key, line and versions of each row; measures and descriptives are told apart by their work as well."""
+def _lives(rows: Columns, table: str) -> Iterator[tuple[tuple[str, ...], _Life]]:
+    """Key and versions of each row; measures and descriptives are told apart by their work as well."""
     names = list(TABLES[table].id)
     keyed = ["work", *names] if len(names) > 1 and "work" in rows else names
-    columns = ("since", "until", "replaced_by")
-    for line, key, cells in zip(rows["line"], rows.rows(*keyed), rows.records(*columns), strict=True):
-        yield key, line, cells
+    return zip(rows.rows(*keyed), rows.rows("since", "until", "replaced_by"), strict=True)

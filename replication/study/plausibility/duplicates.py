@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from replication.dataset import Dataset
 from replication.dataset.columns import Columns
@@ -25,9 +25,8 @@ Key = tuple[frozenset[str], float]
 """Two constructs and their correlation."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One correlation: where it stands, whose it is, and what it says."""
+class _Row(NamedTuple):
+    """One correlation: where it stands, whose it is, and what it says. A tuple: there may be a hundred thousand."""
 
     work: str
     line: int
@@ -54,9 +53,10 @@ def duplicate_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query
 
 def _rows(effects: Columns) -> Iterator[_Row]:
     """The correlations that can tell samples apart: 0, an impossible one and one without n cannot."""
-    for work, line, row, sample, a, b, statistic, value, n in effects.rows(*_COLUMNS):
-        if statistic == "r" and 0 < abs(value) <= 1 and n > 0:
-            yield _Row(work, line, row, sample, (frozenset((a, b)), value), n)
+    own = effects.where(s == "r" and 0 < abs(value) <= 1 and n > 0 for s, value, n in effects.rows(*_COLUMNS[-3:]))
+    pairs = {pair: frozenset(pair) for pair in set(own.rows("var_a", "var_b"))}
+    keys = zip(map(pairs.__getitem__, own.rows("var_a", "var_b")), own["value"], strict=True)
+    return map(_Row, *(own[name] for name in _COLUMNS[:4]), keys, own["n"])
 
 
 def _related(samples: Columns) -> set[frozenset[str]]:
@@ -70,6 +70,8 @@ def _duplicates(rows: list[_Row], works: frozenset[str], apart: set[frozenset[st
     first: dict[tuple[Key, float], _Row] = {}
     for row in rows:
         other = first.setdefault((row.key, row.n), row)
+        if other is row:
+            continue
         pair = frozenset((row.sample, other.sample))
         if row.work in works and len(pair) == 2 and pair not in apart:
             apart.add(pair)
@@ -84,24 +86,31 @@ def _copies(rows: list[_Row], works: frozenset[str], apart: set[frozenset[str]])
     samples: defaultdict[str, dict[Key, _Row]] = defaultdict(dict)
     for row in rows:
         samples[row.sample].setdefault(row.key, row)
-    seen: defaultdict[tuple[Key, int], list[_Row]] = defaultdict(list)
+    seen: defaultdict[int, defaultdict[Key, list[_Row]]] = defaultdict(lambda: defaultdict(list))
     for own in samples.values():
         first = next(iter(own.values()))
         if len(own) >= _FEWEST and first.work in works:
             yield from _copy_of(own, samples, seen, apart)
         if len(own) >= _FEWEST:
             for row in own.values():
-                seen[row.key, _step(row.n)].append(row)
+                seen[_step(row.n)][row.key].append(row)
 
 
 def _copy_of(
     own: Mapping[Key, _Row],
     samples: Mapping[str, Mapping[Key, _Row]],
-    seen: Mapping[tuple[Key, int], list[_Row]],
+    seen: Mapping[int, Mapping[Key, Sequence[_Row]]],
     apart: set[frozenset[str]],
 ) -> Iterator[Query]:
-    shared = Counter(other.sample for row in own.values() for other in _alike(row, seen))
     first = next(iter(own.values()))
+    beside = {n: _near(n, seen) for n in {row.n for row in own.values()}}
+    shared = Counter(
+        other.sample
+        for row in own.values()
+        for there in beside[row.n]
+        for other in there.get(row.key, ())[:_LOOKED_AT]
+        if max(row.n, other.n) <= _NEAR * min(row.n, other.n)
+    )
     for sample, count in shared.items():
         enough = count >= _FEWEST and 2 * count >= min(len(own), len(samples[sample]))
         if enough and frozenset((first.sample, sample)) not in apart:
@@ -163,13 +172,10 @@ def _adding_up(n: float, others: list[tuple[int, str, float, str]]) -> tuple[str
     return ()
 
 
-def _alike(row: _Row, seen: Mapping[tuple[Key, int], list[_Row]]) -> Iterator[_Row]:
-    """Rows of samples seen before with the same correlation and nearly the same n."""
-    step = _step(row.n)
-    for near in (step - 1, step, step + 1):
-        for other in itertools.islice(seen.get((row.key, near), ()), _LOOKED_AT):
-            if max(row.n, other.n) <= _NEAR * min(row.n, other.n):
-                yield other
+def _near(n: float, seen: Mapping[int, Mapping[Key, Sequence[_Row]]]) -> list[Mapping[Key, Sequence[_Row]]]:
+    """The rows seen before whose n may be nearly this one."""
+    step = _step(n)
+    return [seen[near] for near in (step - 1, step, step + 1) if near in seen]
 
 
 def _step(n: float) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from replication.dataset import Dataset
 from replication.dataset.columns import Columns
 from replication.dataset.problems import shown
 from replication.dataset.recipes import of_levels
+from replication.dataset.schema import Construct
 from replication.effects.correlation import correlation_variance, fisher_z_variance, n_for_variance, to_fisher_z
 from replication.study.plausibility.printed_intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
@@ -70,7 +72,7 @@ def _decimal(text: str) -> Decimal:
 
 
 _CORRELATIONS = ("r", "partial_r")
-_CLEAR_SIGN = 0.05
+_CLEAR_SIGN = 0.05  # small values of either sign are what chance makes of a weak association
 _VERY_LARGE = 0.9
 _SE_TOO_LARGE, _SE_TOO_SMALL = 3.0, 0.5
 _PLACE = ("work", "line", "effect_id")
@@ -80,60 +82,62 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+Row = Mapping[str, Any]
+
+
 def effect_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
-    """Every question about a single effect row of these works."""
-    effects = dataset.columns("effects.csv").only(*_PLACE, *_COLUMNS).of_works(works)
-    places = effects.rows(*_PLACE)
-    rows = zip(*(_cells(effects, name) for name in _COLUMNS), strict=True)
-    judged: dict[tuple[object, ...], tuple[Query, ...]] = {}  # long tables say the same again and again
-    for (work, line, row), cells in zip(places, rows, strict=True):
-        place = Place(f"{work}/effects.csv", line, row)
-        if cells in judged:
-            yield from (question.at(place) for question in judged[cells])
-        else:
-            judged[cells] = tuple(_questions(place, dict(zip(_COLUMNS, cells, strict=True)), dataset))
-            yield from judged[cells]
+    """Every question about a single effect row of these works.
 
-
-def _cells(effects: Columns, name: str) -> list[Any]:
-    """The cells of a column, with one NaN for all that are empty: rows that say the same are then equal."""
-    cells = effects[name]
-    return [math.nan if math.isnan(cell) else cell for cell in cells] if name in effects.numbers else cells
-
-
-def _questions(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
-    """The questions about one row, which depend on its cells alone.
-
-    A row without a value, or with an impossible one, is the dataset checker's: what follows from it says nothing.
+    Each kind of question goes down the few columns that say whom it can be asked of: most rows of a long table are
+    asked nothing.
     """
-    correlation = row["statistic"] in _CORRELATIONS
-    if math.isnan(row["value"]) or (correlation and abs(row["value"]) > 1):
-        return
-    yield from _interval(place, row)
-    if row["as_printed"] and not row["conversion"]:
-        yield from check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
-    if correlation and not of_levels(row["unit"]):  # between schools other signs and sizes are no slips
-        yield from _sign(place, row, dataset)
-        yield from _size(place, row)
-        yield from _tests(place, row)
-    if row["statistic"] == "r":
-        yield from _standard_error(place, row)
-
-
-def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Query]:
-    """A clear sign against the constructs: at least .05, and beyond twice its standard error."""
-    value = row["value"]
+    effects = dataset.columns("effects.csv").of_works(works)
+    # A row without a value, or with an impossible one, is the dataset checker's: what follows from it says nothing.
+    values = effects.rows("statistic", "value")
+    sound = effects.where([abs(v) <= 1 if s in _CORRELATIONS else not math.isnan(v) for s, v in values])
+    ends = sound.rows("ci_low", "ci_high")
+    yield from _asked(sound, [not (math.isnan(low) and math.isnan(high)) for low, high in ends], _interval)
+    yield from _asked(sound, [w and not c for w, c in sound.rows("as_printed", "conversion")], _wording)
+    errors = sound.rows("statistic", "se")
+    yield from _asked(sound, [s == "r" and not math.isnan(se) for s, se in errors], _standard_error)
+    levels = {unit for unit in set(sound["unit"]) if of_levels(unit)}
+    # Between schools other signs and sizes are no slips.
+    own = sound.where([s in _CORRELATIONS and unit not in levels for s, unit in sound.rows("statistic", "unit")])
     constructs = dataset.vocabulary.constructs
-    a, b = constructs[row["var_a"]], constructs[row["var_b"]]
-    expected = a.valence * b.valence
-    if "covariate" in (a.side, b.side):
-        return  # nothing is expected of a covariate: better-off students are not the more engaged everywhere
-    # Small values of either sign are what chance makes of a weak association.
-    if value * expected >= 0 or abs(value) < _CLEAR_SIGN:
-        return
+    signs = {(a, b): _expected_sign(constructs, a, b) for a, b in set(own.rows("var_a", "var_b"))}
+    pairs = zip(own.rows("var_a", "var_b"), own["value"], strict=True)
+    yield from _asked(own, [signs[pair] * v <= -_CLEAR_SIGN for pair, v in pairs], partial(_sign, constructs))
+    yield from _asked(own, [v == 0 or abs(v) > _VERY_LARGE for v in own["value"]], _size)
+    yield from _asked(own, map(any, own.rows("test", "p", "as_printed")), _tests)
+
+
+def _asked(effects: Columns, keep: Iterable[object], ask: Callable[[Place, Row], Iterator[Query]]) -> Iterator[Query]:
+    """What is asked of the rows to keep; long tables say the same again and again, and are asked the same."""
+    rows = effects.where(keep)
+    judged: dict[tuple[Any, ...], tuple[Query, ...]] = {}
+    for (work, line, row), cells in zip(rows.rows(*_PLACE), rows.rows(*_COLUMNS), strict=True):
+        place = Place(f"{work}/effects.csv", line, row)
+        if cells not in judged:
+            judged[cells] = tuple(ask(place, dict(zip(_COLUMNS, cells, strict=True))))
+        yield from (question.at(place) for question in judged[cells])
+
+
+def _wording(place: Place, row: Row) -> Iterator[Query]:
+    return check_wording(place, row["statistic"], row["value_text"], row["as_printed"])
+
+
+def _expected_sign(constructs: Mapping[str, Construct], a: str, b: str) -> int:
+    """The sign expected of a pair; 0 with a covariate: better-off students are not the more engaged everywhere."""
+    sides = (constructs[a], constructs[b])
+    return 0 if "covariate" in {side.side for side in sides} else sides[0].valence * sides[1].valence
+
+
+def _sign(constructs: Mapping[str, Construct], place: Place, row: Row) -> Iterator[Query]:
+    """A clear sign against the constructs, beyond twice its standard error where it is not large."""
+    value, a, b = row["value"], constructs[row["var_a"]], constructs[row["var_b"]]
     n = float(n_for_variance(row["n"], row["n_effective"], least=3))
     if abs(value) >= 0.1 or (n > 3 and to_fisher_z(abs(value)) > 2 * math.sqrt(fisher_z_variance(n))):
-        direction = "above" if expected > 0 else "below"
+        direction = "above" if value < 0 else "below"
         yield Query.about(
             place,
             "value",
@@ -144,7 +148,7 @@ def _sign(place: Place, row: Mapping[str, Any], dataset: Dataset) -> Iterator[Qu
         )
 
 
-def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+def _size(place: Place, row: Row) -> Iterator[Query]:
     value = row["value"]
     if abs(value) > _VERY_LARGE:
         hint = "is it r squared, a reliability, or one measure twice?"
@@ -154,7 +158,7 @@ def _size(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
         yield Query.about(place, "value", "exact-zero", row["value_text"], "a correlation that was computed", hint)
 
 
-def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+def _tests(place: Place, row: Row) -> Iterator[Query]:
     """The tests and the p printed beside the value; a converted value follows from them."""
     correlation = Correlation(row["value_text"], row["n"], row["statistic"] == "partial_r")
     if row["test"] or row["as_printed"]:
@@ -163,10 +167,8 @@ def _tests(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
         yield from check_p(place, correlation, row["p"], row["as_printed"])
 
 
-def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+def _standard_error(place: Place, row: Row) -> Iterator[Query]:
     se, value = row["se"], row["value"]
-    if math.isnan(se):
-        return
     n = float(n_for_variance(row["n"], row["n_effective"], least=1))
     expected = math.sqrt(correlation_variance(value, n)) if n > 1 else math.nan
     if not expected > 0 or _SE_TOO_SMALL <= se / expected <= _SE_TOO_LARGE:
@@ -175,10 +177,8 @@ def _standard_error(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
     yield Query.about(place, "se", "se", f"{se:g}", f"about {expected:.3f} for this value and n {n:g}", hint)
 
 
-def _interval(place: Place, row: Mapping[str, Any]) -> Iterator[Query]:
+def _interval(place: Place, row: Row) -> Iterator[Query]:
     low, high = row["ci_low"], row["ci_high"]
-    if math.isnan(low) and math.isnan(high):
-        return
     if math.isnan(low) or math.isnan(high):
         yield one_end(place, *("" if math.isnan(end) else f"{end:g}" for end in (low, high)))
         return

@@ -31,7 +31,6 @@ _COLUMNS = (
     "se", "measure_a", "measure_b", "informant_a", "informant_b", "reading", "locator", "unit", "since", "clusters",
     "icc", "design", "time_a", "time_b", "lag", "flags",
 )  # fmt: skip
-_OF_KNOWN = ("unit", "var_a", "var_b", "sample_id", "statistic", "value")
 
 Pair = tuple[str, frozenset[str]]
 """A unit and two constructs: what is comparable across studies."""
@@ -42,11 +41,12 @@ def new_row_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     effects = dataset.columns("effects.csv")
     released = version_numbers(dataset.version)
     coming = {since for since in set(effects["since"]) if version_numbers(since) > released}
-    own = effects.only(*_COLUMNS).of_works(works).records()
-    rows = [row for row in own if row["since"] in coming and row["reading"] != "computed"]
+    own = effects.of_works(works) if coming else effects.between(0, 0)
+    new = own.where([since in coming and reading != "computed" for since, reading in own.rows("since", "reading")])
+    rows = list(new.records(*_COLUMNS))
     if not rows:
         return
-    known = _known(effects.only(*_OF_KNOWN).where(work not in works for work in effects["work"]))
+    known = _known(effects.where(work not in works for work in effects["work"]))
     schools = dict(dataset.columns("samples.csv").rows("sample_id", "schools"))
     for row in rows:
         place = Place(f"{row['work']}/effects.csv", row["line"], row["effect_id"])

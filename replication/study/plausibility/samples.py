@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from replication.dataset import Dataset
 from replication.dataset.columns import Columns
@@ -20,20 +20,22 @@ __all__ = ["people_queries", "sample_queries"]
 _SIZE_RATIO = 0.9
 _LISTED = 8  # sizes named in a message
 
-_SIDES = tuple(f"{name}_{side}" for side in "ab" for name in ("var", "measure", "informant"))
-_OF_EFFECTS = ("work", "line", "effect_id", "sample_id", "reading", "statistic", "value", "value_text", "n")
+_SIDE = ("var", "measure", "informant")
+_ALWAYS_POSSIBLE = 0.5  # three correlations up to here are possible: 1 - 3/4 - 2/8 is 0
 
-Variable = tuple[str, str, str]
+Variable = tuple[str, ...]
+Pair = tuple[Variable, Variable]
+_Cell = tuple[float, str, str, int, str]  # value, as written, work, line, row
 
 
 def sample_queries(dataset: Dataset, works: frozenset[str]) -> Iterator[Query]:
     """Every question about the samples of these works."""
-    own = dataset.columns("effects.csv").only(*_OF_EFFECTS, *_SIDES).of_works(works)
+    own = dataset.columns("effects.csv").of_works(works)
     # Computed rows come from one file and cannot contradict each other by a slip of the pen.
-    printed = own.where(reading != "computed" for reading in own["reading"])
+    printed = own.where(map("computed".__ne__, own["reading"]))
     yield from _sizes(printed, dataset)
     correlations = printed.rows("statistic", "value")
-    yield from _triples(printed.where(statistic == "r" and abs(value) <= 1 for statistic, value in correlations))
+    yield from _triples(printed.where([statistic == "r" and abs(value) <= 1 for statistic, value in correlations]))
     yield from _countries(dataset, works)
     yield from _part_sizes(dataset.columns("samples.csv"), works)
 
@@ -78,11 +80,10 @@ def _sizes(effects: Columns, dataset: Dataset) -> Iterator[Query]:
     own = _sizes_by_sample(effects)
     in_samples = _sizes_by_sample(dataset.columns("samples.csv"))  # the sample itself may be missing there
     in_means = _sizes_by_sample(dataset.columns("descriptives.csv"))
-    first: dict[str, Place] = {}
-    for sample, work, line, row in effects.rows("sample_id", "work", "line", "effect_id"):
-        if sample not in first:
-            first[sample] = Place(f"{work}/effects.csv", line, row)
-    for sample, place in first.items():
+    # From the end, so that the first row of each sample is the one that stays.
+    places = zip(*(reversed(effects[name]) for name in ("work", "line", "effect_id")), strict=True)
+    first = dict(zip(reversed(effects["sample_id"]), places, strict=True))
+    for sample, (work, line, row) in first.items():
         tables = {"effects.csv": own, "samples.csv": in_samples, "descriptives.csv": in_means}
         given = [(n, name) for name, sizes in tables.items() for n in sizes.get(sample, ())]
         if given and min(given)[0] < _SIZE_RATIO * max(given)[0]:
@@ -90,13 +91,15 @@ def _sizes(effects: Columns, dataset: Dataset) -> Iterator[Query]:
             found = "; ".join(f"n {n:g} in {name}" for n, name in given[:_LISTED]) + more
             expected = f"sizes of {sample} within a tenth of each other"
             hint = "missing answers explain small differences; is one a slip, or another group?"
+            place = Place(f"{work}/effects.csv", line, row)
             yield Query.about(place, "n", "n-differs", found, expected, hint)
 
 
 def _sizes_by_sample(rows: Columns) -> Mapping[str, Mapping[float, None]]:
     """The different sizes each sample is given in a table, in the order of its rows."""
     sizes: defaultdict[str, dict[float, None]] = defaultdict(dict)
-    for sample, n in rows.rows("sample_id", "n"):
+    # Each pair once, in its order: the rows of a sample say one size again and again.
+    for sample, n in dict.fromkeys(rows.rows("sample_id", "n")):
         if not math.isnan(n):
             sizes[sample][n] = None
     return sizes
@@ -104,44 +107,47 @@ def _sizes_by_sample(rows: Columns) -> Mapping[str, Mapping[float, None]]:
 
 def _triples(effects: Columns) -> Iterator[Query]:
     """Three correlations of three variables: 1 + 2abc - a^2 - b^2 - c^2 cannot be negative, whatever the rounding."""
-    samples: defaultdict[str, dict[frozenset[Variable], tuple[str, Place]]] = defaultdict(dict)
-    for sample, work, line, row, text, *names in effects.rows(
-        "sample_id", "work", "line", "effect_id", "value_text", *_SIDES
-    ):
-        pair = frozenset((tuple(names[:3]), tuple(names[3:])))
-        samples[sample][pair] = (text, Place(f"{work}/effects.csv", line, row))
-    for cells in samples.values():
-        if len(cells) >= 3:
-            printed = {pair: (parse_printed(text), place) for pair, (text, place) in cells.items()}
-            yield from _impossible(printed)
+    strong = {sample for sample, value in effects.rows("sample_id", "value") if abs(value) > _ALWAYS_POSSIBLE}
+    own = effects.where(map(strong.__contains__, effects["sample_id"]))
+    samples: defaultdict[str, dict[Pair, _Cell]] = defaultdict(dict)
+    sides = (own.rows(*(f"{name}_{side}" for name in _SIDE)) for side in "ab")
+    cells = own.rows("value", "value_text", "work", "line", "effect_id")
+    for sample, a, b, cell in zip(own["sample_id"], *sides, cells, strict=True):
+        if a != b:
+            samples[sample][(a, b) if a < b else (b, a)] = cell
+    for pairs in samples.values():
+        if len(pairs) >= 3:
+            yield from _impossible(pairs)
 
 
-def _impossible(cells: Mapping[frozenset[Variable], tuple[Printed, Place]]) -> Iterator[Query]:
-    for x, y, z in _triangles(cells):
-        found = [cells[frozenset(pair)] for pair in ((x, y), (x, z), (y, z))]
-        if not _possible(*(printed for printed, _ in found)):
-            first, *others = [place for _, place in found]
-            text = ", ".join(printed.text for printed, _ in found)
+def _impossible(pairs: Mapping[Pair, _Cell]) -> Iterator[Query]:
+    for x, y, z in _triangles(pairs):
+        found = pairs[x, y], pairs[x, z], pairs[y, z]
+        # The numbers first: they form a matrix of correlations nearly always, and nothing need be read again.
+        if _determinant(found[0][0], found[1][0], found[2][0]) >= 0:
+            continue
+        texts = [text for _, text, *_ in found]
+        if not _possible(*map(parse_printed, texts)):
+            first, *others = [Place(f"{work}/effects.csv", line, row) for _, _, work, line, row in found]
             expected = "three correlations that can be true together"
-            hint = f"a sign or a digit is wrong in {', '.join(place.row for _, place in found)}"
-            yield Query.about(first, "value", "triple", text, expected, hint, *(place.row for place in others))
+            rows = [place.row for place in others]
+            hint = f"a sign or a digit is wrong in {', '.join((first.row, *rows))}"
+            yield Query.about(first, "value", "triple", ", ".join(texts), expected, hint, *rows)
 
 
-def _triangles(pairs: Iterable[frozenset[Variable]]) -> Iterator[tuple[Variable, Variable, Variable]]:
-    """Three variables each two of which are a pair, in order: the shared neighbours of a pair.
+def _triangles(pairs: Mapping[Pair, _Cell]) -> list[tuple[Variable, ...]]:
+    """Three variables each two of which are a pair, a strong one among them: the shared neighbours of that pair.
 
     All triples of the variables would be walked for nothing where most pairs are missing, as in a table of predictors
-    by outcomes.
+    by outcomes, or weak.
     """
-    after: defaultdict[Variable, set[Variable]] = defaultdict(set)
-    for pair in pairs:
-        if len(pair) == 2:
-            first, second = sorted(pair)
-            after[first].add(second)
-    for x in sorted(after):
-        for y in sorted(after[x]):
-            for z in sorted(after[x] & after.get(y, set())):
-                yield x, y, z
+    beside: defaultdict[Variable, set[Variable]] = defaultdict(set)
+    for a, b in pairs:
+        beside[a].add(b)
+        beside[b].add(a)
+    strong = [pair for pair, cell in pairs.items() if abs(cell[0]) > _ALWAYS_POSSIBLE]
+    triangles = {tuple(sorted((a, b, c))) for a, b in strong for c in beside[a] & beside[b]}
+    return sorted(triangles)
 
 
 def _possible(a: Printed, b: Printed, c: Printed) -> bool:
