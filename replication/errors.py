@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from replication.labels import Label
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -25,11 +27,15 @@ class DataError(UserError):
 
 
 class ModelError(UserError):
-    """A model cannot be fitted to these numbers. `partial` holds what was computed before it stopped, if anything."""
+    """A model cannot be fitted to these numbers. `partial` holds what was computed before it stopped, if anything.
 
-    def __init__(self, message: str, partial: object | None = None) -> None:
+    `text` is what a report shows, which words it in its language: a label, or the English message where there is none.
+    """
+
+    def __init__(self, message: str, partial: object | None = None, *, label: Label | None = None) -> None:
         super().__init__(message)
         self.partial = partial
+        self.text = label or message
 
 
 def first_fault(file: str, error: ValidationError) -> str:

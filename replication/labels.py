@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["Cell", "Label", "Text", "of", "several", "within"]
+__all__ = ["Cell", "Label", "Text", "of", "restored", "several", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,17 @@ def of(about: Text, what: Text) -> Label:
 def within(whole: Text, part: Text) -> Label:
     """A label and the part, variant or end that is meant: "engagement, open data", "REML, one value a sample"."""
     return Label("within", {"whole": whole, "part": part})
+
+
+def restored(kept: Any) -> Any:
+    """What a store gives back of a cell or text: a label from its plain form, and everything else as it is.
+
+    >>> restored({"key": "of", "values": {"about": "quality", "what": {"key": "r", "values": {}}}})
+    Label(key='of', values={'about': 'quality', 'what': Label(key='r', values={})})
+    """
+    if isinstance(kept, Mapping):
+        return Label(kept["key"], {name: restored(value) for name, value in kept["values"].items()})
+    return tuple(map(restored, kept)) if isinstance(kept, list) else kept
 
 
 def several(*texts: Text) -> Text:

@@ -170,7 +170,7 @@ def chain_sentences(grades: Mapping[str, Grade]) -> tuple[Sentence, ...]:
         Sentence(
             "answer.mediation.sure", {"grade": grade_term(grades[weakest]), "weakest": f"path-{weakest}"}, "answer"
         ),
-        Sentence("answer.mediation.cause", {"grade": grade_term("very low")}, "cause"),
+        Sentence("answer.mediation.cause", {"grade": grade_term("very_low")}, "cause"),
     )
 
 

@@ -11,7 +11,7 @@ A quarter of the published size keeps the run short; the simulation tests recove
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from replication.digests import digest_of, python_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bayes import RHO, posterior_of, rounded
 from replication.evidence.question import Evidence, Question, evidence, sample_means
+from replication.labels import restored
 from replication.models import bayes
 from replication.models.bayes.exact.posterior import ExactPosterior
 from replication.models.bayes.priors.informed import correlation_priors
@@ -289,10 +290,9 @@ def _draw(
 
 def _reason(kept: Mapping[str, Any], words: Mapping[str, Text]) -> Text:
     """A reason as a store gives it back, the parameter in it by its words."""
-    values = dict(kept["values"])
-    if "name" in values:
-        values["name"] = words.get(values["name"], values["name"])
-    return Label(kept["key"], values)
+    said: Label = restored(kept)
+    name = said.values.get("name")
+    return replace(said, values={**said.values, "name": words.get(str(name), name)}) if name is not None else said
 
 
 def _saved(posterior: SampledPosterior, name: str) -> Draws:

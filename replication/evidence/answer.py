@@ -209,7 +209,7 @@ def answer_sentences(a: Answered) -> tuple[Sentence, ...]:
 
 def grade_term(grade: Grade) -> str:
     """The term of the locale for a grade, with its symbol."""
-    return f"certainty-{grade.replace(' ', '-')}"
+    return f"certainty-{grade.replace('_', '-')}"
 
 
 def _sure(a: Answered) -> Sentence:
@@ -272,7 +272,7 @@ def change_sentences(question: str, grade: Grade, change: Change | None) -> tupl
     here: dict[str, Cell | Number] = {"grade": grade_term(grade)}
     n, r = Number(change.n, ref), Number(change.r, ref)
     said = []
-    if grade == "very low":
+    if grade == "very_low":
         pass  # nothing is below it
     elif change.samples is None or change.to is None:
         said.append(Sentence("change.stands", {**here, "most": Number(change.most, ref), "n": n, "r": r}))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from replication.analysis.outcome import Draws, Estimate, Label
+from replication.analysis.outcome import Draws, Estimate, Label, several
 from replication.dataset import Selection
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
@@ -73,7 +73,9 @@ def posterior_estimate(
         method={
             "model": "exact_posterior_by_quadrature",
             "value": Label("posterior_median_value", {"level": 0.95}),
-            "priors": "; ".join(map(str, (*posterior.data.priors, posterior.data.within, posterior.data.between))),
+            "priors": several(
+                *(p.text for p in (*posterior.data.priors, posterior.data.within, posterior.data.between))
+            ),
             "numerical error": Label("relative_error", {"error": float(f"{posterior.accuracy.error:.1g}")}),
         },
         rows=tuple(selection.rows["effect_id"]),
@@ -90,8 +92,9 @@ def posterior_draws(answer: Estimated, id: str, seed: int) -> Draws:  # noqa: A0
     posterior = answer.posterior
     # Seeded by its own name: what else is drawn on the page, and in which order, changes nothing here.
     found = draw_exact(posterior, CHAINS * SAVED, np.random.default_rng([seed, *id.encode()]))
+    priors = {f"prior of {name}": str(prior) for name, prior in posterior.priors.items()}
     said = {"model": "effects in samples in countries, exact", "scale": "Fisher z", "drawn": EXACTLY, "seed": str(seed)}
-    return Draws(id=id, chains=CHAINS, columns=rounded(found.values), method={**said, **posterior.priors})
+    return Draws(id=id, chains=CHAINS, columns=rounded(found.values), method={**said, **priors})
 
 
 def rounded(values: Mapping[str, Array]) -> dict[str, tuple[float, ...]]:

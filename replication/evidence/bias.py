@@ -155,7 +155,7 @@ def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -
     try:
         return averaged_bias(found, sign, remember), ""
     except ModelError as error:
-        return None, Label("could_not_be_fitted", {"why": str(error)})
+        return None, Label("could_not_be_fitted", {"why": error.text})
 
 
 # --- models and tests side by side -----------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def _or_reason(test: Callable[[], _Row]) -> _Row:
     try:
         return test()
     except ModelError as error:
-        return None, None, Label("not_possible", {"why": str(error)}), ""
+        return None, None, Label("not_possible", {"why": error.text}), ""
 
 
 def _finite(*numbers: float) -> tuple[float | None, ...]:

@@ -8,16 +8,17 @@ undecided probability, not an effect of zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of
+from replication.analysis.outcome import Cell, Estimate, Label, Table, Text, of, plain
 from replication.digests import digest_of, python_digest
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import body_key, direction_of, one_row_a_sample, sizes_of
 from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
+from replication.labels import restored
 from replication.models.bayes import averaging
 from replication.models.bayes.averaging.bias_models import bias_priors
 
@@ -58,7 +59,7 @@ class AveragedBias:
     error: float
     k: int
     samples: int
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     reasons: tuple[Text, ...] = ()
     whole: tuple[float, ...] = ()
 
@@ -87,7 +88,7 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
     """
     means = sample_means(found)
 
-    def compute() -> dict[str, object]:
+    def compute() -> object:
         # A kept average is read without what integrates it.
         from replication.models.bayes.averaging.averaging import average_models
 
@@ -99,7 +100,7 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
         if len(means.y) < len(found.y):
             whole = average_models(means.y, means.v, priors=priors, direction=direction, rtol=RTOL)
             read = replace(read, whole=(_probability(whole), *_conditional(whole)))
-        return asdict(read)
+        return plain(read)
 
     # Not kept: a reason is worded by key, and costs no time to find again.
     reasons = sizes_of(found, centre_of(found)).reasons
@@ -136,19 +137,19 @@ def _read(averaged: Averaged) -> AveragedBias:
         conditional=_conditional(averaged),
         averaged=(float(back_to_r(averaged.effect.mean)), low, high),
         parts=tuple((i.component, i.prior, i.posterior, i.log10, i.reason) for i in averaged.inclusion),
-        models=tuple((m.label, m.prior, m.posterior, float(back_to_r(m.mean_effect)), m.mean_tau) for m in models),
+        models=tuple((m.text, m.prior, m.posterior, float(back_to_r(m.mean_effect)), m.mean_tau) for m in models),
         error=averaged.error,
         k=averaged.k,
         samples=averaged.clusters,
-        notes=tuple(note.message for note in averaged.notes),
+        notes=tuple(note.text for note in averaged.notes),
     )
 
 
 def _restored(kept: object, reasons: tuple[Text, ...]) -> AveragedBias:
     """The record from what a store keeps, with why it may not be read: JSON has lists where the record has tuples."""
     assert isinstance(kept, Mapping)
-    rows = {name: tuple(tuple(row) for row in kept[name]) for name in ("parts", "models")}
-    means = {name: tuple(kept[name]) for name in ("conditional", "averaged", "notes", "whole")}
+    rows = {name: tuple(tuple(map(restored, row)) for row in kept[name]) for name in ("parts", "models")}
+    means = {name: tuple(map(restored, kept[name])) for name in ("conditional", "averaged", "notes", "whole")}
     return AveragedBias(**{**kept, **rows, **means, "reasons": reasons})
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,6 +48,8 @@ FEWEST_SAMPLES = 10
 # Samples that could have missed significance, and samples that could not: with fewer than three of a kind one odd
 # sample decides the slope or the weight. A choice of this project.
 FEWEST_OF_A_KIND = 3
+# One-sided: where a two-sided test at 5 % turns significant in the expected direction.
+SIGNIFICANT = 0.025
 # Below four Satterthwaite degrees of freedom a robust p value is not trustworthy (Tipton 2015, Psychological Methods
 # 20:375).
 FEWEST_DF = 4.0
@@ -128,11 +131,11 @@ def unadjusted(found: Evidence) -> BiasAnswer:
 
     Of one sample it is the mean of its rows with its sampling error alone, and a note says why.
     """
-    alone: tuple[str, ...] = ()
+    alone: tuple[Text, ...] = ()
     try:
         fit = che(found)
     except ModelError as error:
-        means, alone = sample_means(found), (str(error),)
+        means, alone = sample_means(found), (error.text,)
         fit = fit_random_effects(means.y, means.v, method="EE", test="z")
     low, high = back_to_r(fit.interval()[0]).tolist()
     return BiasAnswer(
@@ -189,7 +192,7 @@ def _tried(answer: BiasAnswer, fit: _Model, common: _Common) -> BiasAnswer:
     try:
         return fit(answer, common)
     except ModelError as error:
-        return replace(answer, reasons=(Label("could_not_be_fitted", {"why": str(error)}),))
+        return replace(answer, reasons=(Label("could_not_be_fitted", {"why": error.text}),))
 
 
 def _judged(answer: BiasAnswer, common: _Common) -> BiasAnswer:
@@ -250,15 +253,21 @@ def _selection(answer: BiasAnswer, c: _Common) -> BiasAnswer:
 
     With fewer than three results on one side of the step its weight hangs on one or two samples.
     """
-    found = fit_step_selection(c.means.y, c.means.v, direction=direction_of(c.sign))
-    weights = ", ".join(f"{w.name}: {w.estimate:.2f}" for w in found.selection)
+    found = fit_step_selection(c.means.y, c.means.v, steps=(SIGNIFICANT,), direction=direction_of(c.sign))
+    # By their steps: the names of the weights are English.
+    ranges = [{"low": low, "high": high} for low, high in pairwise((0.0, SIGNIFICANT, 1.0))]
+    by_range = list(zip(ranges, found.selection, strict=True))
+    weights = several(*(Label("weight_in", {**ends, "weight": w.estimate}) for ends, w in by_range))
     fit = found.fit
     answer = _filled(
         answer, float(fit.beta[0]), fit.interval()[0].tolist(), float(fit.p[0]), found.fit.notes,
-        weights=weights, step=Label("step_one_sided", {"step": 0.025}),
+        weights=weights, step=Label("step_one_sided", {"step": SIGNIFICANT}),
     )  # fmt: skip
-    few = [Label("too_few_results", {"step": w.name, "count": w.observed or 0, "fewest": FEWEST_OF_A_KIND})
-           for w in found.selection if (w.observed or 0) < FEWEST_OF_A_KIND]  # fmt: skip
+    few = [
+        Label("too_few_results", {**ends, "count": w.observed or 0, "fewest": FEWEST_OF_A_KIND})
+        for ends, w in by_range
+        if (w.observed or 0) < FEWEST_OF_A_KIND
+    ]
     # A ridge: very different means fit equally well, so the one reported is an accident of the search.
     unsettled = [note.text for note in fit.notes if note.code in ("ridge", "not-converged")]
     return replace(answer, reasons=(*few, *unsettled))

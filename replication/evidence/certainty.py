@@ -44,8 +44,8 @@ __all__ = [
     "lowest",
 ]
 
-Grade = Literal["very low", "low", "moderate", "high"]
-GRADES: tuple[Grade, ...] = ("very low", "low", "moderate", "high")
+Grade = Literal["very_low", "low", "moderate", "high"]
+GRADES: tuple[Grade, ...] = ("very_low", "low", "moderate", "high")
 DOMAINS = ("risk_of_bias", "inconsistency", "indirectness", "imprecision", "publication_bias")
 WORST = -2
 
@@ -228,7 +228,7 @@ def grade_of(total: int) -> Grade:
     """The grade of a sum of start and steps, cut to very low (1) ... high (4).
 
     >>> grade_of(3), grade_of(-1)
-    ('moderate', 'very low')
+    ('moderate', 'very_low')
     """
     return GRADES[min(max(total, 1), 4) - 1]
 
@@ -355,7 +355,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 def _cause(inputs: Inputs, t: Thresholds, association: Grade) -> Decision:
     both, more = min(inputs.adjusted, inputs.lagged) >= t.cause.fewest_rows, inputs.adjusted + inputs.lagged
-    unsure = association in ("low", "very low")
+    unsure = association in ("low", "very_low")
     values: dict[str, Cell] = {"adjusted": inputs.adjusted, "lagged": inputs.lagged}
     return _decision("cause", -int(not both) - int(unsure), "some" if more else "none", values)
 

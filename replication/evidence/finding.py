@@ -399,7 +399,7 @@ def grade_of_question(data: Dataset, question: Question, bodies: BodiesOf | None
     """
     held = bodies(question) if bodies else bodies_of(data, question)
     if not held:
-        return "very low"
+        return "very_low"
     widest = list(held.values())[-1]
     published = held.get("published")
     enough = published is not None and len(published.found.y) > 1

@@ -293,7 +293,7 @@ def _said(answer: Estimated) -> dict[str, Text]:
         "variance within, between, country (posterior means)": ", ".join(
             f"{posterior.variance(name):.4f}" for name in ("within", "between", "country")
         ),
-        **posterior.priors,
+        **{f"prior of {name}": prior.text for name, prior in posterior.priors.items()},
         "numerical error": f"{posterior.accuracy.error:.1g}",
     }
 

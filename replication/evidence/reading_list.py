@@ -17,7 +17,7 @@ from typing import Literal
 
 import pandas as pd
 
-from replication.analysis.outcome import Cell, Findings, Label, Table, placed, refs
+from replication.analysis.outcome import Cell, Findings, Label, Table, Text, placed, refs
 from replication.claims import SECOND_HAND
 from replication.dataset import Dataset, select
 from replication.effects.correlation import fisher_z_variance, n_for_variance, to_fisher_z
@@ -38,15 +38,16 @@ _TAU2_UNKNOWN = 0.02  # Fisher z; close to the pools of this dataset, and only r
 class ToRead:
     """One thing to read: in which work, what, where it stands, which claims or directions it would settle.
 
-    `tells` is between 0 and 1, NaN where the entry bears on no pool; `rows` are ids of claims or directions.
+    `what` are the texts of the records, `pairs` the pools it bears on by their constructs. `tells` is between 0 and 1,
+    NaN where the entry bears on no pool; `rows` are ids of claims or directions.
     """
 
     work: str
     cited: bool
     kind: Kind
-    what: str
+    what: tuple[str, ...]
     where: str
-    question: str
+    pairs: tuple[tuple[str, str], ...]
     n: float
     n_known: bool
     tells: float
@@ -78,9 +79,9 @@ def _coefficients(dataset: Dataset) -> Iterator[ToRead]:
             work=str(work),
             cited=_cited(dataset, str(work)),
             kind="coefficient",
-            what="; ".join(dict.fromkeys(rows["association"])),
+            what=tuple(dict.fromkeys(rows["association"])),
             where=str(where) or "the tables of the article",
-            question=" and ".join(f"{a} with {b}" for a, b in pairs),
+            pairs=tuple(pairs),
             n=n,
             n_known=known,
             tells=tells,
@@ -97,7 +98,7 @@ def _claims(dataset: Dataset) -> Iterator[ToRead]:
     parts: tuple[tuple[Kind, pd.DataFrame], ...] = (("unreadable", unreadable), ("check", second))
     for kind, rows in parts:
         for work, own in rows.groupby("work", sort=False):
-            what = "; ".join(dict.fromkeys(own["quantity"]))
+            what = tuple(dict.fromkeys(own["quantity"]))
             where = "; ".join(dict.fromkeys(own["source_url"]))
             yield _plain(dataset, str(work), kind, what, where, tuple(own["claim_id"]))
 
@@ -107,7 +108,7 @@ def _tables(dataset: Dataset) -> Iterator[ToRead]:
     claims = dataset.claims.groupby("work")["claim_id"].agg(tuple).to_dict()
     for key, work in dataset.works.items():
         if work.missing and work.role != "survey":
-            yield _plain(dataset, key, "tables", work.missing, dataset.references[key].venue, claims.get(key, ()))
+            yield _plain(dataset, key, "tables", (work.missing,), dataset.references[key].venue, claims.get(key, ()))
 
 
 def _leads(dataset: Dataset) -> Iterator[ToRead]:
@@ -118,12 +119,13 @@ def _leads(dataset: Dataset) -> Iterator[ToRead]:
     for lead, study, n, address in zip(*columns, strict=True):
         known = math.isfinite(n)
         size = n if known else weights.median
-        tells = weights.tells((pair[0], pair[1]), size) if len(pair) == 2 else math.nan
-        yield ToRead("", False, "lead", study, address, " with ".join(pair), size, known, tells, (lead,))
+        pairs = ((pair[0], pair[1]),) if len(pair) == 2 else ()
+        tells = weights.tells(pairs[0], size) if pairs else math.nan
+        yield ToRead("", False, "lead", (study,), address, pairs, size, known, tells, (lead,))
 
 
-def _plain(dataset: Dataset, work: str, kind: Kind, what: str, where: str, rows: tuple[str, ...]) -> ToRead:
-    return ToRead(work, _cited(dataset, work), kind, what, where, "", math.nan, False, math.nan, rows)
+def _plain(dataset: Dataset, work: str, kind: Kind, what: tuple[str, ...], where: str, rows: tuple[str, ...]) -> ToRead:
+    return ToRead(work, _cited(dataset, work), kind, what, where, (), math.nan, False, math.nan, rows)
 
 
 def _cited(dataset: Dataset, work: str) -> bool:
@@ -195,8 +197,10 @@ def reading_findings(entries: Sequence[ToRead]) -> Findings:
 
 
 def _row(entry: ToRead) -> tuple[Cell, ...]:
-    weighs = ""
+    weighs: Text = ""
     if math.isfinite(entry.tells):
-        n = f"n {entry.n:,.0f}" if entry.n_known else f"(n {entry.n:,.0f})"
-        weighs = f"{100 * entry.tells:.0f} % of {entry.question}, {n}"
-    return (entry.work, KINDS[entry.kind], entry.what, entry.where, weighs, len(entry.rows))
+        pools = tuple(Label("pair_with", {"a": a, "b": b}) for a, b in entry.pairs)
+        said: dict[str, Cell | tuple[Text, ...]] = {"share": entry.tells, "pools": pools, "n": entry.n}
+        weighs = Label("weighs_with_n" if entry.n_known else "weighs_with_median", said)
+    # Texts of the records stand in one cell, where a page marks those that stay English.
+    return (entry.work, KINDS[entry.kind], "; ".join(entry.what), entry.where, weighs, len(entry.rows))

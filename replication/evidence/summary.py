@@ -166,7 +166,7 @@ def certainty_figure(question: Question, association: Certainty) -> Figure:
             "step": [d.step for d in association.decisions],
             "reason": [_reason(d.because) for d in association.decisions],
         },
-        settings={"start": association.start, "certainty": association.grade.replace(" ", "_")},
+        settings={"start": association.start, "certainty": association.grade},
     )
 
 

@@ -55,10 +55,16 @@ def _model(model: FittedModel) -> str:
         levels = ", ".join(part.name for part in fit.components)
         return (
             f"A {method['model']} meta-analytic model was fitted to {fit.k} effects with {what}{weights}; random "
-            f"effects: {levels}. The sampling covariance was {method.get('V', 'as given')}."
+            f"effects: {levels}. The sampling covariance was {_covariance(method)}."
         )
     kind = "common-effect" if method.get("tau2") == "EE" else "random-effects"
     return f"A {kind} model was fitted to {fit.k} effects with {what}{weights}."
+
+
+def _covariance(method: Mapping[str, str]) -> str:
+    words = {"constant_correlation": f"of constant correlation {method.get('rho')}", "given_blocks": "given in blocks"}
+    chosen = method.get("V", "as given")
+    return words.get(chosen, chosen)
 
 
 def _variance(model: FittedModel) -> str:

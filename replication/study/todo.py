@@ -26,13 +26,14 @@ def todo_lines(entries: Sequence[ToRead], dataset: Dataset, *, leads: bool) -> I
     # Unread studies are many and none of them weighs a known amount: they would bury the rest.
     shown = [entry for entry in entries if leads or entry.kind != "lead"]
     for number, entry in enumerate(shown, 1):
-        title = dataset.references[entry.work].short + f" [{entry.work}]" if entry.work else entry.what
+        title = dataset.references[entry.work].short + f" [{entry.work}]" if entry.work else "; ".join(entry.what)
         unknown = "" if entry.n_known else ", n taken as the median"
-        weight = f"; would weigh {100 * entry.tells:.0f} % in {entry.question}{unknown}"
+        pools = " and ".join(f"{a} with {b}" for a, b in entry.pairs)
+        weight = f"; would weigh {100 * entry.tells:.0f} % in {pools}{unknown}"
         tells = weight if math.isfinite(entry.tells) else ""
         yield f"{number}. {title}: {_KINDS[entry.kind]}{tells}"
         if entry.work:
-            yield f"   what: {_cut(entry.what)}"
+            yield f"   what: {_cut('; '.join(entry.what))}"
         yield f"   where: {_cut(entry.where)}"
         if entry.rows and entry.kind != "lead":
             yield f"   settles: {', '.join(entry.rows[:6])}{' …' if len(entry.rows) > 6 else ''}"
@@ -74,14 +75,13 @@ def coding_sheet(entries: Sequence[ToRead], dataset: Dataset, work: str) -> str:
 
 def _fields(entry: ToRead) -> Iterator[str]:
     if entry.kind == "tables":
-        yield f"What: {entry.what}"
+        yield f"What: {'; '.join(entry.what)}"
         return
     yield "| row | what | statistic | value as printed | n | CI or SE | test and p | informants | page, table |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    parts = entry.what.split("; ")
-    for row, what in zip(
-        entry.rows, parts if len(parts) == len(entry.rows) else [entry.what] * len(entry.rows), strict=True
-    ):
+    # Texts that several rows share are listed once: then each row is told all of them.
+    each = entry.what if len(entry.what) == len(entry.rows) else ("; ".join(entry.what),) * len(entry.rows)
+    for row, what in zip(entry.rows, each, strict=True):
         yield f"| {row} | {what.replace('|', '/')} | | | | | | | |"
 
 

@@ -27,7 +27,7 @@ smith2024-003,smith2024_s1,negative,engagement,r,-.41,418,conf,eng,Abstract,abst
 
 def test_what_nothing_is_known_of_comes_first(dataset: Dataset) -> None:
     entries = reading_list(dataset)
-    assert entries[0].tells == 1.0 and entries[0].question.endswith("perpetration")
+    assert entries[0].tells == 1.0 and entries[0].pairs[-1][1] == "perpetration"
     told = [entry.tells for entry in entries if math.isfinite(entry.tells)]
     assert told == sorted(told, reverse=True)
     assert all(0 < tells <= 1 for tells in told)

@@ -148,7 +148,7 @@ def test_below_a_tenth_the_target_is_the_sign_alone() -> None:
 
 
 def test_grades_are_cut_to_their_range_and_a_chain_is_its_weakest() -> None:
-    assert [grade_of(n) for n in (-3, 1, 2, 3, 4, 9)] == ["very low", "very low", "low", "moderate", "high", "high"]
+    assert [grade_of(n) for n in (-3, 1, 2, 3, 4, 9)] == ["very_low", "very_low", "low", "moderate", "high", "high"]
     assert lowest(["high", "low", "moderate"]) == "low"
 
 
@@ -156,10 +156,10 @@ def test_grades_are_cut_to_their_range_and_a_chain_is_its_weakest() -> None:
     ("changes", "grade"),
     [
         ({}, "low"),  # starts low and stays there with adjusted and lagged rows
-        ({"adjusted": 2}, "very low"),
-        ({"lagged": 2}, "very low"),
-        ({"adjusted": 0, "lagged": 0}, "very low"),
-        ({"different": None, "countries": ()}, "very low"),  # an unsure association
+        ({"adjusted": 2}, "very_low"),
+        ({"lagged": 2}, "very_low"),
+        ({"adjusted": 0, "lagged": 0}, "very_low"),
+        ({"different": None, "countries": ()}, "very_low"),  # an unsure association
     ],
 )
 def test_cause_starts_low_and_is_never_raised(changes: dict[str, object], grade: str) -> None:

@@ -112,7 +112,8 @@ def test_rho_is_six_tenths_and_reml_is_used() -> None:
     frame = rows.rows.assign(sample_id=list("aaabbccd"))
     found = replace(rows, rows=frame, selection=Selection(frame))
     assert working_fit(found).method["estimator"] == "REML"
-    assert working_fit(found).method["V"] == "constant correlation 0.6"
+    method = working_fit(found).method
+    assert (method["V"], method["rho"]) == ("constant_correlation", "0.6")
     assert working_fit(found).method["vcov"] == "CR2"
     assert working_fit(found, 0.4).beta[0] != working_fit(found, 0.8).beta[0]
 
@@ -334,12 +335,12 @@ def test_what_would_change_it_is_said_for_every_case() -> None:
     assert [s.key for s in change_sentences("q", "moderate", falls)] == ["change.lower", "change.held_risk_of_bias"]
     stands = Change(None, 40, 0.0, 1000, None, ())
     assert [s.key for s in change_sentences("q", "moderate", stands)] == ["change.stands"]
-    assert change_sentences("q", "very low", stands) == change_sentences("q", "high", None) == ()
+    assert change_sentences("q", "very_low", stands) == change_sentences("q", "high", None) == ()
     lower, stays = change_sentences("q", "moderate", falls)[0], change_sentences("q", "moderate", stands)[0]
     assert told(lower) == {"samples": 3, "n": 1000, "r": 0.0} and lower.values["to"] == "certainty-low"
     assert told(stays) == {"most": 40, "n": 1000, "r": 0.0} and stays.values["grade"] == "certainty-moderate"
     both = replace(falls, domains=("imprecision", "inconsistency"))
-    assert [s.key for s in change_sentences("q", "very low", both)] == [
+    assert [s.key for s in change_sentences("q", "very_low", both)] == [
         "change.held_imprecision",
         "change.held_inconsistency",
     ]

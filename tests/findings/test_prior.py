@@ -164,7 +164,7 @@ def test_other_priors_stand_beside_the_default_one(answer: Estimated) -> None:
     named = {priors.name: priors for priors in sensitivity_priors() if isinstance(priors.mean, Normal)}
     rows = {str(row[0]): row[1:] for row in table.rows}
     assert list(rows) == list(named) and len(rows) == 7
-    for name in (correlation_priors().name, "sceptical mean", "wide tau"):
+    for name in (correlation_priors().name, "sceptical_mean", "wide_tau"):
         posterior = posterior_of_body(answer.found, named[name])
         mean, further = posterior.coefficient(), posterior.further_sample()
         expected = [*np.tanh(mean.ppf([0.5, 0.025, 0.975])), *np.tanh(further.ppf([0.025, 0.975]))]

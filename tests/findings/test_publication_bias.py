@@ -152,7 +152,7 @@ def test_a_weight_that_hangs_on_two_results_is_not_read() -> None:
     strong = [0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
     two, three = ([0.1, 0.12, *strong[2:]], [0.1, 0.12, 0.14, *strong[3:]])
     reasons = [next(a for a in bias_answers(body(z, SIZES), 1) if a.model == "selection").reasons for z in (two, three)]
-    assert Label("too_few_results", {"step": "p in (0.025, 1]", "count": 2, "fewest": 3}) in reasons[0]
+    assert Label("too_few_results", {"low": 0.025, "high": 1.0, "count": 2, "fewest": 3}) in reasons[0]
     assert not any(isinstance(reason, Label) and reason.key == "too_few_results" for reason in reasons[1])
 
 
@@ -175,7 +175,7 @@ def test_a_model_that_fails_keeps_its_row_with_the_reason(monkeypatch: pytest.Mo
     row = rows["selection_three_parameters"]
     assert row[2:6] == (None, None, None, None) and row[6] == "no"
     assert isinstance(row[7], Label) and row[7].key == "could_not_be_fitted"
-    assert "p in (0.025, 1]" in str(row[7].values["why"])
+    assert row[7].values["why"] == Label("no_p_value_in", {"low": 0.025, "high": 1.0})
 
 
 def test_a_body_of_one_sample_says_so_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

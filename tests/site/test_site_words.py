@@ -159,6 +159,12 @@ def test_every_text_the_code_gives_a_page_is_a_key(dataset: Dataset) -> None:
             assert text in english["labels"] or named, (place, part, text)
 
 
+def test_a_key_is_no_english_text() -> None:
+    """A key with blanks is an English text looked up by itself: worded anew, it would be found no more."""
+    keys = [key for key in load_words("en").table["labels"] if not re.fullmatch(r"[\w~-]+", key)]
+    assert keys == []
+
+
 def test_texts_of_the_dataset_are_of_the_dataset() -> None:
     """What is looked up by its English text stands in the records, or in a release that is frozen: ours has a key."""
     root = paths.project_root()

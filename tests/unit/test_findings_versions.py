@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from replication.analysis.outcome import Ref
+from replication.analysis.outcome import Label, Ref
 from replication.dataset import Dataset
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Question, evidence
 from replication.evidence.reading_list import ToRead, reading_findings, reading_list
 from replication.evidence.update import entering
 from replication.models.two_level.random_effects import fit_random_effects
+from replication.report.words import worded
 
 QUALITY = Question("quality-engagement", "quality with engagement", ("positive", "negative"), "engagement")
 NEGATIVE = Question("negative-engagement", "negative with engagement", ("negative",), "engagement")
@@ -55,13 +56,16 @@ def test_the_reading_list_ranks_by_what_it_would_tell(dataset: Dataset) -> None:
     entries = reading_list(dataset)
     (table,) = reading_findings(entries).tables
     assert len(table.rows) + sum(entry.kind == "lead" for entry in entries) == len(entries)
-    weights = [float(str(row[4]).split(" %")[0]) if row[4] else 0.0 for row in table.rows]
+    weights = [row[4].values["share"] if isinstance(row[4], Label) else 0.0 for row in table.rows]
     assert weights == sorted(weights, reverse=True)
     assert table.links[0] == Ref("work", "marengo2021") and table.rows[0][0] == "marengo2021"
 
 
 def test_a_guessed_n_stands_in_brackets() -> None:
-    entry = ToRead("work1999", True, "coefficient", "a with b", "table 2", "a with b", 250.0, False, 0.25, ("d01",))
+    entry = ToRead(
+        "work1999", True, "coefficient", ("a with b",), "table 2", (("a", "b"),), 250.0, False, 0.25, ("d01",)
+    )
     (row,) = reading_findings([entry]).tables[0].rows
-    assert row == ("work1999", "only_direction", "a with b", "table 2", "25 % of a with b, (n 250)", 1)
+    assert (*row[:4], row[5]) == ("work1999", "only_direction", "a with b", "table 2", 1)
+    assert worded(row[4]) == "25% of a with b, (n 250)"
     assert math.isfinite(entry.tells)

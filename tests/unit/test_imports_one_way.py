@@ -13,13 +13,13 @@ from replication.lazily import _EXTRAS
 
 PACKAGE = Path(replication.__file__).parent
 ORDER = (
+    "labels",
     "errors",
     "lazily",
     "command_line",
     "paths",
     "digests",
     "formulas",
-    "labels",
     "writing",
     "printed",
     "effects",

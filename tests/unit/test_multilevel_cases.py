@@ -89,7 +89,7 @@ def test_independent_error_che_with_equal_studies_is_the_t_test_of_means() -> No
     fit = fit_che(Y, np.full(8, 0.02), {"study": STUDY}, rho=0.6)
     means = Y.reshape(4, 2).mean(1)
     assert_close([fit.beta[0], fit.se[0], fit.df[0]], [means.mean(), means.std(ddof=1) / 2, 3.0], CONVERGED)
-    assert fit.method["vcov"] == "CR2" and fit.method["V"] == "constant correlation 0.6"
+    assert fit.method["vcov"] == "CR2" and (fit.method["V"], fit.method["rho"]) == ("constant_correlation", "0.6")
 
 
 def test_che_reads_samples_within_their_countries() -> None:

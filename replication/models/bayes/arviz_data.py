@@ -46,7 +46,8 @@ def inference_data(
     values = {name: column.reshape(CHAINS, draws) for name, column in found.values.items()}
     said = {"drawn_by": EXACTLY, "seed": seed, "kept": found.kept, "numerical_error": posterior.accuracy.error}
     if isinstance(posterior, NestedPosterior):  # it holds sums over its rows, and not the rows
-        return arviz.from_dict(posterior=values, posterior_attrs={**said, **posterior.priors})
+        priors = {f"prior of {name}": str(prior) for name, prior in posterior.priors.items()}
+        return arviz.from_dict(posterior=values, posterior_attrs={**said, **priors})
     return arviz.from_dict(
         posterior=values,
         observed_data={"effect": posterior.data.y},

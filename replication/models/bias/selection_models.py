@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError, list_rows
+from replication.labels import Label
 from replication.models.bias.selection_fit import (
     Selection,
     SelectionFit,
@@ -205,7 +206,10 @@ def _treat_empty(placed: _Steps, p_values: Array, empty: EmptyStep) -> tuple[_St
         *([] if missing[0] else ["pass empty='zero'"]),
         "fix the weights",
     ]
-    raise ModelError(f"{found}, so its weight cannot be estimated: {', '.join(options[:-1])} or {options[-1]}.")
+    first = int(np.flatnonzero(missing)[0])
+    label = Label("no_p_value_in", {"low": float(placed.edges[first]), "high": float(placed.edges[first + 1])})
+    advice = f"{', '.join(options[:-1])} or {options[-1]}"
+    raise ModelError(f"{found}, so its weight cannot be estimated: {advice}.", label=label)
 
 
 def _atoms(edges: Array, sides: SelectionSides, kept: NDArray[np.bool_]) -> Atoms:

@@ -111,8 +111,8 @@ def audit_study(cells: StudyCells) -> list[AuditEntry]:
     for p, (a, b) in enumerate(combinations(range(len(variables)), 2)):
         pair, r, row = f"{variables[a]}~~{variables[b]}", float(given[p]), int(cells.rows[p])
         if np.isfinite(r) and not used[p]:
-            absent = " and ".join(variables[i] for i in (a, b) if not cells.present[i])
-            reason = f"r = {r:g} is not used: {absent} declared absent (no entry on the diagonal)"
+            absent = tuple(variables[i] for i in (a, b) if not cells.present[i])
+            reason = f"r = {r:g} is not used: {' and '.join(absent)} declared absent (no entry on the diagonal)"
             told = Label("audit_variable_absent", {"r": r, "absent": absent})
             entries.append(AuditEntry(study, pair, "variable-absent", False, reason, r, row, told))
         elif np.isnan(r) and measured[a] and measured[b]:

@@ -288,7 +288,7 @@ def _describe(
 
 def _method(setup: _Setup) -> dict[str, str]:
     return {
-        "model": "path model on correlations, one stage",
+        "model": "path_model_one_stage",
         "estimator": "ML",
         "test": "z",
         "moderators": ", ".join(one.name for one in setup.moderated) or "none",

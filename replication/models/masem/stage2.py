@@ -102,7 +102,7 @@ def _describe(model: PathModel, objective: WeightedLeastSquares, minimum: Minimu
     quantities = Quantities(model, places, names, places.fixed, places.parameter)
     fit = Fit(
         method={
-            "model": "path model on pooled correlations, second stage",
+            "model": "path_model_second_stage",
             "estimator": "WLS",
             "test": "z",
             "text": model.text,

@@ -290,7 +290,7 @@ def _fit(
             "estimator": options.method,
             "test": options.test if k > p else "z",
             "structure": options.structure,
-            "V": V.description,
+            **V.choice,
             "vcov": "model",
         },
         names=effects.names,

@@ -274,7 +274,7 @@ def _finish(
             "estimator": options.method,
             "test": options.test if k > p else "z",
             "structure": data.outcomes.structure,
-            "V": data.V.description,
+            **data.V.choice,
             "vcov": "model",
         },
         names=data.effects.names,

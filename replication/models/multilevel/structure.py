@@ -152,11 +152,11 @@ class BlockV:
         return self.codes is None or (self.given is None and self.rho == 0.0)
 
     @property
-    def description(self) -> str:
-        """What the covariances rest on, in words."""
+    def choice(self) -> dict[str, str]:
+        """What the covariances rest on, as choices of a fit: `V`, and `rho` where one correlation makes them all."""
         if self.is_diagonal:
-            return "diagonal"
-        return f"constant correlation {self.rho:g}" if self.given is None else "given blocks"
+            return {"V": "diagonal"}
+        return {"V": "constant_correlation", "rho": f"{self.rho:g}"} if self.given is None else {"V": "given_blocks"}
 
     def take(self, rows: NDArray[np.intp]) -> BlockV:
         """The covariance of the effects at `rows`, in that order, each row once."""

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.bayes.averaging.bias_integrals import (
     FINER,
     TWICE,
@@ -75,10 +76,11 @@ class AveragedModel:
 
     One model in the average: its parts, prior and posterior probability, log marginal likelihood with its error, mean
     effect, mean tau, the mean share of tau2 between clusters (NaN where there are none), and the posterior mean weights
-    of its p-value intervals (the smallest p first).
+    of its p-value intervals (the smallest p first). `label` names it in English, `text` is the same for a report.
     """
 
     label: str
+    text: Label
     effect: bool
     heterogeneity: bool
     bias: str
@@ -281,9 +283,10 @@ def _average_notes(k: int, error: float, rtol: float) -> Iterator[Note]:
             f"{k} {'effect' if k == 1 else 'effects'}: the priors decide the averages and the "
             "probabilities of models, not the data."
         )
-        yield Note("priors-decide", message)
+        yield Note("priors-decide", message, label=Label("note_priors_decide", {"k": k}))
     if error > rtol:
-        yield Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for.")
+        said = Label("note_accuracy", {"error": error, "asked": rtol})
+        yield Note("accuracy", f"numerical error {error:.1g}; {rtol:.1g} was asked for.", label=said)
 
 
 def _refined(task: _Task, models: tuple[BiasModel, ...], rtol: float) -> _Weighed:
@@ -405,8 +408,8 @@ def _components() -> tuple[tuple[str, Callable[[BiasModel], bool]], ...]:
         ("effect", lambda m: m.effect),
         ("heterogeneity", lambda m: m.heterogeneity),
         ("bias", lambda m: m.bias is not None),
-        ("publication weights", lambda m: isinstance(m.bias, WeightFunction)),
-        ("PET or PEESE", lambda m: isinstance(m.bias, Regression)),
+        ("publication_weights", lambda m: isinstance(m.bias, WeightFunction)),
+        ("pet_or_peese", lambda m: isinstance(m.bias, Regression)),
     )
 
 
@@ -456,6 +459,7 @@ def _row(weighed: _Weighed, i: int, sign: float) -> AveragedModel:
     model, solution = weighed.models[i], weighed.solutions[i]
     return AveragedModel(
         label=model.label,
+        text=model.text,
         effect=model.effect,
         heterogeneity=model.heterogeneity,
         bias="none" if model.bias is None else model.bias.label,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.bayes.priors.coefficient import Normal
 from replication.models.bayes.priors.positive import Beta, HalfCauchy, InverseGamma, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
@@ -65,6 +66,12 @@ class WeightFunction:
         # p values are written as journals write them, without the zero before the point.
         return f"{self.sides}-sided {', '.join(f'{s:g}'.lstrip('0') for s in self.steps)}"
 
+    @property
+    def text(self) -> Label:
+        """The same for a report, which words it in its language."""
+        steps = tuple(Label("short_number", {"x": step}) for step in self.steps)
+        return Label(f"weights_{self.sides}_sided", {"steps": steps})
+
 
 @dataclass(frozen=True, slots=True)
 class Regression:
@@ -76,6 +83,11 @@ class Regression:
     def label(self) -> str:
         """PET or PEESE."""
         return self.on
+
+    @property
+    def text(self) -> str:
+        """The key of its name in reports."""
+        return self.on.lower()
 
 
 Bias = WeightFunction | Regression | None
@@ -95,6 +107,16 @@ class BiasModel:
         """What is in the model."""
         bias = "no bias" if self.bias is None else self.bias.label
         return f"{'effect' if self.effect else 'no effect'}, {'tau' if self.heterogeneity else 'no tau'}, {bias}"
+
+    @property
+    def text(self) -> Label:
+        """The same for a report, which words it in its language."""
+        parts = {
+            "effect": "with_effect" if self.effect else "without_effect",
+            "tau": "with_tau" if self.heterogeneity else "without_tau",
+            "bias": "without_bias" if self.bias is None else self.bias.text,
+        }
+        return Label("model_averaged", parts)
 
 
 ANY_SHARE = Beta(1.0, 1.0, reason="how much of tau2 lies between clusters is not known beforehand")
@@ -137,7 +159,7 @@ def bias_priors(metric: EffectMetric = "z") -> BiasPriors:
     source = "RoBMA 3.5.0 and 3.3.0, reference manuals (set_default_priors, check_setup); Bartoš et al. (2023)"
     unread = "in the spirit of Bartoš et al. (2023); this scale could not be read off a source"
     return BiasPriors(
-        name=f"RoBMA-PSMA on {metric}",
+        name=f"robma_psma_{metric}",
         effect=Normal(0.0, unit, reason=f"{why}: effects of any usual size, centred at none", source=source),
         tau=InverseGamma(1.0, 0.15 * unit, on="tau", reason=f"{why}: heterogeneity is not 0", source=source),
         pet=HalfCauchy(1.0, reason=f"{why}: small studies exaggerate, never the reverse", source=source),

@@ -230,7 +230,7 @@ def _method(data: ExactData) -> dict[str, str]:
     return {
         "model": "three-level" if three else "two-level",
         "posterior": "exact by adaptive quadrature",
-        "V": data.V.description,
+        **data.V.choice,
         **{f"prior of {name}": str(prior) for name, prior in sds.items()},
         **{f"prior of {name}": str(prior) for name, prior in zip(data.names, data.priors, strict=True)},
     }

@@ -30,7 +30,7 @@ from replication.models.bayes.exact.one_box import enclosing_box, midpoints
 from replication.models.bayes.exact.quadrature import Cells, adapt, box_cells, grid_nodes
 from replication.models.bayes.priors.coefficient import CoefficientPrior, Flat, Normal
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
-from replication.models.bayes.priors.record import LOG_2PI
+from replication.models.bayes.priors.record import LOG_2PI, Prior
 from replication.models.fit import Array, Note
 from replication.models.multilevel.groups import Codes, group_codes, refines, rows_by_size
 from replication.models.multilevel.structure import BlockV, as_block_v
@@ -111,13 +111,13 @@ class _Nodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class NestedPosterior(Readable):
-    """A posterior by quadrature. `names` are the coefficients, `priors` those of every parameter in words.
+    """A posterior by quadrature. `names` are the coefficients, `priors` those of every parameter.
 
     `k` effects in `samples` samples in `countries` countries. All answers are on the scale of y.
     """
 
     names: tuple[str, ...]
-    priors: Mapping[str, str]
+    priors: Mapping[str, Prior]
     k: int
     samples: int
     countries: int
@@ -256,12 +256,12 @@ def exact_nested(
         raise ModelError(f"names={labels!r} does not name the {p} columns of the design; pass {p} different names.")
     nodes, thin, log_mass, accuracy = _integrate(data, rtol)
     each = _each(coefficients, p)
-    said = {f"prior of {n}": str(prior) for n, prior in zip((*SDS, *labels), (*priors, *each), strict=True)}
+    held: dict[str, Prior] = dict(zip((*SDS, *labels), (*priors, *each), strict=True))
     if not accuracy.reached:
         text = f"numerical error {accuracy.error:.1g} in {accuracy.worst}, more than the {accuracy.asked:.1g} asked for"
         notes = (*notes, Note("accuracy", text))
     return NestedPosterior(
-        names=labels, priors=said, k=data.k, samples=data.samples, countries=data.countries, level=level,
+        names=labels, priors=held, k=data.k, samples=data.samples, countries=data.countries, level=level,
         log_marginal=log_mass, accuracy=accuracy, notes=notes, labels=own, nodes=nodes, data=data, thin=thin,
     )  # fmt: skip
 

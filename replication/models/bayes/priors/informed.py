@@ -106,15 +106,15 @@ def sensitivity_priors() -> tuple[PriorSet, ...]:
     """The default set and what every report shows beside it: narrow, wide, heavy-tailed, flat in a range."""
     base = correlation_priors()
     taus: dict[str, PositivePrior] = {
-        "narrow tau": HalfNormal(0.1, reason="believes in small heterogeneity: 95 % below .20"),
-        "wide tau": HalfNormal(1.0, reason="hardly any opinion about tau: 95 % below 1.96"),
-        "heavy-tailed tau": HalfCauchy(0.3, reason="median .3, lets data overrule it at any size"),
-        "exponential tau": Exponential(0.2, reason="most mass near 0, mean .2"),
-        "uniform tau": Uniform(0.0, 2.0, reason="no preference between 0 and 2"),
+        "narrow_tau": HalfNormal(0.1, reason="believes in small heterogeneity: 95 % below .20"),
+        "wide_tau": HalfNormal(1.0, reason="hardly any opinion about tau: 95 % below 1.96"),
+        "heavy_tailed_tau": HalfCauchy(0.3, reason="median .3, lets data overrule it at any size"),
+        "exponential_tau": Exponential(0.2, reason="most mass near 0, mean .2"),
+        "uniform_tau": Uniform(0.0, 2.0, reason="no preference between 0 and 2"),
     }
     means: dict[str, CoefficientPrior] = {
-        "sceptical mean": Normal(0.0, 0.1, reason="expects |r| below .2 with 95 % probability"),
-        "heavy-tailed mean": Cauchy(0.0, 0.3, reason="half of the mass within |z| < .3, tails that yield to data"),
+        "sceptical_mean": Normal(0.0, 0.1, reason="expects |r| below .2 with 95 % probability"),
+        "heavy_tailed_mean": Cauchy(0.0, 0.3, reason="half of the mass within |z| < .3, tails that yield to data"),
     }
     varied = [replace(base, name=name, tau=t, between=t, within=t) for name, t in taus.items()]
     return (base, *varied, *(replace(base, name=name, mean=mean) for name, mean in means.items()))

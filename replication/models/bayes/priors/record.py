@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from replication.errors import ModelError
+from replication.labels import Label
 from replication.models.fit import Array
 from replication.models.options import PriorScale, check_choice
 from replication.models.prepare import is_number
@@ -45,6 +46,16 @@ class Prior:
         # `on`, reason and source have places of their own in the record.
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("reason", "source", "on")}
         return PriorRecord(self.word, own, getattr(self, "on", "coefficient"), self.proper, self.reason, self.source)
+
+    @property
+    def text(self) -> Label:
+        """This prior as a label: reports word the distribution and its parameters in their language."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("reason", "source")}
+        key = self.word.lower().replace("-", "_")
+        # A table of a density is too long for a line: its name says that it is one.
+        return Label(
+            f"distribution_{key}", {name: value for name, value in own.items() if not isinstance(value, tuple)}
+        )
 
     def __str__(self) -> str:
         """The prior in one short line, e.g. `half-normal(scale=0.3) on tau`."""
