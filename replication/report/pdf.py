@@ -2,8 +2,8 @@
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
 every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
-input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait
-for the paper: when it cannot be made, they say why.
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The tags, four fifths
+of the bytes, are packed. The pages never wait for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ _PLANS = ("the PDF", "the sources of the PDF")
 """What is kept of it: the questions asked for its sources, and the sources themselves, which seldom change."""
 _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "care")
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
+_SETTERS = ("typst", "pikepdf")
 _COMPILE = r"""
-import re, sys, typst
+import pikepdf, re, sys, typst
 def compile(name, lacking):
     source = open(name + ".typ", encoding="utf-8").read()
     for attempt in range(8):
@@ -73,8 +74,13 @@ def compile(name, lacking):
             shown = shown.replace("#let lacking = false", "#let lacking = true", 1)
             open(name + ".typ", "w", encoding="utf-8").write(shown)
     raise SystemExit("letters that the fonts lack could not be replaced")
+def pack(path):
+    # The compiler writes each object by itself, and a tagged volume has thousands: in streams they are a third as long.
+    with pikepdf.open(path, allow_overwriting_input=True) as volume:
+        volume.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
 for name in sys.argv[1:]:
     compile(name, set())
+    pack(name + ".pdf")
 """
 _SIZES = {"result": 13.0, "small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
@@ -168,19 +174,19 @@ def typeset(
 
 
 def why_no_pdf() -> str:
-    """Why there will be no PDF, in a sentence; empty where the typesetter is installed."""
+    """Why there will be no PDF, in a sentence; empty where what sets it is installed."""
     if typesetter_is_there():
         return ""
-    return 'it could not be set: typst is not installed; pip install "tsr-replication[pdf]" brings it'
+    return f'it could not be set: {" or ".join(_SETTERS)} is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
 def typesetter_is_there() -> bool:
-    """Whether the package that sets the PDF is installed: it is an extra."""
-    return importlib.util.find_spec("typst") is not None
+    """Whether the packages that set and pack the PDF are installed: they are an extra."""
+    return all(importlib.util.find_spec(name) is not None for name in _SETTERS)
 
 
 def _typesetter() -> str:
-    return installed("typst")
+    return " ".join(map(installed, _SETTERS))
 
 
 def _write_source(folder: Path, given: Given, shared: Mapping[str, Any]) -> None:

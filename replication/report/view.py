@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from replication.errors import UserError
-from replication.report.archive import Archive
+from replication.report.archive import Archive, anchor
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.words import Ref, Wording, Words
@@ -217,12 +217,13 @@ class View:
         # As text: a label is no work, and no key to look one up by.
         address = "" if behind and str(row[first]) not in self.archive.dataset.works else behind or elsewhere
         # Put together here and not in a template, which takes three times as long over the tens of thousands of cells.
-        found = [f'<th scope="row">{"" if row[first] is None else self.head(row[first], behind)}</th>']
+        # Cells and rows end where the next begins, as HTML allows: the ends were a tenth of these pages.
+        found = [f'<th scope="row">{"" if row[first] is None else self.head(row[first], behind)}']
         for i in rest:
             cell = "" if row[i] is None else self.cell(row[i], kinds[i], address)
             address = "" if 'class="n"' in cell else address
-            found.append(f'<td class="right">{cell}</td>' if kinds[i] else f"<td>{cell}</td>")
-        return Markup(f"<tr>{''.join(found)}</tr>")
+            found.append(f'<td class="right">{cell}' if kinds[i] else f"<td>{cell}")
+        return Markup(f"<tr>{''.join(found)}")
 
     def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> Markup:
         """A row of a figure's data, with one link to what stands behind it, as in result tables.
@@ -242,7 +243,44 @@ class View:
                 behind = ""
             else:
                 found.append(escape(cell) if name in spoken else self.told(self.words.number(cell)))
-        return Markup("<tr><td>" + "</td><td>".join(found) + "</td></tr>")
+        return Markup("<tr><td>" + "<td>".join(found))
+
+    def effect_rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Markup:
+        """The rows of a page of effects: id, both constructs, value and n, then these columns; each row has a place.
+
+        Their ends are left out as in other tables; the value and n stand to the right by the sheet of style.
+        """
+        shown: dict[tuple[str, object], str] = {}
+
+        # The same few texts stand in hundreds of cells of a page: each is escaped and linked once.
+        def cell(name: str, value: object) -> str:
+            if value is None or is_number(value):
+                return "" if value is None else str(value)
+            if (name, value) not in shown:
+                shown[name, value] = str(self._effect_cell(name, str(value)))
+            return shown[name, value]
+
+        lines = []
+        for row in rows:
+            name = escape(row["effect_id"])
+            cells = [
+                cell("var_a", row["var_a"]),
+                cell("var_b", row["var_b"]),
+                escape(row["value_text"] or row["value"]),
+            ]
+            cells += [cell("n", row["n"]), *(cell(column, row[column]) for column in columns)]
+            lines.append(f'<tr id="{anchor(row["effect_id"])}"><th scope="row">{name}<td>{"<td>".join(cells)}\n')
+        return Markup("".join(lines))
+
+    def _effect_cell(self, name: str, text: str) -> Markup:
+        """A text of a row of effects as a page shows it."""
+        if name in ("var_a", "var_b"):
+            return escape(self.words.term("construct", text))
+        if name == "source":
+            return self.source(text)
+        if name == "reading":
+            return self.reading(text)
+        return self.prose(text.replace(";", " ")) if name == "used_in" else escape(text)
 
     def cell(self, value: object, kind: str, address: str) -> Markup:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
@@ -376,6 +414,14 @@ class View:
     def say(self, key: str, /, **values: object) -> str:
         """A label of the pages."""
         return self.words.say(key, **values)
+
+    def reading(self, grade: str) -> Markup:
+        """The grade a number was read at, with what it means; a number that was not read in the work stands out."""
+        second = " second" if grade in ("second-hand note", "title page") else ""
+        listed = self.archive.dataset.vocabulary.lists["reading"].get(grade, "")
+        meaning = self.words.table.get("reading_meaning", {}).get(grade) or listed
+        said = self.words.term("reading", grade)
+        return Markup('<span class="reading{}" title="{}">{}</span>').format(second, meaning, said)
 
     def source(self, address: str) -> Markup:
         """Where something was read: a link when it is an address, else as text."""

@@ -197,8 +197,10 @@
     const shownAs = (key, column) => (labels[columns[column].name] || {})[key] || String(key);
     const written = (value, column) => (typeof value === "number" ? String(value).replace("-", "−").replace(".", say.point) : shownAs(value, column));
     const split = (key, column) => (columns[column].many ? String(key).split(" ") : [String(key)]);
-    const decode = ({ words, rows }) =>
-      rows.map((row) => row.map((coded) => (Array.isArray(coded) ? words[coded[0]] : coded === null ? "" : coded)));
+    // A column is every cell, or one value for all rows, or texts with the number of that of each row.
+    const cellOf = (column, i) => (Array.isArray(column) ? column[i] : column.at ? column.of[column.at[i]] : column.same);
+    const decode = ({ k, columns: coded }) =>
+      Array.from({ length: k }, (_, i) => coded.map((column) => cellOf(column, i) ?? ""));
     parts.filter((part) => !part.script).forEach((part) => {
       part.table = decode(part);
       part.holds = Object.fromEntries(columns.map(({ name: key }, i) => [key, [...new Set(part.table.flatMap((row) => split(row[i], i)))]]));

@@ -16,7 +16,7 @@ from replication.report.figures import FigureData, draw
 from replication.report.figures.diagrams import VERDICT_MARKS
 from replication.report.gallery import Gallery, Picture, sheet_for
 from replication.report.making import File, Given, Plan
-from replication.report.search import script_data
+from replication.report.search import script_data, script_table
 from replication.report.view import Page, View
 from replication.report.words import Words
 
@@ -233,7 +233,7 @@ def _explored(view: View, rows: Sequence[ClaimRow]) -> Mapping[str, Any]:
         "finding": {name: words.say(f"title.{name}") for name in archive.menu.findings},
     }
     table = [_explored_row(archive, words, row) for row in rows]
-    return {"labels": labels, "parts": [{"k": len(table), "words": [], "rows": table}]}
+    return {"labels": labels, "parts": [script_table(table)]}
 
 
 def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]:

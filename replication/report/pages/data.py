@@ -10,7 +10,7 @@ from replication.dataset.schema import TABLES
 from replication.report.archive import Archive, Record, RowPage
 from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
-from replication.report.search import script_data
+from replication.report.search import script_data, script_table
 from replication.report.view import Page
 from replication.report.words import Words, load_words
 from replication.stored import table_path
@@ -146,7 +146,7 @@ def _explorer_data(given: Given) -> Iterator[File]:
     parts = []
     for number, rows in enumerate(_scripted(archive.table("effects.csv")), start=1):
         name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
-        yield path, script_data(name, _coded(archive, words, rows))
+        yield path, script_data(name, script_table([_explored_row(archive, words, row) for row in rows]))
         holds = {column: sorted({_shown_cell(words, row, column) for row in rows} - {""}) for column in _LISTS}
         parts.append({"name": name, "script": path, "k": len(rows), "holds": holds})
     yield "assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts})
@@ -168,16 +168,10 @@ def _scripted(rows: Sequence[Record]) -> Iterator[list[Record]]:
         yield part
 
 
-def _coded(archive: Archive, names: Words, rows: Sequence[Record]) -> Mapping[str, Any]:
-    words: dict[str, int] = {}
-    table = []
-    for row in rows:
-        place = archive.place(row["effect_id"])
-        cells = [_shown_cell(names, row, name) for name in _EXPLORED]
-        # Words by number: the same few stand in hundreds of rows, and the script shrinks to a fraction.
-        coded = [c if not isinstance(c, str) else [words.setdefault(c, len(words))] for c in cells]
-        table.append([*coded, [words.setdefault(place.partition("#")[0], len(words))]])
-    return {"words": list(words), "rows": table}
+def _explored_row(archive: Archive, words: Words, row: Record) -> list[Any]:
+    """The cells of a row as the explorer shows them, and the page it stands on."""
+    page = archive.place(row["effect_id"]).partition("#")[0]
+    return [*(_shown_cell(words, row, name) for name in _EXPLORED), page]
 
 
 def _shown_cell(words: Words, row: Record, name: str) -> Any:
