@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.whole_run import copied
+from replication.stored import table_rows
 
 REPEATED = ("work.toml", "samples.csv", "effects.csv", "measures.csv", "NOTES.md")
 PAGE, FIGURE_ROWS = 1_000_000, 120
@@ -112,10 +113,8 @@ def site(report: Path) -> str:
     if not pages:
         return "no site"
     largest = max(pages, key=lambda p: p.stat().st_size)
-    rows = {
-        p: p.read_text(encoding="utf-8").count("\n") - 1 for p in files if p.suffix == ".csv" and "figure" in str(p)
-    }
-    longest = max(rows.values(), default=0)
+    data = {p.with_suffix("") if p.suffix == ".gz" else p for p in files if p.parent.name == "figures"}
+    longest = max((sum(1 for _ in table_rows(p)) for p in data if p.suffix == ".csv"), default=0)
     over = sum(p.stat().st_size > PAGE for p in pages)
     return (
         f"{sum(p.stat().st_size for p in files) / 1e6:.1f} MB in {len(files)} files; largest page {largest.name} "

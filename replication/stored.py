@@ -28,9 +28,9 @@ __all__ = [
 _RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
 _NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
 
-MOST_PLAIN = 5000
-"""Rows of a table a report hands out as plain text, some 1.5 MB; a longer one is compressed to a tenth. R, pandas and
-polars read it as it is, and a folder of ten times the works stays small enough to be sent."""
+MOST_PLAIN = 1500
+"""Rows of a table a report hands out as plain text, some 200 to 400 kB; a longer one is compressed to a tenth. R and
+pandas read it as it is, and a folder of ten times the works stays small enough to be sent."""
 
 Outcome = Mapping[str, Any]
 

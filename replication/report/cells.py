@@ -9,7 +9,7 @@ from typing import Any
 from replication.report.numbers import is_number
 from replication.report.words import Words
 
-__all__ = ["PRINTED", "column_kind", "estimate_cells", "facts", "filled", "kinds", "rest"]
+__all__ = ["PRINTED", "column_kind", "estimate_cells", "facts", "filled", "kinds", "numeric", "rest"]
 
 PRINTED = re.compile(r"[<>≤≥]?\s*[-−+]?(\d[\d,]*)?\.?\d+\s*%?")
 """A number as printed somewhere."""
@@ -79,6 +79,17 @@ def kinds(table: Mapping[str, Any]) -> list[str]:
     """How the numbers of each column of a result table are shown; empty for columns of text."""
     names = table["columns"]
     return [column_kind(name, [row[i] for row in table["rows"]]) for i, name in enumerate(names)]
+
+
+def numeric(kinds: Sequence[str], columns: Sequence[int]) -> str:
+    """The classes of a result table that set its columns of numbers to the right, for these columns in order.
+
+    On the table and not on each cell: there are tens of thousands. `site.css` knows the first sixteen columns.
+
+    >>> numeric(["", "fine", "", "count"], [0, 1, 3])
+    ' right-2 right-3'
+    """
+    return "".join(f" right-{place}" for place, i in enumerate(columns, start=1) if kinds[i])
 
 
 def _is_text(cell: object) -> bool:

@@ -133,7 +133,7 @@ def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:
         drawing=draw(figure, view.words, href, origin=origin),
         title=figure.title,
         page=f"figures/{stem}.html",
-        csv=f"figures/{stem}.csv",
+        csv=table_path(f"figures/{stem}.csv", len(figure)),
         note=note,
         wide=f"{path}.svg",
         narrow=f"{path}-narrow.svg",
@@ -148,19 +148,25 @@ def _named(view: View, place: str) -> dict[str, str]:
     return {"name": name, "version": version, "data": data, "place": place, "licence": LICENCE["data"]}
 
 
-def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str]]:
+def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str | bytes]]:
     """The drawings of a figure for wide and for narrow pages, with the English ones its data: paths and texts."""
     drawing, figure = picture.drawing, picture.data
     for path, canvas in ((picture.wide, drawing.wide), (picture.narrow, drawing.narrow)):
         if canvas:
             yield path, canvas.markup(drawing.alt, style=sheet_for(canvas))
     if language == "en":
-        yield picture.csv, as_csv(list(figure.columns), [list(row.values()) for row in figure.rows()])
+        rows = [list(row.values()) for row in figure.rows()]
+        yield table_file(picture.csv.removesuffix(".gz"), list(figure.columns), rows)
+
+
+_COLOUR = re.compile(r"(--f-[a-z]+):[^;}]+;?")
+"""The definition of a colour in the style sheet of drawings."""
 
 
 @cache
 def _sheet() -> tuple[str, ...]:
-    return tuple((_ASSETS / "figures.css").read_text(encoding="utf-8").splitlines())
+    lines = (_ASSETS / "figures.css").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("/*"))
 
 
 def sheet_for(canvas: Canvas) -> str:
@@ -168,8 +174,11 @@ def sheet_for(canvas: Canvas) -> str:
     # Each file stands alone, so it carries its style; only the lines it needs, as there are hundreds of files.
     drawn = "".join((*canvas.behind, *canvas.parts))
     used = set(" ".join([*re.findall(r'class="([^"]*)"', drawn), *(label.css for label in canvas.labels)]).split())
-    kept = [line for line in _sheet() if _classes(line) <= used or _classes(line) & used]
-    return "<style>" + "\n".join(kept) + "</style>"
+    kept = "\n".join(line for line in _sheet() if _classes(line) <= used or _classes(line) & used)
+    colours = set(re.findall(r"var\((--f-[a-z]+)\)", kept))
+    # Of thirteen colours in three surroundings a drawing needs four or five.
+    needed = _COLOUR.sub(lambda found: found[0] if found[1] in colours else "", kept)
+    return f"<style>{needed}</style>"
 
 
 @cache

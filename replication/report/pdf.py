@@ -2,8 +2,8 @@
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
 every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
-input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The tags, four fifths
-of the bytes, are packed. The pages never wait for the paper: when it cannot be made, they say why.
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The tags, most of
+the bytes, are packed. The pages never wait for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def why_no_pdf() -> str:
     """Why there will be no PDF, in a sentence; empty where what sets it is installed."""
     if typesetter_is_there():
         return ""
-    return f'it could not be set: {" or ".join(_SETTERS)} is not installed; pip install "tsr-replication[pdf]" brings it'
+    lacking = next(name for name in _SETTERS if importlib.util.find_spec(name) is None)
+    return f'it could not be set: {lacking} is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
 def typesetter_is_there() -> bool:

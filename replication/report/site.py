@@ -27,7 +27,7 @@ from replication.provenance import Sources, installed
 from replication.report import templating
 from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
 from replication.report.bundle import make_bundle
-from replication.report.cells import estimate_cells, facts, filled, kinds, rest
+from replication.report.cells import estimate_cells, facts, filled, kinds, numeric, rest
 from replication.report.consulted import Answers
 from replication.report.gallery import Pictures
 from replication.report.making import Before, Given, Made, Plan, Source, Spread, read_before, write_made
@@ -55,7 +55,11 @@ _HERE = Path(__file__).parent
 # In the pages themselves: a style sheet asked for on its own keeps a phone on a slow network waiting half a second
 # longer. What the first sight of a page needs (first.css) is in each; the rest (site.css) is in those a reader comes to
 # from elsewhere, and the hundreds of others ask for it at their end, where nothing waits for it.
-_SHEETS = {name: (_HERE / "assets" / f"{name}.css").read_text(encoding="utf-8") for name in ("first", "site")}
+_SHEETS = {
+    # without their comments, which nobody reads in a page
+    name: re.sub(r"/\*.*?\*/\n", "", (_HERE / "assets" / f"{name}.css").read_text(encoding="utf-8"))
+    for name in ("first", "site")
+}
 
 
 def _policy(sheets: Iterable[str]) -> Markup:
@@ -243,7 +247,7 @@ def _environment(menu: Menu) -> Environment:
     environment = templating.environment(escaped=True)
     environment.filters["anchor"] = anchor
     environment.globals["navigation"] = _navigation(menu)
-    environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled}
+    environment.globals |= {"rest": rest, "facts": facts, "kinds": kinds, "filled": filled, "numeric": numeric}
     environment.globals |= {"estimate_cells": estimate_cells, "parts": findings.parts, "headings_of": headings_of}
     environment.globals |= {"quoted_by": quoted_by}
     first, *_ = _SHEETS.values()

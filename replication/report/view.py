@@ -222,7 +222,7 @@ class View:
         for i in rest:
             cell = "" if row[i] is None else self.cell(row[i], kinds[i], address)
             address = "" if 'class="n"' in cell else address
-            found.append(f'<td class="right">{cell}' if kinds[i] else f"<td>{cell}")
+            found.append(f"<td>{cell}")
         return Markup(f"<tr>{''.join(found)}")
 
     def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> Markup:

@@ -216,6 +216,19 @@ def test_tables_sort_by_number_both_ways(window: Window) -> None:
         assert shown == expected(shown)
 
 
+def test_every_column_of_numbers_stands_to_the_right_and_no_other(window: Window) -> None:
+    """The table says which columns hold numbers, and the sheet of style sets them: head and cells alike."""
+    columns = """[...document.querySelectorAll("table.numbers:not([data-table])")].flatMap((table) =>
+        [...table.tHead.rows[0].cells].slice(1).map((head, i) => [head.classList.contains("right"),
+            [...table.tBodies[0].rows].map((row) => getComputedStyle(row.cells[i + 1]).textAlign === "right")]))"""
+    found = []
+    for path in ("findings/mediation.html", "analyses/roorda2011.html", "works/jakcheung2018.html"):
+        window.open(path)
+        found += window.page.evaluate(columns)
+    assert {right for right, _ in found} == {True, False} and len(found) > 40
+    assert [column for column in found if set(column[1]) != {column[0]}] == []
+
+
 def test_the_explorer_filters_sorts_and_downloads(window: Window) -> None:
     page = window.open("dataset.html")
     page.wait_for_selector("[data-explorer] tbody tr")

@@ -130,6 +130,33 @@ def test_colour_is_never_the_only_sign(figures: Sequence[Figure]) -> None:
     assert len({re.sub(r"[\d.\- ]", "", shape) for shape in shapes}) == len(shapes) == 3
 
 
+def test_a_drawing_of_its_own_defines_each_colour_it_needs_on_screen_in_the_dark_and_on_paper(small: Any) -> None:
+    files = sorted((small.folder / "figures").glob("*.svg"))
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        needed = set(re.findall(r"var\((--f-[a-z]+)\)", text))
+        assert needed, path.name
+        for colour in needed:
+            assert len(re.findall(rf"{colour}:", text)) == 3, (path.name, colour)
+        assert set(re.findall(r"(--f-[a-z]+):", text)) == needed, path.name
+    assert len(files) > 20
+
+
+def test_a_share_of_specifications_is_one_shape_with_a_box_for_each_run() -> None:
+    """Options a, b and c of twelve specifications: runs as arithmetic in the drawing's own pixels."""
+    chosen = ["a"] * 2 + ["b"] * 3 + ["a"] * 4 + ["c"] * 3
+    columns = {"value": [0.1 * i for i in range(12)], "low": [0.0] * 12, "high": [1.5] * 12, "option": chosen}
+    figure = Figure(id="s", kind="specification_curve", title="s", columns=columns)
+    drawing = draw(read_figure(plain(figure), load_words("en")), load_words("en"), lambda _name: "")  # type: ignore[arg-type]
+    shapes = [part for part in drawing.wide.parts if 'class="density-6"' in part and part.startswith("<path")]  # type: ignore[union-attr]
+    left, step = 176.0, (720.0 - 10.0 - 176.0) / 12
+    ends = [[float(x) for x in re.findall(r"[MH]([\d.]+)", shape)] for shape in shapes]
+    runs = [[(0, 2), (5, 9)], [(2, 5)], [(9, 12)]]
+    for found, spans in zip(ends, runs, strict=True):
+        wanted = [x for start, end in spans for x in (start, end, start)]
+        assert found == pytest.approx([left + step * x for x in wanted], abs=0.051)
+
+
 def test_every_figure_has_its_data_as_a_file(small: Any) -> None:
     for outcome in small.outcomes:
         for figure in outcome["figures"]:

@@ -26,6 +26,7 @@ from replication.claims import claims_of
 from replication.errors import UserError
 from replication.report.archive import make_archive
 from replication.report.menu import make_menu
+from replication.report.search import script_table
 from replication.report.words import load_words
 
 PACKAGE = Path(__import__("replication").__file__).parent / "report"
@@ -346,6 +347,22 @@ def test_a_long_table_is_compressed_and_holds_the_same_for_pandas_releases_and_t
     page = real.text("dataset.html")
     assert 'href="data/effects.csv.gz"' in page and "a file that ends in .gz" in page.lower()
     assert "data/effects.csv" in small.text("dataset.html") and ".gz" not in small.text("dataset.html")
+
+
+def test_a_table_for_a_script_holds_every_cell_column_by_column() -> None:
+    rows = [["a", "x", 1.5, None, "s"], ["b", "x", 2, 3, "s"], ["c", "y", 1.5, None, "s"], ["d", "x", 0, 4, "s"]]
+    coded = script_table(rows)
+    texts, few = coded["columns"][0], coded["columns"][1]
+    assert list(texts) == ["a", "b", "c", "d"] and few == {"of": ["x", "y"], "at": [0, 0, 1, 0]}
+    assert coded["columns"][4] == {"same": "s"} and coded["k"] == 4
+
+    def cell(column: Any, i: int) -> Any:
+        if not isinstance(column, dict):
+            return column[i]
+        return column["of"][column["at"][i]] if "at" in column else column["same"]
+
+    assert [[cell(column, i) for column in coded["columns"]] for i in range(4)] == rows
+    assert script_table([]) == {"k": 0, "columns": []}
 
 
 def test_draws_of_a_posterior_become_what_arviz_takes_by_the_two_lines_of_the_bundle(

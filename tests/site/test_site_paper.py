@@ -72,6 +72,14 @@ def test_the_pdf_is_tagged_titled_dated_and_has_a_language(pdf: PdfReader, volum
     assert ("Appendix" in cover) == (volume == "appendix")
 
 
+@pytest.mark.parametrize("name", ["report.pdf", "appendix.pdf"])
+def test_the_tags_of_a_volume_are_packed(small: Any, name: str) -> None:
+    content = (small.folder / name).read_bytes()
+    assert b"/ObjStm" in content and b"/StructElem" not in content
+    tags = PdfReader(small.folder / name).trailer["/Root"]["/StructTreeRoot"]["/K"]
+    assert tags, "they are there all the same"
+
+
 def test_the_volumes_follow_the_order_of_the_site_and_have_bookmarks(pdf: PdfReader, volume: str) -> None:
     titles = [str(entry.title) for entry in pdf.outline if not isinstance(entry, list)]
     assert tuple(title.split(" ", 1)[1] for title in titles if title[0].isdigit()) == CHAPTERS[volume]

@@ -204,7 +204,8 @@ class Canvas:
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
         """A straight line."""
-        self.parts.append(f'<path d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"{_css(css)}/>')
+        to = f"V{_n(y2)}" if x1 == x2 else f"H{_n(x2)}" if y1 == y2 else f"L{_n(x2)} {_n(y2)}"
+        self.parts.append(f'<path d="M{_n(x1)} {_n(y1)}{to}"{_css(css)}/>')
 
     def path(self, points: Iterable[tuple[float, float]], css: str, *, closed: bool = False) -> None:
         """A line through points, closed to an area on request."""
@@ -220,6 +221,11 @@ class Canvas:
         corner = f' rx="{_n(round_)}"' if round_ else ""
         size = f'width="{_n(max(width, 0))}" height="{_n(max(height, 0))}"'
         self.parts.append(f'<rect x="{_n(x)}" y="{_n(y)}" {size}{corner}{_css(css)}/>')
+
+    def strips(self, spans: Sequence[tuple[float, float]], y: float, height: float, css: str) -> None:
+        """Boxes of one look that stand in a line, each from where it starts to where it ends, as one shape."""
+        drawn = "".join(f"M{_n(a)} {_n(y)}H{_n(b)}v{_n(height)}H{_n(a)}z" for a, b in spans)
+        self.parts.append(f'<path d="{drawn}"{_css(css)}/>')
 
     def dot(self, x: float, y: float, radius: float, css: str, *, href: str = "", tip: str = "") -> None:
         """A point; with `tip` it says what it is when pointed at or focused."""
@@ -400,7 +406,7 @@ def _outline(shape: str, x: float, y: float, s: float) -> str:
     elif shape == "down":
         points = [(x, y + s * 1.15), (x + s * 1.1, y - s * 0.85), (x - s * 1.1, y - s * 0.85)]
     elif shape == "square":
-        points = [(x - s, y - s), (x + s, y - s), (x + s, y + s), (x - s, y + s)]
+        return f"M{_n(x - s)} {_n(y - s)}H{_n(x + s)}V{_n(y + s)}H{_n(x - s)}Z"
     elif shape == "cross":
         return f"M{_n(x - s)} {_n(y - s)}L{_n(x + s)} {_n(y + s)}M{_n(x - s)} {_n(y + s)}L{_n(x + s)} {_n(y - s)}"
     else:

@@ -154,12 +154,15 @@ def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left:
 
 
 def _shades(canvas: Canvas, shares: Sequence[float], left: float, step: float, y: float) -> None:
-    """One box a run of columns with the same share."""
+    """One box a run of columns with the same share; those of a share are one shape, as a figure has thousands."""
     # Rounded up: an option chosen once must not be shown as never chosen.
     shades = [min(_STEPS, int(share * _STEPS + 0.999)) for share in shares]
+    runs: dict[int, list[tuple[float, float]]] = {}
     start = 0
     for end in range(1, len(shades) + 1):
         if end == len(shades) or shades[end] != shades[start]:
-            if shades[start]:
-                canvas.box(left + step * start, y, step * (end - start), 9, f"density-{shades[start]}")
+            runs.setdefault(shades[start], []).append((left + step * start, left + step * end))
             start = end
+    for shade, spans in runs.items():
+        if shade:
+            canvas.strips(spans, y, 9, f"density-{shade}")
