@@ -177,7 +177,7 @@ def why_no_pdf() -> str:
     """Why there will be no PDF, in a sentence; empty where what sets it is installed."""
     if typesetter_is_there():
         return ""
-    lacking = next(name for name in _SETTERS if importlib.util.find_spec(name) is None)
+    lacking = next((name for name in _SETTERS if importlib.util.find_spec(name) is None), _SETTERS[0])
     return f'it could not be set: {lacking} is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
