@@ -82,3 +82,23 @@ def test_variances_over_all_effects() -> None:
     for tau2 in (np.array([0.0, 0.02, 0.5]), np.full(2, 0.04), np.zeros(3)):
         expected = [np.diag(np.linalg.inv(x.T @ (x / (v + t)[:, None]))) for t in tau2]
         assert_close(variances_at(v, x, tau2), expected, CLOSED)
+
+
+def test_a_difference_beyond_rounding_keeps_its_scale() -> None:
+    """The size that rounding is measured in is the sum of w y^2: with w^3 in its place 1e-14 would pass for rounding."""
+    y, v = np.full(30, 5.0), np.full(30, 1e-6)
+    # So imprecise that they hardly count, but far enough off that there is a tau2 to search for.
+    y[:2], v[:2] = (4.0, 6.0), 1e14
+    found = deleted_fits(y, v, np.ones((30, 1)), restricted=True, test="knha")
+    assert found is not None and (found.scale > 0.0).all()
+    same(found, fit_batch(y, v, counts=1.0 - np.eye(30), method="REML", test="knha"))
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-10])
+@pytest.mark.parametrize("method", ["REML", "ML"])
+def test_effects_that_leave_no_tau2_to_search_for_are_left_to_the_batch(method: Tau2Method, apart: float) -> None:
+    """All equal, or as good as equal: the grid of the search has no cells to make polynomials in."""
+    y, v = 5.0 + apart * np.random.default_rng(3).normal(size=90), np.full(90, 1e-6)
+    assert deleted_fits(y, v, np.ones((90, 1)), restricted=method == "REML", test="knha") is None
+    found = leave_one_out(fit_random_effects(y, v, method=method)).fits
+    assert (found.tau2 == 0.0).all() and found.beta == pytest.approx(5.0, abs=1e-9)

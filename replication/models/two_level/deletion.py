@@ -94,6 +94,10 @@ def deleted_fits(y: Array, v: Array, x: Array, *, restricted: bool, test: TestMe
     sets = single_set(y, v, basis)
     rows = _rows(sets)
     grid = search_grid(_with_fewer(sets))[0]
+    # Effects that are equal, or as good as equal, leave no tau2 to search for: a grid without cells.
+    cells = np.diff(np.log(grid + sets.offset[0, 0]))
+    if len(cells) == 0 or cells.min() <= 0.0:
+        return None
     whole = _totals(rows, grid)
     own = np.stack([_own(rows, np.full(len(rows.y), t)) for t in grid])
     if not _enough_left(whole, own, rows):
