@@ -144,6 +144,9 @@ def _collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
+        # There and back: what was made is then counted among the old objects, and not walked at once for being new.
+        gc.freeze()
+        gc.unfreeze()
         if running:
             gc.enable()
 
