@@ -51,6 +51,7 @@ from replication.models.fit import Array, Interval, Note
 from replication.models.multilevel.groups import group_codes
 from replication.models.options import Direction, check_choice
 from replication.models.prepare import EffectData, check_level, is_number, list_rows, prepare_effects
+from replication.models.readable import Readable, in_columns
 
 __all__ = ["Averaged", "AveragedEstimate", "AveragedModel", "AveragedSummary", "Inclusion", "average_models"]
 
@@ -133,8 +134,8 @@ class AveragedSummary:
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Averaged:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Averaged(Readable):
     """Models weighed by their posterior probabilities.
 
     `effect` and `tau` average over all models, with mass at 0 from those without; `effect_if_present` and
@@ -178,6 +179,20 @@ class Averaged:
             self.error,
             self.notes,
         )
+
+    def _lines(self, depth: int) -> Iterator[str]:
+        shown = self.summary()
+        yield f"k = {self.k}; {self.clusters} clusters; {len(self.models)} models; direction {self.direction}"
+        rows = [("averaged", "mean", "sd", "median", f"{100 * self.level:g} % interval")]
+        for e in shown.estimates:
+            ends = f"[{e.central.low:.4f}, {e.central.high:.4f}]"
+            rows.append((e.name, f"{e.mean:.4f}", f"{e.sd:.4f}", f"{e.median:.4f}", ends))
+        yield from in_columns(rows)
+        odds = [("probability of", "before", "after", "log10 BF")]
+        odds += [(i.component, f"{i.prior:.3f}", f"{i.posterior:.3f}", f"{i.log10:.2f}") for i in self.inclusion]
+        yield from in_columns(odds)
+        yield f"numerical error {self.error:.1g}"
+        yield from (f"note, {note.code}: {note.message}" for note in self.notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
