@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.whole_run import copied
-from replication.stored import table_rows
+from replication.writing import table_rows
 
 REPEATED = ("work.toml", "samples.csv", "effects.csv", "measures.csv", "NOTES.md")
 PAGE, FIGURE_ROWS = 1_000_000, 120

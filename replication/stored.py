@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -20,15 +18,12 @@ __all__ = [
     "files_digest",
     "read_stored",
     "stored_or_none",
-    "table_path",
-    "table_rows",
     "without_draws",
 ]
 
 _RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
 _NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
 
-MOST_PLAIN = 1500
 """Rows of a table a report hands out as plain text, some 200 to 400 kB; a longer one is compressed to a tenth. R and
 pandas read it as it is, and a folder of ten times the works stays small enough to be sent."""
 
@@ -90,22 +85,6 @@ def stored_or_none(out: Path) -> Stored | None:
 def files_digest(folder: Path) -> str:
     """The digest of every file of a report but its run record."""
     return folder_digest(folder, skip=("run.json",))
-
-
-def table_path(path: str, rows: int) -> str:
-    """The path of a table of so many rows in a report's folder: that of a plain file, or of a compressed one."""
-    return f"{path}.gz" if rows > MOST_PLAIN else path
-
-
-def table_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a table a report hands out, plain or compressed, as text; none where the report has no such table."""
-    packed = path.with_name(f"{path.name}.gz")
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as stream:
-            yield from csv.DictReader(stream)
-    elif packed.exists():
-        with gzip.open(packed, "rt", encoding="utf-8", newline="") as stream:
-            yield from csv.DictReader(stream)
 
 
 def differences(before: Outcome | None, after: Outcome) -> Iterator[str]:

@@ -13,8 +13,10 @@ Three ideas:
 from __future__ import annotations
 
 import contextlib
+import csv
 import ctypes
 import errno
+import gzip
 import json
 import os
 import secrets
@@ -33,6 +35,8 @@ __all__ = [
     "exclusive",
     "finish_writing",
     "replace_folder",
+    "table_path",
+    "table_rows",
     "temporary_folder",
     "write_atomic",
     "write_together",
@@ -364,3 +368,23 @@ def _exchange(a: Path, b: Path) -> bool:
         return False
     done: int = renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), ctypes.c_uint(_EXCHANGE))
     return done == 0
+
+
+# Rows of the largest table that a report hands out uncompressed.
+MOST_PLAIN = 1500
+
+
+def table_path(path: str, rows: int) -> str:
+    """The path of a table of so many rows in a report's folder: that of a plain file, or of a compressed one."""
+    return f"{path}.gz" if rows > MOST_PLAIN else path
+
+
+def table_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table a report hands out, plain or compressed, as text; none where the report has no such table."""
+    packed = path.with_name(f"{path.name}.gz")
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as stream:
+            yield from csv.DictReader(stream)
+    elif packed.exists():
+        with gzip.open(packed, "rt", encoding="utf-8", newline="") as stream:
+            yield from csv.DictReader(stream)

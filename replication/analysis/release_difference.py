@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from replication.dataset.schema import TABLES
 from replication.errors import UserError
-from replication.stored import table_rows
+from replication.writing import table_rows
 
 __all__ = ["Fate", "FieldChange", "Kind", "field_changes", "read_renamed", "records_of", "rows_of", "same"]
 

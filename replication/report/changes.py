@@ -25,7 +25,7 @@ from replication.analysis.release_difference import (
 from replication.report.archive import Archive, Record
 from replication.report.releases import Release, frozen_outcomes
 from replication.report.words import Wording
-from replication.stored import table_rows
+from replication.writing import table_rows
 
 __all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata"]
 

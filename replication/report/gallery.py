@@ -20,7 +20,7 @@ from replication.report.consulted import Log, watched
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
-from replication.stored import table_path
+from replication.writing import table_path
 
 __all__ = ["Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for", "table_file"]
 

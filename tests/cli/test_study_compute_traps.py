@@ -57,7 +57,8 @@ def test_a_code_among_answers_is_asked_about(tmp_path: Path, code: float, share:
         compute_recipe(record(), paths)
     scaled = compute_recipe(record(a={"scale": [1, 4]}), paths).rows[0]
     named = compute_recipe(record(missing=[code]), paths).rows[0]
-    assert scaled == named and scaled.n == 500 - coded.sum()
+    # In words: from Python 3.13 on two records with a NaN in the same place are no longer equal.
+    assert repr(scaled) == repr(named) and scaled.n == 500 - coded.sum()
     assert scaled.r == pytest.approx(truth, abs=0.05)
 
 
@@ -109,7 +110,7 @@ def test_a_file_under_itself_is_asked_about_and_settled_by_an_id(tmp_path: Path)
     with pytest.raises(UserError, match="found rows 501 to 1000 repeat earlier rows in the same order"):
         compute_recipe(record(), twice)
     found = compute_recipe(record(id=["ID"]), twice)
-    assert found.rows[0] == once and once.n == 500
+    assert repr(found.rows[0]) == repr(once) and once.n == 500
     assert found.notes == ("f.csv: 500 rows repeat a person (ID) and count once",)
 
 

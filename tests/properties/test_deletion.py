@@ -85,7 +85,7 @@ def test_variances_over_all_effects() -> None:
 
 
 def test_a_difference_beyond_rounding_keeps_its_scale() -> None:
-    """The size that rounding is measured in is the sum of w y^2: with w^3 in its place 1e-14 would pass for rounding."""
+    """The size that rounding is measured in is the sum of w y^2: with w^3 in it 1e-14 would pass for rounding."""
     y, v = np.full(30, 5.0), np.full(30, 1e-6)
     # So imprecise that they hardly count, but far enough off that there is a tau2 to search for.
     y[:2], v[:2] = (4.0, 6.0), 1e14

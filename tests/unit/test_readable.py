@@ -42,7 +42,7 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "excess": (lambda: tsr.excess_significance(EFFECTS), f"{N} values"),
     "influence": (lambda: influence(tsr.random_effects("yi", EFFECTS).fit), f"{N} values"),
     "posterior": (lambda: tsr.posterior("yi", EFFECTS).exact, "names"),
-    "average": (lambda: tsr.average_over_bias(EFFECTS[:8]), "publication weights"),
+    "average": (lambda: tsr.average_over_bias(EFFECTS[:8]), "publication_weights"),
     "path": (lambda: tsr.masem("m ~ a*x; y ~ b*m; indirect := a*b", PATHS).fitted, "indirect"),
     "pool": (lambda: tsr.masem("m ~ x; y ~ m", PATHS).pool, "variance of x~~m"),
 }

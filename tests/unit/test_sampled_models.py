@@ -133,8 +133,8 @@ def test_a_sampler_made_to_fail_gives_reasons_and_tries_once_more(two_level: Com
 
 
 def test_a_fit_that_failed_once_may_pass_with_more_draws(two_level: Compiled) -> None:
-    fit = passed(two_level.sample(Settings(draws=300, tune=500, attempts=4)))
-    assert fit.settings.draws > 300 and fit.notes[-1].code == "retried"
+    fit = passed(two_level.sample(Settings(draws=90, tune=500, attempts=4)))
+    assert fit.settings.draws > 90 and fit.notes[-1].code == "retried"
 
 
 def test_data_without_a_density_are_a_failure_not_a_crash(two_level: Compiled) -> None:

@@ -13,7 +13,7 @@ from replication.report.making import File, Given, Plan
 from replication.report.search import script_data, script_table
 from replication.report.view import Page
 from replication.report.words import Words, load_words
-from replication.stored import table_path
+from replication.writing import table_path
 
 __all__ = ["introductions", "plans", "tables"]
 

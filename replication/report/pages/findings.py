@@ -19,7 +19,7 @@ from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, r
 from replication.report.search import script_data
 from replication.report.view import Page
 from replication.report.words import Ref, Wording, Words
-from replication.stored import table_path
+from replication.writing import table_path
 
 __all__ = ["answers", "further", "in_section", "plans"]
 
