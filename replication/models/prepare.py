@@ -194,7 +194,7 @@ def _check_values(data: EffectData) -> None:
     wide = (np.abs(data.y) > FAR) | (data.v > FAR) | (np.abs(data.x) > FAR).any(axis=1)
     wide |= (data.v > 0) & (data.v < 1 / FAR)
     limits = f"a number beyond {FAR:g} or a variance below {1 / FAR:g}"
-    _refuse(data, wide, f"with {limits}, whose squares are no numbers; correct it, or use another unit")
+    _refuse(data, wide, f"with {limits}, whose squares are no numbers; correct it, or check the units")
 
 
 def _refuse(data: EffectData, bad: NDArray[np.bool_], problem: str) -> None:

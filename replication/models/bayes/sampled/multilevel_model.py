@@ -138,12 +138,7 @@ def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledM
 
 
 def parameter_labels(data: MultilevelData, coefficients: Mapping[str, Text]) -> dict[str, Text]:
-    """What each parameter of the posterior is, by its name, for reports; `coefficients` words those of the design.
-
-    >>> data = multilevel_data([0.3, 0.1], [0.01, 0.02], structure="none")
-    >>> parameter_labels(data, {"intercept": "mean"})["tau"]
-    'sd_of_true_effects'
-    """
+    """What each parameter of the posterior is, by its name, for reports; `coefficients` words those of the design."""
     slots, means = data.slots, data.names[: len(data.slot_of_mean)]
     labels: dict[str, Text] = dict(coefficients)
     labels |= {"within": "sd_within_samples"} if slots else {"tau": "sd_of_true_effects"}
