@@ -12,20 +12,10 @@ from typing import Any
 from replication.digests import folder_digest
 from replication.errors import UserError
 
-__all__ = [
-    "Stored",
-    "differences",
-    "files_digest",
-    "read_stored",
-    "stored_or_none",
-    "without_draws",
-]
+__all__ = ["Stored", "differences", "files_digest", "read_stored", "stored_or_none", "without_draws"]
 
 _RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
 _NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
-
-"""Rows of a table a report hands out as plain text, some 200 to 400 kB; a longer one is compressed to a tenth. R and
-pandas read it as it is, and a folder of ten times the works stays small enough to be sent."""
 
 Outcome = Mapping[str, Any]
 

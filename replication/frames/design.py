@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -123,13 +123,10 @@ def make_design(
     names = _labels(data, labels)
     kept = np.flatnonzero(~lost)
     rows = data.iloc[kept] if len(kept) < len(data) else data
-    matrix, spec = _plain_numbers(rhs, rows), None
-    if matrix is None:
-        made = _coded(rhs, rows)
-        matrix, spec = np.asarray(made, dtype=float), made.model_spec
+    made = _plain_numbers(rhs, rows) or _by_formulaic(rhs, rows)
     # At full length: row numbers in messages are then those of the data frame.
-    x = np.full((len(data), matrix.shape[1]), np.nan)
-    x[kept] = matrix
+    x = np.full((len(data), made.x.shape[1]), np.nan)
+    x[kept] = made.x
     # A transformation may be undefined where the column is not, as the log of 0 is.
     undefined = ~lost & np.isnan(x).any(axis=1)
     missing[f"a number for {rhs}"] = undefined
@@ -138,10 +135,8 @@ def make_design(
         Dropped(int(i), names[i], tuple(name for name, gone in missing.items() if gone[i]))
         for i in np.flatnonzero(lost)
     )
-    named = {str(term): (i,) for i, term in enumerate(_parsed(rhs))} if spec is None else spec.term_indices
-    terms = {INTERCEPT if str(term) == "1" else str(term): tuple(int(i) for i in at) for term, at in named.items()}
-    columns = tuple(terms) if spec is None else tuple(_column_name(name) for name in spec.column_names)
-    return Design(formula, response, data, np.where(lost, np.nan, y), x, columns, names, dropped, terms, spec)
+    y = np.where(lost, np.nan, y)
+    return Design(formula, response, data, y, x, made.names, names, dropped, made.terms, made.coded)
 
 
 def new_rows(design: Design, data: pd.DataFrame) -> NDArray[np.float64]:
@@ -304,26 +299,45 @@ def _refuse_numbers_as_text(rhs: str, name: str, values: pd.Series[Any]) -> None
     )
 
 
-def _column_name(name: object) -> str:
-    return INTERCEPT if name == "Intercept" else str(name)
+class _Columns(NamedTuple):
+    """The columns `x (n, p)` of a right-hand side, their names and terms, and how new rows are coded, if they are."""
+
+    x: NDArray[np.float64]
+    names: tuple[str, ...]
+    terms: dict[str, tuple[int, ...]]
+    coded: ModelSpec | None
 
 
-def _plain_numbers(rhs: str, data: pd.DataFrame) -> NDArray[np.float64] | None:
-    """The design `(n, p)` of columns of numbers and their products; None where formulaic has something to code.
+def _by_formulaic(rhs: str, data: pd.DataFrame) -> _Columns:
+    made = _coded(rhs, data)
+    spec = made.model_spec
+    names = tuple(INTERCEPT if name == "Intercept" else str(name) for name in spec.column_names)
+    terms = {_term_name(term): tuple(int(i) for i in at) for term, at in spec.term_indices.items()}
+    return _Columns(np.asarray(made, dtype=float), names, terms, spec)
+
+
+def _term_name(term: object) -> str:
+    return INTERCEPT if str(term) == "1" else str(term)
+
+
+def _plain_numbers(rhs: str, data: pd.DataFrame) -> _Columns | None:
+    """The columns of a design of plain numbers and their products; None where formulaic has something to code.
 
     Formulaic takes a millisecond for what is one line here, and most meta-regressions are of this kind.
     """
-    made = np.ones((len(data), len(_parsed(rhs))))
-    for at, term in enumerate(_parsed(rhs)):
+    terms = _parsed(rhs)
+    x = np.ones((len(data), len(terms)))
+    for at, term in enumerate(terms):
         for factor in term.factors:
             if factor.eval_method.value == "lookup" and factor.expr in data.columns:
                 values = data[factor.expr]
                 if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "fiu":
                     return None
-                made[:, at] *= values.to_numpy()
+                x[:, at] *= values.to_numpy()
             elif factor.expr != "1":
                 return None
-    return made
+    names = tuple(map(_term_name, terms))
+    return _Columns(x, names, {name: (at,) for at, name in enumerate(names)}, None)
 
 
 def _coded(rhs: str, data: pd.DataFrame) -> ModelMatrix:

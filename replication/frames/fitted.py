@@ -25,7 +25,7 @@ from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.residuals import row_diagnostics
 from replication.models.multilevel.results import profile_intervals
-from replication.models.multilevel.robust import RobustData, wald_test
+from replication.models.multilevel.robust import before_robust, wald_test
 from replication.models.prediction import prediction_interval
 from replication.models.prepare import EffectData
 from replication.models.two_level.count_models import CountsData
@@ -113,15 +113,23 @@ class FittedModel:
         """
         # Intervals are searched for: only where asked.
         parts = self._profiled() if intervals else self.fit.components
-        variance = np.array([part.estimate if part.kind == "variance" else np.nan for part in parts], dtype=float)
+        variance, correlation = (
+            np.array([part.estimate if part.kind == kind else np.nan for part in parts], dtype=float)
+            for kind in ("variance", "correlation")
+        )
         ends = [(part.interval.low, part.interval.high) if part.interval else (np.nan, np.nan) for part in parts]
-        table = pd.DataFrame({"component": [part.name for part in parts], "variance": variance})
-        table["sd"] = np.sqrt(variance)
-        if any(part.kind == "correlation" for part in parts):
-            table["correlation"] = [part.estimate if part.kind == "correlation" else np.nan for part in parts]
-        table["se"] = np.array([part.se for part in parts], dtype=float)
-        table[["ci_low", "ci_high"]] = np.array(ends, dtype=float).reshape(-1, 2)
-        return table
+        columns = {
+            "component": [part.name for part in parts],
+            "variance": variance,
+            "sd": np.sqrt(variance),
+            "correlation": correlation,
+            "se": np.array([part.se for part in parts], dtype=float),
+            "ci_low": np.array([low for low, _ in ends], dtype=float),
+            "ci_high": np.array([high for _, high in ends], dtype=float),
+        }
+        if all(part.kind != "correlation" for part in parts):
+            del columns["correlation"]
+        return pd.DataFrame(columns)
 
     def glance(self) -> pd.DataFrame:
         """The model in one row: k, clusters, variances, heterogeneity, test of moderators, likelihood, AIC, BIC."""
@@ -189,9 +197,7 @@ class FittedModel:
 
     def _profiled(self) -> tuple[Component, ...]:
         """The variance components, with intervals where the model has them; robust inference leaves variances alone."""
-        fit = self.fit
-        while isinstance(fit.data, RobustData):
-            fit = fit.data.before
+        fit = before_robust(self.fit)
         if isinstance(fit.data, MultilevelData):
             return profile_intervals(fit).components
         if isinstance(fit.data, EffectData):
@@ -207,10 +213,7 @@ class FittedModel:
 
 def effects_of(fit: Fit) -> EffectData:
     """The effects, design and rows of a fit of any family: two levels, several levels, robust or not."""
-    data = fit.data
-    # Robust inference can be made anew on a robust fit; the effects lie below all of them.
-    while isinstance(data, RobustData):
-        data = data.before.data
+    data = before_robust(fit).data
     if isinstance(data, MultilevelData):
         return data.effects
     if isinstance(data, EffectData):
@@ -223,8 +226,7 @@ def effects_of(fit: Fit) -> EffectData:
 
 def marginal_variances(fit: Fit) -> NDArray[np.float64]:
     """The variance of each effect used `(k,)`: of sampling, and of true effects as the model has it for that row."""
-    while isinstance(fit.data, RobustData):
-        fit = fit.data.before
+    fit = before_robust(fit)
     if isinstance(fit.data, MultivariateData):
         return fit.data.covariance(np.arange(fit.k)[:, None])[:, 0, 0]
     v = effects_of(fit).v

@@ -58,14 +58,8 @@ class Summary:
 
 def summarise(model: FittedModel, transform: Transform | None = None) -> Summary:
     """The summary of a model; `transform` adds the estimates and intervals on another scale."""
-    blocks = [_variances(model), _correlations(model), _heterogeneity(model), _coefficients(model)]
-    blocks += [
-        _transformed(model, transform),
-        _prediction(model, transform),
-        _choices(model),
-        _dropped(model),
-        _notes(model),
-    ]
+    blocks = [*_spread(model), _coefficients(model), _transformed(model, transform)]
+    blocks += [_prediction(model, transform), _choices(model), _dropped(model), _notes(model)]
     return Summary(_title(model), tuple(block for block in blocks if block is not None))
 
 
@@ -79,12 +73,7 @@ def latex(model: FittedModel, transform: Transform | None = None) -> str:
         coefficients = transformed
     head = " & ".join(_tex(name) for name in coefficients.columns)
     body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in coefficients.rows]
-    lines = [
-        line
-        for block in (_variances(model), _correlations(model), _heterogeneity(model))
-        if block
-        for line in _flat(block)
-    ]
+    lines = [line for block in _spread(model) if block for line in _flat(block)]
     width = len(coefficients.columns)
     foot = [rf"\multicolumn{{{width}}}{{l}}{{{_tex(line)}}} \\" for line in (f"k = {model.fit.k}", *lines)]
     spec = "l" + "r" * (width - 1)
@@ -114,8 +103,7 @@ def table_text(table: pd.DataFrame) -> str:
     term  estimate       p
        a    0.1235 <0.0001
     """
-    words = {"p": lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"}
-    return str(table.round(4).to_string(index=False, formatters={n: f for n, f in words.items() if n in table}))
+    return str(table.round(4).to_string(index=False, formatters={"p": _p_cell} if "p" in table else {}))
 
 
 def format_p(p: float) -> str:
@@ -127,6 +115,10 @@ def format_p(p: float) -> str:
     if np.isnan(p):
         return "not defined"
     return "< 0.0001" if p < 1e-4 else f"= {p:.4f}"
+
+
+def _p_cell(p: float) -> str:
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def _title(model: FittedModel) -> str:
@@ -146,6 +138,10 @@ def _kind(model: FittedModel) -> str:
     return "Mixed-effects meta-regression" if model.has_moderators else "Random-effects model"
 
 
+def _spread(model: FittedModel) -> tuple[Block | None, ...]:
+    return _variances(model), _correlations(model), _heterogeneity(model)
+
+
 def _variances(model: FittedModel) -> Block | None:
     if model.fit.method.get("tau2") == "EE" or not model.fit.components:
         return None
@@ -159,20 +155,15 @@ def _variances(model: FittedModel) -> Block | None:
             format_number(row["se"]),
             _interval(row),
         )
-        for row in table[table.variance.notna()].to_dict("records")
+        for row in table[[part.kind == "variance" for part in model.fit.components]].to_dict("records")
     )
     return Block("Variance between true effects", ("", "variance", "sd", "se", _level(model)), rows)
 
 
 def _correlations(model: FittedModel) -> Block | None:
-    table = model.components()
-    if "correlation" not in table:
-        return None
-    rows = tuple(
-        (row["component"], format_number(row["correlation"]), format_number(row["se"]))
-        for row in table[table.correlation.notna()].to_dict("records")
-    )
-    return Block("Correlation of true effects", ("", "correlation", "se"), rows)
+    parts = [part for part in model.fit.components if part.kind == "correlation"]
+    rows = tuple((part.name, format_number(part.estimate), format_number(part.se)) for part in parts)
+    return Block("Correlation of true effects", ("", "correlation", "se"), rows) if rows else None
 
 
 def _heterogeneity(model: FittedModel) -> Block | None:
@@ -202,7 +193,7 @@ def _coefficients(model: FittedModel) -> Block:
     rows = []
     for row in table.to_dict("records"):
         df = (format_number(row["df"], 2),) if t else ()
-        p = "-" if np.isnan(row["p"]) else ("<0.0001" if row["p"] < 1e-4 else f"{row['p']:.4f}")
+        p = "-" if np.isnan(row["p"]) else _p_cell(row["p"])
         numbers = (format_number(row["estimate"]), format_number(row["se"]), format_number(row["statistic"], 3))
         rows.append((row["term"], *numbers, *df, p, _interval(row)))
     columns = ("", "estimate", "se", "t" if t else "z", *(("df",) if t else ()), "p", _level(model))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from replication.labels import Label, Text
 from replication.models.probability import t_ppf, t_sf
-from replication.models.readable import Readable, in_columns
+from replication.models.readable import Readable, in_columns, in_one_line
 
 __all__ = ["Array", "Component", "ComponentKind", "Fit", "Heterogeneity", "Interval", "Note"]
 
@@ -134,7 +134,7 @@ class Fit(Readable):
 
     def _lines(self, depth: int) -> Iterator[str]:
         clusters = "" if self.clusters is None else f"; {self.clusters} clusters"
-        choices = ", ".join(f"{name} {'; '.join(choice.split(chr(10)))}" for name, choice in self.method.items())
+        choices = ", ".join(f"{name} {in_one_line(choice)}" for name, choice in self.method.items())
         yield f"k = {self.k}{clusters}; {choices}"
         rows = [("", "estimate", "se", f"{100 * self.level:g} % interval")]
         for name, beta, se, (low, high) in zip(self.names, self.beta, self.se, self.interval(), strict=True):

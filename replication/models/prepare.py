@@ -145,15 +145,18 @@ def _labels(names: Sequence[str] | None, x: Array) -> tuple[str, ...]:
 
 
 def _plainly_sound(data: EffectData) -> bool:
-    """Whether all squares are finite and no variance negative; sums in place of masks, as a single fit has little else
-    to do (one that overflows is no answer, and the masks decide)."""
+    """Whether every number has a square and no variance is negative; where not, or in doubt, masks tell the rows.
+
+    Sums in place of masks, as a single fit has little else to do.
+    """
+    if not len(data.y):
+        return False
     with np.errstate(over="ignore", invalid="ignore"):
         total = float(data.y @ data.y) + float(data.v @ data.v) + float(np.vdot(data.x, data.x))
         if data.weights is not None:
             total += float(data.weights.sum())
-    return (
-        len(data.y) > 0 and math.isfinite(total) and (least := float(data.v.min())) >= 0.0 and not 0 < least < 1 / FAR
-    )
+    least = float(data.v.min())
+    return math.isfinite(total) and (least == 0.0 or least >= 1.0 / FAR)
 
 
 def _complete(data: EffectData) -> tuple[EffectData, tuple[Note, ...]]:

@@ -139,7 +139,8 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     share, width = successes / trials, NORMAL_95**2 / trials
     middle = (share + width / 2.0) / (1.0 + width)
     half = np.sqrt(width * (share * (1.0 - share) + width / 4.0)) / (1.0 + width)
-    return float(middle - half), float(middle + half)
+    # a share of 0 or 1 is an end itself, which rounding would pass
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def _floats(values: ArrayLike) -> Array:

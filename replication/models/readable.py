@@ -6,13 +6,13 @@ and are declared with `repr=False`; whole precision stays in the fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Readable", "in_columns"]
+__all__ = ["Readable", "in_columns", "in_one_line"]
 
 # So many entries of an array, a tuple or a table are shown; the rest is counted.
 SHOWN = 6
@@ -59,6 +59,15 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def in_one_line(text: str) -> str:
+    """A text of several lines, such as a path model, as one.
+
+    >>> in_one_line("m ~ x\\ny ~ m")
+    'm ~ x; y ~ m'
+    """
+    return "; ".join(text.splitlines())
+
+
 def _shown_fields(record: Any) -> Iterator[tuple[str, Any]]:
     for field in fields(record):
         if field.repr:
@@ -95,7 +104,7 @@ def _said(value: Any, depth: int) -> list[str]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, str | bool | np.bool_):
-        return "; ".join(str(value).splitlines())
+        return in_one_line(str(value))
     if isinstance(value, float | np.floating):
         return "-" if np.isnan(value) else f"{value:.6g}"
     if isinstance(value, int | np.integer):
@@ -142,5 +151,5 @@ def _interval(value: Any) -> str:
     low, high = getattr(value, "low", None), getattr(value, "high", None)
     if not (isinstance(low, float) and isinstance(high, float)):
         return ""
-    reason: str | Callable[[], str] = getattr(value, "reason", "")
+    reason = getattr(value, "reason", "")
     return f"[{_plain(low)}, {_plain(high)}]" + (f" ({reason})" if reason else "")

@@ -105,3 +105,10 @@ def test_a_result_with_an_estimate_is_one_row_whatever_it_lists() -> None:
     assert tsr.tidy(curve).right_skew_half_z.tolist() == [curve.right_skew.half_z]
     assert tsr.tidy(tsr.excess_significance(EFFECTS)).observed.tolist() == [tsr.excess_significance(EFFECTS).observed]
     assert len(tsr.tidy(influence(tsr.random_effects("yi", EFFECTS).fit))) == N
+
+
+def test_a_variance_that_is_not_defined_keeps_its_line() -> None:
+    model = tsr.multilevel("yi ~ 0 + C(study)", EFFECTS[:8], clusters="study")
+    assert np.isnan(model.fit.component("study").estimate)
+    variances = str(model.summary()).partition("Variance between true effects")[2].partition("Heterogeneity")[0]
+    assert [line.split()[:4] for line in variances.splitlines()[2:3]] == [["study", "-", "-", "-"]]

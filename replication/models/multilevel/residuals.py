@@ -12,7 +12,7 @@ import numpy as np
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.groups import Codes, rows_by_size
-from replication.models.multilevel.robust import RobustData
+from replication.models.multilevel.robust import before_robust
 from replication.models.multilevel.working_model import WorkingModel, working_model
 from replication.models.readable import Readable
 
@@ -45,7 +45,7 @@ def row_diagnostics(fit: Fit) -> RowDiagnostics:
     >>> row_diagnostics(fit).standardised.round(3).tolist()
     [-1.006, -0.291, 0.35, 1.787, -0.62]
     """
-    base = fit.data.before if isinstance(fit.data, RobustData) else fit
+    base = before_robust(fit)
     model = working_model(base)
     if model.weights is not None:
         raise ModelError("the fit has weights of its own; leverages are defined here for inverse-variance weights.")

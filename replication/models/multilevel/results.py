@@ -18,7 +18,7 @@ from replication.models.multilevel.groups import group_codes
 from replication.models.multilevel.inverse import component_diagonal, component_groups, component_sums
 from replication.models.multilevel.likelihood import MultilevelLikelihood
 from replication.models.multilevel.multilevel import MultilevelData, likelihood_of, refit_each, typical_variance
-from replication.models.multilevel.robust import RobustData, robust_each
+from replication.models.multilevel.robust import RobustData, before_robust, robust_each
 from replication.models.multilevel.structure import rotate, rotate_back
 from replication.models.multilevel.variance_search import climb
 from replication.models.prepare import check_level
@@ -73,7 +73,7 @@ class LeftOut:
 
 def multilevel_data(fit: Fit) -> MultilevelData:
     """The data of a multilevel fit, robust or not; a `ModelError` for other fits."""
-    data = fit.data.before.data if isinstance(fit.data, RobustData) else fit.data
+    data = before_robust(fit).data
     if not isinstance(data, MultilevelData):
         raise ModelError("this needs a fit of fit_multilevel (robust or not).")
     return data

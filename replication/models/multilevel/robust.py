@@ -33,7 +33,17 @@ from replication.models.options import LikelihoodMethod, RobustDf, RobustKind, c
 from replication.models.probability import chi2_sf, f_sf
 from replication.models.readable import Readable
 
-__all__ = ["RobustData", "WaldTest", "contrast_df", "fit_che", "reweight", "robust", "robust_each", "wald_test"]
+__all__ = [
+    "RobustData",
+    "WaldTest",
+    "before_robust",
+    "contrast_df",
+    "fit_che",
+    "reweight",
+    "robust",
+    "robust_each",
+    "wald_test",
+]
 
 # Expected share of the true variance below which a robust variance is none (NONE; LITTLE for CR2, which should reach
 # all of it), and below which a CR2 variance gets a note.
@@ -204,6 +214,13 @@ def _robust(fit: Fit, data: RobustData) -> Fit:
     )
 
 
+def before_robust(fit: Fit) -> Fit:
+    """The model's own fit behind a robust one, however often inference was made anew; the fit itself otherwise."""
+    while isinstance(fit.data, RobustData):
+        fit = fit.data.before
+    return fit
+
+
 def contrast_df(fit: Fit, C: ArrayLike) -> Array:
     """Degrees of freedom `(q,)` of the combinations `C beta`, `C (q, p)`: for predictions and comparisons.
 
@@ -305,7 +322,7 @@ def _coefficients(fit: Fit, constraints: ArrayLike | Sequence[str] | None) -> tu
 
 
 def _has_intercept(fit: Fit) -> bool:
-    data = fit.data.before.data if isinstance(fit.data, RobustData) else fit.data
+    data = before_robust(fit).data
     x = getattr(getattr(data, "effects", data), "x", None)
     return x is not None and bool((x[:, 0] == x[0, 0]).all())
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from replication.models.fit import Array
-from replication.models.probability import NORMAL_95
+from replication.models.probability import NORMAL_95, wilson_interval
 from replication.study.coding.comparing import Comparison, FieldPairs
 from replication.study.coding.same import same_value
 
@@ -69,13 +69,10 @@ def agreement_of(comparison: Comparison) -> tuple[FieldAgreement, ...]:
 
 
 def _field(field: FieldPairs) -> FieldAgreement:
-    from statsmodels.stats.proportion import proportion_confint
-
     together = list(zip(*field.cells, strict=True))
     agreed = sum(same_value(field.column, cells) for cells in together)
     # Wilson's interval holds near 100 %, where agreement usually lies and Wald's has no width.
-    low, high = proportion_confint(agreed, len(together), method="wilson")
-    base = (field.table, field.column.name, len(together), agreed, float(low), float(high))
+    base = (field.table, field.column.name, len(together), agreed, *wilson_interval(agreed, len(together)))
     if field.column.kind in ("number", "integer"):
         return _with_icc(field, base)
     if field.column.kind == "word":
