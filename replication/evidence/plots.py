@@ -76,6 +76,10 @@ def sample_names(found: Evidence) -> dict[str, str]:
     }
 
 
+# A row has seventy cells, and a preview names some thousand rows.
+_NAMING = ("sample_id", "measure_a", "measure_b", "var_a", "var_b")
+
+
 def row_names(found: Evidence) -> list[str]:
     """A name for each row that no other row has: the sample's, with the measures where the sample has several rows."""
     names = sample_names(found)
@@ -84,7 +88,7 @@ def row_names(found: Evidence) -> list[str]:
         names[str(row["sample_id"])]
         if several[row["sample_id"]] == 1
         else f"{names[str(row['sample_id'])]}: {_pair(row)}"
-        for row in found.rows.to_dict("records")
+        for row in found.rows[[name for name in _NAMING if name in found.rows]].to_dict("records")
     ]
     counts = Counter(made)
     ids = found.rows["effect_id"]

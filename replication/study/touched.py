@@ -18,6 +18,7 @@ from replication.dataset.schema import TABLES
 
 __all__ = ["Touched", "touched_analyses", "touched_lines"]
 
+_ID = re.compile(r"[\w.-]+")
 _NAMED_TABLES = ("claims.csv", "effects.csv", "samples.csv")
 
 
@@ -44,15 +45,15 @@ def touched_analyses(
     analyses : the folder with the files of analyses.
     report : the folder of the last report, whose outcomes say which rows each estimate rests on.
     """
-    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(analyses.rglob("*.py"))}
+    # Whole ids only: smith2024-1 is a part of smith2024-12.
+    named = {
+        path.stem: frozenset(_ID.findall(path.read_text(encoding="utf-8"))) for path in sorted(analyses.rglob("*.py"))
+    }
     rests = _rows_by_analysis(report)
     found = []
     for table in _NAMED_TABLES:
         for row, successor, work in _withdrawn(dataset, table, works, released):
-            # Whole ids only: smith2024-1 is a part of smith2024-12. Most files do not hold the letters at all, which is
-            # told a hundred times as fast.
-            whole = rf"(?<![\w.-]){re.escape(row)}(?![\w.-])"
-            touched = {name for name, text in files.items() if name == work or (row in text and re.search(whole, text))}
+            touched = {name for name, ids in named.items() if name == work or row in ids}
             touched |= {name for name, rows in rests.items() if row in rows}
             found.append(Touched(table, row, successor, tuple(sorted(touched))))
     return tuple(found)

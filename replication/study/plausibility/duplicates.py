@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from replication.dataset import Dataset
@@ -178,6 +179,7 @@ def _near(n: float, seen: Mapping[int, Mapping[Key, Sequence[_Row]]]) -> list[Ma
     return [seen[near] for near in (step - 1, step, step + 1) if near in seen]
 
 
+@cache  # every row of a sample has the same n, mostly
 def _step(n: float) -> int:
     """Sizes on a grid: those within the ratio of each other are on the same step or the next."""
     return math.floor(math.log(n) / math.log(_NEAR))
