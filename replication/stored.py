@@ -38,6 +38,11 @@ class Stored:
         """Whether an analysis failed when it was made."""
         return bool(self.run.get("failed"))
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing failed and no slow result was postponed: a run of the same input would find nothing more."""
+        return not self.failed and not any(outcome.get("postponed") for outcome in self.outcomes)
+
 
 def read_stored(out: Path) -> Stored | None:
     """The report in `out`, or None when there is none.

@@ -60,6 +60,13 @@ def progress(items: Iterable[Item], total: int, quiet: bool) -> Iterator[Item]:
                 sys.stderr.write(f"{number} of {total} analyses done\n")
 
 
+def print_postponed(postponed: Mapping[str, Sequence[str]], what: str, then: str) -> None:
+    """A line on which slow results outcomes lack (by id), after `what` it is said of, before what to do `then`."""
+    if postponed:
+        named = ", ".join(f"{name} ({', '.join(lacking)})" for name, lacking in postponed.items())
+        say(f"{what}: {named}; {then}")
+
+
 def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:
     """Counts of verdicts by whose numbers they are and by analysis, then each claim that does not hold, and why."""
     # A column of zeros takes room on a narrow terminal and says nothing.

@@ -40,7 +40,7 @@ class Job:
     """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
 
     `slow` ones sample; `long` ones, those with a quick way beside the whole one, take seconds; so do some that are a
-    `finding`.
+    `finding`. `postpones` as in a `Context`.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Job:
     slow: bool
     long: bool = False
     finding: bool = False
+    postpones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _run(job: Job) -> OutcomeData:
 
 
 def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
-    return run_apart(job.name, job.path, Context(dataset, job.seed, cache), job.key)
+    return run_apart(job.name, job.path, Context(dataset, job.seed, cache, job.postpones), job.key)
 
 
 class Forks(Spread):

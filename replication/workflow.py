@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,13 +60,14 @@ def print_analyses(request: Request) -> None:
 def make_report(request: Request) -> int:
     """Run what was asked, write the report and print its verdicts: 0, or 1 when an analysis failed."""
     from replication import terminal
+    from replication.analysis.failures import postponed_of
 
     check_target(request.out)
     finish_writing(paths.reports_dir())
     signature = _signature(request)
     stored = stored_or_none(request.out)
     # `whole` as well: an edited report with the right signature must not pass for a computed one.
-    if stored is not None and stored.whole and not stored.failed and stored.run.get("signature") == signature:
+    if stored is not None and stored.whole and stored.complete and stored.run.get("signature") == signature:
         if not request.quiet:
             terminal.print_verdicts(stored.outcomes)
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
@@ -82,6 +83,8 @@ def make_report(request: Request) -> int:
             write_list(request.out.parent)
     if not request.quiet:
         terminal.print_verdicts(outcomes)
+        then = "a run with sampling computes it (leave out --no-sampling)"
+        terminal.print_postponed(postponed_of(outcomes), "Not computed in this run, as its rows are new", then)
         terminal.say(f"The report: {request.out / 'index.html'}")
     return terminal.print_failures(failed)
 
@@ -98,7 +101,7 @@ def make_release(request: Request, version: str) -> int:
         when the version cannot be released, something is left out, or an analysis failed; nothing is listed then.
     """
     from replication import terminal
-    from replication.analysis.failures import failures_of
+    from replication.analysis.failures import failures_of, postponed_of
     from replication.report.releases import next_release, record_release
 
     if request.ids or request.as_of or not request.sampling:
@@ -116,6 +119,7 @@ def make_release(request: Request, version: str) -> int:
         dataset = _dataset(request)
         outcomes = _computed(replace(request, fresh=True), dataset)
         _refuse_failures(failures_of(outcomes))
+        _refuse_postponed(postponed_of(outcomes))
         with exclusive(reports):
             next_release(reports, version)  # another command may have released it meanwhile
             about = {"release": version, "signature": signature}
@@ -139,6 +143,13 @@ def _refuse_failures(failed: Mapping[str, str]) -> None:
         raise UserError("nothing is released while something fails; mend it and run this again")
 
 
+def _refuse_postponed(postponed: Mapping[str, Sequence[str]]) -> None:
+    """A release computes every slow result, whoever left one out."""
+    if postponed:
+        named = ", ".join(f"{name} ({', '.join(lacking)})" for name, lacking in postponed.items())
+        raise UserError(f"nothing is released while results are postponed: {named}; compute them, then run again")
+
+
 def withdraw_release(version: str, reason: str) -> None:
     """Flag a released report as withdrawn; its folder stays as it is."""
     from replication.report.releases import withdraw
@@ -160,7 +171,7 @@ def _is_interrupted(folder: Path, version: str, signature: str) -> bool:
         return False
     stored = stored_or_none(folder)
     ours = stored is not None and stored.run.get("release") == version
-    if ours and stored is not None and stored.whole and not stored.failed and stored.run.get("signature") == signature:
+    if ours and stored is not None and stored.whole and stored.complete and stored.run.get("signature") == signature:
         return True
     raise UserError(
         f"{folder} is there but not listed, and not what would be released now. Was it released, restore versions.json "
@@ -242,11 +253,12 @@ def _dataset(request: Request) -> Dataset:
 def compare(request: Request) -> int:
     """Recompute without the cache and compare with the stored report: 0 when equal, 2 when not, 1 when one failed.
 
-    What the stored report left out, or is left out now, is not compared; that is said.
+    What the stored report left out, or is left out now, is not compared; nor is a slow result that it postponed,
+    while all else of that outcome is. That is said.
     """
     from replication import terminal
     from replication.analysis import analysis_files
-    from replication.analysis.failures import failures_of
+    from replication.analysis.failures import failures_of, postponed_of
 
     stored = read_stored(request.out)
     if stored is None:
@@ -254,15 +266,20 @@ def compare(request: Request) -> int:
     missing = frozenset() if request.ids else stored.left_out
     if missing and not request.quiet:
         terminal.say(f"Not compared, because the stored report left them out: {', '.join(sorted(missing))}")
+    postponed = postponed_of(stored.outcomes)
     old = {outcome["id"]: outcome for outcome in stored.outcomes}
     found = [] if stored.whole else [f"{request.out}: files were changed, added or removed; run again to renew them"]
-    computed = list(_outcomes(request, _dataset(request), None, missing))
+    computed = list(_outcomes(request, _dataset(request), None, missing, postponed))
     for outcome in computed:
         before = old.pop(outcome["id"], None)
         found += [] if outcome.get("failed") else differences(before, outcome)
     if not request.ids:
         gone = old.keys() - analysis_files(paths.analyses_dir(), request.data).keys()
         found += [f"{name}: in the stored report, but no such analysis any more" for name in sorted(gone)]
+    if not request.quiet:
+        skipped = {outcome["id"]: postponed[outcome["id"]] for outcome in computed if outcome["id"] in postponed}
+        then = "make the report with sampling, then compare again"
+        terminal.print_postponed(skipped, "Not compared, because the stored report has not computed it", then)
     failed = terminal.print_failures(failures_of(computed))
     if found or not failed:
         terminal.print_differences(found, request.quiet)
@@ -283,13 +300,23 @@ def _signature(request: Request) -> str:
 
 
 def _outcomes(
-    request: Request, dataset: Dataset, cache: Cache | None, skip: Collection[str] = ()
+    request: Request,
+    dataset: Dataset,
+    cache: Cache | None,
+    skip: Collection[str] = (),
+    postponed: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[OutcomeData]:
-    """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed."""
+    """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed.
+
+    `postponed` names by analysis the slow results that are not computed; by default every one that nobody has kept, in
+    a run that does not sample.
+    """
     from replication import terminal
     from replication.workers import run_jobs
 
     jobs = [job for job in _jobs(request, dataset) if job.name not in skip]
+    if postponed is not None:
+        jobs = [replace(job, postpones=tuple(postponed.get(job.name, ()))) for job in jobs]
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
     todo = [job for job in reversed(jobs) if found[job.name] is None]
     # Longest first: a long job that begins last keeps one core busy and the others idle.
@@ -297,8 +324,9 @@ def _outcomes(
     running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
     for job, outcome in terminal.progress(running, len(todo), request.quiet):
         found[job.name] = outcome
-        # A failure is not kept: its cause may lie outside everything the key depends on.
-        if cache and not outcome.get("failed"):
+        # A failure is not kept: its cause may lie outside everything the key depends on. Nor is what lacks a slow
+        # result: a run that computes it has the same key.
+        if cache and not outcome.get("failed") and not outcome["postponed"]:
             cache.put(job.name, job.key, outcome)
     for job in jobs:
         result = found[job.name]
@@ -310,6 +338,7 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     """What to run: the analyses asked for, without those that sample when that was asked."""
     from replication import terminal
     from replication.analysis import analysis_files, choose, load_analysis
+    from replication.analysis.outcome import EVERY_SLOW_RESULT
     from replication.dataset import view_of
     from replication.workers import Job
 
@@ -317,6 +346,8 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
     package = Path(__file__).parent
     sources, rules = Sources(package, paths.analyses_dir()), _rules()
     machinery = (package / "analysis" / "running.py", package / "analysis" / "failures.py")
+    # Who samples nothing wants an answer now, and an average over models of bias takes half a minute.
+    postpones = () if request.sampling else (EVERY_SLOW_RESULT,)
     jobs = []
     for name, path in files.items():
         try:
@@ -328,7 +359,7 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
         code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
         key = digest_of(name, view_of(dataset, analysis.reads).digest, code, rules, str(request.seed))
         long, finding = analysis.quick is not None, analysis.kind == "finding"
-        jobs.append(Job(name, path, key, request.seed, analysis.slow, long, finding))
+        jobs.append(Job(name, path, key, request.seed, analysis.slow, long, finding, postpones))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")

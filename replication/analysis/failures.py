@@ -6,7 +6,7 @@ Such an outcome is plain data like every other, with empty results and one field
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.errors import UserError
 
-__all__ = ["failed_outcome", "failures_of", "reason_of", "run_apart"]
+__all__ = ["failed_outcome", "failures_of", "postponed_of", "reason_of", "run_apart"]
 
 OutcomeData = dict[str, Any]
 _KINDS = {"reproductions": "reproduction", "findings": "finding", "simulated": "simulated"}
-_LISTS = ("checks", "estimates", "tables", "figures", "sentences", "exclusions")
+_LISTS = ("checks", "estimates", "tables", "figures", "sentences", "exclusions", "postponed")
 _LONGEST = 600
 
 
@@ -63,6 +63,12 @@ def failed_outcome(
         "checks": _waiting(dataset, analysis, reason),
         "failed": reason,
     }
+
+
+def postponed_of(outcomes: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[str]]:
+    """Slow results that outcomes lack, by the outcome's id; empty where none lacks any."""
+    # Reports made by earlier versions have no such field: they lacked nothing.
+    return {outcome["id"]: outcome["postponed"] for outcome in outcomes if outcome.get("postponed")}
 
 
 def failures_of(outcomes: list[OutcomeData]) -> Mapping[str, str]:

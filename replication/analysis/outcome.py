@@ -13,7 +13,7 @@ Four ideas:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Literal, Protocol, TypeVar, get_args
 
@@ -254,6 +254,10 @@ def refs(kind: RefKind, names: Iterable[object]) -> tuple[Ref | None, ...]:
     return tuple(Ref(kind, str(name)) if name else None for name in names)
 
 
+EVERY_SLOW_RESULT = "*"
+"""In `Context.postpones`: whatever the name."""
+
+
 class Store(Protocol):
     """Where slow results are kept by content, so that the same draws are not drawn twice."""
 
@@ -266,17 +270,30 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an analysis is given: the dataset, the seed of every random number, and a store for slow results."""
+    """What an analysis is given: the dataset, the seed of every random number, and a store for slow results.
+
+    `postpones` names slow results that are not computed where nobody has kept them (`EVERY_SLOW_RESULT`: none is);
+    `postponed` are those that were asked for and not had.
+    """
 
     data: Dataset
     seed: int = 2024
     store: Store | None = None
+    postpones: Collection[str] = ()
+    # Written down here and not by who asked: no analysis can forget to say what it lacks.
+    postponed: list[str] = field(default_factory=list, compare=False)
 
     def remember(self, name: str, key: str, compute: Callable[[], object]) -> object:
-        """The stored JSON-ready result under `name` and `key` (a digest of all it depends on), computed if new."""
+        """The stored JSON-ready result under `name` and `key` (a digest of all it depends on), computed if new.
+
+        None where it is new and this run postpones it: what needs it says that it is missing.
+        """
         # Plain data also when nothing is stored: a first run must see what a second one reads back.
         found = self.store.get(name, key) if self.store else None
-        if found is None:
+        if found is None and (name in self.postpones or EVERY_SLOW_RESULT in self.postpones):
+            if name not in self.postponed:
+                self.postponed.append(name)
+        elif found is None:
             found = plain(compute())
             if self.store:
                 self.store.put(name, key, found)
@@ -307,7 +324,10 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One analysis, run: everything a page needs. `digest` identifies data, code and analysis it was made from."""
+    """One analysis, run: everything a page needs. `digest` identifies data, code and analysis it was made from.
+
+    `postponed` names the slow results that it lacks, and that a run with sampling computes.
+    """
 
     id: str
     kind: Kind
@@ -321,6 +341,7 @@ class Outcome:
     sentences: tuple[Sentence, ...]
     exclusions: tuple[Exclusion, ...]
     draws: tuple[Draws, ...] = ()
+    postponed: tuple[str, ...] = ()
 
 
 def plain(value: object) -> object:

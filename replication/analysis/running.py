@@ -113,7 +113,7 @@ def _stand_for_analyses(folder: Path) -> None:
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
     """Run one analysis on what it reads of the dataset, and judge every claim of the works it answers for."""
     # What it is not given it cannot depend on: results are kept under the digest of the view alone.
-    context = replace(context, data=view_of(context.data, analysis.reads))
+    context = replace(context, data=view_of(context.data, analysis.reads), postponed=[])
     dataset = context.data
     findings = _found(analysis, context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
@@ -139,6 +139,7 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
         sentences=findings.sentences,
         exclusions=findings.exclusions,
         draws=findings.draws,
+        postponed=tuple(context.postponed),
     )
 
 

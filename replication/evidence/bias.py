@@ -60,6 +60,8 @@ __all__ = ["BiasPage", "funnel_line", "publication_bias"]
 
 # Groups of the comparison figure: the models that may be read, and those whose row says why not.
 READ, NOT_READ = "may_be_read", "not_to_be_read_here"
+POSTPONED = "average_postponed"
+"""Why there is no average: its rows are new, and this run does not spend half a minute on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class BiasPage:
     """Everything on publication bias of one question: what the page shows, and what rules of certainty read.
 
     `models` are the answers of the single models (empty without a published body), `averaged` the average over 36, or
-    None where it cannot be had, `difference` that of the two bodies where there are two.
+    None where it cannot be had or is postponed, `difference` that of the two bodies where there are two. Rules of
+    certainty read `models` alone, so that a postponed average makes nobody surer or less sure.
     """
 
     findings: Findings
@@ -143,8 +146,8 @@ def _published(
         parts.tables.extend(averaged_tables(found, averaged))
     parts.tables.insert(0, _models_table(found, plain, models, averaged, reason))
     parts.tables.append(_tests_table(found, sign))
-    parts.figures.extend([_models_figure(found, plain, models, averaged), _p_curve_figure(found, sign)])
-    parts.sentences.append(_together(found, sign, plain, models, averaged))
+    parts.figures.extend([_models_figure(found, plain, models, averaged, reason), _p_curve_figure(found, sign)])
+    parts.sentences.append(_together(found, sign, plain, models, averaged or reason))
     return models, averaged
 
 
@@ -153,7 +156,8 @@ def _published(
 
 def _averaged_or_reason(found: Evidence, sign: int, remember: Remember | None) -> tuple[AveragedBias | None, Text]:
     try:
-        return averaged_bias(found, sign, remember), ""
+        averaged = averaged_bias(found, sign, remember)
+        return averaged, POSTPONED if averaged is None else ""
     except ModelError as error:
         return None, Label("could_not_be_fitted", {"why": error.text})
 
@@ -299,7 +303,7 @@ def funnel_line(found: Evidence) -> dict[str, Cell] | None:
 
 
 def _models_figure(
-    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None
+    found: Evidence, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None, reason: Text
 ) -> Figure:
     """The models' intervals over the band of the unadjusted mean; those not fit to be read stand in a group apart."""
     shown = [
@@ -321,6 +325,7 @@ def _models_figure(
         title=of(found.question.label, "with_and_without_bias_models"),
         columns=columns,
         settings={"metric": "r", "summary": plain.value, "summary_low": plain.low, "summary_high": plain.high},
+        note=within("average_of_models", reason) if reason == POSTPONED else "",
     )
 
 
@@ -341,13 +346,17 @@ def _p_curve_figure(found: Evidence, sign: int) -> Figure:
 
 
 def _together(
-    found: Evidence, sign: int, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | None
+    found: Evidence, sign: int, plain: BiasAnswer, models: Sequence[BiasAnswer], averaged: AveragedBias | Text
 ) -> Sentence:
-    """What all this says together, by what the models that may be read say of the expected side of zero."""
+    """What all this says together, by what the models that may be read say of the expected side of zero.
+
+    `averaged` is the average over models, or why there is none.
+    """
     # The rule of what may be read was fixed before: no model is counted for what it says.
     read = [answer for answer in models if answer.adequate]
     holds = [answer for answer in read if _beyond_zero(answer, sign)]
-    decision = "not_averaged" if averaged is None else averaged.decision
+    missing = "postponed" if averaged == POSTPONED else "not_averaged"
+    decision = averaged.decision if isinstance(averaged, AveragedBias) else missing
     plain_ref, models_table = _to(found, plain.model), Ref("table", f"bias-models-{body_key(found)}")
     values: dict[str, Cell | Number] = {
         "question": found.question.id,
@@ -360,8 +369,8 @@ def _together(
     ends = sorted(read, key=lambda answer: abs(answer.value))
     for name, answer in (("weakest", ends[0]), ("strongest", ends[-1])):
         values[name] = Number(answer.value, _to(found, answer.model))
-    if averaged is None:
-        return Sentence("bias.together_alone", values)
+    if not isinstance(averaged, AveragedBias):
+        return Sentence("bias.together_postponed" if missing == "postponed" else "bias.together_alone", values)
     values |= {
         "decision": decision,
         "all": Number(len(averaged.models), Ref("table", f"bias-averaged-{body_key(found)}")),
@@ -386,10 +395,13 @@ def _verdict(holds: int, read: int, decision: str) -> str:
     """The word for what the models of bias leave of an association.
 
     `bias_stands` when every readable model and the average keep it, `bias_gone` when none does, `bias_unread` when
-    there is nothing to read, else `bias_open`.
+    there is nothing to read, `bias_waits` where it hangs on an average that is postponed, else `bias_open`.
     """
     if read == 0:
         return "bias_unread"
+    # Models that disagree leave it open whatever the average will say.
+    if decision == "postponed":
+        return "bias_waits" if holds in (0, read) else "bias_open"
     if holds == read and decision in ("effect_likely", "not_averaged"):
         return "bias_stands"
     if holds == 0 and decision != "effect_likely":

@@ -36,7 +36,7 @@ UNDECIDED = 3.0
 RTOL = 1e-3
 
 Remember = Callable[[str, str, Callable[[], object]], object]
-"""Keeps a slow result by name and content: `Context.remember`."""
+"""Keeps a slow result by name and content, and gives None for one that is postponed: `Context.remember`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,13 @@ class AveragedBias:
         return "effect_likely" if factor > UNDECIDED else "effect_unlikely" if factor < 1 / UNDECIDED else "undecided"
 
 
-def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) -> AveragedBias:
+def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) -> AveragedBias | None:
     """The average over models on all rows, those of a sample as a cluster (Bartoš et al. 2023, with clusters).
 
     The mechanism is that rows are printed or not one by one, each by its own p value. Where a sample has several rows,
     `whole` holds the other extreme: whole samples printed or not, by the p value of the mean of their rows.
+
+    None where `remember` postpones it: what is kept is of other rows.
 
     Raises `ModelError` where the numbers cannot carry it.
     """
@@ -111,7 +113,8 @@ def averaged_bias(found: Evidence, sign: int, remember: Remember | None = None) 
     # twelve digits: the last ones differ between machines, and the result would not
     given = ([f"{x:.12g}" for x in values] for values in (found.y, found.v, n))
     key = digest_of(code, *map(repr, (*given, found.samples.tolist(), RHO, sign, bias_priors("z"))))
-    return _restored(remember(f"bias-{found.question.id}", key, compute), reasons)
+    kept = remember(f"bias-{found.question.id}", key, compute)
+    return None if kept is None else _restored(kept, reasons)
 
 
 def _probability(averaged: Averaged) -> float:

@@ -187,10 +187,25 @@ def _changes(
                     kind, name, change.field, label, _cell(change.before), _cell(change.after), *why.of(change)
                 )
             else:
-                reason = "added" if change.fate == "new" else "removed"
+                reason = "added" if change.fate == "new" else _why_gone(kind, name, change.before, archive)
                 yield Change(kind, name, "", label, _main(kind, change.before), _main(kind, change.after), reason)
         if name not in found and kind != "row":
             yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
+
+
+def _why_gone(kind: Kind, name: str, record: object, archive: Archive) -> str:
+    """Whether what a release had is no longer computed, or only not in this run.
+
+    What is postponed are averages over models of bias: their estimates, and the sentence that says what they say.
+    """
+    outcome, _, rest = name.partition("/")
+    about_bias = rest.startswith("bias.") if kind == "sentence" else _group(record) == "bias"
+    lacking = kind in ("estimate", "sentence") and archive.by_outcome.get(outcome, {}).get("postponed")
+    return "postponed" if lacking and about_bias else "removed"
+
+
+def _group(record: object) -> object:
+    return record.get("group") if isinstance(record, Mapping) else None
 
 
 def _label(kind: Kind, name: str, record: Record, archive: Archive) -> Wording:

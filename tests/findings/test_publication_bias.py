@@ -249,6 +249,47 @@ def test_a_kept_average_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(kept) == 2, "another expected sign is another average"
 
 
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [(EVEN, "bias_waits"), (LOPSIDED, "bias_open"), (EVEN.take(np.arange(12) < 9), "bias_unread")],
+)
+def test_a_postponed_average_is_said_and_gives_no_number(
+    found: Evidence, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the models agree the word hangs on the average and is not said; where they do not, none could settle it."""
+    context = Context(None, postpones=("*",))  # type: ignore[arg-type]
+    page = publication_bias(found, None, 1, remember=context.remember)
+    assert context.postponed == ["bias-positive-engagement"] and page.averaged is None
+    assert not [e.id for e in page.findings.estimates if "averaged" in e.id]
+    (table,) = (t for t in page.findings.tables if t.id.startswith(("bias-models", "bias-averaged", "bias-inclusion")))
+    assert table.rows[-1][2:] == (None, None, None, None, "no", "average_postponed")
+    comparison = page.findings.figures[0]
+    assert comparison.note == Label("within", {"whole": "average_of_models", "part": "average_postponed"})
+    sentence = page.findings.sentences[0]
+    assert sentence.values["verdict"] == verdict
+    assert sentence.key == ("bias.together_none" if verdict == "bias_unread" else "bias.together_postponed")
+    monkeypatch.setattr("replication.evidence.bias.averaged_bias", lambda *_: stored(0.99))
+    assert plain(page.models) == plain(publication_bias(found, None, 1).models), (
+        "what certainty reads does not hang on the average"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "The average over models was not computed in this run; a run with sampling computes it. Whether an "
+               "association is left once selection is allowed for hangs on that average"),
+        ("nb", "Gjennomsnittet over modellene er ikke regnet ut i denne kjøringen; en kjøring med trekning regner det "
+               "ut. Om det er en sammenheng igjen når vi tar høyde for at resultater er valgt ut, kommer an på dette"),
+    ],
+)  # fmt: skip
+def test_a_postponed_average_is_said_in_both_languages(language: str, said: str) -> None:
+    page = publication_bias(EVEN, None, 1, remember=lambda *_: None)
+    sentence = page.findings.sentences[0]
+    values = {n: {"value": v.value, "ref": None} if isinstance(v, Number) else v for n, v in sentence.values.items()}
+    assert said in str(load_words(language).sentence(sentence.key, values))
+
+
 def test_an_average_that_fails_is_a_row_and_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> AveragedBias:
         raise ModelError("too many effects to integrate over")

@@ -168,6 +168,28 @@ def test_new_and_removed_estimates_and_moved_verdicts_are_told(
     assert "transcribed" in found["alpha2020-003"]
 
 
+def test_what_a_run_postponed_is_said_on_its_pages_and_has_not_vanished(
+    reports: Path, small: Any, builder: Callable[..., Any]
+) -> None:
+    before, estimate = changed(small.outcomes)
+    estimate["group"] = "bias"
+    builder(reports / "v1.2.0", before, small.dataset, run={"release": "1.2.0"}, reports=reports)
+    record_release(reports, "1.2.0")
+    outcomes, estimate = changed(before)
+    outcomes[1]["postponed"] = ["bias-positive-engagement"]
+    estimate["id"] = "other"
+    outcomes[1]["sentences"] = []
+    for table in outcomes[1]["tables"]:
+        table["links"] = [{**link, "id": "other"} if link == MAIN_REF else link for link in table["links"]]
+    found = compared(reports, outcomes, small.dataset, builder)
+    assert "postponed" in found["engagement/main"] and "added" in found["engagement/other"]
+    said = {"nb/": "er ikke regnet ut i denne kjøringen", "": "was not computed in this run"}
+    for folder, words in said.items():
+        for page in ("index.html", "findings/engagement.html", "analyses/engagement.html", "analyses/alpha2020.html"):
+            text = (reports / "latest" / folder / page).read_text(encoding="utf-8")
+            assert (words in text) == ("alpha" not in page), (folder, page)
+
+
 def test_a_withdrawn_version_is_not_compared_with_while_another_stands(
     reports: Path, small: Any, builder: Callable[..., Any]
 ) -> None:
