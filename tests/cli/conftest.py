@@ -1,7 +1,8 @@
-"""The study command in this process, and a small invented dataset to use it on."""
+"""The study command in this process, a small invented dataset to use it on, and small copies of the project."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from replication import paths
 from replication.study.commands import main
 from tests.data.small import Small
+from tests.project import FAST, run, small_project
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,33 @@ def study(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Said(int(exit_.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project with a few works and two reproductions, so that a run takes seconds."""
+    _make(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after a run, made once: tests of what comes after a run take copies of it."""
+    folder = tmp_path_factory.mktemp("ran")
+    _make(folder)
+    done = run(folder, "--quiet")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return folder
+
+
+@pytest.fixture
+def reported(ran: Path, tmp_path: Path) -> Path:
+    """A copy of the project with its report."""
+    return Path(shutil.copytree(ran, tmp_path, dirs_exist_ok=True))
+
+
+def _make(folder: Path) -> None:
+    small_project(folder, FAST)
+    for record in (folder / "data" / "references").glob("*/work.toml"):  # works that only print are analyses as well
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("printed_only")), encoding="utf-8")

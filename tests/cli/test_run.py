@@ -1,59 +1,15 @@
 """`python -m replication.run` as its users run it: in a process of its own, on copies of the project."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from replication import paths
-
-FAST = ("roorda2017", "magro2024")
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the project with two reproductions, so that a run takes seconds."""
-    root = paths.project_root()
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(root / "replication", tmp_path / "replication", ignore=ignore)
-    shutil.copytree(root / "data", tmp_path / "data")
-    for record in (tmp_path / "data" / "references").glob("*/work.toml"):  # works that only print are analyses as well
-        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
-        record.write_text("".join(line for line in lines if not line.startswith("printed_only")), encoding="utf-8")
-    (tmp_path / "analyses" / "reproductions").mkdir(parents=True)
-    # What the report is about, in its words: without them only the general words would be known.
-    shutil.copy(root / "analyses" / "report.toml", tmp_path / "analyses")
-    shutil.copytree(root / "analyses" / "locale", tmp_path / "analyses" / "locale")
-    for name in FAST:
-        shutil.copy(root / "analyses" / "reproductions" / f"{name}.py", tmp_path / "analyses" / "reproductions")
-    return tmp_path
-
-
-def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(project), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "replication.run", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=project,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    process = start(project, *arguments)
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+from tests.project import FAST, run, start
 
 
 def test_a_run_writes_the_report_and_prints_the_verdicts(project: Path) -> None:
@@ -64,31 +20,30 @@ def test_a_run_writes_the_report_and_prints_the_verdicts(project: Path) -> None:
     report = project / "reports" / "latest"
     assert json.loads((report / "run.json").read_text(encoding="utf-8"))["analyses"] == sorted(FAST)
     again = run(project)
+    assert run(project, "--quiet").stdout == ""
     assert "Nothing has changed" in again.stdout
     assert run(project, "--check").returncode == 0
 
 
-def test_a_changed_number_is_found_by_check(project: Path) -> None:
-    assert run(project, "--quiet").stdout == ""
-    path = project / "reports" / "latest" / "outcomes" / "roorda2017.json"
+def test_a_changed_number_is_found_by_check(reported: Path) -> None:
+    path = reported / "reports" / "latest" / "outcomes" / "roorda2017.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     stored["estimates"][0]["value"] += 1e-6
     path.write_text(json.dumps(stored), encoding="utf-8")
-    checked = run(project, "--check")
+    checked = run(reported, "--check")
     assert checked.returncode == 2
     assert "roorda2017.estimates[0].value" in checked.stdout
 
 
-def test_bad_data_ends_in_lines_that_say_where_and_leaves_the_report(project: Path) -> None:
-    run(project, "--quiet")
-    before = (project / "reports" / "latest" / "run.json").read_bytes()
-    effects = project / "data" / "references" / "roorda2011" / "effects.csv"
+def test_bad_data_ends_in_lines_that_say_where_and_leaves_the_report(reported: Path) -> None:
+    before = (reported / "reports" / "latest" / "run.json").read_bytes()
+    effects = reported / "data" / "references" / "roorda2011" / "effects.csv"
     effects.write_text(effects.read_text(encoding="utf-8").replace("-0.54", "-5.4", 1), encoding="utf-8")
-    done = run(project)
+    done = run(reported)
     assert done.returncode == 1
     assert 'roorda2011/effects.csv, row 2, column value: found "-5.4"' in done.stderr
     assert "Traceback" not in done.stderr
-    assert (project / "reports" / "latest" / "run.json").read_bytes() == before
+    assert (reported / "reports" / "latest" / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -121,12 +76,11 @@ def test_list_names_every_analysis_with_its_question(project: Path) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == sorted(FAST)
 
 
-def test_named_analyses_leave_the_whole_report_alone(project: Path) -> None:
-    run(project, "--quiet")
-    before = (project / "reports" / "latest" / "run.json").read_bytes()
-    assert run(project, "magro2024").returncode == 0
-    assert (project / "reports" / "partial" / "run.json").exists()
-    assert (project / "reports" / "latest" / "run.json").read_bytes() == before
+def test_named_analyses_leave_the_whole_report_alone(reported: Path) -> None:
+    before = (reported / "reports" / "latest" / "run.json").read_bytes()
+    assert run(reported, "magro2024").returncode == 0
+    assert (reported / "reports" / "partial" / "run.json").exists()
+    assert (reported / "reports" / "latest" / "run.json").read_bytes() == before
 
 
 def test_same_input_same_bytes_but_for_the_stamp(project: Path) -> None:
@@ -144,16 +98,15 @@ def test_same_input_same_bytes_but_for_the_stamp(project: Path) -> None:
 
 
 def moments() -> Iterator[float]:
-    yield from (0.4, 1.4, 2.4)
+    yield from (0.4, 1.0, 1.8)
 
 
-def test_killed_at_any_moment_the_previous_report_is_whole(project: Path) -> None:
-    run(project, "--quiet")
-    report = project / "reports" / "latest"
+def test_killed_at_any_moment_the_previous_report_is_whole(reported: Path) -> None:
+    report = reported / "reports" / "latest"
     names = {p.relative_to(report) for p in report.rglob("*")}
     for seconds in moments():
-        shutil.rmtree(project / ".cache", ignore_errors=True)
-        process = start(project, "--seed", str(int(seconds * 1000)))
+        shutil.rmtree(reported / ".cache", ignore_errors=True)
+        process = start(reported, "--seed", str(int(seconds * 1000)))
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -12,25 +12,21 @@ import pytest
 
 from replication.errors import UserError
 from replication.stored import read_stored, stored_or_none
-from tests.cli.test_run import project, run, start
-
-__all__ = ["project"]
+from tests.project import run, start
 
 
-def test_a_report_that_lost_a_page_is_made_anew(project: Path) -> None:
-    run(project, "--quiet")
-    page = project / "reports" / "latest" / "works.html"
+def test_a_report_that_lost_a_page_is_made_anew(reported: Path) -> None:
+    page = reported / "reports" / "latest" / "works.html"
     page.unlink()
-    checked = run(project, "--check")
+    checked = run(reported, "--check")
     assert checked.returncode == 2 and "changed, added or removed" in checked.stdout
-    assert "Nothing has changed" not in run(project).stdout
+    assert "Nothing has changed" not in run(reported).stdout
     assert page.exists()
-    assert run(project, "--check").returncode == 0
+    assert run(reported, "--check").returncode == 0
 
 
-def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(project: Path) -> None:
-    run(project, "--quiet")
-    latest = project / "reports" / "latest"
+def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(reported: Path) -> None:
+    latest = reported / "reports" / "latest"
     path = latest / "outcomes" / "magro2024.json"
     whole = path.read_bytes()
     for content in (b"{}", b"[1]", b"null", b'{"id": 3', b"\x00", b"\xff\xfe", b"[" * 100_000):
@@ -39,10 +35,10 @@ def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(project: Path)
         assert stored_or_none(latest) is None
         with pytest.raises(UserError, match=r"magro2024\.json is damaged"):
             read_stored(latest)
-    checked = run(project, "--check")
+    checked = run(reported, "--check")
     assert checked.returncode == 1 and "magro2024.json is damaged" in checked.stderr
     assert "Traceback" not in checked.stderr
-    assert run(project, "--quiet").returncode == 0
+    assert run(reported, "--quiet").returncode == 0
     assert path.read_bytes() == whole
 
 

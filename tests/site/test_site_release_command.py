@@ -12,19 +12,13 @@ from pathlib import Path
 import pytest
 
 from replication import paths
+from tests.project import small_project
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    root = paths.project_root()
-    shutil.copytree(root / "replication", tmp_path / "replication", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "data", tmp_path / "data")
-    shutil.copy(root / "pyproject.toml", tmp_path)
-    (tmp_path / "analyses" / "reproductions").mkdir(parents=True)
-    # What the report is about, in its words: without them only the general words would be known.
-    shutil.copy(root / "analyses" / "report.toml", tmp_path / "analyses")
-    shutil.copytree(root / "analyses" / "locale", tmp_path / "analyses" / "locale")
-    shutil.copy(root / "analyses" / "reproductions" / "magro2024.py", tmp_path / "analyses" / "reproductions")
+    small_project(tmp_path, ("magro2024",))
+    shutil.copy(paths.project_root() / "pyproject.toml", tmp_path)
     return tmp_path
 
 
