@@ -80,7 +80,7 @@ class Dataset:
         tables = self.withdrawn if withdrawn else self.tables
         if isinstance(tables, Frames):
             return tables.columns[name]
-        return Columns.of(tables[name]) if name in tables else self.columns(name).between(0, 0)
+        return Columns.of(tables[name] if name in tables else self.tables[name].iloc[:0])
 
     @property
     def effects(self) -> pd.DataFrame:
@@ -126,7 +126,7 @@ class Dataset:
         row : an id of any version. None comes back where nothing stands for it here.
         """
         column = TABLES[table].id[-1]
-        known = Successors.of(self.withdrawn[table], column) if table in self.withdrawn else Successors()
+        known = Successors.of(self.columns(table, withdrawn=True), column)
         return known.living(row, set(self.tables[table][column]))
 
     def without(self, *works: str) -> Dataset:

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from replication.dataset.columns import Columns
 from replication.dataset.problems import Problem, nearest, shown
 from replication.dataset.row_versions import version_numbers
 from replication.dataset.schema import TABLES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Successors", "check_successors"]
 
@@ -30,12 +26,11 @@ class Successors:
     predecessors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, withdrawn: pd.DataFrame, column: str) -> Successors:
-        """The chains among the withdrawn rows of a table whose ids stand in `column`."""
-        if "replaced_by" not in withdrawn or withdrawn.empty:
+    def of(cls, withdrawn: Columns, column: str) -> Successors:
+        """The chains among the withdrawn rows of a table whose ids stand in `column`; none where no row names one."""
+        if "replaced_by" not in withdrawn:
             return cls()
-        pairs = zip(withdrawn[column].tolist(), withdrawn["replaced_by"].tolist(), strict=True)
-        successor = {old: new for old, new in pairs if new}
+        successor = {old: new for old, new in withdrawn.rows(column, "replaced_by") if new}
         predecessors: dict[str, list[str]] = {}
         for old, new in successor.items():
             predecessors.setdefault(new, []).append(old)

@@ -113,7 +113,7 @@ def _results_on(data: Dataset, outcomes: Collection[str]) -> tuple[NDArray[np.bo
 def _named(data: Dataset, claims: Collection[str]) -> pd.DataFrame:
     """The rows of the claims that stand for these ids today, and of the works with these keys."""
     table = data.tables["claims.csv"]
-    known = Successors.of(data.withdrawn["claims.csv"], "claim_id") if "claims.csv" in data.withdrawn else Successors()
+    known = Successors.of(data.columns("claims.csv", withdrawn=True), "claim_id")
     ids = set(table["claim_id"])
     living = [found for found in (known.living(claim, ids) for claim in claims) if found]
     return table[table["claim_id"].isin(living) | table["work"].isin(list(claims))].reset_index(drop=True)

@@ -75,40 +75,59 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
     if shares_samples(pool, found) or not pool.se > 0:
         why = "prior.shares" if pool.se > 0 else "prior.no_error"
         return PriorAnswer(sentences=(Sentence(why, {"question": found.question.id, "claim": claim.id}),))
-    informed = posterior_of_body(found, mean=Normal(pool.z, pool.se, source=claim.id))
-    alone = answer.posterior
-    weight = _weight(informed.log_marginal, alone.log_marginal)
-    parts = (informed.coefficient(), alone.coefficient())
-    mixed = _blend(weight, parts)
+    informed, alone = posterior_of_body(found, mean=Normal(pool.z, pool.se, source=claim.id)), answer.posterior
     data = alone.coefficient()
-    distance = conflict((pool.z, pool.se), (data.mean, data.sd), alone.variance("between") + alone.variance("country"))
-    estimate = _estimate(answer, key, mixed, pool)
-    table = Table(
+    weight = _weight(informed.log_marginal, alone.log_marginal)
+    mixed = _blend(weight, (informed.coefficient(), data))
+    tau2 = alone.variance("between") + alone.variance("country")
+    distance = conflict((pool.z, pool.se), (data.mean, data.sd), tau2)
+    estimate = _estimate(answer, mixed, pool)
+    table = _beside_each_other(answer, pool, (data, mixed), expected, weight)
+    sentence = _said(found, pool, estimate, table, distance, weight)
+    return PriorAnswer((estimate,), (table,), (_curves(key, table.title, pool, data, mixed),), (sentence,))
+
+
+def _beside_each_other(
+    answer: Estimated, pool: Published, posteriors: tuple[Marginal, Marginal], expected: int, weight: float
+) -> Table:
+    """The printed pool, the posterior of the data alone and that under the mixture, a row each."""
+    found, claim, (data, mixed) = answer.found, pool.claim, posteriors
+    key = f"{found.question.id}-{claim.id}"
+    return Table(
         id=f"prior-{key}",
         title=of(found.question.label, Label("work_as_prior", {"work": claim.work})),
         columns=("what", "r_median", "low", "high", *(Label("stronger_than", {"r": t}) for t in THRESHOLDS)),
         rows=(
+            # A print says nothing of how sure its authors would be beyond a threshold: these cells stay empty.
             ("printed_pool", *_normal(pool), None, None, None),
             ("data_alone_default_prior", *_back_transformed(data), *_beyond(data, expected)),
             ("data_with_the_mixture_prior", *_back_transformed(mixed), *_beyond(mixed, expected)),
         ),
         links=(
             Ref("claim", claim.id),
-            *refs("estimate", (f"{found.question.id}-{found.source}-posterior", estimate.id)),
+            *refs("estimate", (f"{found.question.id}-{found.source}-posterior", _updated(found, pool))),
         ),
         note=Label(
             "prior_note",
             {"share": PRINTED_WEIGHT, "z": pool.z, "se": pool.se, "source": pool.se_from, "weight": weight},
         ),
     )
-    ref = Ref("table", table.id)
-    values: dict[str, Cell | Number] = {"question": found.question.id, "claim": claim.id}
-    median, low, high = _back_transformed(mixed)
-    to = Ref("estimate", estimate.id)
-    values |= {"r": Number(median, to), "low": Number(low, to), "high": Number(high, to)}
+
+
+def _said(
+    found: Evidence, pool: Published, estimate: Estimate, table: Table, distance: float, weight: float
+) -> Sentence:
+    """Whether print and data conflict, and the updated estimate; each number leads to where it stands."""
+    to, ref = Ref("estimate", estimate.id), Ref("table", table.id)
+    values: dict[str, Cell | Number] = {"question": found.question.id, "claim": pool.claim.id}
+    values |= {"r": Number(estimate.value, to), "low": Number(estimate.low, to), "high": Number(estimate.high, to)}
     values |= {"distance": Number(distance, ref), "limit": Number(CONFLICT, ref), "weight": Number(weight, ref)}
-    sentence = Sentence("prior.conflict" if distance > CONFLICT else "prior.no_conflict", values)
-    return PriorAnswer((estimate,), (table,), (_curves(key, table.title, pool, data, mixed),), (sentence,))
+    return Sentence("prior.conflict" if distance > CONFLICT else "prior.no_conflict", values)
+
+
+def _updated(found: Evidence, pool: Published) -> str:
+    """The id of the estimate under the mixture."""
+    return f"{found.question.id}-{pool.claim.id}-updated"
 
 
 def _weight(informed: float, default: float) -> float:
@@ -164,10 +183,10 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
     return table, figure
 
 
-def _estimate(answer: Estimated, key: str, mixed: Marginal, pool: Published) -> Estimate:
+def _estimate(answer: Estimated, mixed: Marginal, pool: Published) -> Estimate:
     found, (median, low, high) = answer.found, _back_transformed(mixed)
     return Estimate(
-        id=f"{key}-updated",
+        id=_updated(found, pool),
         label=Label("print_updated", {"printed": pool.claim.printed["value"], "work": pool.claim.work}),
         metric="r",
         value=median,

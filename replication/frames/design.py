@@ -105,14 +105,7 @@ def make_design(
     """
     response, rhs = _parts(formula)
     y = number_column(data, response, "formula")
-    used = _variables(rhs, data)
-    for name in used:
-        _refuse_numbers_as_text(rhs, name, data[name])
-    missing = {name: _missing(data[name]) for name in used}
-    missing[response] = np.isnan(y)
-    for name, values in (needed or {}).items():
-        label = values if isinstance(values, str) else name
-        missing[label] = _missing(pd.Series(column(data, values, name)))
+    missing = _without_values(rhs, data, {response: np.isnan(y)}, needed or {})
     lost = np.any(list(missing.values()), axis=0)
     # Before the design is made: formulaic's error on an empty frame would not say why it is empty.
     if len(data) == 0 or lost.all():
@@ -137,6 +130,20 @@ def make_design(
     )
     y = np.where(lost, np.nan, y)
     return Design(formula, response, data, y, x, made.names, names, dropped, made.terms, made.coded)
+
+
+def _without_values(
+    rhs: str, data: pd.DataFrame, response: Mapping[str, NDArray[np.bool_]], needed: Mapping[str, Column]
+) -> dict[str, NDArray[np.bool_]]:
+    """Which rows lack each column that the model needs, by the name a message gives it."""
+    used = _variables(rhs, data)
+    for name in used:
+        _refuse_numbers_as_text(rhs, name, data[name])
+    missing = {name: _missing(data[name]) for name in used} | dict(response)
+    for name, values in needed.items():
+        label = values if isinstance(values, str) else name
+        missing[label] = _missing(pd.Series(column(data, values, name)))
+    return missing
 
 
 def new_rows(design: Design, data: pd.DataFrame) -> NDArray[np.float64]:

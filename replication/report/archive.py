@@ -296,9 +296,8 @@ def _users(outcomes: Sequence[Record]) -> dict[str, list[tuple[int, str]]]:
 
 def _living(dataset: Dataset) -> dict[str, str]:
     """The claim that stands today for each claim of another version that has a successor or came from another."""
-    withdrawn = dataset.withdrawn.get("claims.csv")
-    chain = Successors() if withdrawn is None else Successors.of(withdrawn, "claim_id")
-    alive = set(dataset.columns("claims.csv").cells["claim_id"])
+    chain = Successors.of(dataset.columns("claims.csv", withdrawn=True), "claim_id")
+    alive = set(dataset.columns("claims.csv")["claim_id"])
     found = {name: chain.living(name, alive) for name in (*chain.successor, *chain.predecessors)}
     return {name: living for name, living in found.items() if living}
 

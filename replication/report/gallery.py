@@ -36,11 +36,16 @@ class Picture:
     drawing: Drawing
     title: str
     page: str
-    csv: str
+    table: str
     note: Markup
     wide: str
     narrow: str
     cite: str
+
+    @property
+    def csv(self) -> str:
+        """Where its data is handed out: its table, packed where it is long."""
+        return table_path(self.table, len(self.data))
 
 
 Gallery = Mapping[tuple[str, str], Picture]
@@ -133,7 +138,7 @@ def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:
         drawing=draw(figure, view.words, href, origin=origin),
         title=figure.title,
         page=f"figures/{stem}.html",
-        csv=table_path(f"figures/{stem}.csv", len(figure)),
+        table=f"figures/{stem}.csv",
         note=note,
         wide=f"{path}.svg",
         narrow=f"{path}-narrow.svg",
@@ -156,7 +161,7 @@ def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str | b
             yield path, canvas.markup(drawing.alt, style=sheet_for(canvas))
     if language == "en":
         rows = [list(row.values()) for row in figure.rows()]
-        yield table_file(picture.csv.removesuffix(".gz"), list(figure.columns), rows)
+        yield table_file(picture.table, list(figure.columns), rows)
 
 
 _COLOUR = re.compile(r"(--f-[a-z]+):[^;}]+;?")

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from replication.errors import ModelError
-from replication.models.fit import Array, Component, Fit, Heterogeneity, Note
+from replication.models.fit import Array, Component, ComponentKind, Fit, Heterogeneity, Note
 from replication.models.least_squares import orthonormal
 from replication.models.multilevel.groups import (
     Codes,
@@ -163,7 +163,9 @@ def _prepare(
     lost = covariance.missing()
     for name, values in labels.items():
         lost = lost | (group_codes(values, k, name) < 0)
+    # A row without an outcome or a study is lost as one without a variance is: one list of excluded rows comes back.
     effects, notes = prepare_effects(y, np.where(lost, np.nan, covariance.variances), x, names)
+    # With G singular, as at its boundary, a variance of 0 would leave the covariance of y without an inverse.
     zero = [effects.rows[i] for i in np.flatnonzero(effects.v == 0)]
     if zero:
         raise ModelError(f"{list_rows(zero)} with sampling variance 0; correct the variance or leave the rows out.")
@@ -174,6 +176,7 @@ def _prepare(
     unknown = [name for name in known or {} if name not in (levels or {})]
     if unknown:
         raise ModelError(f"known names the level {unknown[0]!r}, which levels does not have; pass its labels there.")
+    # Numbered anew, as studies may have gone with the rows that were lost.
     outer = group_codes(held["study"], len(kept), "study")
     V_kept = covariance.take(kept) if len(kept) < k else covariance
     empty = np.zeros(len(further))
@@ -196,7 +199,9 @@ def _outcomes(
                 f"structure={structure!r} needs the time of every outcome; {names!r} are no numbers, so pass times."
             ) from None
         if structure != "CAR" and (at % 1.0).any():
+            # rho to the power of a fraction is not defined for the negative rho that AR allows.
             raise ModelError(f"structure={structure!r} needs whole steps of time; use CAR for times such as {at[0]:g}.")
+        # Outcomes in the order of time, so that neighbours in G are neighbours in time.
         order = np.argsort(at)
         names, at = tuple(names[i] for i in order), at[order]
     place = {name: i for i, name in enumerate(names)}
@@ -220,6 +225,7 @@ def _level(name: str, labels: Labels, known: KnownCorrelation | None) -> _Level:
 def _problem(data: MultivariateData, *, restricted: bool) -> Problem:
     e = data.effects
     basis = orthonormal(e.x)
+    # The search runs on residuals of ordinary least squares in units of their own size: G is near 1 whatever y is.
     start = e.y @ basis.columns
     residual = e.y - basis.columns @ start
     scale = float(np.sqrt(np.mean(residual**2) + np.median(e.v)))
@@ -236,12 +242,14 @@ def _blocks(data: MultivariateData) -> Codes:
     """Rows that a study, a sampling covariance or a level ties to each other, directly or through others."""
     k = len(data.effects.y)
     if any(level.known is not None for level in data.levels):
+        # A known correlation of groups (a phylogeny, distances) ties every row to every other.
         return np.zeros(k, dtype=np.intp)
     ties = [data.outer, *(level.codes for level in data.levels)]
     if data.V.codes is not None:
         ties.append(data.V.codes)
     rows = np.arange(k)
     first = [np.unique(codes, return_index=True, return_inverse=True) for codes in ties]
+    # Each row is tied to the first of its group alone: k edges a factor, where all pairs would grow with the square.
     ends = np.concatenate([index[inverse] for _, index, inverse in first])
     graph = sparse.coo_array((np.ones(len(ends)), (np.tile(rows, len(ties)), ends)), shape=(k, k))
     return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.intp)
@@ -255,19 +263,13 @@ def _finish(
     notes: tuple[Note, ...],
     options: _Options,
 ) -> Fit:
-    solved = problem.solve(phi)
-    free, L = inside(problem, phi), problem.levels
-    parts = (*(level.name for level in data.levels), *data.outcomes.variances, *data.outcomes.correlations)
-    size = np.array([problem.scale**2] * (L + data.outcomes.count) + [1.0] * len(data.outcomes.correlations))
-    se = np.full(len(phi), np.nan)
-    if len(free):
-        se[free] = _standard_errors(problem.information(phi, free))
+    """The fit at the highest point `phi` of the likelihood, back in the units of y."""
+    solved, L = problem.solve(phi), problem.levels
     G = np.real(data.outcomes.matrix(phi[L:])) * problem.scale**2
     theta = phi[:L] * problem.scale**2
-    fitted = replace(data, theta=theta, G=np.asarray(G), parameters=len(phi))
+    components = _components(data, problem, phi)
     k, p = data.effects.x.shape
     T = problem.basis.to_beta
-    edge = {parts[i] for i in set(range(len(phi))) - set(free.tolist())}
     return Fit(
         method={
             "model": "multivariate",
@@ -281,29 +283,40 @@ def _finish(
         beta=T @ (problem.start + problem.scale * np.real(solved.gamma)),
         vcov=problem.scale**2 * T @ np.real(solved.M) @ T.T,
         df=np.full(p, float(k - p) if options.test == "t" and k > p else np.inf),
-        components=tuple(
-            Component(
-                name,
-                float(value),
-                float(error),
-                at_boundary=name in edge,
-                kind="correlation" if name in data.outcomes.correlations else "variance",
-            )
-            for name, value, error in zip(parts, phi * size, se * size, strict=True)
-        ),
+        components=components,
         loglik=solved.value,
         k=k,
         clusters=int(data.outer.max()) + 1,
         level=options.level,
         heterogeneity=_heterogeneity(problem, k - p),
-        notes=(*notes, *_notes(edge, se, converged, data)),
-        data=fitted,
+        notes=(*notes, *_notes(components, converged, data)),
+        data=replace(data, theta=theta, G=np.asarray(G), parameters=len(phi)),
+    )
+
+
+def _components(data: MultivariateData, problem: Problem, phi: Array) -> tuple[Component, ...]:
+    """Every variance and correlation at `phi` with its standard error, in the units of y."""
+    free = inside(problem, phi)
+    # At an end of its range a parameter has no curvature to invert: it is left out, and those beside it keep theirs.
+    se = np.full(len(phi), np.nan)
+    if len(free):
+        se[free] = _standard_errors(problem.information(phi, free))
+    variances = (*(level.name for level in data.levels), *data.outcomes.variances)
+    # The search ran on y / scale: variances go back by its square, correlations have no unit.
+    of_kind: tuple[tuple[ComponentKind, float, tuple[str, ...]], ...] = (
+        ("variance", problem.scale**2, variances),
+        ("correlation", 1.0, data.outcomes.correlations),
+    )
+    named = [(name, kind, unit) for kind, unit, names in of_kind for name in names]
+    return tuple(
+        Component(name, float(phi[i] * unit), float(se[i] * unit), at_boundary=i not in free, kind=kind)
+        for i, (name, kind, unit) in enumerate(named)
     )
 
 
 def _standard_errors(information: Array) -> Array:
     """Roots of the diagonal of the inverse; NaN where the likelihood has no peak in some direction."""
-    if np.linalg.eigvalsh(information)[0] <= 0:
+    if np.linalg.eigvalsh(information)[0] <= 0:  # an inverse would have negative variances on its diagonal
         return np.full(len(information), np.nan)
     return np.sqrt(np.diag(np.linalg.inv(information)))
 
@@ -314,17 +327,19 @@ def _heterogeneity(problem: Problem, df: int) -> Heterogeneity:
     if df == 0:
         return Heterogeneity(0.0, 0, nan, nan, nan)
     count = problem.outcomes.count
+    # Where all variances are 0 the correlations say nothing; 0 is in the range of every structure.
     rho = np.zeros(len(problem.outcomes.correlations))
     Q = problem.solve(np.concatenate([np.zeros(problem.levels + count), rho])).rss
     return Heterogeneity(Q, df, float(chi2_sf(Q, df)), nan, nan)
 
 
-def _notes(edge: set[str], se: Array, converged: bool, data: MultivariateData) -> tuple[Note, ...]:
+def _notes(components: tuple[Component, ...], converged: bool, data: MultivariateData) -> tuple[Note, ...]:
+    edge = {part.name for part in components if part.at_boundary}
     notes = [
         Note("boundary", f"{name} is estimated at an end of its range; the standard errors of others leave it there.")
         for name in sorted(edge)
     ]
-    if not edge and np.isnan(se).any():
+    if not edge and any(np.isnan(part.se) for part in components):
         notes.append(
             Note("flat", "the likelihood is flat around its peak: other variances and correlations fit as well.")
         )
@@ -339,6 +354,7 @@ def _notes(edge: set[str], se: Array, converged: bool, data: MultivariateData) -
 def _never_together(data: MultivariateData) -> str:
     """The first pair of outcomes that no study has together, in words; empty where there is none."""
     q, studies = data.outcomes.q, int(data.outer.max()) + 1
+    # Studies by outcomes, 1 where a study has it: the product with itself counts studies that have both.
     there = np.zeros((studies, q))
     there[data.outer, data.inner] = 1.0
     together = there.T @ there
