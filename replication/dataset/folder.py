@@ -126,6 +126,7 @@ def _top_file(folder: Folder, path: Path) -> None:
     elif path.name not in _TOP_FILES:
         folder.problems.append(_unknown_file(path.name, path.name, _TOP_FILES))
     elif path.is_symlink():
+        # Read for its problem alone: a link to nowhere or out of the dataset is said here.
         found = read_bytes(path, path.name)
         folder.problems += [found] if isinstance(found, Problem) else []
 
@@ -137,6 +138,7 @@ def _unknown_file(file: str, name: str, known: tuple[str, ...]) -> Problem:
 def _work_folder(folder: Folder, path: Path) -> None:
     folder.folders.add(path.name)
     if not (path / "work.toml").exists():
+        # Its tables are read all the same, so that one run lists everything there is to mend.
         folder.problems.append(missing_file(f"{path.name}/work.toml"))
     for item in sorted(path.iterdir()):
         file = f"{path.name}/{item.name}"
@@ -157,9 +159,11 @@ def _notes_file(folder: Folder, path: Path, file: str, notes: dict[str, str], na
         folder.problems.append(content)
         return
     try:
+        # With or without the mark that Windows editors put before the text.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = f"the byte 0x{content[error.start]:02X}, which is not UTF-8"
+        # The line by counting bytes, as what cannot be decoded cannot be split into lines.
         row = content[: error.start].count(b"\n") + 1
         folder.problems.append(Problem(file, row, "", "encoding", found, "UTF-8 text", "save the file as UTF-8"))
         return

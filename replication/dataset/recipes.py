@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _BRACES = re.compile(r"(?P<before>[^{}]*)\{(?P<first>[A-Za-z]|\d+)\.\.(?P<last>[A-Za-z]|\d+)\}(?P<after>[^{}]*)")
+# PISA has 80 replicate weights: a range this long is a slip.
 _LONGEST_RANGE = 200
 
 Filled = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
@@ -114,6 +115,7 @@ class Measure(StrictRecord):
 
     @model_validator(mode="after")
     def _has_columns(self) -> Measure:
+        # Both would leave open which of them r is of.
         if bool(self.items) == bool(self.plausible):
             raise ValueError("a measure needs either items = […] or plausible = […]")
         expand(self.items or self.plausible)
@@ -145,6 +147,7 @@ class ReplicateWeights(StrictRecord):
         zones = bool(self.zone and self.half)
         if bool(self.columns) == zones or bool(self.zone) != bool(self.half):
             raise ValueError('replicate_weights needs either columns = ["W_FSTR{1..80}"] or zone = … and half = …')
+        # Half-samples need a Hadamard matrix that the survey chose; zones and halves alone do not say which.
         if zones and not self.method.startswith("jackknife"):
             raise ValueError('zone and half make jackknife weights: method = "jackknife" or "jackknife_both"')
         expand(self.columns)
@@ -203,10 +206,12 @@ class Recipe(StrictRecord):
             raise ValueError('effective = "design" needs cluster = [column] or weight = column')
         if self.replicate_weights is not None and not (self.weight and self.effective == "design"):
             raise ValueError('replicate_weights go with weight = column and effective = "design"')
+        # Strata narrow the variance between clusters: without clusters or a variance they would be dropped unsaid.
         if self.strata and not (self.cluster and self.effective == "design"):
             raise ValueError('strata go with cluster = [column] and effective = "design"')
         if self.effective == "kish" and not self.weight:
             raise ValueError('effective = "kish" needs weight = column')
+        # Otherwise all values of the column would get one id, or none a place for theirs.
         if bool(self.each) != ("{" in self.sample):
             raise ValueError("each = column goes with a sample such as pisa2000_{}_schools, and only then")
         return self
@@ -243,6 +248,7 @@ class RoleQuestions(StrictRecord):
 
     @model_validator(mode="after")
     def _softer_is_lower(self) -> RoleQuestions:
+        # Equal cuts would show the same analysis twice and call it robust.
         if not self.softer < self.cut:
             raise ValueError("softer is a lower cut than cut")
         return self
@@ -287,6 +293,7 @@ class WholeSurvey(StrictRecord):
         if self.roles is not None:
             named = (self.roles.bullies, self.roles.bullied, self.roles.relationship, self.roles.climate)
             lacking = set(named) - {measure.measure for measure in self.recipe.measure}
+            # Roles are set against the mean of the class, so there must be classes.
             if lacking or not self.recipe.cluster:
                 raise ValueError(f"roles need classes (cluster) and the measures {', '.join(sorted(lacking))}")
         return self

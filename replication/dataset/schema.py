@@ -98,6 +98,7 @@ def boolean(name: str, meaning: str) -> Column:
     return word(name, meaning, "yes_no")
 
 
+# Tables of works end in these: a row is dated and withdrawn, never changed, so that --as-of can show any version.
 _SINCE = Column("since", "dataset version in which the row entered", "version", True)
 _UNTIL = Column("until", "dataset version in which the row was withdrawn or replaced; empty while it counts", "version")
 _REPLACED_BY = text(
@@ -129,6 +130,7 @@ _EFFECTS = Table(
         word("var_b", "second construct", "construct", required=True),
         word("statistic", "which statistic the value is", "effect_statistic", required=True),
         Column("value", f"the value as printed or computed; {_PEARSON}", "number", True),
+        # At least 4: Fisher's z has the variance 1 / (n - 3).
         integer("n", "persons (or units) behind this value", 4, required=True),
         number(
             "n_effective",
@@ -145,6 +147,7 @@ _EFFECTS = Table(
         ),
         number("concordant", "share of pairs of persons in which the one with more of a has more of b, too", 0, 1),
         number("tied", "share of pairs of persons in which both have the same answer to a or to b", 0, 1),
+        # May be negative: estimators of it go below 0 where clusters differ less than chance has it.
         number("icc_a", "intraclass correlation of the first measure, in a row of persons within clusters", -1, 1),
         number("icc_b", "intraclass correlation of the second measure", -1, 1),
         number("contextual", "slope between clusters less slope within, of b on a, in total standard deviations"),
@@ -153,6 +156,7 @@ _EFFECTS = Table(
         number("ci_low", "lower end of the interval as printed"),
         number("ci_high", "upper end of the interval as printed"),
         text("test", "the test printed beside the value, e.g. t(118) = 2.31 or F(1, 118) = 5.34"),
+        # As printed and not as a number: "<.001" is a statement that no number carries.
         printed("p", "the p value as printed, e.g. <.001 or .03"),
         text("conversion", "how the value was made, where another statistic is printed (formula and assumptions)"),
         text("measure_a", "which measure of the first construct (see `measures.csv` where there is one)"),
@@ -208,6 +212,7 @@ _SAMPLES = Table(
         boolean("oecd", "OECD member in that cycle, where the file says"),
         integer("schools", "number of schools", 1),
         key("subgroup_of", "the sample this one is a part of: never pool both", required=False),
+        # Known overlap decides what may be pooled, and a count of shared persons how far rows depend on each other.
         key("overlaps", "a sample with which it shares clusters or persons", required=False),
         integer("shared_n", "persons it shares with the sample in overlaps; 0 where only clusters are shared", 0),
         _CLUSTERS,
@@ -291,6 +296,7 @@ _CLAIMS = Table(
         Column("quantity", "what the number is; the same words across works", "text", True),
         text("subgroup", "for which part of the studies"),
         word("statistic", "which statistic", "claim_statistic", required=True),
+        # Kept as text, as its decimals are the interval that ours is compared with.
         printed("printed", "the value as printed; empty where the print cannot be read"),
         printed("ci_low", "lower end of the interval as printed"),
         printed("ci_high", "upper end of the interval as printed"),

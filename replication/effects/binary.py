@@ -159,6 +159,7 @@ def phi_coefficient(
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = row * (1.0 - row) * column * (1.0 - column)
         phi = (t.a * t.d - t.b * t.c) / (n**2 * np.sqrt(spread))
+        # Both terms vanish where both margins are even; they grow as a dichotomy becomes rare.
         tilt = (2.0 * row - 1.0) * (2.0 * column - 1.0) / np.sqrt(spread)
         skew = (2.0 * row - 1.0) ** 2 / (row * (1.0 - row)) + (2.0 * column - 1.0) ** 2 / (column * (1.0 - column))
         variance = (1.0 - phi**2 + phi * (1.0 + 0.5 * phi**2) * tilt - 0.75 * phi**2 * skew) / n
@@ -206,6 +207,7 @@ def peto_log_odds_ratio(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) 
     (-2.041237, 1.360825)
     """
     t = two_by_two(a, b, c, d, zero_cells="none")
+    # Hypergeometric: given both margins, the first cell has expectation n1 events / n and variance V.
     n1, n2, events, rest = t.a + t.b, t.c + t.d, t.a + t.c, t.b + t.d
     n = n1 + n2
     V = n1 * n2 * events * rest / (n**2 * (n - 1.0))
@@ -228,6 +230,7 @@ def mantel_haenszel(
     if measure not in get_args(PooledMeasure):
         raise UserError(f"measure={measure!r} is not known; choose one of {', '.join(get_args(PooledMeasure))}.")
     t = two_by_two(a, b, c, d, zero_cells="none")
+    # Raw cells: a pool of all tables has a value though single ones have zeros, so nothing is added to any.
     pool = {"log odds ratio": _pool_odds, "log risk ratio": _pool_risks, "risk difference": _pool_differences}[measure]
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate, variance = pool(t)
@@ -238,6 +241,7 @@ def _pool_odds(t: Table) -> tuple[float, float]:
     n = t.a + t.b + t.c + t.d
     R, S = t.a * t.d / n, t.b * t.c / n
     P, Q = (t.a + t.d) / n, (t.b + t.c) / n
+    # Tables with a missing cell add nothing.
     r, s = np.nansum(R), np.nansum(S)
     same, mixed, other = np.nansum(P * R), np.nansum(P * S + Q * R), np.nansum(Q * S)
     return float(np.log(r / s)), float(0.5 * (same / r**2 + mixed / (r * s) + other / s**2))
@@ -270,6 +274,7 @@ def _touched(zero: NDArray[np.bool_], rule: ZeroCells) -> NDArray[np.bool_]:
 def _correction(n1: Array, n2: Array, rule: ZeroCells) -> tuple[Array, Array, str]:
     """What is added to the cells of group 1 and of group 2, in numbers and in words."""
     if rule == "treatment-arm":
+        # Each group gets the reciprocal of the other's size, scaled: n1 and n2 over their sum.
         return n1 / (n1 + n2), n2 / (n1 + n2), "its group's share of all persons"
     half = np.full_like(n1, 0.5)
     return half, half, "0.5"
@@ -284,6 +289,7 @@ def _effect(estimate: ArrayLike, variance: ArrayLike, metric: Metric, table: Tab
     """The effect, NaN and flagged where a zero that stayed leaves it or its variance without a value."""
     y, v = np.asarray(estimate, dtype=float), np.asarray(variance, dtype=float)
     lost = ~(np.isfinite(y) & np.isfinite(v))
+    # A table that came with a missing cell has no value either, but no zero is to blame for it.
     given = np.isfinite(table.a + table.b + table.c + table.d)
     zero_stayed = lost & (given if given.shape == lost.shape else given.any())
     flags = table.flags + _flag("undefined", f"a zero leaves the {metric} without a value in", zero_stayed)

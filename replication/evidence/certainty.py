@@ -50,6 +50,7 @@ DOMAINS = ("risk_of_bias", "inconsistency", "indirectness", "imprecision", "publ
 WORST = -2
 
 
+# A threshold without its reason cannot be loaded: every section has one.
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -230,6 +231,7 @@ def grade_of(total: int) -> Grade:
     >>> grade_of(3), grade_of(-1)
     ('moderate', 'very_low')
     """
+    # Steps may sum to less than very low: GRADE has no word below it.
     return GRADES[min(max(total, 1), 4) - 1]
 
 
@@ -247,6 +249,7 @@ def certainty_of(
     """
     t = thresholds or load_thresholds()
     if target is None:
+        # Of a mean below the target nobody claims the size; what is left to be sure of is the sign.
         target = t.target.size if abs(inputs.centre) >= t.target.size else 0.0
     rules = (_risk_of_bias, _inconsistency, _indirectness, _imprecision, _publication_bias)
     association = Certainty(t.start.association, tuple(rule(inputs, t, target) for rule in rules), target)
@@ -258,6 +261,7 @@ def _risk_of_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     missing = inputs.missing > rule.missing_share
     values: dict[str, Cell] = {"missing": None if np.isnan(inputs.missing) else inputs.missing}
     if part is None or part.samples < rule.fewest_samples:
+        # Without a second informant shared reporting cannot be ruled out: the doubt costs a step, whatever r is.
         values["samples"] = 0 if part is None else part.samples
         return _decision("risk_of_bias", -1 - missing, "few", values)
     turned = inputs.sign * part.centre
@@ -268,6 +272,7 @@ def _risk_of_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 
 def _inconsistency(inputs: Inputs, t: Thresholds, target: float) -> Decision:
+    # Of two samples the spread is a guess; written so that NaN counts as unknown too.
     if inputs.samples < 3 or not inputs.spread >= 0:
         return _decision("inconsistency", -1, "few", {"samples": inputs.samples})
     # On z, where true means are taken to be normal; target and zero move with it.
@@ -288,6 +293,7 @@ def _below(distance: float, spread: float) -> float:
 
 def _indirectness(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     rule, part = t.indirectness, inputs.direct
+    # Indirect measures do no harm where direct ones alone reach the target.
     enough = part is not None and part.samples >= rule.fewest_samples and inputs.sign * part.centre >= target
     measures = inputs.indirect_share > rule.share and not enough
     near = [c for c in inputs.countries if c in rule.like or c in rule.near]
@@ -315,6 +321,7 @@ def _imprecision(inputs: Inputs, t: Thresholds, target: float) -> Decision:
         "samples": inputs.samples,
         "groups": inputs.groups,
     }
+    # An interval over zero is the worse of the two: it leaves the direction open, not the size alone.
     if low <= 0:
         return _decision("imprecision", -2, "zero", values)
     if low < target:
@@ -344,6 +351,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     }
     if not inputs.published:
         return _decision("publication_bias", 0, "open_only", values)
+    # One model alone may fail on its own assumptions: it takes several to suspect, and several to acquit.
     suspected, judged = len(crossing) >= rule.models, len(adequate) >= rule.models
     # Open data were selected by nobody: if they alone reach the target, bias in print cannot explain it.
     if (suspected or not judged) and cleared:
@@ -355,6 +363,7 @@ def _publication_bias(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 
 def _cause(inputs: Inputs, t: Thresholds, association: Grade) -> Decision:
     both, more = min(inputs.adjusted, inputs.lagged) >= t.cause.fewest_rows, inputs.adjusted + inputs.lagged
+    # A cause cannot be surer than the association it would explain.
     unsure = association in ("low", "very_low")
     values: dict[str, Cell] = {"adjusted": inputs.adjusted, "lagged": inputs.lagged}
     return _decision("cause", -int(not both) - int(unsure), "some" if more else "none", values)

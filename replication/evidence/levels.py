@@ -95,6 +95,7 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     kept = found.take(chosen)
     rows = [inside[key] for key, here in zip(keys, chosen, strict=True) if here]
     sign = kept.rows["sign"].to_numpy(float)
+    # Named columns, since without rows there would be none to ask for.
     held = pd.DataFrame(rows, columns=list(_CONTEXT))
     return Matched(
         kept,
@@ -140,6 +141,7 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
 
 def _by_pair(data: Dataset, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
     columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in data.effects]
+    # Units are never pooled with each other, so the three are looked up apart and matched by pair.
     rows = data.effects.loc[data.effects["unit"] == unit, columns]
     return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
 
@@ -147,10 +149,12 @@ def _by_pair(data: Dataset, unit: str) -> dict[tuple[str, ...], dict[Hashable, o
 def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
     """The same pairs with the numbers of another level."""
     cells = {name: [row[name] for row in rows] for name in _NUMBERS}
+    # No weighted figure is held of a level; that of the plain row would be another quantity.
     table = found.rows.assign(value_weighted=np.nan)
     for name, column in cells.items():
         table[name] = pd.Series(column, index=table.index)
     y = found.rows["sign"].to_numpy(float) * to_fisher_z(table["value"].to_numpy(float))
+    # Without an n after the design the variance is missing, not that of as many independent persons.
     v = fisher_z_variance(table["n_effective"].to_numpy(float))
     return replace(found, selection=Selection(table, ()), rows=table, y=y, v=v)
 
@@ -167,6 +171,7 @@ def _bodies(matched: Matched) -> dict[Level, Evidence]:
 def _estimate(body: Estimated, level: Level) -> Estimate:
     """The mean of one level, from whichever of CR2 and posterior leads."""
     made = estimates_of(body, within(body.found.question.label, LEVELS[level]))
+    # The mean alone: intervals for a further sample belong to the finding, not to each level.
     main = next(e for e in made if e.group == "main")
     return replace(main, group="levels", method={**main.method, "unit": LEVELS[level]})
 
@@ -201,6 +206,7 @@ def _contextual(matched: Matched) -> Estimate | None:
 
 def _table(matched: Matched, estimates: tuple[Estimate, ...], context: Estimate | None) -> Table:
     question = matched.plain.question
+    # The median, as an intraclass correlation of few schools may come out at any size.
     icc = np.nanmedian(matched.icc, axis=0)
     rows: list[tuple[Cell, ...]] = [
         (LEVELS[level], e.value, e.low, e.high, e.k, e.samples, e.n) for level, e in zip(LEVELS, estimates, strict=True)

@@ -110,6 +110,7 @@ class Estimated:
     @property
     def spread(self) -> float:
         """The sd of true sample means on z: the root of the posterior means of between + country variance."""
+        # Variances add, standard deviations do not: the root comes last.
         return float(np.sqrt(self.posterior.variance("between") + self.posterior.variance("country")))
 
 
@@ -133,6 +134,7 @@ def working_fit(
         when the rows cannot carry it (one sample, one country).
     """
     begin = None if near is None else tuple(component.estimate for component in near.components)
+    # Only this form is asked for again and again; with moderators each fit is another.
     if x is None and places is None:
         return _plain_fit(found, rho, begin)
     return _working_fit(found, rho, x, names, places, begin)
@@ -176,6 +178,7 @@ def posterior_of_body(
     """
     chosen = priors or correlation_priors()
     published = found.source == "published"
+    # The first column is the intercept, the others are differences or slopes, with a prior of their own.
     coefficients = [mean or chosen.mean, *[chosen.slope] * ((1 if x is None else np.shape(x)[1]) - 1)]
     return exact_nested(
         found.y,
@@ -198,12 +201,14 @@ def estimate_body(found: Evidence, near: Fit | None = None) -> Estimated:
 
     `near` is as for `working_fit`.
     """
+    # Kept with the answer and not by the rows: an answer nobody keeps frees its posterior.
     integrate = cache(partial(posterior_of_body, found))
     try:
         fit = working_fit(found, near=near)
     except ModelError as error:
         return Estimated(found, None, integrate, "posterior", why_none(found, error))
     groups, df = fit.clusters or 0, float(fit.df[0])
+    # Before the degrees of freedom, as the plainer reason of the two.
     if groups < FEWEST_COUNTRIES:
         return Estimated(found, fit, integrate, "posterior", Label("few_groups", {"groups": groups}))
     # Written so that NaN degrees of freedom do not let CR2 lead.
@@ -272,6 +277,7 @@ def _cr2(answer: Estimated, like: Estimate, label: Text) -> Estimate:
         low=low,
         high=high,
         se=float(fit.se[0]),
+        # A p value beside a posterior that leads would be read as the test it failed to qualify for.
         p=float(fit.p[0]) if leads else float("nan"),
         # Without the variance within samples: tau2 is about true sample means, as interval (2) is.
         tau2=float(sum(c.estimate for c in fit.components if c.name != "effect")),

@@ -46,6 +46,7 @@ __all__ = ["CHOICES", "Multiverse", "Option", "multiverse_findings", "multiverse
 _RHOS = {"rho .4": 0.4, "rho .6": 0.6, "rho .8": 0.8}
 _SCALES = ("fisher_z", "plain_r")
 _SIZES = ("effective_n", "plain_n")
+# Of two samples one would be left after leaving one out.
 _FEWEST_SAMPLES = 3
 _LEFT_OUT = ("nothing", "the_largest", "the_farthest")
 _NO_BIAS, _OWN = "none", "by_the_bias_model"
@@ -104,11 +105,13 @@ class Multiverse:
     @property
     def holds(self) -> Array:
         """Whether each interval excludes zero on the expected side `(S,)`."""
+        # On the expected side: an interval beyond zero on the other side does not hold the finding.
         return np.where(self.sign > 0, self.low > 0, self.high < 0)
 
     def options(self) -> tuple[Option, ...]:
         """Every option of every choice, the choice that moves the median most first."""
         found = [self._options(at) for at in range(len(CHOICES))]
+        # Ascending by lowest less highest median: the widest span comes first.
         found.sort(key=lambda options: min(o.median for o in options) - max(o.median for o in options))
         return tuple(option for options in found for option in options)
 
@@ -235,6 +238,7 @@ def _data_sets(
         groups = rows_by_sample(found)
         weighed = {(scale, size): _weighed(found, scale, size) for scale, size in product(_SCALES, _SIZES)}
         for (rho_name, rho), scale, size in product(_RHOS.items(), _SCALES, _SIZES):
+            # One value a sample before any model: the batch kernel takes independent effects.
             y, v = mean_effects(*weighed[scale, size], groups, rho)
             for left_out in _LEFT_OUT:
                 kept = _kept(y, v, left_out)
@@ -264,6 +268,7 @@ def _weighed(found: Evidence, scale: str, size: str) -> tuple[Array, Array]:
     if size == "effective_n":
         n = n_for_variance(n, found.rows["n_effective"])
     r = back_to_r(found.y)
+    # Rows are held on z; plain r is that value turned back, so both scales rest on the same rows.
     return (found.y, fisher_z_variance(n)) if scale == "fisher_z" else (r, correlation_variance(r, n))
 
 
@@ -306,6 +311,7 @@ def _failures(one: Multiverse) -> list[Label]:
 
 
 def _curve(one: Multiverse) -> Figure:
+    # Stable, so that specifications with one and the same estimate keep their order from run to run.
     order, adjusted = np.argsort(one.value, kind="stable"), one.adjusted
     choices: dict[str, Sequence[Cell]] = {name: [one.chosen[i][at] for i in order] for at, name in enumerate(CHOICES)}
     return Figure(

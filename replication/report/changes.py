@@ -148,9 +148,11 @@ class _Why:
         added, removed = sorted(now - before), sorted(before - now)
         if added or removed:
             return "rows", " ".join([*(f"+{row}" for row in added), *(f"−{row}" for row in removed)])[:_LONGEST]
+        # Then cells: the same rows with other numbers in them are another reason than other rows.
         touched = sorted(now & self.corrected)
         if touched:
             return "corrected", " ".join(touched)[:_LONGEST]
+        # Choices last, as a method states some numbers of its data and would differ with the rows.
         was, made = old["method"], new["method"]
         choices = sorted(k for k in was.keys() | made.keys() if was.get(k) != made.get(k))
         if choices:
@@ -161,6 +163,7 @@ class _Why:
         printed = [name for name in old if name.startswith("printed ") and old[name] != new.get(name)]
         if printed:
             return "transcribed", "; ".join(f"{old[name]} → {new.get(name, '–')}" for name in printed)
+        # The print stands as it did; either our number moved, or only what is said of the difference.
         if old["ours"] != new["ours"]:
             return "ours", str(new["reason"])[:_LONGEST]
         return "explained", str(new["reason"])[:_LONGEST]
@@ -189,6 +192,7 @@ def _changes(
             else:
                 reason = "added" if change.fate == "new" else _why_gone(kind, name, change.before, archive)
                 yield Change(kind, name, "", label, _main(kind, change.before), _main(kind, change.after), reason)
+        # Unchanged things are listed too, as a reader must see that a number was compared and not forgotten.
         if name not in found and kind != "row":
             yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
 
@@ -229,6 +233,7 @@ def _cell(value: object) -> float | str | None:
         return value
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {cell}" for name, cell in value.items())[:_LONGEST]
+    # Lists of rows by their length: their ids stand under the reason, hundreds of them would fill the page.
     return f"{len(value)}" if isinstance(value, Sequence) else str(value)
 
 

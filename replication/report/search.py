@@ -73,6 +73,7 @@ def script_table(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         number = {cell: at for at, cell in enumerate(dict.fromkeys(cells))}
         if len(number) == 1:
             columns.append({"same": cells[0]})
+        # Numbers are short as they are: only texts gain, and only where each stands twice or more.
         elif 2 * len(number) <= len(cells) and any(isinstance(cell, str) for cell in number):
             columns.append({"of": list(number), "at": [number[cell] for cell in cells]})
         else:
@@ -85,6 +86,7 @@ def _addressed(archive: Archive, words: Words, entry: Entry) -> Entry:
     title, about, path = entry
     page, mark, rest = path.partition("#")
     place = archive.menu.address(page, words.language)
+    # Said before the click, as the page that opens is in another language than the list.
     if words.language != "en" and place == page and not page.startswith(f"{words.language}/"):
         about += f" ({words.say('site.english')})"
     return title, about, f"{place}{mark}{rest}"
@@ -133,6 +135,7 @@ def _places(archive: Archive, english: Words, words: Words) -> Iterator[Entry]:
     counts: dict[str, dict[str, int]] = {}
     for row in archive.table("samples.csv"):
         if row["country"] and not row["subgroup_of"]:
+            # By the English name, so that a code and a name of one country are counted together.
             units = counts.setdefault(english.country(str(row["country"])), {})
             units[row["unit"]] = units.get(row["unit"], 0) + 1
     page = archive.menu.address("dataset.html", words.language)
@@ -149,6 +152,7 @@ def _concepts(archive: Archive, words: Words) -> Iterator[Entry]:
     """Constructs, symbols, verdicts and levels of certainty, with what each means."""
     page = archive.menu.address("methods.html", words.language)
     for name in archive.dataset.vocabulary.constructs:
+        # To the answer where there is one, else to what the word stands for.
         finding = next((p for p in archive.menu.findings if p == name), "")
         place = f"findings/{finding}.html" if finding else "codebook.html"
         about = f"{words.say('search.construct')} {name}"

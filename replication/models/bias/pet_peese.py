@@ -128,16 +128,19 @@ def choose_pet_peese(first: Fit, second: Fit, *, direction: Direction | None, al
 
 
 def _points(intercept: float, direction: Direction | None) -> bool:
+    # An effect against the expected direction is no reason to take there to be one, however significant.
     return direction is None or (intercept > 0) == (direction == "positive")
 
 
 def _rule(alpha: float, direction: Direction | None) -> str:
+    # Said as it was applied, since authors differ in alpha and in whether they ask for a sign.
     sign = "" if direction is None else f" and the intercept is {direction}"
     return f"PEESE if the two-sided p of PET's intercept is below {alpha:g}{sign}, else PET"
 
 
 def _read(first: Fit, second: Fit, chosen: Literal["PET", "PEESE"], rule: str) -> PetPeese:
     fit = first if chosen == "PET" else second
+    # The intercept: the effect of a study whose standard error is 0.
     low, high = fit.interval()[0]
     return PetPeese(
         chosen=chosen,

@@ -112,6 +112,7 @@ def excess_significance(
     data = bias_data(y, v, fewest=1, method="the test of excess significance")
     if not (0.0 < alpha < 1.0 and 0.0 < limit_alpha < 1.0) or tau2 < 0.0:
         raise ModelError(f"alpha={alpha!r}, limit_alpha={limit_alpha!r} must be in (0, 1) and tau2={tau2!r} 0 or more.")
+    # The common-effect mean: large studies, least moved by selection, weigh most.
     theta = float(np.average(data.y, weights=1.0 / data.v)) if effect is None else float(effect)
     tests = _Tests(data.se, null, alternative, alpha)
     power = _power(tests, theta, tau2)
@@ -186,6 +187,7 @@ def _limit(
     # Power, and so p, rises without end away from the null: doubling must pass the level.
     while p_at(tests.null + step) <= level:
         step *= 2.0
+    # As a share of the way, so that the tolerance is relative to the distance and not to the unit of y.
     share = optimize.brentq(lambda t: p_at(tests.null + t * step) - level, 0.0, 1.0, xtol=1e-14)
     return tests.null + float(share) * step, ()
 
@@ -259,6 +261,7 @@ def fail_safe_rosenberg(y: ArrayLike, v: ArrayLike, *, alpha: float = 0.05) -> F
     8
     """
     data = bias_data(y, v, fewest=1, method="fail-safe N")
+    # Hidden studies get the mean weight of those seen: there is no better guess of their size.
     w = 1.0 / data.v
     total = float(w @ data.y)
     n = data.k * ((total / _quantile(alpha / 2.0)) ** 2 - w.sum()) / w.sum()
@@ -330,6 +333,7 @@ class _Drawer:
             within = (k - 1 + hidden - 1) * self.tau2
             apart = k * (self.mean - middle) ** 2 + hidden * middle**2
             tau2 = (within + apart) / (k + hidden - 1)
+        # The harmonic mean of v is the variance of a study of average weight.
         typical = 1.0 / float(np.mean(1.0 / self.v))
         w = 1.0 / (self.v + tau2)
         total = float(w.sum()) + hidden / (typical + tau2)
@@ -345,6 +349,7 @@ def _smallest(reached: Callable[[int], bool]) -> int:
     while not reached(high):
         if high >= MOST_HIDDEN:
             return MOST_HIDDEN
+        # Doubling, then halving: thousands of hidden studies take a dozen trials.
         low, high = high, min(2 * high, MOST_HIDDEN)
     while high - low > 1:
         middle = (low + high) // 2

@@ -63,6 +63,7 @@ class Jet:
         return self + -other
 
     def __mul__(self, other: Jet) -> Jet:
+        # The product rule twice over: the Hessian of a product holds both outer products of the gradients.
         cross = np.outer(self.gradient, other.gradient)
         return Jet(
             self.value * other.value,
@@ -136,6 +137,7 @@ class Expression:
         """Its value and derivatives, given those of its names; NaN where it is not defined."""
         try:
             return _evaluate(self.tree, values, size)
+        # A search may pass through a point where an expression has no value; its end is judged by NaN.
         except (ValueError, ZeroDivisionError, OverflowError):
             return Jet(math.nan, np.full(size, math.nan), np.full((size, size), math.nan))
 
@@ -171,6 +173,7 @@ def _check_tree(node: ast.expr, whole: str) -> None:
 
 
 def _is_function(node: ast.Call) -> bool:
+    # By name from a closed list: a model text comes from users and must not reach any other function.
     known = isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
     return known and len(node.args) == 1 and not node.keywords
 
@@ -284,6 +287,7 @@ def parse_model(text: str) -> PathModel:
     """
     draft = _Draft()
     for line in re.split(r"[\n;]", text):
+        # Comments go first, so that a sign in a comment is no operator.
         statement = line.split("#", 1)[0].strip()
         if statement:
             _read(draft, statement)
@@ -354,6 +358,7 @@ def _add_term(draft: _Draft, left: str, operator: str, term: str, statement: str
 
 def _add_variance(draft: _Draft, name: str, modifier: str, statement: str) -> None:
     if NUMBER.match(modifier):
+        # Judged at the end, when it is known whether anything explains the variable.
         draft.unit[name] = float(modifier)
         return
     if modifier:
@@ -364,6 +369,7 @@ def _add_variance(draft: _Draft, name: str, modifier: str, statement: str) -> No
 def _add_exogenous(draft: _Draft) -> None:
     """Free covariances among observed variables that nothing explains, where the text does not speak of them."""
     explained = {cell.target for cell in draft.cells.values() if not cell.covariance}
+    # Factors are left out: their covariances are a statement of the model and not of the data.
     free = [name for name in draft.names if name not in explained and name not in draft.latent]
     for a, b in combinations(free, 2):
         draft.cells.setdefault((min(a, b), max(a, b), True), Cell(a, b, True, pair_name(a, b)))
@@ -373,6 +379,7 @@ def _equalized(draft: _Draft) -> tuple[Cell, ...]:
     """The cells with `a == b` and `a == 0.5` carried out."""
     cells = list(draft.cells.values())
     for left, right in draft.equalities:
+        # Anew for each statement, as the one before may have made two names into one.
         known = {cell.parameter for cell in cells if cell.parameter}
         for side in (left, right):
             if side not in known and not (side == right and NUMBER.match(side)):

@@ -120,6 +120,7 @@ def _describe(grouped: _GroupModel, objective: WeightedLeastSquares, minimum: Mi
     notes += covariance.notes
     for one, at in zip(groups, states, strict=True):
         notes += improper_notes(grouped.model, one.structure, at)
+    # Weighted least squares minimises a distance, which is no likelihood: loglik is not defined.
     method = {"model": "path model in groups, stage 2", "estimator": "WLS", "test": "z"}
     fit = Fit(
         method={**method, "equal": ", ".join(grouped.equal) or "none", "text": grouped.model.text},
@@ -198,6 +199,7 @@ def _jacobian(groups: Sequence[Group], theta: Array) -> Array | None:
 def _start(groups: Sequence[Group], latent: Sequence[str], values: tuple[float, float, float], size: int) -> Array:
     start = np.zeros(size)
     for one in groups:
+        # Starts are 0 or above: a shared parameter takes the start of whichever group has one.
         start = np.maximum(start, one.select.T @ start_values(one.structure, latent, values))
     return start
 
@@ -217,6 +219,7 @@ def _indices(groups: Sequence[Group], states: Sequence[Implied], minimum: Minimu
     total, count = float(n.sum()), len(groups)
     cells = sum(len(one.pooled.r) for one in groups)
     variables = sum(len(one.pooled.variables) for one in groups)
+    # The model of no correlations at all: the distance of every group's correlations from 0.
     baseline = float(sum(one.pooled.r @ one.u @ one.pooled.r for one in groups))
     squares = np.array([srmr(one.pooled.r, at.r[0]) ** 2 for one, at in zip(groups, states, strict=True)])
     residual = float(np.sqrt((n - 1) @ squares / (total - count)))
@@ -224,6 +227,7 @@ def _indices(groups: Sequence[Group], states: Sequence[Implied], minimum: Minimu
     # The two divisors differ because they do in the published analysis (Jak & Cheung 2018).
     how = Rmsea(divisor=total - 1, interval_divisor=total, groups=count, level=0.95)
     found = fit_indices(Misfit(total, minimum.at.value, df, baseline, cells, residual), how)
+    # Variances of the variables count too, as programs for covariances count them.
     parameters = cells + variables - df
     return replace(
         found,

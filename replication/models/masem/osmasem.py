@@ -65,6 +65,7 @@ class PathMeans:
         at = self.implied(theta)
         if at is None or not np.isfinite(at.r).all():
             return None
+        # Chain rule: cells by what they imply, parameters and slopes by the cells they enter.
         return Mean(at.r, np.matmul(at.jacobian, self.chain))
 
     def curvature(self, theta: Array, weights: Array) -> Array:
@@ -307,6 +308,8 @@ def _with_moderators(data: CorrelationSet, chosen: Sequence[Moderation]) -> tupl
     """The studies whose moderators are known; a note names the others."""
     known = np.ones(len(data.studies), dtype=bool)
     for name in dict.fromkeys(one.moderator for one in chosen):
+        # Maximum likelihood has no value of a moderator to fill in: a study without one cannot say what its paths
+        # are.
         known &= np.isfinite(data.moderators[name])
     if known.all():
         return data, ()
@@ -334,6 +337,7 @@ def _likelihood(data: CorrelationSet, v: Array, means: PathMeans, tau2: Tau2Stru
     # A pair nobody holds has no variance to estimate, and its cell of T would make the Hessian singular.
     free = np.asarray(used.any(axis=0) & np.bool_(tau2 != "zero"))
     cells = tau2_cells(free, tau2 == "symmetric")
+    # More parameters than numbers are never identified; said before a search that could not end.
     if means.size + len(cells.a) > used.sum():
         raise ModelError(
             f"tau2={tau2!r} and the model need {means.size + len(cells.a)} parameters, but only {int(used.sum())} "
@@ -362,12 +366,14 @@ def _search(
         raise ModelError(
             "the model implies no correlations at any start value (a loop of paths that feeds on itself?)."
         )
+    # A lower value that did not settle is no minimum: those that did go first.
     return min(found, key=lambda one: (not one.converged, one.at.value))
 
 
 def _empty_pairs(data: CorrelationSet) -> tuple[Note, ...]:
     counts = data.studies_per_pair
     empty = [pair for pair, count in zip(data.pairs, counts, strict=True) if count == 0]
+    # Of one or two studies a variance between studies is a guess, though the likelihood gives a number.
     few = [f"{pair} ({count})" for pair, count in zip(data.pairs, counts, strict=True) if 0 < count < 3]
     notes = []
     if empty:

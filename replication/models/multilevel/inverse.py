@@ -158,6 +158,7 @@ class Inverse:
 
     def apply(self, columns: Numbers) -> Numbers:
         """`M^-1` times each row of `columns (c, k)`."""
+        # A complex step makes the inverse complex even for real columns: the result must hold both.
         plain = np.empty(columns.shape, dtype=np.result_type(columns, self.dtype))
         for inverse in self.chains:
             start, stop = inverse.chain.start, inverse.chain.stop
@@ -242,6 +243,7 @@ def component_diagonal(inverse: Inverse, component: int) -> Numbers:
     if inverse.woodbury is None:
         return plain
     own = _own_levels(inverse, component)
+    # Woodbury takes from the diagonal of the chain what the crossed factors explain.
     return plain - inverse.woodbury.core.quadratic(_coupling(inverse, component)) if own is None else own
 
 
@@ -251,6 +253,7 @@ def _own_levels(inverse: Inverse, component: int) -> Numbers | None:
     assert woodbury is not None and structure.crossed is not None
     own = np.flatnonzero(structure.crossed.owner == component)
     core = woodbury.core
+    # A factor of variance 0 has no root to divide by, so its diagonal is made by products.
     if isinstance(core, CholeskyCore) and len(own) and core.root[own[0]] > 0.0:
         return core.own_diagonal(own)
     return None
@@ -309,6 +312,7 @@ def _woodbury(chain: ChainInverse, crossed: CrossedColumns, variances: Numbers) 
     Z = crossed.Z
     NZ = _scaled(1.0 / chain.diagonal, Z)
     for factor, groups in zip(chain.factors, crossed.groups, strict=True):
+        # Term by term as in the chain, on all columns of Z at once: Z is sparse, and so are these sums.
         sums = groups.T @ _scaled(factor.q, Z)
         NZ = NZ - _scaled(factor.q, groups @ _scaled(factor.kappa, sums))
     C = Z.T @ NZ

@@ -189,6 +189,7 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
     covariance after it is scaled to have expectation I.
     """
     T = (C @ moments.to_beta).T
+    # Scaled to have expectation I, the entries of the covariance can be counted against a Wishart matrix.
     values, vectors = np.linalg.eigh(expected_covariance(moments, C))
     # the robust covariance of these combinations is singular by design: no F test of all of them
     if values[0] <= 0:
@@ -201,6 +202,7 @@ def wishart_df(moments: ClusterMoments, C: Array) -> float:
 
 
 def _one_df(moments: ClusterMoments, t: Array) -> float:
+    # The variances of the scores: their sum is E V, their squares the first part of Var V.
     own = np.einsum("i,mij,j->m", t, moments.G, t)
     spread = float((own**2).sum()) + 0.5 * _cross_products(moments.F @ t[:, None], moments.Psi)
     return float(own.sum()) ** 2 / spread if spread > 0 else float("nan")
@@ -240,6 +242,8 @@ def _all_pairs(F: Array, Psi: Array) -> float:
 
 
 def _small_sample_factor(kind: RobustKind, m: int, k: int, p: int) -> float:
+    # Multiples of CR0 by other counts: of clusters, of clusters less coefficients, or as Stata has it, of rows as
+    # well.
     if kind == "CR1":
         return float(np.sqrt(m / (m - 1)))
     if kind == "CR1p":
@@ -304,6 +308,7 @@ def _bread(batches: Sequence[_Batch], models: int, p: int) -> _Bread:
         A[of] += np.add.reduceat(batch.X.mT @ batch.WX, starts)
         b[of] += np.add.reduceat(np.einsum("bni,bn->bi", batch.WX, batch.e), starts)
         meat[of] += np.add.reduceat(batch.WX.mT @ (batch.Phi @ batch.WX), starts)
+    # On an orthonormal basis A is well conditioned, whatever units the moderators came in.
     M = np.asarray(np.linalg.inv(A), dtype=float)
     return _Bread(M, np.einsum("rij,rj->ri", M, b), meat)
 
@@ -316,6 +321,8 @@ def _residual_shares(batch: _Batch, bread: _Bread) -> _Residuals:
     """
     Z, T = np.linalg.solve(batch.L, batch.X), np.linalg.solve(batch.L, batch.Phi @ batch.WX)
     cross = Z @ bread.M[batch.of] @ T.mT
+    # With the inverse of the working covariance as weights this term and one of the two crosses cancel; other weights
+    # keep all three.
     both = (bread.M @ bread.meat @ bread.M)[batch.of]
     left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ both @ Z.mT
     share, E = np.linalg.eigh(left)

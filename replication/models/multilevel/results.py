@@ -95,6 +95,7 @@ def row_sum_weights(fit: Fit) -> Array:
     if x.shape[1] != 1 or not (x == x[0]).all():
         raise ModelError("row-sum weights belong to a model with an intercept only; this one has moderators.")
     if (given := data.effects.weights) is not None:
+        # Weights that were given are those the mean was made with, whatever the variances say.
         sums = given if given.ndim == 1 else given.sum(axis=1)
         return np.asarray(100.0 * sums / sums.sum())
     likelihood = likelihood_of(data)
@@ -144,9 +145,11 @@ def cluster_effects(fit: Fit, level: str | None = None) -> ClusterEffects:
     structure, scale = likelihood.structure, likelihood.scale
     if index == structure.row and structure.rotation is not None:
         raise ModelError("effects of single rows are not available with given blocks of V; name another level.")
+    # In the units of the search, as its solution is; the effects go back to those of y at the end.
     variance = float(data.theta[index]) / scale**2
     solution = likelihood.solve(data.theta / scale**2)
     sums = component_sums(structure, index, solution.Py)
+    # Coefficients are estimated too: without this term the errors of few clusters come out too small.
     F = np.stack([component_sums(structure, index, row) for row in solution.Wx])
     spread = component_diagonal(solution.inverse, index) - np.einsum("am,ab,bm->m", F, solution.M, F)
     # Rounding can leave a variance just below 0 where a group is known almost exactly.
@@ -167,6 +170,7 @@ def leave_one_cluster_out(fit: Fit, clusters: ArrayLike | None = None) -> tuple[
         codes, labels = data.levels[0].codes, data.levels[0].labels
     else:
         codes = group_codes(clusters, fit.k, "clusters")
+        # A label for each code: the first row that has it.
         first = np.unique(codes, return_index=True)[1]
         labels = tuple(str(np.asarray(clusters)[i]) for i in first)
     sets = [np.flatnonzero(codes != c) for c in range(len(labels))]
@@ -222,6 +226,7 @@ def _profile(likelihood: MultilevelLikelihood, data: MultilevelData, index: int)
 
     def at(value: float) -> float:
         start = data.theta / unit
+        # The other variances start from their estimates: near the top they move little.
         start[index] = value / unit
         return climb(likelihood, start, allowed).slope.value
 
@@ -253,4 +258,5 @@ def _interval(
 
 
 def _root(drop: Callable[[float], float], a: float, b: float) -> float:
+    # Tolerances relative to the upper end, as variances may be 1e-8 or 1e8.
     return float(optimize.brentq(drop, a, b, xtol=1e-12 * b, rtol=1e-11))

@@ -75,6 +75,7 @@ class _Problem:
         M = np.linalg.inv((self.x * w[:, None]).T @ self.x)
         gamma = M @ (self.x.T @ (w * self.y))
         Py = w * (self.y - self.x @ gamma)
+        # REML alone: what the coefficients take up of each row.
         leverage = np.einsum("kp,pq,kq->k", self.x, M, self.x) if self.restricted else 0.0
         diagonal = w - w * w * leverage
         return gamma, M, w, self.z.T @ (0.5 * tau2 * (Py * Py - diagonal))
@@ -97,12 +98,14 @@ class _Problem:
                 value, slope = self.value(alpha), self.solve(alpha)[3]
             except np.linalg.LinAlgError:
                 return np.inf, np.zeros_like(alpha)
+        # A line search steps back from infinity, where an exception would end it.
         return (-value, -slope) if np.isfinite(value) and np.isfinite(slope).all() else (np.inf, np.zeros_like(alpha))
 
     def information(self, alpha: Array) -> Array:
         """Minus the second derivatives of the log-likelihood in alpha."""
         rows = [-self.solve(alpha + 1j * STEP * row)[3].imag / STEP for row in np.eye(len(alpha))]
         found = np.array(rows)
+        # Symmetric but for rounding, which eigenvalues and inverse would carry on.
         return np.asarray((found + found.T) / 2.0)
 
 
@@ -175,6 +178,7 @@ def _prepare(
         raise ModelError(f"z has shape {whole.shape}; pass the whole scale design, a row an effect.")
     lost = np.isnan(whole).any(axis=1)
     effects, notes = prepare_effects(np.where(lost, np.nan, np.asarray(y, dtype=float)), v, x, names)
+    # log tau2 may run to minus infinity, and that row would then have infinite weight.
     if (effects.v == 0).any():
         raise ModelError("a sampling variance is 0; correct it or leave the row out of a location-scale model.")
     kept = whole[list(effects.rows)]
@@ -189,8 +193,10 @@ def _prepare(
 
 def _highest(problem: _Problem) -> tuple[Array, bool]:
     """Alpha at the highest peak reached from a flat scale, large and small, brought to the last digits."""
+    # A scale that is the same in all rows, whichever columns of z make up the constant.
     flat = np.linalg.lstsq(problem.z, np.ones(len(problem.z)))[0]
     best: optimize.OptimizeResult | None = None
+    # On data of size 1 true effects make up about a third, or next to nothing: the likelihood may peak at either.
     for height in (-1.0, -3.0):
         found = optimize.minimize(problem.descend, height * flat, jac=True, method="BFGS", options={"gtol": 1e-7})
         if best is None or found.fun < best.fun - 1e-10:
@@ -202,6 +208,8 @@ def _highest(problem: _Problem) -> tuple[Array, bool]:
             step = np.linalg.solve(problem.information(alpha), problem.solve(alpha)[3])
         except np.linalg.LinAlgError:
             break
+        # Newton goes to any point of slope 0; a step that lowers the likelihood leads to a saddle. NaN stops here
+        # too.
         if not problem.value(alpha + step) >= problem.value(alpha) - 1e-12:
             break
         alpha = alpha + step
@@ -241,6 +249,7 @@ def _finish(
         vcov=size**2 * T @ M @ T.T,
         df=np.full(p, float(k - p) if test == "t" else np.inf),
         components=(Component("mean tau2", float(tau2.mean())),),
+        # The density of y, not of y / size: a unit of y changes the likelihood by a constant.
         loglik=problem.value(found.alpha) - df * float(np.log(size)),
         k=k,
         level=level,

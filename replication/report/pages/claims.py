@@ -152,6 +152,7 @@ def distance(row: ClaimRow) -> float | None:
     low, high, ours = row.check.get("low"), row.check.get("high"), row.ours
     if ours is None or low is None or high is None or high <= low:
         return None
+    # In half-widths of the rounding interval, so that numbers of any size and rounding share one axis.
     place = (ours - (low + high) / 2) / ((high - low) / 2)
     return place if math.isfinite(place) else None
 
@@ -179,6 +180,7 @@ def _pages(given: Given) -> Iterator[Page | File]:
     language, mark = words.language, "" if words.language == "en" else f"{words.language}/"
     rows = sorted(sorted_rows(archive), key=lambda row: GROUPS.index(row.claim.group))  # the article's works first
     view = View(archive.menu.address("claims.html", language), words, archive)
+    # A report without claims has a page too: the menu leads to it.
     parts = [rows[start : start + _ON_A_PAGE] for start in range(0, len(rows), _ON_A_PAGE)] or [[]]
     paths = ["claims.html", *(f"claims-{number}.html" for number in range(2, len(parts) + 1))]
     figure = strip(archive, rows, words)
@@ -246,6 +248,7 @@ def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]
     ours = words.decimal(row.ours_shown) if row.ours_shown else words.number(row.ours, "exact") if row.ours else ""
     on = [name for name, topics in (archive.menu.quantities or {}).items() if any(t in claim.quantity for t in topics)]
     cells = [claim.group, claim.work, about, printed, ours, row.verdict, " ".join(on)]
+    # To where the claim stands on its work's page, in the reader's language where that page is in it.
     page, _, fragment = archive.place(claim.id).partition("#")
     return [*cells, f"{archive.menu.address(page, words.language)}#{fragment}"]
 
@@ -254,6 +257,7 @@ def strip(archive: Archive, rows: list[ClaimRow], words: Words) -> FigureData:
     """The figure of all claims that have a number of ours, with works as a language cites them."""
     shown = [(row, distance(row)) for row in rows]
     known = [(row, place) for row, place in shown if place is not None]
+    # By work, so that a work whose numbers all lean one way is seen to.
     known.sort(key=lambda pair: archive.short(pair[0].claim.work).lower())
     columns: dict[str, list[Any]] = {
         "label": [words.cited(archive.short(row.claim.work)) for row, _ in known],

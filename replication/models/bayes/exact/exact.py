@@ -248,6 +248,7 @@ def _notes(data: ExactData, solution: Solution) -> tuple[Note, ...]:
         # a posterior equal to its prior is no finding; without this note it reads like one
         if rank == 0 and not isinstance(prior, Fixed):
             notes.append(Note("prior-only", f"these effects say nothing about {name}: its posterior is its prior."))
+    # Allowed, as priors still identify both; but who reads the split must know whose it is.
     if data.cluster is not None and int(data.cluster.max()) + 1 == len(data.y):
         text = "every cluster has one effect: the data inform only between^2 + within^2, their split is the priors'."
         notes.append(Note("confounded", text))

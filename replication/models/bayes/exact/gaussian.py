@@ -106,6 +106,7 @@ def make_blocks(y: Array, V: BlockV, x: Array, cluster: Codes | None) -> Blocks:
     """
     k = len(y)
     codes = np.arange(k) if cluster is None else cluster
+    # Stable, so that rows of a cluster keep the order of the input and results do not hang on the sort.
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     y, x, u, lam, sorted_v = y[order].copy(), x[order].copy(), np.ones(k), V.variances[order].copy(), V.take(order)
@@ -129,6 +130,7 @@ def full_rank(x: Array) -> bool:
 def _eigen(blocks: Array, rows: Codes) -> tuple[Array, Array]:
     """Eigenvalues `(b, n)` and eigenvectors `(b, n, n)` of blocks; those that are no covariance are refused by row."""
     values, vectors = np.linalg.eigh(blocks)
+    # A covariance that is just semidefinite has eigenvalues a rounding below 0: these are taken for 0, no others.
     bad = values[:, 0] < -1e-10 * np.maximum(values[:, -1], 0.0)
     if bad.any():
         at = int(np.argmax(bad))
@@ -144,6 +146,7 @@ def likelihood(blocks: Blocks, tau_w: Array, tau_b: Array) -> Likelihood:
     R, a, b, p = len(tau_w), tau_w.shape[1], tau_b.shape[1], blocks.x.shape[1]
     rows = _row_sums(blocks, tau_w.reshape(-1))
     between = np.repeat(tau_b, a, axis=0)[:, :, None] ** 2
+    # By 1 + tau_b^2 s and its log1p, a cluster without spread between costs no digits.
     shrink = between * rows.s[:, None, :]
     g = rows.s[:, None, :] / (1.0 + shrink)
     logdet = rows.logdet[:, None] + np.log1p(shrink).sum(axis=-1)
@@ -157,10 +160,12 @@ def likelihood(blocks: Blocks, tau_w: Array, tau_b: Array) -> Likelihood:
 def _row_sums(blocks: Blocks, tau_w: Array) -> _Rows:
     """The sums over rows for flat `tau_w (N,)`."""
     d = blocks.lam + tau_w[:, None] ** 2
+    # A known effect (V = 0) at tau_w = 0 has infinite weight, which is no mistake.
     with np.errstate(divide="ignore"):
         w = 1.0 / d
     logdet = np.log(d).sum(axis=1)
     N, p = len(tau_w), blocks.x.shape[1]
+    # Each row its own cluster: nothing to sum within, as in the two-level model.
     if len(blocks.starts) == len(blocks.y):
         x = np.broadcast_to(blocks.x / blocks.u[:, None], (N, *blocks.x.shape))
         y = np.broadcast_to(blocks.y / blocks.u, w.shape)
@@ -174,6 +179,7 @@ def _cluster_sums(blocks: Blocks, w: Array, logdet: Array) -> _Rows:
     s = np.add.reduceat(wu * u, starts, axis=1)
     y = np.add.reduceat(wu * blocks.y, starts, axis=1) / s
     x = np.add.reduceat(wu[:, :, None] * blocks.x, starts, axis=1) / s[:, :, None]
+    # Deviations from the mean of the cluster first, squares after: a common offset of y then cancels exactly.
     ey = blocks.y - u * y[:, cluster]
     ex = blocks.x - u[:, None] * x[:, cluster]
     wex = w[:, :, None] * ex

@@ -50,6 +50,8 @@ def joint_log_density(
     nodes, jacobian = [], np.zeros(sds[0].shape)
     for axis, sd in zip(model.axes, sds, strict=True):
         fixed = len(axis.edges) == 1
+        # The model is integrated along arcsinh(sd / unit), fine near 0 and coarse far out; the density is asked for
+        # in sd.
         nodes.append(np.full(sd.size, axis.edges[0]) if fixed else np.arcsinh(sd.ravel() / axis.unit))
         jacobian = jacobian - (0.0 if fixed else np.log(np.hypot(axis.unit, sd)))
     given = conditional(model, tuple(n[:, None] for n in nodes))
@@ -60,6 +62,7 @@ def joint_log_density(
     beta = as_numbers(coefficients, "coefficients")
     if beta.ndim == 0 or beta.shape[-1] != p:
         raise ModelError(f"coefficients have shape {beta.shape}; pass {p} numbers, one for each, along the last axis.")
+    # Out of the coordinates of the integration, where columns of the design are centred and of one scale.
     mean = (given.mean.reshape(*sds[0].shape, p) + model.units.center) * slope
     covariance = given.covariance.reshape(*sds[0].shape, p, p) * np.outer(slope, slope)
     gap = (beta - mean)[..., None]
@@ -82,6 +85,7 @@ class BayesFactor:
     @property
     def against(self) -> float:
         """How many times likelier the data are without the restriction."""
+        # Beyond 10^308 infinity is the right word; the logarithm is there for who needs the number.
         with np.errstate(over="ignore"):
             return float(np.power(10.0, self.log10))
 
@@ -173,6 +177,8 @@ class ExactPosterior(Readable):
         if not (np.isfinite(v) and v >= 0.0):
             raise ModelError(f"v={v!r} must be a sampling variance, a finite number of 0 or more.")
         row, nodes, tails = self._row(at), self.solution.nodes, self.solution.tails
+        # Given the sds all is normal, so variances add: of the mean, of a new cluster, of a row in it, of its
+        # estimate.
         variances = np.einsum("p,npq,q->n", row, nodes.covariance, row) + nodes.within**2 + nodes.between**2 + v
         return mixture(self.solution, nodes.mean @ row, variances, min(self._order(row), tails.within, tails.between))
 
@@ -180,6 +186,7 @@ class ExactPosterior(Readable):
         """True effects of the k rows: posterior means and sds, shrunken towards what the model expects."""
         weights, parts = self.solution.nodes.weights, self._effect_parts()
         moved, spread = np.zeros(self.k), np.zeros(self.k)
+        # Two passes, and sums of differences from y: the square of a mean would take the digits of a small variance.
         for at, mean, _ in parts:
             moved += np.einsum("n,nk->k", weights[at], mean - self.data.y)
         center = self.data.y + moved
@@ -209,6 +216,7 @@ class ExactPosterior(Readable):
             raise ModelError(f"value={value!r} must be a finite number: the one the coefficient is held at.")
         j = self._position(name)
         label = f"{name or self.names[0]} = {value:g}"
+        # An improper density is known up to a constant alone, and the Bayes factor would be that constant.
         if not self.data.priors[j].proper:
             return BayesFactor(label, float("nan"), f"the prior of {self.names[j]} is improper")
         return self._compare(label, solve(without_coefficient(self.data, j, value), self.accuracy.asked))
@@ -274,12 +282,14 @@ class ExactPosterior(Readable):
         return row
 
     def _order(self, row: Array) -> float:
+        # A sum has as many moments as its part with the fewest, of those that enter it.
         return float(np.min(self.solution.tails.coefficients[row != 0], initial=np.inf))
 
     def _effect_parts(self) -> list[tuple[slice, Array, Array]]:
         """Moments of the effects for a part of the nodes at a time."""
         s, model = self.solution, self.solution.model
         u, out = model.units, []
+        # Nodes by rows by coefficients would not fit in memory at once for thousands of rows.
         step = max(1, CHUNK // (self.k * max(1, len(self.names))))
         shift = self.data.x / u.columns @ u.center * u.y
         for i in range(0, len(s.nodes.weights), step):

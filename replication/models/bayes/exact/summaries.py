@@ -78,6 +78,7 @@ def mode(marginal: Marginal) -> float:
 def density_curve(marginal: Marginal, points: int = 201, tail: float = 1e-4) -> Curve:
     """The density between the quantiles `tail` and `1 - tail`, from the end of the support where that is near."""
     low, high = (float(q) for q in marginal.ppf([tail, 1.0 - tail]))
+    # A curve that began just beside 0 would look as if it rose from nothing there.
     if np.isfinite(marginal.support[0]) and marginal.support[0] > low - 0.1 * (high - low):
         low = marginal.support[0]
     x = np.linspace(low, high, points)
@@ -94,10 +95,12 @@ class _Places:
 
 def _places(marginal: Marginal, spread: Array) -> _Places:
     if isinstance(marginal, PanelDensity):
+        # Twelve points a panel: panels are narrow where the density moves, so the peak falls between neighbours.
         share = np.linspace(0.0, 1.0, 12, endpoint=False)
         inner = (marginal.low[:, None] + (marginal.high - marginal.low)[:, None] * share).ravel()
         x = marginal.shift + marginal.scale * np.sinh(np.append(inner, marginal.high[-1]))
     else:
+        # A finer grid in the middle half, where the peak of most densities is.
         x = np.union1d(np.linspace(spread[0], spread[4], 65), np.linspace(spread[1], spread[3], 33))
     return _Places(x, marginal.pdf(x))
 
@@ -106,6 +109,7 @@ def _highest(marginal: Marginal, places: _Places) -> float:
     if isinstance(marginal, Point):
         return marginal.mean
     x, at = places.x, int(np.argmax(places.density))
+    # Of a variance the density often falls from its lower end on: there is no point of slope 0 to look for.
     if np.isfinite(marginal.support[0]) and places.density[0] >= places.density[at] * (1.0 - 1e-7):
         return float(x[0])
     low, high = x[max(at - 1, 0)], x[min(at + 1, len(x) - 1)]
@@ -118,6 +122,8 @@ def _shortest(marginal: Marginal, level: float, tails: Array, places: _Places) -
     if isinstance(marginal, Point):
         return Interval(marginal.mean, marginal.mean, level, "shortest")
     ends = _by_newton(marginal, level, tails)
+    # Newton stops wherever both ends are equally high, also around a valley: what it found is tested before it is
+    # said.
     if ends is None or not _is_shortest(marginal, *ends, places):
         ends = _by_search(marginal, level)
     return Interval(*ends, level, "shortest")
@@ -127,6 +133,7 @@ def _by_newton(marginal: Marginal, level: float, ends: Array) -> tuple[float, fl
     """Solve `F(u) - F(l) = level`, `f(l) = f(u)` from the central interval; None where that does not settle."""
     for _ in range(30):
         f, slope = marginal.pdf(ends), marginal.slope(ends)
+        # A density of 0 has no logarithm; such an end is a matter of the search.
         if not np.all(f > 0):
             return None
         gap = np.array([np.diff(marginal.cdf(ends))[0] - level, np.log(f[1] / f[0])])
@@ -153,6 +160,7 @@ def _is_shortest(marginal: Marginal, low: float, high: float, places: _Places) -
 
 def _by_search(marginal: Marginal, level: float) -> tuple[float, float]:
     """Try every left end, then refine: for densities that peak at an end of the support or more than once."""
+    # Ends as probabilities, not as points: every trial then holds exactly `level`, whatever the scale.
     first = np.linspace(0.0, 1.0 - level, 201)[1:-1]
     widths = marginal.ppf(first + level) - marginal.ppf(first)
     at = int(np.argmin(widths))
@@ -170,6 +178,7 @@ def _by_search(marginal: Marginal, level: float) -> tuple[float, float]:
         high_end = (float(marginal.ppf(1.0 - level)), marginal.support[1])
         if high_end[1] - high_end[0] <= widths[at]:
             return high_end
+    # At a probability of exactly 0 or 1 the quantile of an unbounded density is infinite.
     low, high = max(low, 1e-12), min(high, 1.0 - level - 1e-12)
     inside = imbalance(low) < 0 < imbalance(high)
     p = optimize.brentq(imbalance, low, high, xtol=1e-13) if inside else first[at]
