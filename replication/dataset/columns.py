@@ -62,12 +62,14 @@ class Columns:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Columns:
         """The cells of a data frame."""
+        # Kept beside the cells: a column of empty cells would not tell that it holds numbers.
         numbers = frozenset(str(name) for name, kind in frame.dtypes.items() if kind.kind == "f")
         return cls({str(name): frame[name].tolist() for name in frame.columns}, numbers)
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Columns:
         """Tables of the same columns under each other; there is at least one."""
+        # One file is the whole table: nothing to copy.
         if len(parts) == 1:
             return parts[0]
         whole = Deferred(parts[0].cells, lambda name: list(chain.from_iterable(part.cells[name] for part in parts)))

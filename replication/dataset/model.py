@@ -125,6 +125,7 @@ class Dataset:
         table : a table whose rows have one id, e.g. "claims.csv".
         row : an id of any version. None comes back where nothing stands for it here.
         """
+        # The last part of an id names the row; those before it say where it belongs.
         column = TABLES[table].id[-1]
         known = Successors.of(self.columns(table, withdrawn=True), column)
         return known.living(row, set(self.tables[table][column]))

@@ -121,6 +121,7 @@ def check_roles(path: Path) -> tuple[RolesTable | None, list[Problem]]:
     if any(p.severity == "error" for p in problems):
         return None, sorted(problems)
     frame = typed(stacked)[raw.file].frame()
+    # After the cells, as classes of misread cells would be counted wrong.
     problems += _unused_classes(raw.file, frame)
     if any(p.severity == "error" for p in problems):
         return None, sorted(problems)
@@ -160,6 +161,7 @@ def _table(raw: RawTable, frame: pd.DataFrame) -> RolesTable:
 
     def flag(name: str, yes: str) -> NDArray[np.float64]:
         words = frame[name]
+        # An empty cell is not known; taken for "no" it would make a group of those who did not answer.
         return np.where(words == "", np.nan, (words == yes).astype(float))
 
     return RolesTable(

@@ -68,6 +68,7 @@ def direction_support(data: Dataset) -> Findings:
     directions = data.directions.to_dict("records")
     for row in directions:
         pair = _pair(row, data.vocabulary)
+        # Many directions are about one pair: it is pooled once.
         if pair and pair not in pools:
             pools[pair] = _pool(data, pair)
         pool = pools.get(pair) if pair else None
@@ -119,6 +120,7 @@ def open_rows(data: Dataset, pair: tuple[str, str], unit: str) -> Selection:
 def _pair(row: Mapping[Any, Any], vocabulary: Vocabulary) -> _Pair | None:
     """The constructs and the unit of a direction; None where one of them is several, or is held for no sample."""
     said = [vocabulary.stands_for(str(row[name])) for name in ("predictor_construct", "outcome_domain", "level")]
+    # A direction about several constructs cannot be set beside the pool of one.
     return _Pair(*(words[0] for words in said)) if all(len(words) == 1 for words in said) else None
 
 

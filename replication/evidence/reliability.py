@@ -81,6 +81,7 @@ def corrected_evidence(data: Dataset, found: Evidence) -> Corrected:
     usable = np.abs(corrected.estimate) < 1.0
     value, variance = corrected.estimate[usable], corrected.variance[usable]
     kept = found.take(usable)
+    # Back on z by the delta method, where the main model works.
     body = replace(kept, y=to_fisher_z(value), v=variance / (1.0 - value**2) ** 2)
     kinds = kinds[usable]
     assumed = (kinds == "assumed").any(axis=1)
@@ -127,6 +128,7 @@ def _reliabilities(data: Dataset) -> tuple[Mapping[_Key, float], Mapping[str, fl
     held = table[table["reliability"].notna() & (table["reliability"] > 0)]
     columns = (held[name].tolist() for name in ("sample_id", "variable", "measure", "reliability"))
     by_measure = {(str(s), str(v), str(m)): float(alpha) for s, v, m, alpha in zip(*columns, strict=True)}
+    # The median, as a single short scale with a low alpha would pull a mean.
     typical = held.groupby("variable")["reliability"].median()
     return by_measure, {str(variable): float(alpha) for variable, alpha in typical.items()}
 
@@ -153,6 +155,7 @@ def _side(
         return 1.0, "test"
     if known is not None:
         return known, "recorded"
+    # Of an index alone: one question has no internal consistency that another scale could lend it.
     if form == "index" and variable in typical:
         return typical[variable], "assumed"
     return 1.0, "bare"

@@ -86,11 +86,13 @@ def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
     rows = screened_rows(data, found.question).rows
     flags = rows["flags"].fillna("").astype(str)
     adjusted = rows["statistic"].isin(["beta", "partial_r"]) | flags.str.contains("adjusted|beta_converted")
+    # A dataset whose files lack the column records no adjustment by it.
     if "covariates" in rows:
         adjusted |= rows["covariates"].fillna("") != ""
     later = rows["design"].fillna("") == "longitudinal"
     if "lag" in rows:
         later |= rows["lag"].fillna(0.0).astype(float) > 0
+    # By id: a row that adjusts for two things is one row.
     computed = {row.effect_id for given in covariates(data) for row in adjusted_rows(data, found, given)}
     return {"adjusted": int(adjusted.sum()) + len(computed), "lagged": int(later.sum())}
 
@@ -127,6 +129,7 @@ def _decided_on(name: str, value: Cell) -> Label:
     """A number a rule was decided on, by its name; in words where it is not recorded."""
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return Label("decided_without", {"name": f"decided_on_{name}"})
+    # Counts are shown without decimals, shares and correlations with them.
     kind = "_words" if isinstance(value, str) else "_count" if isinstance(value, int) else ""
     return Label(f"decided_on{kind}", {"name": f"decided_on_{name}", "value": value})
 

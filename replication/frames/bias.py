@@ -247,6 +247,7 @@ def _of_rows(source: Source, values: Column | None, argument: str) -> Array | No
         return None
     frame = source if isinstance(source, pd.DataFrame) else source.design.frame
     read = number_column if argument == "imprecision" else column
+    # By the data frame and not by position: a model may have left rows out.
     found = np.asarray(read(frame, values, argument))
     return found if isinstance(source, pd.DataFrame) else found[list(source.rows)]
 
@@ -343,9 +344,11 @@ def effects_in_clusters(source: Source, clusters: Column | None = None, *, moder
             f"the model has moderators ({', '.join(source.fit.names)}), which this method has no place for; "
             "pass a model with an intercept only."
         )
+    # Those of the model where none are named, so that dependence is not forgotten by leaving an argument out.
     labels = _outer_clusters(source)
     if clusters is not None:
         labels = np.asarray(column(source.design.frame, clusters, "clusters"))[list(source.rows)]
+    # A constant alone is what each method puts in by itself.
     x, names = (data.x, data.names) if source.has_moderators else (None, None)
     return _Effects(data.y, data.v, x, names, labels)
 
@@ -364,6 +367,7 @@ def independent_effects(source: Source, method: str, *, moderators: bool = False
 
 def _outer_clusters(model: FittedModel) -> Array | None:
     data = model.fit.data
+    # What it was made robust for: the same clusters that its intervals rest on.
     if isinstance(data, RobustData):
         return np.asarray(data.codes)
     # The outermost level: groups within one of its clusters depend on each other as well.

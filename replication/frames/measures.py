@@ -155,6 +155,7 @@ def effect_sizes(
     }
     chosen = _measure(measure)
     passed = {name: values for name, values in given.items() if values is not None}
+    # A column too many is refused as well: it would be a wish for another measure that nobody heard.
     _check_columns(chosen, passed)
     values = {name: number_column(data, passed[name], name, finite=True) for name in chosen.columns}
     found = chosen.function(**values)
@@ -201,6 +202,7 @@ def means_from_quantiles(
         raise ModelError("a median alone gives no sd: pass q1 and q3, or minimum and maximum.")
     values = {name: number_column(data, c, name, finite=True) for name, c in given.items() if c is not None}
     found = mean_from_quantiles(**values, skewed=skewed, distribution=distribution)
+    # Printed means stand: an estimate only takes the place of a gap.
     own = number_column(data, mean, "mean") if mean in data.columns else np.full(len(data), np.nan)
     # The variance is that of an estimated mean; beside a printed one it would be another mean's.
     columns = {mean: found.mean, sd: found.sd, variance: np.where(np.isnan(own), found.variance, np.nan)}
@@ -261,6 +263,7 @@ def _filled(data: pd.DataFrame, columns: Mapping[str, Any], flags: tuple[Flag, .
     for name, values in columns.items():
         own = number_column(data, name, name) if name in data.columns else np.full(len(data), np.nan)
         parts[name] = np.where(np.isnan(own), values, own)
+        # A remark on a cell that was not filled would be about a number that nobody sees.
         touched |= np.isnan(own)
     before = data["remarks"].fillna("").tolist() if "remarks" in data.columns else [""] * len(data)
     rows = zip(before, _remarks(flags, len(data)), touched, strict=True)
@@ -287,6 +290,7 @@ def _known(word: str, names: Collection[str], fault: str) -> str:
     """The short name that a word stands for, among those that are there; else the fault with the nearest one."""
     name = _ALIASES.get(str(word).upper(), str(word).upper())
     if name not in names:
+        # Short names differ by a letter or two of three or four, so the nearest may be rather far.
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]!r}? Choose" if close else "choose"
         raise ModelError(f"measure={word!r} {fault}; {hint} one of {', '.join(names)}.")

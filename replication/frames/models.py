@@ -134,8 +134,10 @@ def multilevel(
     for values in names.values():
         # Asked before the design, so that a mistyped cluster column is named as such.
         column(data, values, "clusters")
+    # With a V given the column of variances need not be there at all.
     needed: dict[str, Column] = {**names} if V is not None else {"v": v, **names}
     design = make_design(formula, data, needed=_with_weights(needed, weights), labels=labels)
+    # At full length, as the design is: the model drops rows of both by one rule.
     factors = {name: np.asarray(column(data, values, "clusters")) for name, values in names.items()}
     fit = fit_multilevel(
         design.y,
@@ -230,6 +232,7 @@ def _in_weights(fit: Fit, data: pd.DataFrame, weights: Column | None) -> Fit:
     W = as_numbers(weights, "weights")
     if W.shape != (len(data), len(data)):
         raise ModelError(f"weights is a matrix of {W.shape}, the data have {len(data)} rows; pass a row for each.")
+    # A matrix is given for the rows of the data, of which the fit may have left some out.
     return reweight(fit, W[np.ix_(rows, rows)])
 
 
@@ -243,6 +246,7 @@ class LocationScaleModel:
 
     def tidy(self) -> pd.DataFrame:
         """Coefficients of both parts, named in the column `part`."""
+        # Both parts have an intercept: without the column `part` a term would stand there twice.
         parts = [self.mean.tidy().assign(part="mean"), self.scale.tidy().assign(part="log tau2")]
         table = pd.concat(parts, ignore_index=True)
         return table[["part", *(name for name in table.columns if name != "part")]]

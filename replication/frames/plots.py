@@ -212,6 +212,7 @@ def bubble_plot(model: FittedModel, moderator: str, *, at: Mapping[str, object] 
     data, frame = _effects(model), model.design.frame.iloc[list(model.rows)]
     x = number_column(frame, moderator, "moderator")
     grid = np.linspace(x.min(), x.max(), _POINTS)
+    # A line needs all moderators: those that are not drawn stand where most studies are.
     held = {str(n): _typical(frame[n]) for n in model.design.spec.required_variables if str(n) != moderator}
     line = predict(model, pd.DataFrame({**held, **(at or {}), moderator: grid}))
     # Marks by the weight in the model, not by n: with much heterogeneity they are nearly equal, as the weights are.
@@ -267,6 +268,7 @@ def radial_plot(model: FittedModel, *, title: str = "") -> Plot:
     # With tau2 in it: about 95 % of the points then lie within the band, if the model holds.
     spread = np.sqrt(marginal_variances(model.fit))
     x, mean = 1.0 / spread, float(model.fit.beta[0])
+    # From the origin, as the slope of a line through it is the mean.
     ends = np.array([0.0, float(x.max())])
     z = float(normal_isf(0.025))
     lines = {"line": mean * ends, "low": mean * ends - z, "high": mean * ends + z}
@@ -294,6 +296,7 @@ def qq_plot(model: FittedModel, *, title: str = "") -> Plot:
 def p_value_plot(model: FittedModel, *, single_studies: bool = False, title: str = "") -> Plot:
     """The p-value function of the mean: p of every null value; with `single_studies` a drapery plot (Rücker 2021)."""
     data, fit = _effects(model), model.fit
+    # Beyond four standard errors p is below .0001 and the curve lies on the axis.
     reach = 4.0 * float(fit.se[0])
     low, high = float(fit.beta[0]) - reach, float(fit.beta[0]) + reach
     if single_studies:
@@ -346,6 +349,7 @@ def path_plot(model: StructuralModel, *, title: str = "") -> Plot:
     rows = [
         (cells[n].source, cells[n].target, fit.beta[j], *ends[j], "covariance" if cells[n].covariance else "path")
         for j, n in enumerate(fit.names)
+        # Slopes of moderators are parameters too, but no arrows of the diagram.
         if n in cells
     ]
     table = pd.DataFrame(rows, columns=["from", "to", "value", "low", "high", "kind"])
@@ -383,6 +387,7 @@ def _weights(model: FittedModel) -> Array:
         return row_sum_weights(model.fit)
     data = _effects(model)
     w = 1.0 / marginal_variances(model.fit)
+    # Those the mean was made with: a plot of others would show a mean that does not follow from it.
     w = w if data.weights is None else data.weights
     return np.asarray(100.0 * w / w.sum())
 
@@ -395,6 +400,7 @@ def _summary(model: FittedModel, transform: Transform | None) -> dict[str, Any]:
     scale = transform or (lambda values: values)
     (low, high), mean = model.fit.interval()[0], float(model.fit.beta[0])
     prediction = prediction_interval(model.fit)
+    # Transformed last, all together: ends and mean then stay in their order on any rising scale.
     named = {"summary": mean, "summary_low": low, "summary_high": high}
     named |= {"prediction_low": prediction.low, "prediction_high": prediction.high, "reference": 0.0}
     return settings | {name: float(scale(value)) for name, value in named.items()}

@@ -180,6 +180,7 @@ def influence(model: FittedModel) -> pd.DataFrame:
     Effects: rstudent, dffits, cook, hat, weight, influential, dfbetas. Clusters: heterogeneity, influence, cook,
     influential, and the change of each coefficient (`models.multilevel.cluster_influence`).
     """
+    # A row among others of its cluster has hardly any influence of its own: clusters are what is left out.
     if isinstance(model.fit.data, MultilevelData | RobustData):
         return _cluster_table(model)
     found = influence_of(model.fit)
@@ -204,6 +205,7 @@ def leave_one_out(model: FittedModel) -> pd.DataFrame:
     rows = []
     for left in leave_one_cluster_out(model.fit):
         for j, term in enumerate(model.fit.names):
+            # A refit that is not possible keeps its line, with the reason in place of numbers.
             numbers = (np.nan,) * 4 if left.fit is None else _numbers(left.fit, j)
             rows.append((left.label, term, *numbers, left.reason))
     return pd.DataFrame(rows, columns=["without", "term", "estimate", "se", "ci_low", "ci_high", "reason"])
@@ -267,6 +269,7 @@ def _called(models: Sequence[FittedModel], named: Mapping[str, FittedModel]) -> 
     for model in models:
         if not isinstance(model, FittedModel):
             raise ModelError(f"a {type(model).__name__} is no fitted model; pass what random_effects() returned.")
+        # The same formula twice is usual: with another estimator, or before and after rows were left out.
         again = sum(other.formula == model.formula for other in every.values())
         every[f"{model.formula} ({again + 1})" if again else model.formula] = model
     return {**every, **named}

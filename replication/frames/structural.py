@@ -45,6 +45,7 @@ class StructuralModel:
     @property
     def studies(self) -> int:
         """How many studies gave a correlation that was used (`fitted.fit.k` counts correlations)."""
+        # Counted in studies, as a reader does; the fit itself counts correlations.
         source = self.fitted if isinstance(self.fitted, OneStageFit) else self.pool
         return 0 if source is None else int(source.data.used.any(axis=1).sum())
 
@@ -95,6 +96,7 @@ class StructuralModel:
         return str(self.tidy().to_html(index=False))
 
     def _with_likelihood(self, table: pd.DataFrame) -> pd.DataFrame:
+        # On request alone, as each end takes a search and a Wald interval none.
         one = isinstance(self.fitted, OneStageFit)
         found = one_stage_intervals(self.fitted) if one else likelihood_intervals(self.fitted)  # type: ignore[arg-type]
         low = [found[t].low if t in found else float("nan") for t in table.term]

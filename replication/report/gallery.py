@@ -63,6 +63,8 @@ class Pictures:
     def picture(self, outcome: str, figure: str, log: Log) -> Picture:
         """One figure; what was asked to draw it goes to the log, also when it was drawn for another page."""
         if (outcome, figure) not in self._drawn:
+            # A log of its own: the picture may be drawn for one page and shown on another, which depends on the same
+            # answers.
             asked = Log()
             self._drawn[outcome, figure] = self._picture(outcome, figure, asked), asked
         picture, asked = self._drawn[outcome, figure]

@@ -127,6 +127,7 @@ class Before:
 
         A file that was edited since counts as none.
         """
+        # Same code, same questions, same answers: only then are the same bytes sure.
         made, digest = self.made.get(plan.name, (None, ""))
         if made is None or not plan.kept or made.outside != plan.outside or answers.digest(made.asked) != digest:
             return None
@@ -136,6 +137,7 @@ class Before:
                 content = (self.folder / path).read_bytes()
                 if _digest(content) == known:
                     found[path] = content
+        # All files of a plan or none: a page beside drawings of another run would not agree with them.
         if len(found) < len(made.files):
             return None
         for path, content in found.items():

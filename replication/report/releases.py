@@ -95,6 +95,7 @@ def record_release(reports: Path, version: str) -> Release:
         date=str(run["time"])[:10],
         dataset_version=str(run["dataset_version"]),
         dataset_digest=str(run["dataset_digest"]),
+        # Over the whole folder, so that a later edit of any file of it is seen.
         digest=folder_digest(reports / f"v{version}"),
     )
     write_list(reports, (*read_releases(reports), release))
@@ -110,6 +111,7 @@ def withdraw(reports: Path, version: str, reason: str) -> None:
         when there is no such release, or no reason.
     """
     releases = read_releases(reports)
+    # Whoever cites the version has to be told what was wrong with it.
     if not reason.strip():
         raise UserError("a version is withdrawn with a reason; say it in a sentence")
     if version not in [release.version for release in releases]:

@@ -68,6 +68,7 @@ def compute(
     dataset = readable_dataset(root)
     survey = load_survey(sample, root.parent / "surveys")
     if survey is not None:
+        # A whole cycle is one file with a column of countries; parts of one sample are joined by its recipe.
         if len(file) != 1:
             raise UserError(f"{sample} needs one --file, with all its countries; found {len(file)}")
         if roles or bayes:
@@ -78,6 +79,7 @@ def compute(
 
             lines = enter_survey(root, survey, countries, replace=replace)
             sys.stdout.write("".join(f"{line}\n" for line in lines))
+        # A country that failed must not pass for done, however many others came out.
         return 1 if not countries or any(country.problem for country in countries) else 0
     work, recipe = computing.recipe_of(dataset, sample)
     found = computing.compare_with_stored(dataset, work, recipe, file, sample, levels=levels, encoding=encoding)
@@ -116,6 +118,7 @@ def conceptual(
     root = paths.dataset_of(data)
     with exclusive(root) if write else nullcontext():  # new rows are numbered after those that are stored
         dataset = readable_dataset(root)
+        # Under the lock: a row added by somebody in between would get the same number.
         results = dataset.table("conceptual.csv")
         stored = results[results["work"] == work].to_dict("records")
         rows: list[dict[str, str]] = []
@@ -146,6 +149,7 @@ def _asked_of_files(
     from replication.models.bayes.sampled.sampling import Settings
     from replication.study.conceptual_regressions import compute_conceptual, sample_conceptual_roles, with_files
 
+    # The question stands in a record and not on the command line, so that anybody can ask it again.
     records = dataset.conceptual.get(work, ())
     if not records:
         raise UserError(f"{work} has no conceptual.toml; works that have one: {', '.join(sorted(dataset.conceptual))}")

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _DECIMALS = 4
+# Degrees of freedom of a replicate design are estimates themselves.
 _DF_DECIMALS = 1
 _Key = tuple[str, str, frozenset[tuple[str, str]]]
 
@@ -72,6 +73,7 @@ class Recomputed:
 
 def recipe_of(dataset: Dataset, sample: str) -> tuple[str, Recipe]:
     """The work and the recipe that make a sample; UserError names the nearest when there is none."""
+    # Over all works: a user names a sample and need not know whose folder it lies in.
     recipe = find_recipe([r for recipes in dataset.recipes.values() for r in recipes], sample)
     work = next(key for key, recipes in dataset.recipes.items() if recipe in recipes)
     return work, recipe
@@ -115,6 +117,7 @@ def compare_rows(
         differs = () if held is None else tuple(_differing(row, held, recipe))
         compared.append(Compared(row, name, differs))
     for held in stored.values():
+        # Rows that somebody read in print are not the recipe's to lose.
         if held["reading"] == "computed":
             pair = (
                 f"{held['sample_id']}: {held['var_a']} ({held['measure_a']}) with {held['var_b']} ({held['measure_b']})"
@@ -188,6 +191,7 @@ def replaced_rows(
     version : of the dataset, as released
     taken : ids in use; the new ones are added
     """
+    # By the id stored: new rows have none, and are added elsewhere.
     otherwise = {entry.stored: entry for entry in compared if entry.differs}
     coming = next_version(version)
     after: list[dict[str, str]] = []
@@ -271,6 +275,7 @@ def _cells(row: ComputedRow, recipe: Recipe) -> dict[str, str]:
 
 def ids_in_use(dataset: Dataset) -> set[str]:
     """Every id of a row or a sample, of those that were withdrawn too: a later row never takes an earlier one's id."""
+    # An id stands in released reports for what it was; taken again it would lead to another row.
     gone = [dataset.withdrawn[name] for name in ("effects.csv", "samples.csv") if name in dataset.withdrawn]
     tables = (dataset.effects, dataset.samples, *gone)
     return {
@@ -332,6 +337,7 @@ def _as_its_students(
     cells: dict[str, str], row: ComputedRow, stored: Mapping[_Key, Mapping[Hashable, object]]
 ) -> dict[str, str]:
     """Reservations about a pair hold at every level of it."""
+    # A person's judgement of the pair goes before what the computation says of its own row.
     flags = str(_students(row, stored).get("flags", ""))
     return {**cells, "flags": flags or cells["flags"]}
 

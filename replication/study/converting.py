@@ -103,6 +103,7 @@ def convert(kind: str, given: PrintedStatistics) -> Converted:
 def _refuse_unused(kind: str, given: PrintedStatistics) -> None:
     """What was given and would be ignored is refused: whoever typed it expects it to count."""
     known = KINDS[kind]
+    # Sorted, so that the message is the same for the same mistake.
     stray = sorted(given.names - known.takes)
     if stray:
         takes = ", ".join(dict.fromkeys(option(name) for name in sorted(known.takes)))
@@ -142,6 +143,7 @@ def _t(given: PrintedStatistics) -> Converted:
     if "predictors" in given.names:
         return _partial_of_t(given)
     n = given.persons()
+    # Said in the row's own words, since an r from t looks like any other r once it is stored.
     assumed = "the t test of this very correlation, or of two groups"
     if "df" in given.names and given.number("df") != n - 2:
         assumed += f"; Welch's df {given.text('df')} is read as n - 2, as of equal spread in both groups"
@@ -163,6 +165,7 @@ def _of_cut(given: PrintedStatistics, t: float, printed: str) -> Converted:
 
 def _partial_of_t(given: PrintedStatistics) -> Converted:
     n, predictors = given.persons(), round(given.number("predictors"))
+    # Counting all predictors or all others is the usual slip; the message says which is meant.
     if predictors < 1 or predictors != given.number("predictors"):
         raise UserError(
             f"predictors is a whole number of 1 or more, this one counted; found {given.text('predictors')}"
@@ -195,6 +198,7 @@ def _f(given: PrintedStatistics) -> Converted:
 
 def _chi2(given: PrintedStatistics) -> Converted:
     n = given.persons()
+    # Without its direction a chi-square says how strongly two things go together, not which way.
     made = r_from_chi2(given.number("chi2"), n, given.direction())
     assumed = "a table of two by two without continuity correction; phi is taken as the correlation; "
     return _made(made, n, "r = sign sqrt(chi2 / n)", _with_sign("chi2", given, n), assumed + _direction(given))
@@ -263,6 +267,7 @@ def _odds(given: PrintedStatistics) -> Converted:
             f"{texts[0]} is not in the middle of {texts[1]} to {texts[2]} on the log scale; one is mistyped"
         )
     n, (n1, n2) = given.persons(), given.sizes()
+    # From the width alone: both ends together have half the rounding error of one end and the middle.
     se = math.log(high / low) / (2 * NORMAL_95)
     made = log_odds_to_r(EffectSize(np.array(math.log(ratio)), np.array(se**2), "log odds ratio"), n1, n2)
     assumed = (

@@ -67,19 +67,23 @@ class OutcomeCovariance:
     def lowest(self) -> float:
         """The smallest correlation with which the structure is a covariance matrix."""
         if self.structure in ("CS", "HCS"):
+            # Below it the sum of the outcomes, each in its own sd, would have a negative variance.
             return -1.0 / (self.q - 1)
         return 0.0 if self.structure == "CAR" else -1.0
 
     def start(self, tau2: Array, rho: float) -> Array:
         """Free parameters at which variances are `tau2 (q,)` and correlations about `rho`, within their range."""
+        # Off the ends, where the logit is infinite and a search would not move.
         held = min(max(rho, self.lowest + 0.05), 0.95)
         roots = np.sqrt(tau2)
         if self.structure == "UN":
+            # All correlations alike are a covariance only down to -1 / (q - 1).
             R = np.full((self.q, self.q), max(held, -0.9 / max(self.q - 1, 1)))
             np.fill_diagonal(R, 1.0)
             L = roots[:, None] * np.linalg.cholesky(R)
             return np.asarray(L[self.lower])
         spread = np.array([np.sqrt(tau2.mean())]) if self.structure in ONE_VARIANCE else roots
+        # The logit of the place within its range: any real number is then a correlation that is allowed.
         share = (held - self.lowest) / (1.0 - self.lowest)
         return np.concatenate([spread, [np.log(share / (1.0 - share))] if self.correlations else []])
 

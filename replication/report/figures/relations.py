@@ -34,6 +34,7 @@ def relation(figure: FigureData, frame: Frame) -> Canvas:
     bottom = top + (320 if frame.wide else 280)
     x = linear(*_range(xs), left, right, ticks=7 if frame.wide else 5)
     y_low, y_high = figure.number("y_low"), figure.number("y_high")
+    # A figure whose axis has ends of its own (a probability) is not cut to its data.
     reach = _range(ys) if y_low is None or y_high is None else (y_low, y_high)
     y = linear(*reach, bottom, top, ticks=5)
     canvas.box(left, top, right - left, bottom - top, "field")
@@ -81,6 +82,7 @@ def _lines(canvas: Canvas, figure: FigureData, x: Scale, y: Scale) -> None:
 
 def _points(canvas: Canvas, figure: FigureData, frame: Frame, x: Scale, y: Scale) -> None:
     xs, ys, weights = figure.numbers("x"), figure.numbers("y"), figure.numbers("weight")
+    # Areas are compared, so the radius grows with the root of the weight.
     heaviest = max((w for w in weights if w is not None), default=0.0) or 1.0
     for i, role in enumerate(figure.texts("role")):
         a, b, weight = xs[i], ys[i], weights[i]
@@ -235,6 +237,7 @@ def _swarm(places: Sequence[float]) -> list[float]:
     taken: Counter[int] = Counter()
     lifts = []
     for place in places:
+        # About the width of a point, so that neighbours in one cell would touch.
         cell = round(place / 7)
         step = taken[cell]
         taken[cell] += 1
