@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,17 @@ from typing import Any
 from replication.digests import folder_digest
 from replication.errors import UserError
 
-__all__ = ["Stored", "differences", "files_digest", "read_stored", "stored_or_none", "without_draws"]
+__all__ = [
+    "Stored",
+    "differences",
+    "files_digest",
+    "outcome_path",
+    "outcome_paths",
+    "read_outcome",
+    "read_stored",
+    "stored_or_none",
+    "write_outcome",
+]
 
 _RELATIVE = 1e-8  # the last digits of linear algebra differ between machines
 _NEEDED = ("id", "kind", "title", "question", "checks", "estimates", "tables", "figures", "sentences", "exclusions")
@@ -58,9 +70,9 @@ def read_stored(out: Path) -> Stored | None:
     names = run.get("analyses")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _damaged(out / "run.json", "it names no analyses")
-    outcomes = []
+    outcomes, found = [], outcome_paths(out)
     for name in names:
-        path = out / "outcomes" / f"{name}.json"
+        path = found.get(name, out / "outcomes" / f"{name}.json")
         outcome = _read(path)
         missing = [field for field in _NEEDED if field not in outcome]
         if missing:
@@ -91,17 +103,47 @@ def differences(before: Outcome | None, after: Outcome) -> Iterator[str]:
         yield from _differences(_comparable(before), _comparable(after), name)
 
 
-def without_draws(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as a report holds it: draws of posteriors lie in its bundle alone, where nobody has to load them."""
+def outcome_path(outcome: Outcome) -> str:
+    """Where a report holds an outcome: findings compressed, as they grow with the works; the rest as plain JSON.
+
+    By kind and not by size, so that an address does not change with a row.
+    """
+    return f"outcomes/{outcome['id']}.json{'.gz' if outcome['kind'] == 'finding' else ''}"
+
+
+def outcome_paths(report: Path) -> dict[str, Path]:
+    """The files of a report's outcomes by id, in their order: those of earlier versions are all plain."""
+    paths = sorted((report / "outcomes").glob("*.json*"))
+    return {path.name.removesuffix(".gz").removesuffix(".json"): path for path in paths}
+
+
+def write_outcome(report: Path, outcome: Outcome) -> None:
+    """Write an outcome into a report's folder, in one line; the same outcome gives the same bytes."""
+    path = report / outcome_path(outcome)
+    text = json.dumps(_without_draws(outcome), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    content = (text + "\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # No time of writing within: equal input, equal bytes.
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def read_outcome(path: Path) -> Any:
+    """What a JSON file of a report holds, plain or compressed."""
+    content = path.read_bytes()
+    return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+
+
+def _without_draws(outcome: Outcome) -> dict[str, Any]:
+    # Draws of posteriors lie in the bundle alone, where nobody has to load them.
     return {name: value for name, value in outcome.items() if name != "draws"}
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_outcome(path)
     except FileNotFoundError:
         raise _damaged(path, "it is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise _damaged(path, f"it cannot be read ({error})") from None
     if not isinstance(content, dict):
         raise _damaged(path, "it is no record of fields")
@@ -114,7 +156,7 @@ def _damaged(path: Path, why: str) -> UserError:
 
 def _comparable(outcome: Outcome) -> dict[str, Any]:
     # The digest changes with any line of code; what is asked is whether a number did.
-    return {name: value for name, value in without_draws(outcome).items() if name != "digest"}
+    return {name: value for name, value in _without_draws(outcome).items() if name != "digest"}
 
 
 def _differences(before: object, after: object, place: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
 from replication.provenance import Cache, Sources, code_digest, stamp
-from replication.stored import differences, files_digest, read_stored, stored_or_none, without_draws
+from replication.stored import differences, files_digest, read_stored, stored_or_none, write_outcome
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _write(
     run |= {"analyses": done, "left_out": left_out}
     with replace_folder(target) as folder:
         for outcome in outcomes:
-            _write_json(folder / "outcomes" / f"{outcome['id']}.json", without_draws(outcome), indent=None)
+            write_outcome(folder, outcome)
         # A release is made as a whole; a working report takes over what nothing has changed of.
         before = None if whole or request.fresh else target
         spread = Forks(request.jobs)
@@ -388,9 +388,7 @@ def _meaning(text: str) -> str:
         return text
 
 
-def _write_json(path: Path, content: Mapping[str, object], indent: int | None = 1) -> None:
-    """Write JSON: a field a line for who opens it, or without `indent` in a third less room."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    apart = (",", ": ") if indent else (",", ":")
-    text = json.dumps(content, ensure_ascii=False, indent=indent, allow_nan=False, separators=apart)
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write JSON, a field a line for who opens it."""
+    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")

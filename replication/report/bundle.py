@@ -72,8 +72,8 @@ def _found(folder: Path) -> dict[str, bytes]:
         for path in sorted((folder / name).rglob("*")):
             if path.is_file() and path.suffix not in _SKIPPED and not path.stem.endswith("-narrow"):
                 place, content = path.relative_to(folder).as_posix(), path.read_bytes()
-                # A zip compresses by itself, and check.R asks for a table by its plain name.
-                packed = place.endswith(".csv.gz")
+                # A zip compresses by itself, and check.R and the list of tables name the plain files.
+                packed = place.endswith((".csv.gz", ".json.gz"))
                 found[place.removesuffix(".gz")] = gzip.decompress(content) if packed else content
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 from replication.dataset.row_versions import version_numbers
 from replication.digests import folder_digest
 from replication.errors import UserError
+from replication.stored import outcome_paths, read_outcome
 from replication.writing import write_together
 
 __all__ = [
@@ -135,8 +136,7 @@ def damaged(reports: Path) -> list[str]:
 
 def frozen_outcomes(reports: Path, release: Release) -> list[dict[str, Any]]:
     """The outcomes a release was made of."""
-    folder = reports / release.folder / "outcomes"
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [read_outcome(path) for path in outcome_paths(reports / release.folder).values()]
 
 
 def write_list(reports: Path, releases: Sequence[Release] | None = None) -> None:

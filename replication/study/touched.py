@@ -6,8 +6,8 @@ last report, where there is one). The check says so before anything is run, so t
 
 from __future__ import annotations
 
-import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from replication.dataset import Dataset
 from replication.dataset.row_versions import version_numbers
 from replication.dataset.schema import TABLES
+from replication.stored import outcome_paths, read_outcome
 
 __all__ = ["Touched", "touched_analyses", "touched_lines"]
 
@@ -79,10 +80,10 @@ def _withdrawn(dataset: Dataset, table: str, works: frozenset[str], released: st
 def _rows_by_analysis(report: Path) -> Mapping[str, frozenset[str]]:
     """The rows the estimates of each analysis rest on, as the last report has them; none where there is no report."""
     found = {}
-    for path in sorted((report / "outcomes").glob("*.json")):
+    for name, path in outcome_paths(report).items():
         try:
-            outcome = json.loads(path.read_text(encoding="utf-8"))
-            found[path.stem] = frozenset(row for estimate in outcome["estimates"] for row in estimate["rows"])
-        except (OSError, ValueError, KeyError, TypeError):
+            outcome = read_outcome(path)
+            found[name] = frozenset(row for estimate in outcome["estimates"] for row in estimate["rows"])
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
             continue  # a damaged report is said where it is read for its numbers
     return found

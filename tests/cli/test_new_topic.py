@@ -22,6 +22,7 @@ from replication import paths
 from replication.dataset import load_dataset
 from replication.errors import DataError, UserError
 from replication.new_topic import make_topic
+from replication.stored import read_outcome
 from replication.study.codebook import codebook
 from replication.study.form import form_html
 from replication.study.submission import Rows
@@ -135,7 +136,7 @@ def check_report(report: Path) -> None:
     assert np.tanh(draws["intercept"].median()) == pytest.approx(
         estimates.loc["exercise-mood-published-posterior", "value"], abs=0.01
     )
-    assert "draws" not in json.loads((report / "outcomes" / "mood.json").read_text(encoding="utf-8"))
+    assert "draws" not in read_outcome(report / "outcomes" / "mood.json.gz")
     english = (report / "findings" / "mood.html").read_text(encoding="utf-8")
     norwegian = (report / "nb" / "findings" / "mood.html").read_text(encoding="utf-8")
     assert "Exercise and mood" in english and "the more of the one, the less of the other" in english

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import signal
 import subprocess
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from replication.errors import UserError
-from replication.stored import read_stored, stored_or_none
+from replication.stored import read_stored, stored_or_none, write_outcome
 from tests.project import run, start
 
 
@@ -40,6 +42,28 @@ def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(reported: Path
     assert "Traceback" not in checked.stderr
     assert run(reported, "--quiet").returncode == 0
     assert path.read_bytes() == whole
+
+
+def test_an_outcome_is_read_back_as_it_was_written_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    """Findings are compressed and the rest is not; the same outcome gives the same bytes whenever it is written."""
+    parts = ("checks", "estimates", "tables", "figures", "sentences", "exclusions", "draws")
+    lists: dict[str, list[str]] = {part: [] for part in parts}
+    outcomes = [{"id": n, "kind": n, "title": "æ", "question": "", **lists} for n in ("finding", "reproduction")]
+    for outcome in outcomes:
+        write_outcome(tmp_path, outcome)
+    path = tmp_path / "outcomes" / "finding.json.gz"
+    (tmp_path / "run.json").write_text('{"analyses": ["finding", "reproduction"]}', encoding="utf-8")
+    stored, whole = read_stored(tmp_path), path.read_bytes()
+    assert sorted(p.name for p in path.parent.iterdir()) == ["finding.json.gz", "reproduction.json"]
+    assert stored is not None
+    assert list(stored.outcomes) == [{k: v for k, v in outcome.items() if k != "draws"} for outcome in outcomes]
+    os.utime(path, (0, 0))
+    write_outcome(tmp_path, outcomes[0])
+    assert path.read_bytes() == whole and whole[4:8] == bytes(4), "no time of writing within"
+    for content in (b"", b"{}", whole[:-9], whole[:12] + b"\xff" + whole[13:], gzip.compress(b"[1]")):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"finding\.json\.gz is damaged"):
+            read_stored(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from replication import paths
 from replication.dataset import Dataset
+from replication.stored import write_outcome
 from replication.study.touched import touched_analyses, touched_lines
 from tests.data.small import Small
 
@@ -37,17 +37,20 @@ def analyses(folder: Path) -> Path:
 
 def test_who_names_the_row_who_answers_for_it_and_who_rests_on_it(corrected: Dataset, tmp_path: Path) -> None:
     report = tmp_path / "latest"
-    (report / "outcomes").mkdir(parents=True)
-    outcome = {"estimates": [{"rows": ["alpha2020-001"]}]}
-    (report / "outcomes" / "pool.json").write_text(json.dumps(outcome), encoding="utf-8")
+    outcome = {"id": "pool", "kind": "finding", "estimates": [{"rows": ["alpha2020-001"]}]}
+    write_outcome(report, outcome)
+    write_outcome(report, {**outcome, "id": "plain", "kind": "reproduction"})
     (report / "outcomes" / "broken.json").write_text("{", encoding="utf-8")
+    whole = (report / "outcomes" / "pool.json.gz").read_bytes()
+    for name, content in (("cut", whole[:-9]), ("other", b"{}"), ("bent", whole[:12] + b"\xff" + whole[13:])):
+        (report / "outcomes" / f"{name}.json.gz").write_bytes(content)
     found = touched_analyses(corrected, frozenset(), "1.0.0", analyses(tmp_path / "a"), report)
     assert [(one.row, one.successor, one.analyses) for one in found] == [
-        ("alpha2020-001", "alpha2020-002", ("alpha2020", "engagement", "pool")),
+        ("alpha2020-001", "alpha2020-002", ("alpha2020", "engagement", "plain", "pool")),
         ("alpha2020-003", "", ("alpha2020",)),
     ]
     first, second = touched_lines(found)
-    assert first.endswith("alpha2020-002 takes its place; touches: alpha2020, engagement, pool")
+    assert first.endswith("alpha2020-002 takes its place; touches: alpha2020, engagement, plain, pool")
     assert "name it in replaced_by" in second
 
 

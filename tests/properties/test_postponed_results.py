@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,7 +15,7 @@ from replication import paths, workflow
 from replication.analysis import Context, Findings, load_analysis, run_analysis
 from replication.dataset import load_dataset
 from replication.errors import UserError
-from replication.stored import read_stored
+from replication.stored import outcome_paths, read_outcome, read_stored
 from tests.data.small import Small
 
 ANALYSIS = """
@@ -66,8 +65,8 @@ def request(*, sampling: bool, out: str = "latest", fresh: bool = False) -> work
 def run(*, sampling: bool, out: str = "latest", fresh: bool = False) -> dict[str, Any]:
     """The outcome of a run."""
     assert workflow.make_report(request(sampling=sampling, out=out, fresh=fresh)) == 0
-    text = (paths.reports_dir() / out / "outcomes" / "asks.json").read_text(encoding="utf-8")
-    outcome: dict[str, Any] = json.loads(text)
+    (outcome,) = map(read_outcome, outcome_paths(paths.reports_dir() / out).values())
+    assert isinstance(outcome, dict)
     return outcome
 
 

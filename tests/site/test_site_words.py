@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -23,6 +24,7 @@ from replication.report.figures.drawing import KINDS
 from replication.report.numbers import Numerals
 from replication.report.view import plain_prose, prose, web_address
 from replication.report.words import load_words, worded
+from replication.stored import outcome_paths, read_outcome
 
 EN, NB = Numerals("en"), Numerals("nb")
 
@@ -169,9 +171,11 @@ def test_texts_of_the_dataset_are_of_the_dataset() -> None:
     """What is looked up by its English text stands in the records, or in a release that is frozen: ours has a key."""
     root = paths.project_root()
     records = [path for path in (root / "data/references").rglob("*") if path.suffix in (".csv", ".toml")]
-    frozen = list((root / "reports").glob("v*/outcomes/*.json"))
+    frozen = [path for report in (root / "reports").glob("v*") for path in outcome_paths(report).values()]
     assert len(records) > 300 and len(frozen) > 50
-    known = "\n".join(path.read_text(encoding="utf-8") for path in (*records, *frozen))
+    # As JSON writes them: earlier versions hold plain files, later ones compressed ones as well.
+    outcomes = [json.dumps(read_outcome(path), ensure_ascii=False) for path in frozen]
+    known = "\n".join([*(path.read_text(encoding="utf-8") for path in records), *outcomes])
     # Quotes are doubled in a table and escaped in TOML and JSON.
     for text in load_words("nb").table["of_data"]:
         forms = (text, text.replace('"', '""'), text.replace('"', '\\"'))

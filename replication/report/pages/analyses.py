@@ -15,6 +15,7 @@ from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
 from replication.report.words import Wording
+from replication.stored import outcome_path
 
 __all__ = ["MOST_ROWS", "figures", "plans"]
 
@@ -48,7 +49,7 @@ def figures(pictures: Pictures, language: str) -> Iterator[Plan]:
 
 def _ledger_page(given: Given, name: str, path: str) -> list[Page]:
     outcome = given.archive.by_outcome[name]
-    values = _ledger(outcome, pictures_of(given.gallery, outcome))
+    values = {**_ledger(outcome, pictures_of(given.gallery, outcome)), "file": outcome_path(outcome)}
     return [Page(path, "analysis.html", given.words.label(outcome["title"]), values, given.words)]
 
 
