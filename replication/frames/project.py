@@ -12,6 +12,7 @@ from replication import paths
 from replication.dataset.loading import load_dataset as load
 from replication.dataset.model import Dataset
 from replication.errors import UserError
+from replication.stored import outcome_paths, read_outcome
 
 __all__ = ["findings", "load_dataset", "run_analyses", "run_project"]
 
@@ -41,9 +42,8 @@ def findings(report: str | Path | None = None) -> pd.DataFrame:
     """
     folder = Path(report) if report is not None else _newest_report()
     rows = []
-    for path in sorted(folder.glob("**/*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        # A report folder holds other JSON as well; only outcomes of findings have that kind.
+    for path in outcome_paths(folder).values():
+        record = read_outcome(path)
         if isinstance(record, dict) and record.get("kind") == "finding":
             rows += [{"finding": record["id"], **_row(estimate)} for estimate in record["estimates"]]
     if not rows:

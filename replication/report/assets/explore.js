@@ -17,9 +17,15 @@
     return node;
   };
 
+  // The rows of each question come column by column, as in every explorer.
+  const named = (data) => {
+    const row = ([sample, label, place, n, z, v, ...chosen]) => ({ sample, label, place, n, z, v, chosen });
+    return { ...data, questions: data.questions.map((one) => ({ ...one, rows: window.TABLES.decode(one.rows).map(row) })) };
+  };
+
   document.querySelectorAll("[data-pool]").forEach((place) => {
     const script = make("script", undefined, { src: place.dataset.pool });
-    script.onload = () => explore(place, window.POOL, JSON.parse(place.dataset.words));
+    script.onload = () => explore(place, named(window.POOL), JSON.parse(place.dataset.words));
     document.head.append(script);
   });
 

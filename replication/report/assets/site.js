@@ -184,6 +184,12 @@
     });
   });
 
+  // The rows of a table that a script holds column by column (search.py, script_table): every cell, or one value for all
+  // rows, or texts with the number of that of each row. Also what explore.js reads.
+  const cellOf = (column, i) => (Array.isArray(column) ? column[i] : column.at ? column.of[column.at[i]] : column.same);
+  const decode = ({ k, columns }) => Array.from({ length: k }, (_, i) => columns.map((column) => cellOf(column, i) ?? ""));
+  window.TABLES = { decode };
+
   // An explorer: a table kept in scripts, filtered and sorted here, a hundred rows at a time. Only the scripts that can
   // hold what is asked for are read. Where the page holds the first rows itself (data-still), they stand until somebody
   // asks for others.
@@ -197,10 +203,6 @@
     const shownAs = (key, column) => (labels[columns[column].name] || {})[key] || String(key);
     const written = (value, column) => (typeof value === "number" ? String(value).replace("-", "−").replace(".", say.point) : shownAs(value, column));
     const split = (key, column) => (columns[column].many ? String(key).split(" ") : [String(key)]);
-    // A column is every cell, or one value for all rows, or texts with the number of that of each row.
-    const cellOf = (column, i) => (Array.isArray(column) ? column[i] : column.at ? column.of[column.at[i]] : column.same);
-    const decode = ({ k, columns: coded }) =>
-      Array.from({ length: k }, (_, i) => coded.map((column) => cellOf(column, i) ?? ""));
     parts.filter((part) => !part.script).forEach((part) => {
       part.table = decode(part);
       part.holds = Object.fromEntries(columns.map(({ name: key }, i) => [key, [...new Set(part.table.flatMap((row) => split(row[i], i)))]]));

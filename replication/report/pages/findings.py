@@ -16,7 +16,7 @@ from replication.report.archive import Archive, Record, anchor, finding_page, on
 from replication.report.gallery import Gallery, table_file
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
-from replication.report.search import script_data
+from replication.report.search import script_data, script_table
 from replication.report.view import Page
 from replication.report.words import Ref, Wording, Words
 from replication.writing import table_path
@@ -89,7 +89,10 @@ def _pools(given: Given, name: str) -> Iterator[File]:
         rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
         yield table_file(_pool_file(table), ("effect_id", *table["columns"]), rows)
     # A script, because a page opened from disk may not read a file.
-    questions = [{"id": t["about"]["question"], "rows": [_pooled_row(archive, r) for r in t["rows"]]} for t in tables]
+    questions = [
+        {"id": t["about"]["question"], "rows": script_table([_pooled_row(archive, r) for r in t["rows"]])}
+        for t in tables
+    ]
     content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
     yield f"assets/{anchor(name)}-rows.js", script_data("POOL", content)
 
@@ -104,10 +107,11 @@ def _choices(table: Record) -> list[str]:
     return [str(name).replace("_", "-") for name in table["columns"][_BEFORE:-_AFTER]]
 
 
-def _pooled_row(archive: Archive, cells: Sequence[Any]) -> Record:
+def _pooled_row(archive: Archive, cells: Sequence[Any]) -> list[Any]:
+    """The cells of a pooled row in the order in which explore.js names them."""
     sample, label, *chosen = cells[:-_AFTER]
     n, _, z, v, _ = cells[-_AFTER:]
-    return {"sample": sample, "label": label, "place": archive.place(sample), "chosen": chosen, "n": n, "z": z, "v": v}
+    return [sample, label, archive.place(sample), n, z, v, *chosen]
 
 
 def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, Any] | None:
