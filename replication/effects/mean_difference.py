@@ -229,6 +229,7 @@ def _pairs(printed: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
     """Mean and sd of both occasions, n and r, checked."""
     values = numbers(printed)
     refuse((values[1] < 0) | (values[3] < 0), "a negative standard deviation; check the printed number")
+    # With two the correlation of the occasions is 1 or -1, whatever they measured.
     refuse(values[4] < 3, "fewer than 3 persons measured twice")
     refuse(np.abs(values[5]) > 1, "r outside -1 to 1")
     return values

@@ -106,6 +106,7 @@ def with_files(
     UserError
         when a file given belongs to no record.
     """
+    # By name: a record knows the file's name and not where a user keeps it.
     by_name = {path.name: path for path in files}
     wanted = {Path(name).name for record in records for name in record.file}
     for name in by_name:
@@ -344,6 +345,7 @@ def _roles_design(record: ConceptualRecord, persons: _Persons) -> tuple[Array, t
     mean, climate = (class_mean(persons.values[name], persons.groups) for name in (record.predictor, record.climate))
     keep = persons.kept([*record.outcome, record.predictor, *record.controls]) & np.isfinite(climate)
     _check_left(record, keep)
+    # Distance from the class and mean of the class side by side: within and between are two questions.
     parts = [_standardised(column[keep]) for column in (x - mean, mean, climate)]
     X = np.column_stack([np.ones(keep.sum()), *parts, *(_centred(persons.values[c][keep]) for c in record.controls)])
     return X, (record.predictor, f"{record.predictor} of the class", f"{record.climate} of the class"), keep
@@ -384,6 +386,7 @@ def _fit_glm(y: Array, X: Array, family: Any, keep: NDArray[np.bool_], persons: 
     import statsmodels.api as sm
     from statsmodels.tools.sm_exceptions import SpecificationWarning
 
+    # To mean 1: a sum of weights of a whole population would count as that many persons.
     weights = None if persons.weights is None else persons.weights[keep] / persons.weights[keep].mean()
     model = sm.GLM(y, X, family=family, var_weights=weights)
     if persons.groups is None:
@@ -411,6 +414,7 @@ def _estimate(
     value, se = float(c @ fit.params), float(np.sqrt(c @ fit.cov_params() @ c))
     n = int(keep.sum())
     clusters = 0 if persons.groups is None else len(np.unique(persons.groups[keep]))
+    # As many independent pieces as clusters, however many persons are in them.
     half = float(t_ppf(0.5 + _LEVEL / 2, clusters - 1 if clusters else n - len(c))) * se
     return ConceptualEstimate(outcome, scale, term, value, value - half, value + half, n, clusters, cut)
 

@@ -58,6 +58,7 @@ class Quantities:
         if name in self.names:
             place = self.names.index(name)
             return variable(float(theta[place]), place, len(theta))
+        # Expressions may hold others: they are evaluated from within, derivatives and all.
         effect = next((e for e in self.model.effects if e.name == name), None)
         if effect is not None:
             return effect.at({part: self.at(theta, part) for part in effect.names}, len(theta))

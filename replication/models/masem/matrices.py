@@ -98,6 +98,7 @@ def correlations_from_rows(
     cells = [_cell(i, study[i], var_a[i], var_b[i], r[i]) for i in range(count)]
     if not cells:
         raise ModelError("no rows are given; at least one correlation is needed.")
+    # Before any cell is placed: two spellings of a variable must not become two columns.
     names = variable_order(cells, variables)
     studies = tuple(dict.fromkeys(cell.study for cell in cells))
     absent = _absent(cells, absent_a, absent_b)
@@ -145,6 +146,7 @@ def _absent(
     for cell in cells:
         for name, column in ((cell.a, absent_a), (cell.b, absent_b)):
             flag = bool(column[cell.row]) if column is not None else False
+            # The first row that speaks of the variable is kept, so that a message can name both.
             before = declared.setdefault((cell.study, name), (flag, cell.row))
             if before[0] != flag:
                 raise ModelError(
@@ -212,6 +214,7 @@ def assemble(
             )
         given[i, p], rows[i, p] = cell.r, cell.row
         for name in (cell.a, cell.b):
+            # Declared absent although a correlation is given: kept apart, as published data do just that.
             present[i, place[name]] = (cell.study, name) not in absent
     lost = tuple(
         AuditEntry(c.study, f"{c.a}~~{c.b}", "missing-value", False, "the row holds no number for r", row=c.row)
@@ -317,6 +320,7 @@ def _labelled(matrix: object, study: str) -> LabelledMatrix:
     # By what it offers and not by its class, so that nothing here has to import pandas.
     elif hasattr(matrix, "index") and hasattr(matrix, "columns") and hasattr(matrix, "to_numpy"):
         labels, cells = tuple(matrix.columns), matrix.to_numpy()
+        # Not sorted into agreement: rows in another order are more often a slip than a style.
         if tuple(matrix.index) != labels:
             raise ModelError(
                 f"study {study}: rows are named {list(matrix.index)!r}, columns {list(labels)!r}; give both the same "
@@ -362,6 +366,7 @@ def _matrix_cells(matrix: LabelledMatrix, study: str) -> list[GivenCorrelation]:
         if np.isnan(value):
             continue
         name = (matrix.variables[i], matrix.variables[j])
+        # Exactly 1 is refused too: two such variables are one, and the matrix has no inverse.
         if not -1.0 < value < 1.0:
             raise ModelError(f"study {study}: r = {value:g} of {name[0]} with {name[1]} is not between -1 and 1.")
         cells.append(GivenCorrelation(study, *name, float(value), -1))

@@ -68,6 +68,7 @@ def fit_matrix_regression(
     if (n is None) == (V is None):
         raise ModelError("pass either n (one study's matrix) or V (the covariance of pooled correlations).")
     inside = matrix[np.ix_(x, x)]
+    # Before the inverse, which rounding may give for a singular matrix as well.
     if np.linalg.eigvalsh(inside)[0] < 1e-10:
         raise ModelError(f"the correlations of {', '.join(predictors)} leave no room: one follows from the others.")
     inverse: Array = np.asarray(np.linalg.inv(inside), dtype=float)
@@ -75,10 +76,12 @@ def fit_matrix_regression(
     R2, p = float(matrix[x, y] @ beta), len(x)
     if n is not None:
         vcov, df = _of_one_study(n, inverse, R2, p)
+        # The F of the whole regression needs R2 and two degrees of freedom, no data.
         statistic = R2 / p / ((1.0 - R2) / df)
         test = (statistic, (float(p), df), float(f_sf(statistic, p, df)))
     else:
         vcov, df = _of_pooled(V, matrix, (y, x), inverse, beta), np.inf
+        # Wald, as a pool of several studies has no residual variance to compare with.
         statistic = float(beta @ np.linalg.solve(vcov, beta))
         test = (statistic, (float(p), np.inf), float(chi2_sf(statistic, p)))
     return Fit(
@@ -145,5 +148,6 @@ def _of_pooled(V: ArrayLike | None, R: Array, places: tuple[int, list[int]], inv
                 jacobian[:, column] = inverse[:, x.index(other)]
         elif i in x and j in x:
             a, b = x.index(i), x.index(j)
+            # Symmetric in a and b: one correlation stands in two cells of the matrix.
             jacobian[:, column] = -(inverse[:, a] * beta[b] + inverse[:, b] * beta[a])
     return np.asarray(jacobian @ covariance @ jacobian.T)

@@ -47,10 +47,12 @@ class CommonCorrelation:
     def evaluate(self, correlations: Array) -> Evaluation:
         size = len(correlations)
         both = self.held[:, :, None] & self.held[:, None, :]
+        # Ones for what a study lacks: its determinant and inverse are then those of what it holds.
         p = np.where(both, symmetric(correlations), np.eye(self.held.shape[1]))
         try:
             factor = np.linalg.cholesky(p)
         except np.linalg.LinAlgError:
+            # Outside the correlation matrices there is no likelihood: infinity turns the search back.
             return Evaluation(float("inf"), np.zeros(size), np.eye(size), np.eye(size))
         w = np.linalg.inv(p)
         delta = self._scales(w)
@@ -195,6 +197,7 @@ def _complete_variables(data: CorrelationSet) -> tuple[Held, list[Note]]:
     for i, study in enumerate(data.studies):
         held[i, complete_block(data.variables, used[i])] = True
         for p in np.flatnonzero(used[i] & ~(held[i, first] & held[i, second])):
+            # Correlation by correlation, as a variable that goes takes others with it.
             lost.append(f"{data.pairs[p]} of study {study}")
             rows.append(int(data.rows[i, p]))
     if not lost:
@@ -243,6 +246,7 @@ def _indices(data: CorrelationSet, matrices: Array, used: Held, r: Array, chi2: 
     cells = int(used.sum())
     residuals = np.array([srmr(data.given[i, used[i]], r[used[i]]) for i in range(k)])
     counted = used.any(axis=1)
+    # A study of which no correlation was used has no residual to weigh.
     weight = np.where(counted, data.n - 1, 0.0)
     residual = float(np.nansum(weight * np.where(counted, residuals, 0.0)) / weight.sum())
     how = Rmsea(divisor=n - 1, interval_divisor=n - k, groups=k)

@@ -44,6 +44,7 @@ def _pooled(figure: FigureData, words: Words) -> str:
 def _swarms(figure: FigureData, words: Words) -> str:
     """The last mean of the swarms, where it is that of all of them."""
     roles, groups = figure.texts("role"), figure.texts("group")
+    # Means of groups say nothing of the whole: a line only where the last one stands for all.
     if "summary" not in roles or groups.count(groups[-1]) != 1 or roles[-1] != "summary":
         return ""
     value, low, high = (figure.numbers(name)[-1] for name in ("value", "low", "high"))
@@ -53,6 +54,7 @@ def _swarms(figure: FigureData, words: Words) -> str:
 
 def _span(figure: FigureData) -> tuple[float, float] | None:
     """The smallest and the largest value, of all pages of the figure."""
+    # A figure in pages says the span of all of them, or each page would tell another result.
     whole = figure.number("scale_low"), figure.number("scale_high")
     if whole[0] is not None and whole[1] is not None:
         return whole[0], whole[1]
@@ -84,6 +86,7 @@ def _largest_share(figure: FigureData, words: Words) -> str:
     shares = [(share, label) for share, label in zip(figure.numbers("x"), figure.texts("label"), strict=True) if share]
     if not shares:
         return ""
+    # By share; of two alike the later in the alphabet, so that the same figure says the same.
     share, label = max(shares)
     return words.say("figure.result_baujat", label=label, share=words.numerals.show(share, "percent"))
 
@@ -121,6 +124,7 @@ def _directions(figure: FigureData, words: Words) -> str:
 
 def _misses(figure: FigureData, words: Words) -> str:
     known = [distance for distance in figure.numbers("distance") if distance is not None]
+    # Distances are in standard deviations: 19 of 20 should lie within 1.96.
     within = sum(abs(distance) <= NORMAL_95 for distance in known)
     return words.say("figure.result_calibration", within=within, k=len(known)) if known else ""
 

@@ -92,6 +92,7 @@ def _checked(path: Path, name: str, table: Table, vocabulary: Vocabulary, proble
     if raw is not None:
         found += check_cells(stack([raw], table), vocabulary)
     problems += found
+    # Half a table compared would show rows as missing that are only unreadable.
     return None if any(problem.severity == "error" for problem in found) else raw
 
 

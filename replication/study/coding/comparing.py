@@ -93,6 +93,7 @@ def compare_coders(coders: Coders) -> Comparison:
         )
     fields = [field for table in tables for field in _fields(coders, table)]
     alone = [entry for table in tables for entry in _alone(coders, table)]
+    # A row that was kept is compared among those who have it; one still undecided may not belong at all.
     kept = {(entry.table, entry.row): entry.having for entry in alone if entry.kept}
     differing = [entry for table in tables for entry in _disagreements(coders, table, kept)]
     return Comparison(coders.work, tuple(fields), tuple(differing), tuple(alone), coders.renamed)
@@ -138,6 +139,7 @@ def _disagreements(
         for column in columns:
             values = {name: _cell(coders.tables[table][name], row, column) for name in names}
             if not same_value(column, list(values.values())):
+                # Shown with its decision: what was settled stays to be seen as having been a disagreement.
                 settled = coders.settled.get((table, row, column.name))
                 yield Disagreement(table, row, column.name, values, settled)
 

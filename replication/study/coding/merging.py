@@ -100,6 +100,7 @@ def _decided(coders: Coders, name: str, present: Rows) -> Iterator[tuple[str, di
     coded = {column for rows in written for row in rows.values() for column, cell in row.items() if cell}
     coded |= {column for table, _, column in coders.settled if table == name}
     for row in dict.fromkeys(row for rows in written for row in rows):
+        # The first coder's cells: all agree on them but for those that were settled, which follow.
         cells = dict(next(rows[row] for rows in written if row in rows))
         cells |= dict(_settled(coders, name, row, written))
         held = present.get(row, {})
@@ -131,6 +132,7 @@ def _present(path: Path, table: Table) -> _Present:
         return _Present({}, (), ())
     named = [(" ".join(row[name] for name in table.id), row) for row in read_rows(path, table)]
     held = dict(named)
+    # Two rows of one id would become one, and nobody would see which had gone.
     if len(held) < len(named):
         raise UserError(f"{path.parent.name}/{path.name} has an id twice; mend this first: every id stands once")
     # read_rows and the lines below go through the same file in the same order.

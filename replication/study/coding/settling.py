@@ -41,6 +41,7 @@ def settle_command(work: str, table: str, row: str, column: str, value: str = "V
     command = f"python -m replication.study settle {_quoted(work)} {_quoted(row)} {_quoted(column)}"
     options = f'{of} --who "…" --why "…"'
     declared = TABLES[table].by_name.get(column) if table in TABLES else None
+    # A value such as -.32 would be read as an option where nothing says that options have ended.
     signed = declared is not None and declared.kind in ("number", "printed")
     return f"{command}{options} -- {value}" if signed else f"{command} {value}{options}"
 
@@ -159,6 +160,7 @@ def _fits_presence(value: str) -> None:
 
 def _fits(table: Table, column: str, value: str, vocabulary: Vocabulary) -> None:
     """The value in the column, by the rules of the dataset's own check."""
+    # A table of one cell, so that the rule is the check's own and not a second one like it.
     raw = RawTable("settled", (column,), ((value,),), (1,))
     for problem in check_cells(stack([raw], table), vocabulary):
         hint = f" → {problem.hint}" if problem.hint else ""

@@ -153,6 +153,7 @@ def sample_country_roles(
     known = []
     for sample, frame in country_frames(survey.recipe, path, cache):
         known.append(sample)
+        # By the end of the id, as a user knows the country and not the cycle's prefix.
         if sample != country and not sample.endswith(f"_{country}"):
             continue
         measures = code_sample(frame, survey.recipe, np.ones(len(frame), dtype=bool))
@@ -172,6 +173,7 @@ def _design(
 ) -> tuple[Array, NDArray[np.int64], Groups]:
     """Intercept and standardised predictors `(n, 4)`, roles and classes of the students who have all of them."""
     x, climate = values[asked.relationship], values[asked.climate]
+    # Of everybody in the class who answered, before anybody leaves for another missing answer.
     mean = class_mean(x, classes)
     columns = (x - mean, mean, class_mean(climate, classes))
     role = roles_by_cut(values[asked.bullies], values[asked.bullied], cut)
@@ -193,6 +195,7 @@ def pool_roles(countries: Sequence[CountryRoles]) -> tuple[PooledRole, ...]:
         raise ModelError(f"{len(held)} countries have estimates; {_FEWEST_COUNTRIES} are needed to pool them")
     outcome = np.tile(CONTRASTS, len(held))
     study = np.repeat([country.country for country in held], 3)
+    # A mean for each contrast and no intercept: what comes out are the contrasts themselves.
     x = np.column_stack([outcome == name for name in CONTRASTS]).astype(float)
     pooled = []
     for p, predictor in enumerate(PREDICTORS):
