@@ -39,8 +39,7 @@ _FEW = 4  # below this many analyses, starting processes costs more than it give
 class Job:
     """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
 
-    `slow` ones sample; `long` ones, those with a quick way beside the whole one, take seconds; so do some that are a
-    `finding`. `postpones` as in a `Context`.
+    `slow` ones sample; `long` ones take seconds; a `finding` takes a good part of one. `postpones` as in a `Context`.
     """
 
     name: str

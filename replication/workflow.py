@@ -358,7 +358,8 @@ def _jobs(request: Request, dataset: Dataset) -> list[Job]:
         # A line in work.toml stands in the view; the code behind it is that of printed answers.
         code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
         key = digest_of(name, view_of(dataset, analysis.reads).digest, code, rules, str(request.seed))
-        long, finding = analysis.quick is not None, analysis.kind == "finding"
+        # A quick way beside the whole one is there because the whole one takes long.
+        long, finding = analysis.long or analysis.quick is not None, analysis.kind == "finding"
         jobs.append(Job(name, path, key, request.seed, analysis.slow, long, finding, postpones))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:

@@ -51,4 +51,5 @@ ANALYSIS = Analysis(
     # The rules of covariance are tried on everything that Jak and Cheung print.
     reads=Reads(outcomes=("engagement", "achievement", "school_bullying"), claims=("jakcheung2018",)),
     kind="finding",
+    long=True,
 )

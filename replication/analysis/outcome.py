@@ -302,8 +302,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """One question. `claims` are the works whose claims it answers; `slow` ones are run first, in their own process.
+    """One question. `claims` are the works whose claims it answers; `slow` ones sample, and are run first.
 
+    `long` ones take seconds, and are run before the others: one of them begun last would leave all cores but one idle.
     `quick` gives the estimates alone, in a second or two, for the preview of a change; `plans` are the questions of a
     finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch. It is given what it
     `reads` of the dataset and nothing else, so that its results stand as long as that does; everything by default.
@@ -316,6 +317,7 @@ class Analysis:
     kind: Kind = "reproduction"
     claims: tuple[str, ...] = ()
     slow: bool = False
+    long: bool = False
     quick: Callable[[Context], Findings] | None = None
     # `object`, because plans belong to `evidence`, which imports this module.
     plans: tuple[object, ...] = ()

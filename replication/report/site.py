@@ -134,15 +134,35 @@ def build_report(
     if not failed and found.no_pdf:  # every page leads to the PDF, so every page says that there is none
         failed = found.no_pdf
         found = making.all(failed)
+    _finish(making, found)
+    return failed
+
+
+def _finish(making: _Making, found: _Found) -> None:
+    """Write what is made of the finished pages: the bundle, what they were made from, and the search in each language.
+
+    None of these reads what another writes, so they are spread like the pages; the longest are begun first.
+    """
+    folder, archive, words = making.folder, making.archive, making.words
     headings = _headings(folder, archive.menu)
-    for language in words:
+
+    def bundle() -> None:
+        (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
+
+    def search(language: str) -> None:
         name = "search-index.js" if language == "en" else f"search-index-{language}.js"
         text = search_index(archive, words, language, headings)
         (folder / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
-    if before is not None:
-        write_made(folder, found.made_by, found.made, making.answers)
-    (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
-    return failed
+
+    tasks: list[Callable[[], None]] = [bundle, *(partial(search, language) for language in words)]
+    if making.before is not None:
+        tasks.insert(0, partial(write_made, folder, found.made_by, found.made, making.answers))
+    for _ in making.spread.over(_call, tasks):
+        pass  # each writes its own file
+
+
+def _call(task: Callable[[], None]) -> None:
+    task()
 
 
 @dataclass(frozen=True, slots=True)
