@@ -111,6 +111,7 @@ def walk(folder: Folder) -> None:
         # A linked folder may lead out of the dataset, where neither digest nor version control sees it.
         if path.is_symlink() or not path.is_dir():
             _top_file(folder, path)
+        # What the article itself printed wrong belongs to no cited work.
         elif path.name == "article":
             _record_file(folder, path / "corrections.toml", "article/corrections.toml")
         elif path.name == "notes":

@@ -296,6 +296,7 @@ def _indirectness(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     # Indirect measures do no harm where direct ones alone reach the target.
     enough = part is not None and part.samples >= rule.fewest_samples and inputs.sign * part.centre >= target
     measures = inputs.indirect_share > rule.share and not enough
+    # Like the place or near it, by a list with its reason: no distance between countries is computed.
     near = [c for c in inputs.countries if c in rule.like or c in rule.near]
     values: dict[str, Cell] = {
         "share": inputs.indirect_share,
@@ -313,6 +314,7 @@ def _indirectness(inputs: Inputs, t: Thresholds, target: float) -> Decision:
 def _imprecision(inputs: Inputs, t: Thresholds, target: float) -> Decision:
     # Turned to the estimate's side, the end nearer to zero is the lower one for either sign.
     low = min(inputs.sign * inputs.low, inputs.sign * inputs.high)
+    # An interval of few samples is narrow by luck as easily as by agreement.
     few = inputs.samples < t.imprecision.fewest_samples or inputs.groups < t.imprecision.fewest_groups
     values: dict[str, Cell] = {
         "low": inputs.low,

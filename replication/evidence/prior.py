@@ -78,6 +78,7 @@ def prior_and_data(answer: Estimated, pool: Published, expected: int) -> PriorAn
     informed, alone = posterior_of_body(found, mean=Normal(pool.z, pool.se, source=claim.id)), answer.posterior
     data = alone.coefficient()
     weight = _weight(informed.log_marginal, alone.log_marginal)
+    # Mixed after the data and not before: how much the print still counts is itself learnt from them.
     mixed = _blend(weight, (informed.coefficient(), data))
     tau2 = alone.variance("between") + alone.variance("country")
     distance = conflict((pool.z, pool.se), (data.mean, data.sd), tau2)
@@ -175,6 +176,7 @@ def prior_sensitivity(answer: Estimated, expected: int) -> tuple[Table, Figure]:
         )
     columns: tuple[Text, ...] = ("priors", "r_median", "low", "high", "further_sample_low", "further_sample_high",
                *(Label("stronger_than", {"r": t}) for t in THRESHOLDS))  # fmt: skip
+    # The numerical error stands with the table: a difference between priors below it would be none.
     title = of(found.question.label, "posterior_under_priors")
     table = Table(id=f"priors-{key}", title=title, columns=columns, rows=tuple(rows),
                   note=Label("numerical_error", {"error": answer.posterior.accuracy.error}))  # fmt: skip

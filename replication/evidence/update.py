@@ -99,6 +99,7 @@ def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, flo
         # Within a version, works the analysis knew come first: what they add is an update, not a new source.
         key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
     )
+    # Each set holds the one before: a step's number is then what the work moved, given all that was there.
     present, sets = published.copy(), [published]
     for since, work in order:
         present = present | (~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy())
@@ -112,6 +113,7 @@ def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, flo
 
 def _estimates(found: Evidence, sets: Sequence[Rows]) -> list[float]:
     """r on each set of rows, by the working model (CHE) where samples have several rows, else by REML."""
+    # With one row a sample the two levels are one variance, which a three-level model could only guess apart.
     if len(set(found.samples)) == len(found.samples):
         parts = [sample_means(found.take(present)) for present in sets]
         return [float(back_to_r(fit_random_effects(means.y, means.v).beta[0])) for means in parts]

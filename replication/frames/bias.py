@@ -277,6 +277,7 @@ def bias_table(source: Source, *, direction: Direction = "positive") -> pd.DataF
     if not isinstance(source, FittedModel):
         # What is wrong with the rows is said once, and not by each method.
         e = effects_in_clusters(source)
+        # Called for its refusals alone.
         prepare_effects(e.y, e.v)
     rows = []
     for name, method in _ADJUSTED.items():

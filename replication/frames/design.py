@@ -139,6 +139,7 @@ def _without_values(
     used = _variables(rhs, data)
     for name in used:
         _refuse_numbers_as_text(rhs, name, data[name])
+    # By name, so that a row that is left out is told which of its cells was empty.
     missing = {name: _missing(data[name]) for name in used} | dict(response)
     for name, values in needed.items():
         label = values if isinstance(values, str) else name

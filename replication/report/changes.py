@@ -145,6 +145,7 @@ class _Why:
     def _estimate(self, old: Record, new: Record) -> tuple[str, str]:
         before, now = set(old["rows"]), set(new["rows"])
         # Rows first: other rows explain any other number, whatever else may have changed as well.
+        # By id, whatever the row holds: cells are looked at next.
         added, removed = sorted(now - before), sorted(before - now)
         if added or removed:
             return "rows", " ".join([*(f"+{row}" for row in added), *(f"−{row}" for row in removed)])[:_LONGEST]

@@ -134,6 +134,7 @@ def _places(archive: Archive, english: Words, words: Words) -> Iterator[Entry]:
     """Each country with how many samples of it there are, which leads to their rows in the explorer."""
     counts: dict[str, dict[str, int]] = {}
     for row in archive.table("samples.csv"):
+        # Whole samples alone: a part would count the same persons again.
         if row["country"] and not row["subgroup_of"]:
             # By the English name, so that a code and a name of one country are counted together.
             units = counts.setdefault(english.country(str(row["country"])), {})

@@ -252,6 +252,7 @@ def _from_groups(given: PrintedStatistics, d: float, formula: str, printed: str,
     if given.cut:
         return _of_cut(given, t, printed)
     made = r_from_t(t, n)
+    # Groups are taken as they are: only --cut says that a measured variable lies behind them.
     meant = "the point-biserial correlation with being in group 1, as by the t of the groups"
     return _made(made, n, formula, printed, f"{meant}; {assumed}")
 

@@ -93,6 +93,7 @@ def _tables(dataset: Dataset, work: str) -> Sequence[PacketTable]:
     if packet:
         return packet.table
     directions = _of(dataset, "directions.csv", work)
+    # Nothing printed is missing of such a work: a blank sheet would ask for nothing.
     if not directions:
         return ()
     places: dict[str, list[Mapping[str, Any]]] = {}
@@ -125,6 +126,7 @@ def _blank(number: int, table: PacketTable) -> Iterator[str]:
     yield "|" + "---|" * len(columns)
     for name in table.rows:
         yield _row((name, *[_CELL] * (len(columns) - 1)))
+    # Empty lines below, for rows nobody knew of before the article was open.
     for _ in range(table.more):
         yield _row([_CELL] * len(columns))
 

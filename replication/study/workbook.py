@@ -56,6 +56,7 @@ def workbook_bytes(key: str, filled: Filled, vocabulary: Vocabulary) -> bytes:
     start = book.active
     start.title = "start"
     _write_steps(start, key)
+    # First of all, as the other sheets' lists of allowed words refer to these cells.
     lists = _write_words(book, vocabulary)
     sheets = {"work": _write_record(book, filled.record, lists)}
     for name, table in SHEETS.items():
@@ -64,6 +65,7 @@ def workbook_bytes(key: str, filled: Filled, vocabulary: Vocabulary) -> bytes:
         sheets[name] = _write_table(book, name, _columns(TABLES[table], rows.rows, vocabulary), example, rows, lists)
     if filled.messages:
         _write_messages(book, sheets, filled.messages)
+    # Last in the row of sheets: it is there for the lists and not to be filled in.
     book.move_sheet(_WORDS, len(book.sheetnames))
     stream = io.BytesIO()
     book.save(stream)
@@ -231,6 +233,7 @@ def _place_on(sheet: Worksheet, message: Problem) -> tuple[int, int]:
     """Row and column of the cell a message is about; its row's first cell, or the header, where it is about more."""
     if sheet.title == "work":
         return max(message.row, 1), 2
+    # By the header as it stands: a person may have moved or left out columns.
     names = [cell.value for cell in sheet[1]]
     return max(message.row, 1), names.index(message.column) + 1 if message.column in names else 1
 

@@ -141,6 +141,7 @@ def excess_significance(
 
 
 def _significant(y: Array, tests: _Tests) -> NDArray[np.bool_]:
+    # By each study's own error, without tau2: that is how its authors judged it.
     z = (y - tests.null) / tests.se
     signed = {"two-sided": np.abs(z), "positive": z, "negative": -z}[tests.alternative]
     return np.asarray(signed >= tests.critical)
@@ -242,6 +243,7 @@ def fail_safe_orwin(y: ArrayLike, v: ArrayLike | None = None, *, target: float |
     >>> fail_safe_orwin([0.2, 0.4, 0.6], target=0.1).n
     9
     """
+    # Orwin counts studies and not precision, so equal variances stand in where none are given.
     effects = np.asarray(y, dtype=float)
     data = bias_data(effects, np.ones(effects.shape) if v is None else v, fewest=1, method="fail-safe N")
     mean = float(np.average(data.y, weights=1.0 / data.v))

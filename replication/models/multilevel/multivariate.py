@@ -159,6 +159,7 @@ def _prepare(
     k, covariance = len(np.atleast_1d(np.asarray(y))), as_block_v(V)
     if covariance.k != k:
         raise ModelError(f"V is for {covariance.k} effects but y has {k}; pass one variance an effect.")
+    # All groupings at once: a row without any one of its labels belongs to no block.
     labels = {**factor_arrays(factors, k), **(factor_arrays(levels, k) if levels else {})}
     lost = covariance.missing()
     for name, values in labels.items():
@@ -299,6 +300,7 @@ def _components(data: MultivariateData, problem: Problem, phi: Array) -> tuple[C
     free = inside(problem, phi)
     # At an end of its range a parameter has no curvature to invert: it is left out, and those beside it keep theirs.
     se = np.full(len(phi), np.nan)
+    # Every parameter at an end: there is no direction left in which to take a curvature.
     if len(free):
         se[free] = _standard_errors(problem.information(phi, free))
     variances = (*(level.name for level in data.levels), *data.outcomes.variances)

@@ -89,6 +89,7 @@ def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     columns = _columns(page.rows)
     # Of a single row nothing is shared: hoisting would empty it.
     shared = [n for n in columns if len(page.rows) > 1 and len({row[n] for row in page.rows}) == 1]
+    # A column that says the same in every row pushes those that differ off a narrow screen.
     columns = [name for name in columns if name not in shared]
     return {
         "page": page,
@@ -121,12 +122,14 @@ def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
 
 def _table(given: Given, name: str) -> list[File]:
     rows = given.archive.table(name)
+    # Without the line of the file and the cell's text: both are of the working copy, not of the data.
     columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
     return [table_file(f"data/{name}", columns, [[row[c] for c in columns] for row in rows])]
 
 
 def _download(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
     rows = archive.table(name)
+    # In this language where it is worded; the codebook's own text is English.
     meaning = words.table.get("table_meaning", {}).get(name, TABLES[name].meaning)
     path = table_path(f"data/{name}", len(rows))
     packed = path.endswith(".gz")

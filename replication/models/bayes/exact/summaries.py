@@ -44,6 +44,7 @@ def summarize(marginal: Marginal, name: str, level: float = 0.95) -> Summary:
     """Every number of one marginal."""
     check_level(level)
     tails = (0.5 - level / 2.0, 0.5 + level / 2.0)
+    # All quantiles in one search: it is most of what a summary costs.
     q = marginal.ppf([*SPREAD, *tails])
     places = _places(marginal, q[:5])
     return Summary(
