@@ -67,6 +67,13 @@ def test_no_page_shows_a_template_that_nobody_filled(report: Any) -> None:
     assert {path: unfilled.findall(text) for path, text in plain.items() if unfilled.search(text)} == {}
 
 
+def test_names_of_files_and_columns_in_a_meaning_are_code_and_not_backticks(small: Any) -> None:
+    for page in ("dataset.html", "codebook.html"):
+        text = (small.folder / page).read_text(encoding="utf-8")
+        assert "`" not in text, page
+        assert "<code>effects.csv</code>" in text, page
+
+
 def test_ids_are_unique_on_every_page(report: Any) -> None:
     for path in report.pages:
         ids = report.markup(path).ids
