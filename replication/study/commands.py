@@ -179,7 +179,7 @@ def check(
     handed_in = is_file_of_study(work)
     report = _check_file(root, Path(work)) if handed_in else check_study(root, work)
     if style == "text" and out is None:
-        print_report(report, data)
+        print_report(report, data, file=work if handed_in else "")
         if report.readable is not None and not handed_in:  # no analysis names rows of a study that is not taken yet
             _say_what_is_touched(report.readable, work)
     else:

@@ -101,7 +101,7 @@ def matrix(
         listed = "\n".join(f"  {i}. {label}" for i, label in enumerate(read.labels, 1))
         example = ", ".join(["positive=closeness@student", *["-"] * (len(read.labels) - 1)])
         sys.stdout.write(
-            f"Read {len(read.labels)} variables and {len(read.pairs)} correlations:\n{listed}\n"
+            f"Read {len(read.labels)} variables and {len(read.pairs)} correlations{read.gaps}:\n{listed}\n"
             f'Say what each is, in this order, "-" for one to leave out:\n  --variables "{example}"\n'
         )
         return

@@ -34,6 +34,9 @@ _DIAGONAL = re.compile(r"[-−–—‐‑]{1,3}|1(?:[.,]0+)?|\((?:\d*[.,]\d+|\d
 _NUMBERED = re.compile(r"^\s*\(?(\d{1,2})[.)]?\s+(?=\D)|^\s*\(?(\d{1,2})[.)](?=\S)")
 _COLUMN = re.compile(r"\(?(\d{1,2})[.)]?")
 _MARKS = re.compile(r"[*†‡§]+|(?<=\d)[a-d]$")
+# "n.s." behind a number is a mark as stars are; as a cell of its own it would end the row's numbers.
+_NOT_SIGNIFICANT = re.compile(r"(?<=\d) *\(?n\.? ?s\.?\)?(?!\w)", re.IGNORECASE)
+_DECIMAL = re.compile(r"(?<![\w.,])[-+]?\d*[.,]\d+(?![\w.])")
 _LARGEST, _MOST = 100_000, 60
 _MINUS = str.maketrans("−–‐‑", "----")
 _ROUNDING = 0.005  # a correlation of two decimals is off by this much at most
@@ -61,6 +64,12 @@ class Matrix:
         # Rounding errors of at most .005 a cell move no eigenvalue by more than k - 1 times that (Gershgorin).
         return float(np.linalg.eigvalsh(r)[0]) < -(k - 1) * _ROUNDING
 
+    @property
+    def gaps(self) -> str:
+        """How many pairs have no number, in words; empty where every pair has one."""
+        whole = len(self.labels) * (len(self.labels) - 1) // 2
+        return f" of {whole} pairs; the others are empty in the table" if len(self.pairs) < whole else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -77,14 +86,15 @@ def read_matrix(text: str, decimal: DecimalComma | None = None) -> Matrix:
     Raises
     ------
     UserError
-        when it has no triangle of numbers, or a row has more or fewer than its place in the triangle asks for; when a
-        number has two readings and nobody is there to ask.
+        when it has no triangle of numbers, a row has more or fewer than its place in the triangle asks for, or has a
+        word among them; when a number has two readings and nobody is there to ask.
 
     >>> read_matrix("1 Closeness -\\n2 Conflict -.35** -\\n3 Engagement .41 -.22 -").pairs[0, 1]
     '-.35'
     """
     if len(text) > _LARGEST:
         raise UserError(f"the text has {len(text)} letters; paste one table of at most {_MOST} variables")
+    text = _NOT_SIGNIFICANT.sub("", text)
     lines = [line.translate(_MINUS) if _DIAGONAL.search(line) is None else line for line in text.splitlines()]
     lines = [line.rstrip() for line in lines if line.strip()]
     before, after, body, width = _header(lines)
@@ -102,7 +112,17 @@ def read_matrix(text: str, decimal: DecimalComma | None = None) -> Matrix:
         beside |= {(i, name): _said(cell, comma) for name, cell in statistics.items()}
         for j, cell in _across(i, rows[i][0], middle, len(rows), upper=upper).items():
             _add_pair(pairs, (min(i, j), max(i, j)), _said(cell, comma), rows[i][0])
+    if len(pairs) < len(rows) * (len(rows) - 1) // 2:
+        _refuse_cut_rows([label for label, _ in rows])
     return Matrix(tuple(label or f"variable {i + 1}" for i, (label, _) in enumerate(rows)), pairs, beside, comma)
+
+
+def _refuse_cut_rows(labels: Sequence[str]) -> None:
+    """Of a matrix with gaps: a label with a decimal in it ends in a word that stood among the numbers of its row."""
+    for i, label in enumerate(labels, 1):
+        if _DECIMAL.search(label):
+            word = shown(label.split()[-1])
+            raise UserError(f"row {i}: {word} stands among the numbers; expected numbers alone, write them without it")
 
 
 def _kept(rows: list[tuple[str, list[str]]], statistics: int) -> list[tuple[str, list[str]]]:

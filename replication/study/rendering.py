@@ -92,10 +92,11 @@ def _figure_style() -> str:
 _DECIDED = ("coders-differ", "coded-alone", "not-as-coded")  # decided together, not answered
 
 
-def print_report(report: CheckReport, data: Path | None = None) -> None:
+def print_report(report: CheckReport, data: Path | None = None, *, file: str = "") -> None:
     """Problems and questions as a table where there is a terminal, as lines elsewhere; then the result.
 
-    `data` is where the dataset was said to be: the command that is offered goes there, too.
+    `data` is where the dataset was said to be: the command that is offered goes there, too. `file` is the workbook or
+    saved form that was checked, whose questions can be answered once it is taken over.
     """
     entries = folded([*report.errors, *report.questions])
     if sys.stdout.isatty():
@@ -110,15 +111,25 @@ def print_report(report: CheckReport, data: Path | None = None) -> None:
         a for a in report.queries if a.answer is None and a.problem.rule in RULES and a.problem.rule not in _DECIDED
     ]
     if asked:
-        first = asked[0]
-        work = first.problem.file.partition("/")[0]
         where = "" if data is None else f" --data {shlex.quote(str(data))}"
-        sys.stdout.write(
-            "If the source really says so, record why, for example:\n"
-            f"  python -m replication.study answer {work} {first.problem.rule} {shlex.quote(first.query.rows[0])} "
-            f'--reason "…" --who "your name"{where}\n'
-            "(all in place of the id answers every open question of that rule)\n"
-        )
+        sys.stdout.write(_how_to_take(file, where) if file else _how_to_answer(asked[0], where))
+
+
+def _how_to_answer(asked: RaisedQuery, where: str) -> str:
+    work = asked.problem.file.partition("/")[0]
+    return (
+        "If the source really says so, record why, for example:\n"
+        f"  python -m replication.study answer {work} {asked.problem.rule} {shlex.quote(asked.query.rows[0])} "
+        f'--reason "…" --who "your name"{where}\n'
+        "(all in place of the id answers every open question of that rule)\n"
+    )
+
+
+def _how_to_take(file: str, where: str) -> str:
+    return (
+        "If the source really says so, take it over first, then check it again under its key, which says how to answer:"
+        f"\n  python -m replication.study take {shlex.quote(file)}{where}\n"
+    )
 
 
 def as_json(report: CheckReport) -> str:

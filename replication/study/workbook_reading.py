@@ -282,7 +282,8 @@ def _made_by_spreadsheet(cell: ReadOnlyCell) -> tuple[str, str, str, str] | None
         hint = spreadsheet_hint(str(value)) or "a spreadsheet made a date or time of it: format the cell as text first"
         return "date", shown(value), "what the source prints, not a date", hint
     if isinstance(value, bool):
-        return "boolean", str(value).upper(), "yes or no", "type yes or no, or leave it empty"
+        hint = "type the number that is printed, or yes or no where that is asked"
+        return "boolean", str(value).upper(), "what the source prints, not a truth value", hint
     if cell.data_type == "f":
         text = str(getattr(value, "text", None) or value)  # a formula of several cells is an object
         return "formula", shown(text), "what the source prints, not a formula", "type the number itself"

@@ -78,6 +78,16 @@ def test_from_new_to_taken_without_a_csv(study: Command, small: Small, book: Pat
     assert ".31" in (small.root / "smith2024" / "effects.csv").read_text(encoding="utf-8")
 
 
+def test_questions_of_a_workbook_are_answered_once_it_is_taken(study: Command, small: Small, book: Path) -> None:
+    """`answer` works on the folder that `take` makes: before that, no command of it is offered."""
+    data = ("--data", small.root)
+    filled(book, EFFECT | {"value": "-.30"})
+    said = study("check", book, *data).out
+    assert f"study take {book} --data {small.root}" in said and "study answer" not in said
+    assert study("take", book, *data).code == 0
+    assert "study answer smith2024 sign smith2024-001" in study("check", "smith2024", *data).out
+
+
 def test_a_released_work_is_not_replaced(study: Command, small: Small, book: Path) -> None:
     filled(book)
     fill(book, "work")
@@ -121,7 +131,7 @@ def test_each_message_stands_in_its_cell(study: Command, small: Small, book: Pat
 CELLS: dict[str, tuple[str, object, str]] = {
     "a date": ("value", datetime.datetime(2024, 8, 5), "typed was probably 5.8, 5-8 or 5/8"),
     "a formula": ("value", "=0.1+0.2", "expected what the source prints, not a formula"),
-    "true": ("value", True, "type yes or no"),
+    "true": ("value", True, "type the number that is printed"),
     "a decimal comma": ("n", "0,5", "a decimal comma?"),
     "two readings": ("value", "5,123", 'write "5.123" or "5123"'),
     "signs": ("value", "####", "column was too narrow"),

@@ -131,6 +131,8 @@ def test_it_reads_a_matrix_as_the_command_does(form: Form) -> None:
         assert found["labels"] == list(expected.labels), layout
         assert found["pairs"] == {f"{i},{j}": value for (i, j), value in expected.pairs.items()}, layout
         assert found["beside"] == {f"{i},{name}": value for (i, name), value in expected.beside.items()}, layout
+    with pytest.raises(Exception, match="a word stands among the numbers"):
+        form.page.evaluate("text => readMatrix(text)", "a\t-\nb\t.30\t-\nc\t.20\tsee text\t-")
 
 
 @browser

@@ -26,6 +26,10 @@ LAYOUTS = {
         "Engagement\t3.10\t0.50\t.91\t.41\t–.22\t–"
     ),
     "upper with empty cells": "V|1|2|3|M\nCloseness|–|-.35|.41|3.42\nConflict||–|-.22|1.50\nEngagement|||–|",
+    "marks of what is not significant": (
+        "Variable\tM\tSD\t1\t2\t3\nCloseness\t3.42\t0.81\t–\nConflict\t1.50\t0.62\t–.35 n. s.\t–\n"
+        "Engagement\t3.10\t0.50\t.41**\t–.22 (n.s.)\t–"
+    ),
     "decimal commas": (
         "Variable;1;2;3;M;SA\nNærhet;-;;;3,42;0,81\nKonflikt;-,35;-;;1,50;0,62\nEngasjement;,41;-,22;-;3,10;0,50"
     ),
@@ -51,6 +55,7 @@ def test_what_stands_beside_is_read_with_its_digits(layout: str) -> None:
         ("Closeness 3.42 .81 -\nConflict 1.50 .62 -.35 -", "does the header name every column beside"),
         ("Closeness -\nConflict -35 -", "expected a correlation between -1 and 1"),
         ("a 1 .3\nb .4 1", "have .3 and .4; expected one matrix"),
+        ("a\t-\nb\t.30\t-\nc\t.20\tsee text\t-", r"row 3: \"text\" stands among the numbers"),
         ("nothing here\nat all", "found 0 rows with numbers"),
         ("", "found 0 rows"),
         (

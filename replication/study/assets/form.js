@@ -79,6 +79,10 @@ const STATISTICS = {
 const CELL = /^[-+−–‐‑]?(\d+[.,]?\d*|[.,]\d+)([*†‡§]+|[a-d])?$/;
 const DIAGONAL = /^([-−–—‐‑]{1,3}|1([.,]0+)?|\((\d*[.,]\d+|\d+)\))$/;
 
+// "n.s." behind a number is a mark as stars are; as a cell of its own it would end the row's numbers.
+const NOT_SIGNIFICANT = /(?<=\d) *\(?n\.? ?s\.?\)?(?!\w)/gi;
+const DECIMAL = /(?<![\w.,])[-+]?\d*[.,]\d+(?![\w.])/;
+
 function cellsOf(line) {
   const mark = ["\t", "|", ";"].find((one) => line.includes(one));
   const cells = line.split(mark || /\s+/).map((cell) => cell.trim());
@@ -91,7 +95,8 @@ function plainNumber(cell) {
 
 /** {labels, pairs: {"0,1": "-.35"}, beside: {"0,mean": "3.42"}}, or an Error whose message says what does not fit. */
 function readMatrix(text) {
-  const lines = text.split(/\r?\n/).map((line) => line.trimEnd()).filter((line) => line.trim() !== "");
+  const lines = text.replace(NOT_SIGNIFICANT, "").split(/\r?\n/).map((line) => line.trimEnd())
+    .filter((line) => line.trim() !== "");
   const head = header(lines);
   const given = lines.slice(head.skip).map((line) => labelled(line, head.width));
   const rows = keptRows(given, head.before.length + head.after.length);
@@ -111,6 +116,9 @@ function readMatrix(text) {
       pairs[place] = said;
     }
   });
+  // Of a matrix with gaps: a label with a decimal in it ends in a word that stood among the numbers of its row.
+  const cut = Object.keys(pairs).length < k * (k - 1) / 2 && rows.find((row) => DECIMAL.test(row.label));
+  if (cut) throw new Error(cut.label + ": " + say("matrix_word"));
   return { labels: rows.map((row, i) => row.label || String(i + 1)), pairs, beside };
 }
 
