@@ -22,6 +22,7 @@ from replication.dataset.spreadsheets import (
     plain_number,
     readings,
     separator_of,
+    with_hyphen,
     without_separator_line,
 )
 from replication.formulas import restored
@@ -117,13 +118,24 @@ def read_table(path: Path, file: str, table: Table) -> tuple[RawTable | None, li
 
 
 def decided(raw: RawTable, table: Table) -> tuple[RawTable, list[Problem]]:
-    """The table with decimal points, where its numbers say that commas are decimal commas; what nobody can tell."""
+    """The table with decimal points and hyphens, where its numbers say what its commas are; what nobody can tell."""
     columns = list(map(table.by_name.get, raw.header))
+    raw = _with_hyphens(columns, raw)
     if not decimal_comma(columns, raw.rows):
         return raw, []
     problems = list(_grouped(raw.file, columns, raw.rows, raw.lines))
     rows = tuple(_with_points(columns, row) for row in raw.rows)
     return replace(raw, rows=rows, form=replace(raw.form, decimal_comma=True)), problems
+
+
+def _with_hyphens(columns: Sequence[Column | None], raw: RawTable) -> RawTable:
+    """The table with keyboard hyphens in its numbers. What is `printed` stays as it stands there."""
+    places = [i for i, column in enumerate(columns) if column is not None and column.kind == "number"]
+    # Sound tables hold none: a glance at each cell, and nothing is made anew.
+    if all(row[place].isascii() for place in places for row in raw.rows):
+        return raw
+    rows = tuple(tuple(with_hyphen(cell) if i in places else cell for i, cell in enumerate(row)) for row in raw.rows)
+    return raw if rows == raw.rows else replace(raw, rows=rows, form=replace(raw.form, minus_signs=True))
 
 
 def read_as_told(raw: RawTable, table: Table, decimal: DecimalComma) -> RawTable:
@@ -201,7 +213,8 @@ def _grouped(
 
 def _of_form(file: str, form: Form) -> Problem:
     """What is said of a table that was read though it is not written as the dataset stores tables."""
-    decided = "; 0,31 was read as 0.31" if form.decimal_comma else ""
+    told = ["0,31 as 0.31"] * form.decimal_comma + ["−0.31 as -0.31"] * form.minus_signs
+    decided = ", for example " + " and ".join(told) if told else ""
     hint = f"it was read{decided}; `python -m replication.study tidy {file.partition('/')[0]}` stores it so"
     return Problem(file, 0, "", "form", str(form), "UTF-8, commas and decimal points, as stored", hint, "warning")
 

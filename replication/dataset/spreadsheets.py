@@ -74,6 +74,7 @@ _NUMERIC_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})")
 _ERRORS = re.compile(
     r"#(?:REF|N/A|NAME|VALUE|DIV/0|NUM|NULL|SPILL|VERDI|WERT|BEZUG|ZAHL|NV|NAVN|I/T|REFERANSE)[!?]?", re.I
 )
+_TYPESET_MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d](?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)")
 _HASHES = re.compile(r"#{2,}")
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]?\d{1,2}", re.ASCII)
 _MOJIBAKE = re.compile("[ÂÃâ][\u0080-\u00bf\u0152-\u2122]")
@@ -81,16 +82,18 @@ _MOJIBAKE = re.compile("[ÂÃâ][\u0080-\u00bf\u0152-\u2122]")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a table was written: its encoding, what separates its cells, and whether its decimals have commas."""
+    """How a table was written: its encoding, what separates its cells, the commas and minus signs of its numbers."""
 
     encoding: str = "UTF-8"
     separator: str = ","
     decimal_comma: bool = False
+    minus_signs: bool = False
 
     def __str__(self) -> str:
         parts = [] if self.encoding == "UTF-8" else [self.encoding]
         parts += [] if self.separator == "," else [SEPARATORS[self.separator]]
         parts += ["decimal commas"] if self.decimal_comma else []
+        parts += ["minus signs of a typesetter"] if self.minus_signs else []
         return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 2 else parts)
 
 
@@ -157,6 +160,16 @@ def decimal_comma(columns: Sequence[Column | None], rows: Iterable[Sequence[str]
                 # One number with a point in it settles the table: mixed tables are left to their coder.
                 return False
     return comma
+
+
+def with_hyphen(cell: str) -> str:
+    """A number whose minus sign is a typesetter's, as it comes along from a PDF, with the hyphen of a keyboard.
+
+    >>> with_hyphen("−.20"), with_hyphen("–0,31"), with_hyphen("–"), with_hyphen(".05–.10")
+    ('-.20', '-0,31', '–', '.05–.10')
+    """
+    # In front of a number alone: between two it is a range, and by itself it stands for an empty cell.
+    return "-" + cell[1:] if _TYPESET_MINUS.fullmatch(cell) else cell
 
 
 def plain_number(cell: str) -> str:

@@ -40,7 +40,7 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
     "an overflowing number": (changed(",.35,", ",1e999,"), "found "),
     "r exactly 1": (changed(",.35,", ",1,"), "is it a measure with itself?"),
     "digits of another script": (changed(",.35,", ",٠.٥,"), 'found "٠.٥"; expected a number'),
-    "a typographic minus": (changed(",-.20,", ",−.20,"), 'write "-.20" with the hyphen'),
+    "a typographic minus before what is no number": (changed(",-.20,", ",−.20*,"), 'write "-.20*" with the hyphen'),
     "an n with separators": (changed(",.35,120,", ',.35,"1,200",'), 'write "1200"'),
     "not significant as a number": (changed(",.35,", ",n.s.,"), "write it into note"),
     "a hidden character": (changed("Table 2", "Tab\u202ele 2"), "text without hidden characters"),

@@ -31,6 +31,8 @@ def values(small: Small) -> list[float]:
         (b"\n\n" + GERMAN.encode(), "semicolons and decimal commas"),
         (EFFECTS.replace(".35", '"0,35"').replace("-.20", '"-0,20"').encode(), "decimal commas"),
         (EFFECTS.replace(",", "|").encode(), "bars"),
+        (EFFECTS.replace("-.20", "−.20").encode(), "minus signs of a typesetter"),
+        (GERMAN.replace("-0,20", "–0,20").encode(), "semicolons, decimal commas and minus signs of a typesetter"),
     ],
 )
 def test_the_form_is_read_and_said_once(small: Small, content: bytes, form: str) -> None:
@@ -38,6 +40,19 @@ def test_the_form_is_read_and_said_once(small: Small, content: bytes, form: str)
     assert values(small) == [0.35, -0.2]
     (said,) = small.lines()
     assert said.startswith(f"{E}: warning: found {form}; expected UTF-8, commas and decimal points, as stored [form]")
+
+
+def test_what_is_said_of_the_form_names_what_was_read_otherwise(small: Small) -> None:
+    small.write(E, EFFECTS.replace(",", ";"))
+    assert " as " not in small.lines()[0].split("→")[1].split(";")[0]
+    small.write(E, EFFECTS.replace("-.20", "−.20"))
+    assert "it was read, for example −0.31 as -0.31;" in small.lines()[0]
+
+
+def test_a_printed_string_keeps_its_minus_sign(small: Small) -> None:
+    """It is held as it stands in the article."""
+    small.replace("alpha2020/claims.csv", ",.34,", ",−.34,")
+    assert small.lines() == [] and "−.34" in load_dataset(small.root).claims["printed"].tolist()
 
 
 def test_lines_keep_their_numbers_below_the_line_that_names_the_separator(small: Small) -> None:

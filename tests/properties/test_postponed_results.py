@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -38,6 +39,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Small.build(root / "data" / "references", paths.data_dir())
     (root / "analyses" / "findings").mkdir(parents=True)
     edit(root)
+    # Python takes a file of the same size and second for the one it compiled before.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(paths, "project_root", lambda: root)
     monkeypatch.setattr(replication.report, "build_report", page)
     monkeypatch.setattr(workflow, "code_digest", lambda _package: "the code")
