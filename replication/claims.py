@@ -58,7 +58,8 @@ DIRECTIONS = {"+": "positive", "-": "negative", "0": "named as null", "?": "not 
 class Claim:
     """A published result: id, work, what it is, and every printed figure of its row as a string.
 
-    `printed_by` names who printed it where that is not the work itself.
+    `printed_by` names who printed it where that is not the work itself; `about` the findings it is listed under.
+    Analyses ask for a number by `quantity_key` and `subgroup_key`, never by the words that readers see.
     Of a result known by its direction alone, `waits_for` says where its size would be found; its statistic is
     "direction" and its printed value the direction in words.
     """
@@ -81,6 +82,9 @@ class Claim:
     waits_for: str = ""
     printed_by: str = ""
     group: Group = "related"
+    quantity_key: str = ""
+    subgroup_key: str = ""
+    about: tuple[str, ...] = ()
 
     @property
     def second_hand(self) -> bool:
@@ -271,6 +275,9 @@ def _claim(row: Mapping[str, object]) -> Claim:
         note=str(row["note"]),
         line=int(str(row["line"])),
         printed_by=str(row["printed_by"]),
+        quantity_key=str(row["quantity_key"]),
+        subgroup_key=str(row["subgroup_key"]),
+        about=_separated(row["about"]),
     )
 
 
@@ -292,7 +299,12 @@ def _direction(row: Mapping[str, object]) -> Claim:
         note=str(row["note"]),
         line=int(str(row["line"])),
         waits_for=str(row["where_to_find"]),
+        about=_separated(row["about"]),
     )
+
+
+def _separated(cell: object) -> tuple[str, ...]:
+    return tuple(word for word in str(cell).split(";") if word)
 
 
 def _parse(claim: Claim) -> dict[str, Printed] | str:

@@ -3,6 +3,7 @@
 from analyses.shared.masem_answers import (
     FULL_MEDIATION,
     LOW_SES,
+    answers_by_key,
     audit_table,
     boundary_table,
     index_answers,
@@ -21,9 +22,9 @@ from replication.models.masem.stage2 import fit_stage2, likelihood_intervals
 
 RULE = "weighted-missing-as-zero"  # metaSEM 1.2.2.1 counts missing correlations as zero in the average behind V
 GROUPS = {
-    "all 45 samples": None,
-    "low SES (more than 50% low-SES students)": lambda ses: ses > LOW_SES,
-    "high SES (50% or fewer low-SES students)": lambda ses: ses <= LOW_SES,
+    "all": None,
+    "low_ses": lambda ses: ses > LOW_SES,
+    "high_ses": lambda ses: ses <= LOW_SES,
 }
 
 
@@ -37,20 +38,17 @@ def run(context: Context) -> Findings:
         pools[group] = fit_stage1_random(part, sampling=RULE)
         paths[group] = fit_stage2(pools[group], FULL_MEDIATION)
         likelihood_based = likelihood_intervals(paths[group]) if members is None else None
-        found[f"{group}; stage 1"] = stage1_answers(pools[group])
-        found[f"{group}; stage 2, full mediation"] = path_answers(paths[group], likelihood_based)
+        found[f"{group}_stage1"] = stage1_answers(pools[group])
+        found[f"{group}_stage2"] = path_answers(paths[group], likelihood_based)
     subgroups = {group: pools[group] for group in GROUPS if GROUPS[group] is not None}
     free = fit_groups(subgroups, FULL_MEDIATION)
     equal = fit_groups(subgroups, FULL_MEDIATION, equal="paths")
     test = equality_test(free, equal)
-    found["low against high SES; two-group model, free paths"] = index_answers(free.indices)
-    found["low against high SES; two-group model, equal paths"] = index_answers(equal.indices)
-    found["low against high SES"] = {
-        "difference test: equal direct effects in both groups": Recomputed(test.chi2, p=test.p)
-    }
-    claims = claims_of(context.data, "jakcheung2018")
-    answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
-    drawn = path_results(paths["all 45 samples"], "full-mediation", Label("full_mediation_of_samples", {"samples": 45}))
+    found["ses_groups_free"] = index_answers(free.indices)
+    found["ses_groups_equal"] = index_answers(equal.indices)
+    found["ses_groups"] = {"test_equal_paths": Recomputed(test.chi2, p=test.p)}
+    answers = answers_by_key(claims_of(context.data, "jakcheung2018"), found)
+    drawn = path_results(paths["all"], "full-mediation", Label("full_mediation_of_samples", {"samples": 45}))
     high = boundary_table(data.select(ses <= LOW_SES), RULE, "high SES")
     return Findings(
         answers=answers, estimates=drawn.estimates, tables=(audit_table(data), high), figures=(drawn.diagram,)

@@ -3,6 +3,7 @@
 from analyses.shared.masem_answers import (
     FULL_MEDIATION,
     SATURATED,
+    answers_by_key,
     audit_table,
     label_table,
     one_stage_answers,
@@ -27,24 +28,21 @@ def run(context: Context) -> Findings:
     on_paths = fit_one_stage(data, SATURATED, moderators={"ses": PATHS})
     on_covariance = fit_one_stage(data, SATURATED, moderators={"ses": ["p21"]})
     tests = {
-        name: likelihood_ratio_test(saturated, larger)
-        for name, larger in (
-            ("five paths", on_paths),
-            ("positive relationship with negative relationship", on_covariance),
-        )
+        key: likelihood_ratio_test(saturated, larger)
+        for key, larger in (("test_ses_paths", on_paths), ("test_ses_model_r", on_covariance))
     }
     found = {
-        "one-stage model, saturated": one_stage_answers(saturated),
-        "one-stage model, full mediation": one_stage_answers(mediation, one_stage_indices(mediation)),
-        "one-stage model, SES moderating the paths": one_stage_answers(on_paths),
-        "one-stage model, SES moderating the covariance": one_stage_answers(on_covariance),
-        "one-stage model": {f"difference test: SES on {name}": Recomputed(t.chi2, p=t.p) for name, t in tests.items()},
-        "data set Roorda11": {"number of samples": Recomputed(float(len(data.studies)))},
-        "all 45 samples": pair_counts(data),
+        "one_stage_saturated": one_stage_answers(saturated),
+        "one_stage_mediation": one_stage_answers(mediation, one_stage_indices(mediation)),
+        "one_stage_ses_paths": one_stage_answers(on_paths),
+        "one_stage_ses_model_r": one_stage_answers(on_covariance),
+        "one_stage": {key: Recomputed(t.chi2, p=t.p) for key, t in tests.items()},
+        "data_set": {"samples": Recomputed(float(len(data.studies)))},
+        "all": pair_counts(data),
     }
     claims = claims_of(context.data, "metasem2026")
-    answers = {c.id: found[c.subgroup][c.quantity] for c in claims if c.quantity in found.get(c.subgroup, ())}
-    swapped = label_table([c for c in claims if c.subgroup == "one-stage model, saturated"], answers)
+    answers = answers_by_key(claims, found)
+    swapped = label_table([c for c in claims if c.subgroup_key == "one_stage_saturated"], answers)
     drawn = path_results(saturated, "one-stage", "one_stage_all_paths")
     return Findings(
         answers=answers, estimates=drawn.estimates, tables=(audit_table(data), swapped), figures=(drawn.diagram,)

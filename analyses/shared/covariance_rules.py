@@ -39,20 +39,20 @@ __all__ = ["Variant", "rule_sentence", "rule_table", "ses_tables", "variants"]
 
 RULES: tuple[SamplingRule, ...] = ("weighted", "individual", "unweighted", "weighted-missing-as-zero")
 STOPPING = Reason("the optimizer's stopping rule", at_most=5e-5)
-SUBGROUPS = ("all 45 samples; stage 1", "all 45 samples; stage 2, full mediation")
-PATHS = {
-    "positive_to_engagement": "standardized path: positive relationship to engagement",
-    "negative_to_engagement": "standardized path: negative relationship to engagement",
-    "engagement_to_achievement": "standardized path: engagement to achievement",
-    "pos_indirect": "indirect effect: positive relationship to achievement through engagement",
-    "neg_indirect": "indirect effect: negative relationship to achievement through engagement",
-    "chi-square": "model fit: chi-square",
+SUBGROUPS = ("all_stage1", "all_stage2")
+PATHS = {  # columns of the table of rules, and the keys of claims
+    "positive_to_engagement": "path_pos_enga",
+    "negative_to_engagement": "path_neg_enga",
+    "engagement_to_achievement": "path_enga_achiev",
+    "pos_indirect": "indirect_pos",
+    "neg_indirect": "indirect_neg",
+    "chi-square": "chi_square",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One whole analysis: how it was made, its numbers by quantity, and how many printed ones hold."""
+    """One whole analysis: how it was made, its numbers by key, and how many printed ones hold."""
 
     rows: str
     stages: str
@@ -66,7 +66,7 @@ class Variant:
 
 def variants(data: Dataset) -> tuple[Variant, ...]:
     """Every combination, judged against the printed numbers of Jak & Cheung (2018) on all 45 samples."""
-    claims = [c for c in claims_of(data, "jakcheung2018") if c.subgroup in SUBGROUPS]
+    claims = [c for c in claims_of(data, "jakcheung2018") if c.subgroup_key in SUBGROUPS]
     found = []
     for rows, everything in (("rows_in_use", False), ("all_rows", True)):
         correlations = samples45(data, all_rows=everything)
@@ -104,8 +104,8 @@ def rule_sentence(found: Sequence[Variant]) -> Sentence:
     return Sentence("mediation.rules", {**text, **numbers(values, Ref("table", "rules"))}, "robustness")
 
 
-def _value(variant: Variant, quantity: str) -> float | None:
-    answer = variant.answers.get(quantity)
+def _value(variant: Variant, key: str) -> float | None:
+    answer = variant.answers.get(key)
     return None if answer is None or not np.isfinite(answer.value) else answer.value
 
 
@@ -130,7 +130,7 @@ def _one_stage(data: CorrelationSet, rule: SamplingRule) -> dict[str, Recomputed
 def _judged(
     rows: str, stages: str, effects: str, rule: str, answers: Mapping[str, Recomputed], claims: Sequence[Claim]
 ) -> Variant:
-    compared = [(c, answers[c.quantity]) for c in claims if c.quantity in answers]
+    compared = [(c, answers[c.quantity_key]) for c in claims if c.quantity_key in answers]
     verdicts = [judge(claim, answer, {claim.id: STOPPING}).verdict for claim, answer in compared]
     holds, nearly = verdicts.count("MATCH"), verdicts.count("DIFFERS_EXPLAINED")
     return Variant(rows, stages, effects, rule, answers, holds, nearly, len(compared))

@@ -17,6 +17,7 @@ import numpy as np
 from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, Text, refs, several
 from replication.claims import Claim, Recomputed
 from replication.dataset import Dataset, Selection, select
+from replication.errors import DataError
 from replication.models.fit import Interval
 from replication.models.masem.correlations import CorrelationSet
 from replication.models.masem.fit_indices import FitIndices
@@ -31,10 +32,10 @@ __all__ = [
     "FULL_MEDIATION",
     "LOW_SES",
     "NAMES",
-    "PAIR_QUANTITY",
     "SATURATED",
     "VARIABLES",
     "PathResults",
+    "answers_by_key",
     "audit_table",
     "boundary_table",
     "correlation_set",
@@ -51,10 +52,6 @@ __all__ = [
 NAMES = {"positive": "pos", "negative": "neg", "engagement": "enga", "achievement": "achiev"}
 VARIABLES = tuple(NAMES.values())
 LOW_SES = 50.0  # the authors take a value above 50 as a majority of low-SES students
-WORDS = {"pos": "positive relationship", "neg": "negative relationship", "enga": "engagement", "achiev": "achievement"}
-PAIR_QUANTITY = {
-    f"{a}~~{b}": f"{WORDS[a]} with {WORDS[b]}" for i, a in enumerate(VARIABLES) for b in VARIABLES[i + 1 :]
-}
 FULL_MEDIATION = """
 enga ~ b31*pos + b32*neg
 achiev ~ b43*enga
@@ -71,18 +68,19 @@ neg_indirect := b32*b43
 pos_total := b31*b43 + b41
 neg_total := b32*b43 + b42
 """
-PATH_QUANTITY = {
-    "b31": "standardized path: positive relationship to engagement",
-    "b32": "standardized path: negative relationship to engagement",
-    "b43": "standardized path: engagement to achievement",
-    "b41": "standardized path: positive relationship to achievement",
-    "b42": "standardized path: negative relationship to achievement",
-    "p21": "correlation in the path model: positive relationship with negative relationship",
-    "enga~~enga": "residual variance: engagement",
-    "achiev~~achiev": "residual variance: achievement",
-    "pos_indirect": "indirect effect: positive relationship to achievement through engagement",
-    "neg_indirect": "indirect effect: negative relationship to achievement through engagement",
+PATH_KEYS = {  # the claims' keys of what the models call by these names
+    "b31": "path_pos_enga",
+    "b32": "path_neg_enga",
+    "b43": "path_enga_achiev",
+    "b41": "path_pos_achiev",
+    "b42": "path_neg_achiev",
+    "p21": "model_r_pos_neg",
+    "enga~~enga": "residual_enga",
+    "achiev~~achiev": "residual_achiev",
+    "pos_indirect": "indirect_pos",
+    "neg_indirect": "indirect_neg",
 }
+INTERCHANGED = {"path_pos_enga": "path_neg_enga", "path_pos_achiev": "path_neg_achiev"}
 
 
 def samples45(data: Dataset, *, all_rows: bool = False) -> CorrelationSet:
@@ -115,28 +113,26 @@ def correlation_set(selection: Selection, *, all_rows: bool = True, ses: bool = 
 
 
 def stage1_answers(pool: RandomPool) -> dict[str, Recomputed]:
-    """Every quantity of a random-effects stage 1, by the words the claims use; intervals are Wald."""
+    """Every quantity of a random-effects stage 1, by the claims' keys; intervals are Wald."""
     answers = {}
     ends, se = pool.fit.interval(), pool.fit.se
     for j, name in enumerate(pool.fit.names):
-        words = PAIR_QUANTITY[name]
-        answers[f"pooled correlation: {words}"] = Recomputed(
+        pair = pair_key(name)
+        answers[f"pooled_{pair}"] = Recomputed(
             float(pool.fit.beta[j]), float(ends[j, 0]), float(ends[j, 1]), float(se[j]), estimate=f"stage1-{name}"
         )
-        answers[f"heterogeneity: {words}"] = Recomputed(float(pool.I2[j]) / 100.0)
+        answers[f"i2_{pair}"] = Recomputed(float(pool.I2[j]) / 100.0)
         if name in {c.name for c in pool.fit.components}:
             tau2 = pool.fit.component(name)
             # Wald and below zero if need be: that is what metaSEM prints, and the print is what is compared.
             half = NORMAL_95 * tau2.se
-            answers[f"between-study variance: {words}"] = Recomputed(
-                tau2.estimate, tau2.estimate - half, tau2.estimate + half, tau2.se
-            )
+            answers[f"tau2_{pair}"] = Recomputed(tau2.estimate, tau2.estimate - half, tau2.estimate + half, tau2.se)
     heterogeneity = pool.fit.heterogeneity
     if heterogeneity:
-        answers["homogeneity test of the correlation matrices"] = Recomputed(heterogeneity.Q, p=heterogeneity.p)
-    answers["number of observed correlations"] = Recomputed(float(pool.data.used.sum()))
-    answers["number of estimated parameters"] = Recomputed(float(pool.parameters))
-    answers["-2 log likelihood"] = Recomputed(pool.minus2loglik)
+        answers["homogeneity"] = Recomputed(heterogeneity.Q, p=heterogeneity.p)
+    answers["correlations"] = Recomputed(float(pool.data.used.sum()))
+    answers["parameters"] = Recomputed(float(pool.parameters))
+    answers["minus2loglik"] = Recomputed(pool.minus2loglik)
     return answers
 
 
@@ -146,48 +142,71 @@ def path_answers(fitted: PathFit, intervals: Mapping[str, Interval] | None = Non
     ends = fitted.fit.interval()
     for j, name in enumerate(fitted.fit.names):
         low, high = _ends(intervals, name, ends[j])
-        answers[PATH_QUANTITY[name]] = Recomputed(
+        answers[PATH_KEYS[name]] = Recomputed(
             float(fitted.fit.beta[j]), low, high, float(fitted.fit.se[j]), estimate=f"path-{name}"
         )
     for effect in (*fitted.effects, *fitted.residuals):
-        if effect.name in PATH_QUANTITY:
+        if effect.name in PATH_KEYS:
             low, high = _ends(intervals, effect.name, np.array([effect.interval.low, effect.interval.high]))
-            answers[PATH_QUANTITY[effect.name]] = Recomputed(effect.estimate, low, high, effect.se)
+            answers[PATH_KEYS[effect.name]] = Recomputed(effect.estimate, low, high, effect.se)
     return answers | index_answers(fitted.indices)
 
 
 def index_answers(indices: FitIndices) -> dict[str, Recomputed]:
-    """The fit indices by the words the claims use."""
+    """The fit indices by the claims' keys."""
     rmsea = indices.rmsea_interval
-    values = {"CFI": indices.cfi, "TLI": indices.tli, "SRMR": indices.srmr, "AIC": indices.aic, "BIC": indices.bic}
-    answers = {f"model fit: {name}": Recomputed(value) for name, value in values.items()}
-    answers["model fit: chi-square"] = Recomputed(indices.chi2, p=indices.p)
-    answers["model fit: chi-square of the independence model"] = Recomputed(indices.baseline_chi2)
-    answers["model fit: RMSEA"] = Recomputed(indices.rmsea, rmsea.low, rmsea.high)
+    values = {"cfi": indices.cfi, "tli": indices.tli, "srmr": indices.srmr, "aic": indices.aic, "bic": indices.bic}
+    answers = {name: Recomputed(value) for name, value in values.items()}
+    answers["chi_square"] = Recomputed(indices.chi2, p=indices.p)
+    answers["chi_square_independence"] = Recomputed(indices.baseline_chi2)
+    answers["rmsea"] = Recomputed(indices.rmsea, rmsea.low, rmsea.high)
     return answers
 
 
 def one_stage_answers(fitted: OneStageFit, indices: FitIndices | None = None) -> dict[str, Recomputed]:
-    """Every quantity of a one-stage model by the words the claims use; slopes of SES where it moderates a path."""
+    """Every quantity of a one-stage model by the claims' keys; slopes of SES where it moderates a path."""
     answers = {}
     for j, name in enumerate(fitted.fit.names):
         path, _, moderator = name.partition(":")
-        words = PATH_QUANTITY[path]
-        if moderator:
-            words = f"moderator slope: SES on {words.partition(': ')[2]}"
-        answers[words] = Recomputed(float(fitted.fit.beta[j]), se=float(fitted.fit.se[j]), estimate=f"one-stage-{name}")
+        key = f"slope_ses_{'_'.join(ARROWS[path])}" if moderator else PATH_KEYS[path]
+        answers[key] = Recomputed(float(fitted.fit.beta[j]), se=float(fitted.fit.se[j]), estimate=f"one-stage-{name}")
     for component in fitted.fit.components:
-        answers[f"between-study variance: {PAIR_QUANTITY[component.name]}"] = Recomputed(component.estimate)
-    answers["-2 log likelihood"] = Recomputed(fitted.minus2loglik)
+        answers[f"tau2_{pair_key(component.name)}"] = Recomputed(component.estimate)
+    answers["minus2loglik"] = Recomputed(fitted.minus2loglik)
     return answers | (index_answers(indices) if indices else {})
 
 
 def pair_counts(data: CorrelationSet) -> dict[str, Recomputed]:
-    """How many samples hold each pair, by the words the claims use."""
+    """How many samples hold each pair, by the claims' keys."""
     return {
-        f"number of samples: {PAIR_QUANTITY[name]}": Recomputed(float(count))
+        f"k_{pair_key(name)}": Recomputed(float(count))
         for name, count in zip(data.pairs, data.studies_per_pair, strict=True)
     }
+
+
+def pair_key(pair: str) -> str:
+    """What the keys of claims call a pair of variables, such as "pos_enga"."""
+    return pair.replace("~~", "_")
+
+
+def answers_by_key(claims: Sequence[Claim], found: Mapping[str, Mapping[str, Recomputed]]) -> dict[str, Recomputed]:
+    """The answer to each claim by its id, from answers by part of the studies and quantity.
+
+    Raises
+    ------
+    DataError
+        where a claim asks by key for a number that was not computed; the message names the claim and its keys.
+    """
+    answers = {}
+    for claim in (c for c in claims if c.quantity_key):
+        answer = found.get(claim.subgroup_key, {}).get(claim.quantity_key)
+        if answer is None:
+            raise DataError(
+                f'{claim.id}: no analysis computes quantity_key "{claim.quantity_key}" of subgroup_key '
+                f'"{claim.subgroup_key}": mend the keys in claims.csv, or leave them empty'
+            )
+        answers[claim.id] = answer
+    return answers
 
 
 def _ends(intervals: Mapping[str, Interval] | None, name: str, wald: np.ndarray) -> tuple[float, float]:
@@ -241,14 +260,14 @@ def label_table(claims: Sequence[Claim], answers: Mapping[str, Recomputed]) -> T
     A printed label "b31 (enga<-neg)" belongs to the estimate of enga on pos, and the other way round; a number that
     agrees under the printed label as well would not show the swap, so both are printed.
     """
-    by_quantity = {c.quantity: answers[c.id].value for c in claims if c.statistic == "beta" and c.id in answers}
+    by_key = {c.quantity_key: answers[c.id].value for c in claims if c.id in answers}
+    swapped = INTERCHANGED | {there: here for here, there in INTERCHANGED.items()}
     rows = []
-    for claim in claims:
-        label = claim.note.partition("printed label: ")[2]
-        if "interchanged" in claim.note and claim.quantity in by_quantity:
-            word, swapped = ("positive", "negative") if "positive" in claim.quantity else ("negative", "positive")
-            under_label = by_quantity[claim.quantity.replace(word, swapped)]
-            rows.append((label, claim.quantity, claim.printed["value"], by_quantity[claim.quantity], under_label))
+    for claim in (c for c in claims if c.quantity_key in swapped):
+        printed, ours = claim.printed["value"], by_key[claim.quantity_key]
+        # The output prints the label and behind it the number.
+        label = claim.as_printed.removesuffix(printed).strip()
+        rows.append((label, claim.quantity, printed, ours, by_key[swapped[claim.quantity_key]]))
     columns = ("printed_label", "what_it_is", "printed", "ours_by_what_it_is", "ours_by_the_printed_label")
     return Table(id="labels", title="interchanged_labels", columns=columns, rows=tuple(rows))
 

@@ -167,6 +167,23 @@ def check_claims(file: str, work: str, claims: Columns) -> list[Problem]:
         if row["statistic"] not in _WHOLE:
             problems += _two_readings(file, row, ("printed", "ci_low", "ci_high"))
         problems += _impossible_print(file, row)
+    return problems + _one_key_twice(file, claims)
+
+
+def _one_key_twice(file: str, claims: Columns) -> list[Problem]:
+    """Two numbers of a work that count and have one key of quantity and subgroup: an analysis would get either."""
+    first: dict[tuple[str, str], str] = {}
+    problems = []
+    for row in claims.records("line", "claim_id", "quantity_key", "subgroup_key", "until"):
+        keys = (row["quantity_key"], row["subgroup_key"])
+        # A corrected number keeps the key of the one it took the place of.
+        if not keys[0] or row["until"]:
+            continue
+        other = first.setdefault(keys, row["claim_id"])
+        if other != row["claim_id"]:
+            found, expected = shown(keys[0]), "one number of a work by one key of quantity and subgroup"
+            hint = f"{other} has it; another subgroup_key tells them apart"
+            problems.append(Problem(file, row["line"], "quantity_key", "one-key-twice", found, expected, hint))
     return problems
 
 

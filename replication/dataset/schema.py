@@ -6,7 +6,7 @@ The codebook, the checks, the templates and the workbook are all made from here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -116,6 +116,7 @@ _CLUSTERS = integer("clusters", "number of clusters (such as classes or clinics)
 _ICC = number("icc", "intraclass correlation of the outcome in those clusters", -1, 1)
 _GRADE = text("grade", "grade or grades at school, e.g. 8 or 7-9")
 _RISK_OF_BIAS = word("risk_of_bias", "risk of bias as judged by a coder, with the reason in note", "risk_of_bias")
+_ABOUT = words("about", "findings on whose page this result is listed", "claim_about")
 # Not low and high of the column: betas and other statistics in it may lie beyond 1.
 _PEARSON = "for r between -1 and 1"
 
@@ -295,6 +296,10 @@ _CLAIMS = Table(
         key("claim_id", "stable id, unique in the whole dataset"),
         Column("quantity", "what the number is; the same words across works", "text", True),
         text("subgroup", "for which part of the studies"),
+        _ABOUT,
+        # Keys beside the words: a quantity may be worded better at any time, and no analysis loses its number by that.
+        word("quantity_key", "name by which analyses ask for this number; empty where they do not", "claim_quantity"),
+        word("subgroup_key", "name by which analyses ask for this part of the studies", "claim_subgroup"),
         word("statistic", "which statistic", "claim_statistic", required=True),
         # Kept as text, as its decimals are the interval that ours is compared with.
         printed("printed", "the value as printed; empty where the print cannot be read"),
@@ -327,6 +332,7 @@ _DIRECTIONS = Table(
         word("predictor_construct", "kind of predictor", "predictor", required=True),
         word("outcome_domain", "kind of outcome", "outcome", required=True),
         word("direction", "sign", "direction", required=True),
+        _ABOUT,
         word("level", "level of analysis", "level", required=True),
         text("where_to_find", "where the coefficient would stand"),
         word("reading", "grade of reading", "reading", required=True),
@@ -426,6 +432,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
 )
 """Every kind of CSV file, by file name."""
 
+FOR_ANALYSES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("quantity_key", "subgroup_key"), "filled in by whoever writes an analysis that asks for the number")
+)
+"""Columns that nobody is asked for who codes a work, with why."""
+
+_NOT_NEEDED = ("claim_about", "claim_quantity", "claim_subgroup")
+"""Lists that a topic may be without: nothing is then listed under a finding, or asked for by key."""
+
 SETTLED = _SETTLED
 """The record of settled disagreements, beside the coders' folders."""
 
@@ -475,6 +489,8 @@ class Vocabulary:
             else:
                 lists[name] = {str(word): str(meaning) for word, meaning in words.items()}
         lists["construct"] = {name: construct.label for name, construct in constructs.items()}
+        for name in _NOT_NEEDED:
+            lists.setdefault(name, {})
         _check_stands_for(lists)
         left_out = lists.pop("left_out", {})
         _check_left_out(left_out)
@@ -490,7 +506,12 @@ class Vocabulary:
         gone, kept = set[str](), set[str]()
         for column in (column for table in TABLES.values() for column in table.columns):
             (gone if column.name in self.left_out else kept).add(column.vocabulary)
-        return {name: words for name, words in self.lists.items() if name not in gone - kept}
+        return {name: words for name, words in self.lists.items() if name not in gone - kept and words}
+
+    @property
+    def for_coders(self) -> Vocabulary:
+        """The vocabulary of those who code a work: without the columns that only analyses ask for."""
+        return replace(self, left_out={**FOR_ANALYSES, **self.left_out})
 
     def words(self, name: str) -> tuple[str, ...]:
         """The words of one list."""

@@ -8,7 +8,7 @@ them and missing in another. Which findings it holds, and in which languages, th
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,13 +43,12 @@ class NamedPage:
 
 
 class FindingPage(BaseModel):
-    """A finding with a page in the menu; words of claims' `quantity` say which printed numbers are listed on it."""
+    """A finding with a page in the menu, on which the printed numbers are listed whose `about` names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # A name is part of an address: letters and digits are safe on every file system.
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
-    quantities: tuple[str, ...] = ()
 
 
 class _Settings(BaseModel):
@@ -74,7 +73,6 @@ class Menu:
 
     pages: tuple[NamedPage, ...]
     languages: tuple[str, ...] = LANGUAGES
-    quantities: Mapping[str, tuple[str, ...]] | None = None
     country: str = ""
     synonyms: tuple[tuple[str, ...], ...] = ()
 
@@ -136,8 +134,7 @@ def make_menu(analyses: Path, *, article: bool) -> Menu:
         *((NamedPage("faq", "faq.html", "more", translated=True),) if settings.questions else ()),
         *(NamedPage(name, f"{name}.html", "more", translated=name in _EVERYWHERE) for name in _FURTHER),
     )
-    quantities = {f.name: f.quantities for f in settings.finding}
-    return Menu(pages, settings.languages, quantities, settings.country, settings.synonyms)
+    return Menu(pages, settings.languages, settings.country, settings.synonyms)
 
 
 def unlisted_findings(statements: Iterable[Statement], menu: Menu) -> Iterator[Problem]:

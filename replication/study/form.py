@@ -40,6 +40,7 @@ def form_html(vocabulary: Vocabulary) -> str:
 
 def _schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """What the script needs to know: columns by table, words, which side and sign a construct has, and texts."""
+    vocabulary = vocabulary.for_coders
     constructs = vocabulary.constructs.items()
     return {
         "format": FORMAT,

@@ -39,8 +39,8 @@ _USUAL = {  # the columns a coder needs most; further ones are listed below them
         "locator", "reading", "since",
     ),
     "claims.csv": (
-        "claim_id", "quantity", "subgroup", "statistic", "printed", "ci_low", "ci_high", "p", "k", "n", "as_printed",
-        "source_url", "locator", "reading", "since", "note",
+        "claim_id", "quantity", "subgroup", "about", "statistic", "printed", "ci_low", "ci_high", "p", "k", "n",
+        "as_printed", "source_url", "locator", "reading", "since", "note",
     ),
 }  # fmt: skip
 _EXAMPLES: Mapping[str, Mapping[str, str]] = {
@@ -58,8 +58,9 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
                          "mean": "3.42", "sd": "0.81", "scale_low": "1", "scale_high": "5", "items": "5",
                          "reliability": ".86", "locator": "Table 1", "reading": "table", "since": "{since}"},
     "claims.csv": {"claim_id": "{key}-001", "quantity": "pooled correlation: positive relationship with engagement",
-                   "subgroup": "all", "statistic": "r", "printed": ".34", "ci_low": ".28", "ci_high": ".40",
-                   "k": "61", "n": "88417", "source_url": "https://doi.org/10.1234/x", "locator": "abstract",
+                   "subgroup": "all", "about": "engagement", "statistic": "r", "printed": ".34",
+                   "ci_low": ".28", "ci_high": ".40", "k": "61", "n": "88417",
+                   "source_url": "https://doi.org/10.1234/x", "locator": "abstract",
                    "reading": "abstract", "since": "{since}"},
 }  # fmt: skip
 
@@ -128,7 +129,7 @@ def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> s
 def usual_columns(table: Table, vocabulary: Vocabulary) -> list[str]:
     """The columns a coder needs most: those that must be filled and the usual ones, in the order of the codebook."""
     usual = _USUAL.get(table.name, ())
-    return [column.name for column in vocabulary.shown(table) if column.name in usual or column.required]
+    return [column.name for column in vocabulary.for_coders.shown(table) if column.name in usual or column.required]
 
 
 def _words(column: Column, vocabulary: Vocabulary) -> str:
@@ -150,6 +151,6 @@ def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> I
             first = told.setdefault(column.vocabulary, name)
             words = f". One of: {_words(column, vocabulary)}" if first == name else f". The words of {first}"
         yield from textwrap.wrap(f"{name}{must}: {column.meaning}{words}", 150, subsequent_indent="    ")
-    others = [column.name for column in vocabulary.shown(table) if column.name not in header]
+    others = [column.name for column in vocabulary.for_coders.shown(table) if column.name not in header]
     if others:
         yield f"further columns you may add: {'; '.join(others)} (README.md of the dataset explains them)"

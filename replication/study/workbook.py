@@ -52,6 +52,7 @@ def workbook_bytes(key: str, filled: Filled, vocabulary: Vocabulary) -> bytes:
     """The workbook of a work, ready to save as KEY.xlsx; messages stand in notes on their cells and in a sheet."""
     from openpyxl import Workbook
 
+    vocabulary = vocabulary.for_coders
     book = Workbook()
     start = book.active
     start.title = "start"

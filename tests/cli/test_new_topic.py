@@ -113,7 +113,7 @@ def second_topic(folder: Path) -> Path:
         (analyses / kind).mkdir()
     (analyses / "findings" / "mood.py").write_text(FINDING, encoding="utf-8")
     (analyses / "reproductions" / "walker2001.py").write_text(REPRODUCTION, encoding="utf-8")
-    settings = 'languages = ["en", "nb"]\n[[finding]]\nname = "mood"\nquantities = ["low mood"]\n'
+    settings = 'languages = ["en", "nb"]\n[[finding]]\nname = "mood"\n'
     (analyses / "report.toml").write_text(settings, encoding="utf-8")
     for language, title in (("en", "Exercise and low mood"), ("nb", "Trening og nedstemthet")):
         (analyses / "locale" / f"{language}.toml").write_text(LOCALE.format(title), encoding="utf-8")
@@ -182,7 +182,7 @@ def test_a_wrong_wish_leaves_no_folder(tmp_path: Path, title: str, languages: tu
 def test_columns_that_a_topic_leaves_out_are_not_shown_and_stay_in_the_schema(tmp_path: Path) -> None:
     """Nothing of schools in templates, workbook, form and codebook; a cell filled in all the same is shown."""
     vocabulary = load_dataset(paths.data_dir(make_topic(tmp_path / "mine"))).vocabulary
-    gone = {"school_level", "schools", "grade", "ses", "facet"}
+    gone = {"school_level", "schools", "grade", "ses", "facet", "quantity_key", "subgroup_key"}
     assert set(vocabulary.left_out) == gone
     book = openpyxl.load_workbook(io.BytesIO(workbook_bytes("walker2001", Filled({}), vocabulary)))
     heads = {cell.value for sheet in book for cell in sheet[1]}

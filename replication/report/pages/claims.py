@@ -246,7 +246,7 @@ def _explored_row(archive: Archive, words: Words, row: ClaimRow) -> list[object]
     printed = words.of_data(claim.printed.get("value", "–"))
     printed += f" [{low}{words.numerals.between_ends}{high}]" if low or high else ""
     ours = words.decimal(row.ours_shown) if row.ours_shown else words.number(row.ours, "exact") if row.ours else ""
-    on = [name for name, topics in (archive.menu.quantities or {}).items() if any(t in claim.quantity for t in topics)]
+    on = [name for name in archive.menu.findings if name in claim.about]
     cells = [claim.group, claim.work, about, printed, ours, row.verdict, " ".join(on)]
     # To where the claim stands on its work's page, in the reader's language where that page is in it.
     page, _, fragment = archive.place(claim.id).partition("#")

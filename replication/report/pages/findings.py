@@ -60,8 +60,7 @@ def further(archive: Archive) -> list[Record]:
 
 def _values(archive: Archive, words: Words, name: str, gallery: Gallery) -> Mapping[str, Any]:
     outcome = archive.outcome(name)
-    topics = (archive.menu.quantities or {}).get(name, ())
-    claims = [c for c in archive.claims if any(t in c.quantity for t in topics) and c.statistic in _SIZES]
+    claims = [c for c in archive.claims if name in c.about and c.statistic in _SIZES]
     sections = list(_sections(outcome, gallery)) if outcome else []
     return {
         "name": name,
