@@ -3,7 +3,7 @@
 Works on a copy of the project whose works with effects are repeated under new keys, their correlations shrunk by a
 seeded factor a work, so that no two works are the same data and matrices stay possible. Claims, answers and recipes are
 left out of the repeats, for nothing of theirs could be printed anywhere. The repeats are simulated data and never leave
-the copy. Runs are without sampling, so averages over models of bias for the new rows are postponed and cost nothing here.
+the copy. Runs are without sampling: averages over models of bias for the new rows are postponed and cost nothing here.
 """
 
 from __future__ import annotations

@@ -139,6 +139,15 @@ def test_an_estimate_that_moved_says_why(
     assert "0.3123" in row and "0.5" in row and reason in row
 
 
+def test_reasons_count_what_changed_and_not_its_fields(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
+    outcomes, estimate = changed(small.outcomes)
+    estimate |= {"value": 0.5, "low": 0.4, "high": 0.6}
+    compared(reports, outcomes, small.dataset, builder)
+    page = (reports / "latest" / "changes.html").read_text(encoding="utf-8")
+    said = re.search(r"1 of \d+ changed\.((?: <span[^>]*>[^<]*</span>)+)", page)
+    assert said and re.findall(r">(\d+) ", said[1]) == ["1"]
+
+
 def test_a_corrected_row_is_the_reason_where_one_is(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
     tables = dict(small.dataset.tables)
     tables["effects.csv"] = tables["effects.csv"].assign(value=[0.36, -0.2])
