@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
 from replication.errors import UserError
 
-__all__ = ["Printed", "parse_printed"]
+__all__ = ["MINUS_SIGNS", "Printed", "parse_printed"]
 
 _NUMBER = re.compile(
     r"(?P<bound>[<>≤≥])?\s*(?P<sign>[+-])?"
@@ -24,7 +25,8 @@ _NUMBER = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d{1,2}(?!\d)|[+-]?0?,\d+")
 _LONGEST_KEPT = 40  # letters: longer texts are read anew each time, so that what is remembered stays small
-_MINUS = str.maketrans({"−": "-", "–": "-", "‐": "-", "‑": "-"})
+MINUS_SIGNS: Mapping[int, int] = str.maketrans("−–‐‑", "----")
+"""For `str.translate`: the signs that stand for a minus in print, as the hyphen of a keyboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def parse_printed(text: str) -> Printed:
 
 
 def _read(text: str) -> Printed:
-    cleaned = text.strip().translate(_MINUS)
+    cleaned = text.strip().translate(MINUS_SIGNS)
     match = _NUMBER.fullmatch(cleaned)
     if match is None:
         # Norwegian prints have decimal commas; read as thousands, .325 would become 325.

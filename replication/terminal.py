@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["VERDICTS", "print_differences", "print_failures", "print_verdicts", "progress", "say"]
+__all__ = ["VERDICTS", "named_postponed", "print_differences", "print_failures", "print_verdicts", "progress", "say"]
 
 VERDICTS = (
     "MATCH",
@@ -63,8 +63,12 @@ def progress(items: Iterable[Item], total: int, quiet: bool) -> Iterator[Item]:
 def print_postponed(postponed: Mapping[str, Sequence[str]], what: str, then: str) -> None:
     """A line on which slow results outcomes lack (by id), after `what` it is said of, before what to do `then`."""
     if postponed:
-        named = ", ".join(f"{name} ({', '.join(lacking)})" for name, lacking in postponed.items())
-        say(f"{what}: {named}; {then}")
+        say(f"{what}: {named_postponed(postponed)}; {then}")
+
+
+def named_postponed(postponed: Mapping[str, Sequence[str]]) -> str:
+    """Slow results that outcomes lack, each outcome by its id with the names of what it lacks."""
+    return ", ".join(f"{name} ({', '.join(lacking)})" for name, lacking in postponed.items())
 
 
 def print_verdicts(outcomes: Sequence[Mapping[str, Any]]) -> None:

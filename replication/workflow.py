@@ -145,8 +145,10 @@ def _refuse_failures(failed: Mapping[str, str]) -> None:
 
 def _refuse_postponed(postponed: Mapping[str, Sequence[str]]) -> None:
     """A release computes every slow result, whoever left one out."""
+    from replication import terminal
+
     if postponed:
-        named = ", ".join(f"{name} ({', '.join(lacking)})" for name, lacking in postponed.items())
+        named = terminal.named_postponed(postponed)
         raise UserError(f"nothing is released while results are postponed: {named}; compute them, then run again")
 
 

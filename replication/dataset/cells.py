@@ -16,7 +16,14 @@ from replication.dataset.letters import has_hidden
 from replication.dataset.problems import SHOWN, Problem, nearest, shown
 from replication.dataset.reading import RawTable
 from replication.dataset.schema import Column, Table, Vocabulary
-from replication.dataset.spreadsheets import ambiguous, date_hint, mended_text, readings, spreadsheet_hint
+from replication.dataset.spreadsheets import (
+    TYPESET_MINUS,
+    ambiguous,
+    date_hint,
+    mended_text,
+    readings,
+    spreadsheet_hint,
+)
 from replication.errors import UserError
 from replication.formulas import is_command
 from replication.printed import parse_printed
@@ -29,8 +36,7 @@ _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
-# Hyphens, dashes and the minus sign proper, as they come along when numbers are copied from a PDF.
-_MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
+_MINUS = re.compile(TYPESET_MINUS)
 _EMPTY_WORDS = {"na", "nan", "n/a", "null", "none", "-", ".", "?", "missing", "inf", "-inf", "unknown", "n.r.", "nr"}
 _LONGEST_CELL = 20_000
 _SHORT = re.compile(rf".{{0,{_LONGEST_CELL}}}", re.DOTALL)

@@ -17,6 +17,7 @@ from replication.dataset.schema import Column, Table
 
 __all__ = [
     "PLAIN",
+    "TYPESET_MINUS",
     "Form",
     "ambiguous",
     "date_hint",
@@ -74,7 +75,9 @@ _NUMERIC_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})")
 _ERRORS = re.compile(
     r"#(?:REF|N/A|NAME|VALUE|DIV/0|NUM|NULL|SPILL|VERDI|WERT|BEZUG|ZAHL|NV|NAVN|I/T|REFERANSE)[!?]?", re.I
 )
-_TYPESET_MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d](?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)")
+TYPESET_MINUS = "[\u2010-\u2015\u2212\ufe63\uff0d]"
+"""A hyphen, dash or minus sign proper, as it comes along when a number is copied from a PDF."""
+_TYPESET_NUMBER = re.compile(rf"{TYPESET_MINUS}(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)")
 _HASHES = re.compile(r"#{2,}")
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]?\d{1,2}", re.ASCII)
 _MOJIBAKE = re.compile("[ÂÃâ][\u0080-\u00bf\u0152-\u2122]")
@@ -169,7 +172,7 @@ def with_hyphen(cell: str) -> str:
     ('-.20', '-0,31', '–', '.05–.10')
     """
     # In front of a number alone: between two it is a range, and by itself it stands for an empty cell.
-    return "-" + cell[1:] if _TYPESET_MINUS.fullmatch(cell) else cell
+    return "-" + cell[1:] if _TYPESET_NUMBER.fullmatch(cell) else cell
 
 
 def plain_number(cell: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import operator
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,12 +158,8 @@ def _finish(making: _Making, found: _Found) -> None:
     tasks: list[Callable[[], None]] = [bundle, *(partial(search, language) for language in words)]
     if making.before is not None:
         tasks.insert(0, partial(write_made, folder, found.made_by, found.made, making.answers))
-    for _ in making.spread.over(_call, tasks):
+    for _ in making.spread.over(operator.call, tasks):
         pass  # each writes its own file
-
-
-def _call(task: Callable[[], None]) -> None:
-    task()
 
 
 @dataclass(frozen=True, slots=True)

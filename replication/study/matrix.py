@@ -19,7 +19,7 @@ from replication.dataset.reading import DecimalComma
 from replication.dataset.schema import Vocabulary, printed
 from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number, readings
 from replication.errors import UserError
-from replication.printed import parse_printed
+from replication.printed import MINUS_SIGNS, parse_printed
 
 __all__ = ["Matrix", "Variable", "descriptive_rows", "effect_rows", "read_matrix", "read_variables"]
 
@@ -38,7 +38,6 @@ _MARKS = re.compile(r"[*†‡§]+|(?<=\d)[a-d]$")
 _NOT_SIGNIFICANT = re.compile(r"(?<=\d) *\(?n\.? ?s\.?\)?(?!\w)", re.IGNORECASE)
 _DECIMAL = re.compile(r"(?<![\w.,])[-+]?\d*[.,]\d+(?![\w.])")
 _LARGEST, _MOST = 100_000, 60
-_MINUS = str.maketrans("−–‐‑", "----")
 _ROUNDING = 0.005  # a correlation of two decimals is off by this much at most
 
 
@@ -95,7 +94,7 @@ def read_matrix(text: str, decimal: DecimalComma | None = None) -> Matrix:
     if len(text) > _LARGEST:
         raise UserError(f"the text has {len(text)} letters; paste one table of at most {_MOST} variables")
     text = _NOT_SIGNIFICANT.sub("", text)
-    lines = [line.translate(_MINUS) if _DIAGONAL.search(line) is None else line for line in text.splitlines()]
+    lines = [line.translate(MINUS_SIGNS) if _DIAGONAL.search(line) is None else line for line in text.splitlines()]
     lines = [line.rstrip() for line in lines if line.strip()]
     before, after, body, width = _header(lines)
     rows = _kept([_row(line, width) for line in body], len(before) + len(after))
@@ -222,7 +221,7 @@ def _across(i: int, label: str, middle: Sequence[str], k: int, *, upper: bool) -
 
 
 def _plain(cell: str) -> str:
-    return _MARKS.sub("", cell.translate(_MINUS)).strip("()")
+    return _MARKS.sub("", cell.translate(MINUS_SIGNS)).strip("()")
 
 
 def _said(cell: str, comma: bool) -> str:

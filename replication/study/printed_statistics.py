@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from replication.dataset.schema import printed
 from replication.dataset.spreadsheets import ambiguous, decimal_comma, plain_number, readings
 from replication.errors import UserError
-from replication.printed import parse_printed
+from replication.printed import MINUS_SIGNS, parse_printed
 
 __all__ = ["PrintedStatistics", "option"]
 
-_MINUS = str.maketrans("−–‐‑", "----")
 _SEPARATORS = re.compile(r"[,\s]")
 _TWO_DF = re.compile(r"\s*\(?\s*([0-9]{1,6})\s*[,;]\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*\)?\s*")
 _LARGEST = 1e12
@@ -44,7 +43,7 @@ class PrintedStatistics:
 
     def text(self, name: str) -> str:
         """The digits as printed, in letters every program reads: a plain minus, no separators of thousands."""
-        return _SEPARATORS.sub("", self.numbers.get(name, "").strip().translate(_MINUS))
+        return _SEPARATORS.sub("", self.numbers.get(name, "").strip().translate(MINUS_SIGNS))
 
     def number(self, name: str) -> float:
         """One number; UserError when it was not given, is only a bound, or is no number a study prints."""

@@ -116,6 +116,7 @@ def record_template(key: str, fields: Mapping[str, str], since: str, vocabulary:
 def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> str:
     """One CSV template: header, what each column means, and an example."""
     table = TABLES[name]
+    vocabulary = vocabulary.for_coders
     header = usual_columns(table, vocabulary)
     shown = example_row(name, key, since, vocabulary)
     example = [shown.get(column, "") for column in header]
@@ -129,7 +130,7 @@ def table_template(name: str, key: str, since: str, vocabulary: Vocabulary) -> s
 def usual_columns(table: Table, vocabulary: Vocabulary) -> list[str]:
     """The columns a coder needs most: those that must be filled and the usual ones, in the order of the codebook."""
     usual = _USUAL.get(table.name, ())
-    return [column.name for column in vocabulary.for_coders.shown(table) if column.name in usual or column.required]
+    return [column.name for column in vocabulary.shown(table) if column.name in usual or column.required]
 
 
 def _words(column: Column, vocabulary: Vocabulary) -> str:
@@ -151,6 +152,6 @@ def _explained(table: Table, header: Sequence[str], vocabulary: Vocabulary) -> I
             first = told.setdefault(column.vocabulary, name)
             words = f". One of: {_words(column, vocabulary)}" if first == name else f". The words of {first}"
         yield from textwrap.wrap(f"{name}{must}: {column.meaning}{words}", 150, subsequent_indent="    ")
-    others = [column.name for column in vocabulary.for_coders.shown(table) if column.name not in header]
+    others = [column.name for column in vocabulary.shown(table) if column.name not in header]
     if others:
         yield f"further columns you may add: {'; '.join(others)} (README.md of the dataset explains them)"

@@ -15,6 +15,7 @@ from replication.dataset.problems import shown
 from replication.dataset.recipes import of_levels
 from replication.dataset.schema import Construct
 from replication.effects.correlation import correlation_variance, fisher_z_variance, n_for_variance, to_fisher_z
+from replication.printed import MINUS_SIGNS
 from replication.study.plausibility.printed_intervals import IntervalCheck, check_interval, one_end
 from replication.study.plausibility.printed_tests import Correlation, check_p, check_tests
 from replication.study.plausibility.query import Place, Query
@@ -35,7 +36,7 @@ _FORMS = {
     for statistic, symbol in _SYMBOLS.items()
 }
 _BARE = re.compile(rf"\s*({_NUMBER})\s*[*†‡]{{0,4}}(?:\s*[,;(]\s*p\s?[=<>≤].*)?\s*")
-_PLAIN = str.maketrans({**dict.fromkeys("−–‐‑", "-"), ",": ".", "+": ""})
+_PLAIN = {**MINUS_SIGNS, **str.maketrans(",", ".", "+")}
 
 
 def check_wording(place: Place, statistic: str, value: str, wording: str) -> Iterator[Query]:
