@@ -1,6 +1,7 @@
 """Where a result could be read by its direction alone: what do open data say of the same pair at the same unit?"""
 
 from replication.analysis import Analysis, Context, Findings
+from replication.dataset import Reads
 from replication.evidence.direction_support import direction_support
 
 
@@ -14,4 +15,5 @@ ANALYSIS = Analysis(
     question="question_directions",
     run=run,
     kind="finding",
+    reads=Reads(tables=("directions.csv", "effects.csv", "samples.csv", "measures.csv")),
 )

@@ -1,6 +1,7 @@
 """How far can each sample be trusted, by features that are on record?"""
 
 from replication.analysis import Analysis, Context, Findings
+from replication.dataset import Reads
 from replication.evidence.risk_of_bias import risk_of_bias
 
 
@@ -14,4 +15,5 @@ ANALYSIS = Analysis(
     question="question_riskofbias",
     run=run,
     kind="finding",
+    reads=Reads(tables=("effects.csv", "samples.csv", "measures.csv", "descriptives.csv")),
 )

@@ -2,6 +2,7 @@
 
 from replication.analysis import Analysis, Context, Findings
 from replication.claims import Checked
+from replication.dataset import Reads
 from replication.labels import Label
 
 
@@ -19,4 +20,5 @@ ANALYSIS = Analysis(
     question=Label("question_one_of_the_samples", {"samples": 45}),
     run=run,
     claims=("baker2006",),
+    reads=Reads(works=("baker2006", "roorda2011")),
 )

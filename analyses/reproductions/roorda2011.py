@@ -42,6 +42,6 @@ ANALYSIS = Analysis(
     title=Label("from_the_public_samples", {"work": "Roorda et al. (2011)", "samples": 45}),
     question=Label("question_pooled_correlations", {"year": 2011}),
     run=run,
-    reads=Reads(works=("roorda2011",)),
+    reads=Reads(works=("roorda2011",), remarks=True),  # the audit of rows quotes them
     claims=("roorda2011",),
 )

@@ -2,58 +2,66 @@
 
 An analysis says what it reads (`Reads`); it is given a dataset in which everything else is absent or empty, and its
 results are kept under the digest of that dataset. So an edit of what it does not read cannot change its results, and
-costs nothing but the report. Two kinds of views:
+costs nothing but the report. Three kinds of views:
 
 1. by work: the rows of some works in every table (reproductions);
 2. by outcome: every row, but only samples that bear on an outcome keep their results, and only the claims that are
-   named are there (findings, which count all rows and take design effects and sample sizes from all of them).
+   named are there (findings, which count all rows and take design effects and sample sizes from all of them);
+3. by table: every row of some tables (what goes through all works: reading list, directions, risk of bias).
+
+What people wrote for readers is in none of them, unless it is asked for: remarks on results, and what the record of a
+work tells of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, zip_longest
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from replication.dataset.columns import Columns, Frames
+from replication.dataset.columns import Cells, Columns, Deferred, Frames
 from replication.dataset.model import Dataset
+from replication.dataset.records import Work
 from replication.dataset.successors import Successors
 from replication.digests import digest_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
 
 __all__ = ["Reads", "view_of"]
 
 REMARKS = ("line", "note", "source", "locator", "as_printed", "value_text")
 """Columns that no finding computes or says anything from."""
+OF_RESULTS = ("effects.csv", "samples.csv", "measures.csv", "descriptives.csv")
+"""Tables whose remarks hardly a reproduction reads either; those of claims it may quote."""
+TOLD = {"design": "", "argues": "", "fit": "", "bullying": None}
+"""What the record of a work tells readers alone, and how it is left out."""
 RESULTS = ("value", "value_weighted", "se", "ci_low", "ci_high", "p", "contextual", "contextual_se", "icc_a", "icc_b")
 """Columns of `effects.csv` that hold results; what a row is about, and of how many students, are the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an analysis reads of the dataset; everything where neither `works` nor `outcomes` are named.
+    """What an analysis reads of the dataset; everything where neither `works`, `outcomes` nor `tables` are named.
 
     The rows of `works`, or the results of samples with a row on one of `outcomes` (constructs) with the `claims` it
-    names by any of their ids, or all of a work by its key.
+    names by any of their ids, or all of a work by its key; or all rows of `tables` with the references of the works.
+    With `remarks`, the rows of `works` come with what was noted beside them.
     """
 
     works: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    remarks: bool = False
 
 
 def view_of(data: Dataset, reads: Reads) -> Dataset:
     """The dataset with nothing in it but what is read; its digest is that of what it holds."""
     if reads.works:
         return _of_works(data, reads)
+    if reads.tables:
+        return _of_tables(data, reads)
     return _on_outcomes(data, reads) if reads.outcomes else data
 
 
@@ -63,7 +71,7 @@ def _of_works(data: Dataset, reads: Reads) -> Dataset:
     def own(names: Iterable[str], life: str) -> Frames:
         found = {}
         for name in names:
-            table, pieces = _pieces(data, life, name)
+            table, pieces = _pieces(data, life, name, remarks=reads.remarks)
             held = [pieces[work] for work in reads.works if work in pieces]
             # A table without works (the list of leads) belongs to none of them.
             found[name] = table.take(sorted(chain.from_iterable(rows for rows, _ in held)))
@@ -73,65 +81,94 @@ def _of_works(data: Dataset, reads: Reads) -> Dataset:
     return _bare(data, reads, own(data.tables, "live"), own(data.withdrawn, "withdrawn"), parts)
 
 
+def _of_tables(data: Dataset, reads: Reads) -> Dataset:
+    tables = {
+        name: _without_remarks(data, name) if name in reads.tables else _no_rows(data, name) for name in data.tables
+    }
+    parts = [_digest_of_rest(data, name, ()) for name in data.tables if name in reads.tables]
+    withdrawn = _withdrawn_claims(data)
+    return _bare(data, reads, Frames(tables), withdrawn, [*parts, *map(_digest, withdrawn.columns.values())])
+
+
+def _no_rows(data: Dataset, name: str) -> Columns:
+    return data.columns(name).take(())
+
+
 def _on_outcomes(data: Dataset, reads: Reads) -> Dataset:
     tables = {name: _without_remarks(data, name) for name in data.tables}
     bearing, results = _results_on(data, reads.outcomes)
-    effects = tables["effects.csv"]
-    tables["effects.csv"] = effects.assign(**{name: effects[name].where(bearing, np.nan) for name in RESULTS})
+    tables["effects.csv"] = _filled(tables["effects.csv"], dict.fromkeys(RESULTS, math.nan), kept=bearing)
     tables["claims.csv"] = _named(data, reads.claims)
-    withdrawn = {name: table for name, table in data.withdrawn.items() if name == "claims.csv"}
-    claims = [_digest(Columns.of(table)) for table in (tables["claims.csv"], *withdrawn.values())]
-    others = [_digest_of_rest(data, name) for name in data.tables if name != "claims.csv"]
-    return _bare(data, reads, tables, withdrawn, [*others, results, *claims])
+    withdrawn = _withdrawn_claims(data)
+    claims = map(_digest, (tables["claims.csv"], *withdrawn.columns.values()))
+    others = [
+        _digest_of_rest(data, name, RESULTS if name == "effects.csv" else ()) for name in tables if name != "claims.csv"
+    ]
+    return _bare(data, reads, Frames(tables), withdrawn, [*others, results, *claims])
 
 
-@lru_cache(maxsize=32)
-def _without_remarks(data: Dataset, name: str) -> pd.DataFrame:
+def _withdrawn_claims(data: Dataset) -> Frames:
+    """The claims that were withdrawn: an analysis may name a claim by the id it had."""
+    return Frames({name: data.columns(name, withdrawn=True) for name in data.withdrawn if name == "claims.csv"})
+
+
+@lru_cache(maxsize=64)
+def _without_remarks(data: Dataset, name: str, *, withdrawn: bool = False) -> Columns:
     """A table with its remarks emptied."""
-    table = data.tables[name]
-    return table.assign(**{column: 0 if column == "line" else "" for column in REMARKS if column in table})
+    return _filled(data.columns(name, withdrawn=withdrawn), {name: 0 if name == "line" else "" for name in REMARKS})
+
+
+def _filled(table: Columns, filling: Mapping[str, object], kept: Sequence[bool] = ()) -> Columns:
+    """A table with the same in every cell of some columns, but in the rows that are kept."""
+
+    def cells(name: str) -> Cells:
+        held = table[name]
+        if name not in filling:
+            return held
+        return [cell if keep else filling[name] for cell, keep in zip_longest(held, kept, fillvalue=False)]
+
+    # Made when it is looked at: most views are asked for their digest alone.
+    return Columns(Deferred(table.cells, cells), table.numbers)
 
 
 @lru_cache(maxsize=32)
-def _digest_of_rest(data: Dataset, name: str) -> str:
-    """The digest of a table without its remarks; of the effects without results, too, which `_results_on` digests."""
+def _digest_of_rest(data: Dataset, name: str, further: tuple[str, ...]) -> str:
+    """The digest of a table without its remarks, and without further columns, which somebody else digests."""
     table = data.columns(name)
-    left_out = {*REMARKS, *(RESULTS if name == "effects.csv" else ())}
-    return _digest(table.only(*(column for column in table.cells if column not in left_out)))
+    return _digest(table.only(*(column for column in table.cells if column not in {*REMARKS, *further})))
 
 
-def _results_on(data: Dataset, outcomes: Collection[str]) -> tuple[NDArray[np.bool_], str]:
-    """Which effects `(k,)` belong to samples that bear on an outcome, and the digest of these and of their results."""
+def _results_on(data: Dataset, outcomes: Collection[str]) -> tuple[list[bool], str]:
+    """Which effects belong to samples that bear on an outcome, and the digest of these and of their results."""
     effects = data.columns("effects.csv")
     rows = effects.rows("sample_id", "var_a", "var_b")
     samples = {sample for sample, a, b in rows if a in outcomes or b in outcomes}
     bearing = [sample in samples for sample in effects["sample_id"]]
-    digest = digest_of(bytes(bearing), _digest(effects.only(*RESULTS).where(bearing)))
-    return np.array(bearing, dtype=bool), digest
+    return bearing, digest_of(bytes(bearing), _digest(effects.only(*RESULTS).where(bearing)))
 
 
-def _named(data: Dataset, claims: Collection[str]) -> pd.DataFrame:
+def _named(data: Dataset, claims: Collection[str]) -> Columns:
     """The rows of the claims that stand for these ids today, and of the works with these keys."""
-    table = data.tables["claims.csv"]
+    table = data.columns("claims.csv")
     known = Successors.of(data.columns("claims.csv", withdrawn=True), "claim_id")
-    ids = set(table["claim_id"])
-    living = [found for found in (known.living(claim, ids) for claim in claims) if found]
-    return table[table["claim_id"].isin(living) | table["work"].isin(list(claims))].reset_index(drop=True)
+    ids, works = set(table["claim_id"]), set(claims)
+    living = {found for found in (known.living(claim, ids) for claim in claims) if found}
+    return table.where(claim in living or work in works for claim, work in table.rows("claim_id", "work"))
 
 
 def _bare(
     data: Dataset,
     reads: Reads,
-    tables: Mapping[str, pd.DataFrame],
-    withdrawn: Mapping[str, pd.DataFrame],
+    tables: Frames,
+    withdrawn: Frames,
     parts: list[str | bytes],
 ) -> Dataset:
     """A dataset with these tables and the records that belong to them; `parts` digest the tables."""
     keep = reads.works or tuple(data.works)
-    works = {key: work for key, work in data.works.items() if key in keep}
-    references = {key: reference for key, reference in data.references.items() if key in keep and reads.works}
-    conceptual = {key: records for key, records in data.conceptual.items() if key in keep}
-    claims = {*_cells(tables, "claims.csv", "claim_id"), *_cells(tables, "directions.csv", "direction_id")}
+    works = {key: work for key, work in _works(data, missing=not reads.outcomes).items() if key in keep}
+    references = {key: ref for key, ref in data.references.items() if key in keep and not reads.outcomes}
+    conceptual = {key: records for key, records in data.conceptual.items() if key in reads.works}
+    claims = {*tables.columns["claims.csv"]["claim_id"], *tables.columns["directions.csv"]["direction_id"]}
     explanations = tuple(e for e in data.explanations if claims.intersection(e.claims))
     traps = tuple(trap for trap in data.traps if set(keep).intersection(trap.works))
     records = repr((data.version, reads, works, references, conceptual, explanations, traps, data.article))
@@ -150,9 +187,16 @@ def _bare(
         recipes=MappingProxyType({}),
         answers=MappingProxyType({}),
         packets=MappingProxyType({}),
-        tables=tables if isinstance(tables, Frames) else MappingProxyType(dict(tables)),
-        withdrawn=withdrawn if isinstance(withdrawn, Frames) else MappingProxyType(dict(withdrawn)),
+        tables=tables,
+        withdrawn=withdrawn,
     )
+
+
+@lru_cache(maxsize=8)
+def _works(data: Dataset, *, missing: bool) -> Mapping[str, Work]:
+    """The records of works without what they tell readers alone; what a work is without only where it is asked for."""
+    left_out = TOLD if missing else {**TOLD, "missing": ""}
+    return {key: work.model_copy(update=left_out) for key, work in data.works.items()}
 
 
 @lru_cache(maxsize=4)
@@ -160,15 +204,13 @@ def _digest_of_vocabulary(data: Dataset) -> str:
     return digest_of(repr(data.vocabulary))
 
 
-def _cells(tables: Mapping[str, pd.DataFrame], name: str, column: str) -> Iterable[str]:
-    # Most views are asked for their digest alone: no frame is made for that.
-    return tables.columns[name][column] if isinstance(tables, Frames) else tables[name][column]
-
-
 @lru_cache(maxsize=64)  # a hundred works ask for their rows of each of a dozen tables
-def _pieces(data: Dataset, life: str, name: str) -> tuple[Columns, Mapping[str, tuple[list[int], str]]]:
+def _pieces(
+    data: Dataset, life: str, name: str, *, remarks: bool
+) -> tuple[Columns, Mapping[str, tuple[list[int], str]]]:
     """A table (`life` is live or withdrawn), and the rows of each work in it, by position, with their digest."""
-    table = data.columns(name, withdrawn=life == "withdrawn")
+    gone, plain = life == "withdrawn", name in OF_RESULTS and not remarks
+    table = _without_remarks(data, name, withdrawn=gone) if plain else data.columns(name, withdrawn=gone)
     if "work" not in table:
         return table, {}
     rows: dict[str, list[int]] = {}
