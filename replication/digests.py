@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import tokenize
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-__all__ = ["digest_of", "folder_digest", "python_digest"]
+__all__ = ["digest_of", "folder_digest", "python_digest", "without_comments"]
 
 
 def digest_of(*parts: str | bytes) -> str:
@@ -48,19 +47,29 @@ def python_digest(root: Path) -> str:
 def without_comments(text: str) -> str:
     """Python code without its comments and blank lines.
 
+    Of what stands behind an f-string on its line nothing is left out: later versions of Python allow quotes within its
+    braces, and only they know where it ends.
+
     >>> without_comments("a = '# b'  # c\\n\\n# d\\n")
     "a = '# b'\\n"
     """
-    lines = text.splitlines(keepends=True)
-    # By tokens, so that what looks like a comment in a string stays; their places are the same in every Python version.
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        row, column = token.start
-        if token.type == tokenize.COMMENT:
-            before = lines[row - 1][:column].rstrip()
-            lines[row - 1] = before + "\n" if before else ""
-        elif token.type == tokenize.NL and not token.line.strip():
-            lines[row - 1] = ""
-    return "".join(lines)
+    # One expression in place of Python's tokenizer, which takes twenty times as long; a test holds that both agree.
+    return _BESIDE_CODE.sub(_kept, f"\n{text}")[1:]
+
+
+def _kept(found: re.Match[str]) -> str:
+    return found[1] or ("\n" if found[0][0] == "\n" else "")
+
+
+# Strings first, so that what looks like a comment within one stays.
+_STRINGS = (
+    r"""["'](?:(?<=\b[fF].)|(?<=\b[fF][rR].)|(?<=\b[rR][fF].))(?!''|"")(?:\\\n|[^\n])*""",  # and the rest of its line
+    r"'''(?:\\.|[^\\])*?'''",
+    r'"""(?:\\.|[^\\])*?"""',
+    r"'(?:\\.|[^'\\\n])*'",
+    r'"(?:\\.|[^"\\\n])*"',
+)
+_BESIDE_CODE = re.compile(rf"({'|'.join(_STRINGS)})|[ \t]*#[^\n]*|\n(?:[ \t]*(?:#[^\n]*)?\n)+", re.DOTALL)
 
 
 def _named(root: Path) -> list[tuple[str, Path]]:

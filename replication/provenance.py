@@ -10,11 +10,12 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from replication import paths
-from replication.digests import digest_of
+from replication import digests, paths
+from replication.digests import digest_of, without_comments
 from replication.writing import write_atomic
 
 __all__ = ["Cache", "Sources", "code_digest", "installed", "stamp"]
@@ -54,19 +55,43 @@ def _surroundings() -> tuple[str, ...]:
     return (*(installed(name) for name in _PACKAGES), platform.python_version())
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is known of the text of a Python file: the digest of its code, and which of our modules it imports.
+
+    `imports` are modules with the names taken from them; `lazy` says whether it imports on first use.
+    """
+
+    digest: str
+    imports: tuple[tuple[str, tuple[str, ...]], ...]
+    lazy: bool
+
+    @classmethod
+    def of(cls, content: bytes) -> _Source:
+        """Read the text of a file."""
+        code = without_comments(content.decode("utf-8", "surrogateescape"))
+        found = ((module, names.strip("()").split(",")) for module, names in _IMPORT.findall(code))
+        imports = tuple((module, tuple(name.split()[0] for name in names if name.split())) for module, names in found)
+        return cls(digest_of(code.encode("utf-8", "surrogateescape")), imports, _ON_FIRST_USE in code)
+
+
 class Sources:
     """The Python files of the package and of a project's analyses, each read once, and which of them a file needs.
 
     What counts is written in the files: every import of one of these modules anywhere in them, also within functions
     and for type checkers alone; a name taken from a package that imports on first use stands for all of that package.
-    So more may be counted than is used, never less.
+    So more may be counted than is used, never less. Comments and blank lines do not count.
+
+    With a cache, what is known of a text is kept by its digest: few files are new, and reading all takes a third of a
+    second.
     """
 
-    def __init__(self, package: Path, analyses: Path) -> None:
+    def __init__(self, package: Path, analyses: Path, cache: Cache | None = None) -> None:
         self._package = package
         self._roots = {"replication": package, "analyses": analyses}
-        self._texts: dict[Path, str] = {}
-        self._digests: dict[Path, str] = {}
+        self._cache, self._known = cache, _known_texts(cache)
+        self._before = len(self._known)
+        self._read: dict[Path, _Source] = {}
         self._imports: dict[Path, frozenset[Path]] = {}
         self._needs: dict[tuple[Path, ...], str] = {}
         self._versions = _surroundings()
@@ -78,6 +103,12 @@ class Sources:
             self._needs[roots] = self._digest_of_needed(roots)
         return self._needs[roots]
 
+    def keep(self) -> None:
+        """Keep what is known of the texts for the next run, where one of them was new."""
+        if self._cache and len(self._known) > self._before:
+            texts = dict(list(self._known.items())[-_MOST_TEXTS:])
+            self._cache.put(_TEXTS, _texts_key(), {name: list(astuple(source)) for name, source in texts.items()})
+
     def _digest_of_needed(self, roots: Sequence[Path]) -> str:
         found, todo = set[Path](), list(roots)
         while todo:
@@ -88,27 +119,26 @@ class Sources:
         return digest_of(*sorted(self._digest(path) for path in found), *self._versions)
 
     def _digest(self, path: Path) -> str:
-        """The digest of one file, of its place and its text."""
-        if path not in self._digests:
-            place = os.path.relpath(path, self._package.parent)
-            self._digests[path] = digest_of(place, self._text(path).encode("utf-8", "surrogateescape"))
-        return self._digests[path]
+        """The digest of one file, of its place and its code."""
+        return digest_of(os.path.relpath(path, self._package.parent), self._source(path).digest)
 
-    def _text(self, path: Path) -> str:
-        if path not in self._texts:
-            self._texts[path] = path.read_bytes().decode("utf-8", "surrogateescape")
-        return self._texts[path]
+    def _source(self, path: Path) -> _Source:
+        if path not in self._read:
+            content = path.read_bytes()
+            name = digest_of(content)
+            if name not in self._known:
+                self._known[name] = _Source.of(content)
+            self._read[path] = self._known[name]
+        return self._read[path]
 
     def _needed(self, path: Path) -> frozenset[Path]:
         """The files among these that a file imports; none for what imports on first use, which `_from` follows."""
         if path not in self._imports:
-            text = self._text(path)
+            source = self._source(path)
             found = set[Path]()
-            if not (path.name == "__init__.py" and _ON_FIRST_USE in text):
-                for module, names in _IMPORT.findall(text):
-                    plain = _COMMENT.sub("", names).strip("()").split(",")
-                    taken = [name.split()[0] for name in plain if name.split()]
-                    found |= self._from(module.split("."), taken)
+            if not (path.name == "__init__.py" and source.lazy):
+                for module, names in source.imports:
+                    found |= self._from(module.split("."), names)
             self._imports[path] = frozenset(found)
         return self._imports[path]
 
@@ -121,7 +151,7 @@ class Sources:
             return {*(p for p in parents if p.exists()), *(p for p in [place.with_suffix(".py")] if p.exists())}
         opening = place / "__init__.py"
         found = {p for p in (*parents, opening) if p.exists()}
-        on_first_use = opening.exists() and _ON_FIRST_USE in self._text(opening)
+        on_first_use = opening.exists() and self._source(opening).lazy
         for name in names or ["*"]:
             inner = [place / f"{name}.py", place / name / "__init__.py"]
             held = [p for p in inner if p.exists()]
@@ -131,13 +161,31 @@ class Sources:
         return found
 
 
+_TEXTS = "_code"  # no analysis is named like that
+_MOST_TEXTS = 4000  # ten times as many as there are: those of the last few edits
 _ON_FIRST_USE = "on_first_use("
-# `from replication.x import a, b`, in brackets or not and with comments between, or `import replication.x`.
-_NAMES = r"\((?:[^)#]|#[^\n]*)*\)|[^\n#(]*"
+# `from replication.x import a, b`, in brackets or not, or `import replication.x`, in code without comments.
 _IMPORT = re.compile(
-    rf"^[ \t]*(?:from|import)[ \t]+((?:replication|analyses)\b[\w.]*)(?:[ \t]+import[ \t]+({_NAMES}))?", re.MULTILINE
+    r"^[ \t]*(?:from|import)[ \t]+((?:replication|analyses)\b[\w.]*)(?:[ \t]+import[ \t]+(\([^)]*\)|[^\n(]*))?",
+    re.MULTILINE,
 )
-_COMMENT = re.compile(r"#[^\n]*")
+
+
+def _texts_key() -> str:
+    """What decides how a text is read: this file, and what leaves comments out."""
+    files = (Path(__file__), Path(digests.__file__))
+    return digest_of(platform.python_version(), *(file.read_bytes() for file in files))
+
+
+def _known_texts(cache: Cache | None) -> dict[str, _Source]:
+    """What is known of Python files by the digest of their bytes."""
+    found = cache.get(_TEXTS, _texts_key()) if cache else None
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: _Source(digest, tuple((module, tuple(names)) for module, names in imports), lazy)
+        for name, (digest, imports, lazy) in found.items()
+    }
 
 
 def stamp(dataset_version: str, dataset_digest: str, seed: int) -> dict[str, object]:

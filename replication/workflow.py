@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from replication.stored import differences, files_digest, read_stored, stored_or
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
-    from replication.dataset import Dataset
+    from replication.dataset import Dataset, Reads
     from replication.workers import Job, OutcomeData
 
 __all__ = ["Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
@@ -316,7 +316,7 @@ def _outcomes(
     from replication import terminal
     from replication.workers import run_jobs
 
-    jobs = [job for job in _jobs(request, dataset) if job.name not in skip]
+    jobs = [job for job in _jobs(request, dataset, cache) if job.name not in skip]
     if postponed is not None:
         jobs = [replace(job, postpones=tuple(postponed.get(job.name, ()))) for job in jobs]
     found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
@@ -336,37 +336,72 @@ def _outcomes(
         yield result
 
 
-def _jobs(request: Request, dataset: Dataset) -> list[Job]:
+def _jobs(request: Request, dataset: Dataset, cache: Cache | None) -> list[Job]:
     """What to run: the analyses asked for, without those that sample when that was asked."""
     from replication import terminal
-    from replication.analysis import analysis_files, choose, load_analysis
+    from replication.analysis import analysis_files, choose
     from replication.analysis.outcome import EVERY_SLOW_RESULT
     from replication.dataset import view_of
     from replication.workers import Job
 
     files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
     package = Path(__file__).parent
-    sources, rules = Sources(package, paths.analyses_dir()), _rules()
+    sources, rules = Sources(package, paths.analyses_dir(), cache), _rules()
     machinery = (package / "analysis" / "running.py", package / "analysis" / "failures.py")
     # Who samples nothing wants an answer now, and an average over models of bias takes half a minute.
     postpones = () if request.sampling else (EVERY_SLOW_RESULT,)
     jobs = []
     for name, path in files.items():
+        # A line in work.toml stands in the view; the code behind it is that of printed answers.
+        code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
         try:
-            analysis = load_analysis(path)
+            declared = _declared(name, path, digest_of(code, rules), cache)
         except UserError:  # running it says why, on its page; what failed is not kept
             jobs.append(Job(name, path, digest_of(path.read_bytes()), request.seed, slow=False))
             continue
-        # A line in work.toml stands in the view; the code behind it is that of printed answers.
-        code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
-        key = digest_of(name, view_of(dataset, analysis.reads).digest, code, rules, str(request.seed))
-        # A quick way beside the whole one is there because the whole one takes long.
-        long, finding = analysis.long or analysis.quick is not None, analysis.kind == "finding"
-        jobs.append(Job(name, path, key, request.seed, analysis.slow, long, finding, postpones))
+        key = digest_of(name, view_of(dataset, declared.reads).digest, code, rules, str(request.seed))
+        jobs.append(Job(name, path, key, request.seed, declared.slow, declared.long, declared.finding, postpones))
+    sources.keep()
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
     return [job for job in jobs if request.sampling or not job.slow]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What has to be known of an analysis before it runs: what it reads, and when it is best begun."""
+
+    reads: Reads
+    slow: bool
+    long: bool
+    finding: bool
+
+
+def _declared(name: str, path: Path, key: str, cache: Cache | None) -> _Declared:
+    """What a file declares of its analysis; from the cache where the code behind it, of which `key` is, is the same.
+
+    Raises
+    ------
+    UserError
+        when the file cannot be loaded.
+    """
+    from replication.analysis import load_analysis
+    from replication.dataset import Reads
+
+    # Loading all findings takes longer than all else that a run does in which nothing is computed. A line in work.toml
+    # is quickly read, and no code has its digest.
+    kept = cache if path.suffix == ".py" else None
+    known = kept.get(f"_declared-{name}", key) if kept else None
+    if isinstance(known, dict):
+        return _Declared(Reads.of_plain(known["reads"]), known["slow"], known["long"], known["finding"])
+    analysis = load_analysis(path)
+    # A quick way beside the whole one is there because the whole one takes long.
+    long = analysis.long or analysis.quick is not None
+    found = _Declared(analysis.reads, analysis.slow, long, analysis.kind == "finding")
+    if kept:
+        kept.put(f"_declared-{name}", key, asdict(found))
+    return found
 
 
 _OF_THE_REPORT = ("checklist.toml", "renamed.toml", "report.toml")

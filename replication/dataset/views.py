@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, zip_longest
 from types import MappingProxyType
+from typing import Any
 
 from replication.dataset.columns import Cells, Columns, Deferred, Frames
 from replication.dataset.model import Dataset
@@ -54,6 +55,12 @@ class Reads:
     claims: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     remarks: bool = False
+
+    @classmethod
+    def of_plain(cls, record: Mapping[str, Any]) -> Reads:
+        """What was written down of it as plain data, in which a tuple is a list."""
+        works, outcomes, claims, tables = (tuple(record[name]) for name in ("works", "outcomes", "claims", "tables"))
+        return cls(works, outcomes, claims, tables, remarks=bool(record["remarks"]))
 
 
 def view_of(data: Dataset, reads: Reads) -> Dataset:

@@ -22,6 +22,7 @@ from replication import paths, workflow
 from replication.analysis import Analysis, Context, Findings, analysis_files, load_analysis, plain, run_analysis
 from replication.dataset import Dataset, Reads, view_of
 from replication.dataset.columns import Columns, Frames
+from replication.errors import UserError
 from replication.provenance import Cache, Sources
 
 READS = (
@@ -172,8 +173,32 @@ def test_a_line_of_code_touches_what_needs_it(package: Path, module: str, analys
     path = paths.analyses_dir() / f"{analysis}.py"
     before = Sources(package, paths.analyses_dir()).digest(path)
     with (package / module).open("a", encoding="utf-8") as file:
-        file.write("# a comment\n")
+        file.write("\n# a comment\n")
+    assert Sources(package, paths.analyses_dir()).digest(path) == before
+    with (package / module).open("a", encoding="utf-8") as file:
+        file.write("_ANEW = 1\n")
     assert (Sources(package, paths.analyses_dir()).digest(path) != before) == counts
+
+
+def test_what_is_kept_of_a_text_is_what_is_read_of_it(package: Path, tmp_path: Path) -> None:
+    path, cache = paths.analyses_dir() / "findings" / "engagement.py", Cache(tmp_path / "cache")
+    first = Sources(package, paths.analyses_dir(), cache)
+    plain = first.digest(path)
+    first.keep()
+    opened = Sources(package, paths.analyses_dir(), cache)
+    assert len(opened._known) > 100 and opened.digest(path) == plain
+    with (package / "models" / "multilevel" / "robust.py").open("a", encoding="utf-8") as file:
+        file.write("_ANEW = 1\n")
+    assert Sources(package, paths.analyses_dir(), cache).digest(path) != plain
+
+
+def test_what_a_file_declares_is_kept_under_its_code(tmp_path: Path) -> None:
+    path, cache = paths.analyses_dir() / "findings" / "bullying.py", Cache(tmp_path)
+    declared = workflow._declared("bullying", path, "code", cache)
+    assert declared.finding and "victimization" in declared.reads.outcomes
+    assert workflow._declared("bullying", tmp_path / "gone.py", "code", cache) == declared
+    with pytest.raises(UserError):
+        workflow._declared("bullying", tmp_path / "gone.py", "other code", cache)
 
 
 def test_every_way_to_import_counts(tmp_path: Path) -> None:
@@ -213,7 +238,7 @@ def test_every_way_to_import_counts(tmp_path: Path) -> None:
         plain = Sources(package, tmp_path / "analyses").digest(root)
         for file in (*package.rglob("*.py"), tmp_path / "analyses/shared/g.py"):
             old = file.read_text(encoding="utf-8")
-            file.write_text(old + "#\n", encoding="utf-8")
+            file.write_text(old + "anew = 1\n", encoding="utf-8")
             name = Path(os.path.relpath(file, package)).with_suffix("").as_posix()
             counted = Sources(package, tmp_path / "analyses").digest(root) != plain
             opened = name == "__init__" and "replication" in text

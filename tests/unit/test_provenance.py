@@ -1,11 +1,14 @@
 """Whole or not at all: the report folder, the cache and the digests."""
 
+import io
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from replication.digests import folder_digest, python_digest
+from replication import paths
+from replication.digests import folder_digest, python_digest, without_comments
 from replication.errors import UserError
 from replication.provenance import Cache
 from replication.writing import replace_folder, write_atomic
@@ -119,6 +122,41 @@ def test_slow_results_are_read_from_where_they_are_kept_and_renewed_when_asked(t
     file = kept / "bias-x.json"
     file.write_text(file.read_text(encoding="utf-8").replace("0.3", "0.4"), encoding="utf-8")
     assert Cache(tmp_path / "b", kept=kept).get("bias-x", "key") is None, "an edited number counts as none"
+
+
+def tokens(code: str) -> list[tuple[int, str]]:
+    """What Python's own tokenizer finds in a text, but for comments and the ends of lines."""
+    beside = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER)
+    found = tokenize.generate_tokens(io.StringIO(code).readline)
+    return [(token.type, token.string) for token in found if token.type not in beside]
+
+
+def test_code_without_comments_is_the_code() -> None:
+    """Of the package's files every sixth, and of the tests', which hold the stranger strings."""
+    files = sorted((paths.project_root() / "replication").rglob("*.py"))[::6]
+    files += sorted((paths.project_root() / "tests").rglob("*.py"))[::12]
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert tokens(without_comments(text)) == tokens(text), path
+        assert "\n\n" not in without_comments(text) or '"""' in text
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        ("a = 'x' # why\n", "a = 'x'\n"),
+        ('a = "\\"#" # why\n', 'a = "\\"#"\n'),
+        ("a = 'b\\\n# text' # why\n", "a = 'b\\\n# text'\n"),
+        ("a = r'\\\\' # why\n", "a = r'\\\\'\n"),
+        ('a = """\n# text\n\n"""\n\n# why\nb\n', 'a = """\n# text\n\n"""\nb\n'),
+        ("# 'why\na = 1 # isn't\nb = '#'\n", "a = 1\nb = '#'\n"),
+        ('a = f"{b["#"]}" # why\n', 'a = f"{b["#"]}" # why\n'),  # Python 3.12 allows such quotes
+        ("a = rf'\\\n#' # why\nb # why\n", "a = rf'\\\n#' # why\nb\n"),
+        ("if a:  # why\n    # why\n\n    b\n", "if a:\n    b\n"),
+    ],
+)
+def test_a_comment_is_told_from_text(code: str, left: str) -> None:
+    assert without_comments(code) == left
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from replication.models.probability import NORMAL_95, normal_isf
 from replication.report.figures.canvas import (
@@ -22,7 +23,6 @@ __all__ = ["baujat", "funnel"]
 
 # p levels of the contours (Peters et al. 2008), two-sided.
 _LEVELS = ((0.01, "contour-a"), (0.05, "contour-b"), (0.1, "contour-c"))
-_CONTOURS = tuple((float(normal_isf(p / 2)), name) for p, name in _LEVELS)
 _P_RANGES: Mapping[str, tuple[float, float | None]] = {
     "field": (0.0, 0.01),
     "contour-a": (0.01, 0.05),
@@ -30,6 +30,11 @@ _P_RANGES: Mapping[str, tuple[float, float | None]] = {
     "contour-c": (0.1, None),
 }
 _Point = tuple[float | None, float | None]
+
+
+@cache  # when a funnel is drawn: most runs draw none, and loading the quantile takes a fifth of a second
+def _contour_widths() -> tuple[tuple[float, str], ...]:
+    return tuple((float(normal_isf(p / 2)), name) for p, name in _LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, 
 
 def _contours(canvas: Canvas, x: Scale, y: Scale, at: float) -> None:
     largest = y.high
-    for width, css in _CONTOURS:
+    for width, css in _contour_widths():
         reach = width * largest
         points = [(x(at), y(0.0))]
         for end in (at + reach, at - reach):
