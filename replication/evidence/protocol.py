@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -38,9 +38,11 @@ __all__ = [
     "Screened",
     "bearing_on",
     "candidates",
+    "described",
     "flow",
     "load_protocol",
     "screen",
+    "with_text",
 ]
 
 Body = Literal["published", "open"]
@@ -133,53 +135,86 @@ def _read_protocol(file: Path) -> Protocol:
     return found
 
 
-@lru_cache(maxsize=2)  # a finding asks a dozen times of the same dataset; frames are copied before anything changes
+@lru_cache(maxsize=2)  # asked for more than once of the same dataset; frames are copied before anything changes
 def candidates(data: Dataset) -> pd.DataFrame:
-    """Every effect row with what criteria ask about: its work's setting, its measures' scope, its body, its informants.
+    """Every effect row with what criteria ask about; see `described`."""
+    return described(data, data.effects)
+
+
+def described(data: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
+    """Effect rows with what criteria ask about: setting of the work, scope of measures, body of evidence, informants.
 
     Added columns: `setting`, `scope` (of the relationship measure), `facet_a`, `facet_b`, `measure_key_a`,
-    `measure_key_b` ("construct:measure"), `status`, `body`, `informants` (same, different, unknown).
+    `measure_key_b` ("construct:measure"), `status`, `sampling`, `body`, `informants` (same, different, unknown).
     """
-    rows = data.effects
-    rows["setting"] = rows["work"].map({key: work.setting for key, work in data.works.items()})
-    for side in ("a", "b"):
-        rows[f"measure_key_{side}"] = rows[f"var_{side}"] + ":" + rows[f"measure_{side}"].fillna("")
-        rows[f"facet_{side}"] = _of_measure(data, rows, side, "facet")
-    relationship = [data.vocabulary.constructs[v].side == "exposure" for v in rows["var_a"]]
-    rows["scope"] = np.where(relationship, *(_of_measure(data, rows, side, "scope") for side in ("a", "b")))
-    rows["status"] = _status(rows)
-    rows["sampling"] = _of_sample(data, rows, "sampling")
-    rows["body"] = np.where(rows["status"] == OPEN, "open", "published")
-    a, b = rows["informant_a"].fillna(""), rows["informant_b"].fillna("")
-    rows["informants"] = np.where((a == "") | (b == ""), "unknown", np.where(a == b, "same", "different"))
-    return rows
+    sides = {side: _Side.of(data, rows, side) for side in ("a", "b")}
+    settings = {key: work.setting for key, work in data.works.items()}
+    exposure = {name for name, construct in data.vocabulary.constructs.items() if construct.side == "exposure"}
+    scopes = zip(rows["var_a"].tolist(), sides["a"].scope, sides["b"].scope, strict=True)
+    status = _status(rows)
+    informants = zip(*(rows[f"informant_{side}"].fillna("").tolist() for side in sides), strict=True)
+    added = {
+        "setting": [settings.get(work, "") for work in rows["work"].tolist()],
+        **{f"measure_key_{side}": own.key for side, own in sides.items()},
+        **{f"facet_{side}": own.facet for side, own in sides.items()},
+        "scope": [a if variable in exposure else b for variable, a, b in scopes],
+        "status": status,
+        "sampling": _of_sample(data, rows, "sampling"),
+        "body": ["open" if word == OPEN else "published" for word in status],
+        "informants": ["unknown" if not (a and b) else "same" if a == b else "different" for a, b in informants],
+    }
+    return with_text(rows, added)
 
 
-def _status(rows: pd.DataFrame) -> pd.Series:
+def with_text(rows: pd.DataFrame, columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The rows with further columns of text, as objects like the text of the dataset, and in one block of memory."""
+    # Text that is assigned becomes an Arrow array, and picking rows takes one call a column: twenty times as long.
+    objects = {name: pd.Series(cells, index=rows.index, dtype=object) for name, cells in columns.items()}
+    return rows.assign(**objects).copy()  # a copy puts columns of a kind together
+
+
+def _status(rows: pd.DataFrame) -> list[str]:
     """The publication status of each row; where none is recorded, what was computed from a file is open data."""
-    empty = pd.Series("", index=rows.index)
-    own = rows["publication_status"].fillna("") if "publication_status" in rows else empty
-    computed = pd.Series(np.where(rows["reading"] == "computed", OPEN, "not stated"), index=rows.index)
-    return own.where(own != "", computed)
+    computed = (OPEN if reading == "computed" else "not stated" for reading in rows["reading"].tolist())
+    if "publication_status" not in rows:
+        return list(computed)
+    return [own or other for own, other in zip(rows["publication_status"].fillna("").tolist(), computed, strict=True)]
 
 
-def _of_sample(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:
+def _of_sample(data: Dataset, rows: pd.DataFrame, column: str) -> list[str]:
     """A column of `samples.csv` for the sample of each row; empty where there is none."""
     samples = data.samples
     if column not in samples:
-        return pd.Series("", index=rows.index)
-    return rows["sample_id"].map(samples.set_index("sample_id")[column].fillna("")).fillna("")
+        return [""] * len(rows)
+    known = dict(zip(samples["sample_id"].tolist(), samples[column].fillna("").tolist(), strict=True))
+    return [known.get(sample, "") for sample in rows["sample_id"].tolist()]
 
 
-def _of_measure(data: Dataset, rows: pd.DataFrame, side: str, column: str) -> list[str]:
-    """A column of `measures.csv` for the measure on one side of each row; empty where nothing is recorded."""
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What is recorded of the measure on one side of each row: its key, facet and scope; empty where nothing is."""
+
+    key: list[str]
+    facet: list[str]
+    scope: list[str]
+
+    @classmethod
+    def of(cls, data: Dataset, rows: pd.DataFrame, side: str) -> _Side:
+        """The side `a` or `b` of the rows."""
+        variables, measures = rows[f"var_{side}"].tolist(), rows[f"measure_{side}"].fillna("").tolist()
+        named = list(zip(rows["work"].tolist(), variables, measures, strict=True))
+        keys = [f"{variable}:{measure}" for variable, measure in zip(variables, measures, strict=True)]
+        return cls(keys, *(_of_measures(data, named, column) for column in ("facet", "scope")))
+
+
+def _of_measures(data: Dataset, named: Sequence[tuple[str, str, str]], column: str) -> list[str]:
+    """A column of `measures.csv` for measures by work, variable and code; empty where nothing is recorded."""
     measures = data.measures
     if column not in measures:
-        return [""] * len(rows)
-    names = ("work", "variable", "measure", column)
-    known = {(w, v, m): str(x or "") for w, v, m, x in zip(*(measures[n].fillna("") for n in names), strict=True)}
-    keys = zip(rows["work"], rows[f"var_{side}"], rows[f"measure_{side}"].fillna(""), strict=True)
-    return [known.get(key, "") for key in keys]
+        return [""] * len(named)
+    cells = (measures[name].fillna("").tolist() for name in ("work", "variable", "measure", column))
+    known = {(work, variable, measure): cell for work, variable, measure, cell in zip(*cells, strict=True)}
+    return [known.get(name, "") for name in named]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +235,8 @@ class Screened:
         """The id of the first criterion each row fails; empty for rows that count."""
         ids = [criterion.id for criterion in self.protocol.criterion]
         # The first in the order of the protocol: a flow diagram counts every row once.
-        return [ids[int(np.argmax(row))] if row.any() else "" for row in self.failed]
+        first = [*self.failed.argmax(axis=1)]
+        return ["" if passes else ids[at] for at, passes in zip(first, self.included, strict=True)]
 
     def without(self, criterion: str) -> NDArray[np.bool_]:
         """Which rows `(k,)` would count if this criterion were dropped and all others kept."""

@@ -24,7 +24,7 @@ from replication.dataset import Dataset, Exclusion, Selection
 from replication.effects.conversions import beta_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes
-from replication.evidence.protocol import Protocol, Screened, bearing_on, candidates, load_protocol, screen
+from replication.evidence.protocol import Protocol, Screened, bearing_on, described, load_protocol, screen, with_text
 from replication.labels import Label
 from replication.models.fit import Array
 from replication.models.multilevel.structure import BlockV
@@ -98,19 +98,20 @@ class Evidence:
 
     def __post_init__(self) -> None:
         # A page asks for these a thousand times, and each time text would be copied out of the frame.
-        places = self.rows["place"] if "place" in self.rows else _places(self.rows)
+        places = self.rows["place"].tolist() if "place" in self.rows else _places(self.rows)
         object.__setattr__(self, "samples", self.rows["sample_id"].to_numpy())
-        object.__setattr__(self, "places", places.to_numpy())
+        object.__setattr__(self, "places", np.array(places, dtype=object))
 
     @property
     def countries(self) -> tuple[str, ...]:
         """The countries that are known, in order of appearance."""
-        return tuple(str(c) for c in pd.unique(_countries(self.rows)) if c)
+        return tuple(dict.fromkeys(country for country in _countries(self.rows) if country))
 
     @property
     def unknown_countries(self) -> int:
         """How many samples have no known country."""
-        return int(self.rows.loc[_countries(self.rows) == "", "sample_id"].nunique())
+        countries = _countries(self.rows)
+        return len({sample for sample, country in zip(self.samples, countries, strict=True) if not country})
 
     @property
     def persons(self) -> float:
@@ -181,9 +182,9 @@ def evidence(
     rows = persons.rows
     y, v = _effects(rows)
     valence = {name: construct.valence for name, construct in data.vocabulary.constructs.items()}
-    side = _first_side(rows, question, "var")
-    sign = np.array([float(valence[v]) if question.quality else 1.0 for v in side])
-    rows = _with_measures(data, question, rows).assign(sign=sign)
+    rows = _with_measures(data, question, rows)
+    sign = np.array([float(valence[v]) if question.quality else 1.0 for v in rows["relationship"].tolist()])
+    rows = rows.assign(sign=sign)
     selection = Selection(rows, (*excluded, *persons.excluded))
     return Evidence(question, source, selection, rows, sign * y, v, persons.shared)
 
@@ -195,7 +196,8 @@ def screened_rows(data: Dataset, question: Question, protocol: Protocol | None =
 
 @lru_cache(maxsize=8)  # a finding asks a dozen times of each question; nobody changes the rows
 def _screened(data: Dataset, relationships: tuple[str, ...], outcome: str, protocol: Protocol) -> Screened:
-    return screen(bearing_on(candidates(data), relationships, outcome), protocol)
+    # Only then are they described: of 5,500 rows of the dataset a question has some hundred.
+    return screen(described(data, bearing_on(data.effects, relationships, outcome)), protocol)
 
 
 def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
@@ -247,7 +249,7 @@ class Persons:
 
 def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
-    rows = rows.assign(place=_places(rows))
+    rows = with_text(rows, {"place": _places(rows)})
     n = _largest_n(data).reindex(rows["sample_id"].unique())
     excluded: list[Exclusion] = []
     shared: list[tuple[str, str, float]] = []
@@ -292,41 +294,30 @@ def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
     return list(zip(found["sample_id"], found["overlaps"], common.fillna(0.0).astype(float), strict=True))
 
 
-def _countries(rows: pd.DataFrame) -> pd.Series:
+def _countries(rows: pd.DataFrame) -> list[str]:
     """The country of each row, empty where it is unknown."""
-    return rows["country"].fillna("") if "country" in rows else pd.Series("", index=rows.index)
+    return rows["country"].fillna("").tolist() if "country" in rows else [""] * len(rows)
 
 
-def _places(rows: pd.DataFrame) -> pd.Series:
-    country = _countries(rows)
-    return country.where(country != "", UNKNOWN + rows["sample_id"].astype(str))
-
-
-def _first_side(rows: pd.DataFrame, question: Question, column: str) -> Array:
-    """The cell of `column`_a or `column`_b, whichever is the question's first side."""
-    first = rows["var_a"].isin(question.relationships)
-    return np.where(first, rows[f"{column}_a"], rows[f"{column}_b"])
-
-
-def _outcome_side(rows: pd.DataFrame, question: Question, column: str) -> Array:
-    first = rows["var_a"].isin(question.relationships)
-    return np.where(first, rows[f"{column}_b"], rows[f"{column}_a"])
+def _places(rows: pd.DataFrame) -> list[str]:
+    samples = rows["sample_id"].tolist()
+    return [own or f"{UNKNOWN}{sample}" for own, sample in zip(_countries(rows), samples, strict=True)]
 
 
 def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.DataFrame:
     known = _forms(data)
-
-    def look(side: str, at: int) -> Sequence[str]:
-        pick = _first_side if side == "rel" else _outcome_side
-        keys = zip(rows["work"], pick(rows, question, "var"), pick(rows, question, "measure"), strict=True)
-        return [known.get(key, ("", ""))[at] for key in keys]
-
-    return rows.assign(
-        relationship=_first_side(rows, question, "var"),
-        form_rel=look("rel", 0),
-        form_out=look("out", 0),
-        facet=look("out", 1),
-    )
+    works, first = rows["work"].tolist(), rows["var_a"].isin(question.relationships).tolist()
+    sides = {side: list(zip(works, rows[f"var_{side}"].tolist(), rows[f"measure_{side}"].tolist(), strict=True))
+             for side in ("a", "b")}  # fmt: skip
+    exposure = [a if turned else b for a, b, turned in zip(sides["a"], sides["b"], first, strict=True)]
+    outcome = [b if turned else a for a, b, turned in zip(sides["a"], sides["b"], first, strict=True)]
+    columns = {
+        "relationship": [variable for _, variable, _ in exposure],
+        "form_rel": [known.get(key, ("", ""))[0] for key in exposure],
+        "form_out": [known.get(key, ("", ""))[0] for key in outcome],
+        "facet": [known.get(key, ("", ""))[1] for key in outcome],
+    }
+    return with_text(rows, columns)
 
 
 @lru_cache(maxsize=2)
