@@ -17,12 +17,12 @@ from replication.models.bayes.averaging.bias_integrals import Fineness, solve_se
 from replication.models.bayes.averaging.bias_likelihoods import (
     Linear,
     Selection,
-    arrange,
     linear_given,
     selection_log,
     summarised,
 )
 from replication.models.bayes.averaging.bias_models import BiasModel, Regression, WeightFunction, bias_priors
+from replication.models.bayes.averaging.clustered_effects import arrange
 from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors import Beta, Fixed, HalfNormal, Normal
 
@@ -192,27 +192,84 @@ def test_a_frame_hands_over_its_clusters(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_what_rows_share_and_what_they_do_not_make_up_their_covariance(v: list[float], kind: str) -> None:
     """Factors and residuals of every kind of cluster, at variances from 0 to far above those of the errors."""
-    from replication.models.bayes.averaging.bias_likelihoods import _Plane, _shared_parts
+    from replication.models.bayes.averaging.clustered_effects import shared_part
 
     rho, variances = 0.6, np.array(v)
     data = arrange(np.zeros(len(v)), variances, np.zeros(len(v), dtype=np.intp), rho)
     (group,) = data.groups
     assert group.kind == kind
-    at = [_Plane(0.0, between, within) for between in (0.0, 1e-3, 4.0, 1e8) for within in (0.0, 0.02, 9.0)]
-    model = Selection(
-        data, np.zeros((len(v), 1)), np.zeros(len(v), dtype=np.intp), WeightFunction("one", (0.025,)), None,
-        HalfNormal(1.0), Fixed(0.5), (Beta(1.0, 1.0),),
-    )  # fmt: skip
-    shared = _shared_parts(model, group, at)
+    at = list(product((0.0, 1e-3, 4.0, 1e8), (0.0, 0.02, 9.0)))
+    shared = shared_part(data, group, *np.array(at).T)
     se = np.sqrt(variances)
-    for i, plane in enumerate(at):
-        expected = plane.between + rho * np.outer(se, se) + np.diag((1 - rho) * variances + plane.within)
-        found = shared.loadings[:, i] @ shared.loadings[:, i].T + np.diag(shared.sd[:, i] ** 2)
+    for i, (between, within) in enumerate(at):
+        expected = between + rho * np.outer(se, se) + np.diag((1 - rho) * variances + within)
+        found = shared.loadings[i] @ shared.loadings[i].T + np.diag(shared.sd[i] ** 2)
         np.testing.assert_allclose(found, expected, rtol=1e-10)
         # No digit of the residual variance is lost where the rows are nearly one.
         if len(v) == 2:
-            exact = np.linalg.det(np.diag(1.0 / (shared.sd[:, i] ** 2)) @ expected)
-            assert exact == pytest.approx(1.0 + (shared.loadings[:, i, 0] ** 2 / shared.sd[:, i] ** 2).sum(), rel=1e-6)
+            exact = np.linalg.det(np.diag(1.0 / shared.sd[i] ** 2) @ expected)
+            assert exact == pytest.approx(1.0 + (shared.loadings[i, :, 0] ** 2 / shared.sd[i] ** 2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_the_rule_of_the_shared_part_errs_by_no_more_than_it_says(odd: int) -> None:
+    """Products of four chances on one normal variable, at every steepness where the number of nodes changes.
+
+    One node less anywhere and this fails: the errors are 1e-5 at most, beyond the last such steepness 3e-5.
+    """
+    from replication.models.bayes.averaging.clustered_effects import FLAT, _counts, factor_rule
+
+    rng = np.random.default_rng(8)
+    at, ends, low = (
+        rng.normal(0.0, 2.0, (300, 4, 1)),
+        rng.normal(size=(300, 4, 1)),
+        10 ** rng.uniform(-3, 0, (300, 4, 1)),
+    )
+    ends /= np.sqrt((ends**2).sum(axis=1, keepdims=True))
+    x = np.linspace(-9.0, 9.0, 2001)
+    w = np.exp(-0.5 * x**2)
+    for steep, most in [*((s, 1e-5) for s in FLAT), (0.67, 3e-5), (1.0, 3e-5), (2.0, 3e-5), (4.0, 5e-5)]:
+        (count,) = _counts(np.array([steep]))
+        nodes, weights = factor_rule((int(count),), odd)
+
+        def mean(points: np.ndarray, weights: np.ndarray, steep: float = steep) -> np.ndarray:
+            chances = low + (1.0 - low) * special.ndtr(at + steep * ends * points)
+            return np.asarray(chances.prod(axis=1) @ weights)
+
+        assert np.abs(np.log(mean(nodes[:, 0], weights) / mean(x, w / w.sum()))).max() < most, steep
+
+
+@pytest.mark.parametrize("between", [0.0, 0.002, 0.09])
+def test_uneven_clusters_have_the_dense_integral_over_both_shared_variables(between: float) -> None:
+    """Seven rows in two clusters, as the model is written: random effect and shared error on a grid of 241 x 241."""
+    v, codes = np.array([0.02, 0.05, 0.01, 0.03, 0.2, 0.0004, 0.01]), np.array([0, 0, 0, 0, 1, 1, 1])
+    steps, weights, mu, rho, within = np.array([0.025, 0.3]), np.array([1.0, 0.5, 0.1]), 0.1, 0.6, 0.004
+    z, x = -special.ndtri(steps), np.linspace(-8.0, 8.0, 241)
+    w = np.exp(-0.5 * x**2) / np.exp(-0.5 * x**2).sum()
+    expected = 0.0
+    for code in (0, 1):
+        seen = np.ones((241, 241))
+        for var in v[codes == code]:
+            mean = mu + np.sqrt(between) * x[:, None] + np.sqrt(rho * var) * x
+            tails = special.ndtr((mean[..., None] - np.sqrt(var) * z) / np.sqrt((1 - rho) * var + within))
+            seen *= weights[2] + tails @ -np.diff(weights)
+        expected += float(np.log(w @ seen @ w))
+    tau2 = between + within
+    data, ratios = arrange(np.zeros(7), v, codes, rho), (Beta(1.0, 1.0), Beta(1.0, 1.0))
+    assert {group.kind for group in data.groups} == {"uneven"}
+    parts = np.sqrt(v)[:, None] * z, np.full(7, 2), WeightFunction("one", (0.025, 0.3)), EFFECT
+    model = Selection(data, *parts, Fixed(float(np.sqrt(tau2))), Fixed(between / tau2), ratios)
+    point = np.array([[(mu - EFFECT.mean) / EFFECT.sd, *special.ndtri(weights[1:] / weights[:2])]])
+    dense = np.zeros((7, 7))
+    for code in (0, 1):
+        own = np.flatnonzero(codes == code)
+        dense[np.ix_(own, own)] = (
+            between + rho * np.sqrt(np.outer(v[own], v[own])) + np.diag((1 - rho) * v[own] + within)
+        )
+    normal = stats.multivariate_normal.logpdf(np.zeros(7), np.full(7, mu), dense)
+    whole = normal + 7 * np.log(weights[2]) + stats.norm.logpdf(point[0]).sum() - expected
+    for odd in (0, 1):
+        assert float(selection_log(model, point, odd)[0]) == pytest.approx(whole, abs=4e-5)
 
 
 @pytest.mark.parametrize("function", [WeightFunction("one", (0.025, 0.5)), WeightFunction("two", (0.05, 0.1))])

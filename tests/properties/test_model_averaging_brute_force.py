@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from replication.models.bayes.averaging.averaging import Averaged, average_models
 from replication.models.bayes.averaging.bias_integrals import BiasSolution
-from replication.models.bayes.averaging.bias_likelihoods import Selection, arrange, selection_log
+from replication.models.bayes.averaging.bias_likelihoods import Selection, selection_log
 from replication.models.bayes.averaging.bias_models import (
     Bias,
     BiasModel,
@@ -21,6 +21,7 @@ from replication.models.bayes.averaging.bias_models import (
     bias_priors,
     psma_models,
 )
+from replication.models.bayes.averaging.clustered_effects import arrange
 from replication.models.bayes.exact.exact import exact_two_level
 from replication.models.bayes.priors import Fixed, Normal
 from replication.models.bayes.priors.positive import Beta, HalfCauchy, HalfNormal

@@ -29,10 +29,8 @@ from replication.models.bayes.averaging.bias_integrals import (
     solve_selection,
 )
 from replication.models.bayes.averaging.bias_likelihoods import (
-    ClusteredEffects,
     Linear,
     Selection,
-    arrange,
     summarised,
 )
 from replication.models.bayes.averaging.bias_models import (
@@ -42,6 +40,7 @@ from replication.models.bayes.averaging.bias_models import (
     WeightFunction,
     psma_models,
 )
+from replication.models.bayes.averaging.clustered_effects import ClusteredEffects, arrange
 from replication.models.bayes.exact.marginals import Blend, Marginal
 from replication.models.bayes.exact.model import sd_axis
 from replication.models.bayes.priors.coefficient import Normal

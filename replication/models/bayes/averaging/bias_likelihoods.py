@@ -2,16 +2,13 @@
 
 Called by `bias_integrals`. Effects are turned so that positive ones are favoured. Three ideas:
 
-1. Effects of a cluster share a random effect and, where their errors correlate, a part of those:
-   `y_ij = mu + b_i + w_ij + sqrt(rho v_ij) f_i + sqrt((1 - rho) v_ij) e_ij`. Given b and f they are independent, so
-   every inverse and determinant is that of a 2 x 2 matrix.
+1. Effects of a cluster share a random effect and a part of their errors (`clustered_effects`). Given these two they are
+   independent, so every inverse and determinant is that of a 2 x 2 matrix.
 2. Rows are selected one by one, each with the weight of its own p value. The density of a cluster that was seen is the
    product of its weights times its multivariate normal density, over the expectation of that product under the same
    density. Normalising row by row would be another model: within a cluster the chances to be seen depend on each other.
-3. The expectation is an integral over the shared part alone, taken by the trapezoidal rule; given it, the chances of
-   the rows multiply. It is two numbers (b and f); one where variances within a cluster are equal, and where a cluster
-   has two or three rows, as any such covariance is that of one factor (Spearman 1904). A cluster of one row needs none:
-   its chance is a sum of normal tails.
+3. The expectation is an integral over the shared part alone; given it, the chances of the rows multiply. A cluster of
+   one row needs none: its chance is a sum of normal tails.
 """
 
 from __future__ import annotations
@@ -19,14 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from replication.effects.covariance import constant_correlation
 from replication.models.bayes.averaging.bias_models import WeightFunction
+from replication.models.bayes.averaging.clustered_effects import (
+    ClusteredEffects,
+    ClusterGroup,
+    SharedPart,
+    factor_rule,
+    shared_part,
+)
 from replication.models.bayes.exact.model import Axis
 from replication.models.bayes.exact.quadrature import gauss_rule
 from replication.models.bayes.priors.coefficient import Normal
@@ -35,11 +37,9 @@ from replication.models.bayes.priors.record import LOG_2PI
 from replication.models.fit import Array
 
 __all__ = [
-    "ClusteredEffects",
     "Linear",
     "LinearGiven",
     "Selection",
-    "arrange",
     "from_score",
     "linear_given",
     "selection_log",
@@ -53,75 +53,6 @@ CHUNK = 200_000
 GROUP, SMALLEST = 8, 1e-35
 # Numbers of rows that may stand for all that are alone in their clusters, and what their sums may differ by.
 FEWER, ALIKE = (12, 16, 24, 32, 48, 64), 1e-11
-# The trapezoidal rule of a cluster's shared part: its step for a standard normal (error 2e-5), and its ends, in sd.
-STEP, END = 1.35, 5.6
-# Nodes an axis beyond which the rule is not made finer; what is then missed shows between the two lattices.
-MOST_NODES = 400
-
-
-_Kind = Literal["single", "even", "pair", "triple", "uneven"]
-"""Clusters by what the integral over their shared part takes: see `_kinds`."""
-_KINDS: tuple[_Kind, ...] = get_args(_Kind)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Group:
-    """Clusters of one kind: positions of their `rows`, and where each cluster `starts`."""
-
-    rows: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    kind: _Kind
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusteredEffects:
-    """Effects `y (k,)` sorted by cluster, variances `v (k,)`, where clusters `starts (m,)`, correlation of errors."""
-
-    y: Array
-    v: Array
-    starts: NDArray[np.intp]
-    correlation: float
-    groups: tuple[_Group, ...]
-
-    @property
-    def k(self) -> int:
-        """How many effects there are."""
-        return len(self.y)
-
-    @property
-    def clustered(self) -> bool:
-        """Whether any cluster has two effects or more."""
-        return len(self.starts) < len(self.y)
-
-
-def arrange(y: Array, v: Array, clusters: NDArray[np.intp], correlation: float) -> ClusteredEffects:
-    """The effects sorted by cluster, whose codes `clusters (k,)` count from 0."""
-    order = np.argsort(clusters, kind="stable")
-    y, v = y[order], v[order]
-    size = np.bincount(clusters)
-    size = size[size > 0]
-    starts = np.concatenate([[0], np.cumsum(size)[:-1]])
-    kinds, groups = _kinds(v, starts, size, correlation), []
-    for kind in _KINDS:
-        own = kinds == kind
-        if own.any():
-            rows = np.flatnonzero(np.repeat(own, size))
-            groups.append(_Group(rows, np.concatenate([[0], np.cumsum(size[own])[:-1]]), kind))
-    return ClusteredEffects(y, v, starts, correlation, tuple(groups))
-
-
-def _kinds(v: Array, starts: NDArray[np.intp], size: NDArray[np.intp], rho: float) -> NDArray[np.str_]:
-    """The kind of every cluster, of variances `v (k,)` sorted by cluster.
-
-    With equal variances, or errors that are not shared, the random effect and the shared error are one variable. Three
-    rows are a factor only where no loading is larger than its variable (no Heywood case); this is the condition at the
-    largest variance between clusters, which implies it at all others.
-    """
-    even = (np.maximum.reduceat(v, starts) <= np.minimum.reduceat(v, starts) * (1.0 + 1e-12)) | (rho == 0.0)
-    triple = size == 3
-    threes = np.sqrt(v[starts[triple][:, None] + np.arange(3)])[..., None]
-    triple[triple] = (_beside_common(threes, rho) >= 0.0).all(axis=(1, 2))
-    return np.select([size == 1, size == 2, even, triple], ["single", "pair", "even", "triple"], "uneven")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -348,13 +279,13 @@ class _Plane:
     within: float
 
 
-def _falls(omega: Array) -> Array:
-    """How far the weight falls at each step `(P, J - 1)`.
+def _rises(omega: Array) -> Array:
+    """The weight of the largest p values and how far it rises at each step `(P, J)`.
 
     A row is seen with probability `omega_J + sum_j (omega_j - omega_(j+1)) P(p < step_j)`: all terms are positive, so
     nothing cancels.
     """
-    return np.asarray(-np.diff(np.column_stack([np.ones(len(omega)), omega]), axis=1))
+    return np.column_stack([omega[:, -1], -np.diff(np.column_stack([np.ones(len(omega)), omega]), axis=1)])
 
 
 def summarised(model: Selection) -> Selection:
@@ -381,7 +312,7 @@ def summarised(model: Selection) -> Selection:
     return model
 
 
-def _trial_points(model: Selection, group: _Group) -> tuple[list[_Plane], NDArray[np.intp], Array]:
+def _trial_points(model: Selection, group: ClusterGroup) -> tuple[list[_Plane], NDArray[np.intp], Array]:
     """Planes, the plane of each point, and the weights `(P, J - 1)` of each point on which sums are compared."""
     unit = float(np.sqrt(np.mean(model.data.y[group.rows] ** 2)))
     means, taus = unit * np.array([-2.0, -1.0, -0.3, 0.0, 0.3, 1.0, 2.0]), unit * np.array([0.0, 0.1, 0.3, 1.0, 3.0])
@@ -392,13 +323,14 @@ def _trial_points(model: Selection, group: _Group) -> tuple[list[_Plane], NDArra
 
 
 def _log_single_chances(
-    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, _: int
+    model: Selection, group: ClusterGroup, at: list[_Plane], plane: NDArray[np.intp], omega: Array, _: int
 ) -> Array:
     """Sum over clusters of one row of the log probability to be seen `(P,)`."""
     rows = model.singles or Singles(model.data.v[group.rows], model.critical[group.rows], np.ones(len(group.rows)))
-    mean, sd = np.array([p.effect for p in at])[:, None], np.sqrt([p.between + p.within + rows.v for p in at])
-    below = _below(model, mean, rows.critical, sd)
-    falls, size = _falls(omega), max(1, CHUNK // (len(rows.v) * omega.shape[1]))
+    mean, sd = np.array([p.effect for p in at]), np.sqrt([p.between + p.within + rows.v for p in at])
+    below = np.empty((*sd.shape, omega.shape[1]))
+    _chances_below(model, mean[:, None, None] / sd[..., None], rows.critical / sd[..., None], np.zeros(()), below)
+    falls, size = _rises(omega)[:, 1:], max(1, CHUNK // (len(rows.v) * omega.shape[1]))
     out = np.empty(len(omega))
     for i in range(0, len(omega), size):
         piece = slice(i, i + size)
@@ -407,47 +339,43 @@ def _log_single_chances(
     return out
 
 
-def _below(model: Selection, mean: Array, critical: Array, sd: Array) -> Array:
-    """P(p < step_j) of normal estimates: `mean, sd (..., n)` against `critical (n, J - 1)` or broadcast with it."""
-    below = special.ndtr((mean[..., None] - critical) / sd[..., None])
+def _chances_below(model: Selection, mean: Array, critical: Array, shared: Array, out: Array) -> None:
+    """P(p < step) of normal estimates whose `mean`, `critical` values and `shared` part are in units of their sd."""
+    special.ndtr(np.add(mean - critical, shared, out=out), out=out)
     if model.function.sides == "two":
-        below += special.ndtr((-mean[..., None] - critical) / sd[..., None])
-    return np.asarray(below)
+        out += special.ndtr(-mean - critical - shared)
 
 
 def _log_chances(
-    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
+    model: Selection, group: ClusterGroup, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
 ) -> Array:
     """Sum over clusters of the log probability that all rows of one are seen `(P,)`."""
-    shared, falls, k = _shared_parts(model, group, at), _falls(omega), len(group.rows)
-    out = np.empty(len(omega))
-    for here, planes, index, nodes, weights in _pieces(shared, plane, odd, lambda n: k * n * falls.shape[1]):
-        below = _tails(model, group, shared, planes, nodes)
-        chance = np.broadcast_to(omega[here, -1, None], (k, len(here), len(weights))).copy()
-        for j in range(falls.shape[1]):
-            chance += np.ascontiguousarray(below[..., j])[:, index] * falls[here, j, None]
-        out[here] = _log_expectations(np.maximum(chance, SMALLEST), group.starts, weights).sum(axis=0)
+    shared, rises, k = _shared_at(model, group, at), _rises(omega), len(group.rows)
+    layers, out = group.layers, np.empty(len(omega))
+    order = np.concatenate(layers)
+    for here, planes, nodes, weights in _pieces(shared, plane, odd, lambda n: k * n):
+        seen = _seen(model, group, shared, at, planes, nodes)[:, :, order]
+        chance = rises[here] @ seen.reshape(*seen.shape[:2], -1)
+        chance = chance.reshape(*here.shape, k, len(weights))
+        out[here] = _log_expectations(chance, [len(layer) for layer in layers], weights).sum(axis=2)
     return out
 
 
 def _log_pair_chances(
-    model: Selection, group: _Group, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
+    model: Selection, group: ClusterGroup, at: list[_Plane], plane: NDArray[np.intp], omega: Array, odd: int
 ) -> Array:
     """What `_log_chances` gives, for clusters of two rows.
 
     The chance that both are seen is bilinear in the weights: what is between them is the same at all points of a plane.
     """
-    shared, k = _shared_parts(model, group, at), len(group.rows)
-    rises = np.column_stack([omega[:, -1], _falls(omega)])
-    pairs = (rises[:, :, None] * rises[:, None, :]).reshape(len(rises), -1, 1)
+    shared, rises, m = _shared_at(model, group, at), _rises(omega), len(group.rows) // 2
+    pairs = (rises[:, :, None] * rises[:, None, :]).reshape(len(rises), -1)
     out = np.empty(len(omega))
-    for here, planes, index, nodes, weights in _pieces(shared, plane, odd, lambda n: k * max(n, pairs.shape[1] // 2)):
-        below = _tails(model, group, shared, planes, nodes)
-        # (2 m, L, n, J): 1 and the chances below the steps, beside the weights they are multiplied with
-        each = np.concatenate([np.ones((*below.shape[:3], 1)), below], axis=3)
-        both = (each[::2] * weights[:, None]).swapaxes(2, 3) @ each[1::2]
-        both = np.ascontiguousarray(both.swapaxes(0, 1)).reshape(len(planes), k // 2, -1)
-        out[here] = np.log((both[index] @ pairs[here])[..., 0]).sum(axis=1)
+    for here, planes, nodes, weights in _pieces(shared, plane, odd, lambda n: m * (n + pairs.shape[1])):
+        each = _seen(model, group, shared, at, planes, nodes).transpose(2, 0, 1, 3)
+        both = (each[::2] * weights) @ each[1::2].swapaxes(2, 3)
+        both = both.transpose(1, 2, 3, 0).reshape(len(planes), -1, m)
+        out[here] = np.log(pairs[here] @ both).sum(axis=2)
     return out
 
 
@@ -455,127 +383,76 @@ _BY_KIND = {"single": _log_single_chances, "pair": _log_pair_chances}
 
 
 def _pieces(
-    shared: _Shared, plane: NDArray[np.intp], odd: int, elements: Callable[[int], int]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], Array, Array]]:
-    """Points worked on at once, their planes, the place of each one's plane among these, and the rule for both.
+    shared: SharedPart, plane: NDArray[np.intp], odd: int, elements: Callable[[int], int]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]]:
+    """Points worked on at once `(L, P)`, the planes `(L,)` they lie in, and the rule for the shared part of these.
 
     `elements` says how many numbers a point takes with a rule of so many nodes. Planes with equally many nodes are
-    worked on together: one by one they are bound by the interpreter.
+    worked on together: one by one they are bound by the interpreter. A plane with fewer points than the others of a
+    piece has its last one several times.
     """
     for counts in np.unique(shared.counts, axis=0):
         points = np.flatnonzero((shared.counts == counts).all(axis=1)[plane])
         points = points[np.argsort(plane[points], kind="stable")]
-        nodes, weights = _factor_rule(counts.tolist(), odd)
-        size = max(1, CHUNK // elements(len(weights)))
-        for i in range(0, len(points), size):
-            here = points[i : i + size]
-            yield here, *np.unique(plane[here], return_inverse=True), nodes, weights
+        nodes, weights = factor_rule(tuple(counts.tolist()), odd)
+        most = max(1, CHUNK // elements(len(weights)))
+        starts, sizes = _runs(plane[points], most)
+        i = 0
+        while i < len(starts):
+            some = slice(i, i + max(1, most // int(sizes[i])))
+            within = np.minimum(np.arange(sizes[i]), sizes[some, None] - 1)
+            here = points[starts[some, None] + within]
+            yield here, plane[here[:, 0]], nodes, weights
+            i = some.stop
 
 
-def _log_expectations(chance: Array, starts: NDArray[np.intp], weights: Array) -> Array:
-    """Log of the mean over nodes of each cluster's product of chances `(m, P)`, from `chance (k, P, n)`."""
-    if np.diff(np.append(starts, len(chance))).max() <= GROUP:
-        return np.asarray(np.log(np.multiply.reduceat(chance, starts, axis=0) @ weights))
+def _runs(planes: NDArray[np.intp], most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where runs of equal `planes (P,)`, which are sorted, start and how long they are, the longest first.
+
+    A run longer than `most` is several.
+    """
+    new = np.flatnonzero(np.append(True, planes[1:] != planes[:-1])[: len(planes)])
+    length = np.diff(np.append(new, len(planes)))
+    starts = np.concatenate([np.arange(a, a + n, most) for a, n in zip(new.tolist(), length.tolist(), strict=True)])
+    sizes = np.diff(np.append(starts, len(planes)))
+    order = np.argsort(-sizes, kind="stable")
+    return starts[order], sizes[order]
+
+
+def _log_expectations(chance: Array, layers: list[int], weights: Array) -> Array:
+    """Log of the mean over nodes of each cluster's product of chances `(..., m)`, from `chance (..., k, n)`.
+
+    `layers` says how many clusters have a first row, a second and so on, in which order rows come. `chance` is used up.
+    """
     # a product of many small chances would leave the range of floating point
-    logs = np.add.reduceat(np.log(chance), starts, axis=0)
-    top = logs.max(axis=2, keepdims=True)
-    return np.asarray(np.log(np.exp(logs - top) @ weights) + top[..., 0])
+    logs = len(layers) > GROUP
+    terms = np.log(chance, out=chance) if logs else chance
+    product, at = terms[..., : layers[0], :], layers[0]
+    combine = np.add if logs else np.multiply
+    for n in layers[1:]:
+        combine(product[..., :n, :], terms[..., at : at + n, :], out=product[..., :n, :])
+        at += n
+    if not logs:
+        return np.asarray(np.log(product @ weights))
+    top = product.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(product - top) @ weights) + top[..., 0])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shared:
-    """What rows of a group share at L planes.
+def _shared_at(model: Selection, group: ClusterGroup, at: list[_Plane]) -> SharedPart:
+    return shared_part(model.data, group, np.array([p.between for p in at]), np.array([p.within for p in at]))
 
-    `mean (L,)`, residual `sd (k, L)`, `loadings (k, L, factors)` on the shared variables, and how many nodes a side
-    these need: `counts (L, factors)`.
+
+def _seen(
+    model: Selection, group: ClusterGroup, shared: SharedPart, at: list[_Plane], planes: NDArray[np.intp], nodes: Array
+) -> Array:
+    """What the weights of `_rises` are multiplied with, given the shared part: `(L, J, k, n)`, at the `planes (L,)`.
+
+    1 and P(p < step) of every row.
     """
-
-    mean: Array
-    sd: Array
-    loadings: Array
-    counts: NDArray[np.intp]
-
-
-def _shared_parts(model: Selection, group: _Group, at: list[_Plane]) -> _Shared:
-    v, rho = model.data.v[group.rows, None], model.data.correlation
-    between, within = np.array([p.between for p in at]), np.array([p.within for p in at])
-    if group.kind == "pair":
-        sd, loadings = _pairs(v, between, within, rho)
-    elif group.kind == "triple":
-        sd, loadings = _triples(v, between, within, rho)
-    else:
-        sd, loadings = np.sqrt((1.0 - rho) * v + within), _loadings(v, group, between, rho)
-    # sums of squared loadings over residual variances: a product of normal tails that steep has bandwidth
-    # sqrt(1 + squares), and the step of the rule follows it
-    squares = np.add.reduceat((loadings / sd[..., None]) ** 2, group.starts, axis=0).max(axis=0)
-    counts = np.minimum(_rounded_up(END / STEP * np.sqrt(1.0 + squares)), MOST_NODES)
-    return _Shared(np.array([p.effect for p in at]), sd, loadings, np.where(squares > 0, counts, 0).astype(np.intp))
-
-
-def _rounded_up(counts: Array) -> Array:
-    """Counts at the next of a few sizes, an eighth apart: planes of one size are worked on together."""
-    size = 2.0 ** np.ceil(np.log2(counts) - 3.0)
-    return np.asarray(np.ceil(counts / size) * size)
-
-
-def _tails(model: Selection, group: _Group, shared: _Shared, planes: NDArray[np.intp], nodes: Array) -> Array:
-    """P(p < step) of every row given the shared part at its nodes `(k, L, n, J - 1)`, at the `planes (L,)`."""
-    mean = shared.mean[planes, None] + shared.loadings[:, planes] @ nodes.T
-    return _below(model, mean, model.critical[group.rows][:, None, None, :], shared.sd[:, planes, None])
-
-
-def _loadings(v: Array, group: _Group, between: Array, rho: float) -> Array:
-    """How strongly rows with variances `v (k, 1)` hang on the shared variables `(k, L, factors)`, the strongest first.
-
-    `between (L,)` are variances of the random effect.
-    """
-    if group.kind == "even":
-        return np.sqrt(between + rho * v)[..., None]
-    a, b = np.broadcast_arrays(np.sqrt(between), np.sqrt(rho * v))
-    aa, ab, bb = (np.add.reduceat(x, group.starts, axis=0) for x in (a * a, a * b, b * b))
-    # Turned to principal axes: nearly equal variances leave nearly nothing for the second one.
-    size = np.diff(np.append(group.starts, len(v)))
-    turn = np.repeat(0.5 * np.arctan2(2.0 * ab, aa - bb), size, axis=0)
-    return np.stack([np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a], axis=-1)
-
-
-def _pairs(v: Array, between: Array, within: Array, rho: float) -> tuple[Array, Array]:
-    """Residual `sd (k, L)` and `loadings (k, L, 1)` of clusters of two rows on one factor, equally strong on both."""
-    first, second = v.reshape(-1, 2, 1).swapaxes(0, 1)
-    error = constant_correlation(v.reshape(-1, 2), rho)[:, 0, 1, None]
-    total = v + between + within
-    spread = np.sqrt(total[::2] * total[1::2])
-    # The determinant as a sum of positive terms: as a difference it has no digits where rows are nearly one.
-    apart = (1.0 - rho**2) * first * second + between * (first + second - 2.0 * error)
-    apart += within * (first + second + 2.0 * between + within)
-    share = (error + between) / spread
-    rest = apart / (spread**2 * (1.0 + share))
-    return np.sqrt(total * np.repeat(rest, 2, axis=0)), np.sqrt(total * np.repeat(share, 2, axis=0))[..., None]
-
-
-def _triples(v: Array, between: Array, within: Array, rho: float) -> tuple[Array, Array]:
-    """Residual `sd (k, L)` and `loadings (k, L, 1)` of clusters of three rows on one factor, by Spearman's triads."""
-    own = np.sqrt(v).reshape(-1, 3, 1)
-    left, right = np.roll(own, -1, axis=1), np.roll(own, 1, axis=1)
-    beside = rho * left * right + between
-    loadings = np.sqrt((rho * own * left + between) * (rho * own * right + between) / beside)
-    # What a triad leaves, with the terms that cancel taken out.
-    rest = (rho * (1.0 - rho) * own**2 * left * right + between * _beside_common(own, rho)) / beside
-    return np.sqrt(within + rest.reshape(len(v), -1)), loadings.reshape(len(v), -1, 1)
-
-
-def _beside_common(se: Array, rho: float) -> Array:
-    """How much of a row's error in a cluster of three, `se (m, 3, 1)`, no factor takes up as tau grows, per row."""
-    left, right = np.roll(se, -1, axis=1), np.roll(se, 1, axis=1)
-    return np.asarray(se**2 - rho * se * (left + right) + rho * left * right)
-
-
-def _factor_rule(counts: list[int], odd: int) -> tuple[Array, Array]:
-    """Nodes `(n, factors)` and weights `(n,)` for standard normal variables, `counts` nodes a side of each.
-
-    The trapezoidal rule; a variable without nodes is held at 0. `odd` moves the nodes by half a step.
-    """
-    axes = [(np.arange(-n, n + 1) + 0.5 * odd) * (END / n) if n else np.zeros(1) for n in counts]
-    nodes = np.array(list(product(*axes)))
-    weights = np.exp(-0.5 * (nodes**2).sum(axis=1))
-    return nodes, weights / weights.sum()
+    sd = shared.sd[planes, None]
+    part = (shared.loadings[planes] @ nodes.T)[:, None] / sd[..., None]
+    critical = model.critical[group.rows].T / sd
+    seen = np.ones((len(planes), 1 + critical.shape[1], *part.shape[2:]))
+    mean = np.array([at[i].effect for i in planes.tolist()])[:, None, None, None] / sd[..., None]
+    _chances_below(model, mean, critical[..., None], part, seen[:, 1:])
+    return seen
