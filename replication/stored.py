@@ -22,6 +22,7 @@ __all__ = [
     "outcome_paths",
     "read_outcome",
     "read_stored",
+    "signature_of",
     "stored_or_none",
     "write_outcome",
 ]
@@ -87,6 +88,14 @@ def stored_or_none(out: Path) -> Stored | None:
         return read_stored(out)
     except UserError:
         return None
+
+
+def signature_of(out: Path) -> str:
+    """The digest of everything the report in `out` was made from; empty when there is none, or a damaged one."""
+    try:
+        return str(_read(out / "run.json").get("signature", ""))
+    except UserError:
+        return ""
 
 
 def files_digest(folder: Path) -> str:

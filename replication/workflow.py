@@ -16,7 +16,7 @@ from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
 from replication.provenance import Cache, Sources, code_digest, stamp
-from replication.stored import differences, files_digest, read_stored, stored_or_none, write_outcome
+from replication.stored import differences, files_digest, read_stored, signature_of, stored_or_none, write_outcome
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def make_report(request: Request) -> int:
     check_target(request.out)
     finish_writing(paths.reports_dir())
     signature = _signature(request)
-    stored = stored_or_none(request.out)
+    # Its outcomes are read for their verdicts, but of a report that is made anew nobody wants them.
+    stored = stored_or_none(request.out) if signature_of(request.out) == signature else None
     # `whole` as well: an edited report with the right signature must not pass for a computed one.
-    if stored is not None and stored.whole and stored.complete and stored.run.get("signature") == signature:
+    if stored is not None and stored.whole and stored.complete:
         if not request.quiet:
             terminal.print_verdicts(stored.outcomes)
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")

@@ -37,6 +37,7 @@ __all__ = [
     "replace_folder",
     "table_path",
     "table_rows",
+    "take_over",
     "temporary_folder",
     "write_atomic",
     "write_together",
@@ -200,6 +201,20 @@ def replace_folder(target: Path, mark: str = "run.json") -> Iterator[Path]:
         _keep_names(target.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def take_over(old: Path, new: Path, content: bytes) -> None:
+    """Put a file of an old folder, of which this is the content, into the one that is being built.
+
+    Where the disk can, it is the same file under a second name: nothing is copied, and the old folder is removed in no
+    time. Nobody writes into a file of either folder; what changes is a new file.
+    """
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.unlink(missing_ok=True)
+    try:
+        new.hardlink_to(old)
+    except OSError:  # another disk, or one without second names
+        new.write_bytes(content)
 
 
 @contextlib.contextmanager

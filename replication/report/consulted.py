@@ -4,10 +4,10 @@ Three ideas:
 
 1. A page is never handed the archive. It is handed one that writes down every question put to it (`watched`): which
    works, rows, outcomes, places. What cannot be watched (the tables as frames, the digest) is left out of it, so a page
-   cannot depend on it.
+   cannot depend on it. Its words are watched as well (`listening`), and the templates it is filled in.
 2. A question is a part of the archive and a key; no key stands for the whole part, as when a page goes through it.
 3. A page made before is the same today when every question it put has the same answer (`Answers`), and when it was made
-   by the same code, templates and words (`site`). Nobody declares what a page depends on, so nobody can forget it.
+   by the same code (`site`). Nobody declares what a page depends on, so nobody can forget it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,22 @@ from typing import Any
 
 from replication.digests import digest_of
 from replication.report.archive import Archive
+from replication.report.templating import template_digests
+from replication.report.words import SHARED, Words
 
-__all__ = ["LEFT_OUT", "OF_ARCHIVE", "OF_DATASET", "Answers", "Asked", "Log", "Watched", "parts_of", "watched"]
+__all__ = [
+    "LEFT_OUT",
+    "OF_ARCHIVE",
+    "OF_DATASET",
+    "TEMPLATES",
+    "Answers",
+    "Asked",
+    "Log",
+    "Watched",
+    "listening",
+    "parts_of",
+    "watched",
+]
 
 Asked = Mapping[str, Sequence[str | None]]
 """Questions by part of the archive: the keys looked up in it, None for the whole of it."""
@@ -29,6 +43,8 @@ OF_DATASET = (
     "works", "references", "notes", "recipes", "answers", "statements", "corrections", "explanations", "traps",
     "common_notes",
 )  # fmt: skip
+TEMPLATES = "templates"
+"""The part whose keys are the templates a page is filled in."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 LEFT_OUT: Mapping[str, Any] = {
     **dict.fromkeys(("tables", "withdrawn", "conceptual", "packets"), _NOTHING), "digest": "", "warnings": (),
@@ -56,7 +72,11 @@ class Log:
 
     def plain(self) -> dict[str, list[str | None]]:
         """The questions as plain data; keys of a part that was asked for as a whole say nothing more."""
-        return {part: [None] if None in keys else list(keys) for part, keys in self.asked.items()}
+        # Sorted, so that pages which put the same questions hold the same list, whatever they asked first.
+        return {
+            part: [None] if None in keys else [*sorted(key for key in keys if key is not None)]
+            for part, keys in sorted(self.asked.items())
+        }
 
 
 class Watched(Mapping[str, Any]):
@@ -120,6 +140,73 @@ class _WatchedList(Sequence[Any]):
         return len(self._source)
 
 
+_WITHIN = "\t"  # between the names of tables within tables, which themselves hold dots and spaces
+
+
+class _Heard(Mapping[str, Any]):
+    """Texts by key, some within tables of their own, that writes down which are looked up, or that it was gone through.
+
+    What somebody has gone through holds plain tables, as nothing in it can be asked for that is not written down.
+    """
+
+    __slots__ = ("_inner", "_log", "_part", "_place", "_source")
+
+    def __init__(self, source: Mapping[str, Any], part: str, log: Log, place: str = "") -> None:
+        self._source, self._part, self._log, self._place = source, part, log, place
+        self._inner: dict[str, _Heard] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._inner:
+            return self._inner[key]
+        found = self._source.get(key)
+        if not self._place and key in SHARED:
+            return self._source[key]  # they decide whether any page is made anew
+        # That a table is there says nothing yet: what is looked up in it is written down.
+        if isinstance(found, Mapping):
+            self._inner[key] = _Heard(found, self._part, self._log, f"{self._place}{key}{_WITHIN}")
+            return self._inner[key]
+        self._log.note(self._part, self._place + key)
+        return self._source[key]
+
+    def __contains__(self, key: object) -> bool:
+        self._log.note(self._part, f"{self._place}{key}")
+        return key in self._source
+
+    def __iter__(self) -> Iterator[str]:
+        self._note_all()
+        return iter(self._source)
+
+    def __len__(self) -> int:
+        self._note_all()
+        return len(self._source)
+
+    def items(self) -> ItemsView[str, Any]:
+        """All keys with their texts."""
+        self._note_all()
+        return self._source.items()
+
+    def values(self) -> ValuesView[Any]:
+        """All texts."""
+        self._note_all()
+        return self._source.values()
+
+    def _note_all(self) -> None:
+        self._log.note(self._part, self._place.removesuffix(_WITHIN) or None)
+
+
+def listening(words: Words, names: Mapping[str, str], log: Log) -> Words:
+    """The words of a page, which writes down every text it says; works are cited by these names."""
+    return replace(words, names=names, table=_Heard(words.table, f"words {words.language}", log), said={})
+
+
+def _texts(table: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every text by the names of the tables it is in, and every table."""
+    for key, text in table.items():
+        yield place + key, text
+        if isinstance(text, Mapping):
+            yield from _texts(text, f"{place}{key}{_WITHIN}")
+
+
 def parts_of(archive: Archive) -> dict[str, Mapping[str, Any] | Sequence[Any]]:
     """Everything of an archive that can be asked for, by the name of its part; each table of the dataset is a part."""
     parts = {name: getattr(archive.dataset, name) for name in OF_DATASET}
@@ -143,19 +230,29 @@ def watched(archive: Archive, log: Log) -> Archive:
 
 
 class Answers:
-    """The answers of an archive to the questions of pages, as digests; each is taken once."""
+    """The answers of an archive, its words and its templates to the questions of pages, as digests; each is taken once.
 
-    def __init__(self, archive: Archive) -> None:
-        self._parts = parts_of(archive)
+    `spoken` are the words by language.
+    """
+
+    def __init__(self, archive: Archive, spoken: Mapping[str, Words] = _NOTHING) -> None:
+        heard = {f"words {language}": dict(_texts(words.table)) for language, words in spoken.items()}
+        self._parts = {**parts_of(archive), **heard, TEMPLATES: template_digests()}
         self._known: dict[tuple[str, str | None], str] = {}
+        # By the very list, held here so that no other takes its place: hundreds of pages put the same questions.
+        self._of_lists: dict[tuple[str, int], tuple[Sequence[str | None], str]] = {}
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
-        texts: list[str] = []
-        for part, keys in asked.items():
+        return digest_of(*(text for part, keys in asked.items() for text in (part, self._of_list(part, keys))))
+
+    def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
+        place = part, id(keys)
+        if place not in self._of_lists:
             # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
-            texts += (part, repr(list(keys)), "\n".join([self._answer(part, key) for key in keys]))
-        return digest_of(*texts)
+            answers = "\n".join([self._answer(part, key) for key in keys])
+            self._of_lists[place] = keys, digest_of(repr(list(keys)), answers)
+        return self._of_lists[place][1]
 
     def _answer(self, part: str, key: str | None) -> str:
         known = self._known.get((part, key))

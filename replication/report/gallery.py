@@ -8,7 +8,7 @@ import io
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from replication.formulas import harmless
 from replication.report.archive import LICENCE, Archive, Record, anchor
-from replication.report.consulted import Log, watched
+from replication.report.consulted import Log, listening, watched
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
@@ -79,7 +79,7 @@ class Pictures:
         archive = watched(self._archive, log)
         language = self._words.language
         folder = "figures" if language == "en" else f"figures/{language}"
-        view = View(f"{folder}/x.html", replace(self._words, names=archive.names), archive)
+        view = View(f"{folder}/x.html", listening(self._words, archive.names, log), archive)
         found = next(item for item in archive.by_outcome[outcome]["figures"] if item["id"] == figure)
         return _picture(view, outcome, found, folder)
 

@@ -11,15 +11,16 @@ import hashlib
 import json
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from replication.report.archive import Archive
-from replication.report.consulted import Answers, Asked, Log, watched
+from replication.report.consulted import TEMPLATES, Answers, Asked, Log, listening, watched
 from replication.report.gallery import Gallery, Pictures
 from replication.report.view import Page
 from replication.report.words import Words
+from replication.writing import take_over
 
 __all__ = [
     "KEPT",
@@ -78,15 +79,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was made by a plan: the digest of each file by its path, what was asked for it, what was read elsewhere."""
+    """What was made by a plan: the digest of each file by its path, what was asked for it, what was read elsewhere.
+
+    `answers` is the digest of what was answered, where that is known.
+    """
 
     name: str
     files: Mapping[str, str]
     asked: Asked
     outside: str = ""
-
-
-_FIELDS = tuple(field.name for field in fields(Made))
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +103,7 @@ class Source:
     def given(self, language: str, log: Log) -> Given:
         """What a plan of a language is given; its questions go to the log."""
         archive = watched(self.archive, log)
-        words = replace(self.spoken[language], names=archive.names)
+        words = listening(self.spoken[language], archive.names, log)
         return Given(archive, words, self.pictures[language].seen_by(log))
 
     def made(self, plan: Plan, folder: Path) -> Made:
@@ -109,6 +111,8 @@ class Source:
         log = Log()
         given, files = self.given(plan.language, log), {}
         for item in plan.make(given):
+            if isinstance(item, Page):
+                log.note(TEMPLATES, item.template)
             path, content = (item.path, self.render(given, item)) if isinstance(item, Page) else item
             files[path] = written(folder / path, content if isinstance(content, bytes) else content.encode("utf-8"))
         return Made(plan.name, files, log.plain(), plan.outside)
@@ -119,8 +123,8 @@ class Before:
     """The report before: its folder, and what is known of how each of its files was made."""
 
     folder: Path
-    made: Mapping[str, tuple[Made, str]]
-    """By the name of the plan; the digest is that of the answers it was made from."""
+    made: Mapping[str, Made]
+    """By the name of the plan."""
 
     def taken(self, plan: Plan, answers: Answers, folder: Path) -> Made | None:
         """Take the files of a plan over into a folder, when nothing behind them changed; None when they are to be made.
@@ -128,8 +132,10 @@ class Before:
         A file that was edited since counts as none.
         """
         # Same code, same questions, same answers: only then are the same bytes sure.
-        made, digest = self.made.get(plan.name, (None, ""))
-        if made is None or not plan.kept or made.outside != plan.outside or answers.digest(made.asked) != digest:
+        made = self.made.get(plan.name)
+        if made is None or not plan.kept or made.outside != plan.outside:
+            return None
+        if answers.digest(made.asked) != made.answers:
             return None
         found = {}
         for path, known in made.files.items():
@@ -141,23 +147,27 @@ class Before:
         if len(found) < len(made.files):
             return None
         for path, content in found.items():
-            written(folder / path, content)
+            take_over(self.folder / path, folder / path, content)
         return made
 
 
 def read_before(folder: Path, made_by: str) -> Before:
-    """What can be taken over from the report in a folder; nothing where other code, templates or words made it."""
+    """What can be taken over from the report in a folder; nothing where other code made it."""
     try:
         kept = json.loads(lzma.decompress((folder / KEPT).read_bytes()))
-        known = kept["made"] if kept["made_by"] == made_by else []
-        made = {entry["made"]["name"]: (Made(**entry["made"]), str(entry["answers"])) for entry in known}
+        lists, known = kept["lists"], kept["made"] if kept["made_by"] == made_by else []
+        made = {}
+        for name, files, asked, outside, answers in known:
+            made[name] = Made(name, files, {part: lists[number] for part, number in asked.items()}, outside, answers)
     except (
         OSError,
         EOFError,
         lzma.LZMAError,
         ValueError,
         KeyError,
+        IndexError,
         TypeError,
+        AttributeError,
         RecursionError,
     ):  # no report, or one of which nothing is known
         made = {}
@@ -166,10 +176,14 @@ def read_before(folder: Path, made_by: str) -> Before:
 
 def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
     """Keep beside the files of a report what they were made from, for the next one."""
-    # Field by field: `asdict` would copy hundreds of thousands of texts.
-    plain = ({name: getattr(one, name) for name in _FIELDS} for one in made)
-    entries = [{"made": one, "answers": answers.digest(one["asked"])} for one in plain]
-    text = json.dumps({"made_by": made_by, "made": entries}, ensure_ascii=False, separators=(",", ":"))
+    lists: dict[tuple[str | None, ...], int] = {}
+    entries = []
+    for one in made:
+        # Pages of one kind put the same questions: each list of them is written once.
+        asked = {part: lists.setdefault(tuple(keys), len(lists)) for part, keys in one.asked.items()}
+        entries.append((one.name, one.files, asked, one.outside, one.answers or answers.digest(one.asked)))
+    kept = {"made_by": made_by, "lists": list(lists), "made": entries}
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
     # Mostly the same few thousand ids, again and again far apart: half as long as zipped, for a twentieth of a second.
     (folder / KEPT).write_bytes(lzma.compress(text.encode(), preset=2))
 
@@ -177,6 +191,7 @@ def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answer
 def written(path: Path, content: bytes) -> str:
     """Write a file and give its digest."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # it may be a file of the report before by another name, which stays as it is
     path.write_bytes(content)
     return _digest(content)
 

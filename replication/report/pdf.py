@@ -31,7 +31,7 @@ from replication.provenance import installed
 from replication.report import templating
 from replication.report.archive import Archive, once
 from replication.report.cells import kinds
-from replication.report.consulted import Answers, Log
+from replication.report.consulted import TEMPLATES, Answers, Log
 from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.making import Before, Given, Made, Plan, Source, written
@@ -53,6 +53,7 @@ _FILES = tuple(f"{volume}.pdf" for volume in VOLUMES)
 _PLANS = ("the PDF", "the sources of the PDF")
 """What is kept of it: the questions asked for its sources, and the sources themselves, which seldom change."""
 _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "care")
+_TEMPLATE = "report.typ"
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
 _SETTERS = ("typst", "pikepdf")
 _COMPILE = r"""
@@ -141,10 +142,11 @@ def typeset(
     plan = Plan(_PLANS[0], "en", lambda _: (), outside=_typesetter())
     taken = before.taken(plan, answers, target) if before and not failed else None
     if taken or failed:
-        paper.made = tuple(filter(None, (taken, before.made.get(_PLANS[1], (None,))[0] if before else None)))
+        paper.made = tuple(filter(None, (taken, before.made.get(_PLANS[1]) if before else None)))
         yield paper
         return
     process, same, log = None, None, Log()
+    log.note(TEMPLATES, _TEMPLATE)
     with temporary_folder("pdf") as folder:
         try:
             _write_source(folder, source.given("en", log), shared)
@@ -239,7 +241,7 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
         "widths": _widths,
         "scale": _POINTS,
     }
-    return environment.get_template("report.typ").render(
+    return environment.get_template(_TEMPLATE).render(
         **values,
         chapters=[_chapter(archive, gallery, name, values["volume"]) for name in archive.menu.findings],
         day=_day(archive.run),

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from replication import paths
 from replication.dataset import Dataset
 from replication.digests import digest_of, folder_digest
-from replication.provenance import Sources, installed
+from replication.provenance import Cache, Sources, installed
 from replication.report import templating
 from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
 from replication.report.bundle import make_bundle
@@ -48,7 +48,7 @@ from replication.report.pdf import typeset, why_no_pdf
 from replication.report.releases import Release
 from replication.report.search import search_index
 from replication.report.view import Page, View, headings_of
-from replication.report.words import RULES, Words, load_words
+from replication.report.words import RULES, SHARED, Words, load_words
 
 __all__ = ["build_report", "versions_page"]
 
@@ -129,7 +129,9 @@ def build_report(
     shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns("first.css"), dirs_exist_ok=True)
     words = {language: replace(load_words(language), names=archive.names) for language in archive.menu.languages}
     beside = reports is not None and folder.parent.resolve() == reports.resolve()
-    making = _Making(archive, words, folder, reports, Answers(archive), before, spread or Spread(), beside=beside)
+    making = _Making(
+        archive, words, folder, reports, Answers(archive, words), before, spread or Spread(), beside=beside
+    )
     failed = why_no_pdf()
     found = making.all(failed)
     if not failed and found.no_pdf:  # every page leads to the PDF, so every page says that there is none
@@ -229,16 +231,21 @@ class _Making:
 
 
 def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
-    """The digest of what pages are made by without being seen to ask for it: code, words, settings, packages."""
+    """The digest of what pages are made by without being seen to ask for it: code, settings, packages, some words."""
     analyses_dir, dataset = paths.analyses_dir(), archive.dataset
-    settings = (SETTINGS, checklist.FILE, *RULES)
-    files = [*(analyses_dir / name for name in settings), *sorted((analyses_dir / "locale").glob("*.toml"))]
+    files = [analyses_dir / name for name in (SETTINGS, checklist.FILE, *RULES)]
+    # The names of countries are read in one more language than the report may speak.
+    spoken = [load_words(language).table for language in (*archive.menu.languages, "nb")]
+    sources = Sources(_HERE.parent, analyses_dir, Cache(paths.cache_dir()))
+    code = sources.digest(Path(__file__))
+    sources.keep()
     return digest_of(
-        Sources(_HERE.parent, analyses_dir).digest(Path(__file__)),
-        folder_digest(_HERE),
+        code,
+        folder_digest(_HERE / "assets"),
         *(part for file in files if file.is_file() for part in (file.name, file.read_bytes())),
         *map(installed, _PACKAGES),
         repr((dict(shared), archive.menu, dataset.version, dataset.vocabulary, dataset.article)),
+        repr([[table.get(name) for name in SHARED] for table in spoken]),
     )
 
 
@@ -277,20 +284,19 @@ def _environment(menu: Menu) -> Environment:
 
 def _navigation(menu: Menu) -> Callable[[View, str, bool], Markup]:
     """A function that gives the links to all named pages, or the main ones, as seen from the page at hand."""
-    made: dict[tuple[str, str, str, bool], Markup] = {}
+    made: dict[tuple[tuple[str, ...], str, str, str, bool], Markup] = {}
 
     def links(view: View, current: str, main: bool) -> Markup:
+        shown = [page for page in menu.pages if page.place == "main" or not main]
+        names = tuple(view.say(f"nav.{page.name}") for page in shown)  # by each page, which is seen saying them
         # The same for all pages of a folder and language, of which there are hundreds.
-        key = view.words.language, view.up, current, main
+        key = names, view.words.language, view.up, current, main
         if key not in made:
             made[key] = Markup("\n").join(
                 Markup('<a href="{}"{}>{}</a>').format(
-                    view.href(page.path),
-                    Markup(' aria-current="page"') if page.name == current else "",
-                    view.say(f"nav.{page.name}"),
+                    view.href(page.path), Markup(' aria-current="page"') if page.name == current else "", name
                 )
-                for page in menu.pages
-                if page.place == "main" or not main
+                for page, name in zip(shown, names, strict=True)
             )
         return made[key]
 

@@ -6,7 +6,8 @@ template. And pages call two hundred thousand small functions, each of which Jin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType, MethodType
@@ -21,7 +22,7 @@ from replication import paths
 from replication.digests import digest_of
 from replication.writing import write_atomic
 
-__all__ = ["environment"]
+__all__ = ["environment", "template_digests"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -64,6 +65,20 @@ class _Calls(Context):
 
 class _Environment(Environment):
     context_class = _Calls
+
+
+_USES = re.compile(r"""\{%-?\s*(?:extends|import|include|from)\s+["']([^"']+)["']""")
+
+
+def template_digests() -> Mapping[str, str]:
+    """A digest for every template by its name: of its text, and of all it extends or takes macros from."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in _TEMPLATES.iterdir() if path.is_file()}
+    used = {name: _USES.findall(text) for name, text in texts.items()}
+
+    def needed(name: str) -> list[str]:
+        return [name, *(further for other in used.get(name, ()) for further in needed(other))]
+
+    return {name: digest_of(*(texts.get(each, "") for each in needed(name))) for name in texts}
 
 
 def environment(*, escaped: bool) -> Environment:

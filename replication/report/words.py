@@ -25,9 +25,12 @@ from replication.errors import UserError
 from replication.labels import Text
 from replication.report.numbers import KINDS, METRIC_KINDS, MINUS, NARROW_SPACE, Numerals, is_number
 
-__all__ = ["RULES", "Links", "Ref", "Wording", "Words", "bare", "english", "load_words", "worded"]
+__all__ = ["RULES", "SHARED", "Links", "Ref", "Wording", "Words", "bare", "english", "load_words", "worded"]
 
 _FORMATTER = string.Formatter()
+SHARED = ("of_data", "patterns_of_data", "cited", "country", "reason_leads")
+"""Tables that texts of the dataset are looked up in: what is found is kept for all pages together, so that no page is
+seen asking for it."""
 RULES = ("protocol.toml", "certainty.toml")
 """Files of a project that hold wordings of their own, in each language."""
 
@@ -100,6 +103,8 @@ class Words:
     known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     wholes: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     citations: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    # Words of one page alone, as each page is seen asking for its own.
+    said: dict[tuple[str, str], str | None] = field(default_factory=dict, compare=False, repr=False)
 
     def say(self, key: str, /, **values: object) -> str:
         """A word or label of the pages themselves, with its values filled in as plain text."""
@@ -341,10 +346,12 @@ class Words:
         return found
 
     def _look(self, table: str, key: str) -> str | None:
-        place: object = self.table.get(table, {})
-        for part in key.split("."):
-            place = place.get(part) if isinstance(place, Mapping) else None
-        return place if isinstance(place, str) else None
+        if (table, key) not in self.said:
+            place: object = self.table.get(table, {})
+            for part in key.split("."):
+                place = place.get(part) if isinstance(place, Mapping) else None
+            self.said[table, key] = place if isinstance(place, str) else None
+        return self.said[table, key]
 
 
 def bare(value: object) -> tuple[object, Ref | None]:

@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import meta
 
 from replication import paths
 from replication.dataset import Dataset
 from replication.errors import UserError
-from replication.report import build_report, consulted, making, site
+from replication.report import build_report, consulted, making, site, templating
 from replication.report.archive import Archive, make_archive
 from replication.report.consulted import Answers, Log, watched
 from replication.report.pages.claims import claim_rows
-from replication.report.words import RULES
+from replication.report.words import RULES, Words, load_words
 from replication.workers import Forks
 
 RUN = {"time": "2024-01-01T00:00:00Z", "dataset_version": "1.0.0", "dataset_digest": "abc", "seed": 2024}
@@ -153,6 +155,59 @@ def test_after_any_edits_what_is_taken_over_is_what_is_made_anew(
         assert taken == sound.report(tmp_path / f"fresh {number}", None)
         before = tmp_path / str(number)
     assert saved > 3 * whole  # of eight times all
+
+
+def with_word(words: Words, rng: random.Random) -> Words:
+    """The words of a language with one text of one of their tables changed."""
+    table = copy.deepcopy(dict(words.table))
+    held = table[rng.choice(sorted(table))]
+    while any(isinstance(inner, dict) for inner in held.values()):
+        held = rng.choice([inner for inner in held.values() if isinstance(inner, dict)])
+    if held:
+        key = rng.choice(sorted(held))
+        held[key] = f"{held[key]} (anew)"
+    return replace(words, table=table, known={}, wholes={}, citations={}, said={})
+
+
+@pytest.mark.usefixtures("no_paper")
+@pytest.mark.parametrize("seed", range(2024, 2025))
+def test_after_edits_of_words_and_templates_what_is_taken_over_is_what_is_made_anew(
+    sound: Made, made: list[str], seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    spoken = {language: load_words(language) for language in ("en", "nb")}
+    monkeypatch.setattr(site, "load_words", lambda language: spoken[language])
+    templates = tmp_path / "templates"
+    shutil.copytree(templating._TEMPLATES, templates)
+    monkeypatch.setattr(templating, "_TEMPLATES", templates)
+    before, saved = tmp_path / "0", 0
+    sound.report(before, tmp_path / "none")
+    whole = len(made)
+    for number in range(1, 6):
+        if number % 3:
+            language = rng.choice(sorted(spoken))
+            spoken[language] = with_word(spoken[language], rng)
+        else:
+            template = rng.choice(
+                [path for path in sorted(templates.glob("*.html")) if "<p" in path.read_text("utf-8")]
+            )
+            template.write_text(template.read_text("utf-8").replace("<p", "\n<p"), encoding="utf-8")
+        made.clear()
+        taken = sound.report(tmp_path / str(number), before)
+        saved += whole - len(made)
+        assert taken == sound.report(tmp_path / f"fresh {number}", None), number
+        before = tmp_path / str(number)
+    assert saved > whole  # of five times all
+
+
+def test_every_template_is_seen_to_use_what_it_extends_or_imports() -> None:
+    environment = templating.environment(escaped=True)
+    for path in templating._TEMPLATES.iterdir():
+        text = path.read_text(encoding="utf-8")
+        used = set(meta.find_referenced_templates(environment.parse(text)))
+        assert used == set(templating._USES.findall(text)), (
+            path.name
+        )  # None among them would be a name found on the way
 
 
 def without_a_claim(sound: Made) -> Made:

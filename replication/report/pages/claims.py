@@ -221,7 +221,7 @@ def _explorer(words: Words) -> Mapping[str, Any]:
         ],
         "link": "claim",
         "hidden": ["finding"],
-        "words": words.table["pages"]["explorer"],
+        "words": dict(words.table["pages"]["explorer"].items()),
     }
 
 

@@ -57,7 +57,7 @@ def _introduction(given: Given, path: str) -> list[Page]:
             "link": "effect_id",
             "hidden": [],
             "labels": _labels(archive, words),
-            "words": {**words.table["pages"]["explorer"], "point": words.numerals.point},
+            "words": {**dict(words.table["pages"]["explorer"].items()), "point": words.numerals.point},
         },
         "current": "dataset",
     }
