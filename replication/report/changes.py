@@ -27,7 +27,7 @@ from replication.report.releases import Release, frozen_outcomes
 from replication.report.words import Wording
 from replication.writing import table_rows
 
-__all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata"]
+__all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata", "renamed_file"]
 
 KINDS: tuple[Kind, ...] = ("verdict", "estimate", "sentence", "row")
 _SAME = "unchanged"
@@ -95,11 +95,16 @@ def compare_with(release: Release, reports: Path, archive: Archive, data: Path) 
     left_out = archive.run.get("left_out", ())
     # What this run was told to leave out did not vanish, and must not be reported so.
     before = [outcome for outcome in before if outcome["id"] not in left_out]
-    then = records_of(before, read_renamed(paths.analyses_dir() / "renamed.toml"))
+    then = records_of(before, read_renamed(renamed_file()))
     now = records_of(archive.outcomes)
     then["row"], now["row"] = rows_of(reports / release.folder / "data"), rows_of(data)
     why = _Why(then, now, _corrected_rows(then["row"], now["row"]))
     return Comparison(release, {kind: list(_changes(kind, then[kind], now[kind], why, archive)) for kind in KINDS})
+
+
+def renamed_file() -> Path:
+    """Where the project says which ids of estimates were renamed."""
+    return paths.analyses_dir() / "renamed.toml"
 
 
 def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:

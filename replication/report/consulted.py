@@ -6,6 +6,8 @@ Three ideas:
    works, rows, outcomes, places. What cannot be watched (the tables as frames, the digest) is left out of it, so a page
    cannot depend on it. Its words are watched as well (`listening`), and the templates it is filled in.
 2. A question is a part of the archive and a key; no key stands for the whole part, as when a page goes through it.
+   Whether there is something of a name, and which names there are, are questions of their own: most pages that look for
+   a work want to know no more of it.
 3. A page made before is the same today when every question it put has the same answer (`Answers`), and when it was made
    by the same code (`site`). Nobody declares what a page depends on, so nobody can forget it.
 """
@@ -97,15 +99,15 @@ class Watched(Mapping[str, Any]):
         return self._source.get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        self._log.note(self._part, str(key))
+        self._log.note(f"{self._part}{_NAMES}", str(key))
         return key in self._source
 
     def __iter__(self) -> Iterator[str]:
-        self._log.note(self._part, None)
+        self._log.note(f"{self._part}{_NAMES}", None)
         return iter(self._source)
 
     def __len__(self) -> int:
-        self._log.note(self._part, None)
+        self._log.note(f"{self._part}{_NAMES}", None)
         return len(self._source)
 
     def items(self) -> ItemsView[str, Any]:
@@ -117,6 +119,9 @@ class Watched(Mapping[str, Any]):
         """All values."""
         self._log.note(self._part, None)
         return self._source.values()
+
+
+_NAMES = ", names"  # behind the name of a part: which keys it has, and in which order
 
 
 class _WatchedList(Sequence[Any]):
@@ -237,7 +242,9 @@ class Answers:
 
     def __init__(self, archive: Archive, spoken: Mapping[str, Words] = _NOTHING) -> None:
         heard = {f"words {language}": dict(_texts(words.table)) for language, words in spoken.items()}
-        self._parts = {**parts_of(archive), **heard, TEMPLATES: template_digests()}
+        parts = parts_of(archive)
+        names = {f"{name}{_NAMES}": dict.fromkeys(part) for name, part in parts.items() if isinstance(part, Mapping)}
+        self._parts = {**parts, **names, **heard, TEMPLATES: template_digests()}
         self._known: dict[tuple[str, str | None], str] = {}
         # By the very list, held here so that no other takes its place: hundreds of pages put the same questions.
         self._of_lists: dict[tuple[str, int], tuple[Sequence[str | None], str]] = {}

@@ -66,7 +66,7 @@ class Plan:
     """What is to be made: its name, its language, and how.
 
     `outside` is a digest of what it reads elsewhere. `about` is the outcome or work it is about: plans about the same
-    are made by one process. With `kept` false it is made anew each time, since it depends on what nobody watches.
+    are made by one process.
     """
 
     name: str
@@ -74,7 +74,6 @@ class Plan:
     make: Callable[[Given], Iterable[Page | File]]
     outside: str = ""
     about: str = ""
-    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +125,21 @@ class Before:
     made: Mapping[str, Made]
     """By the name of the plan."""
 
+    def same(self, plan: Plan, answers: Answers) -> Made | None:
+        """What was made by this plan from what it would be made from now; None where there is no such thing."""
+        # Same code, same questions, same answers: only then are the same bytes sure.
+        made = self.made.get(plan.name)
+        if made is None or made.outside != plan.outside or answers.digest(made.asked) != made.answers:
+            return None
+        return made
+
     def taken(self, plan: Plan, answers: Answers, folder: Path) -> Made | None:
         """Take the files of a plan over into a folder, when nothing behind them changed; None when they are to be made.
 
         A file that was edited since counts as none.
         """
-        # Same code, same questions, same answers: only then are the same bytes sure.
-        made = self.made.get(plan.name)
-        if made is None or not plan.kept or made.outside != plan.outside:
-            return None
-        if answers.digest(made.asked) != made.answers:
+        made = self.same(plan, answers)
+        if made is None:
             return None
         found = {}
         for path, known in made.files.items():

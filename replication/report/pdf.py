@@ -13,10 +13,10 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,14 @@ from replication.provenance import installed
 from replication.report import templating
 from replication.report.archive import Archive, once
 from replication.report.cells import kinds
-from replication.report.consulted import TEMPLATES, Answers, Log
+from replication.report.consulted import Answers
 from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
-from replication.report.making import Before, Given, Made, Plan, Source, written
+from replication.report.making import Before, File, Given, Made, Plan, written
 from replication.report.pages import overview
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section
+from replication.report.templating import template_digests
 from replication.report.words import Ref, Words
 from replication.writing import temporary_folder
 
@@ -54,6 +55,7 @@ _PLANS = ("the PDF", "the sources of the PDF")
 """What is kept of it: the questions asked for its sources, and the sources themselves, which seldom change."""
 _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "care")
 _TEMPLATE = "report.typ"
+_FAILED = ".failed"  # why there are no sources, beside what there is of them
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
 _SETTERS = ("typst", "pikepdf")
 _COMPILE = r"""
@@ -115,15 +117,20 @@ class _PlainLinks:
 
 @dataclass(slots=True)
 class Paper:
-    """What became of the PDF: `failed` says in a sentence why there is none, `made` what it was made from."""
+    """What becomes of the PDF: `failed` says in a sentence why there is none, `made` what it was made from.
+
+    `plans` are to be made among the pages, before them; `begin` is told when one is.
+    """
 
     failed: str = ""
     made: tuple[Made, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    begin: Callable[[Made], None] = lambda _: None
 
 
 @contextmanager
 def typeset(
-    source: Source, shared: Mapping[str, Any], target: Path, before: Before | None, answers: Answers, failed: str
+    shared: Mapping[str, Any], target: Path, before: Before | None, answers: Answers, failed: str
 ) -> Iterator[Paper]:
     """Typeset both volumes into the folder `target` while the block runs, in a process whose memory ends with it.
 
@@ -132,47 +139,78 @@ def typeset(
 
     Parameters
     ----------
-    source : what the report shows.
     shared : the values every page is given.
     target : the folder to write them into.
     before, answers : the report before, if there is one, and what is answered today to the questions put for it.
     failed : why there will be none; empty where it is to be tried.
     """
-    paper = Paper(failed)
-    plan = Plan(_PLANS[0], "en", lambda _: (), outside=_typesetter())
-    taken = before.taken(plan, answers, target) if before and not failed else None
+    outside = digest_of(_typesetter(), template_digests()[_TEMPLATE])
+    taken = (
+        before.taken(Plan(_PLANS[0], "en", lambda _: (), outside), answers, target) if before and not failed else None
+    )
     if taken or failed:
-        paper.made = tuple(filter(None, (taken, before.made.get(_PLANS[1]) if before else None)))
-        yield paper
+        yield Paper(failed, tuple(filter(None, (taken, before.made.get(_PLANS[1]) if before else None))))
         return
-    process, same, log = None, None, Log()
-    log.note(TEMPLATES, _TEMPLATE)
     with temporary_folder("pdf") as folder:
-        try:
-            _write_source(folder, source.given("en", log), shared)
-            sources = digest_of(_typesetter(), folder_digest(folder))
-            same = (
-                before.taken(Plan(_PLANS[1], "en", lambda _: (), outside=sources), answers, target) if before else None
-            )
-            if not same:
-                # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
-                command = [sys.executable, "-I", "-c", _COMPILE, *(str(folder / volume) for volume in VOLUMES)]
-                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        except Exception as error:  # a page of paper is never worth the pages that need none
-            paper.failed = f"it could not be set: {reason_of(error)}"
+        setting = _Setting(folder, target, before, answers)
+        sources = Plan(_PLANS[0], "en", partial(_sources, folder=folder, shared=shared), outside, about=_PLANS[0])
+        paper = Paper(plans=(sources,), begin=setting.begin)
         try:
             yield paper
         # Also on Ctrl-C: nobody would wait for the typesetter then, and its folder is about to go.
         except BaseException:
-            if process is not None:
-                process.kill()
-                process.communicate()
+            setting.stop()
             raise
-        if process is not None:
-            paper.failed = _waited_for(process)
-        if not paper.failed:
-            files = same.files if same else {n: written(target / n, (folder / n).read_bytes()) for n in _FILES}
-            paper.made = Made(_PLANS[0], files, log.plain(), plan.outside), Made(_PLANS[1], files, {}, sources)
+        done = setting.end()
+        paper.failed, paper.made = done.failed, done.made
+
+
+@dataclass(slots=True, eq=False)
+class _Setting:
+    """The setting of both volumes from sources in a folder: what it is made from, and the process at work on it."""
+
+    folder: Path
+    target: Path
+    before: Before | None
+    answers: Answers
+    sources: Made | None = None
+    digest: str = ""
+    same: Made | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    def begin(self, sources: Made) -> None:
+        """Begin to set the sources, which are written now, unless the report before was set from the same."""
+        self.sources = sources
+        if (self.folder / _FAILED).exists():
+            return
+        # Before anything is set: the compiler writes into the same folder.
+        self.digest = digest_of(_typesetter(), folder_digest(self.folder))
+        plan = Plan(_PLANS[1], "en", lambda _: (), self.digest)
+        self.same = self.before.taken(plan, self.answers, self.target) if self.before else None
+        if not self.same:
+            # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
+            command = [sys.executable, "-I", "-c", _COMPILE, *(str(self.folder / volume) for volume in VOLUMES)]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+
+    def end(self) -> Paper:
+        """Wait for the process: why there is no PDF, or what was made."""
+        refused = self.folder / _FAILED
+        failed = refused.read_text(encoding="utf-8") if refused.exists() else ""
+        if self.process is not None:
+            failed = _waited_for(self.process)
+        if failed or self.sources is None:
+            return Paper(failed)
+        if self.same:
+            files = self.same.files
+        else:
+            files = {name: written(self.target / name, (self.folder / name).read_bytes()) for name in _FILES}
+        return Paper(made=(replace(self.sources, files=files), Made(_PLANS[1], files, {}, self.digest)))
 
 
 def why_no_pdf() -> str:
@@ -192,7 +230,16 @@ def _typesetter() -> str:
     return " ".join(map(installed, _SETTERS))
 
 
-def _write_source(folder: Path, given: Given, shared: Mapping[str, Any]) -> None:
+def _sources(given: Given, folder: Path, shared: Mapping[str, Any]) -> Iterable[File]:
+    """Write what both volumes are set from; where that fails, why. No file of it is part of the report."""
+    try:
+        _write_sources(folder, given, shared)
+    except Exception as error:  # a page of paper is never worth the pages that need none
+        (folder / _FAILED).write_text(f"it could not be set: {reason_of(error)}", encoding="utf-8")
+    return ()
+
+
+def _write_sources(folder: Path, given: Given, shared: Mapping[str, Any]) -> None:
     archive, words, gallery = given.archive, given.words, given.gallery
     values = {**overview.page(archive, words).values, **shared}
     chapters = [outcome for outcome in map(archive.outcome, archive.menu.findings) if outcome]

@@ -77,7 +77,9 @@ _PACKAGES = ("jinja2", "markupsafe", "babel", "markdown-it-py", "typst")
 """The packages that make pages: other versions of them make other pages."""
 
 
-def _plans(archive: Archive, pictures: Mapping[str, Pictures], reports: Path | None, folder: Path) -> Iterator[Plan]:
+def _plans(
+    archive: Archive, pictures: Mapping[str, Pictures], reports: Path | None, folder: Path, tables: Sequence[Made]
+) -> Iterator[Plan]:
     """Every file of the report that is made from its archive, but the tables, which one of these reads."""
     for language in pictures:
         yield from findings.plans(archive, language)
@@ -88,7 +90,7 @@ def _plans(archive: Archive, pictures: Mapping[str, Pictures], reports: Path | N
         yield from whole.plans(archive, language)
         yield from analyses.plans(archive, language)
         yield from claims.plans(archive, language)
-    yield from versions.plans(reports, folder)
+    yield from versions.plans(reports, folder, dict(item for table in tables for item in table.files.items()))
     yield from data.plans(archive)
     yield Plan("provenance.html", "en", whole.provenance)
     yield Plan("checklist.html", "en", lambda given: [checklist.page(given.archive, given.words)])
@@ -195,10 +197,15 @@ class _Making:
         source = Source(self.archive, self.words, pictures, partial(_render, _environment(self.archive.menu), shared))
         # The page of changes reads the tables, so they are there before it is begun.
         tables = list(self._begun(source, data.tables(), old, Spread()))
-        pages = self._begun(source, _plans(self.archive, pictures, self.reports, self.folder), old, self.spread)
+        made = [*tables]
         # The pages are made while the PDF is set: neither waits for the other.
-        with typeset(source, shared, self.folder, old, self.answers, no_pdf) as paper:
-            made = [*tables, *pages]
+        with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
+            plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables)]
+            for one in self._begun(source, plans, old, self.spread):
+                if one.name in {plan.name for plan in paper.plans}:
+                    paper.begin(one)
+                else:
+                    made.append(one)
         return _Found([*made, *paper.made], made_by, paper.failed)
 
     def _shared(self, no_pdf: str) -> dict[str, Any]:
@@ -213,13 +220,12 @@ class _Making:
         }
 
     def _begun(self, source: Source, plans: Iterable[Plan], old: Before | None, spread: Spread) -> Iterator[Made]:
-        """Take over what can be, and begin to make the rest: what is done, as it comes."""
-        taken: list[Made] = []
+        """Begin to make what has changed, and take over the rest meanwhile: what is done, as it comes."""
+        same: list[Plan] = []
         left: dict[tuple[str, str], list[Plan]] = {}
         for plan in plans:
-            one = old.taken(plan, self.answers, self.folder) if old else None
-            if one is not None:
-                taken.append(one)
+            if old and old.same(plan, self.answers):
+                same.append(plan)
             else:
                 left.setdefault((plan.language, plan.about or plan.name), []).append(plan)
 
@@ -227,7 +233,12 @@ class _Making:
         def make(group: Sequence[Plan]) -> list[Made]:
             return [source.made(plan, self.folder) for plan in group]
 
-        return chain(taken, chain.from_iterable(spread.over(make, list(left.values()))))
+        begun = spread.over(make, list(left.values()))
+        # What was edited since is made here: who edits a report does so with a page or two.
+        taken = (
+            (old and old.taken(plan, self.answers, self.folder)) or source.made(plan, self.folder) for plan in same
+        )
+        return chain(list(taken), chain.from_iterable(begun))
 
 
 def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from replication.digests import digest_of
 from replication.report.archive import Archive
-from replication.report.changes import KINDS, Change, Comparison, compare_with, errata
+from replication.report.changes import KINDS, Change, Comparison, compare_with, errata, renamed_file
 from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
 from replication.report.releases import Release, read_releases
@@ -21,16 +22,20 @@ __all__ = ["plans"]
 _MOST = 100
 
 
-def plans(reports: Path | None, folder: Path) -> Iterator[Plan]:
+def plans(reports: Path | None, folder: Path, tables: Mapping[str, str]) -> Iterator[Plan]:
     """What changed, with the full comparison in a file beside it, and what earlier pages of changes got wrong.
 
-    `folder` is this report's own, with its tables already written.
+    `folder` is this report's own, with its tables already written; `tables` are their digests by path.
     """
     releases = read_releases(reports) if reports else ()
-    # The comparison reads files of this report, which nobody watches; and any edit is a change.
-    yield Plan("changes.html", "en", partial(_changes, reports=reports, releases=releases, folder=folder), kept=False)
     # Releases are frozen: their list holds the digest of each, and so of all that is read of them.
-    yield Plan("errata.html", "en", partial(_errata, reports=reports, releases=releases), outside=repr(releases))
+    frozen = repr(releases)
+    renamed = renamed_file()
+    names = renamed.read_bytes() if renamed.is_file() else b""
+    # The comparison reads the tables of this report as files.
+    read = digest_of(frozen, names, repr(sorted(tables.items())))
+    yield Plan("changes.html", "en", partial(_changes, reports=reports, releases=releases, folder=folder), outside=read)
+    yield Plan("errata.html", "en", partial(_errata, reports=reports, releases=releases), outside=frozen)
 
 
 def _errata(given: Given, reports: Path | None, releases: Sequence[Release]) -> list[Page]:
