@@ -92,6 +92,7 @@ class Sources:
         self._cache, self._known = cache, _known_texts(cache)
         self._before = len(self._known)
         self._read: dict[Path, _Source] = {}
+        self._digests: dict[Path, str] = {}
         self._imports: dict[Path, frozenset[Path]] = {}
         self._needs: dict[tuple[Path, ...], str] = {}
         self._versions = _surroundings()
@@ -120,7 +121,10 @@ class Sources:
 
     def _digest(self, path: Path) -> str:
         """The digest of one file, of its place and its code."""
-        return digest_of(os.path.relpath(path, self._package.parent), self._source(path).digest)
+        if path not in self._digests:
+            place = os.path.relpath(path, self._package.parent)
+            self._digests[path] = digest_of(place, self._source(path).digest)
+        return self._digests[path]
 
     def _source(self, path: Path) -> _Source:
         if path not in self._read:

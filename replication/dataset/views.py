@@ -223,7 +223,9 @@ def _pieces(
     rows: dict[str, list[int]] = {}
     for at, work in enumerate(table["work"]):
         rows.setdefault(work, []).append(at)
-    return table, {work: (here, _digest(table.take(here))) for work, here in rows.items()}
+    # Row by row, as a work has few rows of tables of many columns.
+    names, cells = repr(list(table.cells)), list(zip(*table.cells.values(), strict=True))
+    return table, {work: (here, digest_of(names, repr([cells[at] for at in here]))) for work, here in rows.items()}
 
 
 def _digest(table: Columns) -> str:
