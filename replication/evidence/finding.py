@@ -59,6 +59,7 @@ from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import (
     Subgroup,
     country_figure,
+    deletions,
     forest_figures,
     influence_table,
     leave_one_out_figures,
@@ -75,7 +76,6 @@ from replication.evidence.reliability import attenuation
 from replication.evidence.sensitivity import sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
 from replication.evidence.update import entering, update_table
-from replication.models.multilevel.results import leave_one_cluster_out
 from replication.models.probability import normal_isf
 
 __all__ = [
@@ -313,10 +313,10 @@ def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
         page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
         page.add("bodies", *country_figure(widest, fit, leading, ends))
         # Both need the fits without each sample: they are made once.
-        without = leave_one_cluster_out(fit, widest.samples)
-        table, figures = leave_one_out_figures(widest, without, leading)
+        left_out = deletions(widest, fit)
+        table, figures = leave_one_out_figures(widest, left_out, leading)
         page.add("drivers", table, *figures, *driver_sentence(question.id, table.rows, table.id))
-        page.add("drivers", *influence_table(widest, fit, without))
+        page.add("drivers", *influence_table(widest, fit, left_out))
     if len(set(widest.samples)) > 2:
         page.add("robustness", moderator_table(widest, fit), age_table(data, widest))
     if "pool" in answer.bodies:
@@ -369,7 +369,7 @@ def _predictions(data: Dataset, answer: Answer, page: _Page) -> None:
     published, open_data = answer.bodies.get("published"), answer.bodies.get("open")
     if published is not None and open_data is not None and len(set(published.found.samples)) >= FEWEST_TO_PREDICT:
         checks.append(("open_from_published", predict_body(published, open_data.found)))
-    tables = prediction_tables(question.id, question.label, checks)
+    tables = prediction_tables(question.id, question.label, checks, len(set(widest.found.samples)))
     page.add("prediction", *tables)
     ref = Ref("table", tables[0].id)
     for name, predicted in checks:

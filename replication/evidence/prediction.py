@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from replication.analysis.outcome import Table, Text, of, refs
+from replication.analysis.outcome import Label, Table, Text, of, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 LEVELS = (0.50, 0.80, 0.95)
+MOST_PREDICTED = 120
+"""Samples that are predicted, each from a posterior of its own: enough for a coverage within nine points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,15 @@ class Coverage:
 def left_out_by(data: Dataset, answer: Estimated, unit: str) -> tuple[Predicted, ...]:
     """Every sample predicted from the others: `unit` "sample" leaves out it and its overlaps, "country" its country.
 
-    Samples of unknown country are countries of their own. Nothing is predicted where nothing would be left.
+    Samples of unknown country are countries of their own. Nothing is predicted where nothing would be left. Of
+    very many samples `MOST_PREDICTED` are.
     """
     found = answer.found
     names = list(dict.fromkeys(found.samples.tolist()))
     if len(names) < 3:
         return ()
-    groups = {name: _with_it(data, found, name, unit) for name in names}
+    predicted = _spread_evenly(names)
+    groups = {name: _with_it(data, found, name, unit) for name in predicted}
     # Samples of one country share a group: each posterior is computed once.
     distinct = list(dict.fromkeys(groups.values()))
     # From a single sample the variance between samples would be the prior's.
@@ -77,14 +81,22 @@ def left_out_by(data: Dataset, answer: Estimated, unit: str) -> tuple[Predicted,
     posteriors = dict(zip(usable, answer.posterior.without(usable), strict=True))
     errors = found.covariance()
     return tuple(
-        _predicted(posteriors[groups[name]], found, errors, name) for name in names if groups[name] in posteriors
+        _predicted(posteriors[groups[name]], found, errors, name) for name in predicted if groups[name] in posteriors
     )
 
 
 def predict_body(answer: Estimated, others: Evidence) -> tuple[Predicted, ...]:
-    """The samples of another body predicted from this one, which never saw them."""
-    names, errors = dict.fromkeys(others.samples.tolist()), others.covariance()
+    """The samples of another body predicted from this one, which never saw them; `MOST_PREDICTED` of very many."""
+    names, errors = _spread_evenly(list(dict.fromkeys(others.samples.tolist()))), others.covariance()
     return tuple(_predicted(answer.posterior, others, errors, name) for name in names)
+
+
+def _spread_evenly(names: list[str]) -> list[str]:
+    """All samples, or `MOST_PREDICTED` at equal distances in the order of the dataset."""
+    if len(names) <= MOST_PREDICTED:
+        return names
+    # By place and not by chance or size: the same samples every time, large and small, old and new.
+    return [names[int(at)] for at in np.linspace(0, len(names) - 1, MOST_PREDICTED).round()]
 
 
 def _with_it(data: Dataset, found: Evidence, sample: str, unit: str) -> frozenset[str]:
@@ -139,8 +151,13 @@ def binomial_interval(successes: int, trials: int, level: float = 0.95) -> tuple
     return low, high
 
 
-def prediction_tables(key: str, label: Text, checks: Sequence[tuple[str, tuple[Predicted, ...]]]) -> tuple[Table, ...]:
-    """Coverage of every check, and the samples of each with their predictions, the farthest first."""
+def prediction_tables(
+    key: str, label: Text, checks: Sequence[tuple[str, tuple[Predicted, ...]]], samples: int = 0
+) -> tuple[Table, ...]:
+    """Coverage of every check, and the samples of each with their predictions, the farthest first.
+
+    `samples` is how many there are, for who cannot see that only some were predicted.
+    """
     rows = tuple(
         (name, c.level, c.inside, c.total, c.inside / c.total, c.low, c.high)
         for name, predicted in checks
@@ -148,7 +165,8 @@ def prediction_tables(key: str, label: Text, checks: Sequence[tuple[str, tuple[P
         for c in coverage(predicted)
     )
     columns = ("what_is_left_out", "level", "inside", "samples", "share_inside", "low", "high")
-    note = "coverage_note"
+    some = samples > MOST_PREDICTED
+    note = Label("coverage_of_some_note", {"most": MOST_PREDICTED, "n": samples}) if some else "coverage_note"
     tables = [
         Table(id=f"prediction-coverage-{key}", title=of(label, "does_it_predict"),
               columns=columns, rows=rows, note=note)

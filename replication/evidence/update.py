@@ -5,7 +5,9 @@ As published and as of today: which rows a published analysis did not have, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ from replication.models.multilevel.results import multilevel_data
 from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = ["entering", "update_table"]
+
+MOST_STEPS = 40
+"""Works that come in one by one, each with an estimate of its own: more lines than this nobody reads."""
 
 
 def update_table(key: str, label: Text, steps: Sequence[tuple[Text, Estimate]]) -> Table:
@@ -40,6 +45,8 @@ def update_table(key: str, label: Text, steps: Sequence[tuple[Text, Estimate]]) 
 
 
 Rows = NDArray[np.bool_]
+Came = tuple[str, str]
+"""The version since which rows are there, and their work."""
 
 
 def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
@@ -54,6 +61,7 @@ def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
     for names, published in _published(found):
         steps, rows = _steps(found, published), np.flatnonzero(~published).tolist()
         key = found.question.id if not tables else f"{found.question.id}-{names[0]}"
+        works = [names[0], *(_one_work(step[0]) for step in steps[1:])]
         last = ("today", len(published), whole.value, whole.value - steps[0][2])
         tables += [
             Table(
@@ -63,7 +71,7 @@ def entering(found: Evidence, whole: Estimate) -> tuple[Table, ...]:
                 kind="entering",
                 about=About(found.question.id, found.question.label),
                 rows=(("as_published", *steps[0][1:3], None), *((work, *rest) for work, *rest in steps[1:]), last),
-                links=(*refs("work", [names[0], *(work for work, *_ in steps[1:])]), Ref("estimate", whole.id)),
+                links=(*refs("work", works), Ref("estimate", whole.id)),
                 note=Label("entering_note", {"works": names}),
             ),
             Table(
@@ -92,23 +100,44 @@ def _published(found: Evidence) -> Iterator[tuple[tuple[str, ...], Rows]]:
 def _steps(found: Evidence, published: Rows) -> list[tuple[Cell, int, float, float]]:
     """What came in, how many rows, r with them, and by how much r moved."""
     rows = found.rows
-    later = rows.loc[~published, ["since", "work"]].drop_duplicates()
-    known = set(rows.loc[published, "work"])
-    order = sorted(
-        zip(later["since"], later["work"], strict=True),
-        # Within a version, works the analysis knew come first: what they add is an update, not a new source.
-        key=lambda pair: (version_numbers(pair[0]), pair[1] not in known),
-    )
+    came: list[Came] = list(zip(rows["since"], rows["work"], strict=True))
+    later = Counter(pair for pair, old in zip(came, published, strict=True) if not old)
+    turns = _turns(later, set(rows.loc[published, "work"]))
     # Each set holds the one before: a step's number is then what the work moved, given all that was there.
     present, sets = published.copy(), [published]
-    for since, work in order:
-        present = present | (~published & (rows["since"] == since).to_numpy() & (rows["work"] == work).to_numpy())
+    for _, pairs in turns:
+        present = present | np.array([pair in pairs for pair in came])
         sets.append(present)
     values = _estimates(found, sets)
     steps: list[tuple[Cell, int, float, float]] = [("", int(published.sum()), values[0], 0.0)]
-    for (_, work), before, after, old, new in zip(order, sets, sets[1:], values, values[1:], strict=False):
-        steps.append((work, int(after.sum() - before.sum()), new, new - old))
+    for (name, _), before, after, old, new in zip(turns, sets, sets[1:], values, values[1:], strict=False):
+        steps.append((name, int(after.sum() - before.sum()), new, new - old))
     return steps
+
+
+def _turns(came: Mapping[Came, int], known: Collection[str]) -> list[tuple[Cell, frozenset[Came]]]:
+    """In what order works come in, from how many rows `came` with each: a work a turn, named by it.
+
+    Where there are more than `MOST_STEPS` works those with most rows have a turn of their own, and the others of a
+    version one together, after them.
+    """
+    # Within a version, works the analysis knew come first: what they add is an update, not a new source.
+    order = sorted(came, key=lambda pair: (version_numbers(pair[0]), pair[1] not in known))
+    largest = sorted(order, key=lambda pair: -came[pair])
+    alone = set(order if len(order) <= MOST_STEPS else largest[:MOST_STEPS])
+    turns: list[tuple[Cell, frozenset[Came]]] = []
+    for since, group in groupby(order, key=lambda pair: pair[0]):
+        pairs = list(group)
+        turns += [(pair[1], frozenset([pair])) for pair in pairs if pair in alone]
+        others = frozenset(pairs) - alone
+        if others:
+            turns.append((Label("other_works", {"n": len(others), "since": since}), others))
+    return turns
+
+
+def _one_work(name: Cell) -> str:
+    """The work a step is named by; empty where it is several."""
+    return name if isinstance(name, str) else ""
 
 
 def _estimates(found: Evidence, sets: Sequence[Rows]) -> list[float]:

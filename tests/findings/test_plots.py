@@ -11,9 +11,11 @@ import pytest
 import replication.analysis  # noqa: F401
 from replication.analysis.outcome import Estimate, Figure, plain
 from replication.dataset import Selection
+from replication.evidence import plots
 from replication.evidence.estimators import che
 from replication.evidence.plots import (
     Subgroup,
+    deletions,
     forest_figures,
     funnel_figure,
     influence_table,
@@ -23,9 +25,9 @@ from replication.evidence.plots import (
     sample_names,
 )
 from replication.evidence.question import Evidence, Question
-from replication.models.multilevel.results import leave_one_cluster_out, row_sum_weights
+from replication.models.multilevel.results import row_sum_weights
 from replication.report.figures import draw, read_figure
-from replication.report.words import load_words
+from replication.report.words import load_words, worded
 
 QUESTION = Question("q", "positive relationship with engagement", ("positive",), "engagement")
 MAIN = Estimate(id="main", label="", metric="r", value=0.3, low=0.2, high=0.4, prediction_low=-0.1, prediction_high=0.6)
@@ -132,7 +134,7 @@ def test_leaving_out_says_how_far_each_sample_moves_the_result() -> None:
     found = body(["a", "a", "b", "c", "d"])
     fit = che(found)
     whole = Estimate(id="w", label="", metric="r", value=float(np.tanh(fit.beta[0])), low=0.1, high=0.4)
-    table, figures = leave_one_out_figures(found, leave_one_cluster_out(fit, found.samples), whole)
+    table, figures = leave_one_out_figures(found, deletions(found, fit), whole)
     without_a = che(found.take(found.samples != "a"))
     row = next(row for row in table.rows if row[0] == "a")
     assert row[1] == pytest.approx(np.tanh(without_a.beta[0]), abs=1e-6)
@@ -144,11 +146,34 @@ def test_leaving_out_says_how_far_each_sample_moves_the_result() -> None:
 def test_shares_of_heterogeneity_add_up_and_the_most_influential_comes_first() -> None:
     found = body(["a", "a", "b", "c", "d", "e"])
     fit = che(found)
-    table, figure = influence_table(found, fit, leave_one_cluster_out(fit, found.samples))
+    table, figure = influence_table(found, fit, deletions(found, fit))
     assert sum(float(str(row[1])) for row in table.rows) == pytest.approx(100)
     cooks = [float(str(row[3])) for row in table.rows]
     assert cooks == sorted(cooks, reverse=True)
     assert figure.kind == "baujat" and set(figure.columns["label"]) == set("abcde")
+
+
+def test_of_many_samples_those_that_matter_are_left_out_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = body([f"s{i // 2}" for i in range(80)])
+    fit = che(found)
+    whole = Estimate(id="w", label="", metric="r", value=float(np.tanh(fit.beta[0])), low=0.1, high=0.4)
+    every, _ = leave_one_out_figures(found, deletions(found, fit), whole)
+    for name, value in {"MOST_LEFT_OUT": 39, "MOST_MOVING": 5, "MOST_CARRYING": 2}.items():
+        monkeypatch.setattr(plots, name, value)
+    left_out = deletions(found, fit)
+    table, figures = leave_one_out_figures(found, left_out, whole)
+    assert 5 <= len(table.rows) <= 7 and left_out.others == 40 - len(table.rows)
+    assert [row[0] for row in table.rows][:4] == [row[0] for row in every.rows][:4]
+    shown = {row[0]: row[1:] for row in every.rows}
+    for name, *numbers in table.rows:
+        assert numbers == pytest.approx(shown[name], abs=1e-9)
+    unseen = [abs(float(str(row[4]))) for row in every.rows if row[0] not in {row[0] for row in table.rows}]
+    assert max(unseen) == pytest.approx(left_out.most, rel=0.2), "variances move little where there are many samples"
+    assert "Each of the other 3" in worded(table.note) and worded(figures[0].note) == worded(table.note)
+    influence, baujat = influence_table(found, fit, left_out)
+    assert len(baujat.columns["label"]) == len(influence.rows) == len(table.rows)
+    share = sum(float(str(row[1])) for row in influence.rows)
+    assert f"all but {100 - share:.0f}" in worded(influence.note)
 
 
 def test_the_funnel_tells_open_data_from_published() -> None:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from replication.analysis.outcome import Ref
 from replication.dataset import Dataset, Selection
+from replication.evidence import prediction
 from replication.evidence.main_model import Estimated, estimate_body
 from replication.evidence.prediction import (
     Predicted,
@@ -21,6 +22,7 @@ from replication.evidence.prediction import (
     prediction_tables,
 )
 from replication.evidence.question import Evidence, Question
+from replication.report.words import worded
 
 
 def body(z: list[float], samples: str, countries: str) -> Evidence:
@@ -77,6 +79,20 @@ def test_samples_that_overlap_are_left_out_together_from_either_side(dataset: Da
     for sample, others in (("a", "bde"), ("c", "bde"), ("b", "acde")):
         (expected,) = predict_body(alone(FIVE, others), FIVE.take(FIVE.samples == sample))
         assert ends(found[sample]) == pytest.approx(ends(expected), abs=2e-3), sample
+
+
+def test_of_very_many_samples_some_are_predicted_evenly_spread_and_it_says_so(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, others = estimate_body(FIVE), body([0.1, 0.2, 0.3, 0.4], "wxyz", "YYZZ")
+    every = {p.sample: ends(p) for p in left_out_by(dataset, answer, "sample")}
+    monkeypatch.setattr(prediction, "MOST_PREDICTED", 3)
+    some = left_out_by(dataset, answer, "sample")
+    assert {p.sample: ends(p) for p in some} == {name: every[name] for name in "ace"}
+    assert [p.sample for p in predict_body(answer, others)] == ["w", "y", "z"]
+    (table, _) = prediction_tables("k", "x", [("each_sample_left_out", some)], 5)
+    assert worded(table.note).startswith("Of the 5 samples 3 are predicted") and {row[3] for row in table.rows} == {3}
+    assert prediction_tables("k", "x", [("each_sample_left_out", some)], 3)[0].note == "coverage_note"
 
 
 def test_the_mean_of_rows_that_covary_is_predicted_with_its_own_variance() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from replication.analysis.outcome import Label, Ref
 from replication.dataset import Dataset
+from replication.evidence import update
 from replication.evidence.estimators import back_transform, che
 from replication.evidence.question import Question, evidence
 from replication.evidence.reading_list import ToRead, reading_findings, reading_list
@@ -34,6 +35,25 @@ def test_the_steps_lead_from_the_published_rows_to_all_rows(dataset: Dataset) ->
     assert steps.rows[1][0] == "roorda2011", "what the published analysis dropped comes before what is new"
     assert {link.id for link in came.links if link} == set(found.rows.loc[~published, "effect_id"])
     assert sum(int(str(row[1])) for row in steps.rows[:-1]) == len(published)
+
+
+def test_of_many_works_the_smaller_ones_of_a_version_come_in_together(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evidence(dataset, QUALITY, "pool")
+    whole = back_transform(che(found), found, "che-0.6", "all rows")
+    every, _ = entering(found, whole)
+    monkeypatch.setattr(update, "MOST_STEPS", 3)
+    steps, _ = entering(found, whole)
+    alone = [row for row in steps.rows[1:-1] if isinstance(row[0], str)]
+    others = [row for row in steps.rows[1:-1] if isinstance(row[0], Label)]
+    counts = sorted((int(str(row[1])) for row in every.rows[1:-1]), reverse=True)
+    assert sorted((int(str(row[1])) for row in alone), reverse=True) == counts[:3]
+    assert sum(int(str(row[0].values["n"])) for row in others if isinstance(row[0], Label)) == len(counts) - 3
+    assert sum(int(str(row[1])) for row in steps.rows[:-1]) == len(found.y)
+    assert steps.rows[-2][2] == pytest.approx(every.rows[-2][2], rel=1e-9), "all rows are in at the end"
+    assert [link is None for link in steps.links[1:-1]] == [isinstance(row[0], Label) for row in steps.rows[1:-1]]
+    assert "of version 1." in worded(others[0][0])
 
 
 def test_single_rows_a_sample_step_by_reml(dataset: Dataset) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from replication.errors import ModelError
 from replication.models.fit import Fit
+from replication.models.multilevel import cluster_influence as influence_module
 from replication.models.multilevel import crossed_core
 from replication.models.multilevel import robust as robust_module
+from replication.models.multilevel.cluster_influence import cluster_influence, cluster_pull
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import (
     cluster_effects,
@@ -20,6 +22,7 @@ from replication.models.multilevel.results import (
 )
 from replication.models.multilevel.robust import fit_che, robust, wald_test
 from replication.models.multilevel.structure import BlockV
+from replication.models.options import LevelStructure
 from replication.models.prediction import predict
 from replication.models.two_level.random_effects import fit_random_effects
 from tests.tolerances import CONVERGED, SAME, Tolerance, assert_close
@@ -237,6 +240,43 @@ def test_refits_made_robust_together_are_each_robust_alone(together: int, monkey
         expected, found = robust(alone, "CR2"), one.fit
         assert found is not None and found.clusters == expected.clusters
         assert_close([*found.beta, *found.se, *found.df], [*expected.beta, *expected.se, *expected.df], CONVERGED)
+
+
+@pytest.mark.parametrize("structure", ["nested", "crossed"])
+@pytest.mark.parametrize("errors", ["apart", "correlated", "given"])
+def test_the_pull_of_a_cluster_is_generalised_least_squares_without_it(
+    structure: LevelStructure, errors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a moderator, at the variances of the whole fit, and rows of a block asked for a few at a time."""
+    monkeypatch.setattr(influence_module, "COLUMNS", 7)
+    rng, k = np.random.default_rng(3), 48
+    sample = rng.integers(0, 15, k)
+    country, other = sample // 4, rng.integers(0, 4, k)
+    v, x = rng.uniform(0.005, 0.03, k), np.column_stack([np.ones(k), rng.normal(size=k)])
+    y = rng.normal(0.0, 0.5, 4)[country] + rng.normal(0.0, 0.3, 15)[sample] + rng.normal(0.0, np.sqrt(v))
+    given = BlockV.constant_correlation(v, sample, 0.6)
+    V = {"apart": BlockV.diagonal(v), "correlated": given, "given": BlockV.from_matrix(given.dense())}[errors]
+    inner = sample if structure == "nested" else other
+    fit = fit_multilevel(y, V, {"country": country, "inner": inner}, x, structure=structure)
+    assert fit.components[0].estimate > 0.0 and fit.components[1].estimate >= 0.0
+    M = V.dense() + sum(
+        c.estimate * np.equal.outer(a, a) for c, a in zip(fit.components, (country, inner, np.arange(k)), strict=True)
+    )
+    pull = cluster_pull(fit, sample)
+    for label, change in zip(pull.labels, pull.change, strict=True):
+        rest = sample != int(label)
+        weighed = np.linalg.solve(M[np.ix_(rest, rest)], x[rest]).T
+        assert_close(fit.beta - change, np.linalg.solve(weighed @ x[rest], weighed @ y[rest]), SAME)
+
+
+def test_clusters_that_are_not_left_out_are_counted_apart() -> None:
+    fit = fit_multilevel(Y, V, {"study": STUDY})
+    some, every = leave_one_cluster_out(fit, only={"b", "d"}), cluster_influence(fit)
+    assert [one.label for one in some] == ["b", "d"]
+    found = cluster_influence(fit, left_out=some)
+    assert found.reasons == ("not refitted", "", "not refitted", "")
+    assert_close(found.cook[[1, 3]], every.cook[[1, 3]], SAME)
+    assert np.isnan(found.cook[[0, 2]]).all() and not found.influential[[0, 2]].any()
 
 
 def test_leaving_a_study_out_keeps_given_weights() -> None:

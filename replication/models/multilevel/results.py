@@ -5,7 +5,7 @@ The profile likelihood of a variance gives its interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -160,10 +160,13 @@ def cluster_effects(fit: Fit, level: str | None = None) -> ClusterEffects:
     return ClusterEffects(wanted, chosen.labels, estimate, se)
 
 
-def leave_one_cluster_out(fit: Fit, clusters: ArrayLike | None = None) -> tuple[LeftOut, ...]:
+def leave_one_cluster_out(
+    fit: Fit, clusters: ArrayLike | None = None, *, only: Collection[str] | None = None
+) -> tuple[LeftOut, ...]:
     """The same model without each cluster in turn; a robust fit is made robust again.
 
-    `clusters (k,)` labels the effects used; by default the outermost level.
+    `clusters (k,)` labels the effects used; by default the outermost level. With `only` just the clusters of these
+    labels are left out, which `cluster_pull` helps to choose: each takes a fit of all other rows.
     """
     data = multilevel_data(fit)
     if clusters is None:
@@ -173,13 +176,14 @@ def leave_one_cluster_out(fit: Fit, clusters: ArrayLike | None = None) -> tuple[
         # A label for each code: the first row that has it.
         first = np.unique(codes, return_index=True)[1]
         labels = tuple(str(np.asarray(clusters)[i]) for i in first)
-    sets = [np.flatnonzero(codes != c) for c in range(len(labels))]
+    chosen = [c for c, label in enumerate(labels) if only is None or label in only]
+    sets = [np.flatnonzero(codes != c) for c in chosen]
     found: tuple[Fit | ModelError, ...] = refit_each(data, sets)
     if isinstance(fit.data, RobustData):
         found = robust_each(found, fit.data, sets)
     return tuple(
         LeftOut(label, None, str(rest)) if isinstance(rest, ModelError) else LeftOut(label, rest)
-        for label, rest in zip(labels, found, strict=True)
+        for label, rest in zip((labels[c] for c in chosen), found, strict=True)
     )
 
 
