@@ -44,6 +44,7 @@ from replication.evidence.bias_models import (
     bias_answers,
     body_key,
     direction_of,
+    funnel_fit,
     one_row_a_sample,
     unadjusted,
 )
@@ -51,7 +52,6 @@ from replication.evidence.bodies import compare_bodies
 from replication.evidence.plots import funnel_figure
 from replication.evidence.question import Evidence, sample_means
 from replication.models.bias.funnel_asymmetry import egger_of_fit, rank_test
-from replication.models.bias.multilevel_funnel import fit_multilevel_funnel
 from replication.models.bias.p_curve import p_curve, p_curve_shares
 from replication.models.bias.significance_counts import excess_significance
 from replication.models.two_level.random_effects import fit_random_effects
@@ -259,7 +259,7 @@ def _finite(*numbers: float) -> tuple[float | None, ...]:
 
 
 def _egger(found: Evidence) -> _Row:
-    test = egger_of_fit(fit_multilevel_funnel(found.y, found.v, found.samples))
+    test = egger_of_fit(funnel_fit(found))
     statistic, p = _finite(test.statistic, test.p)
     return (
         statistic,
@@ -293,7 +293,7 @@ def _p_curve(one: Evidence, sign: int) -> _Row:
 def funnel_line(found: Evidence) -> dict[str, Cell] | None:
     """Egger's line through the funnel with the p of its slope, as settings of a figure; None where there is none."""
     try:
-        fit = fit_multilevel_funnel(found.y, found.v, found.samples)
+        fit = funnel_fit(found)
     except ModelError:
         return None
     return {"line_intercept": float(fit.beta[0]), "line_slope": float(fit.beta[1]), "egger_p": float(fit.p[1])}

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -23,11 +25,12 @@ from replication.errors import ModelError
 from replication.evidence.estimators import centre_of, che
 from replication.evidence.question import Evidence, rows_by_sample, sample_means
 from replication.models.bias.henmi_copas import henmi_copas
-from replication.models.bias.multilevel_funnel import multilevel_pet_peese
+from replication.models.bias.multilevel_funnel import fit_multilevel_funnel
+from replication.models.bias.pet_peese import choose_pet_peese
 from replication.models.bias.selection_models import fit_step_selection
 from replication.models.bias.trim_fill import trim_fill
 from replication.models.bias.waap import POWERED, waap_wls
-from replication.models.fit import Array, Interval, Note
+from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.options import Direction
 from replication.models.two_level.random_effects import fit_random_effects
 
@@ -37,6 +40,7 @@ __all__ = [
     "bias_answers",
     "body_key",
     "direction_of",
+    "funnel_fit",
     "one_row_a_sample",
     "sizes_of",
     "unadjusted",
@@ -113,6 +117,7 @@ def direction_of(sign: int) -> Direction:
     return "positive" if sign > 0 else "negative"
 
 
+@lru_cache(maxsize=4)  # tests, models, figures and the comparison of bodies all ask for it
 def one_row_a_sample(found: Evidence) -> Evidence:
     """One row of each sample, chosen without looking at its result: the largest n, the first of equals.
 
@@ -124,6 +129,17 @@ def one_row_a_sample(found: Evidence) -> Evidence:
     mask = np.zeros(len(n), dtype=bool)
     mask[chosen] = True
     return found.take(mask)
+
+
+@lru_cache(maxsize=4)
+def funnel_fit(found: Evidence, predictor: Literal["se", "variance"] = "se") -> Fit:
+    """The multilevel funnel regression of a body, kept: PET, Egger's test and the line in the funnel are one fit."""
+    try:
+        # What imprecision explains is little of the variances: those of the model without it are close.
+        near = [component.estimate for component in che(found).components]
+    except ModelError:
+        near = None
+    return fit_multilevel_funnel(found.y, found.v, found.samples, predictor=predictor, near=near)
 
 
 def unadjusted(found: Evidence) -> BiasAnswer:
@@ -238,7 +254,8 @@ def _texts(notes: Sequence[Note]) -> tuple[Text, ...]:
 
 def _pet_peese(answer: BiasAnswer, c: _Common) -> BiasAnswer:
     rule = Label("pet_peese_rule", {"alpha": PET_ALPHA, "side": direction_of(c.sign)})
-    found = multilevel_pet_peese(c.found.y, c.found.v, c.found.samples, direction=direction_of(c.sign), alpha=PET_ALPHA)
+    fits = funnel_fit(c.found), funnel_fit(c.found, "variance")
+    found = choose_pet_peese(*fits, direction=direction_of(c.sign), alpha=PET_ALPHA)
     answer = _filled(
         answer, found.estimate, found.interval, found.p, found.notes,
         chosen=found.chosen, rule=rule, df=f"{found.df:.1f}",

@@ -190,13 +190,14 @@ def _means(found: Evidence, given: tuple[str, ...], rows: Sequence[Adjusted]) ->
         return []
     ordered = [ids[name] for name in part.rows["effect_id"]]
     held = {name: np.asarray(to_fisher_z([getattr(r, name) for r in ordered])) for name in ("plain", "adjusted")}
-    made = []
+    made, near = [], None
     for name, z in held.items():
         v = np.array([row.variance for row in ordered])
         try:
-            body = estimate_body(replace(part, y=z, v=v))
+            body = estimate_body(replace(part, y=z, v=v), near)
         except ModelError:
             return []
+        near = body.fit
         made.append(_mean(body, name, f"{_key(found, given)}-{name}", given))
     return made
 

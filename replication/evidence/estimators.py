@@ -124,4 +124,6 @@ def _two_level(means: Evidence, method: Tau2Method, label: str) -> Estimate:
 
 
 def _three_level(found: Evidence) -> Fit:
-    return robust(fit_multilevel(found.y, found.v, {"sample": found.samples}), kind="CR2", clusters=found.samples)
+    *between, within = (component.estimate for component in che(found).components)
+    fit = fit_multilevel(found.y, found.v, {"sample": found.samples}, near=[sum(between), within])
+    return robust(fit, kind="CR2", clusters=found.samples)

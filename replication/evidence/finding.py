@@ -188,7 +188,7 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
     held: dict[Source, Estimated] = {s: estimate_body(body) for s, body in found.items() if len(body.y)}  # type: ignore[misc]
     # One body alone is its own pool: a second line with the same numbers would look like confirmation.
     if len(held) == 2:
-        held["pool"] = estimate_body(evidence(data, question, "pool"))
+        held["pool"] = estimate_body(evidence(data, question, "pool"), held["open"].fit)
     return held
 
 

@@ -103,7 +103,11 @@ def attenuation(data: Dataset, found: Evidence) -> Findings:
         ("recorded", "corrected_recorded", made.body.take(whole)),
         ("all", "corrected_all", made.body),
     )
-    estimates = tuple(_estimate(estimate_body(_named(body, name)), label) for name, label, body in steps)
+    estimates, near = [], None
+    for name, label, body in steps:
+        answer = estimate_body(_named(body, name), near)
+        estimates.append(_estimate(answer, label))
+        near = answer.fit  # nearly the same effects
     table = Table(
         id=f"reliability-{found.question.id}",
         title=of(found.question.label, "corrected_for_reliability"),
@@ -118,7 +122,7 @@ def attenuation(data: Dataset, found: Evidence) -> Findings:
     return Findings(
         estimates=placed("robustness", estimates),
         tables=placed("robustness", (table,)),
-        sentences=placed("robustness", (_sentence(found, estimates),)),
+        sentences=placed("robustness", (_sentence(found, tuple(estimates)),)),
     )
 
 

@@ -32,6 +32,7 @@ def fit_multilevel_funnel(
     predictor: Literal["se", "variance"] = "se",
     rho: float = 0.6,
     level: float = 0.95,
+    near: ArrayLike | None = None,
 ) -> Fit:
     """Regress effects on their imprecision in the correlated and hierarchical effects model, CR2 by cluster.
 
@@ -43,6 +44,7 @@ def fit_multilevel_funnel(
     predictor : "se" (Egger, PET) or "variance" (PEESE)
     rho : assumed correlation of the sampling errors within a cluster
     level : of intervals
+    near : variances (between clusters, within them) that should be close, as in `fit_multilevel`
 
     Returns the `Fit` with the coefficients "intercept" and the predictor; `egger_of_fit` reads the test off it.
 
@@ -60,7 +62,8 @@ def fit_multilevel_funnel(
     design = np.column_stack([np.ones(data.k), column])
     # rho is an assumption, as papers rarely print it; CR2 keeps the test valid where it is wrong.
     V = BlockV.constant_correlation(data.v, labels, rho)
-    fit = fit_multilevel(data.y, V, {"sample": labels}, design, names=("intercept", predictor), level=level)
+    names = ("intercept", predictor)
+    fit = fit_multilevel(data.y, V, {"sample": labels}, design, names=names, level=level, near=near)
     return without_perfect_fit(cluster_robust(fit, labels), data.y, design)
 
 
