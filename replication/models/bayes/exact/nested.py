@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,8 +72,9 @@ CHECKED = np.array([0.025, 0.5, 0.975])
 class _Group:
     """Rows tied by V, rotated so that V is diagonal: `lam (n,)`, and the columns `[U, X, y]` turned `(n, s + p + 1)`.
 
-    `s` samples have rows here (one, unless surveys share persons): `members` are their numbers, in order of label;
-    `country` is the number of their country.
+    Where the first column of X is the intercept it is left out: the columns of U add up to it. `s` samples have rows
+    here (one, unless surveys share persons): `members` are their numbers, in order of label; `country` is the number of
+    their country.
     """
 
     lam: Array
@@ -94,6 +95,19 @@ class _Data:
     flat: int
     start: Array
     k: int
+    intercept: bool
+
+    @property
+    def columns(self) -> int:
+        """How many columns are summed: `[1, X, y]`, the intercept once."""
+        return len(self.start) + (1 if self.intercept else 2)
+
+    @property
+    def wanted(self) -> tuple[int, Codes, Codes]:
+        """Of the pairs of these columns the first of those of `[X, y]`, and both columns of each `(m,)`."""
+        first = 0 if self.intercept else self.columns
+        i, j = _upper(self.columns)
+        return first, i[first:], j[first:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,12 +336,15 @@ def _prepare(
     proper = np.array([isinstance(prior, Normal) for prior in each])
     precision = np.array([prior.sd**-2.0 if isinstance(prior, Normal) else 0.0 for prior in each])
     mean = np.array([prior.mean if isinstance(prior, Normal) else 0.0 for prior in each])
-    groups = _groups(effects.y - design @ start, covariance, design, samples, countries)
+    # The column of an intercept is the one that levels load on: summed once, it halves the pairs of a mean.
+    intercept = bool((design[:, 0] == 1.0).all())
+    own_columns = design[:, 1:] if intercept else design
+    groups = _groups(effects.y - design @ start, covariance, own_columns, samples, countries)
     unit = float(np.sqrt(np.median(effects.v)))
     axes = [_axis(name, prior, unit) for name, prior in zip(SDS, priors, strict=True)]
     data = _Data(
         groups, int(countries.max()) + 1, int(samples.max()) + 1, (axes[0], axes[1], axes[2]), np.diag(precision),
-        np.where(proper, mean - start, 0.0), int((~proper).sum()), start, len(kept),
+        np.where(proper, mean - start, 0.0), int((~proper).sum()), start, len(kept), intercept,
     )  # fmt: skip
     first = np.unique(samples, return_index=True)[1]
     own = tuple(str(np.asarray(sample, dtype=object)[kept][i]) for i in first)
@@ -448,13 +465,15 @@ class _Seen:
 
 def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     """Log density `(C, a, b, c)`, and mean and covariance of the coefficients given the sds."""
+    if all(axis.shape[1] == 1 for axis in nodes):
+        return _at_points(data, nodes)
     # Cells halved along one axis share their nodes on the others: sums below the countries are taken once a pair.
     pairs = np.concatenate(nodes[:2], axis=1)
     which = np.arange(len(pairs))
     a, b, c = (axis.shape[1] for axis in nodes)
     if a * b > 1 and len(pairs) > 1:  # single points seldom share one
         pairs, which = np.unique(pairs, axis=0, return_inverse=True)
-    step = max(1, MOST // (a * b * len(data.groups) * (len(data.start) + 2)))
+    step = max(1, MOST // (a * b * len(data.groups) * data.columns))
     blocks = [
         _below_countries(data, pairs[i : i + step, :a], pairs[i : i + step, a:]) for i in range(0, len(pairs), step)
     ]
@@ -465,6 +484,27 @@ def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
         for i in range(0, len(which), step)
     ]
     return tuple(np.concatenate(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
+
+
+def _at_points(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+    """As `_at`, for cells of one node each: points last, where products of small matrices would be made one by one."""
+    sds = np.concatenate([axis.sd(x) for axis, x in zip(data.axes, nodes, strict=True)], axis=1)
+    step = max(1, MOST // (len(data.groups) * data.columns))
+    found = []
+    for here in (sds[i : i + step] for i in range(0, len(sds), step)):
+        sums, logs, home = _sums_at(data, here)
+        total, logdet = _country_parts(data, _by_country(sums, home), np.square(here[:, 2]))
+        found.append(_at_nodes(data, total, logdet.sum(axis=0) + logs.sum(axis=0), data.k))
+    log, mean, covariance = (np.concatenate(each)[:, None, None, None] for each in zip(*found, strict=True))
+    for axis, x in zip(data.axes, nodes, strict=True):
+        log = log + axis.log_prior(x)[:, :, None, None]
+    return log, mean, covariance
+
+
+def _sums_at(data: _Data, sds: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """`_group_sums` at points `sds (N, 3)`: `(e, G, N)` and `(G, N)`; and the country of each group `(G,)`."""
+    sums, logs = _group_sums(data.groups, sds[:, :1], sds[:, 1:2])
+    return sums[..., 0, 0], logs[..., 0, 0], np.array([group.country for group in data.groups])
 
 
 class _Below(NamedTuple):
@@ -485,11 +525,11 @@ def _below_countries(data: _Data, within: Array, between: Array) -> _Below:
     """The sums of every country at the nodes `within (P, a)` and `between (P, b)` of two axes."""
     sums, logs = _group_sums(data.groups, data.axes[0].sd(within), data.axes[1].sd(between))
     home = np.array([group.country for group in data.groups])
-    ones, total = _by_country(sums[: len(data.start) + 2], home), sums[len(data.start) + 2 :].sum(axis=1)
-    r, q = _upper(len(data.start) + 1)
+    first, i, j = data.wanted
+    ones, total = _by_country(sums[: data.columns], home), sums[first:].sum(axis=1)
     # countries last: what follows are products of small matrices, each from one place in memory
     load = np.ascontiguousarray(np.moveaxis(ones[0], 0, -1))
-    products = np.ascontiguousarray(np.moveaxis(ones[1 + r] * ones[1 + q], (0, 1), (-1, -2)))
+    products = np.ascontiguousarray(np.moveaxis(ones[i] * ones[j], (0, 1), (-1, -2)))
     return _Below(load, products, np.moveaxis(total, 0, -1), logs.sum(axis=0))
 
 
@@ -540,51 +580,83 @@ def _mirrored(n: int) -> Codes:
     return np.maximum(place, place.T)
 
 
-def _group_sums(groups: Sequence[_Group], within: Array, between: Array) -> tuple[Array, Array]:
+def _group_sums(groups: tuple[_Group, ...], within: Array, between: Array) -> tuple[Array, Array]:
     """`[1, X, y]' M^-1 [1, X, y]` of every group with its sample effects, and log |M| `(G, P, a, b)`.
 
     The sums are upper triangles `(e, G, P, a, b)`, those with the column of ones first. `within (P, a)` and `between
     (P, b)` are standard deviations.
     """
-    alone = [i for i, group in enumerate(groups) if group.s == 1]
-    q = groups[0].columns.shape[1] - groups[0].s + 1
-    i, j = _upper(q)
+    alone, several = _by_samples(groups)
+    if not several:
+        return _one_sample_sums(alone, within, between)
+    i, j = _upper(groups[0].columns.shape[1] - groups[0].s + 1)
     shape = (len(groups), *within.shape, between.shape[1])
     sums, logs = np.empty((len(i), *shape)), np.empty(shape)
     if alone:
-        sums[:, alone], logs[alone] = _one_sample_sums([groups[n] for n in alone], within, between)
-    for n in set(range(len(groups))).difference(alone):
+        at = [n for n in range(len(groups)) if n not in several]
+        sums[:, at], logs[at] = _one_sample_sums(alone, within, between)
+    for n in several:
         found, logs[n] = _sample_sums(groups[n], within, between)
         sums[:, n] = np.moveaxis(found[..., i, j], -1, 0)
     return sums, logs
 
 
-def _one_sample_sums(groups: Sequence[_Group], within: Array, between: Array) -> tuple[Array, Array]:
-    """`_group_sums` of groups of one sample each, all at once: one update of rank one a group."""
-    q = groups[0].columns.shape[1]
-    i, j = _upper(q)
-    tau2_within, shape = np.square(within).ravel(), (len(groups), *within.shape, 1)
-    plain, logs = np.empty((len(i), len(groups), within.size)), np.empty((len(groups), within.size))
-    sizes = np.array([len(group.lam) for group in groups])
-    # Groups of as many rows are one stack of matrix products, which reads each 1 / d once for all pairs of columns.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """Groups of one sample with as many rows: their places `at (g,)`, `lam (g, n, 1)` and products `(g, e, n)`.
+
+    The products are those of pairs of columns, an upper triangle.
+    """
+
+    at: Codes
+    lam: Array
+    products: Array
+
+
+# Asked for at every set of nodes of an integral, a dozen times in a row.
+@lru_cache(maxsize=4)
+def _by_samples(groups: tuple[_Group, ...]) -> tuple[tuple[_Stack, ...], tuple[int, ...]]:
+    """Groups of one sample in stacks, and the places of the groups of several samples."""
+    alone = [group for group in groups if group.s == 1]
+    sizes = np.array([len(group.lam) for group in alone], dtype=np.intp)
+    stacks = []
     for n in np.unique(sizes):
-        same = sizes == n
-        alike = [group for group in groups if len(group.lam) == n]
-        columns = np.stack([group.columns for group in alike])
-        d = np.stack([group.lam for group in alike])[:, :, None] + tau2_within
-        pairs = np.ascontiguousarray(np.swapaxes(columns[:, :, i] * columns[:, :, j], 1, 2))
-        plain[:, same] = np.swapaxes(pairs @ (1.0 / d), 0, 1)
-        logs[same] = np.log(d).sum(axis=1)
-    plain, logs = plain.reshape(len(i), *shape), logs.reshape(shape)
+        at = np.flatnonzero(sizes == n)
+        columns = np.stack([alone[g].columns for g in at])
+        i, j = _upper(columns.shape[2])
+        products = np.ascontiguousarray(np.swapaxes(columns[:, :, i] * columns[:, :, j], 1, 2))
+        stacks.append(_Stack(at, np.stack([alone[g].lam for g in at])[:, :, None], products))
+    return tuple(stacks), tuple(n for n, group in enumerate(groups) if group.s > 1)
+
+
+def _one_sample_sums(stacks: Sequence[_Stack], within: Array, between: Array) -> tuple[Array, Array]:
+    """`_group_sums` of groups of one sample each, all at once: one update of rank one a group."""
+    e, many = stacks[0].products.shape[1], sum(len(stack.at) for stack in stacks)
+    tau2_within = np.square(within).ravel()
+    plain, logs = np.empty((e, many, within.size)), np.empty((many, within.size))
+    # Groups of as many rows are one stack of matrix products, which reads each 1 / d once for all pairs of columns.
+    for stack in stacks:
+        d = stack.lam + tau2_within
+        logs[stack.at] = np.log(d).sum(axis=1)
+        plain[:, stack.at] = np.swapaxes(stack.products @ np.divide(1.0, d, out=d), 0, 1)
+    plain, logs = plain.reshape(e, many, *within.shape, 1), logs.reshape(many, *within.shape, 1)
     tau2 = np.square(between)[:, None, :]
     grown = 1.0 + tau2 * plain[0]
-    ones = plain[:q] / grown
-    rest = plain[q:] - tau2 * ones[i[q:]] * plain[j[q:]]
-    return np.concatenate([ones, rest]), logs + np.log(grown)
+    q = _columns_of(e)
+    i, j = (index[q:] for index in _upper(q))
+    sums = np.empty((e, *grown.shape))
+    np.divide(plain[:q], grown, out=sums[:q])
+    np.subtract(plain[q:], tau2 * sums[i] * plain[j], out=sums[q:])
+    return sums, logs + np.log(grown)
+
+
+def _columns_of(e: int) -> int:
+    """How many columns have `e` pairs: e = q (q + 1) / 2."""
+    return int(np.sqrt(2 * e))
 
 
 def _sample_sums(group: _Group, within: Array, between: Array) -> tuple[Array, Array]:
-    """Sums `[1, X, y]' M^-1 [1, X, y]` `(P, a, b, p + 2, p + 2)` of a group of several samples, and log |M|."""
+    """Sums `[1, X, y]' M^-1 [1, X, y]` `(P, a, b, q, q)` of a group of several samples, and log |M|."""
     C, a, n = *within.shape, len(group.lam)
     d = group.lam + np.square(within)[..., None]
     full = (group.columns[:, :, None] * group.columns[:, None, :]).reshape(n, -1)
@@ -652,11 +724,10 @@ def _weighted(data: _Data, rule: _Rule, rtol: float, seen: _Seen | None = None) 
 
 def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float) -> list[tuple[_Nodes, int, int]]:
     """New weights, means and covariances of the nodes without each set of samples; rows and samples that are left."""
-    sums, logs = _group_sums(data.groups, nodes.sds[:, :1], nodes.sds[:, 1:2])
-    sums, logs, tau2 = sums[..., 0, 0], logs[..., 0, 0], np.square(nodes.sds[:, 2])
-    home = np.array([group.country for group in data.groups])
+    sums, logs, home = _sums_at(data, nodes.sds)
+    tau2 = np.square(nodes.sds[:, 2])
     starts = np.flatnonzero(np.diff(home, prepend=-1))
-    total, logdet = _country_parts(_by_country(sums, home), tau2)
+    total, logdet = _country_parts(data, _by_country(sums, home), tau2)
     before = _at_nodes(data, total, logdet.sum(axis=0) + logs.sum(axis=0), data.k)[0]
     found = []
     for left in sets:
@@ -667,7 +738,7 @@ def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float)
         parts = [total[:, whole].sum(axis=1, keepdims=True)]
         logdets = logdet[whole].sum(axis=0) + logs[~gone].sum(axis=0)
         if len(kept):
-            changed, logs_changed = _country_parts(_by_country(sums[:, kept], home[kept]), tau2)
+            changed, logs_changed = _country_parts(data, _by_country(sums[:, kept], home[kept]), tau2)
             parts.append(changed)
             logdets = logdets + logs_changed.sum(axis=0)
         k = data.k - sum(len(g.lam) for g, out in zip(data.groups, gone, strict=True) if out)
@@ -684,12 +755,11 @@ def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float)
     return found
 
 
-def _country_parts(sums: Array, tau2: Array) -> tuple[Array, Array]:
+def _country_parts(data: _Data, sums: Array, tau2: Array) -> tuple[Array, Array]:
     """What each country gives to the sums of `[X, y]` `(m, g, N)` and to the log determinant `(g, N)`."""
-    q = int(np.sqrt(2 * len(sums)))  # e = q (q + 1) / 2
+    first, i, j = data.wanted
     grown = 1.0 + tau2 * sums[0]
-    i, j = (index[q:] for index in _upper(q))
-    return sums[q:] - tau2 / grown * sums[i] * sums[j], np.log(grown)
+    return sums[first:] - tau2 / grown * sums[i] * sums[j], np.log(grown)
 
 
 def _at_nodes(data: _Data, parts: Array, logdet: Array, k: int) -> tuple[Array, Array, Array]:
