@@ -110,7 +110,7 @@ def features(
     ]
     measures = pd.DataFrame(forms, columns=["work", "variable", "measure", "form"])
     data = SimpleNamespace(samples=samples, table=tables.__getitem__, measures=measures)
-    return features_of(cast(Dataset, data), rows, "s")
+    return features_of(cast(Dataset, data), rows, ["s"])[0]
 
 
 def test_one_person_on_both_sides_is_counted_among_rows_with_both_informants() -> None:
