@@ -60,7 +60,6 @@ def print_analyses(request: Request) -> None:
 def make_report(request: Request) -> int:
     """Run what was asked, write the report and print its verdicts: 0, or 1 when an analysis failed."""
     from replication import terminal
-    from replication.analysis.failures import postponed_of
 
     check_target(request.out)
     finish_writing(paths.reports_dir())
@@ -74,6 +73,7 @@ def make_report(request: Request) -> int:
             terminal.say(f"Nothing has changed since this report was made: {request.out / 'index.html'}")
         return 0
     # Not before there is something to write: loading what writes takes longer than seeing that nothing has changed.
+    from replication.analysis.failures import postponed_of
     from replication.report.releases import write_list
 
     dataset = _dataset(request)  # once: what is shown is what was computed from
