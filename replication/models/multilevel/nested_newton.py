@@ -211,25 +211,9 @@ def _likelihoods(rows: NestedRows, theta: Array, present: Array | None) -> tuple
 
     `present (F, k)` is 1 where a row counts and 0 where it is left out, in the order of `rows`.
     """
-    A, L, entered = _over_rows(rows, theta, present)
-    q = len(entered)
-    for term in rows.terms:
-        A = np.add.reduceat(A, term.starts, axis=-1)
-        weight: float | Array = term.weight
-        if term.component is not None:
-            entered.append(term.component)
-            q += 1
-            A, L, weight = _grown(A, q), _grown(L, q), theta[:, term.component, None]
-        A, log = _take_off(A, weight, q, variance=term.component is not None, drop=term.last)
-        L += log.sum(axis=-1)
-    A = A.sum(axis=-1)
-    for _ in range(rows.design):
-        A, log = _take_off(A, None, q, variance=False, drop=True)
-        if rows.restricted:
-            L += log
-    half = -0.5 * (L + A[:, 0, 0])
-    slopes, curves, i, j = _PLACES[q]
-    gradient, information = np.empty(theta.shape), np.empty((*theta.shape, q))
+    half, entered = _profiled(rows, theta, present, derivatives=True)
+    slopes, curves, i, j = _PLACES[len(entered)]
+    gradient, information = np.empty(theta.shape), np.empty((*theta.shape, theta.shape[1]))
     gradient[:, entered] = half[slopes].T
     owner = {int(place): component for place, component in zip(slopes, entered, strict=True)}
     for curve, a, b in zip(curves, i, j, strict=True):
@@ -237,9 +221,34 @@ def _likelihoods(rows: NestedRows, theta: Array, present: Array | None) -> tuple
     return half[0], gradient, information
 
 
-def _over_rows(rows: NestedRows, theta: Array, present: Array | None) -> tuple[Array, Array, list[int]]:
+def _profiled(rows: NestedRows, theta: Array, present: Array | None, *, derivatives: bool) -> tuple[Array, list[int]]:
+    """The log-likelihood with its derivatives `(., F)`, and the variances they are in; without them, value alone."""
+    A, L, entered = _over_rows(rows, theta, present, derivatives=derivatives)
+    q = len(entered)
+    for term in rows.terms:
+        A = np.add.reduceat(A, term.starts, axis=-1)
+        weight: float | Array = term.weight if term.component is None else theta[:, term.component, None]
+        if derivatives and term.component is not None:
+            entered.append(term.component)
+            A, L = _grown(A, len(entered)), _grown(L, len(entered))
+        # A variance that enters here has its derivatives begin here.
+        enters = len(entered) > q
+        q = len(entered)
+        A, log = _take_off(A, weight, q, variance=enters, drop=term.last)
+        L += log.sum(axis=-1)
+    A = A.sum(axis=-1)
+    for _ in range(rows.design):
+        A, log = _take_off(A, None, q, variance=False, drop=True)
+        if rows.restricted:
+            L += log
+    return -0.5 * (L + A[:, 0, 0]), entered
+
+
+def _over_rows(
+    rows: NestedRows, theta: Array, present: Array | None, *, derivatives: bool
+) -> tuple[Array, Array, list[int]]:
     """The weighed products of each row `(., d, d, F, k)`, the log determinant so far `(., F)`, and what has entered."""
-    known = rows.row is None
+    known = rows.row is None or not derivatives
     total = rows.base + (0.0 if rows.row is None else theta[:, rows.row, None])
     weight = np.broadcast_to(1.0 / total, (len(theta), len(rows.base)))
     log = np.broadcast_to(np.log(total), weight.shape)
@@ -251,7 +260,7 @@ def _over_rows(rows: NestedRows, theta: Array, present: Array | None) -> tuple[A
         parts += [-square, 2.0 * square * weight]
         logs += [weight.sum(axis=-1), -square.sum(axis=-1)]
     A = np.stack(parts)[:, None, None] * rows.products[None, :, :, None]
-    return A, np.stack(logs), [] if rows.row is None else [rows.row]
+    return A, np.stack(logs), [] if rows.row is None or not derivatives else [rows.row]
 
 
 def _in_pieces(rows: NestedRows, theta: Array, present: Array | None) -> tuple[Array, Array, Array]:
@@ -269,7 +278,13 @@ def _in_pieces(rows: NestedRows, theta: Array, present: Array | None) -> tuple[A
 
 def values_at(rows: NestedRows, theta: Array, present: Array | None = None) -> Array:
     """The log-likelihoods `(F,)`, up to a constant, at `theta (F, q)`."""
-    return _in_pieces(rows, theta, present)[0]
+    many = max(1, MOST // rows.products.size)
+    values = []
+    with np.errstate(all="ignore"):
+        for c in range(0, len(theta), many):
+            who = None if present is None else present[c : c + many]
+            values.append(_profiled(rows, theta[c : c + many], who, derivatives=False)[0][0])
+    return np.concatenate(values)
 
 
 def climb_all(rows: NestedRows, starts: Array, allowed: NDArray[np.bool_], present: Array | None = None) -> NestedPeaks:
