@@ -122,15 +122,14 @@ def entering_table(pairs: pd.DataFrame) -> Table:
 def mediation_updates(data: Dataset) -> Findings:
     """One-stage path models on each body and on both, the reversed model, and the sentences of the answer."""
     pairs = {body: body_matrices(data, body) for body in BODIES}  # type: ignore[arg-type]
-    sets = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
+    frames = {**pairs, "pool": pd.concat(list(pairs.values()), ignore_index=True)}
+    sets = {key: _set(rows) for key, rows in frames.items()}
     titles = {key: BODIES.get(key, "both_together") for key in sets}
     results = {
-        key: path_results(
-            fit_one_stage(_set(rows), SATURATED), f"paths-{key}", Label("one_stage_of", {"body": titles[key]})
-        )
-        for key, rows in sets.items()
+        key: path_results(fit_one_stage(held, SATURATED), f"paths-{key}", Label("one_stage_of", {"body": titles[key]}))
+        for key, held in sets.items()
     }
-    reverse = path_results(fit_one_stage(_set(sets["pool"]), REVERSED), "reversed-pool", "one_stage_reversed")
+    reverse = path_results(fit_one_stage(sets["pool"], REVERSED), "reversed-pool", "one_stage_reversed")
     side_by_side = _side_by_side([(titles[key], found.named) for key, found in results.items()])
     sentences = (s for path in ("pos", "neg") for s in _indirect_sentences(results, reverse, path))
     return Findings(

@@ -129,7 +129,4 @@ class _NoCorrelations:
         return 0
 
     def mean(self, theta: Array) -> Mean:
-        return Mean(np.zeros((self.k, self.p)), np.zeros((self.k, self.p, 0)))
-
-    def curvature(self, theta: Array, weights: Array) -> Array:
-        return np.zeros((0, 0))
+        return Mean(np.zeros((self.k, self.p)), np.zeros((self.k, self.p, 0)), lambda weights: np.zeros((0, 0)))

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -118,18 +118,7 @@ class CorrelationSet(Readable):
     @property
     def audit(self) -> Audit:
         """Every correlation that is not used, and every one that is used but worth a second look, with the reason."""
-        used = self.used
-        cells = [
-            StudyCells(study, self.variables, self.present[i], self.given[i], used[i], self.rows[i])
-            for i, study in enumerate(self.studies)
-        ]
-        entries = [*self.remarks, *(entry for one in cells for entry in audit_study(one))]
-        order = np.argsort(self.position, kind="stable")
-        for before, here in pairwise(order):
-            # Only neighbours in the input: after a selection, studies far apart may stand side by side.
-            if self.position[here] == self.position[before] + 1:
-                entries += audit_neighbours(cells[before], cells[here])
-        return Audit(tuple(entries))
+        return _audit(self)
 
     @property
     def studies_per_pair(self) -> Ints:
@@ -217,6 +206,22 @@ class CorrelationSet(Readable):
         table = np.zeros((count, count), dtype=int)
         table[first, second] = table[second, first] = np.arange(len(first))
         return table
+
+
+@lru_cache(maxsize=8)  # every fit to the same correlations carries their audit, and looks at each study by itself
+def _audit(data: CorrelationSet) -> Audit:
+    used = data.used
+    cells = [
+        StudyCells(study, data.variables, data.present[i], data.given[i], used[i], data.rows[i])
+        for i, study in enumerate(data.studies)
+    ]
+    entries = [*data.remarks, *(entry for one in cells for entry in audit_study(one))]
+    order = np.argsort(data.position, kind="stable")
+    for before, here in pairwise(order):
+        # Only neighbours in the input: after a selection, studies far apart may stand side by side.
+        if data.position[here] == data.position[before] + 1:
+            entries += audit_neighbours(cells[before], cells[here])
+    return Audit(tuple(entries))
 
 
 def number_at(value: object, where: str) -> float:

@@ -5,6 +5,7 @@ What conflicts, or could be misread, is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -116,7 +117,7 @@ def _cell(row: int, study: object, a: str, b: str, r: float) -> GivenCorrelation
     if a == b:
         raise ModelError(f"row {row}: {a!r} is paired with itself; a correlation needs two variables.")
     value = number_at(r, f"row {row}: r of {a} with {b} (study {study})")
-    if (np.isfinite(value) and not -1.0 < value < 1.0) or np.isinf(value):
+    if not (math.isnan(value) or -1.0 < value < 1.0):
         raise ModelError(f"row {row}: r = {value:g} of {a} with {b} (study {study}) is not between -1 and 1.")
     return GivenCorrelation(str(study), a, b, value, row)
 
@@ -162,7 +163,7 @@ def _sample_sizes(
     sizes: dict[str, list[float]] = {name: [] for name in studies}
     for cell in cells:
         value = number_at(n[cell.row], f"row {cell.row}: n (study {cell.study})")
-        if not (np.isfinite(value) and value > 1):
+        if not (math.isfinite(value) and value > 1):
             raise ModelError(f"row {cell.row}: n = {n[cell.row]!r} (study {cell.study}) is not a sample size above 1.")
         sizes[cell.study].append(value)
     remarks = []
@@ -309,7 +310,7 @@ def _matching_sizes(matrices: Mapping[str, object], n: Mapping[str, float] | Seq
             raise ModelError(f"there are {len(matrices)} matrices, but {len(n)} sample sizes.")
         sizes = np.array([number_at(value, f"study {study}: n") for study, value in zip(matrices, n, strict=True)])
     for study, value in zip(matrices, sizes, strict=True):
-        if not (np.isfinite(value) and value > 1):
+        if not (math.isfinite(value) and value > 1):
             raise ModelError(f"study {study}: n = {value:g} is not a sample size above 1.")
     return sizes
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -49,10 +50,14 @@ __all__ = ["Moderation", "OneStageFit", "PathMeans", "fit_one_stage", "moderatio
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathMeans:
-    """Implied correlations of k studies: `chain (k, cells, m)` maps the m parameters to the cells of each study."""
+    """Implied correlations of k studies: `chain (k, cells, m)` maps the m parameters to the cells of each study.
+
+    Without moderators all studies have the same cells, and `chain (1, cells, m)` serves all of them.
+    """
 
     structure: Structure
     chain: Array
+    k: int
 
     @property
     def size(self) -> int:
@@ -66,12 +71,17 @@ class PathMeans:
         if at is None or not np.isfinite(at.r).all():
             return None
         # Chain rule: cells by what they imply, parameters and slopes by the cells they enter.
-        return Mean(at.r, np.matmul(at.jacobian, self.chain))
+        jacobian = np.matmul(at.jacobian, self.chain)
+        return Mean(
+            np.broadcast_to(at.r, (self.k, *at.r.shape[1:])),
+            np.broadcast_to(jacobian, (self.k, *jacobian.shape[1:])),
+            partial(self._curvature, at),
+        )
 
-    def curvature(self, theta: Array, weights: Array) -> Array:
-        at = self.implied(theta)
-        assert at is not None, "curvature is asked for only where the mean exists"
-        second = self.structure.curvature(at, weights)
+    def _curvature(self, at: Implied, weights: Array) -> Array:
+        # It is linear in the weights: where all studies imply the same, those of all add up.
+        own = weights if len(at.r) == len(weights) else weights.sum(axis=0, keepdims=True)
+        second = self.structure.curvature(at, own)
         return np.asarray(np.einsum("kcm,kcd,kdn->mn", self.chain, second, self.chain, optimize=True))
 
 
@@ -130,9 +140,11 @@ def path_means(structure: Structure, moderated: Sequence[Moderation], values: Ma
         values[one.moderator][:, None] * base[:, structure.parameters.index(one.parameter)][None, :]
         for one in moderated
     ]
+    if not slopes:
+        return PathMeans(structure, base[None], k)
     # a slope enters a study's cells times its moderator, so the same base serves all studies
     columns = [np.broadcast_to(base, (k, *base.shape)), *(slope[:, :, None] for slope in slopes)]
-    return PathMeans(structure, np.concatenate(columns, axis=2))
+    return PathMeans(structure, np.concatenate(columns, axis=2), k)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

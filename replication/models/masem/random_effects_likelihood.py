@@ -14,7 +14,7 @@ The variances (and covariances) between studies as components of a fit, and on t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,13 +52,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """Expected correlations `mu (k, p)` and their `jacobian (k, p, m)` in the m mean parameters.
+    """Expected correlations `mu (k, p)` at m mean parameters, with their `jacobian (k, p, m)` and `curvature`.
 
-    None stands for the identity: each correlation is its own parameter.
+    No jacobian stands for the identity: each correlation is its own parameter. `curvature` gives the second derivatives
+    `(m, m)` of `sum weights * mu` for `weights (k, p)`.
     """
 
     mu: Array
     jacobian: Array | None
+    curvature: Callable[[Array], Array]
 
 
 class MeanModel(Protocol):
@@ -70,9 +72,6 @@ class MeanModel(Protocol):
     def mean(self, theta: Array) -> Mean | None:
         """The expected correlations at `theta`, or None where they do not exist."""
 
-    def curvature(self, theta: Array, weights: Array) -> Array:
-        """Second derivatives `(m, m)` of `sum weights * mu`, `weights (k, p)`."""
-
 
 @dataclass(frozen=True, slots=True)
 class SaturatedMean:
@@ -82,10 +81,8 @@ class SaturatedMean:
     size: int
 
     def mean(self, theta: Array) -> Mean:
-        return Mean(np.broadcast_to(theta, (self.k, self.size)), None)
-
-    def curvature(self, theta: Array, weights: Array) -> Array:
-        return np.zeros((self.size, self.size))
+        mu = np.broadcast_to(theta, (self.k, self.size))
+        return Mean(mu, None, lambda weights: np.zeros((self.size, self.size)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +137,7 @@ class RandomEffectsLikelihood:
         e = np.where(self.used, self.y - mean.mu, 0.0)
         u = np.matmul(w, e[:, :, None])[:, :, 0]
         value = log_determinants + float(np.sum(u * e)) + self.used.sum() * np.log(2 * np.pi)
-        return self._derivatives(value, theta, mean, w, u)
+        return self._derivatives(value, mean, w, u)
 
     def _weights(self, tau2: Array) -> tuple[Array, float] | None:
         both = self.used[:, :, None] & self.used[:, None, :]
@@ -154,7 +151,7 @@ class RandomEffectsLikelihood:
         log_determinants = 2.0 * float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
         return np.where(both, np.linalg.inv(covariance), 0.0), log_determinants
 
-    def _derivatives(self, value: float, theta: Array, mean: Mean, w: Array, u: Array) -> Evaluation:
+    def _derivatives(self, value: float, mean: Mean, w: Array, u: Array) -> Evaluation:
         j, a, b = mean.jacobian, self.cells.a, self.cells.b
         half = self.cells.half
         # D_r u for every cell r at once: the derivative of T has two entries, or one on the diagonal.
@@ -165,7 +162,7 @@ class RandomEffectsLikelihood:
         theta_tau2 = 2.0 * _pull_back(j, wu)
         trace, quadratic = _tau2_products(w, u, self.cells)
         # the mean's own curvature is what tells the exact Hessian from Fisher's information
-        curved = theta_theta - 2.0 * self.means.curvature(theta, u)
+        curved = theta_theta - 2.0 * mean.curvature(u)
         return Evaluation(
             value,
             np.concatenate([by_theta, by_tau2]),
