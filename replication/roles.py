@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from replication import paths
 from replication.command_line import run_command
 from replication.errors import ModelError, UserError
 
@@ -62,7 +61,7 @@ def _print_posterior(data: Path, seed: int) -> None:
         students = roles_data(**columns)
     except ModelError as error:
         raise UserError(f"{data}: {error}") from None
-    posterior = sample_roles(students, settings=Settings(seed=seed), compile_dir=paths.cache_dir() / "compiled")
+    posterior = sample_roles(students, settings=Settings(seed=seed))
     if isinstance(posterior, Failed):
         # A posterior whose chains disagree is not an estimate with a warning: it is none.
         raise UserError("the fit failed its checks and has no estimate: " + posterior.why)
