@@ -51,6 +51,7 @@ from replication.evidence.bias_models import bias_answers
 from replication.evidence.certainty import Certainty, Grade, certainty_of
 from replication.evidence.change import change_of
 from replication.evidence.confounding import confounding
+from replication.evidence.deletions import deletions, influence_table, leave_one_out_figures
 from replication.evidence.design_effects import unknown_designs
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.levels import within_between
@@ -59,10 +60,7 @@ from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import (
     Subgroup,
     country_figure,
-    deletions,
     forest_figures,
-    influence_table,
-    leave_one_out_figures,
     paged,
     pooled_rows,
     row_names,

@@ -1,7 +1,7 @@
-"""What the report draws of a pool, as data: forest plot, funnel, leave-one-out, Baujat's plot; and every pooled row.
+"""What the report draws of a pool, as data: forest plot, samples by country, funnel; and every pooled row.
 
 Every pooled sample is a row of its own with a name of its own; a figure of more than sixty rows is split over pages
-that share one scale, so that paper and phone show every row.
+that share one scale, so that paper and phone show every row. Of hundreds of samples the heaviest are drawn.
 """
 
 from __future__ import annotations
@@ -13,28 +13,24 @@ from itertools import pairwise
 
 import numpy as np
 
-from replication.analysis.outcome import About, Cell, Estimate, Figure, Label, Table, Text, of, refs
+from replication.analysis.outcome import About, Cell, Estimate, Figure, Label, Table, of, refs
 from replication.effects.correlation import back_to_r
 from replication.evidence.bias_models import one_row_a_sample
 from replication.evidence.bodies import recorded
 from replication.evidence.estimators import centre_of
 from replication.evidence.question import RHO, Evidence, sample_means
 from replication.models.fit import Array, Fit
-from replication.models.multilevel.cluster_influence import cluster_influence, cluster_pull
-from replication.models.multilevel.results import LeftOut, leave_one_cluster_out, row_sum_weights
+from replication.models.multilevel.results import row_sum_weights
 from replication.models.probability import normal_isf
+from replication.models.two_level.random_effects import fit_random_effects
 
 __all__ = [
     "CHOICES",
     "ROWS_A_PAGE",
-    "Deletions",
     "Subgroup",
     "country_figure",
-    "deletions",
     "forest_figures",
     "funnel_figure",
-    "influence_table",
-    "leave_one_out_figures",
     "paged",
     "pooled_rows",
     "row_names",
@@ -43,8 +39,8 @@ __all__ = [
 
 # Sixty rows of twenty pixels are about one sheet of A4 at the size the PDF sets them.
 ROWS_A_PAGE = 60
-# Two such pages. With more samples than this those are left out that move the mean, or carry heterogeneity, most.
-MOST_LEFT_OUT, MOST_MOVING, MOST_CARRYING = 2 * ROWS_A_PAGE, 40, 20
+# Five such pages: of more samples those that weigh most are drawn, and the others as one.
+MOST_DRAWN = 5 * ROWS_A_PAGE
 # Characters that fit into a line of the widest label column (300 pixels at 12 pixels a character of mean width .57).
 LABEL_LINE = 42
 
@@ -114,7 +110,7 @@ def forest_figures(
     summaries: Sequence[Subgroup] = (),
     further: tuple[float, float] | None = None,
 ) -> tuple[Figure, ...]:
-    """A forest plot of every pooled sample, a row per sample, over as many pages as it takes.
+    """A forest plot of every pooled sample, a row per sample, over as many pages as it takes; of hundreds the heaviest.
 
     Parameters
     ----------
@@ -142,6 +138,7 @@ def forest_figures(
         "level": [""] * len(means.y),
     }
     columns = {name: [column[i] for i in order] for name, column in columns.items()}
+    columns, left = _heaviest(columns, means)
     _add_summaries(columns, summaries)
     low, high = further or (main.prediction_low, main.prediction_high)
     settings: dict[str, Cell] = {
@@ -156,8 +153,52 @@ def forest_figures(
         "persons": float(found.selection.sample_sizes.sum()),
     }
     key = f"{found.question.id}-{found.source}"
-    title = of(found.question.label, "every_pooled_sample")
-    return paged(Figure(id=f"forest-{key}", kind="forest", title=title, columns=columns, settings=settings))
+    hidden = len(next(iter(left.values()), ()))
+    title = of(found.question.label, "heaviest_pooled_samples" if hidden else "every_pooled_sample")
+    note = Label("forest_heaviest", {"shown": len(means.y) - hidden, "n": len(means.y)}) if hidden else ""
+    pages = paged(Figure(id=f"forest-{key}", kind="forest", title=title, columns=columns, settings=settings, note=note))
+    return (*pages[:-1], _with_hidden(pages[-1], left)) if hidden else pages
+
+
+def _heaviest(columns: dict[str, list[Cell]], means: Evidence) -> tuple[dict[str, list[Cell]], dict[str, list[Cell]]]:
+    """The rows to draw, and those that are left to the data: none, or of very many samples those that weigh less.
+
+    What is left of a part stands behind its rows as one: the mean of these samples in a model of random effects.
+    """
+    weight = np.array(columns["weight"], dtype=float)
+    if len(weight) <= MOST_DRAWN:
+        return columns, {}
+    parts = list(dict.fromkeys(columns["cluster"]))
+    # Room for the line of what is left of a part, and for its mean.
+    keep = np.isin(np.arange(len(weight)), np.argsort(-weight, kind="stable")[: MOST_DRAWN - 2 * len(parts)])
+    place = {str(sample): i for i, sample in enumerate(means.samples)}
+    rows: dict[str, list[Cell]] = {name: [] for name in columns}
+    for part in parts:
+        own = np.array([cluster == part for cluster in columns["cluster"]])
+        rest = np.flatnonzero(own & ~keep)
+        lines: list[dict[str, Cell]] = [{name: c[i] for name, c in columns.items()} for i in np.flatnonzero(own & keep)]
+        if len(rest):
+            lines.append(_rest(part, [place[str(columns["row"][i])] for i in rest], means, float(weight[rest].sum())))
+        for name, column in rows.items():
+            column += [line.get(name) for line in lines]
+    return rows, {name: [column[i] for i in np.flatnonzero(~keep)] for name, column in columns.items()}
+
+
+def _rest(part: Cell, at: Sequence[int], means: Evidence, weight: float) -> dict[str, Cell]:
+    """One row for the samples of a part that have none of their own: their mean by REML with its interval."""
+    y, v = means.y[at], means.v[at]
+    fit = fit_random_effects(y, v)
+    low, high = back_to_r(fit.interval()[0]).tolist()
+    label = Label("further_samples", {"n": len(at)})
+    return {"label": label, "value": float(back_to_r(fit.beta[0])), "low": low, "high": high, "weight": weight,
+            "row": "", "cluster": part, "level": "rest"}  # fmt: skip
+
+
+def _with_hidden(page: Figure, left: Mapping[str, Sequence[Cell]]) -> Figure:
+    """A page whose data also hold the rows that no page draws, so that the files of a figure hold them all."""
+    size = len(page.columns["label"])
+    columns = {name: [*column, *left[name]] for name, column in page.columns.items()}
+    return replace(page, columns={**columns, "shown": ["yes"] * size + ["no"] * len(left["label"])})
 
 
 def country_figure(found: Evidence, fit: Fit, main: Estimate, further: tuple[float, float]) -> tuple[Figure, ...]:
@@ -309,107 +350,6 @@ def funnel_figure(bodies: Sequence[Evidence], line: Mapping[str, Cell] | None) -
 OPEN_FUNNEL = "open_funnel_note"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Deletions:
-    """The fits `without` samples, one at a time; the `others` that were not left out move r by at most `most` each.
-
-    That limit is at the variances of the whole fit. With few samples every one is left out, and there are no others.
-    """
-
-    without: tuple[LeftOut, ...]
-    others: int = 0
-    most: float = 0.0
-
-
-def deletions(found: Evidence, fit: Fit) -> Deletions:
-    """The same model without each sample in turn, or without those that matter, where there are hundreds.
-
-    A fit without each of k samples takes k times the time of one, and nobody reads k lines: beyond `MOST_LEFT_OUT` it
-    is those that move the mean most and those that carry most of the heterogeneity, both by one formula for all.
-    """
-    names = set(found.samples.tolist())
-    if len(names) <= MOST_LEFT_OUT:
-        return Deletions(leave_one_cluster_out(fit, found.samples))
-    pull = cluster_pull(fit, found.samples)
-    moves = np.abs(back_to_r(fit.beta[0]) - back_to_r(fit.beta[0] - pull.change[:, 0]))
-    moving, carrying = np.argsort(-moves, kind="stable"), np.argsort(-pull.heterogeneity, kind="stable")
-    chosen = np.isin(np.arange(len(moves)), [*moving[:MOST_MOVING], *carrying[:MOST_CARRYING]])
-    without = leave_one_cluster_out(fit, found.samples, only={pull.labels[c] for c in np.flatnonzero(chosen)})
-    return Deletions(without, int((~chosen).sum()), float(moves[~chosen].max()))
-
-
-def leave_one_out_figures(found: Evidence, left_out: Deletions, whole: Estimate) -> tuple[Table, tuple[Figure, ...]]:
-    """The fits without samples in turn, and how far each moves the mean: a table, and the figure over its pages."""
-    names, rows, links = sample_names(found), [], []
-    for left in left_out.without:
-        if left.fit is None:
-            continue  # what remains carries no model; the table's note counts these
-        value, low, high = back_to_r([left.fit.beta[0], *left.fit.interval()[0]]).tolist()
-        rows.append((names[left.label], value, low, high, whole.value - value))
-        links.append(left.label)
-    order = sorted(range(len(rows)), key=lambda i: -abs(rows[i][4]))
-    rows, links = [rows[i] for i in order], [links[i] for i in order]
-    key = f"{found.question.id}-{found.source}"
-    title = of(found.question.label, "without_each_sample")
-    missing = len(names) - len(rows)
-    note: Text = Label("not_left_out", {"missing": missing}) if missing else ""
-    if left_out.others:
-        note = Label("left_out_chosen", {"shown": len(rows), "n": len(names), "others": missing, "most": left_out.most})
-    table = Table(
-        id=f"leave-one-out-{key}",
-        title=title,
-        columns=("without", "r", "low", "high", "sample_moves_r"),
-        rows=tuple(rows),
-        links=refs("row", links),
-        note=note,
-    )
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(("label", "value", "low", "high"))}
-    settings: dict[str, Cell] = {"metric": "r", "summary": whole.value, "summary_low": whole.low,
-                                 "summary_high": whole.high, "estimate": whole.id}  # fmt: skip
-    figure = Figure(id=f"leave-one-out-{key}", kind="leave_one_out", title=title, settings=settings,
-                    columns={**columns, "row": links}, note=note if left_out.others else "")  # fmt: skip
-    return table, paged(figure)
-
-
-def influence_table(found: Evidence, fit: Fit, left_out: Deletions) -> tuple[Table, Figure]:
-    """Which samples carry the heterogeneity and which the mean: Baujat's plot and Cook's distance by sample.
-
-    Of the samples that were left out; shares of heterogeneity are of that of all.
-    """
-    names, result = sample_names(found), cluster_influence(fit, found.samples, left_out.without)
-    labels = [names.get(label, label) for label in result.labels]
-    shares = 100 * result.heterogeneity / result.heterogeneity.sum()
-    # In r, as the page is; the change itself is on z.
-    moves = back_to_r(fit.beta[0]) - back_to_r(fit.beta[0] - result.change[:, 0])
-    tried = {left.label for left in left_out.without}
-    order = [i for i in np.argsort(-np.nan_to_num(result.cook, nan=-1.0), kind="stable") if result.labels[i] in tried]
-    drawn = sorted(order)
-    others = {"shown": len(order), "n": len(labels), "share": 100.0 - float(shares[order].sum())}
-    note = Label("influential_chosen", others) if left_out.others else "influential_note"
-    key = f"{found.question.id}-{found.source}"
-    rows = tuple(
-        (labels[i], float(shares[i]), *_defined(moves[i], result.cook[i]), "yes" if result.influential[i] else "no")
-        for i in order
-    )
-    table = Table(
-        id=f"influence-{key}",
-        title=of(found.question.label, "which_samples_carry"),
-        columns=("sample", "per_cent_of_heterogeneity", "moves_r_by", "cooks_distance", "influential"),
-        rows=rows,
-        links=refs("row", (result.labels[i] for i in order)),
-        note=note,
-    )
-    columns: dict[str, Sequence[Cell]] = {
-        "label": [labels[i] for i in drawn],
-        "x": shares[drawn].tolist(),
-        "y": result.influence[drawn].tolist(),
-        "row": [result.labels[i] for i in drawn],
-    }
-    figure = Figure(id=f"baujat-{key}", kind="baujat", title=of(found.question.label, "baujat_by_sample"),
-                    columns=columns, note=note if left_out.others else "")  # fmt: skip
-    return table, figure
-
-
 def pooled_rows(found: Evidence) -> Table:
     """Every pooled row with its Fisher z and variance and what a reader may choose by, to pool a choice of them anew.
 
@@ -434,7 +374,3 @@ def pooled_rows(found: Evidence) -> Table:
         links=refs("row", (row["effect_id"] for row in rows)),
         note="pooled_rows_note",
     )
-
-
-def _defined(*numbers: float) -> tuple[Cell, ...]:
-    return tuple(float(number) if np.isfinite(number) else None for number in numbers)

@@ -137,7 +137,7 @@ def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:
     return Picture(
         outcome=outcome,
         data=figure,
-        drawing=draw(figure, view.words, href, origin=origin),
+        drawing=draw(figure, view.words, href, origin=origin, merge=True),
         title=figure.title,
         page=f"figures/{stem}.html",
         table=f"figures/{stem}.csv",

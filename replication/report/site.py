@@ -289,6 +289,7 @@ def _environment(menu: Menu) -> Environment:
     environment.globals["policy"] = {True: _policy(_SHEETS.values()), False: _policy([first])}
     environment.globals["sheets"] = {name: Markup(sheet) for name, sheet in _SHEETS.items()}
     environment.globals |= {"table_page": table_page, "most_rows": analyses.MOST_ROWS}
+    environment.globals |= {"table_csv": analyses.table_csv, "most_listed": analyses.MOST_LISTED}
     environment.globals["licence"] = LICENCE
     return environment
 

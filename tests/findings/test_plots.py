@@ -11,21 +11,21 @@ import pytest
 import replication.analysis  # noqa: F401
 from replication.analysis.outcome import Estimate, Figure, plain
 from replication.dataset import Selection
+from replication.evidence import deletions as deleting
 from replication.evidence import plots
+from replication.evidence.deletions import deletions, influence_table, leave_one_out_figures
 from replication.evidence.estimators import che
 from replication.evidence.plots import (
     Subgroup,
-    deletions,
     forest_figures,
     funnel_figure,
-    influence_table,
-    leave_one_out_figures,
     paged,
     row_names,
     sample_names,
 )
 from replication.evidence.question import Evidence, Question
 from replication.models.multilevel.results import row_sum_weights
+from replication.models.two_level.random_effects import fit_random_effects
 from replication.report.figures import draw, read_figure
 from replication.report.words import load_words, worded
 
@@ -153,13 +153,41 @@ def test_shares_of_heterogeneity_add_up_and_the_most_influential_comes_first() -
     assert figure.kind == "baujat" and set(figure.columns["label"]) == set("abcde")
 
 
+def test_of_hundreds_of_samples_the_heaviest_are_drawn_and_the_rest_of_a_part_as_its_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = body([f"s{i}" for i in range(40)])
+    fit, groups = che(found), ["Norway", "Peru"] * 20
+    (whole,) = forest_figures(found, fit, MAIN, groups=groups)
+    monkeypatch.setattr(plots, "MOST_DRAWN", 16)
+    parts = [Subgroup("Norway", 0.25, 0.2, 0.3)]
+    (figure,) = forest_figures(found, fit, MAIN, groups=groups, summaries=parts)
+    rows = [dict(zip(figure.columns, row, strict=True)) for row in zip(*figure.columns.values(), strict=True)]
+    assert sorted(str(row["row"]) for row in rows if row["row"]) == sorted(map(str, whole.columns["row"])), (
+        "all in data"
+    )
+    shown = [row for row in rows if row["shown"] == "yes"]
+    heaviest = sorted(map(float, whole.columns["weight"]), reverse=True)[:12]  # type: ignore[arg-type]
+    assert sorted((float(str(row["weight"])) for row in shown if row["row"]), reverse=True) == pytest.approx(heaviest)
+    assert [str(row["level"]) for row in shown][-1] == "rest" and len(shown) == 12 + 2 + 1
+    (rest,) = (row for row in shown if row["level"] == "rest" and row["cluster"] == "Peru")
+    others = [row for row in rows if row["shown"] == "no" and row["cluster"] == "Peru"]
+    at = [list(found.samples).index(row["row"]) for row in others]
+    assert rest["value"] == pytest.approx(float(np.tanh(fit_random_effects(found.y[at], found.v[at]).beta[0])))
+    assert sum(float(str(row["weight"])) for row in shown if row["level"] != "cluster") == pytest.approx(100)
+    text = drawn(figure)[0]
+    assert f"{len(others)} further samples, their mean" in text.replace("\xa0", " ")
+    assert not any(str(row["label"]) in text.split() for row in others)
+    assert "The 12 samples of 40 that weigh most" in worded(figure.note).replace("\xa0", " ")
+
+
 def test_of_many_samples_those_that_matter_are_left_out_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = body([f"s{i // 2}" for i in range(80)])
     fit = che(found)
     whole = Estimate(id="w", label="", metric="r", value=float(np.tanh(fit.beta[0])), low=0.1, high=0.4)
     every, _ = leave_one_out_figures(found, deletions(found, fit), whole)
     for name, value in {"MOST_LEFT_OUT": 39, "MOST_MOVING": 5, "MOST_CARRYING": 2}.items():
-        monkeypatch.setattr(plots, name, value)
+        monkeypatch.setattr(deleting, name, value)
     left_out = deletions(found, fit)
     table, figures = leave_one_out_figures(found, left_out, whole)
     assert 5 <= len(table.rows) <= 7 and left_out.others == 40 - len(table.rows)

@@ -9,20 +9,21 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from replication.analysis import Figure, plain
 from replication.report.figures import KINDS, draw, read_figure
-from replication.report.figures.drawing import MOST_NAMED
+from replication.report.figures.crowds import CROWDS, MOST_MARKS, MOST_POINTS, merged
 from replication.report.words import load_words
 
 WORDS = load_words("en")
 
 
-def drawn(figure: Figure) -> Any:
+def drawn(figure: Figure, *, merge: bool = False) -> Any:
     data = plain(figure)
     assert isinstance(data, dict)
-    return draw(read_figure(data, WORDS), WORDS, lambda name: f"#{name}")
+    return draw(read_figure(data, WORDS), WORDS, lambda name: f"#{name}", merge=merge)
 
 
 def numbers(canvas: Any) -> list[float]:
@@ -55,23 +56,37 @@ def test_text_stays_legible_on_a_phone(figures: Sequence[Figure]) -> None:
         assert drawn(figure).narrow.width <= 340, figure.kind  # drawn at its own size: nothing is scaled down
 
 
-@pytest.mark.parametrize("kind", ["orchard", "countries", "funnel", "baujat"])
-def test_points_of_a_crowd_are_all_drawn_and_bear_no_names(figures: Sequence[Figure], kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted(CROWDS))
+def test_points_of_a_crowd_that_lie_together_are_one_mark_and_all_are_counted(
+    figures: Sequence[Figure], kind: str
+) -> None:
     """Five thousand named and linked points would make a page of a megabyte."""
     figure = next(figure for figure in figures if figure.kind == kind)
     point = {name: column[0] for name, column in figure.columns.items()}
+    rng = np.random.default_rng(1)
 
-    def of(k: int) -> Any:
-        columns = {name: [cell] * k for name, cell in point.items()} | {"row": [f"row-{i}" for i in range(k)]}
-        return drawn(replace(figure, columns=columns))
+    def of(k: int) -> Figure:
+        columns: dict[str, list[Any]] = {name: [cell] * k for name, cell in point.items()}
+        columns |= {name: rng.uniform(0.0, 0.5, k).tolist() for name in CROWDS[kind]}
+        columns["row"] = [f"row-{i}" for i in range(k)]
+        return replace(figure, columns=columns)
 
-    few, many = of(MOST_NAMED), of(MOST_NAMED + 1)
-    assert few.named and few.wide.markup("x").count("<a href=") >= MOST_NAMED
+    few = drawn(of(MOST_POINTS), merge=True)
+    assert few.points == 0 and few.wide.markup("x").count("<a href=") >= MOST_POINTS
+    crowd = of(5000)
+    assert drawn(crowd).points == 0, "who draws for himself gets every point"
+    many = drawn(crowd, merge=True)
     text = many.wide.markup("x")
-    assert not many.named and "row-" not in text
-    # legends have marks of their own, the same ones in both
-    assert text.count('class="point') == few.wide.markup("x").count('class="point') + 1 > MOST_NAMED
-    assert len(of(5000).wide.markup("x")) < 550_000
+    assert many.points == 5000 and len(text) < 60_000
+    foot = " ".join(label.words for label in many.narrow.labels).replace("\xa0", " ")
+    assert re.search(r"5,000 points are drawn as \d+ marks", foot)
+    one = merged(read_figure(plain(crowd), WORDS), WORDS)  # type: ignore[arg-type]
+    counts = [int(str(count)) for count in one.columns["count"]]
+    assert sum(counts) == 5000 and MOST_MARKS / 4 < len(one) <= MOST_MARKS
+    for name in CROWDS[kind]:
+        whole = np.average(one.numbers(name), weights=counts)  # type: ignore[arg-type]
+        assert whole == pytest.approx(np.mean(crowd.columns[name])), "the middle of all points stays where it is"  # type: ignore[arg-type]
+    assert all(count == 1 or not row for count, row in zip(counts, one.texts("row"), strict=True))
 
 
 def test_an_unknown_kind_becomes_a_table_that_says_so(figures: Sequence[Figure], small: Any) -> None:

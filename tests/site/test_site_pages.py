@@ -26,6 +26,7 @@ from replication.claims import claims_of
 from replication.errors import UserError
 from replication.report.archive import make_archive
 from replication.report.menu import make_menu
+from replication.report.pages.analyses import MOST_LISTED
 from replication.report.search import script_table
 from replication.report.words import load_words
 
@@ -140,7 +141,15 @@ def test_a_page_is_as_large_with_ten_times_the_rows_and_nothing_is_lost(
         grown = len(ten.text(page)) - len(one.text(page))
         assert grown < 100 or "tables/" in page, (page, grown)
     table = ten.text("tables/engagement--update-positive-engagement.html")
-    assert all(f"sample {i}<" in table for i in range(600))
+    assert [f"sample {i}<" in table for i in range(600)] == [True] * MOST_LISTED + [False] * 300
+    assert "300 more rows are in the file" in table
+    for page in (
+        "tables/engagement--update-positive-engagement.html",
+        "nb/tables/engagement--update-positive-engagement.html",
+    ):
+        assert 'tables/engagement--update-positive-engagement.csv" download' in ten.text(page)
+    lines = ten.text("tables/engagement--update-positive-engagement.csv").splitlines()
+    assert [line.partition(",")[0] for line in lines[1:]] == [f"sample {i}" for i in range(600)]
     assert "../tables/engagement--update-positive-engagement.html" in ten.text("findings/engagement.html")
 
 

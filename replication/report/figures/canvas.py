@@ -122,15 +122,11 @@ _CHARACTER = 0.57  # mean width of a character of a sans serif face, in em
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a figure is drawn for: its width in pixels, the words, and where ids lead (empty: nowhere).
-
-    `named` says whether each point of a crowd tells what it is and leads somewhere.
-    """
+    """What a figure is drawn for: its width in pixels, the words, and where ids lead (empty: nowhere)."""
 
     width: float
     words: Words
     href: Callable[[str], str]
-    named: bool = True
 
     @property
     def wide(self) -> bool:
@@ -229,7 +225,6 @@ class Canvas:
 
     def dot(self, x: float, y: float, radius: float, css: str, *, href: str = "", tip: str = "") -> None:
         """A point; with `tip` it says what it is when pointed at or focused."""
-        href, tip = (href, tip) if self.frame.named else ("", "")
         shape = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{_css(css)}'
         shape += f">{_tip(tip)}</circle>" if tip else "/>"
         self.parts.append(_linked(shape, href))
@@ -238,7 +233,6 @@ class Canvas:
         self, x: float, y: float, size: float, shape: str, css: str, *, href: str = "", tip: str = "", data: str = ""
     ) -> None:
         """A mark told apart by shape as well as colour: dot, diamond, triangle, square, cross or ring."""
-        href, tip = (href, tip) if self.frame.named else ("", "")
         extra = f' data-key="{escape(data)}"' if data else ""
         drawn = f'<path d="{_outline(shape, x, y, size)}"{_css(css)}{"" if href else extra}'
         drawn += f">{_tip(tip)}</path>" if tip else "/>"

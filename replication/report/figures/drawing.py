@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.report.figures import curves, diagrams, interval_plots, relations, scatter
 from replication.report.figures.canvas import NARROW, WIDE, Canvas, FigureData, Frame, between_lines
+from replication.report.figures.crowds import merged
 from replication.report.figures.headlines import headline
 from replication.report.figures.path_diagram import path_diagram
 from replication.report.words import Words
 
-__all__ = ["KINDS", "MOST_NAMED", "Drawing", "describe", "draw"]
+__all__ = ["KINDS", "Drawing", "describe", "draw"]
 
 _Drawer = Callable[[FigureData, Frame], Canvas]
 
@@ -41,23 +42,18 @@ KINDS: Mapping[str, tuple[_Drawer, tuple[str, ...]]] = {
 """Kind -> the drawing function and the columns it cannot do without."""
 
 
-MOST_NAMED = 300
-"""Points of one figure that each tell what they are and lead to their row: some 60 kB; without them a third of it."""
-_CROWDS = ("orchard", "countries", "funnel", "baujat")
-
-
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """A figure drawn for wide and for narrow pages, with its text alternative. `missing` says why it is not drawn.
 
-    Of a crowd the points are not `named`: each is drawn, and the data of the figure tell which is which.
+    `points` is how many a crowd has whose marks stand for several of them each; 0 where each is drawn.
     """
 
     wide: Canvas | None
     narrow: Canvas | None
     alt: str
     missing: str = ""
-    named: bool = True
+    points: int = 0
 
 
 def draw(
@@ -68,22 +64,34 @@ def draw(
     linked_narrow: bool = False,
     origin: str = "",
     width: float = WIDE,
+    merge: bool = False,
 ) -> Drawing:
     """Draw a figure; one of an unknown kind, without rows or without a needed column comes back undrawn, with why.
 
     The narrow drawing is shown as an image, so it carries no links unless asked to. `origin` is the line at the foot
-    that says where the figure comes from, `width` that of the wide drawing in pixels.
+    that says where the figure comes from, `width` that of the wide drawing in pixels. With `merge` a crowd of points is
+    drawn together, as a page needs it.
     """
     alt = describe(figure, words)
     missing = _missing(figure, words)
     if missing:
         return Drawing(None, None, alt, missing)
+    shown = merged(_shown(figure), words) if merge else _shown(figure)
     drawer, result = KINDS[figure.kind][0], headline(figure, words)
-    named = figure.kind not in _CROWDS or len(figure) <= MOST_NAMED
-    narrow = drawer(figure, Frame(NARROW, words, href if linked_narrow else _nowhere, named))
-    wide = drawer(figure, Frame(width, words, href, named))
-    foot = " ".join(part for part in (_rests_on(figure, words), origin) if part)
-    return Drawing(between_lines(wide, result, foot), between_lines(narrow, result, foot), alt, named=named)
+    narrow = drawer(shown, Frame(NARROW, words, href if linked_narrow else _nowhere))
+    wide = drawer(shown, Frame(width, words, href))
+    points = len(figure) if "count" in shown.columns and "count" not in figure.columns else 0
+    together = words.say("figure.merged", k=points, drawn=len(shown)) if points else ""
+    foot = " ".join(part for part in (together, _rests_on(figure, words), origin) if part)
+    return Drawing(between_lines(wide, result, foot), between_lines(narrow, result, foot), alt, points=points)
+
+
+def _shown(figure: FigureData) -> FigureData:
+    """The figure without the rows of its data that have no line of their own: those where `shown` is "no"."""
+    kept = [i for i, shown in enumerate(figure.texts("shown")) if shown != "no"]
+    if len(kept) == len(figure):
+        return figure
+    return replace(figure, columns={name: [column[i] for i in kept] for name, column in figure.columns.items()})
 
 
 def _rests_on(figure: FigureData, words: Words) -> str:

@@ -201,8 +201,8 @@ def _effect_rows(figure: FigureData, frame: Frame, shape: str = "square") -> lis
 
 
 def _look(level: str, new: bool, shape: str) -> tuple[str, str]:
-    """Class and shape of a mark: a cluster's mean, a printed number, a row added since, or a row like the others."""
-    if level == "cluster":
+    """Class and shape of a mark: the mean of a cluster or its rest, a printed number, a row added since, or another."""
+    if level in ("cluster", "rest"):
         return "mark part", "diamond"
     if level == "printed":
         return "mark printed", "square"

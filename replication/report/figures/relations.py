@@ -205,7 +205,9 @@ def _country_row(canvas: Canvas, figure: FigureData, x: Scale, top: float, name:
     first = line + 4 - label / 2 + 7 if wide else top + 12
     for number, part in enumerate(lines):
         canvas.text(0, first + 14 * number, part, "row")
-    counted = words.say("figure.samples_one" if len(members) == 1 else "figure.samples", k=len(members))
+    counts = figure.numbers("count")
+    samples = sum(1 if counts[i] is None else int(counts[i] or 0) for i in members)
+    counted = words.say("figure.samples_one" if samples == 1 else "figure.samples", k=samples)
     canvas.text(canvas.width, first, counted, "tick", "end")
     weights, new = figure.numbers("weight"), figure.flags("new")
     labels, rows = figure.texts("label"), figure.texts("row")

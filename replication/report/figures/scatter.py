@@ -112,7 +112,8 @@ def baujat(figure: FigureData, frame: Frame) -> Canvas:
 def _points(plot: _Plot, points: Sequence[_Point]) -> None:
     figure, frame = plot.figure, plot.frame
     labels, rows = figure.texts("label"), figure.texts("row")
-    new, imputed = figure.flags("new"), figure.flags("imputed")
+    new, imputed, counts = figure.flags("new"), figure.flags("imputed"), figure.numbers("count")
+    most = max((count for count in counts if count is not None), default=1.0)
     for i, (a, b) in enumerate(points):
         if a is None or b is None:
             continue
@@ -120,7 +121,10 @@ def _points(plot: _Plot, points: Sequence[_Point]) -> None:
         if imputed[i]:
             css, shape = "point imputed", "dot"
         tip = f"{labels[i]}: {frame.words.number(a)}; {frame.words.number(b)}"
-        plot.canvas.mark(plot.x(a), plot.y(b), 4.2, shape, css, href=frame.href(rows[i]), tip=tip)
+        count = counts[i]
+        # Where marks stand for several points each their areas are compared.
+        size = 4.2 if count is None else 2.4 + 7.0 * (count / most) ** 0.5
+        plot.canvas.mark(plot.x(a), plot.y(b), size, shape, css, href=frame.href(rows[i]), tip=tip)
 
 
 def _name_the_far_ones(plot: _Plot, points: Sequence[_Point]) -> None:

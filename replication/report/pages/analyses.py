@@ -9,17 +9,18 @@ from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
 from replication.report.figures.canvas import SPOKEN
-from replication.report.figures.drawing import MOST_NAMED
-from replication.report.gallery import Picture, Pictures, figure_files
+from replication.report.gallery import Picture, Pictures, figure_files, table_file
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import pictures_of
 from replication.report.view import Page
 from replication.report.words import Wording
 from replication.stored import outcome_path
+from replication.writing import table_path
 
-__all__ = ["MOST_ROWS", "figures", "plans"]
+__all__ = ["MOST_LISTED", "MOST_ROWS", "figures", "plans", "table_csv"]
 
 MOST_ROWS = 50  # rows of a result table on a page with other things; a longer table has a page of its own
+MOST_LISTED = 300  # rows of such a page, and ids of rows in one list: a file beside it holds all of them
 
 _POINTED = ("funnel", "baujat", "orchard", "caterpillar", "effect_direction")  # marks that say what they are
 _MOST_ROWS, _MOST_POINTS = 120, 40  # rows that lead somewhere; points of a curve
@@ -59,11 +60,26 @@ def _figure_page(given: Given, name: str, item: str) -> list[Page]:
     return [Page(path, "figure.html", picture.title, _figure(picture, outcome), given.words)]
 
 
-def _table_page(given: Given, name: str, item: str, path: str) -> list[Page]:
-    outcome = given.archive.by_outcome[name]
+def _table_page(given: Given, name: str, item: str, path: str) -> Iterator[Page | File]:
+    outcome, words = given.archive.by_outcome[name], given.words
     table = next(table for table in outcome["tables"] if table["id"] == item)
     values = {"table": table, "outcome": outcome, "current": ""}
-    return [Page(path, "table.html", given.words.label(table["title"]), values, given.words)]
+    yield Page(path, "table.html", words.label(table["title"]), values, words)
+    # One file serves both languages, as those of figures do.
+    if words.language == "en" and len(table["rows"]) > MOST_LISTED:
+        rows = [
+            [words.label(cell) if isinstance(cell, str | Mapping) else cell for cell in row] for row in table["rows"]
+        ]
+        yield table_file(_table_stem(outcome, table), [words.label(column) for column in table["columns"]], rows)
+
+
+def table_csv(outcome: Record, table: Record) -> str:
+    """Where a table too long for its page is handed out whole."""
+    return table_path(_table_stem(outcome, table), len(table["rows"]))
+
+
+def _table_stem(outcome: Record, table: Record) -> str:
+    return table_page(outcome, table).removesuffix(".html") + ".csv"
 
 
 def _drawings(given: Given, name: str, item: str) -> Iterator[File]:
@@ -102,7 +118,6 @@ def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
         "shown": rows[:most],
         "left": max(0, len(rows) - most),
         "pointed": _POINTED,
-        "most_named": MOST_NAMED,
         "spoken": SPOKEN,
         "current": "",
     }
