@@ -31,7 +31,7 @@ from replication.dataset import Dataset, select
 from replication.effects.correlation import back_to_r, n_for_variance, to_fisher_z
 from replication.evidence.answer import grade_term
 from replication.evidence.certainty import GRADES, Grade
-from replication.evidence.protocol import Body, candidates, load_protocol, screen
+from replication.evidence.protocol import Body, described, load_protocol, screen
 from replication.evidence.question import each_person_once
 from replication.models.masem.comparison import likelihood_ratio_test
 from replication.models.masem.correlations import CorrelationSet
@@ -70,9 +70,9 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
     and achievement and these two with each other; published matrices enter with what they print, as they did in the
     published analyses.
     """
-    rows = candidates(data)
+    rows = data.effects
     rows = rows[rows["var_a"].isin(list(NAMES)) & rows["var_b"].isin(list(NAMES))].reset_index(drop=True)
-    screened = screen(rows, load_protocol())
+    screened = screen(described(data, rows), load_protocol())
     rows = screened.rows[screened.included & (screened.rows["body"] == body).to_numpy()].reset_index(drop=True)
     rows = each_person_once(data, rows).rows
     order = {name: at for at, name in enumerate(NAMES)}
