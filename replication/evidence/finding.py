@@ -71,7 +71,7 @@ from replication.evidence.protocol import flow
 from replication.evidence.published import published_pools, published_table
 from replication.evidence.question import Evidence, Question, Source, evidence, screened_rows
 from replication.evidence.reliability import attenuation
-from replication.evidence.sensitivity import sensitivities, sensitivity_table
+from replication.evidence.sensitivity import restrictions, sensitivities, sensitivity_table
 from replication.evidence.summary import certainty_figure, certainty_inputs, certainty_table, flow_figure, flow_table
 from replication.evidence.update import entering, update_table
 from replication.models.probability import normal_isf
@@ -186,7 +186,7 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
     held: dict[Source, Estimated] = {s: estimate_body(body) for s, body in found.items() if len(body.y)}  # type: ignore[misc]
     # One body alone is its own pool: a second line with the same numbers would look like confirmation.
     if len(held) == 2:
-        held["pool"] = estimate_body(evidence(data, question, "pool"), held["open"].fit)
+        held["pool"] = estimate_body(evidence(data, question, "pool"))
     return held
 
 
@@ -402,7 +402,7 @@ def grade_of_question(data: Dataset, question: Question, bodies: BodiesOf | None
     published = held.get("published")
     enough = published is not None and len(published.found.y) > 1
     models = bias_answers(published.found, expected_sign(data, question)) if published and enough else ()
-    inputs = certainty_inputs(data, held, sensitivities(data, question, widest), models)
+    inputs = certainty_inputs(data, held, restrictions(widest), models)
     return certainty_of(inputs)[0].grade
 
 

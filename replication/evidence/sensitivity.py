@@ -21,7 +21,7 @@ from replication.evidence.protocol import load_protocol
 from replication.evidence.question import Evidence, Question, evidence, screened_rows
 from replication.models.fit import Fit
 
-__all__ = ["RHOS", "Sensitivity", "sensitivities", "sensitivity_table"]
+__all__ = ["RHOS", "Sensitivity", "restrictions", "sensitivities", "sensitivity_table"]
 
 RHOS = (0.4, 0.8)
 
@@ -62,10 +62,16 @@ def sensitivities(data: Dataset, question: Question, main: Estimated) -> tuple[S
             continue
         wider = evidence(data, question, found.source, without=criterion.id)
         made.append(_varied(name, wording, wider, main))
-    for restriction in protocol.restriction:
-        narrower = found.take(~restriction.fails(found.rows))
-        made.append(_varied(f"only-{restriction.id}", restriction.label, narrower, main))
-    return tuple(made)
+    return (*made, *restrictions(main))
+
+
+def restrictions(main: Estimated) -> tuple[Sensitivity, ...]:
+    """With each restriction of the protocol alone: what the rules of certainty read."""
+    found = main.found
+    return tuple(
+        _varied(f"only-{one.id}", one.label, found.take(~one.fails(found.rows)), main)
+        for one in load_protocol().restriction
+    )
 
 
 def _varied(name: str, wording: Text, varied: Evidence, main: Estimated) -> Sensitivity:

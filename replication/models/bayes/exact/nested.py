@@ -365,12 +365,19 @@ def _groups(y: Array, V: BlockV, x: Array, sample: Codes, country: Codes) -> tup
             )
         back = np.swapaxes(turn, 1, 2)
         rest = back @ np.concatenate([x[rows], y[rows][:, :, None]], axis=2)
-        for g, here in enumerate(rows):
-            own = sorted(set(sample[here].tolist()))
-            columns = np.column_stack([back[g] @ np.equal.outer(sample[here], own), rest[g]])
-            made[tied[here[0]]] = _Group(
-                np.maximum(lam[g], 0.0), columns, len(own), int(country[here[0]]), frozenset(own)
-            )
+        lam = np.maximum(lam, 0.0)
+        # The column of ones of a sample, turned; most sets of rows are one sample.
+        columns = np.concatenate([back.sum(axis=2)[:, :, None], rest], axis=2)
+        first = rows[:, 0]
+        one = (sample[rows] == sample[first][:, None]).all(axis=1).tolist()
+        places = zip(tied[first].tolist(), country[first].tolist(), sample[first].tolist(), strict=True)
+        for g, (place, where, name) in enumerate(places):
+            if one[g]:
+                made[place] = _Group(lam[g], columns[g], 1, where, frozenset((name,)))
+                continue
+            own = sorted(set(sample[rows[g]].tolist()))
+            several = np.column_stack([back[g] @ np.equal.outer(sample[rows[g]], own), rest[g]])
+            made[place] = _Group(lam[g], several, len(own), where, frozenset(own))
     return tuple(sorted((made[g] for g in sorted(made)), key=lambda group: group.country))
 
 
