@@ -39,7 +39,8 @@ _SHOWING = (
 MOST_ENTRIES = 8
 """Results kept of one name: a few tens of kilobytes each, enough for an afternoon of trying one thing and another."""
 # Averages over models of publication bias: seconds each, a few numbers, the same on every machine as far as printed.
-_LASTING = ("bias-",)
+# Recovery studies: no data stand behind them, and another machine's draws differ by less than their Monte Carlo errors.
+_LASTING = ("bias-", "recovery-")
 
 
 def code_digest(package: Path, skip: Sequence[str] = _SHOWING) -> str:
@@ -226,7 +227,7 @@ class Cache:
     ----------
     folder : where entries lie.
     fresh : whether nothing stored is used; what is computed is stored all the same.
-    kept : folder under version control with slow results that are the same on every machine; read where the own
+    kept : folder under version control with slow results that stand for those of every machine; read where the own
         folder has none.
     renew : whether such results are written to `kept`, too.
     """
@@ -262,7 +263,7 @@ class Cache:
 
     def _keep(self, name: str, key: str, result: object) -> None:
         """Write a lasting result where it is kept under version control, one file per name."""
-        # Only what is the same on every machine may stand under version control.
+        # Only what another machine would not say otherwise may stand under version control.
         if self._renew and self._kept is not None and name.startswith(_LASTING):
             self._kept.mkdir(parents=True, exist_ok=True)
             text = json.dumps(_entry(key, result), ensure_ascii=False, indent=1)

@@ -329,8 +329,10 @@ def simulated_recovery(context: Context) -> Findings:
         rows = [[r.name, r.truth, r.mean, r.sd, r.low, r.high, "yes" if r.covered else "no"] for r in found.rows]
         return {"rows": rows, "reasons": []}
 
-    key = digest_of(_code(), str(truth), str(settings), str(students), str(classes))
-    kept = context.remember("roles-simulated", key, compute)
+    # Kept under version control, so by the code it rests on alone: averages and exact posteriors are no part of it.
+    code = (python_digest(Path(bayes.__file__).parent / room) for room in ("priors", "sampled"))
+    key = digest_of(*code, str(truth), str(settings), str(students), str(classes))
+    kept = context.remember("recovery-roles", key, compute)
     assert isinstance(kept, dict)
     title = Label("simulated_students", {"students": students, "classes": classes})
     words = _words_of_roles()

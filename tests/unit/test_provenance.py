@@ -114,8 +114,10 @@ def test_a_folder_s_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
 def test_slow_results_are_read_from_where_they_are_kept_and_renewed_when_asked(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     Cache(tmp_path / "a", kept=kept, renew=True).put("bias-x", "key", {"r": 0.3})
-    Cache(tmp_path / "a", kept=kept, renew=True).put("other", "key", 1)
-    assert [path.name for path in kept.iterdir()] == ["bias-x.json"], "whole outcomes are not kept"
+    for name in ("recovery-x", "sampled-x", "other"):
+        Cache(tmp_path / "a", kept=kept, renew=True).put(name, "key", 1)
+    names = sorted(path.name for path in kept.iterdir())
+    assert names == ["bias-x.json", "recovery-x.json"], "neither whole outcomes nor draws on data are kept"
     assert Cache(tmp_path / "b", kept=kept).get("bias-x", "key") == {"r": 0.3}
     assert Cache(tmp_path / "b", kept=kept).get("bias-x", "another key") is None
     assert Cache(tmp_path / "b", kept=kept, fresh=True).get("bias-x", "key") is None, "a release computes afresh"
