@@ -133,7 +133,7 @@ def write_outcome(report: Path, outcome: Outcome) -> None:
     content = (text + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     # No time of writing within: equal input, equal bytes.
-    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_outcome(path: Path) -> Any:

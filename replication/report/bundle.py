@@ -11,19 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from replication import paths
+from replication.digests import digest_of
 from replication.report import templating
 from replication.report.archive import LICENCE, Archive, Record
 from replication.report.gallery import as_csv
+from replication.report.making import File, Given, Plan
 from replication.report.pages import sources
+from replication.report.templating import template_digests
 from replication.report.words import Words
 
-__all__ = ["make_bundle"]
+__all__ = ["make_bundle", "plan"]
 
 _HERE = Path(__file__).parent
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date: the same content gives the same zip
 _TAKEN = ("data", "outcomes", "figures")
 _SKIPPED = (".html",)
 _TESTS = {"knha": "knha", "z": "z", "t": "t"}
+
+
+def plan(folder: Path) -> Plan:
+    """The bundle of the report in a folder, whose data, outcomes and figures are written."""
+    templates, lock = template_digests(), _lock()
+    files = (part for path in _files(folder) for part in (path.relative_to(folder).as_posix(), path.read_bytes()))
+    read = digest_of(templates["bundle.md"], templates["check.R"], lock.read_bytes() if lock.exists() else b"", *files)
+
+    def make(given: Given) -> Iterator[File]:
+        yield "replication-bundle.zip", make_bundle(folder, given.archive, given.spoken["en"])
+
+    return Plan("replication-bundle.zip", "en", make, outside=read)
+
+
+def _lock() -> Path:
+    return paths.project_root() / "requirements.lock"
 
 
 def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
@@ -46,9 +65,8 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
         **_origins(archive),
         **{path: _draws_csv(draws).encode() for path, draws in _draws(archive)},
     }
-    lock = paths.project_root() / "requirements.lock"
-    if lock.exists():
-        files["requirements.lock"] = lock.read_bytes()
+    if _lock().exists():
+        files["requirements.lock"] = _lock().read_bytes()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
         # Sorted, as the date is fixed: equal content must give equal bytes.
@@ -66,16 +84,21 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _found(folder: Path) -> dict[str, bytes]:
-    """The report's data, outcomes and figures; narrow drawings are for screens only."""
+    """The report's data, outcomes and figures."""
     found = {}
-    for name in _TAKEN:
-        for path in sorted((folder / name).rglob("*")):
-            if path.is_file() and path.suffix not in _SKIPPED and not path.stem.endswith("-narrow"):
-                place, content = path.relative_to(folder).as_posix(), path.read_bytes()
-                # A zip compresses by itself, and check.R and the list of tables name the plain files.
-                packed = place.endswith((".csv.gz", ".json.gz"))
-                found[place.removesuffix(".gz")] = gzip.decompress(content) if packed else content
+    for path in _files(folder):
+        place, content = path.relative_to(folder).as_posix(), path.read_bytes()
+        # A zip compresses by itself, and check.R and the list of tables name the plain files.
+        packed = place.endswith((".csv.gz", ".json.gz"))
+        found[place.removesuffix(".gz")] = gzip.decompress(content) if packed else content
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Where these lie; narrow drawings are for screens only."""
+    for path in (path for name in _TAKEN for path in sorted((folder / name).rglob("*"))):
+        if path.is_file() and path.suffix not in _SKIPPED and not path.stem.endswith("-narrow"):
+            yield path
 
 
 def _origins(archive: Archive) -> dict[str, bytes]:

@@ -246,6 +246,7 @@ class Answers:
         names = {f"{name}{_NAMES}": dict.fromkeys(part) for name, part in parts.items() if isinstance(part, Mapping)}
         self._parts = {**parts, **names, **heard, TEMPLATES: template_digests()}
         self._known: dict[tuple[str, str | None], str] = {}
+        self._of_records: dict[int, str] = {}
         # By the very list, held here so that no other takes its place: hundreds of pages put the same questions.
         self._of_lists: dict[tuple[str, int], tuple[Sequence[str | None], str]] = {}
 
@@ -271,10 +272,19 @@ class Answers:
         source = self._parts.get(part, ())
         if key is None and isinstance(source, Mapping):
             return digest_of(*(f"{name}={self._answer(part, name)}" for name in source))
-        value = source.get(key) if isinstance(source, Mapping) and key is not None else source
-        # Records of plain data show all they hold; what is absent is told from what is empty.
-        text = repr(value) if key is None or key in source else "absent"
-        return text if len(text) < _SHORT else digest_of(text)
+        if key is None:
+            return digest_of(*map(self._of_record, source))
+        # What is absent is told from what is empty.
+        return self._of_record(source[key]) if isinstance(source, Mapping) and key in source else "absent"
+
+    def _of_record(self, record: Any) -> str:
+        """A record of plain data as text, which shows all that it holds; of a long one the digest."""
+        place = id(record)
+        # An outcome is asked for by its id and with all others: it is looked at once. The archive holds it.
+        if place not in self._of_records:
+            text = repr(record)
+            self._of_records[place] = text if len(text) < _SHORT else digest_of(text)
+        return self._of_records[place]
 
 
 _SHORT = 64  # an answer shorter than a digest stands for itself

@@ -54,11 +54,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """What a page is made from: the archive, the words of its language, and its figures in that language."""
+    """What a page is made from: the archive, the words of its language, its figures in it, and words by language."""
 
     archive: Archive
     words: Words
     gallery: Gallery
+    spoken: Mapping[str, Words]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +103,8 @@ class Source:
     def given(self, language: str, log: Log) -> Given:
         """What a plan of a language is given; its questions go to the log."""
         archive = watched(self.archive, log)
-        words = listening(self.spoken[language], archive.names, log)
-        return Given(archive, words, self.pictures[language].seen_by(log))
+        spoken = {name: listening(words, archive.names, log) for name, words in self.spoken.items()}
+        return Given(archive, spoken[language], self.pictures[language].seen_by(log), spoken)
 
     def made(self, plan: Plan, folder: Path) -> Made:
         """Make the files of a plan in a folder."""
@@ -134,13 +135,12 @@ class Before:
         return made
 
     def taken(self, plan: Plan, answers: Answers, folder: Path) -> Made | None:
-        """Take the files of a plan over into a folder, when nothing behind them changed; None when they are to be made.
-
-        A file that was edited since counts as none.
-        """
+        """Take the files of a plan over into a folder, if nothing behind them changed; None if they are to be made."""
         made = self.same(plan, answers)
-        if made is None:
-            return None
+        return self.take(made, folder) if made else None
+
+    def take(self, made: Made, folder: Path) -> Made | None:
+        """Take files over into a folder; None where one of them was edited since, or is gone."""
         found = {}
         for path, known in made.files.items():
             with contextlib.suppress(OSError):

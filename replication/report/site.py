@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import operator
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,9 +24,8 @@ from replication import paths
 from replication.dataset import Dataset
 from replication.digests import digest_of, folder_digest
 from replication.provenance import Cache, Sources, installed
-from replication.report import templating
+from replication.report import bundle, search, templating
 from replication.report.archive import LICENCE, Archive, anchor, make_archive, quoted_by, table_page
-from replication.report.bundle import make_bundle
 from replication.report.cells import estimate_cells, facts, filled, kinds, numeric, rest
 from replication.report.consulted import Answers
 from replication.report.gallery import Pictures
@@ -46,7 +44,6 @@ from replication.report.pages import (
 )
 from replication.report.pdf import typeset, why_no_pdf
 from replication.report.releases import Release
-from replication.report.search import search_index
 from replication.report.view import Page, View, headings_of
 from replication.report.words import RULES, SHARED, Words, load_words
 
@@ -135,44 +132,10 @@ def build_report(
         archive, words, folder, reports, Answers(archive, words), before, spread or Spread(), beside=beside
     )
     failed = why_no_pdf()
-    found = making.all(failed)
-    if not failed and found.no_pdf:  # every page leads to the PDF, so every page says that there is none
-        failed = found.no_pdf
-        found = making.all(failed)
-    _finish(making, found)
-    return failed
-
-
-def _finish(making: _Making, found: _Found) -> None:
-    """Write what is made of the finished pages: the bundle, what they were made from, and the search in each language.
-
-    None of these reads what another writes, so they are spread like the pages; the longest are begun first.
-    """
-    folder, archive, words = making.folder, making.archive, making.words
-    headings = _headings(folder, archive.menu)
-
-    def bundle() -> None:
-        (folder / "replication-bundle.zip").write_bytes(make_bundle(folder, archive, words["en"]))
-
-    def search(language: str) -> None:
-        name = "search-index.js" if language == "en" else f"search-index-{language}.js"
-        text = search_index(archive, words, language, headings)
-        (folder / "assets" / name).write_text(text, encoding="utf-8", newline="\n")
-
-    tasks: list[Callable[[], None]] = [bundle, *(partial(search, language) for language in words)]
-    if making.before is not None:
-        tasks.insert(0, partial(write_made, folder, found.made_by, found.made, making.answers))
-    for _ in making.spread.over(operator.call, tasks):
-        pass  # each writes its own file
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was made, by which code and words, and why there is no PDF of it."""
-
-    made: Sequence[Made]
-    made_by: str
-    no_pdf: str
+    no_pdf = making.all(failed)
+    if no_pdf != failed:  # every page leads to the PDF, so every page says that there is none
+        making.all(no_pdf)
+    return no_pdf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,8 +151,8 @@ class _Making:
     spread: Spread
     beside: bool
 
-    def all(self, no_pdf: str) -> _Found:
-        """Make or take over every file; `no_pdf` says why there will be no PDF."""
+    def all(self, no_pdf: str) -> str:
+        """Make or take over every file; `no_pdf` says why no PDF is to be made, what comes back why there is none."""
         shared = self._shared(no_pdf)
         made_by = _made_by(self.archive, shared)
         old = read_before(self.before, made_by) if self.before else None
@@ -206,7 +169,18 @@ class _Making:
                     paper.begin(one)
                 else:
                     made.append(one)
-        return _Found([*made, *paper.made], made_by, paper.failed)
+        made += self._begun(source, self._last(made), old, self.spread)
+        if self.before is not None:
+            write_made(self.folder, made_by, [*made, *paper.made], self.answers)
+        return paper.failed
+
+    def _last(self, made: Sequence[Made]) -> Iterator[Plan]:
+        """What is made of the finished pages, the longest first: the bundle, and the search in each language."""
+        yield bundle.plan(self.folder)
+        digests = {path: digest for one in made for path, digest in one.files.items()}
+        named = search.named_pages(self.archive.menu)
+        read = digest_of(*(digests[path] for path in named))
+        yield from (search.plan(language, self.folder, named, read) for language in self.words)
 
     def _shared(self, no_pdf: str) -> dict[str, Any]:
         """What every page is told besides its own."""
@@ -221,11 +195,12 @@ class _Making:
 
     def _begun(self, source: Source, plans: Iterable[Plan], old: Before | None, spread: Spread) -> Iterator[Made]:
         """Begin to make what has changed, and take over the rest meanwhile: what is done, as it comes."""
-        same: list[Plan] = []
+        same: list[tuple[Plan, Before, Made]] = []
         left: dict[tuple[str, str], list[Plan]] = {}
         for plan in plans:
-            if old and old.same(plan, self.answers):
-                same.append(plan)
+            known = old.same(plan, self.answers) if old else None
+            if old and known:
+                same.append((plan, old, known))
             else:
                 left.setdefault((plan.language, plan.about or plan.name), []).append(plan)
 
@@ -235,10 +210,8 @@ class _Making:
 
         begun = spread.over(make, list(left.values()))
         # What was edited since is made here: who edits a report does so with a page or two.
-        taken = (
-            (old and old.taken(plan, self.answers, self.folder)) or source.made(plan, self.folder) for plan in same
-        )
-        return chain(list(taken), chain.from_iterable(begun))
+        taken = [old.take(known, self.folder) or source.made(plan, self.folder) for plan, old, known in same]
+        return chain(taken, chain.from_iterable(begun))
 
 
 def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
@@ -258,12 +231,6 @@ def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
         repr((dict(shared), archive.menu, dataset.version, dataset.vocabulary, dataset.article)),
         repr([[table.get(name) for name in SHARED] for table in spoken]),
     )
-
-
-def _headings(folder: Path, menu: Menu) -> dict[str, list[tuple[str, Markup]]]:
-    """The headings of each named page in each language, by its path."""
-    found = {menu.address(page.path, language) for page in menu.pages for language in menu.languages}
-    return {path: headings_of((folder / path).read_text(encoding="utf-8")) for path in sorted(found)}
 
 
 def versions_page(releases: Sequence[Release]) -> str:
