@@ -15,5 +15,5 @@ ANALYSIS = Analysis(
     question="question_reading",
     run=run,
     kind="finding",
-    reads=Reads(tables=("effects.csv", "claims.csv", "directions.csv", "leads.csv")),
+    reads=Reads(tables=("effects.csv", "claims.csv", "directions.csv", "leads.csv"), remarks=True),
 )

@@ -46,8 +46,9 @@ class Reads:
     """What an analysis reads of the dataset; everything where neither `works`, `outcomes` nor `tables` are named.
 
     The rows of `works`, or the results of samples with a row on one of `outcomes` (constructs) with the `claims` it
-    names by any of their ids, or all of a work by its key; or all rows of `tables` with the references of the works.
-    With `remarks`, the rows of `works` come with what was noted beside them.
+    names by any of their ids, or all of a work by its key; or all rows of `tables`.
+    With `remarks`, the rows of `works` come with what was noted beside them, those of `tables` with what is said of
+    their works: what they are without, and their references.
     """
 
     works: tuple[str, ...] = ()
@@ -172,8 +173,9 @@ def _bare(
 ) -> Dataset:
     """A dataset with these tables and the records that belong to them; `parts` digest the tables."""
     keep = reads.works or tuple(data.works)
-    works = {key: work for key, work in _works(data, missing=not reads.outcomes).items() if key in keep}
-    references = {key: ref for key, ref in data.references.items() if key in keep and not reads.outcomes}
+    told = bool(reads.works) or reads.remarks
+    works = {key: work for key, work in _works(data, missing=told).items() if key in keep}
+    references = {key: ref for key, ref in data.references.items() if key in keep and told}
     conceptual = {key: records for key, records in data.conceptual.items() if key in reads.works}
     claims = {*tables.columns["claims.csv"]["claim_id"], *tables.columns["directions.csv"]["direction_id"]}
     explanations = tuple(e for e in data.explanations if claims.intersection(e.claims))

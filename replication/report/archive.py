@@ -169,12 +169,14 @@ class Archive:
     `by_outcome` and `by_claim` are by id, `by_work` the claims by their work, `living` the claims of today by ids of
     other versions, `open_data` what open data say of a printed direction by its id (the word, and the correlation
     beside it if there is one), `users` the analyses that pool an effect, numbered in their order, `names` the works as
-    cited. `about` is what is said of the report itself: the `digest` of its data.
+    cited. `about` is what is said of the report itself: the `digest` of its data. `digests` are those of the outcomes,
+    apart from them: they change with any line of code, and few pages show them.
     """
 
     dataset: Dataset
     outcomes: Sequence[Record]
     by_outcome: Mapping[str, Record]
+    digests: Mapping[str, str]
     run: Record
     about: Mapping[str, str]
     by_claim: Mapping[str, Claim]
@@ -248,6 +250,8 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
     for problem in unlisted_findings(dataset.statements, menu):
         raise UserError(str(problem))
     outcomes = tuple(with_glance(o, dataset, claims) if o["id"] in menu.findings else o for o in outcomes)
+    digests = {outcome["id"]: str(outcome["digest"]) for outcome in outcomes}
+    outcomes = tuple({name: part for name, part in o.items() if name != "digest"} for o in outcomes)
     checks = {check["claim"]["id"]: {**check, "analysis": o["id"]} for o in outcomes for check in o["checks"]}
     places: dict[str, str] = {}
     for name, place in _places(dataset, tables, outcomes, claims, row_pages, menu):
@@ -260,6 +264,7 @@ def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> A
         dataset=dataset,
         outcomes=outcomes,
         by_outcome={outcome["id"]: outcome for outcome in outcomes},
+        digests=digests,
         run=run,
         about={"digest": dataset.digest},
         by_claim={claim.id: claim for claim in claims},

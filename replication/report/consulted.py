@@ -52,8 +52,8 @@ LEFT_OUT: Mapping[str, Any] = {
     **dict.fromkeys(("tables", "withdrawn", "conceptual", "packets"), _NOTHING), "digest": "", "warnings": (),
 }  # fmt: skip
 OF_ARCHIVE = (
-    "outcomes", "by_outcome", "run", "about", "by_claim", "by_work", "living", "checks", "open_data", "row_pages",
-    "users", "places",
+    "outcomes", "by_outcome", "digests", "run", "about", "by_claim", "by_work", "living", "checks", "open_data",
+    "row_pages", "users", "places",
 )  # fmt: skip
 
 
