@@ -51,9 +51,9 @@ _LONGEST_WAIT = 1800.0  # seconds: a release with all samplers takes a few minut
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 _AT_FDCWD = -100
 _A_DAY = 86_400.0  # seconds; no command takes as long
-# Rows of the longest table that a report hands out as plain text, 200 to 400 kB. A longer one is compressed to a tenth:
+# Rows of the longest table that a report hands out as plain text, 150 to 300 kB. A longer one is compressed to a tenth:
 # R and pandas read it as it is, and a report of ten times the works can still be sent.
-_MOST_PLAIN = 1500
+_MOST_PLAIN = 1000
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ __all__ = [
     "outcome_page",
     "plain_cell",
     "quoted_by",
+    "table_data",
     "table_page",
     "with_glance",
 ]
@@ -355,6 +356,14 @@ def _holds(table: Record, other: Record) -> bool:
 def table_page(outcome: Record, table: Record) -> str:
     """The page of a result table that is too long to stand whole on another page."""
     return f"tables/{anchor(outcome['id'])}--{anchor(table['id'])}.html"
+
+
+def table_data(outcome: Record, table: Record) -> str:
+    """The plain file that hands out a long table: of pooled rows that of their question, else one beside its page."""
+    # The same pool stands in several findings; its file is theirs together.
+    if table["section"] == "explore":
+        return f"data/{table['id']}.csv"
+    return table_page(outcome, table).removesuffix(".html") + ".csv"
 
 
 def anchor(name: str) -> str:

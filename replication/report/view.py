@@ -248,7 +248,8 @@ class View:
     def effect_rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Markup:
         """The rows of a page of effects: id, both constructs, value and n, then these columns; each row has a place.
 
-        Their ends are left out as in other tables; the value and n stand to the right by the sheet of style.
+        Their ends are left out as in other tables; the value and n stand to the right by the sheet of style. A head
+        in a column of heads is that of its row without saying so.
         """
         shown: dict[tuple[str, object], str] = {}
 
@@ -269,7 +270,7 @@ class View:
                 escape(row["value_text"] or row["value"]),
             ]
             cells += [cell("n", row["n"]), *(cell(column, row[column]) for column in columns)]
-            lines.append(f'<tr id="{anchor(row["effect_id"])}"><th scope="row">{name}<td>{"<td>".join(cells)}\n')
+            lines.append(f'<tr id="{anchor(row["effect_id"])}"><th>{name}<td>{"<td>".join(cells)}\n')
         return Markup("".join(lines))
 
     def _effect_cell(self, name: str, text: str) -> Markup:

@@ -14,7 +14,7 @@ import pytest
 
 from replication.analysis import Figure, plain
 from replication.report.figures import KINDS, draw, read_figure
-from replication.report.figures.crowds import CROWDS, MOST_MARKS, MOST_POINTS, merged
+from replication.report.figures.crowds import CROWDS, MOST_POINTS, merged
 from replication.report.words import load_words
 
 WORDS = load_words("en")
@@ -82,7 +82,7 @@ def test_points_of_a_crowd_that_lie_together_are_one_mark_and_all_are_counted(
     assert re.search(r"5,000 points are drawn as \d+ marks", foot)
     one = merged(read_figure(plain(crowd), WORDS), WORDS)  # type: ignore[arg-type]
     counts = [int(str(count)) for count in one.columns["count"]]
-    assert sum(counts) == 5000 and MOST_MARKS / 4 < len(one) <= MOST_MARKS
+    assert sum(counts) == 5000 and MOST_POINTS / 4 < len(one) <= MOST_POINTS
     for name in CROWDS[kind]:
         whole = np.average(one.numbers(name), weights=counts)  # type: ignore[arg-type]
         assert whole == pytest.approx(np.mean(crowd.columns[name])), "the middle of all points stays where it is"  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from typing import Any
 from replication.report.figures.canvas import FigureData
 from replication.report.words import Words
 
-__all__ = ["CROWDS", "MOST_MARKS", "MOST_POINTS", "merged"]
+__all__ = ["CROWDS", "MOST_POINTS", "merged"]
 
 CROWDS: Mapping[str, tuple[str, ...]] = {
     "orchard": ("value",),
@@ -23,10 +23,8 @@ CROWDS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of figure -> the columns that say where a point stands."""
 
-MOST_POINTS = 300
-"""Points that are drawn one by one, each with its name and a link to its row: some 60 kB."""
-MOST_MARKS = 120
-"""Marks of a crowd, where its groups are not more."""
+MOST_POINTS = 120
+"""Points that are drawn one by one, each with its name and a link to its row, and marks that stand for more of them."""
 
 # Points are merged among those that look alike and stand in one row.
 _APART = ("group", "role", "new", "imputed", "known")
@@ -50,7 +48,7 @@ def merged(figure: FigureData, words: Words) -> FigureData:
     cells: list[list[int]] = []
     for cuts in _CUTS:
         cells = _cells([i for i in points if looks[i][1] != "summary"], axes, looks, cuts)
-        if len(cells) <= MOST_MARKS:
+        if len(cells) <= MOST_POINTS:
             break
     return _drawn(figure, words, [*([i] for i in own), *cells])
 

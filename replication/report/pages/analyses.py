@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from replication.report.archive import Archive, Record, outcome_page, table_page, tables_of_finding
+from replication.report.archive import Archive, Record, outcome_page, table_data, table_page, tables_of_finding
 from replication.report.figures.canvas import SPOKEN
 from replication.report.gallery import Picture, Pictures, figure_files, table_file
 from replication.report.making import File, Given, Plan
@@ -65,21 +65,17 @@ def _table_page(given: Given, name: str, item: str, path: str) -> Iterator[Page 
     table = next(table for table in outcome["tables"] if table["id"] == item)
     values = {"table": table, "outcome": outcome, "current": ""}
     yield Page(path, "table.html", words.label(table["title"]), values, words)
-    # One file serves both languages, as those of figures do.
-    if words.language == "en" and len(table["rows"]) > MOST_LISTED:
+    # One file serves both languages, as those of figures do; that of pooled rows comes with their finding.
+    if words.language == "en" and len(table["rows"]) > MOST_LISTED and table["section"] != "explore":
         rows = [
             [words.label(cell) if isinstance(cell, str | Mapping) else cell for cell in row] for row in table["rows"]
         ]
-        yield table_file(_table_stem(outcome, table), [words.label(column) for column in table["columns"]], rows)
+        yield table_file(table_data(outcome, table), [words.label(column) for column in table["columns"]], rows)
 
 
 def table_csv(outcome: Record, table: Record) -> str:
     """Where a table too long for its page is handed out whole."""
-    return table_path(_table_stem(outcome, table), len(table["rows"]))
-
-
-def _table_stem(outcome: Record, table: Record) -> str:
-    return table_page(outcome, table).removesuffix(".html") + ".csv"
+    return table_path(table_data(outcome, table), len(table["rows"]))
 
 
 def _drawings(given: Given, name: str, item: str) -> Iterator[File]:

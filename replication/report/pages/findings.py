@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from replication.analysis.outcome import SECTIONS
-from replication.report.archive import Archive, Record, anchor, finding_page, once
+from replication.report.archive import Archive, Record, anchor, finding_page, once, table_data
 from replication.report.gallery import Gallery, table_file
 from replication.report.making import File, Given, Plan
 from replication.report.pages.claims import ClaimRow, claim_rows, pictures_of, reasons_of, sorted_rows
@@ -83,10 +83,11 @@ _BEFORE, _AFTER = 2, 5  # columns of a table of pooled rows that stand before an
 def _pools(given: Given, name: str) -> Iterator[File]:
     """Every pooled row of a finding: a CSV file a question, and a script for the choice in the browser."""
     archive = given.archive
-    tables = in_section(archive.by_outcome[name]["tables"], "explore")
+    outcome = archive.by_outcome[name]
+    tables = in_section(outcome["tables"], "explore")
     for table in tables:
         rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
-        yield table_file(_pool_file(table), ("effect_id", *table["columns"]), rows)
+        yield table_file(table_data(outcome, table), ("effect_id", *table["columns"]), rows)
     # A script, because a page opened from disk may not read a file.
     questions = [
         {"id": t["about"]["question"], "rows": script_table([_pooled_row(archive, r) for r in t["rows"]])}
@@ -94,11 +95,6 @@ def _pools(given: Given, name: str) -> Iterator[File]:
     ]
     content = {"rho": tables[0]["rows"][0][-1], "choices": _choices(tables[0]), "questions": questions}
     yield f"assets/{anchor(name)}-rows.js", script_data("POOL", content)
-
-
-def _pool_file(table: Record) -> str:
-    """The path of the plain file of a question's pooled rows."""
-    return f"data/{table['id']}.csv"
 
 
 def _choices(table: Record) -> list[str]:
@@ -133,7 +129,8 @@ def _explored(archive: Archive, words: Words, outcome: Record) -> Mapping[str, A
         "script": f"assets/{anchor(outcome['id'])}-rows.js",
         "words": json.dumps(spoken, ensure_ascii=False),
         "files": [
-            (spoken["questions"][t["about"]["question"]], table_path(_pool_file(t), len(t["rows"]))) for t in tables
+            (spoken["questions"][t["about"]["question"]], table_path(table_data(outcome, t), len(t["rows"])))
+            for t in tables
         ],
         "rho": words.numerals.show(tables[0]["rows"][0][-1], "tick"),
     }
