@@ -2,7 +2,7 @@
 
 from analyses.shared.covariance_rules import rule_sentence, rule_table, ses_tables, variants
 from analyses.shared.masem_answers import audit_table, samples45
-from analyses.shared.mediation import chain_sentences, mediation_updates, school_matrix_results
+from analyses.shared.mediation import SHORT, chain_sentences, mediation_updates, school_matrix_results
 from replication.analysis import Analysis, Context, Findings
 from replication.analysis.outcome import placed
 from replication.dataset import Reads
@@ -49,7 +49,7 @@ ANALYSIS = Analysis(
     question="question_mediation",
     run=run,
     # The rules of covariance are tried on everything that Jak and Cheung print.
-    reads=Reads(outcomes=("engagement", "achievement", "school_bullying"), claims=("jakcheung2018",)),
+    reads=Reads(outcomes=("engagement", "achievement", *SHORT), claims=("jakcheung2018",)),
     kind="finding",
     long=True,
 )

@@ -43,6 +43,7 @@ from replication.models.masem.stage2 import PathFit, fit_stage2
 __all__ = [
     "EXPLORATORY",
     "REVERSED",
+    "SHORT",
     "body_matrices",
     "chain_sentences",
     "entering_table",

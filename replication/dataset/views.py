@@ -5,8 +5,9 @@ results are kept under the digest of that dataset. So an edit of what it does no
 costs nothing but the report. Three kinds of views:
 
 1. by work: the rows of some works in every table (reproductions);
-2. by outcome: every row, but only samples that bear on an outcome keep their results, and only the claims that are
-   named are there (findings, which count all rows and take design effects and sample sizes from all of them);
+2. by outcome: every row, but only samples that bear on an outcome keep their results, less those on outcomes that are
+   not asked for, and only the claims that are named are there (findings, which count all rows and take design effects
+   and sample sizes from all of them);
 3. by table: every row of some tables (what goes through all works: reading list, directions, risk of bias).
 
 What people wrote for readers is in none of them, unless it is asked for: remarks on results, and what the record of a
@@ -45,8 +46,8 @@ RESULTS = ("value", "value_weighted", "se", "ci_low", "ci_high", "p", "contextua
 class Reads:
     """What an analysis reads of the dataset; everything where neither `works`, `outcomes` nor `tables` are named.
 
-    The rows of `works`, or the results of samples with a row on one of `outcomes` (constructs) with the `claims` it
-    names by any of their ids, or all of a work by its key; or all rows of `tables`.
+    The rows of `works`, or the results on `outcomes` (constructs) and covariates of samples with a row on one of them,
+    with the `claims` it names by any of their ids, or all of a work by its key; or all rows of `tables`.
     With `remarks`, the rows of `works` come with what was noted beside them, those of `tables` with what is said of
     their works: what they are without, and their references.
     """
@@ -147,11 +148,17 @@ def _digest_of_rest(data: Dataset, name: str, further: tuple[str, ...]) -> str:
 
 
 def _results_on(data: Dataset, outcomes: Collection[str]) -> tuple[list[bool], str]:
-    """Which effects belong to samples that bear on an outcome, and the digest of these and of their results."""
+    """Which effects keep their results, and the digest of these and of the results.
+
+    They are those of samples that bear on an outcome: with it, and with the covariates of its adjustment.
+    """
     effects = data.columns("effects.csv")
-    rows = effects.rows("sample_id", "var_a", "var_b")
+    rows = list(effects.rows("sample_id", "var_a", "var_b"))
     samples = {sample for sample, a, b in rows if a in outcomes or b in outcomes}
-    bearing = [sample in samples for sample in effects["sample_id"]]
+    # What the same samples say of another outcome is another finding's: an edit of it costs this one nothing.
+    sides = data.vocabulary.constructs.items()
+    others = {name for name, construct in sides if construct.side == "outcome"}.difference(outcomes)
+    bearing = [sample in samples and a not in others and b not in others for sample, a, b in rows]
     return bearing, digest_of(bytes(bearing), _digest(effects.only(*RESULTS).where(bearing)))
 
 

@@ -98,11 +98,14 @@ def position(dataset: Dataset, table: str, column: str, value: str) -> int:
         ("oecdpisa", "value", {1: False, 2: False, 3: False, 4: True, 5: False}),  # of schools
         ("trianingsih2014", "value", {1: False, 2: False, 3: False, 4: False, 5: True}),  # on achievement
         ("trianingsih2014", "n", {1: False, 2: False, 3: True, 4: True, 5: True}),  # sizes are taken from all rows
-        ("krull2022", "value", {3: True, 4: True, 5: True, 6: True}),
+        ("krull2022_deu_g34-001", "value", {3: False, 4: False, 5: False, 6: True}),  # belonging, in the same sample
+        ("krull2022_deu_g34-002", "value", {3: True, 4: False, 5: True, 6: True}),  # engagement
+        ("krull2022_deu_g34-003", "value", {3: False, 4: True, 5: False, 6: True}),  # victimization
     ],
 )
 def test_an_edit_touches_what_reads_it(dataset: Dataset, row: str, column: str, touched: dict[int, bool]) -> None:
-    after = edited(dataset, "effects.csv", position(dataset, "effects.csv", "work", row), column)
+    at = position(dataset, "effects.csv", "effect_id" if "-" in row else "work", row)
+    after = edited(dataset, "effects.csv", at, column)
     moved = {i: view_of(dataset, READS[i]).digest != view_of(after, READS[i]).digest for i in touched}
     assert moved == touched
 
