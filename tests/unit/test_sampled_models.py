@@ -233,7 +233,7 @@ def test_roles_without_class_deviations_agree_with_maximum_likelihood() -> None:
     truth.slopes[:, 0] = 0.0  # all roles common, so that likelihood and posterior are close to normal
     data = simulated_roles(truth, 1200, 30, np.random.default_rng(3))
     wide = RolesPriors(Normal(0.0, 50.0), Normal(0.0, 50.0), HalfNormal(1e-4))
-    fit = passed(sample_roles(data, wide, replace(QUICK, draws=500)))
+    fit = passed(sample_roles(data, wide, replace(QUICK, draws=500, attempts=2)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # statsmodels warns of its own deprecations
         likelihood = sm.MNLogit(data.role, data.X).fit(disp=False)
