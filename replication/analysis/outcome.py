@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Literal, Protocol, TypeVar, get_args
 
 import numpy as np
@@ -346,24 +347,33 @@ class Outcome:
     postponed: tuple[str, ...] = ()
 
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
 def plain(value: object) -> object:
     """Records, arrays and mappings as dicts, lists, numbers and text; NaN and infinities become None.
 
     >>> plain(Sentence("k", {"x": Number(float("nan"), Ref("estimate", "e"))}, "answer"))
     {'key': 'k', 'values': {'x': {'value': None, 'ref': {'kind': 'estimate', 'id': 'e'}}}, 'section': 'answer'}
     """
-    # tolist gives Python numbers: JSON knows no numpy types.
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
     if isinstance(value, float):
         # JSON has no NaN: what some programs write in its place others cannot read.
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
+        return float(value) if math.isfinite(value) else None
+    # Asked for by the type alone first: an outcome holds tens of thousands of numbers and words.
+    if type(value) in _AS_THEY_ARE or (isinstance(value, str | int) and not isinstance(value, np.generic)):
         return value
+    # tolist gives Python numbers: JSON knows no numpy types.
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     raise TypeError(f"{type(value).__name__} has no place in an outcome")

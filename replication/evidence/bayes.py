@@ -99,4 +99,6 @@ def posterior_draws(answer: Estimated, id: str, seed: int) -> Draws:  # noqa: A0
 
 def rounded(values: Mapping[str, Array]) -> dict[str, tuple[float, ...]]:
     """Draws by name as they are saved: six digits, a thousandth of what a thousand draws know of a mean."""
-    return {name: tuple(float(f"{x:.6g}") for x in np.ravel(column)) for name, column in values.items()}
+    # One text for a column: formatting each number by itself takes three times as long.
+    flat = {name: np.ravel(column).tolist() for name, column in values.items()}
+    return {name: tuple(map(float, (" %.6g" * len(cells) % tuple(cells)).split())) for name, cells in flat.items()}

@@ -557,10 +557,13 @@ def _with_countries(
 ) -> tuple[Array, Array, Array]:
     """As `_at`, for the cells whose sums below the countries are those of the pairs `which (C,)`."""
     tau2 = np.square(data.axes[2].sd(nodes[2]))[:, None, None, :, None]
-    grown = 1.0 + tau2 * below.load[which][..., None, :]
-    total = below.total[which][..., None, :] - (tau2 / grown) @ below.products[which]
+    # In place: these arrays are the largest of an integral, and new memory costs more than what is done with it.
+    grown = tau2 * below.load[which][..., None, :]
+    grown += 1.0
     # einsum sums along short rows in half the time of sum.
     logdet = below.logdet[which][..., None] + np.einsum("...g->...", np.log(grown))
+    shares = np.divide(tau2, grown, out=grown)
+    total = below.total[which][..., None, :] - shares @ below.products[which]
     log, mean, covariance = _given(data, _full(total, len(data.start) + 1), logdet, data.k)
     for i, (axis, x) in enumerate(zip(data.axes, nodes, strict=True)):
         log = log + axis.log_prior(x).reshape([len(x), *(x.shape[1] if j == i else 1 for j in range(3))])
