@@ -361,6 +361,9 @@ def climb_from(rows: NestedRows, near: Array, starts: Array, present: Array) -> 
 def climb_near(rows: NestedRows, near: Array, starts: Array) -> NestedPeaks:
     """The peak reached from `near (q,)`, alone where it may be trusted as in `climb_from`; else those of all starts."""
     allowed = np.ones(len(near), dtype=bool)
+    # From an edge the search most likely ends on it, where it would not be trusted alone.
+    if (near == 0.0).any():
+        return climb_all(rows, np.concatenate([near[None], starts]), allowed)
     found = climb_all(rows, near[None], allowed)
     if found.converged[0] and (found.theta[0] > 0.0).all() and (values_at(rows, starts) <= found.value[0]).all():
         return found
@@ -375,10 +378,9 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     """
     F, q = theta.shape
     free = allowed & ((theta > 0.0) | (gradient > 0.0))
-    if free.all():
-        inner = _inner_steps(theta, gradient, information)
-        if inner is not None:
-            return inner
+    inner = _inner_steps(theta, gradient, information, free)
+    if inner is not None:
+        return inner
     curved = _climbing(information, free)
     best, height, settled = np.zeros((F, q)), np.zeros(F), ~free.any(axis=1)
     for size in range(q + 1):
@@ -400,9 +402,15 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     return best
 
 
-def _inner_steps(theta: Array, gradient: Array, information: Array) -> Array | None:
-    """Newton's steps `(F, q)`, if each search has its top ahead and within the range of all variances; else None."""
+def _inner_steps(theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]) -> Array | None:
+    """Newton's steps `(F, q)`, if each search has its top ahead and within the range of its `free (F, q)` variances.
+
+    None where one has not.
+    """
     # Near a peak every step is of this kind, and looking for edges would take as long as the likelihood.
+    if not free.all():
+        information = np.where(free[:, :, None] & free[:, None, :], information, np.eye(free.shape[1]))
+        gradient = np.where(free, gradient, 0.0)
     try:
         np.linalg.cholesky(information)
     except np.linalg.LinAlgError:
