@@ -9,8 +9,10 @@ from replication.errors import ModelError
 from replication.models.fit import Fit
 from replication.models.multilevel import cluster_influence as influence_module
 from replication.models.multilevel import crossed_core
+from replication.models.multilevel import moments as moments_module
 from replication.models.multilevel import robust as robust_module
 from replication.models.multilevel.cluster_influence import cluster_influence, cluster_pull
+from replication.models.multilevel.large_clusters import adjusted
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.results import (
     cluster_effects,
@@ -240,6 +242,29 @@ def test_refits_made_robust_together_are_each_robust_alone(together: int, monkey
         expected, found = robust(alone, "CR2"), one.fit
         assert found is not None and found.clusters == expected.clusters
         assert_close([*found.beta, *found.se, *found.df], [*expected.beta, *expected.se, *expected.df], CONVERGED)
+
+
+@pytest.mark.parametrize("design", ["intercept", "moderator", "of one country"])
+@pytest.mark.parametrize("errors", ["apart", "correlated", "negative", "given"])
+def test_large_clusters_have_the_moments_of_matrices(errors: str, design: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that correlate negatively and coefficients that take up a whole cluster go by matrices as before."""
+    rng, k = np.random.default_rng(8), 90
+    sample = np.sort(rng.integers(0, 24, k))
+    country = sample // 6
+    v, z = rng.uniform(0.0005, 0.03, k), rng.normal(size=k)
+    y = rng.normal(0.0, 0.2, 4)[country] + rng.normal(0.0, 0.2, 24)[sample] + rng.normal(0.0, np.sqrt(v))
+    correlated = BlockV.constant_correlation(v, sample, -0.05 if errors == "negative" else 0.6)
+    V = {"apart": BlockV.diagonal(v), "given": BlockV.from_matrix(correlated.dense())}.get(errors, correlated)
+    columns = {"intercept": [], "moderator": [z], "of one country": [z, country == 2]}[design]
+    x = np.column_stack([np.ones(k), *columns])
+    fit = fit_multilevel(y, V, {"country": country, "sample": sample}, x)
+    expected = robust(fit, "CR2")
+    used: list[float] = []
+    monkeypatch.setattr(moments_module, "LARGE", 10)
+    monkeypatch.setattr(moments_module, "adjusted", lambda *parts: used.append(parts[-1]) or adjusted(*parts))
+    found = robust(fit, "CR2")
+    assert len(used) == (0 if errors == "negative" else 3 if design == "of one country" else 4)
+    assert_close([*found.beta, *found.se, *found.df], [*expected.beta, *expected.se, *expected.df], SAME)
 
 
 @pytest.mark.parametrize("structure", ["nested", "crossed"])

@@ -118,7 +118,7 @@ def cluster_pull(fit: Fit, clusters: ArrayLike | None = None) -> ClusterPull:
     >>> from replication.models.multilevel.multilevel import fit_multilevel
     >>> fit = fit_multilevel([0.1, 0.3, 0.5, 0.9, 0.2], [0.01, 0.02, 0.03, 0.01, 0.02], ["A", "A", "B", "C", "C"])
     >>> cluster_pull(fit).change[:, 0].round(4).tolist()
-    [-0.1129, 0.0329, 0.0871]
+    [-0.1437, 0.0215, 0.1139]
     """
     data = multilevel_data(fit)
     codes, labels = _groups(data, clusters)

@@ -18,14 +18,16 @@ itself: where one cluster outweighs the others, `U_i` and its low-rank part canc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from replication.models.fit import Array
 from replication.models.least_squares import Basis, orthonormal
 from replication.models.multilevel.groups import Codes, rows_by_size
+from replication.models.multilevel.large_clusters import ChainSolver, adjusted
 from replication.models.multilevel.working_model import WorkingModel
 from replication.models.options import RobustKind
 
@@ -42,6 +44,11 @@ __all__ = [
 
 # Residual directions with less than this share of a cluster's working covariance are taken up by the coefficients.
 NO_RESIDUAL = 1e-12
+
+# Rows of a cluster from which CR2 goes by resolvents: its matrices take n^3, those n times a hundred and fifty.
+LARGE = 400
+# What the coefficients leave of a direction of such a cluster, below which digits would be lost that way.
+LEAST_LEFT = 1e-6
 
 # Up to this many clusters pairs of scores are summed one by one; beyond, all pairs at once minus those of a cluster
 # with itself, and one by one for up to `LEADERS` clusters whose own share is too large to be subtracted.
@@ -97,6 +104,22 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Large:
+    """One large cluster, number `at` of model `of`: design `X (n, p)`, `WX (n, p)`, residuals `e (n,)`, its `solver`.
+
+    Weights are the inverse of the working covariance, so `Phi W X` is `X`. `by_matrices` gives it as a batch of one.
+    """
+
+    of: int
+    at: int
+    X: Array
+    WX: Array
+    e: Array
+    solver: ChainSolver
+    by_matrices: Callable[[], _Batch]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Residuals:
     """The adjusted residual space of a batch of clusters.
 
@@ -123,12 +146,23 @@ def moments_of_each(
     """
     bases = [orthonormal(model.x) for model in models]
     starts = [model.y @ basis.columns for model, basis in zip(models, bases, strict=True)]
-    batches = _batches(models, codes, bases, starts)
-    bread = _bread(batches, len(models), len(starts[0]))
+    batches, large = _batches(models, codes, bases, starts, apart=kind == "CR2")
+    bread = _bread(batches, large, len(models), len(starts[0]))
     p, sizes = len(starts[0]), [int(own.max()) + 1 for own in codes]
     first = np.cumsum([0, *sizes])
     scores, G, F = np.empty((first[-1], p)), np.empty((first[-1], p, p)), np.empty((first[-1], 2 * p, p))
     factor = np.array([_small_sample_factor(kind, m, len(own), p) for m, own in zip(sizes, codes, strict=True)])
+    for one in large:
+        at, M = first[one.of] + one.at, bread.M[one.of]
+        share = _least_share(one, M)
+        # The coefficients take up a whole direction, as an indicator of this cluster does: only matrices tell it apart.
+        if share < LEAST_LEFT:
+            batches.append(one.by_matrices())
+            continue
+        a = adjusted(one.solver, one.X, M, share)
+        G[at] = M @ (one.X.T @ one.WX) @ M
+        scores[at] = a.T @ (one.e - one.X @ bread.gamma[one.of])
+        F[at] = np.concatenate([one.X, one.X], axis=1).T @ a
     for batch in batches:
         at = first[batch.of] + batch.at
         left = _residual_shares(batch, bread)
@@ -157,7 +191,7 @@ def weighted_coefficients(model: WorkingModel, codes: Codes) -> tuple[Array, Arr
     """
     basis = orthonormal(model.x)
     start = model.y @ basis.columns
-    bread = _bread(_batches([model], [codes], [basis], [start]), 1, len(start))
+    bread = _bread(*_batches([model], [codes], [basis], [start], apart=False), 1, len(start))
     M, T = bread.M[0], basis.to_beta
     return T @ (start + bread.gamma[0]), T @ M @ bread.meat[0] @ M @ T.T
 
@@ -254,19 +288,49 @@ def _small_sample_factor(kind: RobustKind, m: int, k: int, p: int) -> float:
 
 
 def _batches(
-    models: Sequence[WorkingModel], codes: Sequence[Codes], bases: Sequence[Basis], starts: Sequence[Array]
-) -> list[_Batch]:
-    """The clusters of all models by their size; those of one model as `rows_by_size` cuts them to fit in memory."""
+    models: Sequence[WorkingModel],
+    codes: Sequence[Codes],
+    bases: Sequence[Basis],
+    starts: Sequence[Array],
+    *,
+    apart: bool,
+) -> tuple[list[_Batch], list[_Large]]:
+    """The clusters of all models by their size; those of one model as `rows_by_size` cuts them to fit in memory.
+
+    With `apart` large clusters come by themselves, where they can be inverted without a matrix of their rows.
+    """
     pieces: dict[tuple[int, int], list[tuple[int, Codes]]] = {}
+    large: list[_Large] = []
+    # the residuals of ordinary least squares keep their digits where y has a large common offset
+    e = [m.y - basis.columns @ start for m, basis, start in zip(models, bases, starts, strict=True)]
+    make = partial(_batch, models, codes, bases, e)
     for i, own in enumerate(codes):
         seen: dict[int, int] = {}
         for rows in rows_by_size(own):
             n = rows.shape[1]
-            seen[n] = seen.get(n, -1) + 1
-            pieces.setdefault((n, seen[n]), []).append((i, rows))
-    # the residuals of ordinary least squares keep their digits where y has a large common offset
-    e = [m.y - basis.columns @ start for m, basis, start in zip(models, bases, starts, strict=True)]
-    return [_batch(models, codes, bases, e, piece) for piece in pieces.values()]
+            found = [_as_large(models[i], cluster) for cluster in rows] if apart and n > LARGE else [None] * len(rows)
+            for cluster, solver in zip(rows, found, strict=True):
+                if solver is not None:
+                    X, by_matrices = bases[i].columns[cluster], partial(make, [(i, cluster[None])])
+                    WX = np.real(solver.solve(0.0, X))
+                    large.append(_Large(i, int(own[cluster[0]]), X, WX, e[i][cluster], solver, by_matrices))
+            left = rows[[solver is None for solver in found]]
+            if len(left):
+                seen[n] = seen.get(n, -1) + 1
+                pieces.setdefault((n, seen[n]), []).append((i, left))
+    return [make(piece) for piece in pieces.values()], large
+
+
+def _as_large(model: WorkingModel, rows: Codes) -> ChainSolver | None:
+    """What inverts the covariance of a large cluster without matrices; None where only they serve."""
+    # Other weights than the inverse covariance leave more than a matrix of low rank.
+    return None if model.solver is None or model.weights is not None else model.solver(rows)
+
+
+def _least_share(one: _Large, M: Array) -> float:
+    """The least that the coefficients leave of a direction of the cluster, relative to its working covariance."""
+    root = np.linalg.cholesky(M)
+    return float(1.0 - np.linalg.eigvalsh(root.T @ (one.X.T @ one.WX) @ root)[-1])
 
 
 def _batch(
@@ -300,7 +364,7 @@ def _of_clusters(weights: Array, rows: Codes) -> Array:
     return np.asarray(weights[rows][:, :, None] * np.eye(rows.shape[1]))
 
 
-def _bread(batches: Sequence[_Batch], models: int, p: int) -> _Bread:
+def _bread(batches: Sequence[_Batch], large: Sequence[_Large], models: int, p: int) -> _Bread:
     A, b, meat = np.zeros((models, p, p)), np.zeros((models, p)), np.zeros((models, p, p))
     for batch in batches:
         starts = np.flatnonzero(np.diff(batch.of, prepend=-1))
@@ -308,6 +372,11 @@ def _bread(batches: Sequence[_Batch], models: int, p: int) -> _Bread:
         A[of] += np.add.reduceat(batch.X.mT @ batch.WX, starts)
         b[of] += np.add.reduceat(np.einsum("bni,bn->bi", batch.WX, batch.e), starts)
         meat[of] += np.add.reduceat(batch.WX.mT @ (batch.Phi @ batch.WX), starts)
+    for one in large:
+        own = one.X.T @ one.WX
+        A[one.of] += own
+        b[one.of] += one.WX.T @ one.e
+        meat[one.of] += own
     # On an orthonormal basis A is well conditioned, whatever units the moderators came in.
     M = np.asarray(np.linalg.inv(A), dtype=float)
     return _Bread(M, np.einsum("rij,rj->ri", M, b), meat)

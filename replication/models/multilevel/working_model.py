@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from scipy.sparse import csgraph
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit
 from replication.models.multilevel.groups import Codes, Level, group_codes, refines
+from replication.models.multilevel.large_clusters import ChainSolver, chain_solver
 from replication.models.multilevel.multilevel import MultilevelData
 from replication.models.multilevel.multivariate import MultivariateData
 from replication.models.multilevel.structure import BlockV
@@ -35,7 +37,8 @@ class WorkingModel:
 
     `y (k,)`, `x (k, p)`, dense working covariances `covariance(rows (b, n)) -> (b, n, n)`, `weights (k,)` or `(k, k)`
     (None: the inverse of the covariance) and the `ties` between rows. `rows` are the positions of the k effects in the
-    arrays the fit was given; `clusters (k,)` is the grouping to use unless told otherwise.
+    arrays the fit was given; `clusters (k,)` is the grouping to use unless told otherwise. `solver(rows (n,))` inverts
+    the covariance of one large cluster without a matrix of its rows, where there is a way.
     """
 
     y: Array
@@ -45,6 +48,7 @@ class WorkingModel:
     ties: tuple[Tie, ...]
     rows: Codes
     clusters: Codes | None
+    solver: Callable[[Codes], ChainSolver | None] | None = None
 
 
 def working_model(fit: Fit, weights: ArrayLike | None = None) -> WorkingModel:
@@ -137,7 +141,8 @@ def _of_multilevel(data: MultilevelData, weights: Array | None) -> WorkingModel:
     outer = levels[0].codes
     # Crossed factors have no natural cluster: the user has to say what is independent.
     natural = outer if all(refines(tie.codes, outer) for tie in ties) else None
-    return WorkingModel(e.y, e.x, covariance, chosen, ties, np.asarray(e.rows, dtype=np.intp), natural)
+    rows, solver = np.asarray(e.rows, dtype=np.intp), partial(chain_solver, V, levels, theta)
+    return WorkingModel(e.y, e.x, covariance, chosen, ties, rows, natural, solver)
 
 
 def _of_multivariate(data: MultivariateData, weights: Array | None) -> WorkingModel:
