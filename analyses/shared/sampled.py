@@ -73,8 +73,6 @@ CELLS = (
     Question("negative-achievement", "negative_relationship_with_achievement", ("negative",), "achievement"),
 )
 NEW = "new samples"
-# Beside exact numbers the error of drawing is all that differs, and twice as many draws cost half a second.
-COMPARED_DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +250,6 @@ def _draw(
 ) -> Sampled:
     # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
     settings = Settings(seed=context.seed)
-    if exact:
-        settings = replace(settings, draws=COMPARED_DRAWS)
     key = digest_of(_code(), asked.name, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
 
     def compute() -> dict[str, Any]:

@@ -27,6 +27,7 @@ COMPATIBLE = frozenset(
         "CC0-1.0",
         "HPND",
         "ISC",
+        "LGPL-3.0-only",  # imported as it stands and never changed, as that licence asks: cons, beneath PyMC alone
         "LLVM-exception",
         "MIT",
         "MIT-CMU",

@@ -162,7 +162,7 @@ def test_an_analysis_saves_every_draw_of_a_sampled_posterior_and_draws_anew_with
     """What is kept by content comes back the same; the content includes the code of the Bayesian models."""
     asked = []
 
-    def sample(settings: object) -> SampledPosterior:
+    def sample(settings: object, folder: Path) -> SampledPosterior:
         asked.append(settings)
         return made_up()
 

@@ -113,8 +113,7 @@ def linked(u: float, link: int, numbers: Array) -> tuple[float, float, float, fl
     small = math.exp(-abs(u))
     upper = 1.0 / (1.0 + small) if u >= 0.0 else small / (1.0 + small)
     if link == SINH:
-        flat = (1.0 - small * small) / (1.0 + small * small)
-        return unit * math.sinh(u), unit * math.cosh(u), abs(u) + math.log1p(small * small), math.copysign(flat, u)
+        return unit * math.sinh(u), unit * math.cosh(u), abs(u) + math.log1p(small * small), math.tanh(u)
     if link == EXP:
         return unit * math.exp(u), unit * math.exp(u), u, 1.0
     if link == LOGIT:
