@@ -1,8 +1,8 @@
 """The multivariate multilevel model beside PyMC's default sampler, in one run: `python -m benchmarks.pymc`.
 
-Data: the 85 relationship x outcome correlations of 45 samples, in four cells. Every line is a process of its own. The
-peer is `pm.sample()` as it comes (its own tuning, C++ where there is a compiler) on the model as one would write it,
-every effect sampled.
+Data: the 85 relationship x outcome correlations of 45 samples, in four cells. Every line is a process of its own.
+"Cold" has an empty folder for compiled code; "warm" is its second run. The peers are `pm.sample()` as it comes (its own
+tuning, C++ where there is a compiler): on the model as one would write it, every effect sampled, and on our model.
 
 ESS is the smallest of the bulk and tail effective sizes over means, sds and correlations; ESS/s divides it by the
 seconds of drawing alone (tuning included, compiling not), "whole" by all seconds from before the first import.
@@ -14,9 +14,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -57,29 +59,32 @@ def diagnostics(quantities: Mapping[str, Array]) -> Timing:
     return {"ess": min(min(c.ess_bulk, c.ess_tail) for c in found), "rhat": max(c.rhat for c in found)}
 
 
-def run_ours() -> Timing:
+def run_ours(folder: str) -> Timing:
     """Import, compile, draw."""
-    from replication.models.bayes.sampled.log_density import entry_points
-    from replication.models.bayes.sampled.sampling import Settings, draw
+    from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
 
+    load_pymc(Path(folder))
     spec = model()
-    entry_points(spec.density.likelihood)
+    compiled = compile_model(spec.model)
     start = time.perf_counter()
-    draws = draw(spec.density, Settings())
+    draws = draw(compiled, Settings())
     seconds = time.perf_counter() - start
     found = diagnostics(spec.report(draws.values, np.random.default_rng(1)))
     return {**found, "sampling": seconds, "divergences": draws.divergences}
 
 
-def run_default() -> Timing:
-    """`pm.sample()` on the model with every effect as a parameter."""
+def run_default(written_out: bool) -> Timing:
+    """`pm.sample()` on our model, or on the model with every effect as a parameter."""
     import pymc as pm
 
-    with written_model():
+    spec = None if written_out else model()
+    chosen = written_model() if spec is None else spec.model
+    with chosen:
         trace = pm.sample(chains=4, cores=2, random_seed=1, progressbar=False)
     values = {str(name): trace.posterior[name].to_numpy() for name in trace.posterior.data_vars}
+    quantities = written_quantities(values) if spec is None else spec.report(values, np.random.default_rng(1))
     return {
-        **diagnostics(written_quantities(values)),
+        **diagnostics(quantities),
         "sampling": float(trace.posterior.attrs["sampling_time"]),
         "divergences": int(trace.sample_stats["diverging"].sum()),
     }
@@ -116,28 +121,28 @@ def written_quantities(values: Mapping[str, Array]) -> dict[str, Array]:
     return quantities | {"within": values["within"]}
 
 
-def in_own_process(line: str) -> Timing:
+def in_own_process(line: str, folder: str) -> Timing:
     """One line of the table; `whole` counts from before the process started."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.pymc", line]
+    command = [sys.executable, "-m", "benchmarks.pymc", line, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     if done.returncode:
         raise SystemExit(f"{line} stopped:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1]) | {"whole": time.perf_counter() - start}
 
 
-def one_line(line: str) -> None:
+def one_line(line: str, folder: str) -> None:
     """Run one line here and print its timing."""
     warnings.simplefilter("ignore")
-    print(json.dumps(run_ours() if line == OURS else run_default()))
-
-
-OURS, PEER = "ours", "pm.sample(), effects written out"
+    timing = run_ours(folder) if line.startswith("ours") else run_default(written_out="written" in line)
+    print(json.dumps(timing))
 
 
 def main() -> None:
     """Print the table and the ratios."""
-    found = {line: in_own_process(line) for line in (OURS, PEER)}
+    lines = ("ours, cold", "ours, warm", "pm.sample(), effects written out", "pm.sample(), our model")
+    with tempfile.TemporaryDirectory() as folder:
+        found = {line: in_own_process(line, folder) for line in lines}
     print(f"{'':34}{'ESS':>7}{'divergent':>11}{'R-hat':>8}{'sampling s':>12}{'whole s':>9}{'ESS/s':>9}{'whole':>8}")
     for line, t in found.items():
         rates = t["ess"] / t["sampling"], t["ess"] / t["whole"]
@@ -145,16 +150,18 @@ def main() -> None:
             f"{line:34}{t['ess']:7.0f}{t['divergences']:11.0f}{t['rhat']:8.3f}{t['sampling']:12.1f}{t['whole']:9.1f}"
             f"{rates[0]:9.1f}{rates[1]:8.1f}"
         )
-    ours, peer = found[OURS], found[PEER]
-    if peer["divergences"] > 0 or not peer["rhat"] < MIXED:
-        # an effective size of draws that did not explore the posterior is no size
-        state = f"{peer['divergences']:.0f} divergent, R-hat {peer['rhat']:.3f}"
-        print(f"ours beside {PEER}: no ratio, not converged ({state})")
-        return
-    sampling = ours["ess"] / ours["sampling"] / (peer["ess"] / peer["sampling"])
-    whole = ours["ess"] / ours["whole"] / (peer["ess"] / peer["whole"])
-    print(f"ours beside {PEER}: {sampling:.0f} times the ESS/s of sampling, {whole:.1f} times the whole")
+    ours = found["ours, cold"]
+    for line in lines[2:]:
+        peer = found[line]
+        if peer["divergences"] > 0 or not peer["rhat"] < MIXED:
+            # an effective size of draws that did not explore the posterior is no size
+            state = f"{peer['divergences']:.0f} divergent, R-hat {peer['rhat']:.3f}"
+            print(f"ours, cold, beside {line}: no ratio, not converged ({state})")
+            continue
+        sampling = ours["ess"] / ours["sampling"] / (peer["ess"] / peer["sampling"])
+        whole = ours["ess"] / ours["whole"] / (peer["ess"] / peer["whole"])
+        print(f"ours, cold, beside {line}: {sampling:.0f} times the ESS/s of sampling, {whole:.1f} times the whole")
 
 
 if __name__ == "__main__":
-    main() if len(sys.argv) == 1 else one_line(sys.argv[1])
+    main() if len(sys.argv) == 1 else one_line(sys.argv[1], sys.argv[2])

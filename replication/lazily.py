@@ -13,7 +13,7 @@ __all__ = ["missing_extra", "on_first_use"]
 
 # What is installed only with an extra of the package, by the module that is imported.
 _EXTRAS: Mapping[str, str] = {
-    **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie"), "sampling"),
+    **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie", "pymc", "pytensor"), "sampling"),
     "typst": "pdf",
     "matplotlib": "figures",
     **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata", "statsmodels"), "surveys"),
@@ -39,8 +39,8 @@ def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[
 def missing_extra(error: ModuleNotFoundError) -> str:
     """What to install when an import failed because an extra is not there; empty for any other module.
 
-    >>> missing_extra(ModuleNotFoundError("No module named 'nutpie'", name="nutpie"))
-    "this needs nutpie, which is not installed; install it with: pip install 'tsr-replication[sampling]'"
+    >>> missing_extra(ModuleNotFoundError("No module named 'pymc'", name="pymc"))
+    "this needs pymc, which is not installed; install it with: pip install 'tsr-replication[sampling]'"
     """
     module = (error.name or "").partition(".")[0]
     if module not in _EXTRAS:

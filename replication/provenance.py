@@ -20,7 +20,7 @@ from replication.writing import write_atomic
 
 __all__ = ["Cache", "Sources", "code_digest", "installed", "stamp"]
 
-_PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "nutpie", "arviz", "numba")
+_PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "pymc", "nutpie", "arviz", "numba")
 _SHOWING = (
     "report",
     "study",

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from replication import paths
 from replication.command_line import run_command
 from replication.errors import ModelError, UserError
 
@@ -61,7 +62,7 @@ def _print_posterior(data: Path, seed: int) -> None:
         students = roles_data(**columns)
     except ModelError as error:
         raise UserError(f"{data}: {error}") from None
-    posterior = sample_roles(students, settings=Settings(seed=seed))
+    posterior = sample_roles(students, settings=Settings(seed=seed), compile_dir=paths.cache_dir() / "compiled")
     if isinstance(posterior, Failed):
         # A posterior whose chains disagree is not an estimate with a warning: it is none.
         raise UserError("the fit failed its checks and has no estimate: " + posterior.why)

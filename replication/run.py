@@ -37,7 +37,7 @@ def run(
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
     sampling: Annotated[
-        bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample; without, seconds.")
+        bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")
     ] = True,
     as_of: Annotated[
         str, typer.Option("--as-of", metavar="X.Y.Z", help="Use the dataset as it stood at that version.")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from replication import paths
 from replication.analysis.outcome import (
     Context,
     Draws,
@@ -174,7 +175,9 @@ def with_exact(context: Context, found: Evidence) -> Sampled:
         context,
         Asked(f"{found.question.id}-{levels}", within(found.question.label, model), words),
         (found.y, found.v),
-        lambda settings: sample_multilevel(data, MultilevelPriors(priors.mean, priors.between, inner), settings),
+        lambda settings, folder: sample_multilevel(
+            data, MultilevelPriors(priors.mean, priors.between, inner), settings, compile_dir=folder
+        ),
         exact,
     )
 
@@ -202,7 +205,7 @@ def cells_at_once(context: Context) -> tuple[Sampled, tuple[Estimate, ...]]:
         context,
         Asked("four-cells", "four_cells", parameter_labels(data, {**labels, NEW: "new_samples"})),
         (y, v, new),
-        lambda settings: sample_multilevel(data, chosen, settings),
+        lambda settings, folder: sample_multilevel(data, chosen, settings, compile_dir=folder),
     )
     # Only the four means are readers' numbers; variances and slopes stand in the table of the fit.
     shown = [p for p in fit.parameters if p["name"] in labels]
@@ -237,7 +240,9 @@ def selection_on(context: Context, found: Evidence, expected: int) -> Sampled:
             data.parameter_labels({"intercept": "mean"}),
         ),
         (means.y, means.v),
-        lambda settings: sample_selection(data, SelectionPriors(priors.mean, priors.tau), settings),
+        lambda settings, folder: sample_selection(
+            data, SelectionPriors(priors.mean, priors.tau), settings, compile_dir=folder
+        ),
     )
 
 
@@ -245,7 +250,7 @@ def _draw(
     context: Context,
     asked: Asked,
     arrays: tuple[Array, ...],
-    sample: Callable[[Settings], SampledPosterior | Failed],
+    sample: Callable[[Settings, Path], SampledPosterior | Failed],
     exact: ExactPosterior | None = None,
 ) -> Sampled:
     # The seed of the run: equal inputs give equal draws, so that they can be kept by content.
@@ -253,7 +258,7 @@ def _draw(
     key = digest_of(_code(), asked.name, str(settings), str(correlation_priors()), *(a.tobytes() for a in arrays))
 
     def compute() -> dict[str, Any]:
-        posterior = sample(settings)
+        posterior = sample(settings, paths.cache_dir() / "compiled")
         if isinstance(posterior, Failed):
             reasons = [plain(reason.text) for reason in posterior.reasons]
             return {"parameters": [], "reasons": reasons, "agreement": [], "draws": None}
@@ -311,7 +316,7 @@ STUDENTS, CLASSES = "thornberg2022-001", "thornberg2022-002"
 SHARE = 4
 
 
-def simulated_recovery(context: Context) -> Findings:
+def simulated_recovery(context: Context, compile_dir: Path) -> Findings:
     """One simulated study: every stated value beside its posterior, or why there is none."""
     claims = claims_by_id(context.data)
     students, classes = (int(parse_printed(claims[c].printed["value"]).value) // SHARE for c in (STUDENTS, CLASSES))
@@ -319,7 +324,7 @@ def simulated_recovery(context: Context) -> Findings:
     truth = simulated_truth()
 
     def compute() -> dict[str, Any]:
-        found = recover_simulated_roles(truth, students, classes, settings)
+        found = recover_simulated_roles(truth, students, classes, settings, compile_dir=compile_dir)
         if isinstance(found, Failed):
             return {"rows": [], "reasons": [plain(reason.text) for reason in found.reasons]}
         rows = [[r.name, r.truth, r.mean, r.sd, r.low, r.high, "yes" if r.covered else "no"] for r in found.rows]

@@ -1,5 +1,6 @@
 """SIMULATED: does the model of bullying roles find values it was told? No micro-data of Thornberg et al. are public."""
 
+from replication import paths
 from replication.analysis import Analysis, Context, Findings
 
 
@@ -7,7 +8,7 @@ def run(context: Context) -> Findings:
     # Here and not above: a run that samples nothing only asks this file what it declares.
     from analyses.shared.sampled import simulated_recovery
 
-    return simulated_recovery(context)
+    return simulated_recovery(context, paths.cache_dir() / "compiled")
 
 
 ANALYSIS = Analysis(

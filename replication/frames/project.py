@@ -75,7 +75,7 @@ def run_project(
     project : a folder with `data/references` and `analyses/`, as `python -m replication.new_topic` makes it; by default
         the checkout.
     out : folder of the report, by default `reports/latest` of the project.
-    sampling : whether models that sample run too.
+    sampling : whether models that sample (PyMC) run too.
 
     Raises
     ------

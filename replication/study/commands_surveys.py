@@ -156,7 +156,7 @@ def _asked_of_files(
     for record, given in with_files(records, files):
         found = compute_conceptual(record, given)
         if cut is not None:
-            found += sample_conceptual_roles(record, given, cut, Settings())
+            found += sample_conceptual_roles(record, given, cut, Settings(), paths.cache_dir() / "compiled")
         yield record, found
 
 

@@ -188,7 +188,7 @@ def _lines(
 
 
 def sample_conceptual_roles(
-    record: ConceptualRecord, paths: Sequence[Path], cut: float, settings: Settings
+    record: ConceptualRecord, paths: Sequence[Path], cut: float, settings: Settings, compile_dir: Path | None = None
 ) -> tuple[ConceptualEstimate, ...]:
     """The roles at one cut by the Bayesian multilevel multinomial logit: posterior means and 95 per cent intervals.
 
@@ -210,11 +210,11 @@ def sample_conceptual_roles(
     names = ("intercept", *terms, *record.controls)
     classes, rows = tuple(map(str, labels.tolist())), tuple(np.flatnonzero(keep).tolist())
     students = RolesData(X, names, np.ones(len(names)), group.astype(np.int64), role, classes, rows, ())
-    return sampled_roles(students, terms, cut, settings)
+    return sampled_roles(students, terms, cut, settings, compile_dir)
 
 
 def sampled_roles(
-    students: RolesData, terms: Sequence[str], cut: float, settings: Settings
+    students: RolesData, terms: Sequence[str], cut: float, settings: Settings, compile_dir: Path | None = None
 ) -> tuple[ConceptualEstimate, ...]:
     """Posterior means and 95 per cent intervals of the named terms, and of the spread of classes, for each role.
 
@@ -223,7 +223,7 @@ def sampled_roles(
     UserError
         when the fit fails its gate: then there is no estimate.
     """
-    posterior = sample_roles(students, settings=settings)
+    posterior = sample_roles(students, settings=settings, compile_dir=compile_dir)
     if isinstance(posterior, Failed):
         raise UserError("the fit failed its checks and has no estimate: " + posterior.why)
     seen = posterior.diagnostics

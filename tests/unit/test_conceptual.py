@@ -155,7 +155,7 @@ def test_a_cut_that_leaves_few_pupils_in_a_role_is_refused(file: Path) -> None:
 def test_the_bayesian_roles_find_the_slopes_they_were_drawn_with(file: Path, tmp_path: Path) -> None:
     asked = record("roles", ("bullies", "bullied", "m", "climate"), **ROLES, cuts=[1])
     few = Settings(seed=3, chains=2, draws=800, tune=600)
-    found = sample_conceptual_roles(asked, [file], 1.0, few)
+    found = sample_conceptual_roles(asked, [file], 1.0, few, tmp_path / "compiled")
     slopes = [entry for entry in found if entry.term == "m, Bayesian model"]
     assert [entry.outcome for entry in slopes] == ["bully", "victim", "bully/victim"]
     for entry in slopes:

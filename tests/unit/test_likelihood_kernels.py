@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replication.models.bayes.sampled.kernels import correlation_draws, correlation_root, lkj_shapes, lower_pairs
+from replication.models.bayes.sampled.likelihood_op import correlation_draws, correlation_root, lkj_shapes, lower_pairs
 from replication.models.bayes.sampled.multilevel_kernel import multilevel_loglik
 from replication.models.bayes.sampled.roles import roles_loglik
 from replication.models.bayes.sampled.selection import selection_data, selection_loglik

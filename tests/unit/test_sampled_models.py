@@ -1,24 +1,28 @@
 """Sampled posteriors against exact ones, importance sampling, a grid and another package; failure; repeatability.
 
-Every likelihood is compiled once, in a few seconds.
+Every model is compiled once (a few seconds each); compiled code is kept in the project's `.cache`.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from replication.errors import ModelError
-from replication.models.bayes.averaging.bias_models import CumulativeDirichlet
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
-from replication.models.bayes.priors import Fixed, HalfCauchy, HalfNormal, Normal
+from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
 from replication.models.bayes.sampled.agreement import compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.kernels import correlation_draws, lkj_shapes
+from replication.models.bayes.sampled.likelihood_op import correlation_draws, lkj_shapes
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
 from replication.models.bayes.sampled.multilevel_model import (
     MultilevelPriors,
@@ -26,27 +30,34 @@ from replication.models.bayes.sampled.multilevel_model import (
     parameter_labels,
     sample_multilevel,
 )
-from replication.models.bayes.sampled.roles import RolesPriors, roles_model, roles_priors, sample_roles
+from replication.models.bayes.sampled.roles import RolesPriors, sample_roles
 from replication.models.bayes.sampled.roles_data import CONTRASTS
 from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth
 from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
-from replication.models.bayes.sampled.sampling import Settings, draw
-from replication.models.bayes.sampled.selection import (
-    SelectionPriors,
-    falling_weights,
-    sample_selection,
-    selection_data,
-    selection_model,
-)
+from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
+from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data
 from replication.models.fit import Array
+from replication.paths import cache_dir
 
 Y = np.array([0.12, 0.30, 0.45, -0.05, 0.22, 0.31, 0.60, 0.10])
 V = np.array([0.010, 0.020, 0.015, 0.030, 0.010, 0.005, 0.040, 0.020])
 SAMPLE = np.array([0, 0, 1, 2, 2, 2, 3, 4])
+COMPILED = cache_dir() / "compiled"
 QUICK = Settings(draws=1000, tune=500, attempts=1)
 TAU = HalfNormal(0.3)
 YEARS = np.column_stack([np.ones(8), 2000.0 + np.arange(8.0)])
 SLOPES = (Normal(0.0, 50.0), Normal(0.0, 0.5))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model and its compiled code."""
+
+    spec: SampledModel
+    code: Any
+
+    def sample(self, settings: Settings) -> SampledPosterior | Failed:
+        return sample_model(self.spec, settings, compiled=self.code)
 
 
 def passed(result: SampledPosterior | Failed) -> SampledPosterior:
@@ -59,20 +70,24 @@ def two_level_data() -> MultilevelData:
 
 
 @pytest.fixture(scope="module")
-def two_level() -> SampledModel:
+def two_level() -> Compiled:
     """Effects of a size of 1e-4, and a year that is far from centred."""
+    load_pymc(COMPILED)
     data = two_level_data()
-    return multilevel_model(data, MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5)))
+    spec = multilevel_model(data, MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5)))
+    return Compiled(spec, compile_model(spec.model))
 
 
 @pytest.fixture(scope="module")
-def three_level() -> SampledModel:
+def three_level() -> Compiled:
+    load_pymc(COMPILED)
     data = multilevel_data(Y, V, sample=SAMPLE, structure="shared")
-    return multilevel_model(data, MultilevelPriors(Normal(0.0, 0.5), TAU, TAU))
+    spec = multilevel_model(data, MultilevelPriors(Normal(0.0, 0.5), TAU, TAU))
+    return Compiled(spec, compile_model(spec.model))
 
 
-def test_two_levels_agree_with_the_exact_posterior(two_level: SampledModel) -> None:
-    fit = passed(sample_model(two_level, replace(QUICK, draws=2000)))
+def test_two_levels_agree_with_the_exact_posterior(two_level: Compiled) -> None:
+    fit = passed(two_level.sample(replace(QUICK, draws=2000)))
     exact = exact_two_level(
         1e-4 * Y, 1e-8 * V, YEARS, tau=HalfCauchy(3e-5), coefficients=SLOPES, names=["intercept", "year"]
     )
@@ -83,8 +98,8 @@ def test_two_levels_agree_with_the_exact_posterior(two_level: SampledModel) -> N
     assert [row for row in rows if not row.agrees] == []
 
 
-def test_three_levels_agree_with_the_exact_posterior(three_level: SampledModel) -> None:
-    fit = passed(sample_model(three_level, replace(QUICK, draws=2000)))
+def test_three_levels_agree_with_the_exact_posterior(three_level: Compiled) -> None:
+    fit = passed(three_level.sample(replace(QUICK, draws=2000)))
     exact = exact_three_level(Y, V, SAMPLE, between=TAU, within=TAU, coefficients=Normal(0.0, 0.5))
     assert [row for row in compare_with_exact(exact, fit) if not row.agrees] == []
     worded = parameter_labels(multilevel_data(Y, V, sample=SAMPLE, structure="shared"), {"intercept": "mean"})
@@ -94,64 +109,38 @@ def test_three_levels_agree_with_the_exact_posterior(three_level: SampledModel) 
         assert abs(value - float(predicted.ppf(probability))) < 4.0 * mcse
 
 
-@pytest.mark.parametrize("weights", [falling_weights(), HalfNormal(1.0)], ids=["falling", "free"])
-def test_the_compiled_gradient_is_that_of_the_compiled_density(weights: CumulativeDirichlet | HalfNormal) -> None:
-    """Through priors, links, the space of the coefficients and the kernels, of all the models there are."""
-    roles = simulated_roles(simulated_truth(), 60, 4, np.random.default_rng(1))
-    cells = multilevel_data(Y, V, sample=SAMPLE, cell=np.arange(8) % 2)
-    years = selection_data(Y, V, YEARS, names=["intercept", "year"], steps=(0.025, 0.5))
-    for model in (
-        multilevel_model(two_level_data(), MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5))),
-        multilevel_model(cells, MultilevelPriors(Normal(0.0, 0.5), TAU, HalfNormal(0.2, on="tau2"))),
-        selection_model(years, SelectionPriors(SLOPES, Fixed(0.1), weights)),
-        roles_model(roles, roles_priors()),
-    ):
-        u = model.density.start(7)
-        _, gradient = model.density.at(u)
-        for j in range(len(u)):
-            step = np.eye(len(u))[j] * 1e-6
-            (up, _), (down, _) = model.density.at(u + step), model.density.at(u - step)
-            assert gradient[j] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-5), (model.name, j)
-
-
-def test_data_a_model_does_not_have_are_named(two_level: SampledModel) -> None:
-    with pytest.raises(ModelError, match="no data effects in this model; it has y, X, V"):
-        two_level.density.with_data({"effects": Y})
-
-
-def test_different_models_are_not_compared(two_level: SampledModel) -> None:
-    fit = passed(sample_model(two_level, QUICK))
+def test_different_models_are_not_compared(two_level: Compiled) -> None:
+    fit = passed(two_level.sample(QUICK))
     other = exact_three_level(Y, V, SAMPLE, between=TAU, within=TAU, coefficients=Normal(0.0, 1.0))
     with pytest.raises(ModelError, match="has no between, within"):
         compare_with_exact(other, fit)
 
 
-def test_the_same_seed_gives_the_same_draws_and_another_seed_others(two_level: SampledModel) -> None:
-    first, again = (passed(sample_model(two_level, QUICK)) for _ in range(2))
-    other = passed(sample_model(two_level, replace(QUICK, seed=5)))
+def test_the_same_seed_gives_the_same_draws_and_another_seed_others(two_level: Compiled) -> None:
+    first, again = (passed(two_level.sample(QUICK)) for _ in range(2))
+    other = passed(two_level.sample(replace(QUICK, seed=5)))
     np.testing.assert_array_equal(first.draws, again.draws)
     assert not np.array_equal(first.draws, other.draws)
     assert first.settings.seed == QUICK.seed
 
 
-def test_a_sampler_made_to_fail_gives_reasons_and_tries_once_more(two_level: SampledModel) -> None:
-    result = sample_model(two_level, Settings(draws=20, tune=5, attempts=2))
+def test_a_sampler_made_to_fail_gives_reasons_and_tries_once_more(two_level: Compiled) -> None:
+    result = two_level.sample(Settings(draws=20, tune=5, attempts=2))
     assert isinstance(result, Failed)
     assert "ESS" in result.why
     assert result.settings.draws == 40
     assert result.notes[-1].code == "retried" and "attempt 1 failed" in result.notes[-1].message
 
 
-def test_a_fit_that_failed_once_may_pass_with_more_draws(two_level: SampledModel) -> None:
-    fit = passed(sample_model(two_level, Settings(draws=90, tune=500, attempts=4)))
+def test_a_fit_that_failed_once_may_pass_with_more_draws(two_level: Compiled) -> None:
+    fit = passed(two_level.sample(Settings(draws=90, tune=500, attempts=4)))
     assert fit.settings.draws > 90 and fit.notes[-1].code == "retried"
 
 
-def test_data_without_a_density_are_a_failure_not_a_crash(two_level: SampledModel) -> None:
+def test_data_without_a_density_are_a_failure_not_a_crash(two_level: Compiled) -> None:
     with pytest.raises(ModelError, match="the sampler stopped"):
-        draw(two_level.density, QUICK, {"y": np.full(8, np.nan)})
-    nowhere = replace(two_level, density=two_level.density.with_data({"y": np.full(8, np.nan)}))
-    result = sample_model(nowhere, QUICK)
+        draw(two_level.code, QUICK, {"y": np.full(8, np.nan)})
+    result = sample_model(two_level.spec, QUICK, compiled=two_level.code.with_data(y=np.full(8, np.nan)))
     assert isinstance(result, Failed) and result.diagnostics is None
 
 
@@ -163,7 +152,7 @@ def test_several_cells_agree_with_weighted_draws_from_the_prior() -> None:
     covariance[0, 1] = covariance[1, 0] = 0.5 * np.sqrt(v[0] * v[1])
     data = multilevel_data(y, covariance, sample=sample, cell=cell)
     priors = MultilevelPriors(Normal(0.2, 0.3), HalfNormal(0.3), HalfNormal(0.2), eta=1.0)
-    fit = passed(sample_multilevel(data, priors, replace(QUICK, draws=2000)))
+    fit = passed(sample_multilevel(data, priors, replace(QUICK, draws=2000), compile_dir=COMPILED))
     assert {p.name for p in fit.parameters} == parameter_labels(data, {"0": "positive", "1": "negative"}).keys()
 
     rng = np.random.default_rng(1)
@@ -204,6 +193,7 @@ def test_selection_agrees_with_a_grid() -> None:
             data,
             SelectionPriors(Normal(0.0, 0.5), TAU),
             replace(QUICK, draws=2000),
+            compile_dir=COMPILED,
         )
     )
     assert {p.name for p in fit.parameters} == data.parameter_labels({"intercept": "mean"}).keys()
@@ -233,7 +223,7 @@ def test_roles_without_class_deviations_agree_with_maximum_likelihood() -> None:
     truth.slopes[:, 0] = 0.0  # all roles common, so that likelihood and posterior are close to normal
     data = simulated_roles(truth, 1200, 30, np.random.default_rng(3))
     wide = RolesPriors(Normal(0.0, 50.0), Normal(0.0, 50.0), HalfNormal(1e-4))
-    fit = passed(sample_roles(data, wide, replace(QUICK, draws=500, attempts=2)))
+    fit = passed(sample_roles(data, wide, replace(QUICK, draws=500), compile_dir=COMPILED))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # statsmodels warns of its own deprecations
         likelihood = sm.MNLogit(data.role, data.X).fit(disp=False)
@@ -246,7 +236,7 @@ def test_roles_without_class_deviations_agree_with_maximum_likelihood() -> None:
             assert found.sd == pytest.approx(se, rel=0.05, abs=4.0 * found.mcse_sd)
 
 
-def test_a_short_calibration_of_three_levels(three_level: SampledModel) -> None:
+def test_a_short_calibration_of_three_levels(three_level: Compiled) -> None:
     """Values drawn from the priors lie anywhere in their posteriors with equal chance (Talts et al. 2018)."""
     rng = np.random.default_rng(20180418)
     ranks = []
@@ -254,9 +244,26 @@ def test_a_short_calibration_of_three_levels(three_level: SampledModel) -> None:
         mean, between, within = rng.normal(0.0, 0.5), abs(rng.normal(0.0, 0.3)), abs(rng.normal(0.0, 0.3))
         effects = mean + rng.normal(0.0, between, 5)[SAMPLE] + rng.normal(0.0, within, 8)
         y: Array = rng.normal(effects, np.sqrt(V))
-        found = draw(three_level.density, Settings(seed=seed, chains=2, draws=250, tune=300), {"y": y})
-        shown = three_level.report(found.values, rng)
+        found = draw(three_level.code, Settings(seed=seed, chains=2, draws=250, tune=300), {"y": y})
+        shown = three_level.spec.report(found.values, rng)
         true = {"intercept": mean, "between": between, "within": within}
         ranks.append([float((shown[name] < value).mean()) for name, value in true.items()])
     for quantity in np.array(ranks).T:
         assert stats.kstest(quantity, "uniform").pvalue > 1e-3
+
+
+def test_no_compiler_and_nothing_outside_the_folder(tmp_path: Path) -> None:
+    """In a process of its own: PyTensor is told before its first import."""
+    code = (
+        "from pathlib import Path; import os, sys\n"
+        "from replication.models.bayes.sampled.sampling import load_pymc\n"
+        f"load_pymc(Path({str(tmp_path / 'compiled')!r}))\n"
+        "from pytensor import config; print(repr(config.cxx), config.compiledir, os.environ.get('PYTENSOR_FLAGS'))"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTENSOR_FLAGS"} | {"HOME": str(home)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    cxx, folder, flags = run.stdout.split()
+    assert cxx == "''" and folder.startswith(str(tmp_path / "compiled")) and flags == "None"
+    assert not (home / ".pytensor").exists()

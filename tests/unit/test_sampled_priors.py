@@ -1,10 +1,12 @@
-"""The densities that are sampled are those of the prior records the exact models integrate."""
+"""The densities PyMC samples are those of the prior records the exact models integrate."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
-from scipy import integrate, stats
 
 from replication.errors import ModelError
 from replication.models.bayes.priors import (
@@ -25,20 +27,14 @@ from replication.models.bayes.priors import (
     Table,
     Uniform,
 )
-from replication.models.bayes.sampled.kernels import lkj_shapes
-from replication.models.bayes.sampled.log_density import LogDensity
-from replication.models.bayes.sampled.sampled_priors import (
-    Block,
-    CoefficientSpace,
-    beta_ratios,
-    coefficient_block,
+from replication.models.bayes.sampled.pymc_priors import (
+    add_coefficient_priors,
+    add_standard_deviations,
     coefficient_priors,
-    correlation_partials,
-    prior_at,
-    sd_block,
-    standard_normals,
 )
+from replication.models.bayes.sampled.sampling import load_pymc
 from replication.models.fit import Array
+from replication.paths import cache_dir
 
 TAUS: list[PositivePrior] = [
     HalfNormal(0.3),
@@ -55,74 +51,44 @@ TAUS: list[PositivePrior] = [
 ]
 
 
-NOWHERE = CoefficientSpace(np.zeros(0), np.zeros((0, 0)))
-U = (-3.0, -0.7, 0.2, 1.1, 2.5)
+@pytest.fixture(autouse=True)
+def _pymc() -> None:
+    load_pymc(cache_dir() / "compiled")
 
 
-def prior_of(block: Block, u: Array, space: CoefficientSpace = NOWHERE) -> tuple[Array, Array, float, Array]:
-    """Values, slopes, log density and gradient of one block, by the plain functions that are compiled elsewhere."""
-    return prior_at(u, *LogDensity(lambda *_: 0.0, (block,), space, {}).prior_arrays()[:-1])
+def log_density(model: Any) -> Callable[[Array], float]:
+    """The log density of a model's only variable, at values of that variable."""
+    from pytensor.tensor import as_tensor
 
+    (variable,) = model.free_RVs
+    function = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    forward = model.rvs_to_transforms[variable]
 
-def density_of(block: Block, u: float) -> tuple[float, float, float, float]:
-    """The same of a block of one number."""
-    values, slopes, log, gradient = prior_of(block, np.array([u]))
-    return float(values[0]), float(slopes[0]), log, float(gradient[0])
+    def at(values: Array) -> float:
+        point = values if forward is None else as_tensor(forward.forward(values, *variable.owner.inputs)).eval()
+        return float(function({model.rvs_to_values[variable].name: np.asarray(point)}))
 
-
-@pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
-@pytest.mark.parametrize("prior", [*TAUS, HalfNormal(30.0), HalfT(30.0, df=4.0)], ids=str)
-def test_standard_deviations(prior: PositivePrior, near: bool) -> None:
-    """Sampled is a function of tau (`|d tau / d u|`), or of tau with a sign; constants are left out."""
-    block = sd_block("tau", prior, 1, 0.3, zero_is_near=near)
-    left_out = []
-    for u in U:
-        tau, slope, log, _ = density_of(block, u)
-        expected = float(prior.logpdf(abs(tau))) + float(np.log(abs(slope)))
-        if np.isfinite(expected):
-            left_out.append(log - expected)
-    assert len(left_out) >= 3 and np.ptp(left_out) < 1e-12
-    assert abs(density_of(block, block.start[0])[0]) == pytest.approx(0.3, rel=1e-9)
+    return at
 
 
 @pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
 @pytest.mark.parametrize("prior", TAUS, ids=str)
-def test_slopes_and_gradients(prior: PositivePrior, near: bool) -> None:
-    block, step = sd_block("tau", prior, 1, 0.3, zero_is_near=near), 1e-6
-    for u in (*U, block.start[0]):
-        (up, _, log_up, _), (down, _, log_down, _) = density_of(block, u + step), density_of(block, u - step)
-        _, slope, log, gradient = density_of(block, u)
-        if np.isfinite(log):
-            assert slope == pytest.approx((up - down) / (2.0 * step), rel=1e-6, abs=1e-8)
-            assert gradient == pytest.approx((log_up - log_down) / (2.0 * step), rel=1e-6, abs=1e-7)
+def test_standard_deviations(prior: PositivePrior, near: bool) -> None:
+    """Sampled is tau, tau with a sign (half the density on each side), or a function u of it (`|d tau / d u|`)."""
+    import pymc as pm
+    from pytensor import function
 
-
-@pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
-@pytest.mark.parametrize(
-    "prior", [HalfNormal(0.3), HalfCauchy(0.3), HalfT(30.0, df=4.0), InverseGamma(2.0, 0.1, on="tau")], ids=str
-)
-def test_the_share_below_a_value_is_the_prior_s(prior: PositivePrior, near: bool) -> None:
-    """Over all of the line, in straight units, under the hyperbolic sine, on the log scale and the softplus."""
-    block = sd_block("tau", prior, 1, 0.1, zero_is_near=near)
-    grid = np.linspace(-60.0, 60.0, 12_001)
-    found = [density_of(block, u) for u in grid]
-    density = np.exp([log for _, _, log, _ in found])
-    below = np.array([abs(tau) < 0.25 for tau, *_ in found])
-    share = integrate.trapezoid(density * below, grid) / integrate.trapezoid(density, grid)
-    # The grid's step at the value of .25 is what is left of an error.
-    assert share == pytest.approx(float(prior.cdf(0.25)), abs=0.005)
-
-
-@pytest.mark.parametrize("u", [-800.0, -40.0, 40.0, 800.0])
-def test_far_out_nothing_overflows_but_what_must(u: float) -> None:
-    for block in (
-        sd_block("tau", HalfNormal(0.3), 1, 0.3, zero_is_near=False),
-        sd_block("tau", Uniform(0.0, 2.0), 1, 0.3, zero_is_near=False),
-        correlation_partials("partial", lkj_shapes(2, 2.0)),
-        standard_normals("raw", 1),
-    ):
-        _, _, log, gradient = density_of(block, u)
-        assert np.isfinite(log) and np.isfinite(gradient)
+    with pm.Model() as model:
+        tau = add_standard_deviations("tau", prior, 2, 0.3, zero_is_near=near)
+    assert model["tau"] is tau
+    at, tau_of = log_density(model), function([model.free_RVs[0]], tau, mode="FAST_COMPILE")
+    whole = {"NormalRV", "StudentTRV", "CauchyRV"}
+    signs = (1.0, -1.0) if type(model.free_RVs[0].owner.op).__name__ in whole else (1.0,)
+    for u in (np.array([0.3, 0.55]), np.array([0.8, 0.25])):
+        for sign in signs:
+            slope = (tau_of(sign * u * (1.0 + 1e-6)) - tau_of(sign * u * (1.0 - 1e-6))) / (2e-6 * u)
+            half = prior.logpdf(np.abs(tau_of(sign * u))) - np.log(len(signs)) + np.log(np.abs(slope))
+            assert at(sign * u) == pytest.approx(float(half.sum()), abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -135,45 +101,44 @@ def test_far_out_nothing_overflows_but_what_must(u: float) -> None:
     ids=["normal", "mixed", "partly flat"],
 )
 def test_coefficients(priors: tuple[CoefficientPrior, ...]) -> None:
-    """Values are `centre + root u`, and their gradient is by the value."""
-    space = CoefficientSpace(np.array([0.1, -0.2, 1.0]), np.array([[0.5, 0.0, 0.0], [0.1, 0.3, 0.0], [-0.2, 0.4, 2.0]]))
-    block, left_out = coefficient_block(space, priors), []
-    for u in (np.array([0.3, -0.2, 1.1]), np.array([-1.0, 2.0, 0.4])):
-        values, _, log, gradient = prior_of(block, u, space)
-        np.testing.assert_allclose(values, space.centre + space.root @ u, rtol=1e-14)
-        left_out.append(log - sum(float(prior.logpdf(b)) for prior, b in zip(priors, values, strict=True)))
-        for prior, b, slope in zip(priors, values, gradient, strict=True):
-            expected = (float(prior.logpdf(b + 1e-6)) - float(prior.logpdf(b - 1e-6))) / 2e-6
-            assert slope == pytest.approx(expected, rel=1e-6, abs=1e-8)
-    assert np.ptp(left_out) < 1e-12
+    import pymc as pm
+
+    with pm.Model() as model:
+        add_coefficient_priors(pm.Flat("beta", shape=3), priors)
+    at = log_density(model)
+    beta = np.array([0.3, -0.2, 1.1])
+    expected = sum(float(prior.logpdf(b)) for prior, b in zip(priors, beta, strict=True))
+    assert at(beta) == pytest.approx(expected, rel=1e-12)
 
 
-def test_partial_correlations_and_ratios_are_beta() -> None:
-    """Of `(partial + 1) / 2` the shapes are those of LKJ; ratios have their own two, and start at their means."""
-    for block, low, width, (a, b) in (
-        (correlation_partials("partial", np.array([2.5])), -1.0, 2.0, (2.5, 2.5)),
-        (beta_ratios("ratio", np.array([3.0]), np.array([1.5])), 0.0, 1.0, (3.0, 1.5)),
-    ):
-        left_out = []
-        for u in U:
-            value, slope, log, gradient = density_of(block, u)
-            left_out.append(log - stats.beta.logpdf((value - low) / width, a, b) - np.log(slope))
-            up, down = density_of(block, u + 1e-6)[2], density_of(block, u - 1e-6)[2]
-            assert gradient == pytest.approx((up - down) / 2e-6, rel=1e-6, abs=1e-8)
-        assert np.ptp(left_out) < 1e-12
-        assert density_of(block, block.start[0])[0] == pytest.approx(low + width * a / (a + b), rel=1e-12)
+@pytest.mark.parametrize("prior", [HalfNormal(0.3), HalfNormal(30.0), HalfCauchy(0.3), HalfT(30.0, df=4.0)], ids=str)
+@pytest.mark.parametrize("near", [True, False], ids=["zero near", "zero far"])
+def test_the_units_the_sampler_sees_leave_the_density_as_it_is(prior: PositivePrior, near: bool) -> None:
+    """The transformed density integrates to 1, in straight units and under the hyperbolic sine."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        add_standard_deviations("tau", prior, 1, 0.1, zero_is_near=near)
+    function = model.compile_logp(mode="FAST_COMPILE")
+    (value,) = model.value_vars
+    grid = np.linspace(-60.0, 60.0, 24001)
+    density = np.exp([float(function({value.name: np.array([x])})) for x in grid])
+    assert density.sum() * (grid[1] - grid[0]) == pytest.approx(1.0, rel=1e-6)
 
 
-def test_a_fixed_sd_is_known_and_not_sampled() -> None:
-    block = sd_block("tau", Fixed(0.2), 3, 0.3, zero_is_near=True)
-    values, slopes, log, gradient = prior_of(block, np.zeros(0))
-    assert values.tolist() == [0.2] * 3 and block.start == ()
-    assert slopes.tolist() == gradient.tolist() == [0.0] * 3 and log == 0.0
+def test_a_fixed_sd_is_a_constant() -> None:
+    import pymc as pm
+
+    with pm.Model() as model:
+        tau = add_standard_deviations("tau", Fixed(0.2), 3, 0.3, zero_is_near=True)
+    assert tau.eval().tolist() == [0.2] * 3 and model.free_RVs == []
 
 
 def test_an_improper_prior_is_refused() -> None:
-    with pytest.raises(ModelError, match="cannot be sampled"):
-        sd_block("tau", Power(0.0), 1, 0.3, zero_is_near=True)
+    import pymc as pm
+
+    with pm.Model(), pytest.raises(ModelError, match="cannot be sampled"):
+        add_standard_deviations("tau", Power(0.0), 1, 0.3, zero_is_near=True)
 
 
 def test_coefficient_priors_are_one_for_all_or_one_each() -> None:

@@ -164,7 +164,7 @@ def sample_country_roles(
         names, rows = ("intercept", *PREDICTORS), tuple(range(len(role)))
         classes = tuple(map(str, labels.tolist()))
         students = RolesData(X, names, np.ones(len(names)), group.astype(np.int64), role, classes, rows, ())
-        return sampled_roles(students, PREDICTORS, cut, settings)
+        return sampled_roles(students, PREDICTORS, cut, settings, cache / "compiled")
     raise UserError(f"{path.name} has no country {country}: {nearest(country, known)}")
 
 

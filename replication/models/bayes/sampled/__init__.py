@@ -1,4 +1,4 @@
-"""The models that need sampling, in one place: log densities drawn by nutpie, each behind a convergence gate.
+"""The models that need sampling, in one place: PyMC models drawn by nutpie, each behind a convergence gate.
 
 - `sample_multilevel`  all relationship x outcome correlations at once; with fewer parts the two- and three-level models
 - `sample_selection`   random effects with publication weights by steps of the p value
@@ -9,11 +9,11 @@ Each returns a `SampledPosterior`, or `Failed` with the reasons and no estimates
 
 Layout, imports run from top to bottom:
 
-- `sampled_priors.py`      prior records as the sampler meets them, and the units they are sampled in
-- `log_density.py`         a log-likelihood with its own gradient and its priors, compiled
-- `sampling.py`            settings; drawing
+- `sampling.py`            settings; PyMC loaded without a C++ compiler; compile once, draw
 - `diagnostics.py`         convergence and the gate; `SampledPosterior` and `Failed`
-- `sampled_model.py`       from a log density to one of the two
+- `sampled_model.py`       from a PyMC model to one of the two
+- `likelihood_op.py`       a log-likelihood with its own gradient as one step of a PyMC model
+- `pymc_priors.py`         prior records as PyMC variables, and the units they are sampled in
 - `multilevel_kernel.py`   the multilevel log-likelihood; those of roles and selection stand with their models
 - `multilevel_data.py`, `multivariate.py`, `selection.py`, `roles_data.py`, `roles.py`, `roles_simulated.py`
 - `agreement.py`           exact and sampled posteriors of one model side by side

@@ -13,26 +13,13 @@ of the effects in a block.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.models.bayes.sampled.kernels import (
-    codes,
-    correlation_root,
-    data_at,
-    matrix,
-    one,
-    put,
-    residuals,
-    root_gradient,
-    times,
-    vector,
-)
+from replication.models.bayes.sampled.likelihood_op import correlation_root, one, residuals, root_gradient, times
 from replication.models.fit import Array
 
-__all__ = ["multilevel_likelihood", "multilevel_loglik"]
+__all__ = ["multilevel_loglik"]
 
 Codes = NDArray[np.int64]
 
@@ -59,7 +46,7 @@ def multilevel_loglik(
     G = outer_covariance(tau, L)
     noise = tau_effect[0] ** 2
     a = residuals(y, X, beta)
-    dG, loglik, dnoise, at = np.zeros((c, c)), -0.5 * y.shape[0] * math.log(2.0 * math.pi), 0.0, 0
+    dG, loglik, dnoise, at = np.zeros((c, c)), -0.5 * y.shape[0] * np.log(2.0 * np.pi), 0.0, 0
     # Allocated once and used for all blocks: the kernel runs at every step of every trajectory.
     M, W = scratch(start), scratch(start)
     for b in range(start.shape[0] - 1):
@@ -71,19 +58,6 @@ def multilevel_loglik(
         dnoise += add_gradient(dG, W, a, first, n, sample, slot)
     dtau, dL = split_gradient(tau, L, dG)
     return one(loglik), times(X, a), dtau, root_gradient(partial, L, dL), one(2.0 * tau_effect[0] * dnoise)
-
-
-def multilevel_likelihood(values: Array, words: Array, gradient: Array) -> float:
-    """`multilevel_loglik` of blocks of values and of data that lie in `words`."""
-    j = data_at(words)
-    ends, y, X, V = codes(words, j - 1), vector(words, j), matrix(words, j + 1), vector(words, j + 2)
-    start, sample, slot = codes(words, j + 3), codes(words, j + 4), codes(words, j + 5)
-    beta, tau = values[: ends[1]], values[ends[1] : ends[2]]
-    partial, within = values[ends[2] : ends[3]], values[ends[3] :]
-    loglik, dbeta, dtau, dpartial, dwithin = multilevel_loglik(beta, tau, partial, within, y, X, V, start, sample, slot)
-    at = put(gradient, put(gradient, ends[0], dbeta), dtau)
-    put(gradient, put(gradient, at, dpartial), dwithin)
-    return float(loglik[0])
 
 
 def scratch(start: Codes) -> Array:
@@ -127,9 +101,9 @@ def invert_root(M: Array, W: Array, n: int) -> float:
             M[j, j] -= M[j, q] ** 2
         # NaN as the log-likelihood makes the sampler call the step divergent and turn back.
         if not M[j, j] > 0.0:
-            return math.nan
-        logdet += math.log(M[j, j])
-        M[j, j] = math.sqrt(M[j, j])
+            return np.nan
+        logdet += np.log(M[j, j])
+        M[j, j] = np.sqrt(M[j, j])
         for i in range(j + 1, n):
             for q in range(j):
                 M[i, j] -= M[i, q] * M[j, q]

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,23 +21,22 @@ from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.kernels import Codes, correlation_draws, lkj_shapes, lower_pairs
-from replication.models.bayes.sampled.log_density import LogDensity
+from replication.models.bayes.sampled.likelihood_op import add_likelihood, correlation_draws, lkj_shapes, lower_pairs
 from replication.models.bayes.sampled.multilevel_data import MultilevelData
-from replication.models.bayes.sampled.multilevel_kernel import multilevel_likelihood
-from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
-from replication.models.bayes.sampled.sampled_priors import (
+from replication.models.bayes.sampled.multilevel_kernel import multilevel_loglik
+from replication.models.bayes.sampled.pymc_priors import (
+    CoefficientSpace,
+    add_standard_deviations,
     check_eta,
-    coefficient_block,
     coefficient_priors,
     coefficient_space,
     correlation_partials,
     lkj_record,
-    sd_block,
     spread_beyond_error,
     unsigned_correlations,
 )
-from replication.models.bayes.sampled.sampling import Settings
+from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
+from replication.models.bayes.sampled.sampling import Settings, load_pymc
 from replication.models.fit import Array
 
 __all__ = ["MultilevelPriors", "multilevel_model", "parameter_labels", "sample_multilevel"]
@@ -75,6 +77,8 @@ def sample_multilevel(
     data: MultilevelData,
     priors: MultilevelPriors,
     settings: Settings = Settings(),  # noqa: B008  (frozen)
+    *,
+    compile_dir: Path | None = None,
 ) -> SampledPosterior | Failed:
     """The posterior of means (or coefficients), sds and correlations, or the reasons why there is none.
 
@@ -86,6 +90,8 @@ def sample_multilevel(
         The prior of every parameter.
     settings
         Chains, draws, seed.
+    compile_dir
+        Where compiled code is kept for the next process; a temporary folder by default.
 
     Returns
     -------
@@ -98,35 +104,33 @@ def sample_multilevel(
     -----
     Model: Kalaian & Raudenbush (1996), equations 1-5; with known V of dependent effects, Pustejovsky & Tipton (2022).
     """
+    load_pymc(compile_dir)
     return sample_model(multilevel_model(data, priors), settings)
 
 
 def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledModel:
-    """The model of `data` under `priors`. Its data named `y` can be exchanged."""
+    """The PyMC model of `data` under `priors`, not yet compiled. Its data named `y` can be exchanged."""
+    import pymc as pm
+
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
     # Rough values from the data only set the units of the sampler; the posterior does not depend on them.
     spread = spread_beyond_error(data.y, data.v, data.X)
     space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
-    c, near = len(data.slots), spread.zero_is_near
-    blocks = (
-        coefficient_block(space, coefficients),
+    c = len(data.slots)
+    # Transforms keep every variable in its range, so PyMC's checks would only cost time at each step.
+    with pm.Model(check_bounds=False) as model:
+        beta = space.add(coefficients)
+        sds = partial(add_standard_deviations, start=spread.sd, zero_is_near=spread.zero_is_near)
         # The kernel wants one sd at least; held at 0 it makes the two-level model.
-        sd_block("between", priors.between if c else Fixed(0.0), max(c, 1), spread.sd, zero_is_near=near),
-        correlation_partials("partial", lkj_shapes(c, priors.eta)),
-        sd_block("within", priors.within, 1, spread.sd, zero_is_near=near),
-    )
-    known: dict[str, Array | Codes] = {
-        "y": data.y,
-        "X": data.X,
-        "V": data.V,
-        "start": data.start,
-        "sample": data.sample,
-        "slot": data.slot,
-    }
+        between = sds("between", priors.between if c else Fixed(0.0), max(c, 1))
+        within = sds("within", priors.within, 1)
+        partials = correlation_partials("partial", lkj_shapes(c, priors.eta))
+        pm.Potential("loglik", add_likelihood(multilevel_loglik, [beta, between, partials, within], _inputs(data)))
+    report = _Report(data, priors, space)
     return SampledModel(
         "multilevel" if c else "two-level",
-        LogDensity(multilevel_likelihood, blocks, space, known),
-        _Report(data, priors).quantities,
+        model,
+        report.quantities,
         _method(data),
         priors.records(data.names, c),
         data.notes,
@@ -156,6 +160,15 @@ def _of_pair(slots: tuple[str, ...], i: int, j: int) -> str:
     return f"rho[{slots[j]}, {slots[i]}]"
 
 
+def _inputs(data: MultilevelData) -> list[Any]:
+    """The data as the kernel takes them; `y` is shared, so that other effects need no new compilation."""
+    from pytensor import shared
+    from pytensor.tensor import as_tensor
+
+    known = [as_tensor(value) for value in (data.X, data.V, data.start, data.sample, data.slot)]
+    return [shared(data.y, name="y", shape=data.y.shape), *known]
+
+
 def _method(data: MultilevelData) -> dict[str, str]:
     structure = {0: "none", 1: "one deviation a sample"}.get(len(data.slots), "a correlated deviation a cell")
     return {
@@ -172,10 +185,11 @@ class _Report:
 
     data: MultilevelData
     priors: MultilevelPriors
+    space: CoefficientSpace
 
     def quantities(self, values: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         """Coefficients, sds, correlations, and the effect in a new sample."""
-        beta = values["beta"]
+        beta = self.space.read(values)
         shape, slots = beta.shape[:2], self.data.slots
         shown = {name: beta[..., j] for j, name in enumerate(self.data.names)}
         total = within = _sds(values, "within", self.priors.within, 1, shape)
@@ -209,5 +223,6 @@ def _named(name: str, sds: Array, slots: tuple[str, ...], prior: PositivePrior |
 def _correlations(values: Mapping[str, Array], between: Array, slots: tuple[str, ...]) -> dict[str, Array]:
     if "partial" not in values:
         return {}
-    rho = unsigned_correlations(between, correlation_draws(values["partial"], len(slots)))
+    # PyMC draws beta in (0, 1); 2 B - 1 is the partial correlation, as in the model.
+    rho = unsigned_correlations(between, correlation_draws(2.0 * values["partial"] - 1.0, len(slots)))
     return {_of_pair(slots, i, j): rho[..., i, j] for i, j in lower_pairs(len(slots))}

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,32 +27,26 @@ from replication.models.bayes.priors.coefficient import CoefficientPrior, Normal
 from replication.models.bayes.priors.positive import Fixed, HalfNormal, PositivePrior
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.kernels import (
-    codes,
+from replication.models.bayes.sampled.likelihood_op import (
+    add_likelihood,
     correlation_draws,
     correlation_root,
-    data_at,
     lkj_shapes,
     lower_pairs,
-    matrix,
     one,
-    put,
     root_gradient,
 )
-from replication.models.bayes.sampled.log_density import LogDensity
-from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData, class_sd_of, slope_of
-from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
-from replication.models.bayes.sampled.sampled_priors import (
+from replication.models.bayes.sampled.pymc_priors import (
     CoefficientSpace,
+    add_standard_deviations,
     check_eta,
-    coefficient_block,
     correlation_partials,
     lkj_record,
-    sd_block,
-    standard_normals,
     unsigned_correlations,
 )
-from replication.models.bayes.sampled.sampling import Settings
+from replication.models.bayes.sampled.roles_data import CONTRASTS, REFERENCE, RolesData, class_sd_of, slope_of
+from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
+from replication.models.bayes.sampled.sampling import Settings, load_pymc
 from replication.models.fit import Array
 
 __all__ = ["RolesPriors", "roles_loglik", "roles_model", "roles_priors", "sample_roles"]
@@ -90,18 +85,6 @@ def roles_loglik(
                 dslopes[a * p + q] += eta[a] * X[i, q]
     dsd, dL, draw = split_deviations(L, sd, raw, u, du)
     return one(loglik), dslopes, dsd, root_gradient(partial, L, dL), draw
-
-
-def roles_likelihood(values: Array, words: Array, gradient: Array) -> float:
-    """`roles_loglik` of blocks of values and of data that lie in `words`."""
-    j = data_at(words)
-    ends, X, group, role = codes(words, j - 1), matrix(words, j), codes(words, j + 1), codes(words, j + 2)
-    slopes, sd = values[: ends[1]], values[ends[1] : ends[2]]
-    partial, raw = values[ends[2] : ends[3]], values[ends[3] :]
-    loglik, dslopes, dsd, dpartial, draw = roles_loglik(slopes, sd, partial, raw, X, group, role)
-    at = put(gradient, put(gradient, ends[0], dslopes), dsd)
-    put(gradient, put(gradient, at, dpartial), draw)
-    return float(loglik[0])
 
 
 def deviations(L: Array, raw: Array, m: int) -> Array:
@@ -182,6 +165,8 @@ def sample_roles(
     data: RolesData,
     priors: RolesPriors | None = None,
     settings: Settings = Settings(),  # noqa: B008  (frozen)
+    *,
+    compile_dir: Path | None = None,
 ) -> SampledPosterior | Failed:
     """The posterior of all slopes, or the reasons why there is none.
 
@@ -191,7 +176,7 @@ def sample_roles(
         From `roles_data`.
     priors
         `roles_priors()` by default.
-    settings
+    settings, compile_dir
         As for `sample_multilevel`.
 
     Returns
@@ -205,29 +190,35 @@ def sample_roles(
     -----
     A slope of the logit may differ in sign from the change in probability; published claims are about the latter.
     """
+    load_pymc(compile_dir)
     return sample_model(roles_model(data, priors or roles_priors()), settings)
 
 
 def roles_model(data: RolesData, priors: RolesPriors) -> SampledModel:
-    """The model of `data` under `priors`. Its data named `role` can be exchanged."""
+    """The PyMC model of `data` under `priors`, not yet compiled. Its data named `role` can be exchanged."""
+    import pymc as pm
+    from pytensor import shared
+    from pytensor.tensor import as_tensor
+
     c, p, m = len(CONTRASTS), data.X.shape[1], len(data.classes)
     # The order of `slopes` in the kernel: all coefficients of one contrast, then those of the next.
     every = (priors.intercept, *(priors.slope,) * (p - 1)) * c
     space = _space(data, every)
-    blocks = (
-        coefficient_block(space, every),
-        sd_block("class_sd", priors.class_sd, c, 0.5, zero_is_near=True),
-        correlation_partials("partial", lkj_shapes(c, priors.eta)),
-        standard_normals("class_raw", c * m),
-    )
-    density = LogDensity(roles_likelihood, blocks, space, {"X": data.X, "group": data.group, "role": data.role})
+    role = shared(data.role, name="role", shape=data.role.shape)
+    with pm.Model(check_bounds=False) as model:
+        slopes = space.add(every)
+        sd = add_standard_deviations("class_sd", priors.class_sd, c, 0.5, zero_is_near=True)
+        partial = correlation_partials("partial", lkj_shapes(c, priors.eta))
+        raw = pm.Normal("class_raw", shape=c * m)
+        inputs = [as_tensor(data.X), as_tensor(data.group), role]
+        pm.Potential("loglik", add_likelihood(roles_loglik, [slopes, sd, partial, raw], inputs))
     method = {
         "outcome": f"{', '.join(CONTRASTS)} against {REFERENCE}",
         "centring": "within classes and at the grand mean",
         "classes": "a correlated deviation a contrast",
         "sampler": "NUTS (nutpie)",
     }
-    return SampledModel("bullying roles", density, _Report(data).quantities, method, _records(priors), data.notes)
+    return SampledModel("bullying roles", model, _Report(data, space).quantities, method, _records(priors), data.notes)
 
 
 def _records(priors: RolesPriors) -> dict[str, PriorRecord]:
@@ -260,11 +251,12 @@ class _Report:
     """From draws of the sampled variables to the quantities shown."""
 
     data: RolesData
+    space: CoefficientSpace
 
     def quantities(self, values: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         """All slopes, sds, correlations and changes in probability."""
         p = len(self.data.names)
-        slopes = values["beta"]
+        slopes = self.space.read(values)
         slopes = slopes.reshape(*slopes.shape[:2], len(CONTRASTS), p)
         shown = {
             slope_of(role, name): slopes[..., a, j]
@@ -273,7 +265,7 @@ class _Report:
         }
         shown |= {class_sd_of(role): np.abs(values["class_sd"][..., a]) for a, role in enumerate(CONTRASTS)}
         # As for the sds of the multilevel model, a sign drawn with an sd is moved to its correlations.
-        rho = correlation_draws(values["partial"], len(CONTRASTS))
+        rho = correlation_draws(2.0 * values["partial"] - 1.0, len(CONTRASTS))
         rho = unsigned_correlations(values["class_sd"], rho)
         shown |= {f"rho[{CONTRASTS[j]}, {CONTRASTS[i]}]": rho[..., i, j] for i, j in lower_pairs(len(CONTRASTS))}
         for j, name in enumerate(self.data.names[1:], start=1):

@@ -7,6 +7,7 @@ and classes are theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -141,6 +142,8 @@ def recover_simulated_roles(
     students: int,
     classes: int,
     settings: Settings,
+    *,
+    compile_dir: Path | None = None,
 ) -> SimulatedRecovery | Failed:
     """Simulate one study, fit it, and set every stated value beside its posterior.
 
@@ -152,9 +155,11 @@ def recover_simulated_roles(
         The size of the simulated study; 3578 and 213 as in Thornberg et al. (2022).
     settings
         Its seed draws the study as well as the posterior.
+    compile_dir
+        As for `sample_multilevel`.
     """
     rng = np.random.default_rng(settings.seed)
-    fit = sample_roles(simulated_roles(truth, students, classes, rng), None, settings)
+    fit = sample_roles(simulated_roles(truth, students, classes, rng), None, settings, compile_dir=compile_dir)
     if isinstance(fit, Failed):
         return fit
     rows = []

@@ -1,9 +1,10 @@
-"""From a log density to a posterior or a failure with reasons: draw, summarise, judge, and try harder once."""
+"""From a PyMC model to a posterior or a failure with reasons: draw, summarise, judge, and try harder once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,7 @@ from replication.errors import ModelError
 from replication.labels import Label
 from replication.models.bayes.priors.record import PriorRecord
 from replication.models.bayes.sampled.diagnostics import Failed, Gate, SampledPosterior, diagnose, judge
-from replication.models.bayes.sampled.log_density import LogDensity
-from replication.models.bayes.sampled.sampling import Draws, Settings, draw
+from replication.models.bayes.sampled.sampling import Draws, Settings, compile_model, draw
 from replication.models.fit import Array, Note
 
 __all__ = ["SampledModel", "sample_model"]
@@ -20,14 +20,14 @@ __all__ = ["SampledModel", "sample_model"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledModel:
-    """A log density with the name of its model, its method and priors as records, and what is shown of its draws.
+    """A PyMC model with the names and transforms of its parameters.
 
-    `report` turns the drawn values into the quantities shown, each `(chains, draws)`; what it draws itself
+    `report` turns the drawn variables into the quantities shown, each `(chains, draws)`; what it draws itself
     (a new sample, say) comes from the generator it is given.
     """
 
     name: str
-    density: LogDensity
+    model: Any
     report: Callable[[Mapping[str, Array], np.random.Generator], Mapping[str, Array]]
     method: Mapping[str, str]
     priors: Mapping[str, PriorRecord]
@@ -38,23 +38,28 @@ def sample_model(
     spec: SampledModel,
     settings: Settings,
     gate: Gate = Gate(),  # noqa: B008  (frozen)
+    *,
+    compiled: Any = None,
 ) -> SampledPosterior | Failed:
-    """Draw until the gate is passed or the attempts are used up."""
+    """Draw until the gate is passed or the attempts are used up; `compiled` saves compiling the model again."""
+    ready = compile_model(spec.model) if compiled is None else compiled
     tried, notes = settings, spec.notes
     # The seed stays the same: a retry differs by its settings, not by luck.
-    outcome = _attempt(spec, tried, gate, notes)
+    outcome = _attempt(spec, ready, tried, gate, notes)
     for number in range(1, settings.attempts):
         if isinstance(outcome, SampledPosterior):
             break
         notes = (*notes, Note("retried", f"attempt {number} failed: {outcome.why}"))
         tried = tried.harder()
-        outcome = _attempt(spec, tried, gate, notes)
+        outcome = _attempt(spec, ready, tried, gate, notes)
     return outcome
 
 
-def _attempt(spec: SampledModel, settings: Settings, gate: Gate, notes: tuple[Note, ...]) -> SampledPosterior | Failed:
+def _attempt(
+    spec: SampledModel, compiled: Any, settings: Settings, gate: Gate, notes: tuple[Note, ...]
+) -> SampledPosterior | Failed:
     try:
-        draws = draw(spec.density, settings)
+        draws = draw(compiled, settings)
     except ModelError as error:
         stopped = Note("stopped", str(error), label=Label("sampler_stopped", {"why": str(error)}))
         return Failed(spec.name, spec.method, (stopped,), None, settings, spec.priors, notes)

@@ -1,24 +1,28 @@
-"""Log densities drawn by nutpie's NUTS: settings, and the draws.
+"""PyMC models drawn by nutpie: settings, loading without a C++ compiler, compiling once, drawing.
 
-The same settings and the same model give the same draws on one machine. Nothing is written.
+The same settings and the same model give the same draws on one machine. Nothing is written but compiled code, into a
+folder that is passed.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import sys
+import tempfile
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from replication.errors import ModelError
-from replication.models.bayes.sampled.kernels import Codes
-from replication.models.bayes.sampled.log_density import LogDensity, entry_points
 from replication.models.fit import Array
 
-__all__ = ["Draws", "Settings", "draw"]
+__all__ = ["Draws", "Settings", "compile_model", "draw", "load_pymc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,66 +71,93 @@ class Draws:
     cut_trees: int
 
 
-def draw(density: LogDensity, settings: Settings, data: Mapping[str, Array | Codes] | None = None) -> Draws:
-    """Draw from a log density, on other values of its named data where `data` gives them.
+def load_pymc(compile_dir: Path | None = None) -> None:
+    """Import PyMC so that compiled code goes to `compile_dir` and no C++ compiler is used.
+
+    Without a folder it goes to a temporary one that ends with the process: every process then compiles anew. PyTensor
+    fixes its folder when it is first imported: a process that imported it before keeps the folder it has.
+    """
+    # PyTensor reads its flags once, at import: later changes would be silently without effect.
+    if "pytensor" in sys.modules:
+        return
+    folder = _temporary() if compile_dir is None else _writable(compile_dir)
+    # `cxx=` empty: without it PyTensor looks for g++ and warns where there is none.
+    flags = f"base_compiledir={folder},cxx="
+    with _environment("PYTENSOR_FLAGS", flags), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing a major refactor", category=FutureWarning)
+        import nutpie  # noqa: F401
+        import pymc  # noqa: F401
+
+
+def compile_model(model: Any) -> Any:
+    """The model as nutpie's compiled form (numba backend); `draw` takes it any number of times."""
+    import nutpie
+
+    with warnings.catch_warnings():
+        # a function over large constants is compiled anew each time: slower, and no fault of the model
+        warnings.filterwarnings("ignore", message=r".*Cannot cache compiled function")
+        return nutpie.compile_pymc_model(model, backend="numba", gradient_backend="pytensor")
+
+
+def draw(compiled: Any, settings: Settings, data: Mapping[str, Array] | None = None) -> Draws:
+    """Draw from a compiled model, on other values of its named data where `data` gives them.
 
     Raises
     ------
     ModelError
         The sampler cannot start, because the log density is not finite wherever it tried.
     """
-    chosen = density.with_data(data) if data else density
+    import numpy as np
+    import nutpie
+
     try:
-        trace = _trace(chosen, settings)
+        trace = nutpie.sample(
+            compiled.with_data(**data) if data else compiled,
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            seed=settings.seed,
+            target_accept=settings.target_accept,
+            progress_bar=False,
+            save_warmup=False,
+        )
     # A failed start comes as a bare RuntimeError; its first line says what is wrong.
     except RuntimeError as error:
         raise ModelError(f"the sampler stopped: {str(error).splitlines()[0]}; check data and priors.") from error
     stats = trace.sample_stats
     return Draws(
-        chosen.values(np.asarray(trace.posterior["u"])),
+        {str(name): np.asarray(trace.posterior[name]) for name in trace.posterior.data_vars},
         np.asarray(stats["logp"]),
         int(stats["diverging"].sum()),
         int(stats["maxdepth_reached"].sum()),
     )
 
 
-def _trace(density: LogDensity, settings: Settings) -> Any:
-    """What nutpie returns: draws of the numbers `u` it moves, and its statistics."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"\s*ArviZ is undergoing a major refactor", category=FutureWarning)
-        import nutpie
-        from nutpie.compile_pymc import CompiledPyMCModel
+def _writable(folder: Path) -> Path:
+    """The folder, made if needed; a temporary one where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary()
+    usable = os.access(folder, os.W_OK) and "," not in str(folder.resolve())  # a comma would end the flag
+    return folder.resolve() if usable else _temporary()
 
-    log_density, kept = entry_points(density.likelihood)
-    size = density.size
-    # What nutpie makes of a PyMC model, two addresses and a pointer: called from Python each step takes four times as
-    # long. No PyMC is behind it.
-    wanted: dict[str, Any] = {
-        "compiled_logp_func": log_density,
-        "compiled_expand_func": kept,
-        "initial_point_func": density.start,
-        "user_data": density.words(),
-        "n_expanded": size,
-        # Values are made of all draws at once, afterwards.
-        "shape_info": (["u"], [slice(0, size)], [(size,)]),
-        "_n_dim": size,
-        "_shapes": {"u": (size,)},
-    }
-    empty: dict[str, Any] = {
-        "logp_func": None,
-        "expand_func": None,
-        "reparameterized_names": [],
-        "_transform_adapt_args": None,
-    }
-    # Versions differ in what else they keep of a PyMC model; all of that is empty.
-    others = {field.name: empty.get(field.name, {}) for field in fields(CompiledPyMCModel) if field.name not in wanted}
-    return nutpie.sample(
-        CompiledPyMCModel(**wanted, **others),
-        draws=settings.draws,
-        tune=settings.tune,
-        chains=settings.chains,
-        seed=settings.seed,
-        target_accept=settings.target_accept,
-        progress_bar=False,
-        save_warmup=False,
-    )
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="replication-pytensor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _environment(name: str, flags: str) -> Iterator[None]:
+    """An environment variable for the time of an import; what the user set in it comes last and so wins."""
+    before = os.environ.get(name)
+    os.environ[name] = f"{flags},{before}" if before else flags
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

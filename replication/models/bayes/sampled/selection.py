@@ -18,6 +18,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,28 +31,16 @@ from replication.models.bayes.averaging.bias_models import CumulativeDirichlet
 from replication.models.bayes.priors.coefficient import CoefficientPrior
 from replication.models.bayes.priors.positive import Fixed, PositivePrior
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.kernels import (
-    codes,
-    data_at,
-    matrix,
-    one,
-    put,
-    residuals,
-    times,
-    vector,
-)
-from replication.models.bayes.sampled.log_density import Likelihood, LogDensity
-from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
-from replication.models.bayes.sampled.sampled_priors import (
-    Block,
-    beta_ratios,
-    coefficient_block,
+from replication.models.bayes.sampled.likelihood_op import add_likelihood, one, residuals, times
+from replication.models.bayes.sampled.pymc_priors import (
+    CoefficientSpace,
+    add_standard_deviations,
     coefficient_priors,
     coefficient_space,
-    sd_block,
     spread_beyond_error,
 )
-from replication.models.bayes.sampled.sampling import Settings
+from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
+from replication.models.bayes.sampled.sampling import Settings, load_pymc
 from replication.models.fit import Array, Note
 from replication.models.options import SelectionSides, check_choice
 from replication.models.prepare import as_numbers, prepare_effects
@@ -97,32 +87,6 @@ def selection_loglik(
         by_effect[i] = z / s - by_mu / A
         dtau += ((z * z - 1.0) / s - by_s / A) * tau[0] / s
     return one(loglik), times(X, by_effect), one(dtau), dweight
-
-
-def selection_likelihood(values: Array, words: Array, gradient: Array) -> float:
-    """`selection_loglik` of blocks of values and of data that lie in `words`."""
-    j = data_at(words)
-    ends, y, v, X = codes(words, j - 1), vector(words, j), vector(words, j + 1), matrix(words, j + 2)
-    step, cuts, step_of = codes(words, j + 3), vector(words, j + 4), codes(words, j + 5)
-    beta, tau, weight = values[: ends[1]], values[ends[1] : ends[2]], values[ends[2] :]
-    loglik, dbeta, dtau, dweight = selection_loglik(beta, tau, weight, y, v, X, step, cuts, step_of)
-    put(gradient, put(gradient, put(gradient, ends[0], dbeta), dtau), dweight)
-    return float(loglik[0])
-
-
-def falling_likelihood(values: Array, words: Array, gradient: Array) -> float:
-    """`selection_likelihood` where the last block holds ratios: each weight is one in (0, 1) of the one before."""
-    first = codes(words, data_at(words) - 1)[2]
-    weights = values.copy()
-    for j in range(first + 1, values.shape[0]):
-        weights[j] = weights[j - 1] * values[j]
-    loglik = selection_likelihood(weights, words, gradient)
-    later = 0.0
-    # A ratio is a factor of its own weight and of all that follow.
-    for j in range(values.shape[0] - 1, first - 1, -1):
-        later += gradient[j] * weights[j]
-        gradient[j] = later / values[j]
-    return loglik
 
 
 def published_chance(
@@ -253,6 +217,8 @@ def sample_selection(
     data: SelectionData,
     priors: SelectionPriors,
     settings: Settings = Settings(),  # noqa: B008  (frozen)
+    *,
+    compile_dir: Path | None = None,
 ) -> SampledPosterior | Failed:
     """The posterior of coefficients, `tau`, weights and the effect in a new study (`new`), or why there is none.
 
@@ -260,30 +226,23 @@ def sample_selection(
     -----
     Model: Hedges (1992), Vevea & Hedges (1995); Bayesian: Maier, Bartoš & Wagenmakers (2023).
     """
+    load_pymc(compile_dir)
     return sample_model(selection_model(data, priors), settings)
 
 
 def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledModel:
-    """The model of `data` under `priors`. Its data `y` and `step` can be exchanged."""
+    """The PyMC model of `data` under `priors`, not yet compiled. Its data `y` and `step` can be exchanged."""
+    import pymc as pm
+
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
     spread = spread_beyond_error(data.y, data.v, data.X)
     space = coefficient_space(data.y, data.v + spread.sd**2, data.X, coefficients)
-    kernel, weights = _weights(priors.weights, len(data.steps))
-    blocks = (
-        coefficient_block(space, coefficients),
+    with pm.Model(check_bounds=False) as model:
+        beta = space.add(coefficients)
         # Started and scaled by the spread beyond sampling error, so that the sampler's first steps have the right size.
-        sd_block("tau", priors.tau, 1, spread.sd, zero_is_near=spread.zero_is_near),
-        weights,
-    )
-    known: dict[str, Array | Codes] = {
-        "y": data.y,
-        "v": data.v,
-        "X": data.X,
-        "step": data.step,
-        "cuts": data.cuts,
-        "step_of": data.step_of,
-    }
-    density = LogDensity(kernel, blocks, space, known)
+        tau = add_standard_deviations("tau", priors.tau, 1, spread.sd, zero_is_near=spread.zero_is_near)
+        weight = _add_weights(priors.weights, len(data.steps))
+        pm.Potential("loglik", add_likelihood(selection_loglik, [beta, tau, weight], _inputs(data)))
     used = {name: prior.record() for name, prior in zip(data.names, coefficients, strict=True)}
     used |= {"tau": priors.tau.record(), "weights": priors.weights.record()}
     method = {
@@ -292,7 +251,7 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
         "weights": "never rise with p" if isinstance(priors.weights, CumulativeDirichlet) else "free of each other",
         "sampler": "NUTS (nutpie)",
     }
-    return SampledModel("selection", density, _Report(data, priors).quantities, method, used, data.notes)
+    return SampledModel("selection", model, _Report(data, priors, space).quantities, method, used, data.notes)
 
 
 def _check_steps(steps: Sequence[float], expected_sign: int) -> None:
@@ -313,13 +272,25 @@ def _cuts(steps: Array, sides: SelectionSides, expected_sign: int) -> tuple[Arra
     return (z[::-1], index[::-1].copy()) if expected_sign == 1 else (-z, index)
 
 
-def _weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> tuple[Likelihood, Block]:
-    """The likelihood by n weights, or by their ratios where they fall, and these with their prior."""
+def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
+    import pymc as pm
+    import pytensor.tensor as pt
+
     if isinstance(prior, PositivePrior):
-        return selection_likelihood, sd_block("weight", prior, n, 0.5, zero_is_near=False)
+        return add_standard_deviations("weight", prior, n, 0.5, zero_is_near=False)
     # A Dirichlet as a product of betas (stick breaking): the sampler gets independent ratios in place of a simplex.
     left = prior.alpha * np.arange(n, 0, -1.0)
-    return falling_likelihood, beta_ratios("ratio", left, np.full(n, prior.alpha))
+    ratio = pm.Beta("ratio", left, np.full(n, prior.alpha), shape=n)
+    return pt.cumprod(ratio)
+
+
+def _inputs(data: SelectionData) -> list[Any]:
+    from pytensor import shared
+    from pytensor.tensor import as_tensor
+
+    y = shared(data.y, name="y", shape=data.y.shape)
+    step = shared(data.step, name="step", shape=data.step.shape)
+    return [y, as_tensor(data.v), as_tensor(data.X), step, as_tensor(data.cuts), as_tensor(data.step_of)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,9 +299,10 @@ class _Report:
 
     data: SelectionData
     priors: SelectionPriors
+    space: CoefficientSpace
 
     def quantities(self, values: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-        beta = values["beta"]
+        beta = self.space.read(values)
         shown = {name: beta[..., j] for j, name in enumerate(self.data.names)}
         tau = np.zeros(beta.shape[:2])
         if isinstance(self.priors.tau, Fixed):

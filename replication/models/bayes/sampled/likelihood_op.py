@@ -1,49 +1,55 @@
-"""What the likelihood kernels share, written for numba: plain loops, vectors in and vectors out.
+"""Small loops the likelihood kernels share, written for numba: vectors in, vectors out.
+
+A correlation matrix from independent numbers, with its gradient: plain loops that numba compiles.
+
+Two ideas:
 
 1. A `c x c` correlation matrix is made from `c(c-1)/2` partial correlations in (-1, 1), each free of the others
    (Joe 2006). Row i of its Cholesky root is `L_ij = P_ij prod_{l<j} sqrt(1 - P_il^2)`, `L_ii = prod_{l<i} ...`.
 2. The LKJ(eta) prior of the matrix is then a product of scaled beta densities, one a partial correlation
    (Lewandowski, Kurowicka & Joe 2009, section 2): no Jacobian is left over.
-3. All that a compiled log density reads lies in one array of eight-byte words, so that one compiled function serves any
-   data. Word 0 counts the words, word 1 the arrays of the priors, after which those of the data come; from word 2 on
-   three words for each array tell where it begins and what its shape is.
 
-Numba compiles a function anew for every whole number written out as an argument: positions are counted from `data_at`.
+Functions here are written for numba: no imports, no allocation that is not needed, vectors in and out.
+
+A log-likelihood kernel with its own gradient as one step of a PyMC model.
+
+A PyMC graph of many small steps compiles for half a minute; one compiled kernel takes a second, and runs faster. A
+kernel is plain Python: it takes vectors, parameters first, and returns the log-likelihood `(1,)` and one gradient for
+each parameter.
 """
 
 from __future__ import annotations
 
-import math
+import hashlib
+import inspect
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from replication.models.fit import Array
 
+if TYPE_CHECKING:
+    from pytensor.graph.op import Op
+    from pytensor.tensor import TensorVariable
+
 __all__ = [
-    "Codes",
-    "codes",
+    "Kernel",
+    "add_likelihood",
     "compiled",
     "correlation_draws",
     "correlation_root",
-    "data_at",
     "lkj_shapes",
     "lower_pairs",
-    "matrix",
     "one",
-    "packed",
-    "put",
     "residuals",
     "root_gradient",
     "times",
-    "vector",
 ]
-
-Codes = NDArray[np.int64]
 
 
 def one(value: float) -> Array:
@@ -84,7 +90,7 @@ def correlation_root(partial: Array, c: int) -> Array:
         left = 1.0
         for j in range(i):
             L[i, j] = partial[at] * left
-            left *= math.sqrt(1.0 - partial[at] ** 2)
+            left *= np.sqrt(1.0 - partial[at] ** 2)
             at += 1
         L[i, i] = left
     return L
@@ -106,7 +112,7 @@ def root_gradient(partial: Array, L: Array, dL: Array) -> Array:
             # At a partial correlation of 1 all later entries of the row are 0, and so is their share of the slope.
             if rest > 0.0:
                 gradient[at] -= partial[at] / rest * later
-            left *= math.sqrt(rest)
+            left *= np.sqrt(rest)
             at += 1
     return gradient
 
@@ -134,48 +140,12 @@ def correlation_draws(partial: Array, c: int) -> Array:
     return np.asarray(roots @ roots.swapaxes(-1, -2))
 
 
-def data_at(words: Array) -> int:
-    """The position of the first array of the data."""
-    return int(words[1])
+Kernel = Callable[..., tuple[Any, ...]]
 
 
-def vector(words: Array, j: int) -> Array:
-    """Array j of `words` as a vector."""
-    at = int(words[2 + 3 * j])
-    return words[at : at + int(words[3 + 3 * j]) * int(words[4 + 3 * j])]
-
-
-def matrix(words: Array, j: int) -> Array:
-    """Array j of `words` as a matrix."""
-    return vector(words, j).reshape((int(words[3 + 3 * j]), int(words[4 + 3 * j])))
-
-
-def codes(words: Array, j: int) -> Codes:
-    """Array j of `words` as whole numbers: the same bits."""
-    return vector(words, j).view(np.int64)
-
-
-def put(target: Array, at: int, part: Array) -> int:
-    """Copy `part` into `target` from `at` on; returns where it ends."""
-    for value in part:
-        target[at] = value
-        at += 1
-    return at
-
-
-def packed(prior: Sequence[Array | Codes], data: Sequence[Array | Codes]) -> Array:
-    """Arrays of eight-byte numbers in one, as `vector`, `matrix` and `codes` take them out again.
-
-    >>> words = packed([np.array([0.5, 1.0])], [np.array([3, 4])])
-    >>> vector(words, 0).tolist(), codes(words, data_at(words)).tolist()
-    ([0.5, 1.0], [3, 4])
-    """
-    arrays = [*prior, *data]
-    flat = [np.ascontiguousarray(a, dtype=np.int64 if a.dtype.kind in "iu" else np.float64) for a in arrays]
-    begins = 2 + 3 * len(flat) + np.cumsum([0, *(a.size for a in flat)])
-    shapes = [(at, *(a.shape if a.ndim == 2 else (a.size, 1))) for at, a in zip(begins[:-1], flat, strict=True)]
-    head = np.array([begins[-1], len(prior), *(n for shape in shapes for n in shape)], dtype=np.float64)
-    return np.concatenate([head, *(a.ravel().view(np.float64) for a in flat)])
+def add_likelihood(kernel: Kernel, parameters: Sequence[Any], data: Sequence[Any]) -> TensorVariable:
+    """The kernel's log-likelihood `(1,)` as a PyTensor variable whose gradient is the kernel's own."""
+    return _op(kernel, len(parameters))(*parameters, *data)[0]
 
 
 @lru_cache(maxsize=32)
@@ -187,9 +157,58 @@ def compiled(function: Callable[..., Any]) -> Any:
     found = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     ours = {n: compiled(f) for n, f in found.items() if isinstance(f, FunctionType) and _is_ours(f)}
     copy = FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
-    # A division by zero is infinite here and no error: the sampler turns back where a density is not finite.
-    return numba.njit(copy, error_model="numpy", nogil=True)
+    return numba.njit(copy)
 
 
 def _is_ours(function: FunctionType) -> bool:
     return function.__module__.split(".")[0] == __name__.split(".", maxsplit=1)[0]
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """The source of a kernel's module and of the modules its helpers live in: the key of the compiled code on disk."""
+    # PyTensor keeps compiled code by key: without the helpers' sources an edit of one would go on unseen.
+    names = {function.__module__}
+    names |= {f.__module__ for f in function.__globals__.values() if isinstance(f, FunctionType) and _is_ours(f)}
+    return "".join(inspect.getsource(sys.modules[name]) for name in sorted(names))
+
+
+@lru_cache(maxsize=32)
+def _op(kernel: Kernel, parameters: int) -> Op:
+    """The PyTensor operation of one kernel; made once, so that equal calls in a graph are one call."""
+    import numpy as np
+    from pytensor.gradient import DisconnectedType
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.op import Op
+    from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
+    from pytensor.tensor import as_tensor, tensor
+
+    class LikelihoodOp(Op):  # type: ignore[misc]
+        """The compiled kernel as an operation of PyTensor: log likelihood and its gradients in one call."""
+
+        __props__ = ()
+
+        def make_node(self, *inputs: Any) -> Apply:
+            variables = [as_tensor(i) for i in inputs]
+            # The gradients are outputs of the same call: value and slope cost one pass together.
+            outputs = [tensor(shape=(1,), dtype="float64"), *(v.type() for v in variables[:parameters])]
+            return Apply(self, variables, outputs)
+
+        def perform(self, node: Any, inputs: Sequence[Any], output_storage: Any) -> None:
+            for storage, value in zip(output_storage, compiled(kernel)(*inputs), strict=True):
+                storage[0] = np.asarray(value)
+
+        def connection_pattern(self, node: Any) -> list[list[bool]]:
+            # Data take part in the value but have no derivative; said here, PyTensor asks for none.
+            return [[i < parameters] * (1 + parameters) for i in range(len(node.inputs))]
+
+        def L_op(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Any]:  # noqa: N802
+            by_parameter = [output_grads[0] * gradient for gradient in outputs[1:]]
+            return by_parameter + [DisconnectedType()() for _ in inputs[parameters:]]
+
+    key = hashlib.sha256(f"{kernel.__name__} {parameters} {_source(kernel)}".encode()).hexdigest()
+
+    @register_funcify_and_cache_key(LikelihoodOp)  # type: ignore[untyped-decorator]
+    def _numba(op: Any, node: Any = None, **_: Any) -> tuple[Any, str]:
+        return compiled(kernel), key
+
+    return LikelihoodOp()
