@@ -85,8 +85,8 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     ----------
     found : the rows of students as they come; what the protocol left out of them is out at every level.
     """
-    inside = _by_pair(data, "student within school")
-    among = _by_pair(data, "school mean")
+    inside = _by_pair(data, found, "student within school")
+    among = _by_pair(data, found, "school mean")
     keys = [tuple(row) for row in found.rows[list(_PAIR)].itertuples(index=False)]
     # the contextual effect is a slope on the first measure, so that has to be the relationship
     first = found.rows["var_a"].isin(found.question.relationships).to_numpy()
@@ -139,10 +139,11 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
     )
 
 
-def _by_pair(data: Dataset, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
+def _by_pair(data: Dataset, found: Evidence, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
     columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in data.effects]
     # Units are never pooled with each other, so the three are looked up apart and matched by pair.
-    rows = data.effects.loc[data.effects["unit"] == unit, columns]
+    own = data.effects["sample_id"].isin(found.samples)
+    rows = data.effects.loc[own & (data.effects["unit"] == unit), columns]
     return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
 
 

@@ -182,7 +182,6 @@ def evidence(
     rows = persons.rows
     y, v = _effects(rows)
     valence = {name: construct.valence for name, construct in data.vocabulary.constructs.items()}
-    rows = _with_measures(data, question, rows)
     sign = np.array([float(valence[v]) if question.quality else 1.0 for v in rows["relationship"].tolist()])
     rows = rows.assign(sign=sign)
     selection = Selection(rows, (*excluded, *persons.excluded))
@@ -197,7 +196,9 @@ def screened_rows(data: Dataset, question: Question, protocol: Protocol | None =
 @lru_cache(maxsize=8)  # a finding asks a dozen times of each question; nobody changes the rows
 def _screened(data: Dataset, relationships: tuple[str, ...], outcome: str, protocol: Protocol) -> Screened:
     # Only then are they described: of 5,500 rows of the dataset a question has some hundred.
-    return screen(described(data, bearing_on(data.effects, relationships, outcome)), protocol)
+    screened = screen(described(data, bearing_on(data.effects, relationships, outcome)), protocol)
+    # Here and not for each body: a question is asked of three bodies, and without each criterion.
+    return replace(screened, rows=_with_measures(data, relationships, screened.rows))
 
 
 def sample_means(found: Evidence, rho: float = RHO) -> Evidence:
@@ -249,7 +250,7 @@ class Persons:
 
 def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
-    rows = with_text(rows, {"place": _places(rows)})
+    rows = rows if "place" in rows else with_text(rows, {"place": _places(rows)})
     n = _largest_n(data).reindex(rows["sample_id"].unique())
     excluded: list[Exclusion] = []
     shared: list[tuple[str, str, float]] = []
@@ -304,9 +305,10 @@ def _places(rows: pd.DataFrame) -> list[str]:
     return [own or f"{UNKNOWN}{sample}" for own, sample in zip(_countries(rows), samples, strict=True)]
 
 
-def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.DataFrame:
+def _with_measures(data: Dataset, relationships: tuple[str, ...], rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the place of their sample, and with construct, form and facet of the measures on both sides."""
     known = _forms(data)
-    works, first = rows["work"].tolist(), rows["var_a"].isin(question.relationships).tolist()
+    works, first = rows["work"].tolist(), rows["var_a"].isin(relationships).tolist()
     sides = {side: list(zip(works, rows[f"var_{side}"].tolist(), rows[f"measure_{side}"].tolist(), strict=True))
              for side in ("a", "b")}  # fmt: skip
     exposure = [a if turned else b for a, b, turned in zip(sides["a"], sides["b"], first, strict=True)]
@@ -316,6 +318,7 @@ def _with_measures(data: Dataset, question: Question, rows: pd.DataFrame) -> pd.
         "form_rel": [known.get(key, ("", ""))[0] for key in exposure],
         "form_out": [known.get(key, ("", ""))[0] for key in outcome],
         "facet": [known.get(key, ("", ""))[1] for key in outcome],
+        "place": _places(rows),
     }
     return with_text(rows, columns)
 

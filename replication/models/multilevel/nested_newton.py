@@ -413,9 +413,10 @@ def _inner_steps(theta: Array, gradient: Array, information: Array, free: NDArra
         gradient = np.where(free, gradient, 0.0)
     try:
         np.linalg.cholesky(information)
+        # Rounding lets a root through whose matrix cannot be solved for: flat ahead, too.
+        step = np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0])
     except np.linalg.LinAlgError:
         return None
-    step = np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0])
     return step if (theta + step >= 0.0).all() else None
 
 
