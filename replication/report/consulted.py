@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import BaseModel
+
 from replication.digests import digest_of
 from replication.report.archive import Archive
 from replication.report.templating import template_digests
@@ -45,6 +47,8 @@ OF_DATASET = (
     "works", "references", "notes", "recipes", "answers", "statements", "corrections", "explanations", "traps",
     "common_notes",
 )  # fmt: skip
+_OF_FIELDS = "works"
+"""The part whose records are asked for field by field."""
 TEMPLATES = "templates"
 """The part whose keys are the templates a page is filled in."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -121,6 +125,46 @@ class Watched(Mapping[str, Any]):
         return self._source.values()
 
 
+class _WatchedWorks(Watched):
+    """The records of works by key, of which every field that is read is a question of its own.
+
+    A record holds paragraphs that one page shows; a dozen others look at its role.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        self._log.note(f"{self._part}{_NAMES}", key)
+        return _Fields(self._source[key], self._log, self._part, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The record of a work, or the default."""
+        found = key in self
+        return self[key] if found else default
+
+    def items(self) -> ItemsView[str, Any]:
+        """All keys with their records."""
+        return {key: self[key] for key in self}.items()
+
+    def values(self) -> ValuesView[Any]:
+        """All records."""
+        return {key: self[key] for key in self}.values()
+
+
+class _Fields:
+    """A record that writes down which of its fields are read."""
+
+    __slots__ = ("_key", "_log", "_part", "_record")
+
+    def __init__(self, record: Any, log: Log, part: str, key: str) -> None:
+        self._record, self._log, self._part, self._key = record, log, part, key
+
+    def __getattr__(self, name: str) -> Any:
+        self._log.note(self._part, f"{self._key}{_WITHIN}{name}")
+        return getattr(self._record, name)
+
+
+_WITHIN = "\t"  # between a record and its field, or the names of tables within tables, which hold dots and spaces
 _NAMES = ", names"  # behind the name of a part: which keys it has, and in which order
 
 
@@ -143,9 +187,6 @@ class _WatchedList(Sequence[Any]):
     def __len__(self) -> int:
         self._log.note(self._part, None)
         return len(self._source)
-
-
-_WITHIN = "\t"  # between the names of tables within tables, which themselves hold dots and spaces
 
 
 class _Heard(Mapping[str, Any]):
@@ -204,6 +245,12 @@ def listening(words: Words, names: Mapping[str, str], log: Log) -> Words:
     return replace(words, names=names, table=_Heard(words.table, f"words {words.language}", log), said={})
 
 
+def _fields(records: Mapping[str, BaseModel]) -> Iterator[tuple[str, Any]]:
+    """What stands in each field of each record."""
+    for key, record in records.items():
+        yield from ((f"{key}{_WITHIN}{name}", value) for name, value in record)
+
+
 def _texts(table: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
     """Every text by the names of the tables it is in, and every table."""
     for key, text in table.items():
@@ -222,16 +269,19 @@ def parts_of(archive: Archive) -> dict[str, Mapping[str, Any] | Sequence[Any]]:
 
 def watched(archive: Archive, log: Log) -> Archive:
     """The archive with every part writing down what it is asked for."""
-    parts = {
-        name: Watched(part, name, log) if isinstance(part, Mapping) else _WatchedList(part, name, log)
-        for name, part in parts_of(archive).items()
-    }
+    parts = {name: _watched_part(part, name, log) for name, part in parts_of(archive).items()}
     # What is not watched is not there: the frames, which could be read unseen, and the digest of it all.
     of_dataset: dict[str, Any] = {name: parts[name] for name in OF_DATASET}
     dataset = replace(archive.dataset, **of_dataset, **LEFT_OUT)
     of_archive: dict[str, Any] = {name: parts[name] for name in (*OF_ARCHIVE, "names")}
     tables: dict[str, Any] = {name: parts[f"table {name}"] for name in archive.tables}
     return replace(archive, dataset=dataset, tables=tables, **of_archive)
+
+
+def _watched_part(part: Mapping[str, Any] | Sequence[Any], name: str, log: Log) -> Watched | _WatchedList:
+    if not isinstance(part, Mapping):
+        return _WatchedList(part, name, log)
+    return _WatchedWorks(part, name, log) if name == _OF_FIELDS else Watched(part, name, log)
 
 
 class Answers:
@@ -244,7 +294,8 @@ class Answers:
         heard = {f"words {language}": dict(_texts(words.table)) for language, words in spoken.items()}
         parts = parts_of(archive)
         names = {f"{name}{_NAMES}": dict.fromkeys(part) for name, part in parts.items() if isinstance(part, Mapping)}
-        self._parts = {**parts, **names, **heard, TEMPLATES: template_digests()}
+        fields = {_OF_FIELDS: dict(_fields(archive.dataset.works))}
+        self._parts = {**parts, **names, **fields, **heard, TEMPLATES: template_digests()}
         self._known: dict[tuple[str, str | None], str] = {}
         self._of_records: dict[int, str] = {}
         # By the very list, held here so that no other takes its place: hundreds of pages put the same questions.

@@ -7,10 +7,11 @@ made its questions are written down (`consulted`); they are kept with the report
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
-import lzma
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +37,7 @@ __all__ = [
     "written",
 ]
 
-KEPT = ".made.json.xz"
+KEPT = ".made.json.gz"
 """Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
 File = tuple[str, str | bytes]
 """A path below the report's folder, and the text or the bytes of the file."""
@@ -158,7 +159,7 @@ class Before:
 def read_before(folder: Path, made_by: str) -> Before:
     """What can be taken over from the report in a folder; nothing where other code made it."""
     try:
-        kept = json.loads(lzma.decompress((folder / KEPT).read_bytes()))
+        kept = json.loads(gzip.decompress((folder / KEPT).read_bytes()))
         lists, known = kept["lists"], kept["made"] if kept["made_by"] == made_by else []
         made = {}
         for name, files, asked, outside, answers in known:
@@ -166,7 +167,7 @@ def read_before(folder: Path, made_by: str) -> Before:
     except (
         OSError,
         EOFError,
-        lzma.LZMAError,
+        zlib.error,
         ValueError,
         KeyError,
         IndexError,
@@ -181,15 +182,22 @@ def read_before(folder: Path, made_by: str) -> Before:
 def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
     """Keep beside the files of a report what they were made from, for the next one."""
     lists: dict[tuple[str | None, ...], int] = {}
-    entries = []
-    for one in made:
+    numbers: dict[int, int] = {}  # of lists that were seen: those taken over are few, and the same ones again and again
+
+    def number(keys: Sequence[str | None]) -> int:
         # Pages of one kind put the same questions: each list of them is written once.
-        asked = {part: lists.setdefault(tuple(keys), len(lists)) for part, keys in one.asked.items()}
+        if id(keys) not in numbers:
+            numbers[id(keys)] = lists.setdefault(tuple(keys), len(lists))
+        return numbers[id(keys)]
+
+    every = list(made)  # held while it is written, so that no list takes the place of another
+    entries = []
+    for one in every:
+        asked = {part: number(keys) for part, keys in one.asked.items()}
         entries.append((one.name, one.files, asked, one.outside, one.answers or answers.digest(one.asked)))
     kept = {"made_by": made_by, "lists": list(lists), "made": entries}
     text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
-    # Mostly the same few thousand ids, again and again far apart: half as long as zipped, for a twentieth of a second.
-    (folder / KEPT).write_bytes(lzma.compress(text.encode(), preset=2))
+    (folder / KEPT).write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
 
 def written(path: Path, content: bytes) -> str:
