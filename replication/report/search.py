@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from replication.digests import digest_of
 from replication.report.archive import Archive, Record
 from replication.report.making import File, Given, Plan
 from replication.report.menu import Menu
 from replication.report.view import headings_of
 from replication.report.words import Words
 
-__all__ = ["Headings", "named_pages", "plan", "script_data", "script_table", "search_index"]
+__all__ = ["Headings", "headings_in", "plan", "script_data", "script_table", "search_index"]
 
 Headings = Mapping[str, Sequence[tuple[str, Markup]]]
 """The places and texts of the headings of each page, by its path."""
@@ -28,20 +29,20 @@ Entry = tuple[str, str, str]
 """Title, description, and path from the report's root."""
 
 
-def named_pages(menu: Menu) -> list[str]:
-    """The paths of the pages whose headings are found: each named page in each language."""
-    return sorted({menu.address(page.path, language) for page in menu.pages for language in menu.languages})
+def headings_in(folder: Path, menu: Menu) -> dict[str, list[tuple[str, Markup]]]:
+    """The headings of each named page in each language, by its path, read from the finished pages in a folder."""
+    found = {menu.address(page.path, language) for page in menu.pages for language in menu.languages}
+    return {path: headings_of((folder / path).read_text(encoding="utf-8")) for path in sorted(found)}
 
 
-def plan(language: str, folder: Path, pages: Sequence[str], read: str) -> Plan:
-    """The search of a language, made from finished pages of a report in a folder; `read` is the digest of these."""
+def plan(language: str, headings: Headings) -> Plan:
+    """The search of a language, in which these headings of finished pages are found."""
     path = "assets/search-index.js" if language == "en" else f"assets/search-index-{language}.js"
 
     def make(given: Given) -> Iterator[File]:
-        headings = {page: headings_of((folder / page).read_text(encoding="utf-8")) for page in pages}
         yield path, search_index(given.archive, given.spoken, language, headings)
 
-    return Plan(path, language, make, outside=read)
+    return Plan(path, language, make, outside=digest_of(repr(headings)))
 
 
 def search_index(archive: Archive, spoken: Mapping[str, Words], language: str, headings: Headings) -> str:

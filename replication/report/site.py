@@ -169,18 +169,16 @@ class _Making:
                     paper.begin(one)
                 else:
                     made.append(one)
-        made += self._begun(source, self._last(made), old, self.spread)
+        made += self._begun(source, self._last(), old, self.spread)
         if self.before is not None:
             write_made(self.folder, made_by, [*made, *paper.made], self.answers)
         return paper.failed
 
-    def _last(self, made: Sequence[Made]) -> Iterator[Plan]:
+    def _last(self) -> Iterator[Plan]:
         """What is made of the finished pages, the longest first: the bundle, and the search in each language."""
         yield bundle.plan(self.folder)
-        digests = {path: digest for one in made for path, digest in one.files.items()}
-        named = search.named_pages(self.archive.menu)
-        read = digest_of(*(digests[path] for path in named))
-        yield from (search.plan(language, self.folder, named, read) for language in self.words)
+        headings = search.headings_in(self.folder, self.archive.menu)
+        yield from (search.plan(language, headings) for language in self.words)
 
     def _shared(self, no_pdf: str) -> dict[str, Any]:
         """What every page is told besides its own."""
