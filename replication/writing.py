@@ -209,12 +209,18 @@ def take_over(old: Path, new: Path, content: bytes) -> None:
     Where the disk can, it is the same file under a second name: nothing is copied, and the old folder is removed in no
     time. Nobody writes into a file of either folder; what changes is a new file.
     """
+    for _ in range(2):
+        try:
+            os.link(old, new)
+            return
+        except FileNotFoundError:
+            new.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            new.unlink()
+        except OSError:  # another disk, or one without second names
+            break
     new.parent.mkdir(parents=True, exist_ok=True)
-    new.unlink(missing_ok=True)
-    try:
-        new.hardlink_to(old)
-    except OSError:  # another disk, or one without second names
-        new.write_bytes(content)
+    new.write_bytes(content)
 
 
 @contextlib.contextmanager

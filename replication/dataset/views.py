@@ -28,7 +28,7 @@ from replication.dataset.columns import Cells, Columns, Deferred, Frames
 from replication.dataset.model import Dataset
 from replication.dataset.records import Work
 from replication.dataset.successors import Successors
-from replication.digests import digest_of
+from replication.digests import digest_of, packed
 
 __all__ = ["Reads", "view_of"]
 
@@ -234,10 +234,10 @@ def _pieces(
         rows.setdefault(work, []).append(at)
     # Row by row, as a work has few rows of tables of many columns.
     names, cells = repr(list(table.cells)), list(zip(*table.cells.values(), strict=True))
-    return table, {work: (here, digest_of(names, repr([cells[at] for at in here]))) for work, here in rows.items()}
+    return table, {work: (here, digest_of(names, packed([cells[at] for at in here]))) for work, here in rows.items()}
 
 
 def _digest(table: Columns) -> str:
     """The digest of the names and cells of all columns."""
     # By column, in one call of compiled code for each: a table of effects has 350,000 cells, most of them empty.
-    return digest_of(*(part for name, cells in table.cells.items() for part in (name, repr(cells))))
+    return digest_of(*(part for name, cells in table.cells.items() for part in (name, packed(cells))))

@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from replication.digests import digest_of
+from replication.digests import digest_of, packed
 from replication.report.archive import Archive
 from replication.report.templating import template_digests
 from replication.report.words import SHARED, Words
@@ -333,9 +333,19 @@ class Answers:
         place = id(record)
         # An outcome is asked for by its id and with all others: it is looked at once. The archive holds it.
         if place not in self._of_records:
-            text = repr(record)
-            self._of_records[place] = text if len(text) < _SHORT else digest_of(text)
+            self._of_records[place] = _content(record)
         return self._of_records[place]
+
+
+def _content(record: Any) -> str:
+    """What a record holds, as a short text that is another one for another record."""
+    if isinstance(record, str) and len(record) < _SHORT:
+        return repr(record)
+    try:
+        return digest_of(packed(record))
+    except ValueError:  # a record of the dataset, which shows all it holds
+        text = repr(record)
+        return text if len(text) < _SHORT else digest_of(text)
 
 
 _SHORT = 64  # an answer shorter than a digest stands for itself
