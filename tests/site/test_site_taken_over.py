@@ -329,6 +329,24 @@ def test_the_pdf_is_set_again_when_its_text_changes_and_not_before(sound: Made, 
         assert "report.pdf" not in changed.report(tmp_path / "changed", tmp_path / "first")
 
 
+def test_the_report_before_stays_as_it_is_while_the_next_one_is_made(sound: Made, tmp_path: Path) -> None:
+    """What is taken over is the same file under a second name: a page that is made again is another file."""
+    first = sound.report(tmp_path / "first", tmp_path / "none")
+    changed = copy.deepcopy(list(sound.outcomes))
+    changed[1]["sentences"][0]["values"]["without"]["value"] = 0.2
+    other = replace(sound, outcomes=changed)
+    with pytest.MonkeyPatch.context() as patch:
+        # Set in vain, so that every page is made again to say that there is no PDF.
+        patch.setattr("replication.report.pdf._COMPILE", "raise SystemExit('no paper')")
+        second = other.report(tmp_path / "second", tmp_path / "first")
+    assert b"no paper" in second["index.html"]
+    held = {name: (tmp_path / "first" / name).read_bytes() for name in first}
+    assert held == first
+    third = other.report(tmp_path / "third", tmp_path / "first")
+    assert (tmp_path / "third" / "traps.html").samefile(tmp_path / "first" / "traps.html")
+    assert third == other.report(tmp_path / "fresh", None)
+
+
 @pytest.mark.usefixtures("no_paper")
 def test_a_page_that_was_edited_or_made_by_other_code_is_made_again(
     sound: Made, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
