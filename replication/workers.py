@@ -11,16 +11,17 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from replication.analysis import Context
-from replication.analysis.failures import OutcomeData, failed_outcome, run_apart
+from replication.analysis.failures import OutcomeData, failed_outcome, part_apart, run_apart
 from replication.dataset import Dataset
 from replication.provenance import Cache
 from replication.report.making import Spread
@@ -39,7 +40,8 @@ _FEW = 4  # below this many analyses, starting processes costs more than it give
 class Job:
     """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
 
-    `slow` ones sample; `long` ones take seconds; a `finding` takes a good part of one. `postpones` as in a `Context`.
+    `slow` ones sample; `long` ones take seconds; a `finding` takes a good part of one. `postpones` as in a `Context`;
+    `parts` are the names of those of the analysis.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Job:
     long: bool = False
     finding: bool = False
     postpones: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,24 @@ def run_jobs(
     processes : how many; 0 means one per core. With one, or little to do, everything runs in this process.
     cache : store of slow results; None to compute everything.
 
-    An analysis that fails, or whose process the system ends (as it does where memory is short), has an outcome that
-    says so; the others are not touched.
+    The parts of an analysis are computed before it, each in whatever process is free. An analysis that fails, or whose
+    process the system ends (as it does where memory is short), has an outcome that says so; the others are not touched.
     """
-    workers = min(processes or os.cpu_count() or 1, len(jobs))
+    tasks = sum(max(1, len(job.parts)) for job in jobs)
+    workers = min(processes or os.cpu_count() or 1, tasks)
     # In this process errors show their place and a debugger works.
-    if workers <= 1 or len(jobs) < _FEW:
+    if workers <= 1 or tasks < _FEW:
         return ((job, _outcome(job, dataset, cache)) for job in jobs)
     given = _Given((lambda: dataset) if _FORKS else load, cache)
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
     pool = _pool(workers, given)
-    return _as_they_come(pool, {pool.submit(_run, job): job for job in jobs}, given, dataset)
+    running: dict[Future[Any], tuple[Job, str]] = {}
+    for job in jobs:
+        for part in job.parts:
+            running[pool.submit(_run_part, job, part)] = job, part
+        if not job.parts:
+            running[pool.submit(_run, job, {})] = job, ""
+    return _as_they_come(pool, running, given, dataset)
 
 
 def _pool(workers: int, given: _Given) -> ProcessPoolExecutor:
@@ -100,15 +110,22 @@ def _pool(workers: int, given: _Given) -> ProcessPoolExecutor:
 
 
 def _as_they_come(
-    pool: ProcessPoolExecutor, running: dict[Future[OutcomeData], Job], given: _Given, dataset: Dataset
+    pool: ProcessPoolExecutor, running: dict[Future[Any], tuple[Job, str]], given: _Given, dataset: Dataset
 ) -> Iterator[tuple[Job, OutcomeData]]:
-    left = dict.fromkeys(running.values())
+    left: dict[Job, dict[str, bytes]] = {job: {} for job, _ in running.values()}  # with what their parts have given
     try:
         with suppress(BrokenProcessPool):
-            for done in as_completed(running):
-                outcome = done.result()
-                left.pop(running[done])
-                yield running[done], outcome
+            while running:
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    job, part = running.pop(done)
+                    found = done.result()
+                    if not part:
+                        left.pop(job)
+                        yield job, found
+                        continue
+                    left[job][part] = found
+                    if len(left[job]) == len(job.parts):
+                        running[pool.submit(_run, job, left[job])] = job, ""
     finally:
         pool.shutdown(cancel_futures=True)
     # Every process of a pool goes down with the one that was ended. Which that was shows one by one.
@@ -120,7 +137,7 @@ def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
     """One analysis in a process of its own: when the system ends that, it is this analysis that failed."""
     with _pool(1, given) as pool:
         try:
-            return pool.submit(_run, job).result()
+            return pool.submit(_run, job, {}).result()
         except BrokenProcessPool:
             reason = "the system ended its process, as it does where memory is short; try again, with --jobs 1"
             return failed_outcome(job.name, job.path, reason, dataset)
@@ -139,12 +156,22 @@ def _end_quietly() -> None:
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
 
 
-def _run(job: Job) -> OutcomeData:
-    return _outcome(job, _Worker.dataset, _Worker.cache)
+def _run(job: Job, parts: Mapping[str, bytes]) -> OutcomeData:
+    return _outcome(job, _Worker.dataset, _Worker.cache, parts)
 
 
-def _outcome(job: Job, dataset: Dataset, cache: Cache | None) -> OutcomeData:
-    return run_apart(job.name, job.path, Context(dataset, job.seed, cache, job.postpones), job.key)
+def _run_part(job: Job, part: str) -> bytes:
+    return part_apart(job.path, part, _context(job, _Worker.dataset, _Worker.cache))
+
+
+def _outcome(
+    job: Job, dataset: Dataset, cache: Cache | None, parts: Mapping[str, bytes] = MappingProxyType({})
+) -> OutcomeData:
+    return run_apart(job.name, job.path, _context(job, dataset, cache), job.key, parts)
+
+
+def _context(job: Job, dataset: Dataset, cache: Cache | None) -> Context:
+    return Context(dataset, job.seed, cache, job.postpones)
 
 
 class Forks(Spread):

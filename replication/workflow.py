@@ -361,7 +361,8 @@ def _jobs(request: Request, dataset: Dataset, cache: Cache | None) -> list[Job]:
             jobs.append(Job(name, path, digest_of(path.read_bytes()), request.seed, slow=False))
             continue
         key = digest_of(name, view_of(dataset, declared.reads).digest, code, rules, str(request.seed))
-        jobs.append(Job(name, path, key, request.seed, declared.slow, declared.long, declared.finding, postpones))
+        found = declared.slow, declared.long, declared.finding, postpones, declared.parts
+        jobs.append(Job(name, path, key, request.seed, *found))
     sources.keep()
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
@@ -377,6 +378,7 @@ class _Declared:
     slow: bool
     long: bool
     finding: bool
+    parts: tuple[str, ...]
 
 
 def _declared(name: str, path: Path, key: str, cache: Cache | None) -> _Declared:
@@ -395,11 +397,12 @@ def _declared(name: str, path: Path, key: str, cache: Cache | None) -> _Declared
     kept = cache if path.suffix == ".py" else None
     known = kept.get(f"_declared-{name}", key) if kept else None
     if isinstance(known, dict):
-        return _Declared(Reads.of_plain(known["reads"]), known["slow"], known["long"], known["finding"])
+        slow, long, finding, parts = (known[name] for name in ("slow", "long", "finding", "parts"))
+        return _Declared(Reads.of_plain(known["reads"]), slow, long, finding, tuple(parts))
     analysis = load_analysis(path)
     # A quick way beside the whole one is there because the whole one takes long.
     long = analysis.long or analysis.quick is not None
-    found = _Declared(analysis.reads, analysis.slow, long, analysis.kind == "finding")
+    found = _Declared(analysis.reads, analysis.slow, long, analysis.kind == "finding", tuple(analysis.parts))
     if kept:
         kept.put(f"_declared-{name}", key, asdict(found))
     return found

@@ -5,19 +5,22 @@ Such an outcome is plain data like every other, with empty results and one field
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from replication.analysis.outcome import Analysis, Context, plain
-from replication.analysis.running import load_analysis, run_analysis
+from replication.analysis.running import load_analysis, run_analysis, run_part
 from replication.claims import Check, claims_of
 from replication.dataset import Dataset
 from replication.dataset.problems import shown
 from replication.errors import UserError
 
-__all__ = ["failed_outcome", "failures_of", "postponed_of", "reason_of", "run_apart"]
+__all__ = ["failed_outcome", "failures_of", "part_apart", "postponed_of", "reason_of", "run_apart"]
 
 OutcomeData = dict[str, Any]
 _KINDS = {"reproductions": "reproduction", "findings": "finding", "simulated": "simulated"}
@@ -25,16 +28,35 @@ _LISTS = ("checks", "estimates", "tables", "figures", "sentences", "exclusions",
 _LONGEST = 600
 
 
-def run_apart(name: str, path: Path, context: Context, digest: str) -> OutcomeData:
-    """The outcome of the analysis a file declares, as plain data; of one that fails, an outcome that says so."""
+def run_apart(
+    name: str, path: Path, context: Context, digest: str, parts: Mapping[str, bytes] = MappingProxyType({})
+) -> OutcomeData:
+    """The outcome of the analysis a file declares, as plain data; of one that fails, an outcome that says so.
+
+    `parts` are what `part_apart` gave of it.
+    """
     analysis = None
     try:
         analysis = load_analysis(path)
+        context = replace(context, parts={part: pickle.loads(found) for part, found in parts.items() if found})
         result = plain(run_analysis(analysis, context, digest))
     except (Exception, SystemExit) as error:  # whatever a file under analyses/ does wrong is its own failure
         return failed_outcome(name, path, reason_of(error), context.data, analysis)
     assert isinstance(result, dict)
     return result
+
+
+def part_apart(path: Path, part: str, context: Context) -> bytes:
+    """What a part of the analysis a file declares gives, pickled; empty where it fails or postpones something.
+
+    The analysis then computes it again by itself, and says what became of it.
+    """
+    try:
+        # As bytes: the process in between need not know the classes of that file.
+        found = pickle.dumps(run_part(load_analysis(path), part, context))
+    except (Exception, SystemExit):  # as in `run_apart`, which meets it again
+        return b""
+    return b"" if context.postponed else found
 
 
 def failed_outcome(

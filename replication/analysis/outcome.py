@@ -274,7 +274,7 @@ class Context:
     """What an analysis is given: the dataset, the seed of every random number, and a store for slow results.
 
     `postpones` names slow results that are not computed where nobody has kept them (`EVERY_SLOW_RESULT`: none is);
-    `postponed` are those that were asked for and not had.
+    `postponed` are those that were asked for and not had. `parts` is what the parts of the analysis give, by name.
     """
 
     data: Dataset
@@ -283,6 +283,7 @@ class Context:
     postpones: Collection[str] = ()
     # Written down here and not by who asked: no analysis can forget to say what it lacks.
     postponed: list[str] = field(default_factory=list, compare=False)
+    parts: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     def remember(self, name: str, key: str, compute: Callable[[], object]) -> object:
         """The stored JSON-ready result under `name` and `key` (a digest of all it depends on), computed if new.
@@ -309,6 +310,8 @@ class Analysis:
     `quick` gives the estimates alone, in a second or two, for the preview of a change; `plans` are the questions of a
     finding (`evidence.finding.QuestionPlan`), by which a preview knows what a new row can touch. It is given what it
     `reads` of the dataset and nothing else, so that its results stand as long as that does; everything by default.
+    `parts` take long and need nothing of one another, so each may be computed in a process of its own; `run` finds what
+    they give in `Context.parts`.
     """
 
     id: str
@@ -323,6 +326,7 @@ class Analysis:
     # `object`, because plans belong to `evidence`, which imports this module.
     plans: tuple[object, ...] = ()
     reads: Reads = field(default_factory=Reads)
+    parts: Mapping[str, Callable[[Context], object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

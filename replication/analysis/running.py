@@ -21,7 +21,7 @@ from replication.dataset import Dataset, view_of
 from replication.dataset.problems import nearest
 from replication.errors import DataError, UserError
 
-__all__ = ["analysis_files", "choose", "load_analysis", "run_analysis"]
+__all__ = ["analysis_files", "choose", "load_analysis", "run_analysis", "run_part"]
 
 Kind = TypeVar("Kind")
 
@@ -113,7 +113,8 @@ def _stand_for_analyses(folder: Path) -> None:
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
     """Run one analysis on what it reads of the dataset, and judge every claim of the works it answers for."""
     # What it is not given it cannot depend on: results are kept under the digest of the view alone.
-    context = replace(context, data=view_of(context.data, analysis.reads), postponed=[])
+    begun = replace(context, data=view_of(context.data, analysis.reads), postponed=[])
+    context = replace(begun, parts=_Parts(begun, analysis, context.parts))
     dataset = context.data
     findings = _found(analysis, context)
     claims = [claim for work in analysis.claims for claim in claims_of(dataset, work)]
@@ -141,6 +142,23 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
         draws=findings.draws,
         postponed=tuple(context.postponed),
     )
+
+
+def run_part(analysis: Analysis, name: str, context: Context) -> object:
+    """What one part of an analysis gives, on what the analysis reads of the dataset."""
+    return analysis.parts[name](replace(context, data=view_of(context.data, analysis.reads)))
+
+
+class _Parts(dict[str, object]):
+    """What the parts of an analysis give, by name: those not at hand are computed when they are first asked for."""
+
+    def __init__(self, context: Context, analysis: Analysis, known: Mapping[str, object]) -> None:
+        super().__init__(known)
+        self._context, self._analysis = context, analysis
+
+    def __missing__(self, name: str) -> object:
+        self[name] = self._analysis.parts[name](self._context)
+        return self[name]
 
 
 def _found(analysis: Analysis, context: Context) -> Findings:

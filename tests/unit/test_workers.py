@@ -24,6 +24,34 @@ def run(context):
 ANALYSIS = Analysis(id="broken", title="", question="", run=run)
 """
 
+PARTED = """
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from replication.analysis import Analysis, Findings, Table
+
+@dataclass
+class Here:  # a class that only this file knows
+    times: int
+
+def part(name):
+    def compute(context):
+        seen = Path(__file__).with_name(f"{name}.txt")
+        seen.write_text(seen.read_text() + "x" if seen.exists() else "x")
+        FAULT
+        return Here(len(seen.read_text()))
+    return compute
+
+PARTS = {name: part(name) for name in ("a", "b", "c")}
+
+def run(context):
+    found = [context.parts[name] for name in (*PARTS, "a")]
+    rows = tuple((one.times,) for one in found)
+    return Findings(tables=(Table(id="t", title="", columns=("times",), rows=rows, section="more"),))
+
+ANALYSIS = Analysis(id="parted", title="", question="", run=run, parts=PARTS)
+"""
+
 
 def jobs_of(names: tuple[str, ...]) -> list[Job]:
     files = analysis_files(paths.analyses_dir(), paths.data_dir())
@@ -58,3 +86,40 @@ def test_a_process_ended_by_the_system_costs_its_own_analysis_only(dataset: Data
     found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
     assert "--jobs 1" in found.pop("broken")["failed"]
     assert found == {job.name: outcome for job, outcome in run_jobs(jobs_of(FEW), dataset, lambda: dataset, 1, None)}
+
+
+def parted(folder: Path, fault: str = "pass") -> Job:
+    """An analysis in parts that count how often each is computed, beside itself."""
+    folder.mkdir()
+    (folder / "parted.py").write_text(PARTED.replace("FAULT", fault), encoding="utf-8")
+    return Job("parted", folder / "parted.py", "key", 1, slow=False, parts=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_part_is_computed_once_in_whatever_process(dataset: Dataset, tmp_path: Path, processes: int) -> None:
+    jobs = [parted(tmp_path / "analyses"), *jobs_of(FEW)]
+    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, processes, None)}
+    assert found["parted"]["tables"][0]["rows"] == [[1]] * 4
+    assert set(found) == {"parted", *FEW}
+    # A single analysis has enough parts for two processes, too.
+    again = parted(tmp_path / "again")
+    ((_, alone),) = run_jobs([again], dataset, lambda: dataset, processes, None)
+    assert alone["tables"] == found["parted"]["tables"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("raise ValueError('no such sample')", "no such sample"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "--jobs 1"),
+        ("return lambda: 0", "process"),  # cannot be sent, so the analysis meets it itself
+    ],
+)
+def test_a_part_that_fails_is_a_failure_of_its_analysis(
+    dataset: Dataset, tmp_path: Path, fault: str, said: str
+) -> None:
+    jobs = [parted(tmp_path / "analyses", fault), *jobs_of(FEW)]
+    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
+    assert said in found.pop("parted")["failed"]
+    assert set(found) == set(FEW) and not any(outcome.get("failed") for outcome in found.values())
