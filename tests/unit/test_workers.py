@@ -113,7 +113,7 @@ def test_a_part_is_computed_once_in_whatever_process(dataset: Dataset, tmp_path:
     [
         ("raise ValueError('no such sample')", "no such sample"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "--jobs 1"),
-        ("return lambda: 0", "process"),  # cannot be sent, so the analysis meets it itself
+        ("return lambda: 0", "times"),  # cannot be sent, so the analysis meets it itself
     ],
 )
 def test_a_part_that_fails_is_a_failure_of_its_analysis(
