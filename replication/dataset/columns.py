@@ -37,6 +37,10 @@ class Deferred(Mapping[str, Made]):
             self._made[name] = self._make(name)
         return self._made[name]
 
+    def passed_on(self, name: str) -> Made:
+        """The same, not kept where it has to be made for this: for who makes another column of it and keeps that."""
+        return self._make(name) if name in self._names and name not in self._made else self[name]
+
     def __contains__(self, name: object) -> bool:
         return name in self._names  # without making it, as a mapping would
 
@@ -72,7 +76,8 @@ class Columns:
         # One file is the whole table: nothing to copy.
         if len(parts) == 1:
             return parts[0]
-        whole = Deferred(parts[0].cells, lambda name: list(chain.from_iterable(part.cells[name] for part in parts)))
+        # The pieces are not kept beside the whole: of half a million rows that would be a second table.
+        whole = Deferred(parts[0].cells, lambda name: list(chain.from_iterable(part.passed_on(name) for part in parts)))
         return cls(whole, parts[0].numbers)
 
     def __getitem__(self, name: str) -> Cells:
@@ -84,6 +89,10 @@ class Columns:
     def __len__(self) -> int:
         return len(next(iter(self.cells.values()), ()))
 
+    def passed_on(self, name: str) -> Cells:
+        """The cells of a column, not kept here where they have to be made for this."""
+        return self.cells.passed_on(name) if isinstance(self.cells, Deferred) else self.cells[name]
+
     def where(self, keep: Iterable[object]) -> Columns:
         """The rows of which `keep` is true, in their order."""
         kept = list(map(bool, keep))
@@ -92,6 +101,11 @@ class Columns:
         if 4 * sum(kept) < len(kept):  # a few rows are picked faster than all are passed by
             return self.take(list(compress(range(len(kept)), kept)))
         return self._changed(lambda cells: list(compress(cells, kept)))
+
+    def moved(self, keep: Iterable[object]) -> Columns:
+        """As `where`, but this table does not keep the columns that are made of it for the other one."""
+        kept = list(map(bool, keep))
+        return Columns(Deferred(self.cells, lambda name: list(compress(self.passed_on(name), kept))), self.numbers)
 
     def between(self, start: int, end: int) -> Columns:
         """The rows from one place to another, the end not counted."""
@@ -110,7 +124,7 @@ class Columns:
 
     def labelled(self, name: str, label: str) -> Columns:
         """The table with a column in front that says the same in every row."""
-        cells = Deferred((name, *self.cells), lambda own: [label] * len(self) if own == name else self.cells[own])
+        cells = Deferred((name, *self.cells), lambda own: [label] * len(self) if own == name else self.passed_on(own))
         return Columns(cells, self.numbers)
 
     def of_works(self, works: Iterable[str]) -> Columns:
@@ -132,7 +146,7 @@ class Columns:
 
         kinds = {"line": "int64", **dict.fromkeys(self.numbers, "float64")}
         # The kind of each is said: of a table without rows nothing could be told from the cells.
-        series = {name: pd.Series(cells, dtype=kinds.get(name, "object")) for name, cells in self.cells.items()}
+        series = {name: pd.Series(self.passed_on(name), dtype=kinds.get(name, "object")) for name in self.cells}
         return pd.DataFrame(series)
 
 

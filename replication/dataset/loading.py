@@ -340,13 +340,15 @@ def _with_sample(effects: Columns, samples: Columns) -> Columns:
     at = [place.get(sample, -1) for sample in effects["sample_id"]]
 
     def made(name: str) -> Cells:
+        # What is made of the tables before is kept once, by the rows that live.
         if name not in of_sample:
-            return effects[name]
+            return effects.passed_on(name)
         theirs = _taken(samples, name, at)
         if name not in _OF_ROW_OR_SAMPLE:
             return theirs
-        empty = map(math.isnan if name in effects.numbers else operator.not_, effects[name])
-        return [other if lacks else own for lacks, own, other in zip(empty, effects[name], theirs, strict=True)]
+        ours = effects.passed_on(name)
+        empty = map(math.isnan if name in effects.numbers else operator.not_, ours)
+        return [other if lacks else own for lacks, own, other in zip(empty, ours, theirs, strict=True)]
 
     of_sample = {*_SAMPLE_COLUMNS, *_OF_ROW_OR_SAMPLE} - {"sample_id"}
     names = [name for name in (*effects.cells, *_SAMPLE_COLUMNS) if name not in _OF_ROW_OR_SAMPLE]
@@ -361,8 +363,8 @@ def _taken(samples: Columns, name: str, at: Sequence[int]) -> list[Any]:
 
 def _by_life(tables: Mapping[str, Columns]) -> tuple[dict[str, Columns], dict[str, Columns]]:
     """The rows that count today, and those that were withdrawn."""
-    live = {name: table.where(map(operator.not_, table["until"])) for name, table in tables.items()}
-    return live, {name: table.where(table["until"]) for name, table in tables.items()}
+    live = {name: table.moved(map(operator.not_, table["until"])) for name, table in tables.items()}
+    return live, {name: table.moved(table["until"]) for name, table in tables.items()}
 
 
 def _joined(tables: Mapping[str, Columns], name: str) -> Columns:
