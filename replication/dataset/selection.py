@@ -6,6 +6,7 @@ writes down what it left out. Units are never mixed: there is no way to ask for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +41,9 @@ class Selection:
         """Keep the rows for which `test` is true; the others are excluded for `reason`."""
         mask = test(self.rows).astype(bool)
         dropped = tuple(Exclusion(str(row), reason) for row in self.rows.loc[~mask, "effect_id"])
-        return Selection(self.rows[mask].reset_index(drop=True), self.excluded + dropped)
+        # Rows of seventy columns: they are copied only where some go.
+        rows = self.rows if mask.all() else self.rows[mask]
+        return Selection(rows.reset_index(drop=True), self.excluded + dropped)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,7 +51,14 @@ class Selection:
     @property
     def sample_sizes(self) -> pd.Series:
         """The largest n of each sample's rows: they share persons, so these add up to the persons behind all rows."""
-        return self.rows.groupby("sample_id")["n"].max()
+        import pandas as pd  # here, as a dataset that is only checked makes no data frame
+
+        largest: dict[str, float] = {}
+        for sample, n in zip(self.rows["sample_id"].tolist(), self.rows["n"].tolist(), strict=True):
+            held = largest.setdefault(sample, n)
+            if n > held or math.isnan(held):  # an empty cell is no size
+                largest[sample] = n
+        return pd.Series(dict(sorted(largest.items())), dtype=float)
 
 
 def select(
@@ -77,17 +87,18 @@ def select(
     """
     unit = unit or dataset.vocabulary.person
     _known("unit", [unit], dataset.vocabulary.words("unit"))
-    rows = dataset.effects
+    effects = dataset.effects
+    chosen = effects["unit"] == unit
     if works is not None:
         _known("work", works, tuple(dataset.works))
-        rows = rows[rows["work"].isin(list(works))]
+        chosen &= effects["work"].isin(list(works))
     if pair is not None:
         _known("construct", pair, dataset.vocabulary.words("construct"))
         a, b = pair
         # Which construct a coder wrote first says nothing: r is the same either way.
-        forward = (rows["var_a"] == a) & (rows["var_b"] == b)
-        rows = rows[forward | ((rows["var_a"] == b) & (rows["var_b"] == a))]
-    rows = rows[rows["unit"] == unit].reset_index(drop=True)
+        forward = (effects["var_a"] == a) & (effects["var_b"] == b)
+        chosen &= forward | ((effects["var_a"] == b) & (effects["var_b"] == a))
+    rows = effects[chosen].reset_index(drop=True)
     return Selection(rows).keep(
         lambda r: r["statistic"] == statistic, Label("statistic_is_not", {"statistic": statistic})
     )
