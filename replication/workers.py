@@ -90,7 +90,7 @@ def run_jobs(
     tasks = sum(max(1, len(job.parts)) for job in jobs)
     workers = min(processes or os.cpu_count() or 1, tasks)
     # In this process errors show their place and a debugger works.
-    if workers <= 1 or tasks < _FEW:
+    if workers <= 1 or (tasks < _FEW and not any(job.parts for job in jobs)):
         return ((job, _outcome(job, dataset, cache)) for job in jobs)
     given = _Given((lambda: dataset) if _FORKS else load, cache)
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from analyses.shared.schools import direction_evidence, school_estimates
 from replication.analysis import Analysis, Context, Findings, Sentence
 from replication.analysis.outcome import Ref, numbers, placed
-from replication.evidence.finding import QuestionPlan, finding, quick_finding, reads_of
+from replication.evidence.finding import QuestionPlan, finding, parts_of, quick_finding, reads_of
 from replication.evidence.question import Question
 
 QUALITY = ("positive", "negative", "relationship")
@@ -80,6 +80,7 @@ ANALYSIS = Analysis(
     run=run,
     quick=quick,
     plans=PLANS,
+    parts=parts_of(PLANS),
     reads=replace(STUDENTS, outcomes=(*STUDENTS.outcomes, "school_bullying")),
     kind="finding",
 )

@@ -1,7 +1,7 @@
 """Do good relationships go with engagement? One answer first, then positive and negative relationships apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.finding import QuestionPlan, finding, quick_finding, reads_of
+from replication.evidence.finding import QuestionPlan, finding, parts_of, quick_finding, reads_of
 from replication.evidence.question import Question
 
 QUALITY = ("positive", "negative", "relationship")
@@ -49,6 +49,7 @@ ANALYSIS = Analysis(
     run=run,
     quick=quick,
     plans=PLANS,
+    parts=parts_of(PLANS),
     reads=reads_of(PLANS),
     kind="finding",
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -83,10 +85,12 @@ __all__ = [
     "bodies_of",
     "finding",
     "grade_of_question",
+    "parts_of",
     "quick_finding",
     "reads_of",
 ]
 
+Part = TypeVar("Part")
 BodiesOf = Callable[[Question], Mapping[Source, Estimated]]
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
@@ -130,7 +134,7 @@ class Answer:
 
 @dataclass(slots=True)
 class _Page:
-    """What is collected on the way; local to one finding."""
+    """What is collected on the way; local to one question."""
 
     estimates: list[Estimate] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -164,20 +168,42 @@ def reads_of(plans: tuple[QuestionPlan, ...]) -> Reads:
     return Reads(outcomes=tuple(outcomes), claims=tuple(dict.fromkeys(claims)))
 
 
-def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
-    """Every question of a finding, answered by every body of evidence that bears on it."""
-    claims = claims_by_id(context.data)
-    page = _Page()
+def parts_of(plans: tuple[QuestionPlan, ...]) -> Mapping[str, Callable[[Context], object]]:
+    """What a finding computes, as parts of an analysis: the answer to each question, and what explains the main one."""
+    found: dict[str, Callable[[Context], object]] = {}
     for one in plans:
-        _answer(context, one, claims, page)
+        found[one.question.id] = partial(_answered, one)
+        if one.main:
+            found[_explaining(one)] = partial(_explained, one)
+    return found
+
+
+def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
+    """Every question of a finding, answered by every body of evidence that bears on it.
+
+    Where the analysis has `parts_of` the plans, another process may have computed some of them already.
+    """
+    pages: list[_Page] = []
+    for one in plans:
+        first, last = _part(context, one.question.id, partial(_answered, one))
+        pages += [first, *([_part(context, _explaining(one), partial(_explained, one))] if one.main else []), last]
     return Findings(
-        estimates=tuple(page.estimates),
-        tables=tuple(page.tables),
-        figures=tuple(page.figures),
-        sentences=tuple(page.sentences),
-        exclusions=tuple(page.exclusions),
-        draws=tuple(page.draws),
+        estimates=tuple(item for page in pages for item in page.estimates),
+        tables=tuple(item for page in pages for item in page.tables),
+        figures=tuple(item for page in pages for item in page.figures),
+        sentences=tuple(item for page in pages for item in page.sentences),
+        exclusions=tuple(dict.fromkeys(item for page in pages for item in page.exclusions)),
+        draws=tuple(item for page in pages for item in page.draws),
     )
+
+
+def _explaining(plan: QuestionPlan) -> str:
+    return f"{plan.question.id}-explained"
+
+
+def _part(context: Context, name: str, compute: Callable[[Context], Part]) -> Part:
+    """What a part gives: from the process that computed it, else computed here."""
+    return cast(Part, context.parts[name]) if name in context.parts else compute(context)
 
 
 def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
@@ -190,34 +216,46 @@ def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
     return held
 
 
-def _answer(context: Context, plan: QuestionPlan, claims: Mapping[str, Claim], page: _Page) -> None:
-    question = plan.question
+def _answered(plan: QuestionPlan, context: Context) -> tuple[_Page, _Page]:
+    """What the page says of one question: before what explains the answer, and after it."""
+    question, first, last = plan.question, _Page(), _Page()
+    claims = claims_by_id(context.data)
     if plan.claims:
-        page.add("published", published_table(claims, plan.claims, question))
+        first.add("published", published_table(claims, plan.claims, question))
     screened = screened_rows(context.data, question)
-    page.exclusions |= dict.fromkeys(screened.exclusions())
+    first.exclusions |= dict.fromkeys(screened.exclusions())
     counts = flow(context.data, screened)
-    page.add("flow", flow_table(question, counts), *([flow_figure(question, counts)] if plan.main else []))
+    first.add("flow", flow_table(question, counts), *([flow_figure(question, counts)] if plan.main else []))
     bodies = bodies_of(context.data, question)
     if not bodies:
         values: dict[str, Cell | Number] = {"question": question.id, "claim": plan.none_held}
-        page.add("answer", Sentence(f"answer.{question.outcome}.none", values))
-        return
+        first.add("answer", Sentence(f"answer.{question.outcome}.none", values))
+        return first, last
     answer = Answer(plan, bodies)
-    page.exclusions |= dict.fromkeys(answer.widest.found.selection.excluded)
-    _estimates(answer, page)
-    page.draws += [posterior_draws(body, f"{question.id}-{source}", context.seed) for source, body in bodies.items()]
-    if plan.main:  # minutes of integration and refits: once a page, not once a subquestion
-        bias = _bias(context, answer, page)
-        _drivers(context.data, answer, page)
-        page.add("explore", pooled_rows(answer.widest.found))
-        page.add_all("confounding", confounding(context.data, answer.widest.found))
-        if "open" in bodies:
-            page.add_all("levels", within_between(context.data, bodies["open"].found))
-            page.add_all("robustness", attenuation(context.data, bodies["open"].found))
-            page.add_all("robustness", unknown_designs(context.data, bodies["open"].found))
-        _main(context.data, answer, bias, page)
-    _priors(context.data, answer, claims, page)
+    first.exclusions |= dict.fromkeys(answer.widest.found.selection.excluded)
+    _estimates(answer, first)
+    first.draws += [posterior_draws(body, f"{question.id}-{source}", context.seed) for source, body in bodies.items()]
+    if plan.main:  # integration and refits: once a page, not once a subquestion
+        _main(context.data, answer, _bias(context, answer, first), last)
+    _priors(context.data, answer, claims, last)
+    return first, last
+
+
+def _explained(plan: QuestionPlan, context: Context) -> _Page:
+    """What the answer to the main question hangs on: drivers, moderators, confounding, levels, measurement, designs."""
+    page, data = _Page(), context.data
+    bodies = bodies_of(data, plan.question)
+    if not bodies:
+        return page
+    answer = Answer(plan, bodies)
+    _drivers(data, answer, page)
+    page.add("explore", pooled_rows(answer.widest.found))
+    page.add_all("confounding", confounding(data, answer.widest.found))
+    if "open" in bodies:
+        page.add_all("levels", within_between(data, bodies["open"].found))
+        page.add_all("robustness", attenuation(data, bodies["open"].found))
+        page.add_all("robustness", unknown_designs(data, bodies["open"].found))
+    return page
 
 
 def _estimates(answer: Answer, page: _Page) -> None:
@@ -225,7 +263,7 @@ def _estimates(answer: Answer, page: _Page) -> None:
     question, steps = answer.plan.question, []
     compared: list[tuple[str, tuple[Estimate, ...]]] = []
     for source, body in answer.bodies.items():
-        made = estimates_of(body, within(question.label, BODIES[source]))
+        made = _estimates_of(answer.plan, source, body)
         page.add("bodies", *made)
         main = next(e for e in made if e.group == "main")
         steps.append((BODIES[source], main))
@@ -237,6 +275,10 @@ def _estimates(answer: Answer, page: _Page) -> None:
         page.add("robustness", agreement(question, compared))
     page.add("bodies", _intervals_table(answer), further_sentence(answer.widest))
     page.add("update", update_table(question.id, question.label, steps))
+
+
+def _estimates_of(plan: QuestionPlan, source: Source, body: Estimated) -> tuple[Estimate, ...]:
+    return estimates_of(body, within(plan.question.label, BODIES[source]))
 
 
 def _intervals_table(answer: Answer) -> Table:
@@ -298,14 +340,15 @@ def expected_sign(data: Dataset, question: Question) -> int:
 def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
     """Every pooled sample in a forest plot, which of them carry the estimate, why they differ, what came in when."""
     widest, question = answer.widest.found, answer.plan.question
-    leading = next(e for e in page.estimates if e.id == lead_id(answer.widest))
+    estimates = [e for source, body in answer.bodies.items() for e in _estimates_of(answer.plan, source, body)]
+    leading = next(e for e in estimates if e.id == lead_id(answer.widest))
     fit = answer.widest.fit
     if fit is not None and len(set(widest.samples)) > 2:
         further = answer.widest.further_sample
         groups = [BODIES[body] for body in widest.rows["body"]]
         apart = {source: lead_id(body) for source, body in answer.bodies.items() if source != "pool"}
         parts = [Subgroup(BODIES[source], e.value, e.low, e.high)
-                 for source, name in apart.items() for e in page.estimates
+                 for source, name in apart.items() for e in estimates
                  if e.id == name and "pool" in answer.bodies]  # fmt: skip
         ends = (further.low, further.high)
         page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
@@ -417,7 +460,7 @@ def quick_finding(context: Context, plans: tuple[QuestionPlan, ...], bodies: Bod
     for one in plans:
         held = bodies(one.question) if bodies else bodies_of(context.data, one.question)
         for source, body in held.items():
-            made = estimates_of(body, within(one.question.label, BODIES[source]))
+            made = _estimates_of(one, source, body)
             estimates += made
             figures += paged(_forest(body.found, next(e for e in made if e.group == "main")))
             exclusions |= dict.fromkeys(body.found.selection.excluded)

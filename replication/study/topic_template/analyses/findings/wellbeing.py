@@ -1,7 +1,7 @@
 """Does good sleep go with well-being? One answer first, then sleep quality and sleep problems apart."""
 
 from replication.analysis import Analysis, Context, Findings
-from replication.evidence.finding import QuestionPlan, finding, quick_finding
+from replication.evidence.finding import QuestionPlan, finding, parts_of, quick_finding
 from replication.evidence.question import Question
 
 __all__ = ["ANALYSIS"]
@@ -32,5 +32,6 @@ ANALYSIS = Analysis(
     run=run,
     quick=quick,
     plans=PLANS,
+    parts=parts_of(PLANS),
     kind="finding",
 )
