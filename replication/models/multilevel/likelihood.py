@@ -106,14 +106,22 @@ class MultilevelLikelihood:
     def slope(self, theta: Array) -> Slope:
         """Value, gradient and average information at `theta (q,)`."""
         solution = self.solve(theta)
-        sums = [component_sums(self.structure, c, solution.Py) for c in range(self.structure.components)]
+        sums = self._sums(solution)
+        return self._slope(theta, solution, sums, self._average_information(solution, sums))
+
+    def slope_at(self, theta: Array, solution: Solution, information: Array) -> Slope:
+        """As `slope`, at a known `solution` for `theta (q,)`, with the given `information (q, q)` as it stands."""
+        return self._slope(theta, solution, self._sums(solution), information)
+
+    def _sums(self, solution: Solution) -> list[Numbers]:
+        return [component_sums(self.structure, c, solution.Py) for c in range(self.structure.components)]
+
+    def _slope(self, theta: Array, solution: Solution, sums: list[Numbers], information: Array) -> Slope:
         quadratic = np.array([float(_square(s, s).real) for s in sums])
         trace = self._traces(solution).real
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.nan_to_num(np.sqrt(np.maximum(quadratic / trace, 0.0)), nan=1.0, posinf=1.0)
-        return Slope(
-            theta, self.value(solution), 0.5 * (quadratic - trace), self._average_information(solution, sums), ratio
-        )
+        return Slope(theta, self.value(solution), 0.5 * (quadratic - trace), information, ratio)
 
     def observed_information(self, theta: Array, free: NDArray[np.intp]) -> Array:
         """Minus the second derivatives of the log-likelihood in the variances `free`, by complex steps."""
@@ -127,8 +135,7 @@ class MultilevelLikelihood:
 
     def _gradient(self, theta: Numbers) -> Numbers:
         solution = self.solve(theta)
-        sums = [component_sums(self.structure, c, solution.Py) for c in range(self.structure.components)]
-        return 0.5 * (np.array([_square(s, s) for s in sums]) - self._traces(solution))
+        return 0.5 * (np.array([_square(s, s) for s in self._sums(solution)]) - self._traces(solution))
 
     def _traces(self, solution: Solution) -> Numbers:
         trace = self.residual_trace if self.restricted else _plain_trace

@@ -101,6 +101,13 @@ class _Estimate:
     inversion_error: float
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Settled(Peak):
+    """A peak with the solution there: what a fit says of it is asked of the same."""
+
+    solution: Solution
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Guess:
     """Variances `theta (q,)` to begin at; with the `information (q, q)` there, where they may be the peak itself."""
@@ -330,7 +337,7 @@ def _estimate(data: MultilevelData, near: _Guess | None) -> _Estimate:
         else:
             information = likelihood.observed_information(theta, free)
         se[free] = _standard_errors(information) * likelihood.scale**2
-    solution = likelihood.solve(theta)
+    solution = peak.solution if isinstance(peak, _Settled) else likelihood.solve(theta)
     return _Estimate(likelihood, peak, solution, defined, se, likelihood.inversion_error(theta, solution))
 
 
@@ -402,15 +409,17 @@ def _peak_at(
 
     `information (q, q)` is the observed one there.
     """
-    here = likelihood.slope(theta)
+    solution = likelihood.solve(theta)
+    here = likelihood.slope_at(theta, solution, information)
     free = np.flatnonzero(defined & ((theta > 0.0) | (here.gradient > 0.0)))
+    peak = _Settled(here, True, 1, information, solution=solution)
     if not len(free):
-        return Peak(here, True, 1, information)
+        return peak
     block = information[np.ix_(free, free)]
     if not np.isfinite(block).all() or np.linalg.eigvalsh(block)[0] <= 0.0:
         return None
     step = np.linalg.solve(block, here.gradient[free]) / (theta[free] + 1e-3 * likelihood.unit)
-    return Peak(here, True, 1, information) if float(np.abs(step).max()) < SETTLED else None
+    return peak if float(np.abs(step).max()) < SETTLED else None
 
 
 def _moment_start(data: MultilevelData, likelihood: MultilevelLikelihood) -> Array:
