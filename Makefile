@@ -47,7 +47,7 @@ benchmark: $(VENV)/ready  ## speed beside other packages, in one run
 benchmarks: $(VENV)/ready  ## the page docs/benchmarks.md anew: ours beside R's packages, interleaved, with what they warn of
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.library --write
 
-growth: $(VENV)/ready  ## check, run, site and memory with ten times the works (about twenty minutes)
+growth: $(VENV)/ready  ## check, run, site and memory with ten times the works (some five minutes)
 	$(BIN)/python -m benchmarks.growth
 
 mutation: $(VENV)/ready  ## plant faults and see which the tests catch (about an hour)
