@@ -71,8 +71,8 @@ def body_matrices(data: Dataset, body: Body) -> pd.DataFrame:
     and achievement and these two with each other; published matrices enter with what they print, as they did in the
     published analyses.
     """
-    rows = data.effects
-    rows = rows[rows["var_a"].isin(list(NAMES)) & rows["var_b"].isin(list(NAMES))].reset_index(drop=True)
+    effects = data.columns("effects.csv")
+    rows = effects.where(a in NAMES and b in NAMES for a, b in effects.rows("var_a", "var_b")).frame()
     screened = screen(described(data, rows), load_protocol())
     rows = screened.rows[screened.included & (screened.rows["body"] == body).to_numpy()].reset_index(drop=True)
     rows = each_person_once(data, rows).rows

@@ -128,14 +128,16 @@ def _correlations(
     data: Dataset, samples: frozenset[str]
 ) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
     """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
-    rows = data.effects
+    columns = ("statistic", "unit", "value", "value_weighted", "n", "n_effective")
+    joined = ("sample_id", "var_a", "measure_a", "var_b", "measure_b")
+    rows = data.columns("effects.csv").only(*columns, *joined).frame()
     plain = (rows["statistic"] == "r") & (
         rows["unit"] == data.vocabulary.person
     )  # not within schools, nor between them
     rows = rows[rows["sample_id"].isin(samples) & plain]
     r = rows["value_weighted"].fillna(rows["value"]).astype(float)
     n = n_for_variance(rows["n"].to_numpy(float), rows["n_effective"])
-    names = (map(str, rows[name]) for name in ("sample_id", "var_a", "measure_a", "var_b", "measure_b"))
+    names = (map(str, rows[name]) for name in joined)
     found: dict[str, dict[frozenset[_Side], tuple[float, float]]] = {}
     for sample, var_a, measure_a, var_b, measure_b, value, persons in zip(*names, r, n, strict=True):
         # As a set: whichever side a coder wrote first, it is one correlation.

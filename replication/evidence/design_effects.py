@@ -34,7 +34,8 @@ class TypicalEffect:
 
 def typical_design_effect(data: Dataset) -> TypicalEffect:
     """Design effects of the persons' correlations that were computed with their survey's design."""
-    effects = data.effects
+    columns = ("unit", "sample_id", "n", "n_effective", "n_effective_df")
+    effects = data.columns("effects.csv").only(*columns).frame()
     # With degrees of freedom: rows of the earlier rule capped n_effective at n, which would bend the median.
     persons = effects["unit"] == data.vocabulary.person
     held = effects[persons & effects["n_effective_df"].notna() & (effects["n_effective"] > 3)]

@@ -140,10 +140,11 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
 
 
 def _by_pair(data: Dataset, found: Evidence, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
-    columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in data.effects]
+    effects, own = data.columns("effects.csv"), frozenset(found.samples.tolist())
+    columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in effects]
     # Units are never pooled with each other, so the three are looked up apart and matched by pair.
-    own = data.effects["sample_id"].isin(found.samples)
-    rows = data.effects.loc[own & (data.effects["unit"] == unit), columns]
+    held = (of == unit and sample in own for sample, of in effects.rows("sample_id", "unit"))
+    rows = effects.only(*columns).where(held).frame()
     return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
 
 

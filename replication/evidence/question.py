@@ -24,7 +24,7 @@ from replication.dataset import Dataset, Exclusion, Selection
 from replication.effects.conversions import beta_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes
-from replication.evidence.protocol import Protocol, Screened, bearing_on, described, load_protocol, screen, with_text
+from replication.evidence.protocol import Protocol, Screened, described, load_protocol, rows_on, screen, with_text
 from replication.labels import Label
 from replication.models.fit import Array
 from replication.models.multilevel.structure import BlockV
@@ -196,7 +196,7 @@ def screened_rows(data: Dataset, question: Question, protocol: Protocol | None =
 @lru_cache(maxsize=8)  # a finding asks a dozen times of each question; nobody changes the rows
 def _screened(data: Dataset, relationships: tuple[str, ...], outcome: str, protocol: Protocol) -> Screened:
     # Only then are they described: of 5,500 rows of the dataset a question has some hundred.
-    screened = screen(described(data, bearing_on(data.effects, relationships, outcome)), protocol)
+    screened = screen(described(data, rows_on(data, relationships, outcome)), protocol)
     # Here and not for each body: a question is asked of three bodies, and without each criterion.
     return replace(screened, rows=_with_measures(data, relationships, screened.rows))
 
@@ -281,7 +281,7 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
 @lru_cache(maxsize=2)
 def _largest_n(data: Dataset) -> pd.Series:
     """The largest n of each sample's rows."""
-    return data.effects.groupby("sample_id")["n"].max()
+    return data.columns("effects.csv").only("sample_id", "n").frame().groupby("sample_id")["n"].max()
 
 
 @lru_cache(maxsize=2)

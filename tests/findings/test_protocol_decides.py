@@ -11,7 +11,7 @@ import pytest
 
 from replication.dataset import Dataset
 from replication.errors import DataError
-from replication.evidence.protocol import bearing_on, candidates, flow, load_protocol, screen
+from replication.evidence.protocol import candidates, described, flow, load_protocol, rows_on, screen
 from replication.evidence.question import Question, each_person_once, evidence, screened_rows
 from replication.labels import Label
 from replication.models.multilevel.structure import BlockV
@@ -120,7 +120,7 @@ def test_the_flow_counts_every_row_once(dataset: Dataset) -> None:
 
 def test_rows_that_bear_on_a_pair_are_the_candidates_of_either_order_numbered_anew(dataset: Dataset) -> None:
     rows = candidates(dataset)
-    found = bearing_on(rows, ("positive",), "engagement")
+    found = described(dataset, rows_on(dataset, ("positive",), "engagement"))
     either = [{a, b} == {"positive", "engagement"} for a, b in zip(rows["var_a"], rows["var_b"], strict=True)]
     assert 0 < len(found) < len(rows)
     pd.testing.assert_frame_equal(found, rows[either].set_axis(range(sum(either))), check_index_type=False)
