@@ -388,15 +388,22 @@ def plain_cell(value: object) -> Any:
 
 def _by_work(dataset: Dataset, name: str) -> dict[str, list[Record]]:
     """The rows of a table by work, in order; a table without works stands under one empty name."""
-    # Column by column, and no frame: most cells are text as they stand, and there are hundreds of thousands.
-    plain = {
-        column: [cell if type(cell) is str else plain_cell(cell) for cell in cells]
-        for column, cells in dataset.columns(name).cells.items()
-    }
+    # Column by column, and no frame: most cells are text as they stand, and there are hundreds of thousands. The
+    # dataset keeps no second copy of them, and a number that stands in many rows is held once.
+    table = dataset.columns(name)
+    plain = {column: _plain_cells(table.passed_on(column)) for column in table.cells}
     found: dict[str, list[Record]] = {}
     for row in Columns(plain).records():
         found.setdefault(str(row.get("work", "")), []).append(row)
     return found
+
+
+def _plain_cells(cells: Sequence[Any]) -> list[Any]:
+    known: dict[Any, Any] = {}
+    return [
+        cell if type(cell) is str else known[cell] if cell in known else known.setdefault(cell, plain_cell(cell))
+        for cell in cells
+    ]
 
 
 def _row_pages(work: str, rows: Sequence[Record]) -> Iterator[RowPage]:
