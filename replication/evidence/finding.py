@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar, cast
 
 import numpy as np
@@ -206,7 +206,9 @@ def _part(context: Context, name: str, compute: Callable[[Context], Part]) -> Pa
     return cast(Part, context.parts[name]) if name in context.parts else compute(context)
 
 
-def bodies_of(data: Dataset, question: Question) -> dict[Source, Estimated]:
+# What answers a question and what explains the answer rest on the same bodies, and often one process computes both.
+@lru_cache(maxsize=4)
+def bodies_of(data: Dataset, question: Question) -> Mapping[Source, Estimated]:
     """Each body that has rows on a question, estimated; the pool only where there are both."""
     found = {source: evidence(data, question, source) for source in ("published", "open")}
     held: dict[Source, Estimated] = {s: estimate_body(body) for s, body in found.items() if len(body.y)}  # type: ignore[misc]
