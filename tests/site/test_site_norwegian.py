@@ -131,7 +131,7 @@ class MadeUp:
         self.passed = passed
 
     def get(self, name: str, key: str) -> object:
-        if name == "roles-simulated":
+        if name == "recovery-roles":
             rows = [[value, 0.1, 0.2, 0.1, 0.0, 0.4, "yes"] for value in simulated_truth().named()]
             return (
                 {"rows": rows, "reasons": []} if self.passed else {"rows": [], "reasons": self.reasons("victim: age")}
