@@ -82,7 +82,7 @@ def cells(rng: np.random.Generator, spread: float = 1.0) -> Simulated:
 
 def cell_model() -> SampledModel:
     rows = multilevel_data(np.zeros(16) + 0.1 * CELL, V, sample=SAMPLE, cell=CELL)
-    return multilevel_model(rows, MultilevelPriors(Normal(0.0, 0.5), HalfNormal(0.3), HalfNormal(0.2)))
+    return multilevel_model(rows, MultilevelPriors(Normal(0.0, 0.5), HalfNormal(0.3), HalfNormal(0.2)), exchange=True)
 
 
 def test_several_cells() -> None:
@@ -104,7 +104,7 @@ def test_two_levels_with_heavy_tails() -> None:
         return Simulated({"intercept": mean, "tau": tau, "new[intercept]": rng.normal(mean, tau)}, {"y": y})
 
     rows = multilevel_data(np.linspace(-0.2, 0.3, 6), v, structure="none")
-    spec = multilevel_model(rows, MultilevelPriors(Normal(0.0, 0.5), HalfNormal(0.3), HalfCauchy(0.3)))
+    spec = multilevel_model(rows, MultilevelPriors(Normal(0.0, 0.5), HalfNormal(0.3), HalfCauchy(0.3)), exchange=True)
     assert_uniform(ranks(spec, simulate, 300, 3))
 
 
@@ -130,7 +130,7 @@ def test_selection(sides: str, steps: tuple[float, ...]) -> None:
     data = selection_data(np.linspace(0.0, 0.4, 15), v, steps=steps, sides=sides)  # type: ignore[arg-type]
     assert_uniform(
         ranks(
-            selection_model(data, SelectionPriors(Normal(0.2, 0.3), HalfNormal(0.2))),
+            selection_model(data, SelectionPriors(Normal(0.2, 0.3), HalfNormal(0.2)), exchange=True),
             simulate,
             300,
             4,
@@ -155,7 +155,7 @@ def test_roles() -> None:
         truth |= {f"class sd[{r}]": sd[a] for a, r in enumerate(CONTRASTS)} | {"rho[bully, victim]": partial[0]}
         return Simulated(truth, {"role": np.minimum(role, 3).astype(np.int64)})
 
-    assert_uniform(ranks(roles_model(data, priors), simulate, 100, 6))
+    assert_uniform(ranks(roles_model(data, priors, exchange=True), simulate, 100, 6))
 
 
 def test_simulated_roles_are_recovered() -> None:

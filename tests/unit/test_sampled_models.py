@@ -74,7 +74,7 @@ def two_level() -> Compiled:
     """Effects of a size of 1e-4, and a year that is far from centred."""
     load_pymc(COMPILED)
     data = two_level_data()
-    spec = multilevel_model(data, MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5)))
+    spec = multilevel_model(data, MultilevelPriors(SLOPES, TAU, HalfCauchy(3e-5)), exchange=True)
     return Compiled(spec, compile_model(spec.model))
 
 
@@ -82,7 +82,7 @@ def two_level() -> Compiled:
 def three_level() -> Compiled:
     load_pymc(COMPILED)
     data = multilevel_data(Y, V, sample=SAMPLE, structure="shared")
-    spec = multilevel_model(data, MultilevelPriors(Normal(0.0, 0.5), TAU, TAU))
+    spec = multilevel_model(data, MultilevelPriors(Normal(0.0, 0.5), TAU, TAU), exchange=True)
     return Compiled(spec, compile_model(spec.model))
 
 

@@ -108,8 +108,8 @@ def sample_multilevel(
     return sample_model(multilevel_model(data, priors), settings)
 
 
-def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledModel:
-    """The PyMC model of `data` under `priors`, not yet compiled. Its data named `y` can be exchanged."""
+def multilevel_model(data: MultilevelData, priors: MultilevelPriors, *, exchange: bool = False) -> SampledModel:
+    """The PyMC model of `data` under `priors`, not yet compiled; with `exchange` its `y` can be exchanged."""
     import pymc as pm
 
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
@@ -125,7 +125,9 @@ def multilevel_model(data: MultilevelData, priors: MultilevelPriors) -> SampledM
         between = sds("between", priors.between if c else Fixed(0.0), max(c, 1))
         within = sds("within", priors.within, 1)
         partials = correlation_partials("partial", lkj_shapes(c, priors.eta))
-        pm.Potential("loglik", add_likelihood(multilevel_loglik, [beta, between, partials, within], _inputs(data)))
+        pm.Potential(
+            "loglik", add_likelihood(multilevel_loglik, [beta, between, partials, within], _inputs(data, exchange))
+        )
     report = _Report(data, priors, space)
     return SampledModel(
         "multilevel" if c else "two-level",
@@ -160,13 +162,14 @@ def _of_pair(slots: tuple[str, ...], i: int, j: int) -> str:
     return f"rho[{slots[j]}, {slots[i]}]"
 
 
-def _inputs(data: MultilevelData) -> list[Any]:
-    """The data as the kernel takes them; `y` is shared, so that other effects need no new compilation."""
+def _inputs(data: MultilevelData, exchange: bool) -> list[Any]:
+    """The data as the kernel takes them; `y` is shared where other effects shall need no new compilation."""
     from pytensor import shared
     from pytensor.tensor import as_tensor
 
     known = [as_tensor(value) for value in (data.X, data.V, data.start, data.sample, data.slot)]
-    return [shared(data.y, name="y", shape=data.y.shape), *known]
+    # What is shared takes a tenth longer to compile, for the code that unpacks it at each step.
+    return [shared(data.y, name="y", shape=data.y.shape) if exchange else as_tensor(data.y), *known]
 
 
 def _method(data: MultilevelData) -> dict[str, str]:

@@ -194,8 +194,8 @@ def sample_roles(
     return sample_model(roles_model(data, priors or roles_priors()), settings)
 
 
-def roles_model(data: RolesData, priors: RolesPriors) -> SampledModel:
-    """The PyMC model of `data` under `priors`, not yet compiled. Its data named `role` can be exchanged."""
+def roles_model(data: RolesData, priors: RolesPriors, *, exchange: bool = False) -> SampledModel:
+    """The PyMC model of `data` under `priors`, not yet compiled; with `exchange` its `role` can be exchanged."""
     import pymc as pm
     from pytensor import shared
     from pytensor.tensor import as_tensor
@@ -204,7 +204,7 @@ def roles_model(data: RolesData, priors: RolesPriors) -> SampledModel:
     # The order of `slopes` in the kernel: all coefficients of one contrast, then those of the next.
     every = (priors.intercept, *(priors.slope,) * (p - 1)) * c
     space = _space(data, every)
-    role = shared(data.role, name="role", shape=data.role.shape)
+    role = shared(data.role, name="role", shape=data.role.shape) if exchange else as_tensor(data.role)
     with pm.Model(check_bounds=False) as model:
         slopes = space.add(every)
         sd = add_standard_deviations("class_sd", priors.class_sd, c, 0.5, zero_is_near=True)

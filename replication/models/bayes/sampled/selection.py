@@ -230,8 +230,8 @@ def sample_selection(
     return sample_model(selection_model(data, priors), settings)
 
 
-def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledModel:
-    """The PyMC model of `data` under `priors`, not yet compiled. Its data `y` and `step` can be exchanged."""
+def selection_model(data: SelectionData, priors: SelectionPriors, *, exchange: bool = False) -> SampledModel:
+    """The PyMC model of `data` under `priors`, not yet compiled; with `exchange` `y` and `step` can be exchanged."""
     import pymc as pm
 
     coefficients = coefficient_priors(priors.coefficients, len(data.names))
@@ -242,7 +242,7 @@ def selection_model(data: SelectionData, priors: SelectionPriors) -> SampledMode
         # Started and scaled by the spread beyond sampling error, so that the sampler's first steps have the right size.
         tau = add_standard_deviations("tau", priors.tau, 1, spread.sd, zero_is_near=spread.zero_is_near)
         weight = _add_weights(priors.weights, len(data.steps))
-        pm.Potential("loglik", add_likelihood(selection_loglik, [beta, tau, weight], _inputs(data)))
+        pm.Potential("loglik", add_likelihood(selection_loglik, [beta, tau, weight], _inputs(data, exchange)))
     used = {name: prior.record() for name, prior in zip(data.names, coefficients, strict=True)}
     used |= {"tau": priors.tau.record(), "weights": priors.weights.record()}
     method = {
@@ -284,12 +284,15 @@ def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
     return pt.cumprod(ratio)
 
 
-def _inputs(data: SelectionData) -> list[Any]:
+def _inputs(data: SelectionData, exchange: bool) -> list[Any]:
+    """The data as the kernel takes them; shared only where others shall need no new compilation, which takes longer."""
     from pytensor import shared
     from pytensor.tensor import as_tensor
 
-    y = shared(data.y, name="y", shape=data.y.shape)
-    step = shared(data.step, name="step", shape=data.step.shape)
+    y, step = as_tensor(data.y), as_tensor(data.step)
+    if exchange:
+        y = shared(data.y, name="y", shape=data.y.shape)
+        step = shared(data.step, name="step", shape=data.step.shape)
     return [y, as_tensor(data.v), as_tensor(data.X), step, as_tensor(data.cuts), as_tensor(data.step_of)]
 
 
