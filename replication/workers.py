@@ -182,7 +182,8 @@ class Forks(Spread):
 
     def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
         """The results in the order of the tasks; work begins at once, also while nobody waits for it."""
-        if not _FORKS or self._processes <= 1 or len(tasks) < 2:
+        # One task is given away, too: this process has its own to do meanwhile.
+        if not _FORKS or self._processes <= 1 or not tasks:
             return map(function, tasks)
         # Handed over by the fork: an archive is large, and what is made from it cannot be pickled.
         _Worker.function, _Worker.tasks = function, tasks

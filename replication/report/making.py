@@ -180,7 +180,7 @@ def read_before(folder: Path, made_by: str) -> Before:
 
 
 def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
-    """Keep beside the files of a report what they were made from, for the next one."""
+    """Keep beside the files of a report what they were made from, for the next one; some may still be in the making."""
     lists: dict[tuple[str | None, ...], int] = {}
     numbers: dict[int, int] = {}  # of lists that were seen: those taken over are few, and the same ones again and again
 
@@ -190,9 +190,9 @@ def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answer
             numbers[id(keys)] = lists.setdefault(tuple(keys), len(lists))
         return numbers[id(keys)]
 
-    every = list(made)  # held while it is written, so that no list takes the place of another
-    entries = []
-    for one in every:
+    every, entries = [], []
+    for one in made:
+        every.append(one)  # held while it is written, so that no list takes the place of another
         asked = {part: number(keys) for part, keys in one.asked.items()}
         entries.append((one.name, one.files, asked, one.outside, one.answers or answers.digest(one.asked)))
     kept = {"made_by": made_by, "lists": list(lists), "made": entries}

@@ -78,6 +78,8 @@ def _plans(
     archive: Archive, pictures: Mapping[str, Pictures], reports: Path | None, folder: Path, tables: Sequence[Made]
 ) -> Iterator[Plan]:
     """Every file of the report that is made from its archive, but the tables, which one of these reads."""
+    # First, as it reads the release before: begun last it would keep one core busy and the others idle.
+    yield from versions.plans(reports, folder, dict(item for table in tables for item in table.files.items()))
     for language in pictures:
         yield from findings.plans(archive, language)
         yield from overview.plans(archive, language)
@@ -87,7 +89,6 @@ def _plans(
         yield from whole.plans(archive, language)
         yield from analyses.plans(archive, language)
         yield from claims.plans(archive, language)
-    yield from versions.plans(reports, folder, dict(item for table in tables for item in table.files.items()))
     yield from data.plans(archive)
     yield Plan("provenance.html", "en", whole.provenance)
     yield Plan("checklist.html", "en", lambda given: [checklist.page(given.archive, given.words)])
@@ -169,9 +170,12 @@ class _Making:
                     paper.begin(one)
                 else:
                     made.append(one)
-        made += self._begun(source, self._last(), old, self.spread)
+        last = self._begun(source, self._last(), old, self.spread)
         if self.before is not None:
-            write_made(self.folder, made_by, [*made, *paper.made], self.answers)
+            # What the pages were made from is packed while the last files are made.
+            write_made(self.folder, made_by, chain(made, paper.made, last), self.answers)
+        for _ in last:
+            pass  # with none before, nobody has waited for them yet
         return paper.failed
 
     def _last(self) -> Iterator[Plan]:
