@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 
@@ -90,7 +90,6 @@ __all__ = [
     "reads_of",
 ]
 
-Part = TypeVar("Part")
 BodiesOf = Callable[[Question], Mapping[Source, Estimated]]
 FEWEST_TO_PREDICT = 3
 """Published samples from which open data are predicted: with fewer the prediction is the prior's, not theirs."""
@@ -183,10 +182,12 @@ def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
 
     Where the analysis has `parts_of` the plans, another process may have computed some of them already.
     """
+    known = context.parts
+    found = {name: known[name] if name in known else compute(context) for name, compute in parts_of(plans).items()}
     pages: list[_Page] = []
     for one in plans:
-        first, last = _part(context, one.question.id, partial(_answered, one))
-        pages += [first, *([_part(context, _explaining(one), partial(_explained, one))] if one.main else []), last]
+        first, last = cast(tuple[_Page, _Page], found[one.question.id])
+        pages += [first, *([cast(_Page, found[_explaining(one)])] if one.main else []), last]
     return Findings(
         estimates=tuple(item for page in pages for item in page.estimates),
         tables=tuple(item for page in pages for item in page.tables),
@@ -199,11 +200,6 @@ def finding(context: Context, plans: tuple[QuestionPlan, ...]) -> Findings:
 
 def _explaining(plan: QuestionPlan) -> str:
     return f"{plan.question.id}-explained"
-
-
-def _part(context: Context, name: str, compute: Callable[[Context], Part]) -> Part:
-    """What a part gives: from the process that computed it, else computed here."""
-    return cast(Part, context.parts[name]) if name in context.parts else compute(context)
 
 
 # What answers a question and what explains the answer rest on the same bodies, and often one process computes both.

@@ -165,8 +165,9 @@ class _Making:
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
             plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables)]
+            sources = {plan.name for plan in paper.plans}
             for one in self._begun(source, plans, old, self.spread):
-                if one.name in {plan.name for plan in paper.plans}:
+                if one.name in sources:
                     paper.begin(one)
                 else:
                     made.append(one)
