@@ -11,32 +11,31 @@ import os
 import sys
 import traceback
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-
-import typer
+from typing import TYPE_CHECKING
 
 from replication.errors import UserError
 from replication.lazily import missing_extra
 
-__all__ = ["plain_letters", "run_command"]
+if TYPE_CHECKING:
+    import typer
+
+__all__ = ["plain_letters", "run_command", "typer_command"]
 
 _STOPPED = 130
 _PLAIN = str.maketrans({"→": "->", "…": "...", "–": "-", "—": "-", "−": "-", "·": "-", "×": "x", "≤": "<=", "≥": ">="})
 
 
-def run_command(app: typer.Typer, stopped: str) -> None:
+def run_command(command: Callable[[], object], stopped: str) -> None:
     """Run a command and exit with its code, or with one plain message and 1; `stopped` is said when interrupted."""
     _speak_plainly()
     # Nearly everything that a command makes lives to its end, so the collector of cycles seldom looks.
     gc.set_threshold(200_000, 20, 20)
     try:
-        code = app(standalone_mode=False)
-        if code == _STOPPED:  # how typer returns from an interrupt
-            raise KeyboardInterrupt
+        code = command()
         sys.exit(code if isinstance(code, int) else 0)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         sys.exit(_say(stopped, _STOPPED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read the output has gone; nothing more can be said there
@@ -46,6 +45,24 @@ def run_command(app: typer.Typer, stopped: str) -> None:
         if sys.flags.dev_mode and not isinstance(error, UserError | OSError):
             raise
         sys.exit(_say(_in_words(error)))
+
+
+def typer_command(app: typer.Typer) -> Callable[[], object]:
+    """What `run_command` runs of an app of commands."""
+    import typer  # only here: a run in which nothing has changed takes less time than loading it
+
+    def command() -> object:
+        try:
+            code = app(standalone_mode=False)
+        except typer.Exit as done:
+            return done.exit_code
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        if code == _STOPPED:  # how typer returns from an interrupt
+            raise KeyboardInterrupt
+        return code
+
+    return command
 
 
 def _in_words(error: Exception) -> str:

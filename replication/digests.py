@@ -51,7 +51,7 @@ def folder_digest(root: Path, skip: Collection[str] = ()) -> str:
     `skip` names files directly below `root` that do not count.
     """
     kept = [(name, path) for name, path in _named(root) if name not in skip]
-    return digest_of(*(part for name, path in kept for part in (os.fsencode(name), path.read_bytes())))
+    return digest_of(*(part for name, path in kept for part in (os.fsencode(name), _content(path))))
 
 
 def python_digest(root: Path) -> str:
@@ -60,7 +60,7 @@ def python_digest(root: Path) -> str:
     For results that take minutes: a comment should not cost them.
     """
     kept = [(name, path) for name, path in _named(root) if name.endswith(".py")]
-    return digest_of(*(part for n, path in kept for part in (n, without_comments(path.read_text(encoding="utf-8")))))
+    return digest_of(*(part for n, path in kept for part in (n, without_comments(Path(path).read_text("utf-8")))))
 
 
 def without_comments(text: str) -> str:
@@ -91,20 +91,26 @@ _STRINGS = (
 _BESIDE_CODE = re.compile(rf"({'|'.join(_STRINGS)})|[ \t]*#[^\n]*|\n(?:[ \t]*(?:#[^\n]*)?\n)+", re.DOTALL)
 
 
-def _named(root: Path) -> list[tuple[str, Path]]:
-    """The files that count below a folder, each with its name from there, in the order of the parts of their paths."""
-    return [("/".join(parts), root.joinpath(*parts)) for parts in sorted(_files(root))]
+def _named(root: Path) -> list[tuple[str, str]]:
+    """The files that count below a folder: names from there, in the order of their parts, each with its path."""
+    return [("/".join(parts), path) for parts, path in sorted(_files(os.fspath(root)))]
 
 
-def _files(folder: str | Path, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The parts of the path of every file that counts; links are followed nowhere."""
+def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The parts of the name of every file that counts, and its path; links are followed nowhere."""
     # scandir knows what an entry is without asking the disk again, as rglob does for every file.
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, (*above, entry.name))
             elif entry.is_file(follow_symlinks=False) and _counts(entry.name):
-                yield (*above, entry.name)
+                yield (*above, entry.name), entry.path
+
+
+def _content(path: str) -> bytes:
+    # Of thousands of files every object of pathlib counts: a run in which nothing has changed does little else.
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()
 
 
 def _counts(name: str) -> bool:

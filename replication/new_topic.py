@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.command_line import run_command
+from replication.command_line import run_command, typer_command
 from replication.errors import UserError
 
 __all__ = ["main", "make_topic"]
@@ -83,7 +83,7 @@ def new_topic(
 
 def main() -> None:
     """Run the command."""
-    run_command(_app, stopped="stopped; no folder was made")
+    run_command(typer_command(_app), stopped="stopped; no folder was made")
 
 
 if __name__ == "__main__":

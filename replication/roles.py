@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from replication import paths
-from replication.command_line import run_command
+from replication.command_line import run_command, typer_command
 from replication.errors import ModelError, UserError
 
 __all__ = ["main"]
@@ -76,7 +76,7 @@ def _print_posterior(data: Path, seed: int) -> None:
 
 def main() -> None:
     """Run the command."""
-    run_command(_app, stopped="stopped; nothing was kept")
+    run_command(typer_command(_app), stopped="stopped; nothing was kept")
 
 
 if __name__ == "__main__":

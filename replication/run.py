@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import NoReturn
 
 from replication import paths
 from replication.command_line import run_command
@@ -13,98 +13,136 @@ from replication.errors import UserError
 
 __all__ = ["main"]
 
-_app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+_ABOUT = """Recompute the published numbers and write the report.
+
+Exit codes: 0 done, 1 something to mend (said in one line) or an analysis failed, 2 --check found a difference."""
 
 
-@_app.command()
-def run(
-    ids: Annotated[list[str] | None, typer.Argument(help="Analyses to run; all when none is named.")] = None,
-    *,
-    listing: Annotated[bool, typer.Option("--list", help="List the analyses and stop.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Recompute and compare with the stored report; exit 2 on a difference.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the report (default: reports/latest, or reports/partial when analyses are named)."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A project (a topic of your own), or a folder of works (default: data/references)."),
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2024,
-    sampling: Annotated[
-        bool, typer.Option("--sampling/--no-sampling", help="Run the models that sample (PyMC); without, seconds.")
-    ] = True,
-    as_of: Annotated[
-        str, typer.Option("--as-of", metavar="X.Y.Z", help="Use the dataset as it stood at that version.")
-    ] = "",
-    release: Annotated[
-        str | None, typer.Option(metavar="X.Y.Z", help="Freeze the report as reports/vX.Y.Z and list it.")
-    ] = None,
-    withdraw: Annotated[
-        str | None, typer.Option(metavar="X.Y.Z", help="Flag a released report as withdrawn; give a --reason.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why a release is withdrawn.")] = "",
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Renew analyses/kept, the slow results that a fresh checkout starts with.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
-) -> None:
-    """Recompute the published numbers and write the report.
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are those of every command: one line, exit code 1."""
 
-    Exit codes: 0 done, 1 something to mend (said in one line) or an analysis failed, 2 --check found a difference.
+    def error(self, message: str) -> NoReturn:
+        """Say what was not understood, and which option it looks like."""
+        word = message.rpartition(" ")[2].partition("=")[0]
+        close = get_close_matches(word, self._option_string_actions, 1) if "unrecognized" in message else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"{message}{hint} (see --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    """What may stand on the command line.
+
+    By argparse, where the other commands have typer: that one takes longer to load than seeing that nothing changed.
     """
+    parser = _Parser(
+        "python -m replication.run",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add, version = parser.add_argument, "X.Y.Z"
+    add("ids", nargs="*", metavar="ID", help="analyses to run; all when none is named")
+    add("--list", action="store_true", help="list the analyses and stop")
+    add("--check", action="store_true", help="recompute and compare with the stored report; exit 2 on a difference")
+    add(
+        "--out",
+        type=_path,
+        metavar="DIR",
+        help="folder of the report (default: reports/latest, or reports/partial when analyses are named)",
+    )
+    add(
+        "--data",
+        type=_path,
+        metavar="DIR",
+        help="a project (a topic of your own), or a folder of works (default: data/references)",
+    )
+    add("--jobs", type=_count, default=0, metavar="N", help="processes; 0, the default, means one per core")
+    add("--seed", type=_count, default=2024, metavar="N", help="seed of every random number (default: 2024)")
+    add(
+        "--sampling",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run the models that sample (PyMC), the default; without, seconds",
+    )
+    add("--as-of", default="", metavar=version, help="use the dataset as it stood at that version")
+    add("--release", metavar=version, help="freeze the report as reports/vX.Y.Z and list it")
+    add("--withdraw", metavar=version, help="flag a released report as withdrawn; give a --reason")
+    add("--reason", default="", metavar="WHY", help="why a release is withdrawn")
+    add(
+        "--keep",
+        action="store_true",
+        help="renew analyses/kept, the slow results that a fresh checkout starts with",
+    )
+    add("--quiet", "-q", action="store_true", help="print only errors")
+    return parser
+
+
+def _count(text: str) -> int:
+    """A whole number from 0; argparse words a ValueError by the type's name, so this one words its own."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0")
+    return int(text)
+
+
+def _path(text: str) -> Path:
+    # An empty name would be the folder one stands in.
+    if not text:
+        raise argparse.ArgumentTypeError("found nothing, expected a folder")
+    return Path(text)
+
+
+def _run() -> int:
+    """Do what the command line asks: the exit code."""
     from replication import workflow
 
-    dataset = paths.dataset_of(data)  # before anything else is asked of paths: it may name another project
+    given = _parser().parse_intermixed_args()
+    dataset = paths.dataset_of(given.data)  # before anything else is asked of paths: it may name another project
     request = workflow.Request(
-        ids=tuple(ids or ()),
+        ids=tuple(given.ids),
         data=dataset,
         # A run of some analyses must not take the place of the whole report.
-        out=out.absolute() if out else paths.reports_dir() / _folder(as_of, partial=bool(ids) and not check),
-        jobs=jobs,
-        seed=seed,
-        sampling=sampling,
-        as_of=as_of,
-        quiet=quiet,
-        keep=keep,
+        out=given.out.absolute() if given.out else paths.reports_dir() / _folder(given),
+        jobs=given.jobs,
+        seed=given.seed,
+        sampling=given.sampling,
+        as_of=given.as_of,
+        quiet=given.quiet,
+        keep=given.keep,
     )
-    given = {"--list": listing, "--check": check, "--release": release is not None, "--withdraw": withdraw is not None}
-    _refuse_together([name for name, asked in given.items() if asked])
+    _refuse_together(given)
     # A release elsewhere, or of other data, would stand in the list of this project's releases.
-    if release is not None and (out is not None or dataset != paths.data_dir()):
+    if given.release is not None and (given.out is not None or dataset != paths.data_dir()):
         raise UserError("--release writes the project's own dataset to reports/vX.Y.Z: leave out --out and --data")
-    if listing:
+    if given.list:
         workflow.print_analyses(request)
-    elif check:
-        raise typer.Exit(workflow.compare(request))
-    elif withdraw is not None:
-        workflow.withdraw_release(withdraw, reason)
-    elif release is not None:
-        raise typer.Exit(workflow.make_release(request, release))
+    elif given.check:
+        return workflow.compare(request)
+    elif given.withdraw is not None:
+        workflow.withdraw_release(given.withdraw, given.reason)
+    elif given.release is not None:
+        return workflow.make_release(request, given.release)
     else:
-        raise typer.Exit(workflow.make_report(request))
+        return workflow.make_report(request)
+    return 0
 
 
-def _refuse_together(given: list[str]) -> None:
+def _refuse_together(given: argparse.Namespace) -> None:
     """Options that each ask for another deed are refused together: one of them would be ignored in silence."""
-    if len(given) > 1:
-        raise UserError(f"{given[0]} and {given[1]} ask for two different things; run them one after the other")
+    deeds = {"--list": given.list, "--check": given.check, "--release": given.release, "--withdraw": given.withdraw}
+    asked = [name for name, value in deeds.items() if value not in (False, None)]
+    if len(asked) > 1:
+        raise UserError(f"{asked[0]} and {asked[1]} ask for two different things; run them one after the other")
 
 
-def _folder(as_of: str, *, partial: bool) -> str:
-    if as_of:
-        return f"as-of-{as_of}"
-    return "partial" if partial else "latest"
+def _folder(given: argparse.Namespace) -> str:
+    if given.as_of:
+        return f"as-of-{given.as_of}"
+    return "partial" if given.ids and not given.check else "latest"
 
 
 def main() -> None:
     """Run the command."""
-    run_command(_app, stopped="stopped; the previous report is whole")
+    run_command(_run, stopped="stopped; the previous report is whole")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from replication import paths
-from replication.command_line import run_command
+from replication.command_line import run_command, typer_command
 from replication.study import commands_handing_in as handing
 from replication.study.command_options import Data, Out, Work, deliver, next_command
 from replication.study.commands_coding import agree, settle
@@ -408,4 +408,4 @@ _app.command("settle", context_settings={"ignore_unknown_options": True})(settle
 
 def main() -> None:
     """Run a command."""
-    run_command(_app, stopped="stopped; nothing was written")
+    run_command(typer_command(_app), stopped="stopped; nothing was written")
