@@ -1,8 +1,11 @@
 """`python -m replication.run` as its users run it: in a process of its own, on copies of the project."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +26,18 @@ def test_a_run_writes_the_report_and_prints_the_verdicts(project: Path) -> None:
     assert run(project, "--quiet").stdout == ""
     assert "Nothing has changed" in again.stdout
     assert run(project, "--check").returncode == 0
+
+
+def test_a_run_in_which_nothing_has_changed_loads_nothing_heavy(reported: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['run', '--quiet']\nfrom replication.run import main\n"
+        "try: main()\nexcept SystemExit as done: print(done.code)\n"
+        "print(sorted({'typer', 'pydantic', 'numpy', 'pandas', 'jinja2', 'rich'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(reported)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=reported, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["0", "[]"]
 
 
 def test_a_changed_number_is_found_by_check(reported: Path) -> None:
@@ -83,13 +98,12 @@ def test_named_analyses_leave_the_whole_report_alone(reported: Path) -> None:
     assert (reported / "reports" / "latest" / "run.json").read_bytes() == before
 
 
-def test_same_input_same_bytes_but_for_the_stamp(project: Path) -> None:
-    for name in ("one", "two"):
-        shutil.rmtree(project / ".cache", ignore_errors=True)
-        assert run(project, "--quiet", "--out", str(project / "reports" / name)).returncode == 0
+def test_same_input_same_bytes_but_for_the_stamp(reported: Path) -> None:
+    shutil.rmtree(reported / ".cache")  # the report it comes with was made in another folder
+    assert run(reported, "--quiet", "--out", str(reported / "reports" / "again")).returncode == 0
     one, two = (
         {p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
-        for r in (project / "reports" / "one", project / "reports" / "two")
+        for r in (reported / "reports" / "latest", reported / "reports" / "again")
     )
     assert one.keys() == two.keys()
     different = {str(name) for name in one if one[name] != two[name]}

@@ -17,6 +17,7 @@ from replication import paths, workflow
 from replication.dataset import load_dataset
 from replication.errors import UserError
 from replication.report.releases import damaged, read_releases
+from replication.report.sbom import needed_packages
 from replication.report.site import versions_page
 from replication.stored import read_stored
 from tests.data.small import Small
@@ -46,8 +47,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "project_root", lambda: root)
     monkeypatch.setattr(replication.report, "build_report", pages)
     monkeypatch.setattr(workflow, "code_digest", lambda _package: "the code")  # as long as everything else together
-    loaded = cache(load_dataset)
-    monkeypatch.setattr("replication.dataset.load_dataset", loaded)
+    monkeypatch.setattr("replication.dataset.load_dataset", cache(load_dataset))
+    monkeypatch.setattr("replication.report.sbom.needed_packages", cache(needed_packages))
     return root
 
 
