@@ -69,12 +69,18 @@ class Log:
 
     def note(self, part: str, key: str | None) -> None:
         """Write one question down."""
-        self.asked.setdefault(part, {})[key] = None
+        self.of(part)[key] = None
+
+    def of(self, part: str) -> dict[str | None, None]:
+        """The questions put to a part, to which further ones are added."""
+        # Handed to whoever is asked: there are half a million questions, and a call each would cost more than they do.
+        return self.asked.setdefault(part, {})
 
     def take(self, other: Log) -> None:
         """Write down what another has asked, whose result is used here."""
         for part, keys in other.asked.items():
-            self.asked.setdefault(part, {}).update(keys)
+            if keys:
+                self.of(part).update(keys)
 
     def plain(self) -> dict[str, list[str | None]]:
         """The questions as plain data; keys of a part that was asked for as a whole say nothing more."""
@@ -82,46 +88,48 @@ class Log:
         return {
             part: [None] if None in keys else [*sorted(key for key in keys if key is not None)]
             for part, keys in sorted(self.asked.items())
+            if keys
         }
 
 
 class Watched(Mapping[str, Any]):
     """A mapping that writes down which of its keys are looked up, or that it was gone through."""
 
-    __slots__ = ("_log", "_part", "_source")
+    __slots__ = ("_asked", "_log", "_names", "_part", "_source")
 
     def __init__(self, source: Mapping[str, Any], part: str, log: Log) -> None:
         self._source, self._part, self._log = source, part, log
+        self._asked, self._names = log.of(part), log.of(f"{part}{_NAMES}")
 
     def __getitem__(self, key: str) -> Any:
-        self._log.note(self._part, key)
+        self._asked[key] = None
         return self._source[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key, or the default; that there is none is an answer as well."""
-        self._log.note(self._part, key)
+        self._asked[key] = None
         return self._source.get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        self._log.note(f"{self._part}{_NAMES}", str(key))
+        self._names[str(key)] = None
         return key in self._source
 
     def __iter__(self) -> Iterator[str]:
-        self._log.note(f"{self._part}{_NAMES}", None)
+        self._names[None] = None
         return iter(self._source)
 
     def __len__(self) -> int:
-        self._log.note(f"{self._part}{_NAMES}", None)
+        self._names[None] = None
         return len(self._source)
 
     def items(self) -> ItemsView[str, Any]:
         """All keys with their values."""
-        self._log.note(self._part, None)
+        self._asked[None] = None
         return self._source.items()
 
     def values(self) -> ValuesView[Any]:
         """All values."""
-        self._log.note(self._part, None)
+        self._asked[None] = None
         return self._source.values()
 
 
@@ -134,7 +142,7 @@ class _WatchedWorks(Watched):
     __slots__ = ()
 
     def __getitem__(self, key: str) -> Any:
-        self._log.note(f"{self._part}{_NAMES}", key)
+        self._names[key] = None
         return _Fields(self._source[key], self._log, self._part, key)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -195,27 +203,35 @@ class _Heard(Mapping[str, Any]):
     What somebody has gone through holds plain tables, as nothing in it can be asked for that is not written down.
     """
 
-    __slots__ = ("_inner", "_log", "_part", "_place", "_source")
+    __slots__ = ("_asked", "_inner", "_place", "_source")
 
-    def __init__(self, source: Mapping[str, Any], part: str, log: Log, place: str = "") -> None:
-        self._source, self._part, self._log, self._place = source, part, log, place
+    def __init__(self, source: Mapping[str, Any], asked: dict[str | None, None], place: str = "") -> None:
+        self._source, self._asked, self._place = source, asked, place
         self._inner: dict[str, _Heard] = {}
 
     def __getitem__(self, key: str) -> Any:
+        found = self.get(key, _ABSENT)
+        if found is _ABSENT:
+            raise KeyError(key)
+        return found
+
+    # The one above in terms of this one: most words looked for are not there, and an error each would be slow.
+    def get(self, key: str, default: Any = None) -> Any:
+        """The text or the table of a key, or the default; that there is none is an answer as well."""
         if key in self._inner:
             return self._inner[key]
-        found = self._source.get(key)
+        found = self._source.get(key, default)
         if not self._place and key in SHARED:
-            return self._source[key]  # they decide whether any page is made anew
+            return found  # they decide whether any page is made anew
         # That a table is there says nothing yet: what is looked up in it is written down.
-        if isinstance(found, Mapping):
-            self._inner[key] = _Heard(found, self._part, self._log, f"{self._place}{key}{_WITHIN}")
+        if isinstance(found, dict) and key in self._source:
+            self._inner[key] = _Heard(found, self._asked, f"{self._place}{key}{_WITHIN}")
             return self._inner[key]
-        self._log.note(self._part, self._place + key)
-        return self._source[key]
+        self._asked[self._place + key] = None
+        return found
 
     def __contains__(self, key: object) -> bool:
-        self._log.note(self._part, f"{self._place}{key}")
+        self._asked[f"{self._place}{key}"] = None
         return key in self._source
 
     def __iter__(self) -> Iterator[str]:
@@ -237,12 +253,15 @@ class _Heard(Mapping[str, Any]):
         return self._source.values()
 
     def _note_all(self) -> None:
-        self._log.note(self._part, self._place.removesuffix(_WITHIN) or None)
+        self._asked[self._place.removesuffix(_WITHIN) or None] = None
+
+
+_ABSENT: Any = object()
 
 
 def listening(words: Words, names: Mapping[str, str], log: Log) -> Words:
     """The words of a page, which writes down every text it says; works are cited by these names."""
-    return replace(words, names=names, table=_Heard(words.table, f"words {words.language}", log), said={})
+    return replace(words, names=names, table=_Heard(words.table, log.of(f"words {words.language}")), said={})
 
 
 def _fields(records: Mapping[str, BaseModel]) -> Iterator[tuple[str, Any]]:
@@ -298,8 +317,10 @@ class Answers:
         self._parts = {**parts, **names, **fields, **heard, TEMPLATES: template_digests()}
         self._known: dict[tuple[str, str | None], str] = {}
         self._of_records: dict[int, str] = {}
-        # By the very list, held here so that no other takes its place: hundreds of pages put the same questions.
+        # Hundreds of pages put the same questions: by the very list, held here so that no other takes its place, and by
+        # what is in it, as lists that come from other processes are never the same one.
         self._of_lists: dict[tuple[str, int], tuple[Sequence[str | None], str]] = {}
+        self._of_keys: dict[tuple[str, tuple[str | None, ...]], str] = {}
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
@@ -308,9 +329,12 @@ class Answers:
     def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
         place = part, id(keys)
         if place not in self._of_lists:
-            # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
-            answers = "\n".join([self._answer(part, key) for key in keys])
-            self._of_lists[place] = keys, digest_of(repr(list(keys)), answers)
+            asked = part, tuple(keys)
+            if asked not in self._of_keys:
+                # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
+                answers = "\n".join([self._answer(part, key) for key in keys])
+                self._of_keys[asked] = digest_of(repr(list(keys)), answers)
+            self._of_lists[place] = keys, self._of_keys[asked]
         return self._of_lists[place][1]
 
     def _answer(self, part: str, key: str | None) -> str:

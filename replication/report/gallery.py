@@ -113,7 +113,12 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     # An empty cell is what the writer makes of None.
-    writer.writerows([harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    # Asked once of each text: most cells of a table say what others of it say.
+    known: dict[object, str] = {}
+    writer.writerows(
+        [(known.get(cell) or known.setdefault(cell, harmless(cell))) if type(cell) is str else cell for cell in row]
+        for row in rows
+    )
     return stream.getvalue()
 
 

@@ -202,10 +202,22 @@ def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answer
 
 def written(path: Path, content: bytes) -> str:
     """Write a file and give its digest."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # it may be a file of the report before by another name, which stays as it is
-    path.write_bytes(content)
+    # A new file, never one that is there: that may be of the report before by another name, and stays as it is. What is
+    # in the way is looked for only where something is: of a thousand files nearly none.
+    try:
+        _write_new(path, content)
+    except FileExistsError:
+        path.unlink()
+        _write_new(path, content)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(path, content)
     return _digest(content)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
 
 
 def _digest(content: bytes) -> str:

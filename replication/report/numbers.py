@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.dates import format_date
@@ -82,13 +82,8 @@ class Numerals:
         """The number as text; a dash when it is not defined."""
         if value is None or not math.isfinite(value):
             return DASH
-        if kind == "year":
-            return str(round(value))
-        if kind == "p":
-            return self._p(value)
-        if kind in ("percent", "share"):
-            return _written(_rounded(value * (100 if kind == "share" else 1)), self.language) + _percent(self.language)
-        return _written(_digits(value, kind), self.language)
+        # 0 and -0 are equal, and some kinds tell them apart.
+        return _shown(value, kind, self.language) if value else _shown_anew(value, kind, self.language)
 
     def fixed(self, value: float, decimals: int) -> str:
         """The number with so many decimals, as the ticks of one axis need it.
@@ -105,10 +100,26 @@ class Numerals:
             return ""
         return f"[{self.show(low, kind)}{self.between_ends}{self.show(high, kind)}]"
 
-    def _p(self, value: float) -> str:
-        if value < _SMALLEST_P:
-            return f"<{NARROW_SPACE}{_written(str(_SMALLEST_P), self.language)}"
-        return _written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}", self.language)
+
+def _shown_anew(value: float, kind: str, language: str) -> str:
+    """A finite number as text."""
+    if kind == "year":
+        return str(round(value))
+    if kind == "p":
+        return _p(value, language)
+    if kind in ("percent", "share"):
+        return _written(_rounded(value * (100 if kind == "share" else 1)), language) + _percent(language)
+    return _written(_digits(value, kind), language)
+
+
+_shown = lru_cache(maxsize=1 << 16)(_shown_anew)
+"""A table stands on several pages and in both languages' drawings: two numbers of three were shown before."""
+
+
+def _p(value: float, language: str) -> str:
+    if value < _SMALLEST_P:
+        return f"<{NARROW_SPACE}{_written(str(_SMALLEST_P), language)}"
+    return _written(f"{value:.3f}" if value < 0.1 else f"{value:.2f}", language)
 
 
 @cache  # asked for every number and every text of a report, and slow to look up

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -135,6 +136,20 @@ class Page:
     words: Words
 
 
+def _once_a_page(shown: Callable[[View, str], Markup]) -> Callable[[View, str], Markup]:
+    """A way of showing a text that is gone once for each text of a page: cells repeat a few texts hundreds of times."""
+    name = shown.__name__
+
+    @wraps(shown)
+    def known(view: View, text: str) -> Markup:
+        found = view.kept.get((name, text))
+        if found is None:
+            found = view.kept[name, text] = shown(view, text)
+        return found
+
+    return known
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """Links and numbers as seen from one page. `outcome` is the analysis whose ids are looked up first."""
@@ -142,6 +157,8 @@ class View:
     path: str
     words: Words
     archive: Archive
+    # What was shown on this page so far. Of each page its own: links differ, and each page is seen asking for its own.
+    kept: dict[tuple[str, str], Markup] = field(default_factory=dict, repr=False)
 
     @property
     def up(self) -> str:
@@ -218,12 +235,13 @@ class View:
         address = "" if behind and str(row[first]) not in self.archive.dataset.works else behind or elsewhere
         # Put together here and not in a template, which takes three times as long over the tens of thousands of cells.
         # Cells and rows end where the next begins, as HTML allows: the ends were a tenth of these pages.
-        found = [f'<th scope="row">{"" if row[first] is None else self.head(row[first], behind)}']
+        found = [f'<tr><th scope="row">{"" if row[first] is None else self.head(row[first], behind)}']
         for i in rest:
             cell = "" if row[i] is None else self.cell(row[i], kinds[i], address)
-            address = "" if 'class="n"' in cell else address
-            found.append(f"<td>{cell}")
-        return Markup(f"<tr>{''.join(found)}")
+            if address and 'class="n"' in cell:
+                address = ""
+            found.append(cell)
+        return Markup("<td>".join(found))
 
     def data_row(self, row: Mapping[str, Any], links: str, spoken: Container[str], outcome: str) -> Markup:
         """A row of a figure's data, with one link to what stands behind it, as in result tables.
@@ -232,18 +250,18 @@ class View:
         ids, `spoken` are the columns whose texts are in this language already.
         """
         behind = "" if row.get(links) else self.to(f"analysis:{outcome}")
-        found: list[str] = []
+        found = ["<tr>"]
         for name, cell in row.items():
             if cell is None:
                 found.append("")
             elif name == links:
                 found.append(self.link(str(cell), str(cell), outcome))
             elif is_number(cell):
-                found.append(self.anchor(behind, self.words.number(cell, "exact"), "n"))
+                found.append(self.figure(cell, "exact", behind))
                 behind = ""
             else:
                 found.append(escape(cell) if name in spoken else self.told(self.words.number(cell)))
-        return Markup("<tr><td>" + "<td>".join(found))
+        return Markup("<td>".join(found))
 
     def effect_rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Markup:
         """The rows of a page of effects: id, both constructs, value and n, then these columns; each row has a place.
@@ -286,16 +304,28 @@ class View:
     def cell(self, value: object, kind: str, address: str) -> Markup:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
-            return self.anchor(address, self.words.number(value, kind), "n")
+            return self.figure(value, kind, address)
         if isinstance(value, Mapping):
             return escape(self.words.label(value))
         text = str(self.words.number(value)) if isinstance(value, bool) else str(value)
+        shown = self._text_cell(text)
+        return self.anchor(address, self.words.printed(text), "n") if shown is _A_NUMBER else shown
+
+    @_once_a_page
+    def _text_cell(self, text: str) -> Markup:
+        """A text of a result table, wherever its row leads; a mark for a printed number, which is a link to there."""
         if text in self.archive.dataset.works:
             return self.work(text)
         if PRINTED.fullmatch(text):
-            return self.anchor(address, self.words.printed(text), "n")
+            return _A_NUMBER
         known = self.words.table["terms"].get(text)
         return escape(known) if known else self.told(text)
+
+    def figure(self, value: object, kind: str, address: str) -> Markup:
+        """The number of a cell, linked to an address where there is one."""
+        text = self.words.number(value, kind)
+        # Of what numbers are written with only the sign of a small p means something in markup.
+        return self.anchor(address, text, "n") if address or "<" in text else Markup(text)
 
     def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
@@ -304,6 +334,7 @@ class View:
         text = self.words.label(value) if isinstance(value, str | Mapping) else self.words.number(value)
         return self.anchor(address, text)
 
+    @_once_a_page
     def work(self, key: str) -> Markup:
         """A work as cited in running text, linked to its page."""
         reference = self.archive.dataset.references.get(key)
@@ -348,8 +379,10 @@ class View:
 
     def told(self, text: Wording) -> Markup:
         """A label or a text of a record in this language, part by part where need be; what stays English is marked."""
-        if not isinstance(text, str):
-            return self.words.marked(text, self.told)
+        return self._told(text) if isinstance(text, str) else self.words.marked(text, self.told)
+
+    @_once_a_page
+    def _told(self, text: str) -> Markup:
         if self.words.knows(text):
             return escape(self.words.label(text))
         sentences = self.words.sentences_of(text)
@@ -377,10 +410,12 @@ class View:
         # An id without a digit is letters alone.
         return self.cited(name) if not name.isalpha() and name in self.archive.dataset.works else name
 
+    @_once_a_page
     def prose(self, text: str) -> Markup:
         """One line of running text with the ids in it linked."""
         return plain_prose(text, self._of_data, self._shown)
 
+    @_once_a_page
     def reason(self, text: str) -> Markup:
         """Why a verdict is what it is: the set phrases in this language, the words of the record marked as English."""
         if not self.foreign:
@@ -416,6 +451,7 @@ class View:
         """A label of the pages."""
         return self.words.say(key, **values)
 
+    @_once_a_page
     def reading(self, grade: str) -> Markup:
         """The grade a number was read at, with what it means; a number that was not read in the work stands out."""
         second = " second" if grade in ("second-hand note", "title page") else ""
@@ -424,6 +460,7 @@ class View:
         said = self.words.term("reading", grade)
         return Markup('<span class="reading{}" title="{}">{}</span>').format(second, meaning, said)
 
+    @_once_a_page
     def source(self, address: str) -> Markup:
         """Where something was read: a link when it is an address, else as text."""
         found = web_address(address)
@@ -432,6 +469,9 @@ class View:
         shown = re.sub(r"^https?://(www\.)?", "", address)
         shown = shown if len(shown) <= 60 else shown[:59] + "…"
         return Markup('<a class="out" rel="noreferrer" href="{}">{}</a>').format(found, shown)
+
+
+_A_NUMBER = Markup()
 
 
 def _verdict_class(name: str) -> str:
