@@ -93,7 +93,7 @@ def numeric(kinds: Sequence[str], columns: Sequence[int]) -> str:
 
 
 def _is_text(cell: object) -> bool:
-    return isinstance(cell, Mapping) or (isinstance(cell, str) and not PRINTED.fullmatch(cell))
+    return not PRINTED.fullmatch(cell) if isinstance(cell, str) else isinstance(cell, Mapping)
 
 
 def column_kind(name: str, cells: Sequence[object]) -> str:

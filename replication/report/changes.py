@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,19 @@ from replication.analysis.release_difference import (
     records_of,
     rows_of,
 )
+from replication.digests import digest_of
+from replication.provenance import Cache
 from replication.report.archive import Archive, Record
 from replication.report.releases import Release, frozen_outcomes
 from replication.report.words import Wording
 from replication.writing import table_rows
 
-__all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata", "renamed_file"]
+__all__ = ["KINDS", "Change", "Comparison", "Erratum", "compare_with", "errata", "known_errata", "renamed_file"]
 
 KINDS: tuple[Kind, ...] = ("verdict", "estimate", "sentence", "row")
 _SAME = "unchanged"
 _LONGEST = 300
+_KEPT = "errata of releases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def renamed_file() -> Path:
 def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:
     """The releases whose page of changes says less than its estimates do, field by field, beside the one before."""
     found = []
-    for before, after in pairwise(releases):
-        old, new = (records_of(frozen_outcomes(reports, release))["estimate"] for release in (before, after))
+    every = (records_of(frozen_outcomes(reports, release))["estimate"] for release in releases)
+    for (before, old), (after, new) in pairwise(zip(releases, every, strict=True)):
         # Whole things that came or went are plain to see; errata are about fields that changed unsaid.
         both = old.keys() & new.keys()
         pairs = ({name: records[name] for name in both} for records in (old, new))
@@ -122,6 +125,20 @@ def errata(reports: Path, releases: Sequence[Release]) -> list[Erratum]:
         if erratum.estimates > said:
             found.append(erratum)
     return found
+
+
+def known_errata(reports: Path, releases: Sequence[Release], made_by: str) -> list[Erratum]:
+    """The errata, as they were kept when the same code (its digest) last looked for them in the same releases.
+
+    Releases are frozen, and reading two of them takes longer than the rest of the page that says whether there are any.
+    """
+    cache, key = Cache(paths.cache_dir()), digest_of(repr(tuple(releases)), made_by)
+    known = cache.get(_KEPT, key)
+    if not isinstance(known, list):
+        found = errata(reports, releases)
+        cache.put(_KEPT, key, [asdict(erratum) for erratum in found])
+        return found
+    return [Erratum(**{**each, "fields": [FieldChange(**change) for change in each["fields"]]}) for each in known]
 
 
 def _said(path: Path) -> tuple[int, int]:

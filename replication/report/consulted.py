@@ -14,8 +14,9 @@ Three ideas:
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -288,7 +289,7 @@ def parts_of(archive: Archive) -> dict[str, Mapping[str, Any] | Sequence[Any]]:
 
 def watched(archive: Archive, log: Log) -> Archive:
     """The archive with every part writing down what it is asked for."""
-    parts = {name: _watched_part(part, name, log) for name, part in parts_of(archive).items()}
+    parts = {name: kind(part, name, log) for name, part, kind in _kinds_of(archive)}
     # What is not watched is not there: the frames, which could be read unseen, and the digest of it all.
     of_dataset: dict[str, Any] = {name: parts[name] for name in OF_DATASET}
     dataset = replace(archive.dataset, **of_dataset, **LEFT_OUT)
@@ -297,10 +298,14 @@ def watched(archive: Archive, log: Log) -> Archive:
     return replace(archive, dataset=dataset, tables=tables, **of_archive)
 
 
-def _watched_part(part: Mapping[str, Any] | Sequence[Any], name: str, log: Log) -> Watched | _WatchedList:
-    if not isinstance(part, Mapping):
-        return _WatchedList(part, name, log)
-    return _WatchedWorks(part, name, log) if name == _OF_FIELDS else Watched(part, name, log)
+@lru_cache(maxsize=2)  # the same for each of a thousand pages and pictures
+def _kinds_of(archive: Archive) -> list[tuple[str, Any, Callable[[Any, str, Log], Watched | _WatchedList]]]:
+    """Every part of an archive by name, and how it is watched."""
+
+    def kind(name: str, part: Any) -> Callable[[Any, str, Log], Watched | _WatchedList]:
+        return _WatchedList if not isinstance(part, Mapping) else _WatchedWorks if name == _OF_FIELDS else Watched
+
+    return [(name, part, kind(name, part)) for name, part in parts_of(archive).items()]
 
 
 class Answers:

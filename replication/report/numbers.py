@@ -156,7 +156,9 @@ def _locale(language: str) -> Locale:
 
 def is_number(value: object) -> bool:
     """Whether a cell is a number: whole or decimal, not yes/no."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    kind = type(value)
+    # By the very type first, as nearly all are of one: half a million cells are asked.
+    return kind is float or kind is int or (isinstance(value, int | float) and kind is not bool)
 
 
 def _digits(value: float, kind: str) -> str:

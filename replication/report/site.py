@@ -75,11 +75,17 @@ _PACKAGES = ("jinja2", "markupsafe", "babel", "markdown-it-py", "typst")
 
 
 def _plans(
-    archive: Archive, pictures: Mapping[str, Pictures], reports: Path | None, folder: Path, tables: Sequence[Made]
+    archive: Archive,
+    pictures: Mapping[str, Pictures],
+    reports: Path | None,
+    folder: Path,
+    tables: Sequence[Made],
+    made_by: str,
 ) -> Iterator[Plan]:
     """Every file of the report that is made from its archive, but the tables, which one of these reads."""
     # First, as it reads the release before: begun last it would keep one core busy and the others idle.
-    yield from versions.plans(reports, folder, dict(item for table in tables for item in table.files.items()))
+    digests = dict(item for table in tables for item in table.files.items())
+    yield from versions.plans(reports, folder, digests, made_by)
     for language in pictures:
         yield from findings.plans(archive, language)
         yield from overview.plans(archive, language)
@@ -164,7 +170,7 @@ class _Making:
         made = [*tables]
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
-            plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables)]
+            plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables, made_by)]
             sources = {plan.name for plan in paper.plans}
             for one in self._begun(source, plans, old, self.spread):
                 if one.name in sources:

@@ -275,9 +275,10 @@ class View:
         def cell(name: str, value: object) -> str:
             if value is None or is_number(value):
                 return "" if value is None else str(value)
-            if (name, value) not in shown:
-                shown[name, value] = str(self._effect_cell(name, str(value)))
-            return shown[name, value]
+            found = shown.get((name, value))
+            if found is None:
+                found = shown[name, value] = str(self._effect_cell(name, str(value)))
+            return found
 
         lines = []
         for row in rows:

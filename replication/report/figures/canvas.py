@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -111,9 +112,7 @@ def read_figure(figure: Mapping[str, Any], words: Words) -> FigureData:
 
 def _number(cell: object) -> float | None:
     # True is an int to Python, and a 1 in the drawing to the reader.
-    if isinstance(cell, int | float) and is_number(cell) and math.isfinite(cell):
-        return float(cell)
-    return None
+    return float(cell) if is_number(cell) and math.isfinite(cell) else None  # type: ignore[arg-type]
 
 
 WIDE, NARROW = 720.0, 340.0
@@ -169,8 +168,8 @@ class Label:
     def svg(self) -> str:
         """The text as SVG, linked where it leads somewhere."""
         anchor = f' text-anchor="{self.anchor}"' if self.anchor else ""
-        turn = f' transform="translate({_n(self.x)} {_n(self.y)}) rotate(-90)"'
-        place = turn if self.turned else f' x="{_n(self.x)}" y="{_n(self.y)}"'
+        x, y = _n(self.x), _n(self.y)
+        place = f' transform="translate({x} {y}) rotate(-90)"' if self.turned else f' x="{x}" y="{y}"'
         return _linked(f"<text{place}{_css(self.css)}{anchor}>{escape(self.words)}</text>", self.href)
 
 
@@ -290,7 +289,9 @@ def between_lines(canvas: Canvas, head: str, foot: str) -> Canvas:
     moved = f'<g transform="translate(0 {_n(shift)})">'
     end = canvas.height + shift
     labels = [Label(0, 13 + 17.0 * i, line, "strong result") for i, line in enumerate(above)]
-    labels += [replace(label, y=label.y + shift) for label in canvas.labels]
+    labels += [
+        Label(one.x, one.y + shift, one.words, one.css, one.anchor, one.href, one.turned) for one in canvas.labels
+    ]
     labels += [Label(0, end + 8 + 12.0 * i, line, "small") for i, line in enumerate(below)]
     parts = [moved, *canvas.behind, *canvas.parts, "</g>"] if above else [*canvas.behind, *canvas.parts]
     axis = (canvas.foot[0] + shift, canvas.foot[1] + shift) if canvas.foot else None
@@ -327,6 +328,8 @@ def wrapped(words: str, width: float, size: float) -> list[str]:
     ['one', 'sample', 'of many']
     """
     room = max(4, int(width / (size * _CHARACTER)))
+    if len(words) <= room and words[:1] != " ":  # nearly every label of a row
+        return [words]
     lines = [""]
     for word in words.split(" "):
         pieces = [word[at : at + room] for at in range(0, len(word), room)] or [""]
@@ -377,9 +380,10 @@ def _n(number: float) -> str:
     """A coordinate with one decimal at most: small files, the same on every machine."""
     # A tenth of a pixel is below what a screen shows, and no rounding of a platform's libraries reaches it.
     text = f"{number:.1f}"
-    return text[:-2] if text.endswith(".0") else text
+    return text[:-2] if text[-1] == "0" else text
 
 
+@cache  # a few dozen classes, on each of a hundred thousand shapes
 def _css(css: str) -> str:
     return f' class="{escape(css)}"' if css else ""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from replication.digests import digest_of
 from replication.report.archive import Archive
-from replication.report.changes import KINDS, Change, Comparison, compare_with, errata, renamed_file
+from replication.report.changes import KINDS, Change, Comparison, Erratum, compare_with, known_errata, renamed_file
 from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
 from replication.report.releases import Release, read_releases
@@ -20,12 +20,14 @@ from replication.report.words import Words
 __all__ = ["plans"]
 
 _MOST = 100
+_Errata = Callable[[], Sequence[Erratum]]
 
 
-def plans(reports: Path | None, folder: Path, tables: Mapping[str, str]) -> Iterator[Plan]:
+def plans(reports: Path | None, folder: Path, tables: Mapping[str, str], made_by: str) -> Iterator[Plan]:
     """What changed, with the full comparison in a file beside it, and what earlier pages of changes got wrong.
 
-    `folder` is this report's own, with its tables already written; `tables` are their digests by path.
+    `folder` is this report's own, with its tables already written; `tables` are their digests by path, `made_by` is
+    that of the code.
     """
     releases = read_releases(reports) if reports else ()
     # Releases are frozen: their list holds the digest of each, and so of all that is read of them.
@@ -34,17 +36,21 @@ def plans(reports: Path | None, folder: Path, tables: Mapping[str, str]) -> Iter
     names = renamed.read_bytes() if renamed.is_file() else b""
     # The comparison reads the tables of this report as files.
     read = digest_of(frozen, names, repr(sorted(tables.items())))
-    yield Plan("changes.html", "en", partial(_changes, reports=reports, releases=releases, folder=folder), outside=read)
-    yield Plan("errata.html", "en", partial(_errata, reports=reports, releases=releases), outside=frozen)
+    # Both about the releases, so that one process looks for errata.
+    found = partial(known_errata, reports, releases, made_by) if reports else list
+    changes = partial(_changes, reports=reports, releases=releases, folder=folder, errata=found)
+    yield Plan("changes.html", "en", changes, outside=read, about="releases")
+    yield Plan("errata.html", "en", partial(_errata, errata=found), outside=frozen, about="releases")
 
 
-def _errata(given: Given, reports: Path | None, releases: Sequence[Release]) -> list[Page]:
-    found = errata(reports, releases) if reports else []
-    shown = {"errata": found, "current": "changes"}
+def _errata(given: Given, errata: _Errata) -> list[Page]:
+    shown = {"errata": errata(), "current": "changes"}
     return [Page("errata.html", "errata.html", given.words.say("title.errata"), shown, given.words)]
 
 
-def _changes(given: Given, reports: Path | None, releases: Sequence[Release], folder: Path) -> Iterator[Page | File]:
+def _changes(
+    given: Given, reports: Path | None, releases: Sequence[Release], folder: Path, errata: _Errata
+) -> Iterator[Page | File]:
     archive = given.archive
     # What was withdrawn is a poor thing to compare with; if all were, the last is better than none.
     standing = [release for release in releases if not release.withdrawn] or list(releases)
@@ -54,7 +60,7 @@ def _changes(given: Given, reports: Path | None, releases: Sequence[Release], fo
         file = _file([c for kind in KINDS for c in comparison.changes[kind]], given.words)
         yield file
         values["file"] = file[0]
-    values["errata"] = len(errata(reports, releases)) if reports else 0
+    values["errata"] = len(errata())
     yield Page("changes.html", "changes.html", given.words.say("title.changes"), values, given.words)
 
 
