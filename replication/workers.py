@@ -7,6 +7,7 @@ Elsewhere it starts anew and is sent the dataset's folder, so that it loads the 
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -144,8 +145,14 @@ def _alone(job: Job, given: _Given, dataset: Dataset) -> OutcomeData:
 
 
 def _begin(given: _Given) -> None:
-    _end_quietly()
+    _begin_as_fork()
     _Worker.dataset, _Worker.cache = given.load(), given.cache
+
+
+def _begin_as_fork() -> None:
+    """What a worker was forked with stays as it is: no collection of cycles visits it, and so none copies its pages."""
+    _end_quietly()
+    gc.freeze()
 
 
 def _end_quietly() -> None:
@@ -188,7 +195,7 @@ class Forks(Spread):
         # Handed over by the fork: an archive is large, and what is made from it cannot be pickled.
         _Worker.function, _Worker.tasks = function, tasks
         pool = ProcessPoolExecutor(
-            min(self._processes, len(tasks)), mp_context=multiprocessing.get_context("fork"), initializer=_end_quietly
+            min(self._processes, len(tasks)), mp_context=multiprocessing.get_context("fork"), initializer=_begin_as_fork
         )
         return self._results(pool, [pool.submit(_do, number) for number in range(len(tasks))], function, tasks)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -56,19 +57,20 @@ class _Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedRows:
-    """Rows in the order of their clusters: `base (k,)` on the diagonal of V, `products (d, d, k)` of columns, `terms`.
+    """Rows in the order of their clusters: `base (k,)` on the diagonal of V, `products (p, k)` of columns, `terms`.
 
-    The columns stand in the order in which they are taken off. `order (k,)` is the row of the likelihood at each place;
-    `row` the component of single rows, `components` how many there are, `design` how many columns profile coefficients.
+    There are so many `columns`, in the order in which they are taken off, the one of y last; products as in `_pairs`.
+    `order (k,)` is the row of the likelihood at each place; `row` the component of single rows, `components` how many
+    there are.
     """
 
     base: Array
     products: Array
+    columns: int
     terms: tuple[_Term, ...]
     order: Codes
     row: int | None
     components: int
-    design: int
     restricted: bool
     unit: float
 
@@ -108,9 +110,9 @@ def nested_rows(likelihood: MultilevelLikelihood) -> NestedRows | None:
         return None
     columns += [likelihood.y] if alone else [*likelihood.x, likelihood.y]
     Z = np.stack(columns)[:, order]
-    products = np.ascontiguousarray(Z[:, None] * Z[None])
+    i, j = _pairs(len(Z))
     return NestedRows(
-        chain.base[order], products, tuple(terms), order, structure.row, structure.components, len(likelihood.x),
+        chain.base[order], Z[i] * Z[j], len(Z), tuple(terms), order, structure.row, structure.components,
         likelihood.restricted, likelihood.unit,
     )  # fmt: skip
 
@@ -125,85 +127,79 @@ def _in_turn(terms: Sequence[object]) -> bool:
     return [v for i, v in enumerate(vectors) if i == 0 or v != vectors[i - 1]] == list(dict.fromkeys(vectors))
 
 
-# A quantity with its derivatives in the variances 0 .. q - 1 is an array with a leading axis: the value; then for each
-# variance j its slope and the second derivatives (0, j) .. (j, j). A further variance only adds to the end.
-def _places(q: int) -> tuple[Codes, Codes, Codes, Codes]:
-    """Places of the slopes `(q,)`, of the second derivatives, and the slopes `i`, `j` that each belongs to."""
-    slopes = np.array([1 + j * (j + 3) // 2 for j in range(q)], dtype=np.intp)
-    pairs = [(i, j) for j in range(q) for i in range(j + 1)]
-    curves = np.array([slopes[j] + 1 + i for i, j in pairs], dtype=np.intp)
-    first, second = (np.array([slopes[pair[at]] for pair in pairs], dtype=np.intp) for at in (0, 1))
-    return slopes, curves, first, second
-
-
-_PLACES = [_places(q) for q in range(12)]
-
-
-def _size(q: int) -> int:
-    return 1 + q * (q + 3) // 2
-
-
-def _product(a: Array, b: Array, q: int) -> Array:
-    out = a * b[:1]
-    out += a[:1] * b
-    out[0] *= 0.5
-    if q:
-        _, curves, i, j = _PLACES[q]
-        cross = a[i] * b[j]
-        cross += a[j] * b[i]
-        out[curves] += cross
+# A quantity with its derivatives in q variances is an array with two leading axes of 1 + q: the value at (0, 0), its
+# slope in variance j at (0, j) and (j, 0), its second derivatives at (i, j). Both halves are held, since slices cost
+# the interpreter less than picking the distinct ones; a further variance adds a row and a column at the end.
+def _product(a: Array, b: Array) -> Array:
+    """The product of two quantities; `a` has the shape of both, or what `b` lacks is broadcast."""
+    out: Array = a * b[0, 0]
+    out += a[0, 0] * b
+    out[0, 0] *= 0.5
+    if len(a) > 1:
+        cross = a[0, 1:, None] * b[0, None, 1:]
+        out[1:, 1:] += cross
+        out[1:, 1:] += cross.swapaxes(0, 1)
     return out
 
 
-def _logarithm_and_inverse(a: Array, q: int) -> tuple[Array, Array]:
-    inverse = 1.0 / a[0]
-    slope = a * inverse
-    logarithm, reciprocal = slope.copy(), slope * -inverse
-    logarithm[0], reciprocal[0] = np.log(a[0]), inverse
-    if q:
-        _, curves, i, j = _PLACES[q]
-        squares = slope[i] * slope[j]
-        logarithm[curves] -= squares
-        squares *= 2.0 * inverse
-        reciprocal[curves] += squares
-    return logarithm, reciprocal
+def _logarithm_and_inverse(a: Array) -> tuple[Array, Array]:
+    inverse = 1.0 / a[0, 0]
+    ratio = a * inverse
+    squares = ratio[0, :, None] * ratio[0, None]
+    # Squares of slopes are what second derivatives get; the rest of both results is linear in the ratio.
+    squares[0, 1:] = squares[1:, 0] = 0.0
+    logarithm = ratio - squares
+    logarithm[0, 0] = np.log(a[0, 0])
+    squares *= 2.0
+    squares -= ratio
+    squares *= inverse
+    return logarithm, squares
 
 
-def _times_variance(a: Array, theta: Array, q: int) -> Array:
-    """`a` times the last of q variances; `a` has no derivatives in it yet, or has them."""
-    slopes, curves, i, _ = _PLACES[q]
+def _times_variance(a: Array, theta: Array, *, enters: bool) -> Array:
+    """`a` times a known weight, or times the last of its variances where that `enters`."""
     out = a * theta
-    out[slopes[-1]] += a[0]
-    own = curves[-q:]
-    out[own] += a[i[-q:]]
-    out[own[-1]] += a[slopes[-1]]
+    if enters:
+        out[-1] += a[0]
+        out[:, -1] += a[0]
     return out
 
 
-def _grown(a: Array, q: int) -> Array:
-    """Room for the derivatives in one more variance, the q-th."""
-    out = np.zeros((_size(q), *a.shape[1:]))
-    out[: len(a)] = a
+def _grown(a: Array) -> Array:
+    """Room for the derivatives in one more variance."""
+    q = len(a)
+    out = np.zeros((q + 1, q + 1, *a.shape[2:]))
+    out[:q, :q] = a
     return out
 
 
-def _take_off(A: Array, weight: float | Array | None, q: int, *, variance: bool, drop: bool) -> tuple[Array, Array]:
-    """The products `(., d, d, ...)` less what the first column explains, and the log of what its group gains.
+def _take_off(A: Array, d: int, weight: Array | None, *, enters: bool, drop: bool) -> tuple[Array, Array]:
+    """The products `(., ., p, N)` of d columns less what the first one explains, and the log of what its group gains.
 
-    `weight` multiplies the term; None stands for an infinite one, which profiles a coefficient out.
+    The products stand as in `_pairs`: those of the first column come first. `weight` multiplies the term; None stands
+    for an infinite one, which profiles a coefficient out.
     """
-    own = A[:, 0, 0]
-    if weight is None:
-        log, factor = _logarithm_and_inverse(own, q)
-    else:
-        gain = _times_variance(own, np.asarray(weight), q) if variance else own * weight
-        gain[0] += 1.0
-        log, inverse = _logarithm_and_inverse(gain, q)
-        factor = _times_variance(inverse, np.asarray(weight), q) if variance else inverse * weight
-    first = 1 if drop else 0
-    column = A[:, 0, first:]
-    scaled = _product(column, factor[:, None], q)
-    return A[:, first:, first:] - _product(scaled[:, :, None], column[:, None], q), log
+    gain = A[:, :, 0]
+    if weight is not None:
+        gain = _times_variance(gain, weight, enters=enters)
+        gain[0, 0] += 1.0
+    log, inverse = _logarithm_and_inverse(gain)
+    column, first = A[:, :, :d], 1 if drop else 0
+    # With e the first product and a another of its row, a - a w e / (1 + w e) = a / (1 + w e).
+    left = _product(column[:, :, first:], inverse[:, :, None])
+    i, j = _pairs(d - 1)
+    taken = _product(left[:, :, i + (1 - first)], column[:, :, j + 1])
+    if weight is not None:
+        taken = _times_variance(taken, weight, enters=enters)
+    rest = A[:, :, d:] - taken
+    return rest if drop else np.concatenate([left, rest], axis=2), log
+
+
+@cache
+def _pairs(d: int) -> tuple[Codes, Codes]:
+    """Which columns each product is of, `(p,)` and `(p,)`: 00, 01, .., 11, 12, .. of d columns."""
+    i, j = np.triu_indices(d)
+    return i, j
 
 
 def _likelihoods(rows: NestedRows, theta: Array, present: Array | None) -> tuple[Array, Array, Array]:
@@ -212,55 +208,74 @@ def _likelihoods(rows: NestedRows, theta: Array, present: Array | None) -> tuple
     `present (F, k)` is 1 where a row counts and 0 where it is left out, in the order of `rows`.
     """
     half, entered = _profiled(rows, theta, present, derivatives=True)
-    slopes, curves, i, j = _PLACES[len(entered)]
     gradient, information = np.empty(theta.shape), np.empty((*theta.shape, theta.shape[1]))
-    gradient[:, entered] = half[slopes].T
-    owner = {int(place): component for place, component in zip(slopes, entered, strict=True)}
-    for curve, a, b in zip(curves, i, j, strict=True):
-        information[:, owner[int(a)], owner[int(b)]] = information[:, owner[int(b)], owner[int(a)]] = -half[curve]
-    return half[0], gradient, information
+    gradient[:, entered] = half[0, 1:].T
+    information[np.ix_(range(len(theta)), entered, entered)] = -half[1:, 1:].transpose(2, 0, 1)
+    return half[0, 0], gradient, information
 
 
 def _profiled(rows: NestedRows, theta: Array, present: Array | None, *, derivatives: bool) -> tuple[Array, list[int]]:
-    """The log-likelihood with its derivatives `(., F)`, and the variances they are in; without them, value alone."""
+    """The log-likelihood with its derivatives `(., ., F)`, and the variances they are in; without them, value alone."""
     A, L, entered = _over_rows(rows, theta, present, derivatives=derivatives)
-    q = len(entered)
-    for term in rows.terms:
-        A = np.add.reduceat(A, term.starts, axis=-1)
-        weight: float | Array = term.weight if term.component is None else theta[:, term.component, None]
-        if derivatives and term.component is not None:
-            entered.append(term.component)
-            A, L = _grown(A, len(entered)), _grown(L, len(entered))
+    F, d = len(theta), rows.columns
+    for at, term in enumerate(rows.terms):
+        if at:
+            A = _summed(A, term.starts, F)
+        weight = np.asarray(term.weight)
         # A variance that enters here has its derivatives begin here.
-        enters = len(entered) > q
-        q = len(entered)
-        A, log = _take_off(A, weight, q, variance=enters, drop=term.last)
-        L += log.sum(axis=-1)
-    A = A.sum(axis=-1)
-    for _ in range(rows.design):
-        A, log = _take_off(A, None, q, variance=False, drop=True)
+        enters = derivatives and term.component is not None
+        if term.component is not None:
+            weight = np.repeat(theta[:, term.component], len(term.starts))
+        if enters:
+            assert term.component is not None
+            entered.append(term.component)
+            A, L = _grown(A), _grown(L)
+        A, log = _take_off(A, d, weight, enters=enters, drop=term.last)
+        d -= term.last
+        L += log.reshape(*L.shape, -1).sum(axis=-1)
+    A = A.reshape(*A.shape[:-1], F, -1).sum(axis=-1)
+    for left in range(d, 1, -1):
+        A, log = _take_off(A, left, None, enters=False, drop=True)
         if rows.restricted:
             L += log
-    return -0.5 * (L + A[:, 0, 0]), entered
+    return -0.5 * (L + A[:, :, 0]), entered
+
+
+def _summed(A: Array, starts: Codes, F: int) -> Array:
+    """Sums over the groups that begin at `starts (m,)` of each of F searches, which stand one after the other."""
+    if F > 1:
+        starts = (np.arange(F)[:, None] * (A.shape[-1] // F) + starts).ravel()
+    return np.asarray(np.add.reduceat(A, starts, axis=-1))
+
+
+# Where the value, slope and second derivative in one variance stand.
+_FIRST = np.array([[0, 1], [1, 2]])
 
 
 def _over_rows(
     rows: NestedRows, theta: Array, present: Array | None, *, derivatives: bool
 ) -> tuple[Array, Array, list[int]]:
-    """The weighed products of each row `(., d, d, F, k)`, the log determinant so far `(., F)`, and what has entered."""
-    known = rows.row is None or not derivatives
-    total = rows.base + (0.0 if rows.row is None else theta[:, rows.row, None])
-    weight = np.broadcast_to(1.0 / total, (len(theta), len(rows.base)))
-    log = np.broadcast_to(np.log(total), weight.shape)
+    """The weighed products, summed over the groups of the first term `(., ., p, F m)`; as one where there is none.
+
+    With them the log determinant so far `(., ., F)`, and the variance that has entered.
+    """
+    total = rows.base + (np.zeros((len(theta), 1)) if rows.row is None else theta[:, rows.row, None])
+    weight, log = 1.0 / total, np.log(total)
     if present is not None:
         weight, log = weight * present, log * present
     parts, logs = [weight], [log.sum(axis=-1)]
-    if not known:
-        square = weight**2
+    enters = derivatives and rows.row is not None
+    if enters:
+        square = weight * weight
         parts += [-square, 2.0 * square * weight]
         logs += [weight.sum(axis=-1), -square.sum(axis=-1)]
-    A = np.stack(parts)[:, None, None] * rows.products[None, :, :, None]
-    return A, np.stack(logs), [] if rows.row is None or not derivatives else [rows.row]
+    # Rows outnumber their groups: each product of columns and each derivative is summed once. From here on groups of
+    # all searches share an axis, as long loops are what numpy is quick at.
+    weighed = np.array(parts)[:, None] * rows.products[:, None]
+    starts = rows.terms[0].starts if rows.terms else np.zeros(1, dtype=np.intp)
+    sums = _summed(weighed.reshape(*weighed.shape[:2], -1), starts, len(theta))
+    at = _FIRST if enters else _FIRST[:1, :1]
+    return sums[at], np.array(logs)[at], [rows.row] if enters and rows.row is not None else []
 
 
 def _in_pieces(rows: NestedRows, theta: Array, present: Array | None) -> tuple[Array, Array, Array]:
@@ -283,7 +298,7 @@ def values_at(rows: NestedRows, theta: Array, present: Array | None = None) -> A
     with np.errstate(all="ignore"):
         for c in range(0, len(theta), many):
             who = None if present is None else present[c : c + many]
-            values.append(_profiled(rows, theta[c : c + many], who, derivatives=False)[0][0])
+            values.append(_profiled(rows, theta[c : c + many], who, derivatives=False)[0][0, 0])
     return np.concatenate(values)
 
 
@@ -376,36 +391,54 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     A variance on 0 whose slope points further down stays there (Bertsekas 1982). If the top lies past an edge, every
     choice of variances to put at 0 is tried, fewest first.
     """
-    F, q = theta.shape
     free = allowed & ((theta > 0.0) | (gradient > 0.0))
-    inner = _inner_steps(theta, gradient, information, free)
-    if inner is not None:
-        return inner
+    best, inside = _inner_steps(theta, gradient, information, free)
+    at = np.flatnonzero(~inside & free.any(axis=1))
+    if len(at):
+        best[at] = _edge_steps(theta[at], gradient[at], information[at], free[at])
+    return best
+
+
+def _edge_steps(theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]) -> Array:
+    """The steps `(F, q)` of searches some of whose `free (F, q)` variances may have to go to 0."""
+    F, q = theta.shape
     curved = _climbing(information, free)
-    best, height, settled = np.zeros((F, q)), np.zeros(F), ~free.any(axis=1)
+    best, left = np.zeros((F, q)), np.arange(F)
     for size in range(q + 1):
-        for held in combinations(range(q), size):
-            chosen = np.zeros(q, dtype=bool)
-            chosen[list(held)] = True
-            step = np.where(chosen & free, -theta, 0.0)
-            moving = free & ~chosen
-            slope = np.where(moving, gradient - (curved @ step[:, :, None])[:, :, 0], 0.0)
-            both = moving[:, :, None] & moving[:, None, :]
-            matrix = np.where(both, curved, np.eye(q))
-            step = np.where(moving, np.linalg.solve(matrix, slope[:, :, None])[:, :, 0], step)
-            gain = (gradient * step).sum(axis=1) - 0.5 * np.einsum("fi,fij,fj->f", step, curved, step)
-            better = (theta + step >= 0.0).all(axis=1) & (gain > height) & ~settled & (free | ~chosen).all(axis=1)
-            best[better], height[better] = step[better], gain[better]
-        settled |= height > 0.0
-        if settled.all():
+        held = np.array([[i in chosen for i in range(q)] for chosen in combinations(range(q), size)])[:, None]
+        step, gain = _held_steps(theta[left], gradient[left], curved[left], free[left], held)
+        choice, each = gain.argmax(axis=0), np.arange(len(left))
+        found = gain[choice, each] > 0.0
+        best[left[found]] = step[choice[found], each[found]]
+        left = left[~found]
+        if not len(left):
             break
     return best
 
 
-def _inner_steps(theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]) -> Array | None:
-    """Newton's steps `(F, q)`, if each search has its top ahead and within the range of its `free (F, q)` variances.
+def _held_steps(
+    theta: Array, gradient: Array, curved: Array, free: NDArray[np.bool_], held: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """The steps `(C, F, q)` with the variances of each choice `held (C, 1, q)` put at 0, and what each gains `(C, F)`.
 
-    None where one has not.
+    The gain of a step that is not allowed is 0.
+    """
+    moving = free & ~held
+    to_edge = np.where(held & free, -theta, 0.0)
+    slope = np.where(moving, gradient - (curved @ to_edge[..., None])[..., 0], 0.0)
+    matrix = np.where(moving[..., :, None] & moving[..., None, :], curved, np.eye(theta.shape[1]))
+    step = np.where(moving, np.linalg.solve(matrix, slope[..., None])[..., 0], to_edge)
+    gain = (gradient * step).sum(axis=-1) - 0.5 * (step * (curved @ step[..., None])[..., 0]).sum(axis=-1)
+    allowed = (theta + step >= 0.0).all(axis=-1) & (free | ~held).all(axis=-1)
+    return step, np.where(allowed, gain, 0.0)
+
+
+def _inner_steps(
+    theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Newton's steps `(F, q)` in the `free (F, q)` variances, and of which searches they stay within their range.
+
+    Of none where one of the searches has no top ahead.
     """
     # Near a peak every step is of this kind, and looking for edges would take as long as the likelihood.
     if not free.all():
@@ -416,8 +449,8 @@ def _inner_steps(theta: Array, gradient: Array, information: Array, free: NDArra
         # Rounding lets a root through whose matrix cannot be solved for: flat ahead, too.
         step = np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0])
     except np.linalg.LinAlgError:
-        return None
-    return step if (theta + step >= 0.0).all() else None
+        return np.zeros(theta.shape), np.zeros(len(theta), dtype=bool)
+    return step, np.asarray((theta + step >= 0.0).all(axis=1))
 
 
 def _climbing(information: Array, free: NDArray[np.bool_]) -> Array:
