@@ -234,8 +234,9 @@ class View:
         # As text: a label is no work, and no key to look one up by.
         address = "" if behind and str(row[first]) not in self.archive.dataset.works else behind or elsewhere
         # Put together here and not in a template, which takes three times as long over the tens of thousands of cells.
-        # Cells and rows end where the next begins, as HTML allows: the ends were a tenth of these pages.
-        found = [f'<tr><th scope="row">{"" if row[first] is None else self.head(row[first], behind)}']
+        # Cells and rows end where the next begins, as HTML allows: the ends were a tenth of these pages. A head in a
+        # column of heads is that of its row without saying so.
+        found = [f"<tr><th>{'' if row[first] is None else self.head(row[first], behind)}"]
         for i in rest:
             cell = "" if row[i] is None else self.cell(row[i], kinds[i], address)
             if address and 'class="n"' in cell:

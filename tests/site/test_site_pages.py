@@ -101,6 +101,23 @@ def test_no_page_loads_from_the_network_or_holds_inline_code(report: Any) -> Non
         assert page.tags.count("h1") == 1, path
 
 
+def test_every_page_leads_to_all_named_pages(small: Any) -> None:
+    """Those below the named ones do so by the overview of their language, whose list needs no script."""
+    menu = make_menu(paths.analyses_dir(), article=bool(small.dataset.statements))
+    listed = {}
+    for language in menu.languages:
+        overview = menu.address("index.html", language)
+        page, up = small.text(overview), "../" * overview.count("/")
+        named = [f"{up}{menu.address(each.path, language)}" for each in menu.pages]
+        listed[language] = overview
+        assert re.findall(r'href="([^"]+)"', page.partition('<h2 id="pages">')[2].partition("</p>")[0]) == named
+    for path in small.pages:
+        text = small.text(path)
+        language = "nb" if path.startswith("nb/") else "en"
+        place = f'class="opens" href="{"../" * path.count("/")}{listed[language]}#pages"'
+        assert (place in text, 'popovertarget="menu"' in text) == (not menu.is_named(path), menu.is_named(path)), path
+
+
 def test_hostile_text_is_shown_as_text(small: Any) -> None:
     for path in [*small.pages, *(p.relative_to(small.folder).as_posix() for p in small.folder.rglob("*.svg"))]:
         text = small.text(path)

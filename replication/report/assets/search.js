@@ -2,9 +2,14 @@
 // synonyms, a number in either notation, and, where nothing else is found, what differs by one slip of a finger.
 "use strict";
 (() => {
-  const input = document.getElementById("search");
-  const found = document.getElementById("found");
-  if (!input) return;
+  const box = document.querySelector(".search");
+  if (!box) return;
+  // Made here and not in each page: without this script there is nothing to type into.
+  const input = Object.assign(document.createElement("input"), { type: "search", id: "search", autocomplete: "off", placeholder: box.dataset.text });
+  const found = Object.assign(document.createElement("ul"), { id: "found", hidden: true });
+  input.setAttribute("aria-label", box.dataset.text);
+  input.setAttribute("aria-controls", "found");
+  box.append(input, found);
   const root = document.body.dataset.root;
   const most = 12;
   let index;
@@ -100,11 +105,11 @@
     found.hidden = !hits;
     if (!hits) return;
     const none = document.createElement("li");
-    none.textContent = input.dataset.none;
+    none.textContent = box.dataset.none;
     found.replaceChildren(...(hits.length ? hits.map(item) : [none]));
   };
 
-  input.parentElement.hidden = false;
+  box.hidden = false;
   input.addEventListener("input", show);
   input.addEventListener("focus", show);
   document.addEventListener("keydown", (event) => {
