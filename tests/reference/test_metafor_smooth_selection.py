@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from replication.errors import ModelError
 from replication.models.bias import fit_smooth_selection
@@ -51,7 +52,9 @@ def brute_force(tag: str, mean: float, tau2: float, delta: float) -> float:
         se, spread = np.sqrt(variance), np.sqrt(variance + tau2)
 
         def seen(x: float, se: float = se, spread: float = spread) -> float:
-            return float(weight(stats.norm.sf(x / se), delta) * stats.norm.pdf(x, mean, spread))
+            # Not scipy.stats: its checks take ten times as long as the functions they stand before.
+            density = math.exp(-0.5 * ((x - mean) / spread) ** 2) / (math.sqrt(2.0 * math.pi) * spread)
+            return float(weight(special.ndtr(-x / se), delta) * density)
 
         chance = integrate.quad(seen, mean - 12 * spread, mean + 12 * spread, epsabs=1e-13, epsrel=1e-12, limit=500)[0]
         own = np.log(weight(stats.norm.sf(effect / se), delta)) + stats.norm.logpdf(effect, mean, spread)
