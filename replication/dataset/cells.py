@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import filterfalse
+from typing import cast
 
 from replication.dataset.columns import Cells, Columns, Deferred
 from replication.dataset.letters import has_hidden
@@ -96,7 +97,7 @@ def stack(raws: Sequence[RawTable], table: Table) -> Stack:
         single = {name: cells[i] for i, name in enumerate(raw.header) if times[name] == 1}
         for name in held & columns.keys():
             columns[name].extend(single.get(name, (None,) * len(raw.lines)))
-    columns |= {name: [None] * len(lines) for name in columns.keys() - held}
+    columns |= dict.fromkeys(columns.keys() - held, [None] * len(lines))
     distinct = Deferred(columns, lambda name: frozenset(columns[name]) if name in held else frozenset((None,)))
     return Stack(table, columns, distinct, tuple(raw.file for raw in raws), tuple(bounds), tuple(lines))
 
@@ -137,28 +138,30 @@ def _bad_cells(distinct: frozenset[str | None], column: Column, rules: Sequence[
     return bad
 
 
-def typed(stacked: Stack) -> dict[str, Columns]:
-    """Each file's table: numbers as floats (empty is NaN), everything else text; columns a file lacks are empty.
-
-    Cells that are no numbers become NaN; the caller has the problem that says so.
-    """
-    whole = typed_rows(stacked)
+def typed(stacked: Stack, whole: Columns) -> dict[str, Columns]:
+    """Each file's table, of `whole`, the `typed_rows` of them all."""
     parts = zip(stacked.files, stacked.bounds, strict=True)
     return {file: whole.between(start, end) for file, (start, end) in parts}
 
 
 def typed_rows(stacked: Stack) -> Columns:
-    """All rows with their line, in the columns of the table; with no file, an empty table of the right columns."""
+    """All rows with their line: numbers as floats (empty is NaN), everything else text; what a file lacks is empty.
+
+    Cells that are no numbers become NaN; the caller has the problem that says so. With no file it is an empty table of
+    the right columns.
+    """
     numbers = frozenset(c.name for c in stacked.table.columns if c.kind in ("number", "integer"))
 
     def made(name: str) -> Cells:
         if name == "line":
             return list(stacked.lines)
         # Messages quote the cell as it was typed: .30 read as a float would come back as 0.3.
-        cells = stacked.cells["value" if name == "value_text" else name]
+        text = "value" if name == "value_text" else name
+        cells = stacked.cells[text]
         if name in numbers:
             return _as_numbers(cells, stacked.distinct[name])
-        return [cell or "" for cell in cells]
+        # The very list where no file lacks the column: of half a million rows a copy of each is noticed.
+        return [cell or "" for cell in cells] if None in stacked.distinct[text] else cast("Cells", cells)
 
     names = [*stacked.cells]
     if "value" in names:

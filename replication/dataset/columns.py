@@ -35,6 +35,9 @@ class Deferred(Mapping[str, Made]):
             if name not in self._names:
                 raise KeyError(name)
             self._made[name] = self._make(name)
+            if len(self._made) == len(self._names):
+                # Everything is made: what it was made of may go, which is a second copy of many rows.
+                self._make = self._made.__getitem__
         return self._made[name]
 
     def passed_on(self, name: str) -> Made:
@@ -125,6 +128,11 @@ class Columns:
     def labelled(self, name: str, label: str) -> Columns:
         """The table with a column in front that says the same in every row."""
         cells = Deferred((name, *self.cells), lambda own: [label] * len(self) if own == name else self.passed_on(own))
+        return Columns(cells, self.numbers)
+
+    def with_first(self, name: str, column: Cells) -> Columns:
+        """The table with a further column in front."""
+        cells = Deferred((name, *self.cells), lambda own: column if own == name else self.passed_on(own))
         return Columns(cells, self.numbers)
 
     def of_works(self, works: Iterable[str]) -> Columns:

@@ -70,7 +70,8 @@ _TO_ADD = {
 class Folder:
     """What was read while walking the folder; local to one check.
 
-    `every` holds all rows of each table by file name and file, `frames` those without an error.
+    `every` holds all rows of each table by file name and file, `frames` those without an error, `whole` all files of a
+    kind as one table where no row has one.
     """
 
     root: Path
@@ -82,6 +83,7 @@ class Folder:
     raws: dict[str, list[RawTable]] = field(default_factory=dict)
     frames: dict[str, dict[str, Columns]] = field(default_factory=dict)
     every: dict[str, dict[str, Columns]] = field(default_factory=dict)
+    whole: dict[str, Columns] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     common_notes: dict[str, str] = field(default_factory=dict)
     corrections_by_file: dict[str, list[Correction]] = field(default_factory=dict)

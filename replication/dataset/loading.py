@@ -283,7 +283,9 @@ def _check_tables(folder: Folder) -> None:
         if wanted:
             part = whole if len(wanted) == len(raws) else stack(wanted, TABLES[name])
             folder.problems += check_cells(part, folder.vocabulary)
-        folder.every[name] = _of_works(whole)
+        rows = typed_rows(whole)
+        folder.whole[name] = _with_works(whole, rows)
+        folder.every[name] = _of_works(whole, rows)
     errors = [p for p in folder.problems if p.severity == "error"]
     # Row 0 or 1: the file or its header is at fault, and with it every row.
     unusable = {p.file for p in errors if p.row <= 1 and p.rule != "unknown-column"}
@@ -295,14 +297,28 @@ def _check_tables(folder: Folder) -> None:
         usable = {file: frame for file, frame in frames.items() if file not in unusable}
         folder.every[name] = usable
         folder.frames[name] = {file: _without(frame, bad.get(file, set())) for file, frame in usable.items()}
+        if len(usable) < len(frames) or bad.keys() & usable.keys():
+            del folder.whole[name]
 
 
-def _of_works(stacked: Stack) -> dict[str, Columns]:
+def _of_works(stacked: Stack, rows: Columns) -> dict[str, Columns]:
     """Each file's table; those in the folder of a work with its key in front."""
-    tables = typed(stacked)
+    tables = typed(stacked, rows)
     if stacked.table.name not in WORK_TABLES:
         return tables
-    return {file: table.labelled("work", file.partition("/")[0]) for file, table in tables.items()}
+    return {file: table.labelled("work", _work_of(file)) for file, table in tables.items()}
+
+
+def _with_works(stacked: Stack, rows: Columns) -> Columns:
+    """All files of one kind as one table; those in the folders of works with their keys in front."""
+    if stacked.table.name not in WORK_TABLES:
+        return rows
+    parts = zip(stacked.files, stacked.bounds, strict=True)
+    return rows.with_first("work", [work for file, (start, end) in parts for work in [_work_of(file)] * (end - start)])
+
+
+def _work_of(file: str) -> str:
+    return file.partition("/")[0]
 
 
 def _without(table: Columns, lines: set[int]) -> Columns:
@@ -326,7 +342,8 @@ def _version(folder: Folder) -> str:
 
 def _join(folder: Folder) -> dict[str, Columns]:
     """All tables, the effects with the columns of their sample."""
-    tables = {name: _joined(folder.frames.get(name, {}), name) for name in TABLES}
+    # Where every row of every file counts, the files need not be put together again.
+    tables = {name: folder.whole.get(name) or _joined(folder.frames.get(name, {}), name) for name in TABLES}
     tables["effects.csv"] = _with_sample(tables["effects.csv"], tables["samples.csv"])
     return tables
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from replication.dataset.cells import check_cells, stack, typed
+from replication.dataset.cells import check_cells, stack, typed_rows
 from replication.dataset.problems import Problem, format_problems, nearest
 from replication.dataset.reading import RawTable, read_table
 from replication.dataset.schema import Table, Vocabulary, number, text, word
@@ -120,7 +120,7 @@ def check_roles(path: Path) -> tuple[RolesTable | None, list[Problem]]:
     problems += check_cells(stacked, ROLES_WORDS)
     if any(p.severity == "error" for p in problems):
         return None, sorted(problems)
-    frame = typed(stacked)[raw.file].frame()
+    frame = typed_rows(stacked).frame()
     # After the cells, as classes of misread cells would be counted wrong.
     problems += _unused_classes(raw.file, frame)
     if any(p.severity == "error" for p in problems):

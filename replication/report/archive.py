@@ -7,7 +7,6 @@ together here, from its tables of published and of our numbers; nothing is compu
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import Any
 from replication import paths
 from replication.claims import Claim, claims_of
 from replication.dataset import Dataset
-from replication.dataset.columns import Columns
 from replication.dataset.successors import Successors
 from replication.errors import UserError
 from replication.printed import parse_printed
 from replication.report.menu import Menu, make_menu, unlisted_findings
+from replication.report.rows import Rows, rows_by_work
 from replication.report.words import Ref
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "anchor",
     "make_archive",
     "outcome_page",
-    "plain_cell",
     "quoted_by",
     "table_data",
     "table_page",
@@ -160,7 +158,7 @@ class RowPage:
     path: str
     work: str
     part: str
-    rows: Sequence[Record]
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +183,7 @@ class Archive:
     living: Mapping[str, str]
     checks: Mapping[str, Record]
     open_data: Mapping[str, Record]
-    tables: Mapping[str, Mapping[str, Sequence[Record]]]
+    tables: Mapping[str, Mapping[str, Rows]]
     row_pages: Mapping[str, Sequence[RowPage]]
     users: Mapping[str, Sequence[tuple[int, str]]]
     names: Mapping[str, str]
@@ -235,15 +233,17 @@ class Archive:
         """Authors and year of a work as cited in running text."""
         return self.names.get(work, work)
 
-    def table(self, name: str, work: str = "") -> Sequence[Record]:
+    def table(self, name: str, work: str = "") -> Rows:
         """The rows of a table of the dataset, of one work when asked, with plain cells."""
         found = self.tables[name]
-        return found.get(work, ()) if work else [row for rows in found.values() for row in rows]
+        if not work:
+            return Rows.together(list(found.values()))
+        return found.get(work) or Rows.together(())
 
 
 def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> Archive:
     """Index a dataset and its outcomes."""
-    tables = {name: _by_work(dataset, name) for name in dataset.tables}
+    tables = {name: rows_by_work(dataset.columns(name)) for name in dataset.tables}
     row_pages = {work: tuple(_row_pages(work, rows)) for work, rows in tables["effects.csv"].items()}
     claims = claims_of(dataset)
     # Before anything is indexed: the figure must have an address like any other.
@@ -375,55 +375,25 @@ def anchor(name: str) -> str:
     return re.sub(r"[^\w.]+", "-", name, flags=re.ASCII).strip("-") or "x"
 
 
-def plain_cell(value: object) -> Any:
-    """A cell of a table as text, number or None; NaN is None."""
-    if isinstance(value, str):
-        return value
-    if value is None or value != value:  # noqa: PLR0124 - NaN and NA differ from themselves
-        return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e15 else value if math.isfinite(value) else None
-    return value.item() if hasattr(value, "item") else value
-
-
-def _by_work(dataset: Dataset, name: str) -> dict[str, list[Record]]:
-    """The rows of a table by work, in order; a table without works stands under one empty name."""
-    # Column by column, and no frame: most cells are text as they stand, and there are hundreds of thousands. The
-    # dataset keeps no second copy of them, and a number that stands in many rows is held once.
-    table = dataset.columns(name)
-    plain = {column: _plain_cells(table.passed_on(column)) for column in table.cells}
-    found: dict[str, list[Record]] = {}
-    for row in Columns(plain).records():
-        found.setdefault(str(row.get("work", "")), []).append(row)
-    return found
-
-
-def _plain_cells(cells: Sequence[Any]) -> list[Any]:
-    known: dict[Any, Any] = {}
-    return [
-        cell if type(cell) is str else known[cell] if cell in known else known.setdefault(cell, plain_cell(cell))
-        for cell in cells
-    ]
-
-
-def _row_pages(work: str, rows: Sequence[Record]) -> Iterator[RowPage]:
+def _row_pages(work: str, rows: Rows) -> Iterator[RowPage]:
     """The rows of a work on one page, or on a page a survey cycle, or on several of one cycle."""
     if len(rows) <= _LARGEST_ROW_PAGE:
         yield RowPage(f"rows/{work}.html", work, "", rows)
         return
-    cycles: dict[str, list[Record]] = {}
-    for row in rows:
-        cycles.setdefault(str(row["cycle"]), []).append(row)
-    for cycle, part in sorted(cycles.items()):
+    cycles: dict[str, list[int]] = {}
+    for place, cycle in enumerate(rows.column("cycle")):
+        cycles.setdefault(str(cycle), []).append(place)
+    for cycle, places in sorted(cycles.items()):
         # Browsers lay a table of some thousand rows out for seconds, on phones for longer.
-        for number, start in enumerate(range(0, len(part), _LARGEST_ROW_PAGE)):
+        for number, start in enumerate(range(0, len(places), _LARGEST_ROW_PAGE)):
             name = cycle + (f"-{number + 1}" if number else "")
-            yield RowPage(f"rows/{work}-{anchor(name)}.html", work, name, part[start : start + _LARGEST_ROW_PAGE])
+            part = rows.pick(places[start : start + _LARGEST_ROW_PAGE])
+            yield RowPage(f"rows/{work}-{anchor(name)}.html", work, name, part)
 
 
 def _places(
     dataset: Dataset,
-    tables: Mapping[str, Mapping[str, Sequence[Record]]],
+    tables: Mapping[str, Mapping[str, Rows]],
     outcomes: Sequence[Record],
     claims: Sequence[Claim],
     row_pages: Mapping[str, Sequence[RowPage]],
@@ -435,16 +405,16 @@ def _places(
         yield claim.id, f"works/{claim.work}.html#{anchor(claim.id)}"
     yield from _origin_places(dataset, claims)
     for page in (page for pages in row_pages.values() for page in pages):
-        for row in page.rows:
-            yield row["effect_id"], f"{page.path}#{anchor(row['effect_id'])}"
-            yield row["sample_id"], f"{page.path}#{anchor(row['effect_id'])}"
+        for effect, sample in page.rows.cells(("effect_id", "sample_id")):
+            place = f"{page.path}#{anchor(effect)}"
+            yield from ((effect, place), (sample, place))
     for name, page_path, column in (
         ("directions.csv", "missing.html", "direction_id"),
         ("leads.csv", "missing.html", "lead_id"),
         ("screened.csv", "screening.html", "effect_id"),
     ):
-        for row in (row for rows in tables[name].values() for row in rows):
-            yield row[column], f"{page_path}#{anchor(row[column])}"
+        for item in (item for rows in tables[name].values() for item in rows.column(column)):
+            yield item, f"{page_path}#{anchor(item)}"
     for trap in dataset.traps:
         yield f"trap:{trap.id}", f"traps.html#{anchor(trap.id)}"
     for outcome in outcomes:

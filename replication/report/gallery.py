@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from markupsafe import Markup
@@ -104,29 +105,50 @@ class _Seen(Mapping[tuple[str, str], Picture]):
         return len(self._pictures.held)
 
 
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table as CSV text: UTF-8, commas, a header row, empty cells for what is not defined.
 
     A cell that a spreadsheet would run begins with an apostrophe; numbers stay numbers.
     """
+    return "".join(_csv_parts(columns, rows))
+
+
+def _csv_parts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The text of a table, some thousand rows at a time."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     # An empty cell is what the writer makes of None.
-    # Asked once of each text: most cells of a table say what others of it say.
-    known: dict[object, str] = {}
-    writer.writerows(
-        [(known.get(cell) or known.setdefault(cell, harmless(cell))) if type(cell) is str else cell for cell in row]
-        for row in rows
-    )
-    return stream.getvalue()
+    lines = iter(rows)
+    while part := list(islice(lines, _WRITTEN_AT_ONCE)):
+        # Asked once of each text: most cells of a table say what others of it say.
+        known: dict[object, str] = {}
+        writer.writerows(
+            [(known.get(cell) or known.setdefault(cell, harmless(cell))) if type(cell) is str else cell for cell in row]
+            for row in part
+        )
+        yield stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+    yield stream.getvalue()
 
 
-def table_file(path: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[str, str | bytes]:
-    """A table as a file to be handed out: its path and its CSV text, or of a long table its compressed bytes."""
-    text, place = as_csv(columns, rows), table_path(path, len(rows))
-    # Without a time in it, as the same report is the same bytes.
-    return place, text if place == path else gzip.compress(text.encode("utf-8"), compresslevel=6, mtime=0)
+_WRITTEN_AT_ONCE = 5000
+
+
+def table_file(path: str, columns: Sequence[str], rows: Iterable[Sequence[object]], k: int) -> tuple[str, str | bytes]:
+    """A table of k rows as a file to be handed out: its path and its text, or of a long one its compressed bytes."""
+    place = table_path(path, k)
+    if place == path:
+        return place, as_csv(columns, rows)
+    # In parts, as the text of half a million rows is larger than all else that a page holds. By zlib and not gzip: no
+    # time is in it, and the same report is the same bytes.
+    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    parts = [packer.compress(text.encode("utf-8")) for text in _csv_parts(columns, rows)]
+    return place, b"".join([*parts, packer.flush()])
+
+
+_GZIP = 31  # zlib's largest window, with the head and foot of gzip
 
 
 def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:
@@ -168,7 +190,7 @@ def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str | b
             yield path, canvas.markup(drawing.alt, style=sheet_for(canvas))
     if language == "en":
         rows = [list(row.values()) for row in figure.rows()]
-        yield table_file(picture.table, list(figure.columns), rows)
+        yield table_file(picture.table, list(figure.columns), rows, len(rows))
 
 
 _COLOUR = re.compile(r"(--f-[a-z]+):[^;}]+;?")

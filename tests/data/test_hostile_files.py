@@ -390,3 +390,21 @@ def test_units_that_stand_beside_each_other_stay_apart(small: Small) -> None:
     small.write("alpha2020/samples.csv", SAMPLES.replace("student", "school"))
     units = load_dataset(small.root).effects.groupby("work")["unit"].first().to_dict()
     assert units == {"alpha2020": "school", "beta2021": "student"}
+
+
+def test_of_files_with_an_error_every_other_row_is_read_as_it_was(small: Small) -> None:
+    """Sound files are one table from the start; of others the rest is put together file by file."""
+    sound = small.check().readable
+    assert sound is not None
+    effects = sound.columns("effects.csv")
+    assert effects["work"] == ["alpha2020"] * 2 + ["beta2021"] * 2
+    assert effects["country"] == ["Norway"] * 4
+    small.replace("alpha2020/effects.csv", "-.20,118", "-.20,118 pupils")
+    fewer = small.check().readable
+    assert fewer is not None
+    left = [row for row in effects.records() if row["effect_id"] != "alpha2020-e2"]
+    assert repr(list(fewer.columns("effects.csv").records())) == repr(left)
+    small.write("alpha2020/effects.csv", "no,header\nat,all\n")
+    least = small.check().readable
+    assert least is not None
+    assert repr(list(least.columns("effects.csv").records())) == repr(left[1:])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from replication.errors import ModelError
 from replication.models.fit import Array, Fit
-from replication.models.multilevel import multilevel
+from replication.models.multilevel import multilevel, structure
 from replication.models.multilevel.multilevel import fit_multilevel, likelihood_of, refit, refit_each
 from replication.models.multilevel.nested_newton import climb_all, nested_rows, values_at
 from replication.models.multilevel.results import leave_one_cluster_out, multilevel_data
@@ -113,6 +113,24 @@ def test_a_row_that_does_not_count_moves_nothing() -> None:
     removed = values_at(alone, theta / part.scale**2)
     # Units and basis differ between the two: up to a constant they are one function.
     assert masked[0] - masked[1] == pytest.approx(removed[0] - removed[1], rel=1e-10)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_rows_kept_in_pieces_are_searched_as_one_table(rho: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many rows are cut between clusters; their groups are numbered within each piece."""
+    theta = np.array([[0.02, 0.01, 0.03], [0.0, 0.1, 0.0]])
+    fit = simulated((0.2, 0.15, 0.1), rho, 1, 5)
+    whole = nested_rows(likelihood_of(multilevel_data(fit)))
+    monkeypatch.setattr(structure, "PIECE", 10)
+    likelihood = likelihood_of(multilevel_data(fit))
+    assert len(likelihood.structure.chains) > 2
+    pieces = nested_rows(likelihood)
+    assert whole is not None and pieces is not None
+    np.testing.assert_allclose(values_at(pieces, theta), values_at(whole, theta), rtol=1e-12)
+    kept = np.flatnonzero(np.arange(fit.k) % 5 > 0)
+    cut = refit(multilevel_data(fit), kept)
+    one_by_one(monkeypatch)
+    same(cut, refit(multilevel_data(fit), kept))
 
 
 def test_derivatives_are_those_of_the_likelihood() -> None:

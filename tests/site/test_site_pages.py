@@ -7,6 +7,7 @@ import gzip
 import html
 import io
 import json
+import math
 import re
 import zipfile
 from base64 import b64encode
@@ -23,10 +24,12 @@ import pytest
 from replication import paths
 from replication.analysis.release_difference import rows_of
 from replication.claims import claims_of
+from replication.dataset.columns import Columns
 from replication.errors import UserError
 from replication.report.archive import make_archive
 from replication.report.menu import make_menu
 from replication.report.pages.analyses import MOST_LISTED
+from replication.report.rows import Rows, rows_by_work
 from replication.report.search import script_table
 from replication.report.words import load_words
 
@@ -413,6 +416,23 @@ def test_draws_of_a_posterior_become_what_arviz_takes_by_the_two_lines_of_the_bu
     posterior = names["data"].posterior
     assert posterior["mean"].sel(chain=1, draw=0) == 3.5 and posterior["tau"].shape == (2, 2)
     assert arviz.summary(names["data"], kind="stats").loc["tau", "mean"] == 0.25
+
+
+def test_rows_are_those_of_their_work_also_where_works_take_turns() -> None:
+    table = Columns({"work": ["a", "b", "a"], "n": [1.0, math.nan, 2.5]}, frozenset({"n"}))
+    found = rows_by_work(table)
+    assert {work: list(rows) for work, rows in found.items()} == {
+        "a": [{"work": "a", "n": 1}, {"work": "a", "n": 2.5}],
+        "b": [{"work": "b", "n": None}],
+    }
+    whole = Rows.together(list(found.values()))
+    assert whole.column("n") == [1, 2.5, None]
+    assert whole[2] == {"work": "b", "n": None}
+    assert list(whole[1:]) == list(whole)[1:]
+    # Pages are made again when what they asked for is shown as another text.
+    assert repr(found["a"]) == repr(rows_by_work(Columns({**table.cells}))["a"])
+    assert repr(found["a"]) != repr(rows_by_work(Columns({**table.cells, "n": [1.0, math.nan, 2.6]}))["a"])
+    assert list(Rows.together([])) == []
 
 
 def test_every_row_of_the_dataset_stands_on_a_page(real: Any) -> None:

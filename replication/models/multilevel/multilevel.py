@@ -211,7 +211,7 @@ def _or_error(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit
 def _refit(data: MultilevelData, rows: NDArray[np.intp], near: _Guess) -> Fit:
     e = data.effects
     checked, _ = prepare_effects(e.y[rows], e.v[rows], e.x[rows], e.names)
-    effects = replace(checked, rows=tuple(e.rows[i] for i in rows))
+    effects = replace(checked, rows=tuple(map(e.rows.__getitem__, rows.tolist())))
     factors = {name: labels[rows] for name, labels in data.factors.items()}
     fit = _fit(effects, data.V.take(rows), factors, data.options, (), near=near)
     if e.weights is None:
@@ -363,7 +363,7 @@ def _highest(
     if likelihood.costly:
         return climb(likelihood, np.where(defined, _moment_start(data, likelihood), 0.0), defined, near=True)
     # Few rows: what a search takes is the interpreter's time, so all go together.
-    rows = nested_rows(likelihood) if len(data.effects.y) * len(defined) <= FEW else None
+    rows = nested_rows(likelihood) if guess is not None or len(data.effects.y) * len(defined) <= FEW else None
     if rows is not None:
         if guess is not None and defined.all():
             found = climb_near(rows, guess, np.array(starts))

@@ -20,7 +20,7 @@ after the careful likelihood has found it to be one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from replication.models.fit import Array
 from replication.models.multilevel.groups import Codes
 from replication.models.multilevel.likelihood import MultilevelLikelihood
+from replication.models.multilevel.structure import Chain
 
 __all__ = ["NestedPeaks", "NestedRows", "climb_all", "climb_from", "climb_near", "nested_rows", "values_at"]
 
@@ -86,11 +87,11 @@ class NestedPeaks:
 
 
 def nested_rows(likelihood: MultilevelLikelihood) -> NestedRows | None:
-    """The rows of a likelihood in the order of clusters; None where its levels are not nested or its rows too many."""
+    """The rows of a likelihood in the order of clusters; None where its levels are not nested."""
     structure = likelihood.structure
-    if structure.crossed is not None or len(structure.chains) != 1 or structure.components == 0:
+    if structure.crossed is not None or structure.components == 0:
         return None
-    chain = structure.chains[0]
+    chain = _whole(structure.chains)
     # Coarse groups first, so that the groups of every term lie together.
     codes = [term.codes for term in chain.terms]
     order = np.lexsort(codes) if codes else np.arange(len(chain.base))
@@ -115,6 +116,23 @@ def nested_rows(likelihood: MultilevelLikelihood) -> NestedRows | None:
         chain.base[order], Z[i] * Z[j], len(Z), tuple(terms), order, structure.row, structure.components,
         likelihood.restricted, likelihood.unit,
     )  # fmt: skip
+
+
+def _whole(chains: Sequence[Chain]) -> Chain:
+    """The pieces of a chain under each other: groups of none of them reach into another."""
+    if len(chains) == 1:
+        return chains[0]
+    columns = {id(term.vector): at for at, term in enumerate(chains[0].terms)}
+    vectors = {at: np.concatenate([chain.terms[at].vector for chain in chains]) for at in columns.values()}
+    terms = []
+    for at, term in enumerate(chains[0].terms):
+        ends = np.cumsum([chain.terms[at].size for chain in chains])
+        codes = [chain.terms[at].codes + before for chain, before in zip(chains, [0, *ends[:-1]], strict=True)]
+        first = [chain.start + chain.terms[at].first for chain in chains]
+        vector = vectors[columns[id(term.vector)]]
+        terms.append(replace(term, codes=np.concatenate(codes), size=int(ends[-1]), first=np.concatenate(first),
+                             vector=vector))  # fmt: skip
+    return Chain(0, chains[-1].stop, np.concatenate([chain.base for chain in chains]), tuple(terms))
 
 
 def _proportional(a: Array, b: Array) -> bool:

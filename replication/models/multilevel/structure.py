@@ -335,11 +335,14 @@ def _pieces(whole: Chain) -> tuple[Codes, tuple[Chain, ...]]:
 
 def _piece(whole: Chain, order: Codes, start: int, stop: int) -> Chain:
     rows = order[start:stop]
+    # One array for terms that load on one column, as in the whole: by that it is known that they do.
+    vectors = {id(term.vector): term.vector[rows] for term in whole.terms}
     terms = []
     for term in whole.terms:
         codes = group_codes(term.codes[rows], len(rows), "term")
         size = int(codes.max()) + 1
-        terms.append(Term(codes, size, first_rows(codes, size), term.vector[rows], term.component, term.weight))
+        vector = vectors[id(term.vector)]
+        terms.append(Term(codes, size, first_rows(codes, size), vector, term.component, term.weight))
     return Chain(start, stop, whole.base[rows], tuple(terms))
 
 

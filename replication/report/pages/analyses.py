@@ -70,7 +70,9 @@ def _table_page(given: Given, name: str, item: str, path: str) -> Iterator[Page 
         rows = [
             [words.label(cell) if isinstance(cell, str | Mapping) else cell for cell in row] for row in table["rows"]
         ]
-        yield table_file(table_data(outcome, table), [words.label(column) for column in table["columns"]], rows)
+        yield table_file(
+            table_data(outcome, table), [words.label(column) for column in table["columns"]], rows, len(rows)
+        )
 
 
 def table_csv(outcome: Record, table: Record) -> str:

@@ -10,6 +10,7 @@ from replication.dataset.schema import TABLES
 from replication.report.archive import Archive, Record, RowPage
 from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
+from replication.report.rows import Rows
 from replication.report.search import script_data, script_table
 from replication.report.view import Page
 from replication.report.words import Words, load_words
@@ -86,18 +87,19 @@ def _title(archive: Archive, page: RowPage) -> str:
 
 def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     """What all rows of a page share is said once; the rest are columns."""
-    columns = _columns(page.rows)
+    rows = list(page.rows)
+    columns = _columns(rows)
     # Of a single row nothing is shared: hoisting would empty it.
-    shared = [n for n in columns if len(page.rows) > 1 and len({row[n] for row in page.rows}) == 1]
+    shared = [n for n in columns if len(rows) > 1 and len({row[n] for row in rows}) == 1]
     # A column that says the same in every row pushes those that differ off a narrow screen.
     columns = [name for name in columns if name not in shared]
     return {
         "page": page,
         "siblings": archive.row_pages[page.work],
-        "shared": {name: page.rows[0][name] for name in shared},
+        "shared": {name: rows[0][name] for name in shared},
         "columns": columns,
-        "unit": page.rows[0]["unit"],
-        "used": _users(archive, page.rows),
+        "unit": rows[0]["unit"],
+        "used": _users(archive, rows),
         "current": "dataset",
     }
 
@@ -123,8 +125,8 @@ def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
 def _table(given: Given, name: str) -> list[File]:
     rows = given.archive.table(name)
     # Without the line of the file and the cell's text: both are of the working copy, not of the data.
-    columns = [c for c in (list(rows[0]) if rows else []) if c not in ("line", "value_text")]
-    return [table_file(f"data/{name}", columns, [[row[c] for c in columns] for row in rows])]
+    columns = [c for c in (rows.table.cells if rows else ()) if c not in ("line", "value_text")]
+    return [table_file(f"data/{name}", columns, rows.cells(columns), len(rows))]
 
 
 def _download(archive: Archive, words: Words, name: str) -> Mapping[str, Any]:
@@ -147,45 +149,47 @@ def _explorer_data(given: Given) -> Iterator[File]:
     """
     archive, words = given.archive, given.words
     parts = []
-    for number, rows in enumerate(_scripted(archive.table("effects.csv")), start=1):
+    for number, part in enumerate(_scripted(archive.table("effects.csv")), start=1):
+        rows = list(part)
         name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
         yield path, script_data(name, script_table([_explored_row(archive, words, row) for row in rows]))
-        holds = {column: sorted({_shown_cell(words, row, column) for row in rows} - {""}) for column in _LISTS}
+        holds = {name: sorted({_shown_cell(words, row[name], name) for row in rows} - {""}) for name in _LISTS}
         parts.append({"name": name, "script": path, "k": len(rows), "holds": holds})
     yield "assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts})
 
 
-def _scripted(rows: Sequence[Record]) -> Iterator[list[Record]]:
+def _scripted(rows: Rows) -> Iterator[Rows]:
     """The rows work by work, those of a large work country by country, as many together as one script may hold."""
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for row in rows:
-        groups.setdefault((row["work"], str(row["country"] or "")), []).append(row)
-    works = list(dict.fromkeys(work for work, _ in groups))
-    part: list[Record] = []
-    for _, group in sorted(groups.items(), key=lambda item: (works.index(item[0][0]), item[0][1])):
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, (work, country) in enumerate(rows.cells(("work", "country"))):
+        groups.setdefault((work, str(country or "")), []).append(place)
+    works = {work: number for number, work in enumerate(dict.fromkeys(work for work, _ in groups))}
+    part: list[int] = []
+    for _, group in sorted(groups.items(), key=lambda item: (works[item[0][0]], item[0][1])):
         if part and len(part) + len(group) > _MOST_IN_A_SCRIPT:
-            yield part
+            yield rows.pick(part)
             part = []
         part = part + group
     if part:
-        yield part
+        yield rows.pick(part)
 
 
 def _explored_row(archive: Archive, words: Words, row: Record) -> list[Any]:
     """The cells of a row as the explorer shows them, and the page it stands on."""
     page = archive.place(row["effect_id"]).partition("#")[0]
-    return [*(_shown_cell(words, row, name) for name in _EXPLORED), page]
+    return [*(_shown_cell(words, row[name], name) for name in _EXPLORED), page]
 
 
-def _shown_cell(words: Words, row: Record, name: str) -> Any:
-    return words.country(str(row[name] or "")) if name == "country" else row[name]
+def _shown_cell(words: Words, cell: Any, column: str) -> Any:
+    return words.country(str(cell or "")) if column == "country" else cell
 
 
 def _labels(archive: Archive, words: Words) -> Mapping[str, Mapping[str, str]]:
     """How the keys of the explorer are shown in a language: works as they are cited, constructs and units by name."""
     rows = archive.table("effects.csv")
     english = load_words("en")
-    held = {name: sorted({_shown_cell(english, row, name) for row in rows} - {"", None}) for name in _LISTS}
+    cells = {name: set(rows.column(name)) for name in _LISTS}
+    held = {name: sorted({_shown_cell(english, c, name) for c in found} - {"", None}) for name, found in cells.items()}
     shown: Mapping[str, Callable[[str], str]] = {
         "work": lambda key: words.cited(archive.short(key)),
         "unit": partial(words.term, "row_unit"),

@@ -87,7 +87,7 @@ def _pools(given: Given, name: str) -> Iterator[File]:
     tables = in_section(outcome["tables"], "explore")
     for table in tables:
         rows = [[link["id"], *row] for link, row in zip(table["links"], table["rows"], strict=True)]
-        yield table_file(table_data(outcome, table), ("effect_id", *table["columns"]), rows)
+        yield table_file(table_data(outcome, table), ("effect_id", *table["columns"]), rows, len(rows))
     # A script, because a page opened from disk may not read a file.
     questions = [
         {"id": t["about"]["question"], "rows": script_table([_pooled_row(archive, r) for r in t["rows"]])}

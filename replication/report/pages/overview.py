@@ -69,7 +69,7 @@ def _part(sentence: Record, name: str, values: Sequence[str]) -> Record:
 def _lead(archive: Archive, rows: list[ClaimRow]) -> Record:
     """The counts the first sentence is made of."""
     person = archive.dataset.vocabulary.person
-    effects = Counter(row["unit"] for row in archive.table("effects.csv"))
+    effects = Counter(archive.table("effects.csv").column("unit"))
     # A part of a sample is no further sample: counted with its whole it would be counted twice.
     samples = [row for row in archive.table("samples.csv") if row["unit"] == person and not row["subgroup_of"]]
     return {

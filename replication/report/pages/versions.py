@@ -100,4 +100,5 @@ def _file(changes: Sequence[Change], words: Words) -> File:
         "data/changes.csv",
         columns,
         [[c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes],
+        len(changes),
     )
