@@ -150,12 +150,20 @@ class Columns:
 
     def frame(self) -> pd.DataFrame:
         """The table as a data frame: text as objects, numbers as floats, `line` as integers."""
+        import numpy as np
         import pandas as pd
 
-        kinds = {"line": "int64", **dict.fromkeys(self.numbers, "float64")}
-        # The kind of each is said: of a table without rows nothing could be told from the cells.
-        series = {name: pd.Series(self.passed_on(name), dtype=kinds.get(name, "object")) for name in self.cells}
-        return pd.DataFrame(series)
+        # A block of memory for each kind, and the kind is said: a series a column takes five times as long.
+        kinds: dict[str, list[str]] = {"object": [], "float64": [], "int64": []}
+        for name in self.cells:
+            kinds["int64" if name == "line" else "float64" if name in self.numbers else "object"].append(name)
+        blocks = []
+        for kind, names in kinds.items():
+            block = np.empty((len(names), len(self)), dtype=kind)
+            for at, name in enumerate(names):
+                block[at] = self.passed_on(name)
+            blocks.append(pd.DataFrame(block.T, columns=pd.Index(names, dtype="str"), dtype=kind, copy=False))
+        return pd.concat(blocks, axis=1)[list(self.cells)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -87,18 +87,18 @@ def select(
     """
     unit = unit or dataset.vocabulary.person
     _known("unit", [unit], dataset.vocabulary.words("unit"))
-    effects = dataset.effects
-    chosen = effects["unit"] == unit
+    effects = dataset.columns("effects.csv")
+    # Chosen among plain cells: a data frame of all rows takes longer than one of those that are wanted.
+    chosen = [own == unit for own in effects["unit"]]
     if works is not None:
         _known("work", works, tuple(dataset.works))
-        chosen &= effects["work"].isin(list(works))
+        chosen = [held and work in works for held, work in zip(chosen, effects["work"], strict=True)]
     if pair is not None:
         _known("construct", pair, dataset.vocabulary.words("construct"))
-        a, b = pair
         # Which construct a coder wrote first says nothing: r is the same either way.
-        forward = (effects["var_a"] == a) & (effects["var_b"] == b)
-        chosen &= forward | ((effects["var_a"] == b) & (effects["var_b"] == a))
-    rows = effects[chosen].reset_index(drop=True)
+        both = (pair, pair[::-1])
+        chosen = [held and cells in both for held, cells in zip(chosen, effects.rows("var_a", "var_b"), strict=True)]
+    rows = effects.where(chosen).frame()
     return Selection(rows).keep(
         lambda r: r["statistic"] == statistic, Label("statistic_is_not", {"statistic": statistic})
     )

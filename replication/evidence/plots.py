@@ -355,14 +355,14 @@ def pooled_rows(found: Evidence) -> Table:
 
     The sign of z is turned where the pool turns it. An empty cell of a choice means that nothing is recorded.
     """
-    names, rows = sample_names(found), found.rows.to_dict("records")
-    chosen = {name: recorded(found, column) for name, column in CHOICES.items()}
+    names, sizes = sample_names(found), found.rows["n"].tolist()
+    chosen, r = {name: recorded(found, column) for name, column in CHOICES.items()}, back_to_r(found.y)
     cells: tuple[tuple[Cell, ...], ...] = tuple(
         (
-            str(row["sample_id"]), names[str(row["sample_id"])], *(column[i] for column in chosen.values()),
-            float(row["n"]), float(back_to_r(found.y[i])), float(found.y[i]), float(found.v[i]), RHO,
+            str(sample), names[str(sample)], *(column[i] for column in chosen.values()),
+            float(sizes[i]), float(r[i]), float(found.y[i]), float(found.v[i]), RHO,
         )
-        for i, row in enumerate(rows)
+        for i, sample in enumerate(found.samples)
     )  # fmt: skip
     return Table(
         id=f"pooled-rows-{found.question.id}",
@@ -371,6 +371,6 @@ def pooled_rows(found: Evidence) -> Table:
         rows=cells,
         kind="pooled-rows",
         about=About(found.question.id, found.question.label),
-        links=refs("row", (row["effect_id"] for row in rows)),
+        links=refs("row", found.rows["effect_id"]),
         note="pooled_rows_note",
     )

@@ -78,7 +78,7 @@ class Criterion(BaseModel):
         for column in self.columns:
             if column in rows:
                 # What nobody recorded is no reason to leave a row out: exclusions need evidence.
-                cells = [str(cell) for cell in rows[column].fillna("")]
+                cells = [cell if isinstance(cell, str) else "" if pd.isna(cell) else str(cell) for cell in rows[column]]
                 # A column holds few words, many times each.
                 refused = {cell: self._refuses(cell) for cell in set(cells)}
                 failed |= np.array([refused[cell] for cell in cells], dtype=bool)
@@ -169,8 +169,13 @@ def described(data: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
 def with_text(rows: pd.DataFrame, columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The rows with further columns of text, as objects like the text of the dataset, and in one block of memory."""
     # Text that is assigned becomes an Arrow array, and picking rows takes one call a column: twenty times as long.
-    objects = {name: pd.Series(cells, index=rows.index, dtype=object) for name, cells in columns.items()}
-    return rows.assign(**objects).copy()  # a copy puts columns of a kind together
+    block = np.empty((len(columns), len(rows)), dtype=object)
+    for at, cells in enumerate(columns.values()):
+        block[at] = cells
+    names = pd.Index(list(columns), dtype="str")
+    added = pd.DataFrame(block.T, index=rows.index, columns=names, dtype=object, copy=False)
+    other = rows.drop(columns=list(columns), errors="ignore") if rows.columns.isin(names).any() else rows
+    return pd.concat([other, added], axis=1)
 
 
 def _status(rows: pd.DataFrame) -> list[str]:

@@ -297,7 +297,8 @@ def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
 
 def _countries(rows: pd.DataFrame) -> list[str]:
     """The country of each row, empty where it is unknown."""
-    return rows["country"].fillna("").tolist() if "country" in rows else [""] * len(rows)
+    cells = rows["country"].tolist() if "country" in rows else [""] * len(rows)
+    return [cell if isinstance(cell, str) else "" for cell in cells]
 
 
 def _places(rows: pd.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ reports them stays, and grows with the correction; so the corrected figure is no
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,7 @@ from replication.analysis.outcome import (
     within,
 )
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.effects.correlation import back_to_r, correct_attenuation, to_fisher_z
 from replication.effects.effect_size import EffectSize
 from replication.evidence.main_model import Estimated, estimate_body, estimates_of
@@ -71,7 +72,9 @@ def corrected_evidence(data: Dataset, found: Evidence) -> Corrected:
     """The rows of a body, corrected for attenuation where a reliability is recorded or can be assumed."""
     recorded, typical = _reliabilities(data)
     forms = _forms(data)
-    sides = [[_side(row, side, recorded, typical, forms) for side in "ab"] for row in found.rows.to_dict("records")]
+    # A row has seventy columns, and `_side` looks at six of them.
+    rows = Columns.of(found.rows[list(_LOOKED_AT)]).records()
+    sides = [[_side(row, side, recorded, typical, forms) for side in "ab"] for row in rows]
     alpha = np.array([[a for a, _ in pair] for pair in sides]).reshape(-1, 2)
     kinds = np.array([[kind for _, kind in pair] for pair in sides], dtype=object).reshape(-1, 2)
     r = back_to_r(found.y)
@@ -143,8 +146,11 @@ def _forms(data: Dataset) -> Mapping[_Key, str]:
     return dict(zip(keys, measures["form"], strict=True))
 
 
+_LOOKED_AT = ("sample_id", "work", "var_a", "measure_a", "var_b", "measure_b")
+
+
 def _side(
-    row: Mapping[Hashable, object],
+    row: Mapping[str, object],
     side: str,
     recorded: Mapping[_Key, float],
     typical: Mapping[str, float],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ import pandas as pd
 
 from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.evidence.protocol import candidates
 
 __all__ = ["DOMAINS", "Risk", "SampleFeatures", "features_of", "judged", "risk_of_bias"]
 
 Risk = Literal["low", "some_concerns", "high", "unclear"]
-_Record = dict[Hashable, Any]  # a row of a table, as pandas types it
+_Record = dict[str, Any]  # a row of a table
 _Measure = tuple[str, str, str]  # work, variable, measure
 
 # The shares at which missing answers begin to matter and to worry: 5 and 20 per cent, the customary marks of the
@@ -83,10 +84,13 @@ def risk_of_bias(data: Dataset) -> Findings:
 def features_of(data: Dataset, rows: pd.DataFrame, samples: Iterable[str]) -> list[SampleFeatures]:
     """What the tables hold about some samples; `rows` are the effects to look among."""
     # Split once, as plain records: to ask a frame for the rows of each sample takes a hundred times as long.
-    records = {record["sample_id"]: record for record in _records(data.samples)}
-    own, described = _by_sample(rows), _by_sample(data.table("descriptives.csv"))
-    measures = _records(data.measures)
-    single = {(m["work"], m["variable"], m["measure"]) for m in measures if m["form"] == "single item"}
+    records = {record["sample_id"]: record for record in data.columns("samples.csv").records()}
+    own, described = (
+        _by_sample(Columns.of(rows[list(_ASKED)]).records()),
+        _by_sample(data.columns("descriptives.csv").records()),
+    )
+    measures = data.columns("measures.csv").rows("work", "variable", "measure", "form")
+    single = {(work, variable, measure) for work, variable, measure, form in measures if form == "single item"}
     return [_features(records[sample], own[sample], described[sample], single) for sample in samples]
 
 
@@ -110,13 +114,16 @@ def _features(record: _Record, rows: list[_Record], described: list[_Record], si
     )
 
 
-def _records(table: pd.DataFrame) -> list[_Record]:
-    return table.to_dict("records")
+# What is asked of a row, which has seventy columns.
+_ASKED = (
+    "sample_id", "work", "var_a", "var_b", "measure_a", "measure_b", "informant_a", "informant_b", "flags", "n",
+    "n_effective", "value_weighted", "reading",
+)  # fmt: skip
 
 
-def _by_sample(table: pd.DataFrame) -> defaultdict[str, list[_Record]]:
+def _by_sample(records: Iterable[_Record]) -> defaultdict[str, list[_Record]]:
     found: defaultdict[str, list[_Record]] = defaultdict(list)
-    for record in _records(table):
+    for record in records:
         found[record["sample_id"]].append(record)
     return found
 

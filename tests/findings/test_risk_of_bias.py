@@ -14,6 +14,7 @@ import pytest
 from replication.analysis import Findings, Ref
 from replication.analysis.outcome import Number
 from replication.dataset import Dataset
+from replication.dataset.columns import Columns
 from replication.evidence.risk_of_bias import DOMAINS, SampleFeatures, features_of, judged, risk_of_bias
 
 UNKNOWN = SampleFeatures(
@@ -102,14 +103,15 @@ def features(
     rows = pd.DataFrame([*(ROW | change for change in changes), ROW | {"sample_id": "t", "n_effective": 9.0}])
     samples = pd.DataFrame([SAMPLE | {"sample_id": "t", "n": 1.0}, SAMPLE | (sample or {})])
     columns = ["sample_id", "missing_pct", "reliability"]
-    tables = {"descriptives.csv": pd.DataFrame([*described, ("t", 99.0, 0.1)], columns=columns)}  # type: ignore[misc]
+    numbers = pd.DataFrame([*described, ("t", 99.0, 0.1)], columns=columns)  # type: ignore[misc]
     forms = [
         ("w", "positive", "one", "single item"),
         ("w", "positive", "scale", "index"),
         ("v", "x", "y", "single item"),
     ]
     measures = pd.DataFrame(forms, columns=["work", "variable", "measure", "form"])
-    data = SimpleNamespace(samples=samples, table=tables.__getitem__, measures=measures)
+    tables = {"samples.csv": samples, "descriptives.csv": numbers, "measures.csv": measures}
+    data = SimpleNamespace(columns=lambda name: Columns.of(tables[name]))
     return features_of(cast(Dataset, data), rows, ["s"])[0]
 
 
