@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from replication.dataset.schema import TABLES
 from replication.errors import UserError
-from replication.writing import table_rows
+from replication.writing import differing_rows
 
-__all__ = ["Fate", "FieldChange", "Kind", "field_changes", "read_renamed", "records_of", "rows_of", "same"]
+__all__ = [
+    "Fate",
+    "FieldChange",
+    "Kind",
+    "differing_rows_of",
+    "field_changes",
+    "read_renamed",
+    "records_of",
+    "same",
+]
 
 Kind = Literal["estimate", "verdict", "sentence", "row"]
 Fate = Literal["changed", "filled", "emptied", "new", "gone"]
@@ -88,12 +97,19 @@ def records_of(outcomes: Sequence[Record], renamed: Mapping[str, str] | None = N
     }
 
 
-def rows_of(folder: Path) -> dict[str, Record]:
-    """The rows of the dataset that a report hands out in its folder `data`, by table and id, as text."""
-    found: dict[str, Record] = {}
+def differing_rows_of(before: Path, after: Path) -> tuple[dict[str, Record], dict[str, Record]]:
+    """The rows of the dataset that two reports hand out in these folders, by table and id, but those alike in both."""
+    old: dict[str, Record] = {}
+    new: dict[str, Record] = {}
     for table in _COMPARED_TABLES:
-        found |= {f"{table}/{row[TABLES[table].id[-1]]}": row for row in table_rows(folder / table)}
-    return found
+        was, now = differing_rows(before / table, after / table)
+        old |= _by_id(table, was)
+        new |= _by_id(table, now)
+    return old, new
+
+
+def _by_id(table: str, rows: Iterable[Record]) -> dict[str, Record]:
+    return {f"{table}/{row[TABLES[table].id[-1]]}": row for row in rows}
 
 
 def read_renamed(path: Path) -> dict[str, str]:

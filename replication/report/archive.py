@@ -372,7 +372,10 @@ def anchor(name: str) -> str:
     >>> anchor("positive with engagement: <all>")
     'positive-with-engagement-all'
     """
-    return re.sub(r"[^\w.]+", "-", name, flags=re.ASCII).strip("-") or "x"
+    return _UNFIT.sub("-", name).strip("-") or "x"
+
+
+_UNFIT = re.compile(r"[^\w.]+", re.ASCII)
 
 
 def _row_pages(work: str, rows: Rows) -> Iterator[RowPage]:

@@ -17,10 +17,10 @@ from replication import paths
 from replication.analysis.release_difference import (
     FieldChange,
     Kind,
+    differing_rows_of,
     field_changes,
     read_renamed,
     records_of,
-    rows_of,
 )
 from replication.digests import digest_of
 from replication.provenance import Cache
@@ -100,7 +100,7 @@ def compare_with(release: Release, reports: Path, archive: Archive, data: Path) 
     before = [outcome for outcome in before if outcome["id"] not in left_out]
     then = records_of(before, read_renamed(renamed_file()))
     now = records_of(archive.outcomes)
-    then["row"], now["row"] = rows_of(reports / release.folder / "data"), rows_of(data)
+    then["row"], now["row"] = differing_rows_of(reports / release.folder / "data", data)
     why = _Why(then, now, _corrected_rows(then["row"], now["row"]))
     return Comparison(release, {kind: list(_changes(kind, then[kind], now[kind], why, archive)) for kind in KINDS})
 

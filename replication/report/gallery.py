@@ -121,12 +121,11 @@ def _csv_parts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iter
     # An empty cell is what the writer makes of None.
     lines = iter(rows)
     while part := list(islice(lines, _WRITTEN_AT_ONCE)):
-        # Asked once of each text: most cells of a table say what others of it say.
-        known: dict[object, str] = {}
-        writer.writerows(
-            [(known.get(cell) or known.setdefault(cell, harmless(cell))) if type(cell) is str else cell for cell in row]
-            for row in part
-        )
+        # Asked once of each text: most cells of a table say what others of it say, and hardly any is changed.
+        texts = {cell for row in part for cell in row if type(cell) is str}
+        changed = {cell: shown for cell in texts if (shown := harmless(cell)) != cell}
+        shielded = ([changed.get(cell, cell) if type(cell) is str else cell for cell in row] for row in part)
+        writer.writerows(shielded if changed else part)
         yield stream.getvalue()
         stream.seek(0)
         stream.truncate()

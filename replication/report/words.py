@@ -139,8 +139,7 @@ class Words:
         """A number as printed somewhere, with the signs of this language: "29,438" and ".34" as it writes them."""
         if self.numerals.point == ".":
             return text
-        text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", NARROW_SPACE, text)
-        return self.localised(re.sub(r"(?<=\d)%", f"{NARROW_SPACE}%", text))
+        return self.localised(_PERCENT.sub(f"{NARROW_SPACE}%", _THOUSANDS.sub(NARROW_SPACE, text)))
 
     def metric(self, value: float | None, metric: str) -> str:
         """The value of an estimate in its own unit."""
@@ -370,6 +369,7 @@ _KEY = re.compile(r"(?<![\w/.-])[a-z]+\d{4}[a-z]*(?![\w/-])")
 _BETWEEN = re.compile(r"(?<=[a-z)\d]\.)(?<! al\.) (?=[A-Z(]|n counts)")
 _ENDING = re.compile(r"(?<=[a-z)]\.)(?<! al\.) (?=[A-Z(])|[\w)]{2}\.$")
 """Where a sentence ends within a text, and what ends in one."""
+_THOUSANDS, _PERCENT = re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), re.compile(r"(?<=\d)%")
 _DECIMAL = re.compile(r"(?<![\w./])((?:[-−+]|\b)?\d*)\.(\d+)(?![\w./])")
 """A decimal number within a text: not a version such as 1.2.0, a part of an address, nor the end of a sentence."""
 

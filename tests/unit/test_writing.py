@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import subprocess
@@ -12,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from replication.errors import UserError
-from replication.writing import check_target, exclusive, finish_writing, replace_folder, write_atomic, write_together
+from replication.writing import (
+    check_target,
+    differing_rows,
+    exclusive,
+    finish_writing,
+    replace_folder,
+    write_atomic,
+    write_together,
+)
 
 OLD = {"a.csv": "old a", "work/b.csv": "old b", "work/c.csv": "old c"}
 NEW = {"a.csv": "new a", "work/b.csv": "new b", "new/d.csv": "new d", "work/c.csv": None}
@@ -211,3 +220,29 @@ def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_computed(t
         place = tmp_path / "mine" / "latest"
     with pytest.raises(UserError, match="cannot be written to"):
         check_target(place)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "left"),
+    [
+        ("id,n\na,1\nb,2\n", "id,n\na,1\nb,3\nc,4\n", (["b2"], ["b3", "c4"])),
+        ("id,n\na,1\n", "id,n\na,1\n", ([], [])),
+        # the same line says other things where columns have changed places
+        ("id,n\na,1\n", "n,id\na,1\n", (["a1"], ["1a"])),
+        # lines of a cell that goes over several are no rows
+        ('id,n\na,"1\nz,9\n"\nz,9\n', "id,n\nz,9\n", (["a1\nz,9\n", "z9"], ["z9"])),
+        ("", "id,n\na,1\n", ([], ["a1"])),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_rows_that_differ_are_all_but_those_of_the_same_text(
+    old: str, new: str, left: tuple[list[str], list[str]], packed: bool, tmp_path: Path
+) -> None:
+    if old:
+        (tmp_path / "old.csv").write_text(old, encoding="utf-8")
+    if packed:
+        (tmp_path / "new.csv.gz").write_bytes(gzip.compress(new.encode()))
+    else:
+        (tmp_path / "new.csv").write_text(new, encoding="utf-8")
+    found = differing_rows(tmp_path / "old.csv", tmp_path / "new.csv")
+    assert tuple([row["id"] + row["n"] for row in rows] for rows in found) == left

@@ -22,6 +22,7 @@ _EXPLORED = (
     "effect_id", "var_a", "var_b", "value", "n", "work", "label", "country", "cycle", "unit",
     "measure_a", "measure_b", "informant_a", "informant_b", "reading",
 )  # fmt: skip
+_COUNTRY = _EXPLORED.index("country")
 _LISTS = ("work", "unit", "var_a", "var_b", "country", "reading")
 
 
@@ -150,11 +151,11 @@ def _explorer_data(given: Given) -> Iterator[File]:
     archive, words = given.archive, given.words
     parts = []
     for number, part in enumerate(_scripted(archive.table("effects.csv")), start=1):
-        rows = list(part)
         name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
-        yield path, script_data(name, script_table([_explored_row(archive, words, row) for row in rows]))
-        holds = {name: sorted({_shown_cell(words, row[name], name) for row in rows} - {""}) for name in _LISTS}
-        parts.append({"name": name, "script": path, "k": len(rows), "holds": holds})
+        table = [_explored_row(archive, words, cells) for cells in part.cells(_EXPLORED)]
+        yield path, script_data(name, script_table(table))
+        holds = {column: sorted({row[_EXPLORED.index(column)] for row in table} - {""}) for column in _LISTS}
+        parts.append({"name": name, "script": path, "k": len(table), "holds": holds})
     yield "assets/rows.js", script_data("ROWS", {"labels": {}, "parts": parts})
 
 
@@ -174,10 +175,11 @@ def _scripted(rows: Rows) -> Iterator[Rows]:
         yield rows.pick(part)
 
 
-def _explored_row(archive: Archive, words: Words, row: Record) -> list[Any]:
+def _explored_row(archive: Archive, words: Words, cells: Sequence[Any]) -> list[Any]:
     """The cells of a row as the explorer shows them, and the page it stands on."""
-    page = archive.place(row["effect_id"]).partition("#")[0]
-    return [*(_shown_cell(words, row[name], name) for name in _EXPLORED), page]
+    shown = [*cells, archive.place(cells[_EXPLORED.index("effect_id")]).partition("#")[0]]
+    shown[_COUNTRY] = _shown_cell(words, shown[_COUNTRY], "country")
+    return shown
 
 
 def _shown_cell(words: Words, cell: Any, column: str) -> Any:
