@@ -19,10 +19,10 @@ from scipy import stats
 
 from replication.errors import ModelError
 from replication.models.bayes.exact.exact import exact_three_level, exact_two_level
-from replication.models.bayes.priors import HalfCauchy, HalfNormal, Normal
+from replication.models.bayes.priors import Fixed, HalfCauchy, HalfNormal, Normal
 from replication.models.bayes.sampled.agreement import compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.likelihood_op import correlation_draws, lkj_shapes
+from replication.models.bayes.sampled.likelihood_op import at_address, correlation_draws, lkj_shapes
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
 from replication.models.bayes.sampled.multilevel_model import (
     MultilevelPriors,
@@ -250,6 +250,35 @@ def test_a_short_calibration_of_three_levels(three_level: Compiled) -> None:
         ranks.append([float((shown[name] < value).mean()) for name, value in true.items()])
     for quantity in np.array(ranks).T:
         assert stats.kstest(quantity, "uniform").pvalue > 1e-3
+
+
+def test_one_compiled_kernel_serves_sds_that_are_drawn_and_sds_that_are_known(three_level: Compiled) -> None:
+    data = multilevel_data(Y, V, sample=SAMPLE, structure="shared")
+    known = multilevel_model(data, MultilevelPriors(Normal(0.0, 0.5), Fixed(0.2), TAU))
+    before = at_address.cache_info()
+    known.model.compile_logp(mode="NUMBA")
+    after = at_address.cache_info()
+    assert after.hits > before.hits and after.misses == before.misses
+
+
+def test_a_model_is_compiled_without_words_for_errors_of_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers as text and texts joined took three of twenty seconds; a new numba may not ask where this one does."""
+    load_pymc(COMPILED)
+    import numba
+    import nutpie
+
+    def assign(target: Array, source: Array) -> None:
+        target[...] = source
+
+    def compile_assignment(model: Any, **options: str) -> Any:
+        function = numba.njit(assign)
+        function(np.zeros(2), np.ones(2))
+        return function
+
+    monkeypatch.setattr(nutpie, "compile_pymc_model", compile_assignment)
+    function = compile_model(None)
+    with pytest.raises(ValueError, match="^cannot assign an array of another shape$"):
+        function(np.zeros(2), np.zeros(3))
 
 
 def test_no_compiler_and_nothing_outside_the_folder(tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ each parameter.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import FunctionType
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Kernel",
     "add_likelihood",
-    "compiled",
+    "at_address",
     "correlation_draws",
     "correlation_root",
     "lkj_shapes",
@@ -149,27 +146,37 @@ def add_likelihood(kernel: Kernel, parameters: Sequence[Any], data: Sequence[Any
 
 
 @lru_cache(maxsize=32)
-def compiled(function: Callable[..., Any]) -> Any:
-    """`function` compiled by numba, together with the functions of this package that it calls."""
+def at_address(kernel: Kernel, inputs: tuple[tuple[str, int], ...], parameters: int) -> Any:
+    """The kernel compiled for inputs of these dtypes and dimensions, as a function that numba calls by its address."""
     import numba
 
-    # numba compiles no plain Python function called by name: helpers are compiled first and put in its globals.
+    # Read-only, as which numba passes any array on: one kernel serves values that are drawn and values that are known.
+    types = [numba.types.Array(numba.from_dtype(np.dtype(dtype)), ndim, "C", readonly=True) for dtype, ndim in inputs]
+    outputs = numba.types.UniTuple(numba.types.float64[::1], 1 + parameters)
+    # Called by name, the kernel would become part of PyTensor's function and that part of nutpie's: LLVM went through
+    # it five times. A division by 0 gives infinity or NaN, at which the sampler turns back.
+    return numba.cfunc(outputs(*types), error_model="numpy")(_with_compiled_helpers(kernel))
+
+
+@lru_cache(maxsize=32)
+def _compiled(function: FunctionType) -> Any:
+    """A helper compiled by numba: called from compiled code alone, it gets no ways in from Python and from C."""
+    import numba
+
+    return numba.njit(
+        _with_compiled_helpers(function), error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+
+
+def _with_compiled_helpers(function: Callable[..., Any]) -> FunctionType:
+    """A copy of `function` that calls the functions of this package compiled: numba compiles none called by name."""
     found = {name: function.__globals__.get(name) for name in function.__code__.co_names}
-    ours = {n: compiled(f) for n, f in found.items() if isinstance(f, FunctionType) and _is_ours(f)}
-    copy = FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
-    return numba.njit(copy)
+    ours = {name: _compiled(f) for name, f in found.items() if isinstance(f, FunctionType) and _is_ours(f)}
+    return FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
 
 
 def _is_ours(function: FunctionType) -> bool:
     return function.__module__.split(".")[0] == __name__.split(".", maxsplit=1)[0]
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """The source of a kernel's module and of the modules its helpers live in: the key of the compiled code on disk."""
-    # PyTensor keeps compiled code by key: without the helpers' sources an edit of one would go on unseen.
-    names = {function.__module__}
-    names |= {f.__module__ for f in function.__globals__.values() if isinstance(f, FunctionType) and _is_ours(f)}
-    return "".join(inspect.getsource(sys.modules[name]) for name in sorted(names))
 
 
 @lru_cache(maxsize=32)
@@ -194,7 +201,7 @@ def _op(kernel: Kernel, parameters: int) -> Op:
             return Apply(self, variables, outputs)
 
         def perform(self, node: Any, inputs: Sequence[Any], output_storage: Any) -> None:
-            for storage, value in zip(output_storage, compiled(kernel)(*inputs), strict=True):
+            for storage, value in zip(output_storage, kernel(*inputs), strict=True):
                 storage[0] = np.asarray(value)
 
         def connection_pattern(self, node: Any) -> list[list[bool]]:
@@ -205,10 +212,10 @@ def _op(kernel: Kernel, parameters: int) -> Op:
             by_parameter = [output_grads[0] * gradient for gradient in outputs[1:]]
             return by_parameter + [DisconnectedType()() for _ in inputs[parameters:]]
 
-    key = hashlib.sha256(f"{kernel.__name__} {parameters} {_source(kernel)}".encode()).hexdigest()
-
     @register_funcify_and_cache_key(LikelihoodOp)  # type: ignore[untyped-decorator]
-    def _numba(op: Any, node: Any = None, **_: Any) -> tuple[Any, str]:
-        return compiled(kernel), key
+    def _numba(op: Any, node: Any = None, **_: Any) -> tuple[Any, None]:
+        shapes = tuple((variable.type.dtype, variable.type.ndim) for variable in node.inputs)
+        # No key, as an address means nothing to the next process: neither kernel nor model is kept on disk.
+        return at_address(kernel, shapes, parameters), None
 
     return LikelihoodOp()

@@ -46,7 +46,8 @@ def multilevel_loglik(
     G = outer_covariance(tau, L)
     noise = tau_effect[0] ** 2
     a = residuals(y, X, beta)
-    dG, loglik, dnoise, at = np.zeros((c, c)), -0.5 * y.shape[0] * np.log(2.0 * np.pi), 0.0, 0
+    # The first of `start` is 0; written as 0, numba would compile `fill_block` twice, once for the literal.
+    dG, loglik, dnoise, at = np.zeros((c, c)), -0.5 * y.shape[0] * np.log(2.0 * np.pi), 0.0, start[0]
     # Allocated once and used for all blocks: the kernel runs at every step of every trajectory.
     M, W = scratch(start), scratch(start)
     for b in range(start.shape[0] - 1):

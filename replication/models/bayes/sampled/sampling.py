@@ -12,9 +12,10 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def compile_model(model: Any) -> Any:
     """The model as nutpie's compiled form (numba backend); `draw` takes it any number of times."""
     import nutpie
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _short_shape_errors():
         # a function over large constants is compiled anew each time: slower, and no fault of the model
         warnings.filterwarnings("ignore", message=r".*Cannot cache compiled function")
         return nutpie.compile_pymc_model(model, backend="numba", gradient_backend="pytensor")
@@ -131,6 +132,40 @@ def draw(compiled: Any, settings: Settings, data: Mapping[str, Array] | None = N
         int(stats["diverging"].sum()),
         int(stats["maxdepth_reached"].sum()),
     )
+
+
+@contextmanager
+def _short_shape_errors() -> Iterator[None]:
+    """While it lasts, numba compiles a fixed text for assignments of a wrong shape, without the two shapes."""
+    from numba.np import arrayobj
+
+    # nutpie copies the gradient into an array. The words for a shape that cannot be wrong there, numbers as text and
+    # texts joined, were a fifth of what numba compiled for a model. Without the hook the long text is compiled.
+    hook = "raise_with_shape_context"
+    before = getattr(arrayobj, hook, None)
+    if before is None:
+        yield
+        return
+    setattr(arrayobj, hook, _shapes_differ())
+    try:
+        yield
+    finally:
+        setattr(arrayobj, hook, before)
+
+
+@lru_cache(maxsize=1)
+def _shapes_differ() -> Callable[..., None]:
+    """A function that compiled code may call with two shapes, and that then raises an error."""
+    from numba.extending import overload
+
+    def shapes_differ(source: Any, target: Any) -> None:
+        raise ValueError("cannot assign an array of another shape")
+
+    @overload(shapes_differ)  # type: ignore[untyped-decorator]
+    def _implementation(source: Any, target: Any) -> Callable[..., None]:
+        return shapes_differ
+
+    return shapes_differ
 
 
 def _writable(folder: Path) -> Path:
