@@ -94,7 +94,10 @@ class _Environment(Environment):
         """An attribute, or an item where there is no such attribute: of a table the item at once."""
         if type(obj) is dict and attribute in obj and attribute not in _OF_TABLES:
             return obj[attribute]
-        return super().getattr(obj, attribute)
+        try:
+            return getattr(obj, attribute)
+        except AttributeError:
+            return super().getattr(obj, attribute)
 
 
 _OF_TABLES = frozenset(dir(dict))

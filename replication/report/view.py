@@ -100,11 +100,11 @@ def _linked(text: str, to: Callable[[str], str], named: Callable[[str], str]) ->
 
 
 _HEADING = re.compile(
-    r'id="(?P<before>[^"]+)"[^>]*>\s*(?:<details[^>]*>\s*<summary>)?\s*<h2[^>]*>(?P<text>.*?)</h2>'
-    r'|<h2 id="(?P<own>[^"]+)"[^>]*>(?P<said>.*?)</h2>'
-    r'|<h2>(?P<folded>.*?)</h2></summary>\s*<div id="(?P<after>[^"]+)"',
-    re.DOTALL,
+    r'<h2(?: id="(?P<own>[^"]+)")?[^>]*>(?P<text>.*?)</h2>(?:</summary>\s*<div id="(?P<after>[^"]+)")?', re.DOTALL
 )
+_BEFORE = re.compile(r' id="([^"]+)"[^>]*>\s*(?:<details[^>]*>\s*<summary>)?\s*')
+"""What stands before a heading that has the place of the part it opens."""
+_TAGS = re.compile(r"<[^>]+>")
 _FEW_HEADINGS = 4
 
 
@@ -118,10 +118,13 @@ def headings_of(body: str) -> list[tuple[str, Markup]]:
     """
     if body.count("<h2") < _FEW_HEADINGS:  # most pages, and looking for the places of headings takes its time
         return []
-    found = [
-        (m["before"] or m["own"] or m["after"], Markup(re.sub(r"<[^>]+>", "", m["text"] or m["said"] or m["folded"])))
-        for m in _HEADING.finditer(body)
-    ]
+    found = []
+    for heading in _HEADING.finditer(body):
+        # From the heading backwards: a page has a dozen of them and hundreds of places.
+        before = _BEFORE.fullmatch(body, max(0, body.rfind(" id=", 0, heading.start())), heading.start())
+        place = before[1] if before else heading["own"] or heading["after"]
+        if place:
+            found.append((place, Markup(_TAGS.sub("", heading["text"]))))
     return found if len(found) >= _FEW_HEADINGS else []
 
 

@@ -307,15 +307,14 @@ class Words:
     def _filled_in(self, table: str, key: str, values: Mapping[str, object], links: Links) -> Markup:
         """A template of a table with its values."""
         parts: list[Markup] = []
-        for text, name, spec, _ in _FORMATTER.parse(self._find(table, key)):
-            # "r = .3" must not be broken at the end of a line.
-            parts.append(escape(text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}")))
+        for text, name, spec in _pieces(self._find(table, key)):
+            parts.append(text)
             if name is None:
                 continue
             if name not in values:
                 raise UserError(f'{self.file}: [{table}] "{key}" needs the value "{name}", which is not given')
             value, ref = bare(values[name])
-            parts.append(self._filled(key, value, spec or "", ref, links))
+            parts.append(self._filled(key, value, spec, ref, links))
         return Markup("".join(parts))
 
     def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
@@ -396,6 +395,16 @@ def _country_names() -> re.Pattern[str]:
 
 
 _SPECS = ("work", "claim", "claimant", "code", "record", "construct", "confidence", "terms", "day", "label", "several")
+
+
+@cache  # a few hundred templates are filled in ten thousand times
+def _pieces(template: str) -> list[tuple[Markup, str | None, str]]:
+    """The text before each value of a template, the name of the value, and how it is shown."""
+    # "r = .3" must not be broken at the end of a line.
+    apart = (
+        (text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"), *rest) for text, *rest in _FORMATTER.parse(template)
+    )
+    return [(escape(text), name, spec or "") for text, name, spec, _ in apart]
 
 
 @cache
