@@ -22,7 +22,7 @@ from replication.errors import ModelError
 from replication.provenance import Cache
 from replication.report.words import Words, load_words
 
-__all__ = ["FINDINGS", "PINNED", "VERSION", "outcome_of", "told", "told_of"]
+__all__ = ["FINDINGS", "PINNED", "VERSION", "Kept", "outcome_of", "told", "told_of"]
 
 FINDINGS = ("engagement", "achievement", "bullying", "mediation")
 VERSION = "1.2.0"
@@ -30,18 +30,24 @@ PINNED = Path(__file__).with_suffix(".json")
 MAIN = ("-cr2", "-posterior", "-further-sample", "-further-row", "-updated", "_indirect", "_reversed")
 
 
-class Kept:
-    """The averages under version control; one that is not there, or of other code, is not computed in its place."""
+RENEWED_BY = {"bias": "engagement achievement averaging", "recovery": "bullying_roles_simulated"}
 
-    def __init__(self) -> None:
-        self._cache = Cache(paths.cache_dir(), kept=paths.kept_dir())
+
+class Kept:
+    """The slow results under version control; one that is not there, or of other code, is not computed in its place.
+
+    `folder` is looked into first, by default the project's own store.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._cache = Cache(folder or paths.cache_dir(), kept=paths.kept_dir())
 
     def get(self, name: str, key: str) -> object:
         found = self._cache.get(name, key)
-        if found is None and name.startswith("bias-"):
+        analyses = RENEWED_BY.get(name.split("-", maxsplit=1)[0])
+        if found is None and analyses:
             raise AssertionError(
-                f"{name} under analyses/kept is of other code or data: "
-                "python -m replication.run engagement achievement averaging --keep"
+                f"{name} under analyses/kept is of other code or data: python -m replication.run {analyses} --keep"
             )
         return found
 

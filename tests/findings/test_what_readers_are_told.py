@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from replication import paths
 from replication.analysis import Context, Outcome, load_analysis, plain, run_analysis
 from replication.dataset import Dataset
 from replication.report.words import load_words
+from replication.workflow import Request
 from tests.english import english_words, labels_of, share_of
-from tests.findings.snapshot import FINDINGS, PINNED, VERSION, outcome_of, told
+from tests.findings.snapshot import FINDINGS, PINNED, VERSION, Kept, outcome_of, told
 
 TOLERANCE = 0.002
 """A posterior is integrated to a thousandth; anything larger is another answer."""
@@ -126,3 +129,11 @@ def test_no_sentence_about_the_data_is_the_same_when_they_are_turned(
     affected = [s for s in about if "perpetration" not in s[1] and s[2].get("question") != "quality-perpetration"]
     assert len(affected) > 4
     assert not [s for s in affected if s in ours and s[0] != "sure"]
+
+
+def test_the_kept_recovery_study_is_of_the_code_as_it_stands(dataset: Dataset, tmp_path: Path) -> None:
+    """It is looked for among what is kept alone: drawn anew, it would take each fresh clone half a minute."""
+    seed = signature(Request).parameters["seed"].default
+    analysis = load_analysis(paths.analyses_dir() / "simulated" / "bullying_roles_simulated.py")
+    outcome = run_analysis(analysis, Context(dataset, seed, Kept(tmp_path)))
+    assert [len(table.rows) for table in outcome.tables] == [30]  # nine slopes and an sd of each of three roles

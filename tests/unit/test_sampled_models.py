@@ -277,7 +277,7 @@ def test_a_model_is_compiled_without_words_for_errors_of_shape(monkeypatch: pyte
 
     monkeypatch.setattr(nutpie, "compile_pymc_model", compile_assignment)
     function = compile_model(None)
-    with pytest.raises(ValueError, match="^cannot assign an array of another shape$"):
+    with pytest.raises(ValueError, match=r"^cannot assign an array of another shape$"):
         function(np.zeros(2), np.zeros(3))
 
 
