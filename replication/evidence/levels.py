@@ -114,7 +114,9 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
     if matched.samples < FEWEST_SAMPLES:
         return Findings()
     question = found.question
-    bodies = {level: estimate_body(body) for level, body in _bodies(matched).items()}
+    bodies: dict[Level, Estimated] = {}
+    for level, body in _bodies(matched).items():  # those within schools are nearly the plain ones
+        bodies[level] = estimate_body(body, bodies["plain"].fit if level == "within" else None)
     estimates = tuple(_estimate(body, level) for level, body in bodies.items())
     context = _contextual(matched)
     table = _table(matched, estimates, context)

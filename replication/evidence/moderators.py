@@ -58,10 +58,13 @@ def age_table(data: Dataset, found: Evidence) -> Table:
     rows = []
     for relationship in found.question.relationships:
         selection = select(data, pair=(relationship, found.question.outcome))
-        parts = selection.rows[selection.rows["subgroup_of"] != ""]
+        cells = [
+            selection.rows[name].tolist() for name in ("subgroup_of", "label", "measure_a", "measure_b", "value", "n")
+        ]
         rows += [
-            (row["label"], relationship, f"{row['measure_a']} / {row['measure_b']}", row["value"], row["n"])
-            for row in parts.to_dict("records")
+            (label, relationship, f"{first} / {second}", value, n)
+            for whole, label, first, second, value, n in zip(*cells, strict=True)
+            if whole != ""
         ]
     columns = ("part_of_a_sample", "relationship", "measures", "r", "n")
     title = of(found.question.label, "parts_of_samples")

@@ -119,9 +119,13 @@ class SelectionLikelihood:
         w = np.exp(log_w - top)
         weighted = self._masses(mu, s2) * w
         A = weighted.sum(axis=2)
-        own = "" if self.pull is None else "k"
-        AT = weighted[:3] @ T if self.pull is None else np.einsum("mkc,kca->mka", weighted[:3], T)
         k, d = len(mu), T.shape[-1]
+        if self.pull is None:
+            AT, squares = weighted[:3] @ T, (T[:, :, None] * T[:, None, :]).reshape(-1, d * d)
+            ATT = (weighted[0] @ squares).reshape(k, d, d)
+        else:
+            AT = np.einsum("mkc,kca->mka", weighted[:3], T)
+            ATT = np.einsum("kc,kca,kcb->kab", weighted[0], T, T)
         a1, a2 = np.empty((k, 2 + d)), np.empty((k, 2 + d, 2 + d))
         # The heat equation: d/ds2 = 1/2 d2/dmu2, so s2 needs no derivatives of its own.
         a1[:, 0], a1[:, 1], a1[:, 2:] = A[1], 0.5 * A[2], AT[0]
@@ -129,8 +133,9 @@ class SelectionLikelihood:
         a2[:, 1, 0] = a2[:, 0, 1]
         a2[:, 0, 2:], a2[:, 1, 2:] = AT[1], 0.5 * AT[2]
         a2[:, 2:, :2] = a2[:, :2, 2:].swapaxes(1, 2)
-        a2[:, 2:, 2:] = np.einsum(f"kc,{own}ca,{own}cb->kab", weighted[0], T, T)
+        a2[:, 2:, 2:] = ATT
         if bend is not None:
+            own = "" if self.pull is None else "k"
             a2[:, 2:, 2:] += np.einsum(f"kc,{own}cab->kab", weighted[0], bend)
         a1 /= A[0][:, None]
         a2 /= A[0][:, None, None]
@@ -140,13 +145,15 @@ class SelectionLikelihood:
         """Masses of the atoms and their first four derivatives in mu `(5, k, c + n)`."""
         s = np.sqrt(s2)[:, None]
         se = np.ones_like(s) if self.atoms.of_effects else np.sqrt(self.v)[:, None]
-        low, high = ((edge * se - mu[:, None]) / s for edge in (self.atoms.low, self.atoms.high))
-        node = (self.atoms.nodes * se - mu[:, None]) / s
+        ends = (np.stack([self.atoms.low, self.atoms.high])[:, None] * se - mu[:, None]) / s
         # A cell's n-th derivative in mu is the difference of He_(n-1) phi at its ends; a node's is He_n phi.
-        edges = _hermite_normal(low, 3) - _hermite_normal(high, 3)
-        cells = np.concatenate([_probability(low, high)[None], edges])
-        densities = _hermite_normal(node, 4) * (self.atoms.steps * se / s)
-        return np.asarray(np.concatenate([cells, densities], axis=2) * s ** -np.arange(5.0)[:, None, None])
+        edges = _hermite_normal(ends, 3)
+        masses = np.concatenate([_probability(*ends)[None], edges[:, 0] - edges[:, 1]])
+        if len(self.atoms.nodes):
+            node = (self.atoms.nodes * se - mu[:, None]) / s
+            densities = _hermite_normal(node, 4) * (self.atoms.steps * se / s)
+            masses = np.concatenate([masses, densities], axis=2)
+        return np.asarray(masses * s ** -np.arange(5.0)[:, None, None])
 
     def _to_theta(self, gradient: Array, hessian: Array) -> tuple[Array, Array]:
         """From `(mu_i, s2_i, eta)` of every study to `theta`, by the chain rule with `mu = x beta`, `s2 = tau2 + v`."""

@@ -18,7 +18,7 @@ from replication.models.bias.inputs import BiasData, bias_data
 from replication.models.fit import Array, Fit, Note
 from replication.models.options import FillEstimator, FillSide, Tau2Method, TestMethod, check_choice
 from replication.models.readable import Readable
-from replication.models.two_level.random_effects import fit_random_effects
+from replication.models.two_level.random_effects import fit_random_effects, mean_effect
 
 __all__ = ["TrimFill", "trim_fill"]
 
@@ -97,7 +97,7 @@ def trim_fill(
     sign = 1.0 if chosen == "left" else -1.0
     order = np.argsort(sign * data.y, kind="stable")
     ordered, variances = sign * data.y[order], data.v[order]
-    missing, k0, mean = _trim(ordered, variances, estimator, options)
+    missing, k0, mean = _trim(ordered, variances, estimator, options.method)
     # Mirrored at the mean of the trimmed effects, with the variance of the original, as the authors do.
     extreme = order[data.k - k0 :]
     filled_y, filled_v = 2.0 * sign * mean - data.y[extreme], data.v[extreme]
@@ -130,14 +130,14 @@ def _side(data: BiasData, options: _Options) -> FillSide:
     return "right" if slope < 0 else "left"
 
 
-def _trim(y: Array, v: Array, estimator: FillEstimator, options: _Options) -> tuple[_Missing, int, float]:
+def _trim(y: Array, v: Array, estimator: FillEstimator, method: Tau2Method) -> tuple[_Missing, int, float]:
     """The number missing on the left of ascending effects `y`, and the mean of those not trimmed."""
     k, k0, seen = len(y), 0, [0]
     # Equal effects have no ranks: rounding in y - mean would decide the count.
     if np.ptp(y) == 0:
         return _Missing(0.0, _se(estimator, k, 0.0)), 0, float(y[0])
     for _ in range(MAX_STEPS):
-        mean = float(_fit(y[: k - k0], v[: k - k0], options).beta[0])
+        mean = mean_effect(y[: k - k0], v[: k - k0], method)
         missing = _count(y - mean, estimator)
         # rint rounds halves to even, as R does: results then agree with metafor's.
         new = max(0, int(np.rint(missing.value)))

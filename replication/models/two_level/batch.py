@@ -221,9 +221,12 @@ def fit_batch(
     def fit(index: NDArray[np.intp]) -> BatchFits:
         return _fit_piece(take(batch.sets, index), _pick(batch.to_beta, index), method, test)
 
-    # threads, not processes: numpy lets go of the interpreter inside the kernel
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        parts = list(pool.map(fit, pieces))
+    # threads, not processes: numpy lets go of the interpreter inside the kernel; one piece needs none
+    if len(pieces) == 1:
+        parts = [fit(pieces[0])]
+    else:
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            parts = list(pool.map(fit, pieces))
     if len(saturated := np.flatnonzero(batch.saturated)):
         pieces.append(saturated)
         parts.append(_fit_saturated(take(batch.sets, saturated), _pick(batch.to_beta, saturated)))
