@@ -94,6 +94,9 @@ def run_jobs(
     if workers <= 1 or (tasks < _FEW and not any(job.parts for job in jobs)):
         return ((job, _outcome(job, dataset, cache)) for job in jobs)
     given = _Given((lambda: dataset) if _FORKS else load, cache)
+    # Before the fork, or each worker makes columns of its own and holds on to the text of the files.
+    dataset.complete()
+    _return_memory()
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
     pool = _pool(workers, given)
     running: dict[Future[Any], tuple[Job, str]] = {}
@@ -163,12 +166,25 @@ def _end_quietly() -> None:
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
 
 
+def _return_memory() -> None:
+    """Give memory that holds nothing any more back to the system; glibc keeps what it took for many large lists."""
+    if _FORKS:
+        with suppress(AttributeError):  # another library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def _run(job: Job, parts: Mapping[str, bytes]) -> OutcomeData:
-    return _outcome(job, _Worker.dataset, _Worker.cache, parts)
+    try:
+        return _outcome(job, _Worker.dataset, _Worker.cache, parts)
+    finally:
+        _return_memory()
 
 
 def _run_part(job: Job, part: str) -> bytes:
-    return part_apart(job.path, part, _context(job, _Worker.dataset, _Worker.cache))
+    try:
+        return part_apart(job.path, part, _context(job, _Worker.dataset, _Worker.cache))
+    finally:
+        _return_memory()
 
 
 def _outcome(
@@ -192,6 +208,7 @@ class Forks(Spread):
         # One task is given away, too: this process has its own to do meanwhile.
         if not _FORKS or self._processes <= 1 or not tasks:
             return map(function, tasks)
+        _return_memory()
         # Handed over by the fork: an archive is large, and what is made from it cannot be pickled.
         _Worker.function, _Worker.tasks = function, tasks
         pool = ProcessPoolExecutor(

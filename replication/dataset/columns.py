@@ -148,6 +148,11 @@ class Columns:
         wanted = names or tuple(self.cells)
         return (dict(zip(wanted, row, strict=True)) for row in self.rows(*wanted))
 
+    def complete(self) -> None:
+        """Make every column now, so that what they are made of is let go."""
+        for name in self.cells:
+            self.cells[name]
+
     def frame(self) -> pd.DataFrame:
         """The table as a data frame: text as objects, numbers as floats, `line` as integers."""
         import numpy as np

@@ -82,6 +82,12 @@ class Dataset:
             return tables.columns[name]
         return Columns.of(tables[name] if name in tables else self.tables[name].iloc[:0])
 
+    def complete(self) -> None:
+        """Make the columns of every table now; the text of the files, which they are made of, is let go then."""
+        for tables in (self.tables, self.withdrawn):
+            for table in tables.columns.values() if isinstance(tables, Frames) else ():
+                table.complete()
+
     @property
     def effects(self) -> pd.DataFrame:
         """All effect rows with the columns of their sample."""

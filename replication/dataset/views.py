@@ -28,7 +28,7 @@ from replication.dataset.columns import Cells, Columns, Deferred, Frames
 from replication.dataset.model import Dataset
 from replication.dataset.records import Work
 from replication.dataset.successors import Successors
-from replication.digests import digest_of, packed
+from replication.digests import digest_of, digest_of_each, packed
 
 __all__ = ["Reads", "view_of"]
 
@@ -241,4 +241,4 @@ def _pieces(
 def _digest(table: Columns) -> str:
     """The digest of the names and cells of all columns."""
     # By column, in one call of compiled code for each: a table of effects has 350,000 cells, most of them empty.
-    return digest_of(*(part for name, cells in table.cells.items() for part in (name, packed(cells))))
+    return digest_of_each(part for name, cells in table.cells.items() for part in (name, packed(cells)))

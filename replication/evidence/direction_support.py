@@ -32,7 +32,7 @@ from replication.dataset.schema import Vocabulary
 from replication.effects.correlation import back_to_r
 from replication.effects.covariance import constant_correlation
 from replication.evidence.pooling import effect_sizes, estimate_r
-from replication.evidence.protocol import candidates
+from replication.evidence.protocol import open_ids
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.robust import robust
 from replication.models.multilevel.structure import BlockV
@@ -111,8 +111,7 @@ def says(direction: str, pool: Estimate | None) -> Says:
 
 def open_rows(data: Dataset, pair: tuple[str, str], unit: str) -> Selection:
     """The correlations of a pair at one unit that this project computed from public files, whole samples only."""
-    every = candidates(data)
-    nobodys = set(every.loc[every["body"] == "open", "effect_id"])
+    nobodys = open_ids(data)
     found = select(data, pair=pair, unit=unit).keep(lambda r: r["effect_id"].isin(nobodys), "printed_by_somebody")
     return found.keep(lambda r: r["subgroup_of"] == "", "part_of_another_sample")
 

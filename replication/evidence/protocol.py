@@ -36,10 +36,10 @@ __all__ = [
     "Flow",
     "Protocol",
     "Screened",
-    "candidates",
     "described",
     "flow",
     "load_protocol",
+    "open_ids",
     "rows_on",
     "screen",
     "with_text",
@@ -135,10 +135,13 @@ def _read_protocol(file: Path) -> Protocol:
     return found
 
 
-@lru_cache(maxsize=2)  # asked for more than once of the same dataset; frames are copied before anything changes
-def candidates(data: Dataset) -> pd.DataFrame:
-    """Every effect row with what criteria ask about; see `described`."""
-    return described(data, data.effects)
+@lru_cache(maxsize=2)  # asked for once a pair of constructs
+def open_ids(data: Dataset) -> frozenset[str]:
+    """The ids of the effects that nobody printed; see `described`."""
+    effects = data.columns("effects.csv")
+    asked = [name for name in ("reading", "publication_status") if name in effects]
+    status = zip(effects["effect_id"], _status(effects.only(*asked).frame()), strict=True)
+    return frozenset(name for name, word in status if word == OPEN)
 
 
 def described(data: Dataset, rows: pd.DataFrame) -> pd.DataFrame:
@@ -259,7 +262,7 @@ class Screened:
 
 
 def screen(rows: pd.DataFrame, protocol: Protocol) -> Screened:
-    """Hold every row of `candidates` (or some of them) against every criterion."""
+    """Hold every row, `described` or with the columns that criteria ask about, against every criterion."""
     failed = np.column_stack([criterion.fails(rows) for criterion in protocol.criterion])
     return Screened(rows.reset_index(drop=True), failed, protocol)
 

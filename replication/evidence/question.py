@@ -79,7 +79,7 @@ class Question:
 class Evidence:
     """Rows of one body for a question: oriented Fisher z `y (k,)`, variances `v (k,)` and the sample of each row.
 
-    `rows` has the columns of `protocol.candidates` and `relationship`, `form_rel`, `form_out`, `facet`, `sign`, and
+    `rows` has the columns of `protocol.described` and `relationship`, `form_rel`, `form_out`, `facet`, `sign`, and
     `place`: the country, or a name of its own for a sample whose country is unknown. `shared` are pairs of samples
     with the share of persons they have in common, as a correlation of errors. `samples` and `places (k,)` are those of
     the rows.

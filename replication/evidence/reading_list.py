@@ -138,7 +138,9 @@ class _Weights:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._pools: dict[tuple[str, str], tuple[float, float]] = {}
-        sizes = dataset.effects[dataset.effects["unit"] == dataset.vocabulary.person].groupby("sample_id")["n"].max()
+        effects = dataset.columns("effects.csv")
+        persons = effects.where(unit == dataset.vocabulary.person for unit in effects["unit"])
+        sizes = persons.only("sample_id", "n").frame().groupby("sample_id")["n"].max()
         self.median = float(sizes.median()) if len(sizes) else 100.0
         claims = dataset.claims[dataset.claims["statistic"] == "n"]
         self._printed = claims.groupby("work")["n"].max().to_dict()

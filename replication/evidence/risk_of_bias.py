@@ -18,7 +18,7 @@ import pandas as pd
 from replication.analysis.outcome import Cell, Findings, Number, Ref, Sentence, Table, numbers, placed, refs
 from replication.dataset import Dataset
 from replication.dataset.columns import Columns
-from replication.evidence.protocol import candidates
+from replication.evidence.protocol import open_ids
 
 __all__ = ["DOMAINS", "Risk", "SampleFeatures", "features_of", "judged", "risk_of_bias"]
 
@@ -59,9 +59,10 @@ class SampleFeatures:
 
 def risk_of_bias(data: Dataset) -> Findings:
     """The table of domains by sample, students' samples of public files first, and how many domains are unclear."""
-    rows = candidates(data)
-    rows = rows[rows["unit"] == data.vocabulary.person]
-    open_samples = set(rows.loc[rows["body"] == "open", "sample_id"])
+    effects = data.columns("effects.csv")
+    persons = effects.where(unit == data.vocabulary.person for unit in effects["unit"])
+    rows, nobodys = persons.only(*_ASKED).frame(), open_ids(data)
+    open_samples = {sample for sample, name in persons.rows("sample_id", "effect_id") if name in nobodys}
     samples = data.samples
     whole = samples[(samples["subgroup_of"] == "") & samples["sample_id"].isin(set(rows["sample_id"]))]
     public = whole["sample_id"].isin(open_samples)

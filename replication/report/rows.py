@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, overload
 
 from replication.dataset.columns import Columns
-from replication.digests import digest_of, packed
+from replication.digests import digest_of_each, packed
 
 __all__ = ["Rows", "plain_cell", "rows_by_work"]
 
@@ -56,7 +56,7 @@ class Rows(Sequence[Mapping[str, Any]]):
     def __repr__(self) -> str:
         # For whoever asks whether two are the same: they are if what they hold is.
         cells = (part for name in self.table.cells for part in (name, packed(self._raw(name))))
-        return f"{len(self)} rows {digest_of(*cells)}"
+        return f"{len(self)} rows {digest_of_each(cells)}"
 
     def cells(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The cells of some columns, row by row."""

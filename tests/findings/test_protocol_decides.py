@@ -11,7 +11,7 @@ import pytest
 
 from replication.dataset import Dataset
 from replication.errors import DataError
-from replication.evidence.protocol import candidates, described, flow, load_protocol, rows_on, screen
+from replication.evidence.protocol import described, flow, load_protocol, rows_on, screen
 from replication.evidence.question import Question, each_person_once, evidence, screened_rows
 from replication.labels import Label
 from replication.models.multilevel.structure import BlockV
@@ -98,7 +98,7 @@ def test_an_overall_relationship_joins_the_quality_question_alone(dataset: Datas
 
 def test_bodies_are_typed_by_what_a_row_is(dataset: Dataset) -> None:
     def body(data: Dataset) -> str:
-        rows = candidates(data)
+        rows = described(data, data.effects)
         return str(rows.loc[rows["effect_id"] == ROW, "body"].iloc[0])
 
     assert body(dataset) == "open"
@@ -107,7 +107,7 @@ def test_bodies_are_typed_by_what_a_row_is(dataset: Dataset) -> None:
     bare = row(dataset, publication_status="")
     assert body(bare) == "open"  # computed from a file, nothing recorded
     assert body(row(bare, reading="table")) == "published"
-    krull = candidates(dataset)
+    krull = described(dataset, dataset.effects)
     assert set(krull.loc[krull["work"] == "krull2022", "body"]) == {"published"}
 
 
@@ -119,7 +119,7 @@ def test_the_flow_counts_every_row_once(dataset: Dataset) -> None:
 
 
 def test_rows_that_bear_on_a_pair_are_the_candidates_of_either_order_numbered_anew(dataset: Dataset) -> None:
-    rows = candidates(dataset)
+    rows = described(dataset, dataset.effects)
     found = described(dataset, rows_on(dataset, ("positive",), "engagement"))
     either = [{a, b} == {"positive", "engagement"} for a, b in zip(rows["var_a"], rows["var_b"], strict=True)]
     assert 0 < len(found) < len(rows)

@@ -89,7 +89,7 @@ def refines(fine: Codes, coarse: Codes) -> bool:
     return bool(np.array_equal(coarse[first][fine], coarse))
 
 
-def rows_by_size(codes: Codes, limit: int = 4_000_000) -> list[Codes]:
+def rows_by_size(codes: Codes, limit: int = 500_000) -> list[Codes]:
     """Row numbers `(b, n)` of b groups with n rows each: all groups, cut so that `b n^2` stays near `limit`."""
     sizes = np.bincount(codes)
     order = np.argsort(codes, kind="stable")

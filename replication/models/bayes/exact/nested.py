@@ -56,6 +56,8 @@ TIGHTNESS = (1e1, 1.0, 1e-1, 1e-2, 1e-3)
 THIN = 4
 # Numbers worked on at once: arrays that stay in the processor's cache.
 MOST = 100_000
+# Numbers held of one kind until all cells that share them are done: 32 MB.
+MOST_HELD = 4_000_000
 # Nodes that carry less than this part of the error asked for are left out of mixtures: some ten thousand of them
 # together stay below it.
 PRUNE = 1e-6
@@ -480,17 +482,30 @@ def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     a, b, c = (axis.shape[1] for axis in nodes)
     if a * b > 1 and len(pairs) > 1:  # single points seldom share one
         pairs, which = np.unique(pairs, axis=0, return_inverse=True)
-    step = max(1, MOST // (a * b * len(data.groups) * data.columns))
+        which = which.ravel()
+    # As many pairs at a time as their sums fit in memory: those of thousands of countries are hundreds of megabytes.
+    held = max(1, MOST_HELD // (a * b * len(data.groups) * len(data.wanted[1])))
+    found, places = [], []
+    for start in range(0, len(pairs), held):
+        here = np.flatnonzero((which >= start) & (which < start + held))
+        below = _below_pairs(data, pairs[start : start + held], a)
+        step = max(1, MOST // (a * b * c * below.load.shape[-1]))
+        found += [
+            _with_countries(data, below, which[cells] - start, tuple(n[cells] for n in nodes))
+            for cells in (here[i : i + step] for i in range(0, len(here), step))
+        ]
+        places.append(here)
+    back = np.argsort(np.concatenate(places))
+    return tuple(np.concatenate(each)[back] for each in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _below_pairs(data: _Data, pairs: Array, a: int) -> _Below:
+    """The sums of every country at `pairs (P, a + b)` of nodes of the two lower axes."""
+    step = max(1, MOST // (a * (pairs.shape[1] - a) * len(data.groups) * data.columns))
     blocks = [
         _below_countries(data, pairs[i : i + step, :a], pairs[i : i + step, a:]) for i in range(0, len(pairs), step)
     ]
-    below = _Below(*(np.concatenate(each) for each in zip(*blocks, strict=True)))
-    step = max(1, MOST // (a * b * c * below.load.shape[-1]))
-    parts = [
-        _with_countries(data, below, which.ravel()[i : i + step], tuple(n[i : i + step] for n in nodes))
-        for i in range(0, len(which), step)
-    ]
-    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
+    return _Below(*(np.concatenate(each) for each in zip(*blocks, strict=True)))
 
 
 def _at_points(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
