@@ -298,7 +298,7 @@ def watched(archive: Archive, log: Log) -> Archive:
     return replace(archive, dataset=dataset, tables=tables, **of_archive)
 
 
-@lru_cache(maxsize=2)  # the same for each of a thousand pages and pictures
+@lru_cache(maxsize=1)  # the same for each of a thousand pages and pictures
 def _kinds_of(archive: Archive) -> list[tuple[str, Any, Callable[[Any, str, Log], Watched | _WatchedList]]]:
     """Every part of an archive by name, and how it is watched."""
 

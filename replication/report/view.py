@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -19,6 +19,8 @@ from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.words import Ref, Wording, Words
 
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
+
+Shown = TypeVar("Shown", bound=str)
 
 _SMALL_WORD = re.compile(r"(?<![\w.~/-])(?!et\b|al\b)[a-z]{2,}(?![\w~/-])")
 _ADDRESS = re.compile(r"\S+/\S+")
@@ -139,13 +141,13 @@ class Page:
     words: Words
 
 
-def _once_a_page(shown: Callable[[View, str], Markup]) -> Callable[[View, str], Markup]:
+def _once_a_page(shown: Callable[[View, str], Shown]) -> Callable[[View, str], Shown]:
     """A way of showing a text that is gone once for each text of a page: cells repeat a few texts hundreds of times."""
     name = shown.__name__
 
     @wraps(shown)
-    def known(view: View, text: str) -> Markup:
-        found = view.kept.get((name, text))
+    def known(view: View, text: str) -> Shown:
+        found: Shown | None = view.kept.get((name, text))
         if found is None:
             found = view.kept[name, text] = shown(view, text)
         return found
@@ -161,7 +163,7 @@ class View:
     words: Words
     archive: Archive
     # What was shown on this page so far. Of each page its own: links differ, and each page is seen asking for its own.
-    kept: dict[tuple[str, str], Markup] = field(default_factory=dict, repr=False)
+    kept: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     @property
     def up(self) -> str:
@@ -336,7 +338,7 @@ class View:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""
         if isinstance(value, str) and value in self.archive.dataset.works:
             return self.work(value)
-        text = self.words.label(value) if isinstance(value, str | Mapping) else self.words.number(value)
+        text = self.label(value) if isinstance(value, str | Mapping) else self.words.number(value)
         return self.anchor(address, text)
 
     @_once_a_page
@@ -404,6 +406,10 @@ class View:
 
     def label(self, text: Wording) -> str:
         """A title, label, head or remark of an analysis in this language."""
+        return self._label(text) if isinstance(text, str) else self.words.label(text)
+
+    @_once_a_page
+    def _label(self, text: str) -> str:
         return self.words.label(text)
 
     def _of_data(self, name: str) -> str:

@@ -100,7 +100,9 @@ class Words:
     numerals: Numerals
     names: Mapping[str, str] = field(default_factory=dict)
     # Texts found so far: tens of thousands of cells repeat a few thousand texts, and patterns are slow to try.
+    # Those with keys of works in them apart.
     known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    keyed: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     wholes: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     citations: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     # Words of one page alone, as each page is seen asking for its own.
@@ -196,8 +198,12 @@ class Words:
         Keys of works in it are written as the works are cited: "roorda2011" is a name for files.
         """
         own = self.known.get(text)
+        if own is not None:
+            return own
+        own = self.keyed.get(text)
         if own is None:
-            own = self.known[text] = self._of_data(text)
+            own = self._of_data(text)
+            (self.keyed if _KEY.search(own) else self.known)[text] = own
         # The names are not kept with it: whoever shows a work's name is to be seen asking for it.
         return _KEY.sub(lambda found: self.cited(self.names.get(found[0], found[0])), own)
 
@@ -258,13 +264,14 @@ class Words:
     def _found(self, text: str) -> str | None:
         if text in self.table["of_data"]:
             return str(self.table["of_data"][text])
+        sentence = text.endswith(".")
         for pattern, template in self.table.get("patterns_of_data", {}).items():
-            # A whole sentence may hold a label's words by chance: it is known by the patterns of sentences alone.
-            if text.endswith(".") and not pattern.endswith(".") and ": {" not in pattern:
-                continue
-            expression, within = _compiled(pattern)
+            expression, within, of_sentences = _compiled(pattern)
             # Its longest words first: looking for them takes a tenth of the time, and rules nearly every pattern out.
-            match = expression.fullmatch(text) if within in text else None
+            # A whole sentence may hold a label's words by chance: it is known by the patterns of sentences alone.
+            if within not in text or (sentence and not of_sentences):
+                continue
+            match = expression.fullmatch(text)
             if match:
                 parts = match.groupdict()
                 # Pairs and paths are of named things; "to" and "with" stand in ordinary text as well.
@@ -408,8 +415,8 @@ def _pieces(template: str) -> list[tuple[Markup, str | None, str]]:
 
 
 @cache
-def _compiled(pattern: str) -> tuple[re.Pattern[str], str]:
-    """A pattern such as "{x} of {y}" as an expression, and the longest of its words as they stand.
+def _compiled(pattern: str) -> tuple[re.Pattern[str], str, bool]:
+    """A pattern such as "{x} of {y}" as an expression, the longest of its words, and whether it is of sentences.
 
     {n} and {m} are whole numbers, {u}, {v} and {w} any number, {p} and {q} the numbers of versions and sections, which
     every language writes alike, and {day} is a date.
@@ -419,7 +426,7 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], str]:
     # No part holds the end of a sentence: what follows it is translated, or marked, by itself.
     within = r"(?:(?!\. [A-Z]).)+?"
     named = [f"(?P<{part}>{shapes.get(part, within)})" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
-    return re.compile("".join(named)), max(parts[::2], key=len)
+    return re.compile("".join(named)), max(parts[::2], key=len), pattern.endswith(".") or ": {" in pattern
 
 
 @cache
