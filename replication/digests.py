@@ -56,7 +56,7 @@ def folder_digest(root: Path, skip: Collection[str] = ()) -> str:
     `skip` names files directly below `root` that do not count.
     """
     kept = [(name, path) for name, path in _named(root) if name not in skip]
-    return digest_of(*(part for name, path in kept for part in (os.fsencode(name), _content(path))))
+    return digest_of_each(part for name, path in kept for part in (os.fsencode(name), _content(path)))
 
 
 def python_digest(root: Path) -> str:
@@ -65,7 +65,7 @@ def python_digest(root: Path) -> str:
     For results that take minutes: a comment should not cost them.
     """
     kept = [(name, path) for name, path in _named(root) if name.endswith(".py")]
-    return digest_of(*(part for n, path in kept for part in (n, without_comments(Path(path).read_text("utf-8")))))
+    return digest_of_each(part for n, path in kept for part in (n, without_comments(Path(path).read_text("utf-8"))))
 
 
 def without_comments(text: str) -> str:

@@ -277,7 +277,9 @@ def _vocabulary(root: Path) -> Vocabulary | tuple[Problem, ...]:
 
 def _check_tables(folder: Folder) -> None:
     """Check the cells of all files of one kind together; files with a readable header become tables."""
-    for name, raws in folder.raws.items():
+    for name in tuple(folder.raws):
+        # Taken out: what is stacked is not held a second time, row by row.
+        raws = folder.raws.pop(name)
         whole = stack(raws, TABLES[name])
         wanted = [raw for raw in raws if asked(folder, raw.file)]
         if wanted:

@@ -233,9 +233,15 @@ def _pieces(
     rows: dict[str, list[int]] = {}
     for at, work in enumerate(table["work"]):
         rows.setdefault(work, []).append(at)
-    # Row by row, as a work has few rows of tables of many columns.
-    names, cells = repr(list(table.cells)), list(zip(*table.cells.values(), strict=True))
-    return table, {work: (here, digest_of(names, packed([cells[at] for at in here]))) for work, here in rows.items()}
+    names, columns = repr(list(table.cells)), list(table.cells.values())
+
+    def piece(work: str) -> tuple[list[int], str]:
+        # Row by row, as a work has few rows of tables of many columns; of works that nobody asks for, none.
+        here = rows[work]
+        cells = list(zip(*([column[at] for at in here] for column in columns), strict=True))
+        return here, digest_of(names, packed(cells))
+
+    return table, Deferred(rows, piece)
 
 
 def _digest(table: Columns) -> str:
