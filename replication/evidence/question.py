@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from replication.dataset import Dataset, Exclusion, Selection
 from replication.effects.conversions import beta_to_r
@@ -125,22 +126,37 @@ class Evidence:
         """The working covariance of the sampling errors: `rho` within a sample, what is shared between samples."""
         if not self.shared:
             return BlockV.constant_correlation(self.v, self.samples, rho)
-        se = np.sqrt(self.v)
-        alike = self.samples[:, None] == self.samples[None, :]
-        correlation = np.where(alike, rho, 0.0)
-        pair = (
-            self.rows["relationship"] + "|" + self.rows["measure_key_a"] + "|" + self.rows["measure_key_b"]
-        ).tolist()
-        same = np.equal.outer(np.array(pair, dtype=object), np.array(pair, dtype=object)).astype(bool)
-        for first, second, share in self.shared:
-            between = np.logical_and.outer(self.samples == first, self.samples == second)
+        pairs = self.rows["relationship"] + "|" + self.rows["measure_key_a"] + "|" + self.rows["measure_key_b"]
+        pair = pairs.to_numpy(dtype=object)
+        # Block by block: a matrix of all rows of a question would be gigabytes with ten thousand of them.
+        codes = self._sharing()
+        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        return BlockV.from_blocks([self._block(rows, pair[rows], rho) for rows in members], members)
+
+    def _sharing(self) -> NDArray[np.intp]:
+        """One number `(k,)` for rows of one sample or of samples that share persons, directly or through others."""
+        number = {sample: n for n, sample in enumerate(dict.fromkeys(self.samples.tolist()))}
+        held = [(number[a], number[b]) for a, b, _ in self.shared if a in number and b in number]
+        ends = tuple(np.array(held, dtype=np.intp).reshape(-1, 2).T)
+        graph = sparse.coo_array((np.ones(len(held)), ends), shape=(len(number), len(number)))
+        groups = sparse.csgraph.connected_components(graph, directed=False)[1]
+        return np.asarray(groups[[number[sample] for sample in self.samples.tolist()]], dtype=np.intp)
+
+    def _block(self, rows: NDArray[np.intp], pair: NDArray[np.object_], rho: float) -> Array:
+        """The working covariance among some rows, which are of these pairs of measures."""
+        samples, se = self.samples[rows], np.sqrt(self.v[rows])
+        here = set(samples.tolist())
+        correlation = np.where(samples[:, None] == samples[None, :], rho, 0.0)
+        same = np.equal.outer(pair, pair).astype(bool)
+        for first, second, share in self.shared if len(here) > 1 else ():
+            between = np.logical_and.outer(samples == first, samples == second)
             between |= between.T
             # the same pair of measures on the shared persons: n_shared / sqrt(n1 n2); another pair: times rho, the
             # working value that stands for Olkin and Siotani's where their six correlations are not all held
             correlation = np.where(between, share * np.where(same, 1.0, rho), correlation)
         # Shares and rho are about two rows; a row is perfectly correlated with itself.
         np.fill_diagonal(correlation, 1.0)
-        return BlockV.from_matrix(correlation * np.outer(se, se))
+        return np.asarray(correlation * np.outer(se, se))
 
     def take(self, mask: NDArray[np.bool_]) -> Evidence:
         """The same for some rows only."""

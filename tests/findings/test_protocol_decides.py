@@ -152,6 +152,14 @@ def test_fewer_shared_persons_are_a_covariance(dataset: Dataset) -> None:
     # other measures on the shared persons: the working correlation .6 of the share
     assert V[first, second] == pytest.approx(0.6 * share * np.sqrt(found.v[first] * found.v[second]))
     assert np.linalg.eigvalsh(V)[0] > 0
+    # every other pair of rows: .6 within a sample, none between others, the whole share for the same two measures
+    correlation = V / np.sqrt(np.outer(found.v, found.v))
+    sides = np.stack([found.rows[name].to_numpy() for name in ("relationship", "measure_key_a", "measure_key_b")])
+    for i, j in zip(*np.triu_indices(len(found.y), 1), strict=True):
+        two = {found.samples[i], found.samples[j]}
+        whole = 1.0 if (sides[:, i] == sides[:, j]).all() else 0.6
+        expected = 0.6 if len(two) == 1 else whole * share if two == {"pisa2012_tur", "pisa2015_tur"} else 0.0
+        assert correlation[i, j] == pytest.approx(expected, abs=1e-12)
     assert found.shared and found.take(np.ones(len(found.y), dtype=bool)).shared == found.shared
     for gone in ("pisa2012_tur", "pisa2015_tur"):  # with one of the two nothing is shared, whichever it is
         assert found.take(found.samples != gone).shared == ()
