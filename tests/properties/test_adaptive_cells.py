@@ -123,6 +123,17 @@ def test_overlapping_pieces_of_a_density_add_up() -> None:
     assert float(density.pdf(2.0 * np.sinh(1.2))) == 0.0
 
 
+# Seeds at which a step of the third order, not held back where its correction is large, ends beside the quantile.
+@pytest.mark.parametrize("seed", [9, 11, 15, 33])
+def test_quantiles_far_out_of_mixtures_with_long_tails(seed: int) -> None:
+    rng, n = np.random.default_rng(seed), 800
+    centers, sds, amounts = 0.1 * rng.standard_t(3, n), np.abs(rng.normal(0.1, 0.02, n)) + 0.02, rng.gamma(0.3, 1.0, n)
+    mixture = NormalMixture(mean=0.0, sd=1.0, weights=amounts / amounts.sum(), centers=centers, sds=sds)
+    p = np.array([1e-12, 1e-9, 1e-6])
+    np.testing.assert_allclose(mixture.cdf(mixture.ppf(p)), p, rtol=1e-10)
+    np.testing.assert_allclose(mixture.sf(mixture.ppf(1.0 - p[1:])), p[1:], rtol=1e-6)
+
+
 def test_mixtures_of_very_different_normals() -> None:
     mixture = NormalMixture(
         mean=0.0,
