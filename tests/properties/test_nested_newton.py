@@ -12,7 +12,7 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit
 from replication.models.multilevel import multilevel, structure
 from replication.models.multilevel.multilevel import fit_multilevel, likelihood_of, refit, refit_each
-from replication.models.multilevel.nested_newton import climb_all, nested_rows, values_at
+from replication.models.multilevel.nested_newton import NestedRows, climb_all, nested_rows, values_at
 from replication.models.multilevel.results import leave_one_cluster_out, multilevel_data
 from replication.models.multilevel.structure import BlockV
 
@@ -42,7 +42,7 @@ def simulated(sds: tuple[float, float, float], rho: float, moderators: int, seed
 
 def one_by_one(patch: pytest.MonkeyPatch) -> None:
     """No search is made together with others."""
-    patch.setattr(multilevel, "nested_rows", lambda likelihood: None)
+    patch.setattr(multilevel, "nested_rows", lambda likelihood, turned: None)
 
 
 def told(fit: Fit) -> Mapping[str, Array]:
@@ -131,6 +131,23 @@ def test_rows_kept_in_pieces_are_searched_as_one_table(rho: float, monkeypatch: 
     cut = refit(multilevel_data(fit), kept)
     one_by_one(monkeypatch)
     same(cut, refit(multilevel_data(fit), kept))
+
+
+@pytest.mark.parametrize("p", [1, 3])
+def test_rows_turned_onto_the_eigenvectors_of_their_block_have_the_same_likelihood(p: int) -> None:
+    likelihood = likelihood_of(multilevel_data(simulated((0.2, 0.15, 0.1), 0.6, p, 11)))
+    rows, turned = nested_rows(likelihood), nested_rows(likelihood, turned=True)
+    assert rows is not None and turned is not None and len(turned.terms) == len(rows.terms) - 1
+    theta = np.array([[0.3, 0.2, 0.1], [0.0, 0.1, 0.4], [0.5, 0.0, 0.0]])
+    # A sample left out is left out of both.
+    present = np.ones((3, len(rows.base)))
+    present[1, np.flatnonzero(np.repeat(np.arange(len(rows.terms[0].starts)), sizes(rows)) == 2)] = 0.0
+    whole, short = values_at(rows, theta, present), values_at(turned, theta, present)
+    np.testing.assert_allclose(short - short[0], whole - whole[0], rtol=1e-11, atol=1e-11)
+
+
+def sizes(rows: NestedRows) -> Array:
+    return np.diff(rows.terms[0].starts, append=len(rows.base))
 
 
 def test_derivatives_are_those_of_the_likelihood() -> None:

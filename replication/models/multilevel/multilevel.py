@@ -227,19 +227,29 @@ def _guesses(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> list[_Gu
     """Where the variances of each refit are sought: at its peak, if all could be climbed together."""
     likelihood, k = likelihood_of(data), len(data.effects.y)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
-    rows = nested_rows(likelihood) if k * len(defined) <= FEW and defined.all() and len(sets) else None
-    # given blocks of V mix their rows: what is left out of them cannot be told apart any more
-    if rows is None or likelihood.structure.rotation is not None:
-        return [_Guess(data.theta)] * len(sets)
     present = np.zeros((len(sets), k))
     for at, chosen in enumerate(sets):
         present[at, chosen] = 1.0
+    whole = data.V.codes is None or _in_whole(present, data.V.codes)
+    possible = k * len(defined) <= FEW and defined.all() and len(sets)
+    rows = nested_rows(likelihood, turned=whole) if possible else None
+    # given blocks of V mix their rows: what is left out of them cannot be told apart any more
+    if rows is None or likelihood.structure.rotation is not None:
+        return [_Guess(data.theta)] * len(sets)
     unit = likelihood.scale**2
     found = climb_from(rows, data.theta / unit, np.array(_starts(likelihood, defined)), present)
     return [
         _Guess(theta * unit, information / unit**2) if converged else _Guess(data.theta)
         for theta, information, converged in zip(found.theta, found.information, found.converged, strict=True)
     ]
+
+
+def _in_whole(present: Array, codes: NDArray[np.intp]) -> bool:
+    """Whether of each group of rows all count in a set `present (F, k)`, or none."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    counts = np.add.reduceat(present[:, order], starts, axis=1)
+    return bool(((counts == 0.0) | (counts == np.diff(starts, append=len(order)))).all())
 
 
 def likelihood_of(data: MultilevelData) -> MultilevelLikelihood:
@@ -363,7 +373,8 @@ def _highest(
     if likelihood.costly:
         return climb(likelihood, np.where(defined, _moment_start(data, likelihood), 0.0), defined, near=True)
     # Few rows: what a search takes is the interpreter's time, so all go together.
-    rows = nested_rows(likelihood) if guess is not None or len(data.effects.y) * len(defined) <= FEW else None
+    few = len(data.effects.y) * len(defined) <= FEW
+    rows = nested_rows(likelihood, turned=few) if guess is not None or few else None
     if rows is not None:
         if guess is not None and defined.all():
             found = climb_near(rows, guess, np.array(starts))

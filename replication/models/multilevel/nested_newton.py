@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.models.fit import Array
-from replication.models.multilevel.groups import Codes
+from replication.models.multilevel.groups import Codes, rows_by_size
 from replication.models.multilevel.likelihood import MultilevelLikelihood
 from replication.models.multilevel.structure import Chain
 
@@ -86,34 +86,41 @@ class NestedPeaks:
     converged: NDArray[np.bool_]
 
 
-def nested_rows(likelihood: MultilevelLikelihood) -> NestedRows | None:
-    """The rows of a likelihood in the order of clusters; None where its levels are not nested."""
+def nested_rows(likelihood: MultilevelLikelihood, *, turned: bool = False) -> NestedRows | None:
+    """The rows of a likelihood in the order of clusters; None where its levels are not nested.
+
+    Where `turned`, rows that V ties stand as the eigenvectors of their block of V, on which it is diagonal: a term less
+    to take off at every step. They then count or are left out together.
+    """
     structure = likelihood.structure
     if structure.crossed is not None or structure.components == 0:
         return None
     chain = _whole(structure.chains)
-    # Coarse groups first, so that the groups of every term lie together.
-    codes = [term.codes for term in chain.terms]
-    order = np.lexsort(codes) if codes else np.arange(len(chain.base))
-    alone = len(likelihood.x) == 1 and bool(codes) and _proportional(likelihood.x[0], chain.terms[-1].vector)
-    columns, terms, before = [], [], np.arange(len(order))
-    for at, term in enumerate(chain.terms):
-        groups = term.codes[order]
-        starts = np.flatnonzero(np.diff(groups, prepend=-1))
-        last = not any(later.vector is term.vector for later in chain.terms[at + 1 :])
-        # The column of an intercept is that of the levels: it is taken off once more, as a coefficient.
-        keeps = last and not (alone and at == len(chain.terms) - 1)
-        if last:
-            columns.append(term.vector)
-        terms.append(_Term(np.searchsorted(before, starts), term.component, term.weight, keeps))
-        before = starts
     if not _in_turn(chain.terms):
         return None
-    columns += [likelihood.y] if alone else [*likelihood.x, likelihood.y]
-    Z = np.stack(columns)[:, order]
+    terms, base, design, y = chain.terms, chain.base, list(likelihood.x), likelihood.y
+    alone = len(design) == 1 and bool(terms) and _proportional(design[0], terms[-1].vector)
+    vectors = [term.vector for term in terms]
+    if turned and len(terms) > 1 and terms[0].component is None and vectors[0] is not vectors[1]:
+        # The column of the levels is one object for all of them: turned once, it stays one.
+        base, (levels, y, *design) = _turned(chain, [vectors[1], y, *design])
+        terms, vectors = terms[1:], [levels] * (len(terms) - 1)
+    # Coarse groups first, so that the groups of every term lie together.
+    order = np.lexsort([term.codes for term in chain.terms]) if chain.terms else np.arange(len(base))
+    columns, made, before = [], [], np.arange(len(order))
+    for at, (term, vector) in enumerate(zip(terms, vectors, strict=True)):
+        starts = np.flatnonzero(np.diff(term.codes[order], prepend=-1))
+        last = not any(later is vector for later in vectors[at + 1 :])
+        # The column of an intercept is that of the levels: it is taken off once more, as a coefficient.
+        keeps = last and not (alone and at == len(terms) - 1)
+        if last:
+            columns.append(vector)
+        made.append(_Term(np.searchsorted(before, starts), term.component, term.weight, keeps))
+        before = starts
+    Z = np.stack([*columns, *([] if alone else design), y])[:, order]
     i, j = _pairs(len(Z))
     return NestedRows(
-        chain.base[order], Z[i] * Z[j], len(Z), tuple(terms), order, structure.row, structure.components,
+        base[order], Z[i] * Z[j], len(Z), tuple(made), order, structure.row, structure.components,
         likelihood.restricted, likelihood.unit,
     )  # fmt: skip
 
@@ -133,6 +140,20 @@ def _whole(chains: Sequence[Chain]) -> Chain:
         terms.append(replace(term, codes=np.concatenate(codes), size=int(ends[-1]), first=np.concatenate(first),
                              vector=vector))  # fmt: skip
     return Chain(0, chains[-1].stop, np.concatenate([chain.base for chain in chains]), tuple(terms))
+
+
+def _turned(chain: Chain, columns: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """The diagonal of V `(k,)` and `columns`, on the eigenvectors of each group of the first term of a chain."""
+    known, base, made = chain.terms[0], chain.base.copy(), np.stack(columns)
+    for rows in rows_by_size(known.codes):
+        own = known.vector[rows]
+        if rows.shape[1] == 1:
+            base[rows] += known.weight * own**2
+            continue
+        blocks = known.weight * own[:, :, None] * own[:, None] + chain.base[rows][:, :, None] * np.eye(rows.shape[1])
+        base[rows], vectors = np.linalg.eigh(blocks)
+        made[:, rows] = (made[:, rows][..., None, :] @ vectors)[..., 0, :]
+    return base, list(made)
 
 
 def _proportional(a: Array, b: Array) -> bool:
@@ -410,19 +431,18 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     choice of variances to put at 0 is tried, fewest first.
     """
     free = allowed & ((theta > 0.0) | (gradient > 0.0))
-    best, inside = _inner_steps(theta, gradient, information, free)
-    at = np.flatnonzero(~inside & free.any(axis=1))
+    best, curved = _inner_steps(gradient, information, free)
+    at = np.flatnonzero(~(theta + best >= 0.0).all(axis=1))
     if len(at):
-        best[at] = _edge_steps(theta[at], gradient[at], information[at], free[at])
+        best[at] = _edge_steps(theta[at], gradient[at], curved[at], free[at])
     return best
 
 
-def _edge_steps(theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]) -> Array:
-    """The steps `(F, q)` of searches some of whose `free (F, q)` variances may have to go to 0."""
+def _edge_steps(theta: Array, gradient: Array, curved: Array, free: NDArray[np.bool_]) -> Array:
+    """The steps `(F, q)` of searches some of whose `free (F, q)` variances have to go to 0."""
     F, q = theta.shape
-    curved = _climbing(information, free)
     best, left = np.zeros((F, q)), np.arange(F)
-    for size in range(q + 1):
+    for size in range(1, q + 1):
         held = np.array([[i in chosen for i in range(q)] for chosen in combinations(range(q), size)])[:, None]
         step, gain = _held_steps(theta[left], gradient[left], curved[left], free[left], held)
         choice, each = gain.argmax(axis=0), np.arange(len(left))
@@ -451,37 +471,31 @@ def _held_steps(
     return step, np.where(allowed, gain, 0.0)
 
 
-def _inner_steps(
-    theta: Array, gradient: Array, information: Array, free: NDArray[np.bool_]
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Newton's steps `(F, q)` in the `free (F, q)` variances, and of which searches they stay within their range.
+def _inner_steps(gradient: Array, information: Array, free: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Newton's steps `(F, q)` in the `free (F, q)` variances, whatever their range, and the curvatures they rest on.
 
-    Of none where one of the searches has no top ahead.
+    The curvatures are the information, turned positive where that has no peak ahead, and 1 on the diagonal elsewhere.
     """
-    # Near a peak every step is of this kind, and looking for edges would take as long as the likelihood.
     if not free.all():
         information = np.where(free[:, :, None] & free[:, None, :], information, np.eye(free.shape[1]))
         gradient = np.where(free, gradient, 0.0)
     try:
+        # Near a peak all have it ahead, and eigenvalues would take as long as the likelihood.
         np.linalg.cholesky(information)
         # Rounding lets a root through whose matrix cannot be solved for: flat ahead, too.
-        step = np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0])
+        return np.asarray(np.linalg.solve(information, gradient[:, :, None])[:, :, 0]), information
     except np.linalg.LinAlgError:
-        return np.zeros(theta.shape), np.zeros(len(theta), dtype=bool)
-    return step, np.asarray((theta + step >= 0.0).all(axis=1))
+        curved = _climbing(information)
+        return np.asarray(np.linalg.solve(curved, gradient[:, :, None])[:, :, 0]), curved
 
 
-def _climbing(information: Array, free: NDArray[np.bool_]) -> Array:
-    """The information among free variances; where it has no peak ahead, with its eigenvalues turned positive."""
-    q = information.shape[1]
-    both = free[:, :, None] & free[:, None, :]
-    curved = np.where(both, information, 0.0)
-    scale = np.sqrt(np.maximum(np.abs(np.diagonal(curved, axis1=1, axis2=2)), 1e-300))
-    even = np.where(both, curved / (scale[:, :, None] * scale[:, None, :]), np.eye(q))
-    values, vectors = np.linalg.eigh(even)
+def _climbing(information: Array) -> Array:
+    """The information; where it has no peak ahead, with its eigenvalues turned positive."""
+    scale = np.sqrt(np.maximum(np.abs(np.diagonal(information, axis1=1, axis2=2)), 1e-300))
+    both = scale[:, :, None] * scale[:, None, :]
+    values, vectors = np.linalg.eigh(information / both)
     bad = values[:, 0] <= 1e-10
-    if bad.any():
-        turned = np.maximum(np.abs(values[bad]), 1e-3)
-        again = (vectors[bad] * turned[:, None, :]) @ vectors[bad].swapaxes(1, 2)
-        curved[bad] = np.where(both[bad], again * (scale[bad][:, :, None] * scale[bad][:, None, :]), 0.0)
+    curved = information.copy()
+    turned = np.maximum(np.abs(values[bad]), 1e-3)
+    curved[bad] = ((vectors[bad] * turned[:, None, :]) @ vectors[bad].swapaxes(1, 2)) * both[bad]
     return curved
