@@ -34,6 +34,7 @@ from replication.models.bayes.sampled.pymc_priors import (
     add_coefficient_priors,
     add_standard_deviations,
     coefficient_priors,
+    coefficient_space,
 )
 from replication.models.bayes.sampled.sampling import load_pymc
 from replication.models.fit import Array
@@ -153,3 +154,15 @@ def test_coefficient_priors_are_one_for_all_or_one_each() -> None:
     assert coefficient_priors(Flat(), 2) == (Flat(), Flat())
     with pytest.raises(ModelError, match="3 coefficient priors for 2 coefficients"):
         coefficient_priors([Flat()] * 3, 2)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 2.0], ids=["uncorrelated", "weakly", "strongly"])
+def test_the_sampler_has_the_units_of_a_weighted_regression(shift: float) -> None:
+    """A root of the inverse of `X' W X`, and its sds alone where intercept and slope correlate by less than a half."""
+    v = np.array([0.01, 0.02, 0.02, 0.01])
+    X = np.column_stack([np.ones(4), np.array([-1.0, -1.0, 1.0, 1.0]) + shift])
+    space = coefficient_space(X @ [0.2, 0.1], v, X, (Flat(), Flat()))
+    covariance = np.linalg.inv(X.T @ np.diag(1.0 / v) @ X)
+    known = covariance if shift == 2.0 else np.diag(np.diag(covariance))
+    np.testing.assert_allclose(space.root @ space.root.T, known, rtol=1e-12, atol=1e-18)
+    np.testing.assert_allclose(space.centre, [0.2, 0.1])
