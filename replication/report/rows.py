@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, overload
 
 from replication.dataset.columns import Columns
@@ -33,9 +33,17 @@ class Rows(Sequence[Mapping[str, Any]]):
 
     @classmethod
     def together(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of several parts of one table under each other."""
+        """The rows of several parts of one table under each other.
+
+        >>> table = Columns({"n": [1, 2, 3]})
+        >>> Rows.together([Rows(table, range(2, 3)), Rows(table, range(2))]).column("n")
+        [3, 1, 2]
+        """
         table = parts[0].table if parts else Columns({})
-        return cls(table, list(chain.from_iterable(part.at for part in parts)))
+        at = [part.at for part in parts]
+        if at and all(isinstance(one, range) for one in at) and all(one[-1] + 1 == two[0] for one, two in pairwise(at)):
+            return cls(table, range(at[0][0], at[-1][-1] + 1))
+        return cls(table, list(chain.from_iterable(at)))
 
     def __len__(self) -> int:
         return len(self.at)
@@ -73,7 +81,12 @@ class Rows(Sequence[Mapping[str, Any]]):
         return Rows(self.table, [self.at[place] for place in places])
 
     def _raw(self, name: str) -> list[Any]:
-        return list(map(self.table[name].__getitem__, self.at)) if self.at else []
+        if not self.at:
+            return []
+        column = self.table[name]
+        # Rows that lie together, as those of a work do, are one slice.
+        together = isinstance(self.at, range) and self.at.step == 1
+        return list(column[self.at[0] : self.at[-1] + 1] if together else map(column.__getitem__, self.at))
 
 
 def rows_by_work(table: Columns) -> dict[str, Rows]:

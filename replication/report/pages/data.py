@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from replication.dataset.schema import TABLES
-from replication.report.archive import Archive, Record, RowPage
+from replication.report.archive import Archive, RowPage
 from replication.report.gallery import table_file
 from replication.report.making import File, Given, Plan
 from replication.report.rows import Rows
@@ -88,25 +88,23 @@ def _title(archive: Archive, page: RowPage) -> str:
 
 def _row_values(archive: Archive, page: RowPage) -> Mapping[str, Any]:
     """What all rows of a page share is said once; the rest are columns."""
-    rows = list(page.rows)
-    columns = _columns(rows)
+    columns = _columns(page.rows)
     # Of a single row nothing is shared: hoisting would empty it.
-    shared = [n for n in columns if len(rows) > 1 and len({row[n] for row in rows}) == 1]
-    # A column that says the same in every row pushes those that differ off a narrow screen.
-    columns = [name for name in columns if name not in shared]
+    shared = {name: cells[0] for name, cells in columns.items() if len(cells) > 1 and len(set(cells)) == 1}
     return {
         "page": page,
         "siblings": archive.row_pages[page.work],
-        "shared": {name: rows[0][name] for name in shared},
-        "columns": columns,
-        "unit": rows[0]["unit"],
-        "used": _users(archive, rows),
+        "shared": shared,
+        # A column that says the same in every row pushes those that differ off a narrow screen.
+        "columns": [name for name in columns if name not in shared],
+        "unit": page.rows.column("unit")[0],
+        "used": _users(archive, page.rows.column("effect_id")),
         "current": "dataset",
     }
 
 
-def _columns(rows: Sequence[Record]) -> list[str]:
-    """The columns of `effects.csv` that are filled on this page, and the sample's."""
+def _columns(rows: Rows) -> Mapping[str, Sequence[Any]]:
+    """The columns of `effects.csv` that are filled on this page, and the sample's, with their cells."""
     names = [
         "label",
         *(c.name for c in TABLES["effects.csv"].columns if c.name not in ("effect_id", "since")),
@@ -115,12 +113,13 @@ def _columns(rows: Sequence[Record]) -> list[str]:
         "school_level",
     ]
     skipped = ("sample_id", "var_a", "var_b", "value", "n")
-    return [n for n in names if n not in skipped and any(row[n] not in (None, "") for row in rows)]
+    cells = {name: rows.column(name) for name in names if name not in skipped}
+    return {name: column for name, column in cells.items() if any(cell not in (None, "") for cell in column)}
 
 
-def _users(archive: Archive, rows: Sequence[Record]) -> list[str]:
-    """The analyses with an estimate that rests on one of these rows."""
-    return [name for _, name in sorted({user for row in rows for user in archive.users.get(row["effect_id"], ())})]
+def _users(archive: Archive, effects: Sequence[str]) -> list[str]:
+    """The analyses with an estimate that rests on one of these effects."""
+    return [name for _, name in sorted({user for effect in effects for user in archive.users.get(effect, ())})]
 
 
 def _table(given: Given, name: str) -> list[File]:
