@@ -166,9 +166,19 @@ class RandomEffectsLikelihood:
         return Evaluation(
             value,
             np.concatenate([by_theta, by_tau2]),
-            np.block([[curved, theta_tau2], [theta_tau2.T, 2.0 * quadratic - trace]]),
-            np.block([[theta_theta, np.zeros_like(theta_tau2)], [np.zeros_like(theta_tau2.T), trace]]),
+            _in_blocks(curved, theta_tau2, 2.0 * quadratic - trace),
+            _in_blocks(theta_theta, np.zeros_like(theta_tau2), trace),
         )
+
+
+def _in_blocks(first: Array, between: Array, second: Array) -> Array:
+    """The symmetric matrix of blocks `(m, m)`, `(m, q)` and `(q, q)`."""
+    # A search asks for two of these a step, and np.block takes as long as all else that is in them.
+    m = len(first)
+    whole = np.empty((m + len(second), m + len(second)))
+    whole[:m, :m], whole[m:, m:] = first, second
+    whole[:m, m:], whole[m:, :m] = between, between.T
+    return whole
 
 
 def _pull_back(jacobian: Array | None, values: Array) -> Array:
