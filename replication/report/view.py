@@ -16,6 +16,7 @@ from replication.errors import UserError
 from replication.report.archive import Archive, anchor
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
+from replication.report.rows import Rows
 from replication.report.words import Ref, Wording, Words
 
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
@@ -269,34 +270,26 @@ class View:
                 found.append(escape(cell) if name in spoken else self.told(self.words.number(cell)))
         return Markup("<td>".join(found))
 
-    def effect_rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Markup:
+    def effect_rows(self, rows: Rows, columns: Sequence[str]) -> Markup:
         """The rows of a page of effects: id, both constructs, value and n, then these columns; each row has a place.
 
         Their ends are left out as in other tables; the value and n stand to the right by the sheet of style. A head
         in a column of heads is that of its row without saying so.
         """
-        shown: dict[tuple[str, object], str] = {}
+        printed = [text or value for text, value in rows.cells(("value_text", "value"))]
+        # Column by column: a record a row would be made of all columns of the table, of which a page shows a third.
+        shown = [
+            self._effect_cells(name, printed if name == "value" else rows.column(name))
+            for name in ("var_a", "var_b", "value", "n", *columns)
+        ]
+        heads = [f'<tr id="{anchor(name)}"><th>{escape(name)}' for name in rows.column("effect_id")]
+        return Markup("".join("<td>".join(line) + "\n" for line in zip(heads, *shown, strict=True)))
 
+    def _effect_cells(self, name: str, cells: Sequence[Any]) -> list[str]:
+        """A column of a page of effects as it is shown."""
         # The same few texts stand in hundreds of cells of a page: each is escaped and linked once.
-        def cell(name: str, value: object) -> str:
-            if value is None or is_number(value):
-                return "" if value is None else str(value)
-            found = shown.get((name, value))
-            if found is None:
-                found = shown[name, value] = str(self._effect_cell(name, str(value)))
-            return found
-
-        lines = []
-        for row in rows:
-            name = escape(row["effect_id"])
-            cells = [
-                cell("var_a", row["var_a"]),
-                cell("var_b", row["var_b"]),
-                escape(row["value_text"] or row["value"]),
-            ]
-            cells += [cell("n", row["n"]), *(cell(column, row[column]) for column in columns)]
-            lines.append(f'<tr id="{anchor(row["effect_id"])}"><th>{name}<td>{"<td>".join(cells)}\n')
-        return Markup("".join(lines))
+        texts = {cell: str(self._effect_cell(name, cell)) for cell in dict.fromkeys(cells) if isinstance(cell, str)}
+        return ["" if cell is None else texts[cell] if isinstance(cell, str) else str(cell) for cell in cells]
 
     def _effect_cell(self, name: str, text: str) -> Markup:
         """A text of a row of effects as a page shows it."""
