@@ -58,6 +58,8 @@ THIN = 4
 MOST = 100_000
 # Numbers held of one kind until all cells that share them are done: 32 MB.
 MOST_HELD = 4_000_000
+# Groups of a country that are added up together with those of other countries.
+FEW_GROUPS = 8
 # Nodes that carry less than this part of the error asked for are left out of mixtures: some ten thousand of them
 # together stay below it.
 PRUNE = 1e-6
@@ -561,9 +563,13 @@ def _by_country(sums: Array, home: NDArray[np.intp]) -> Array:
     sizes = np.diff(starts, append=len(home))
     total = sums[:, starts]
     # Most countries have one group or two: a few additions of whole arrays, where reduceat would stride through them.
-    for more in range(1, int(sizes.max())):
-        longer = np.flatnonzero(sizes > more)
+    several = np.flatnonzero((sizes > 1) & (sizes <= FEW_GROUPS))
+    for more in range(1, int(sizes[several].max(initial=1))):
+        longer = several[sizes[several] > more]
         total[:, longer] += sums[:, starts[longer] + more]
+    # One by one where they have many, or the country with most groups says how often all are gone through.
+    for at in np.flatnonzero(sizes > FEW_GROUPS):
+        total[:, at] = sums[:, starts[at] : starts[at] + sizes[at]].sum(axis=1)
     return np.asarray(total)
 
 
