@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from replication.dataset.schema import TABLES
@@ -98,18 +99,26 @@ def records_of(outcomes: Sequence[Record], renamed: Mapping[str, str] | None = N
 
 
 def differing_rows_of(before: Path, after: Path) -> tuple[dict[str, Record], dict[str, Record]]:
-    """The rows of the dataset that two reports hand out in these folders, by table and id, but those alike in both."""
+    """The rows of the dataset that two reports hand out in these folders, by table and id, but those alike in both.
+
+    Of a row that one of them alone has nothing is told but its id: after many works came in nearly all are such.
+    """
     old: dict[str, Record] = {}
     new: dict[str, Record] = {}
     for table in _COMPARED_TABLES:
         was, now = differing_rows(before / table, after / table)
-        old |= _by_id(table, was)
-        new |= _by_id(table, now)
+        held = {_name(table, row): row for row in was}
+        found = {name: row if name in held else _ALONE for name, row in ((_name(table, row), row) for row in now)}
+        old |= {name: row if name in found else _ALONE for name, row in held.items()}
+        new |= found
     return old, new
 
 
-def _by_id(table: str, rows: Iterable[Record]) -> dict[str, Record]:
-    return {f"{table}/{row[TABLES[table].id[-1]]}": row for row in rows}
+_ALONE: Record = MappingProxyType({})
+
+
+def _name(table: str, row: Record) -> str:
+    return f"{table}/{row[TABLES[table].id[-1]]}"
 
 
 def read_renamed(path: Path) -> dict[str, str]:

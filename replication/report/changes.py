@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +202,15 @@ def _changes(
     kind: Kind, before: Mapping[str, Record], after: Mapping[str, Record], why: _Why, archive: Archive
 ) -> Iterator[Change]:
     """The changes of one kind, and a line for each thing that stayed as it was (but rows: they are the data)."""
-    found: dict[str, list[FieldChange]] = {}
-    for change in field_changes(kind, before, after):
-        found.setdefault(change.id, []).append(change)
+    # Both in the order of ids. They are not held: of many new rows that would be gigabytes.
+    changed = groupby(field_changes(kind, before, after), key=lambda change: change.id)
+    following, own = next(changed, _NONE)
     for name in sorted(before.keys() | after.keys()):
         label = _label(kind, name, after.get(name) or before.get(name) or {}, archive)
-        for change in found.get(name, ()):
+        here = list(own) if name == following else []
+        if here:
+            following, own = next(changed, _NONE)
+        for change in here:
             if change.field:
                 yield Change(
                     kind, name, change.field, label, _cell(change.before), _cell(change.after), *why.of(change)
@@ -216,8 +219,11 @@ def _changes(
                 reason = "added" if change.fate == "new" else _why_gone(kind, name, change.before, archive)
                 yield Change(kind, name, "", label, _main(kind, change.before), _main(kind, change.after), reason)
         # Unchanged things are listed too, as a reader must see that a number was compared and not forgotten.
-        if name not in found and kind != "row":
+        if not here and kind != "row":
             yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
+
+
+_NONE: tuple[str, Iterator[FieldChange]] = ("", iter(()))
 
 
 def _why_gone(kind: Kind, name: str, record: object, archive: Archive) -> str:

@@ -99,6 +99,6 @@ def _file(changes: Sequence[Change], words: Words) -> File:
     return table_file(
         "data/changes.csv",
         columns,
-        [[c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes],
+        ([c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes),
         len(changes),
     )

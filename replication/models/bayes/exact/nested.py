@@ -755,35 +755,52 @@ def _weighted(data: _Data, rule: _Rule, rtol: float, seen: _Seen | None = None) 
 
 def _left_out(data: _Data, nodes: _Nodes, sets: Sequence[set[int]], rtol: float) -> list[tuple[_Nodes, int, int]]:
     """New weights, means and covariances of the nodes without each set of samples; rows and samples that are left."""
-    sums, logs, home = _sums_at(data, nodes.sds)
-    tau2 = np.square(nodes.sds[:, 2])
-    starts = np.flatnonzero(np.diff(home, prepend=-1))
-    total, logdet = _country_parts(data, _by_country(sums, home), tau2)
-    before = _at_nodes(data, total, logdet.sum(axis=0) + logs.sum(axis=0), data.k)[0]
+    gone = [np.array([bool(group.members & left) for group in data.groups]) for left in sets]
+    rows = [data.k - sum(len(g.lam) for g, out in zip(data.groups, each, strict=True) if out) for each in gone]
+    # As many nodes at a time as fit in memory what thousands of groups have at each.
+    step = max(1, MOST_HELD // (len(data.groups) * len(data.wanted[1])))
+    pieces = [_without_each(data, nodes.sds[i : i + step], gone, rows) for i in range(0, len(nodes.sds), step)]
+    before = np.concatenate([piece[0] for piece in pieces])
     found = []
-    for left in sets:
-        gone = np.array([bool(group.members & left) for group in data.groups])
-        # Countries that lose nothing keep their parts; the others are summed anew from what they keep.
-        whole = ~np.isin(home[starts], home[gone])
-        kept = np.flatnonzero(np.isin(home, home[gone]) & ~gone)
-        parts = [total[:, whole].sum(axis=1, keepdims=True)]
-        logdets = logdet[whole].sum(axis=0) + logs[~gone].sum(axis=0)
-        if len(kept):
-            changed, logs_changed = _country_parts(data, _by_country(sums[:, kept], home[kept]), tau2)
-            parts.append(changed)
-            logdets = logdets + logs_changed.sum(axis=0)
-        k = data.k - sum(len(g.lam) for g, out in zip(data.groups, gone, strict=True) if out)
-        log, mean, covariance = _at_nodes(data, np.concatenate(parts, axis=1), logdets, k)
+    for at, (each, k) in enumerate(zip(gone, rows, strict=True)):
+        log, mean, covariance = map(np.concatenate, zip(*(piece[1][at] for piece in pieces), strict=True))
         shift = log - before
         weights = nodes.weights * np.exp(shift - shift.max())
-        m = data.samples - sum(g.s for g, out in zip(data.groups, gone, strict=True) if out)
+        m = data.samples - sum(g.s for g, out in zip(data.groups, each, strict=True) if out)
         weights /= weights.sum()
         if weights[nodes.weights < SELDOM].sum() > STRAYED:
-            rest_of = replace(data, groups=tuple(g for g, out in zip(data.groups, gone, strict=True) if not out), k=k)
+            rest_of = replace(data, groups=tuple(g for g, out in zip(data.groups, each, strict=True) if not out), k=k)
             found.append((_integrate(rest_of, max(rtol, 1e-3))[0], k, m))
         else:
             found.append((_Nodes(weights, nodes.sds, mean, covariance), k, m))
     return found
+
+
+def _without_each(
+    data: _Data, sds: Array, gone: Sequence[NDArray[np.bool_]], rows: Sequence[int]
+) -> tuple[Array, list[tuple[Array, Array, Array]]]:
+    """The log density at `sds (N, 3)`; and that, the mean and covariance without the groups of each of `gone (G,)`.
+
+    `rows` are how many each leaves.
+    """
+    sums, logs, home = _sums_at(data, sds)
+    tau2 = np.square(sds[:, 2])
+    starts = np.flatnonzero(np.diff(home, prepend=-1))
+    total, logdet = _country_parts(data, _by_country(sums, home), tau2)
+    before = _at_nodes(data, total, logdet.sum(axis=0) + logs.sum(axis=0), data.k)[0]
+    found = []
+    for each, k in zip(gone, rows, strict=True):
+        # Countries that lose nothing keep their parts; the others are summed anew from what they keep.
+        whole = ~np.isin(home[starts], home[each])
+        kept = np.flatnonzero(np.isin(home, home[each]) & ~each)
+        parts = [total[:, whole].sum(axis=1, keepdims=True)]
+        logdets = logdet[whole].sum(axis=0) + logs[~each].sum(axis=0)
+        if len(kept):
+            changed, logs_changed = _country_parts(data, _by_country(sums[:, kept], home[kept]), tau2)
+            parts.append(changed)
+            logdets = logdets + logs_changed.sum(axis=0)
+        found.append(_at_nodes(data, np.concatenate(parts, axis=1), logdets, k))
+    return before, found
 
 
 def _country_parts(data: _Data, sums: Array, tau2: Array) -> tuple[Array, Array]:
