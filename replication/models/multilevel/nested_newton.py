@@ -434,7 +434,8 @@ def _newton_steps(theta: Array, gradient: Array, information: Array, allowed: ND
     best, curved = _inner_steps(gradient, information, free)
     at = np.flatnonzero(~(theta + best >= 0.0).all(axis=1))
     if len(at):
-        best[at] = _edge_steps(theta[at], gradient[at], curved[at], free[at])
+        # Levels that cannot be told apart may pass for a peak by rounding; a part of them is exactly flat.
+        best[at] = _edge_steps(theta[at], gradient[at], _climbing(curved[at]), free[at])
     return best
 
 
