@@ -375,7 +375,11 @@ def plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        # Most cells of a table or figure are what they become: no call for each.
+        return [
+            item if type(item) in _AS_THEY_ARE or (type(item) is float and math.isfinite(item)) else plain(item)
+            for item in value
+        ]
     if is_dataclass(value) and not isinstance(value, type):
         return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
     if isinstance(value, Mapping):

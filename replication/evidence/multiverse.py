@@ -116,10 +116,12 @@ class Multiverse:
         return tuple(option for options in found for option in options)
 
     def _options(self, at: int) -> list[Option]:
-        names = np.array([chosen[at] for chosen in self.chosen])
-        made = []
-        for name in dict.fromkeys(names.tolist()):
-            r, holds = self.value[names == name], self.holds[names == name]
+        names = [chosen[at] for chosen in self.chosen]
+        place = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        codes, every, made = np.array([place[name] for name in names]), self.holds, []
+        for name, number in place.items():
+            here = codes == number
+            r, holds = self.value[here], every[here]
             spread = (float(np.median(r)), float(r.min()), float(r.max()))
             made.append(Option(CHOICES[at], name, len(r), *spread, float(holds.mean())))
         return made
