@@ -22,7 +22,7 @@ from replication.models.bayes.exact.exact import exact_three_level, exact_two_le
 from replication.models.bayes.priors import Fixed, HalfCauchy, HalfNormal, Normal
 from replication.models.bayes.sampled.agreement import compare_with_exact
 from replication.models.bayes.sampled.diagnostics import Failed, SampledPosterior
-from replication.models.bayes.sampled.likelihood_op import at_address, correlation_draws, lkj_shapes
+from replication.models.bayes.sampled.likelihood_op import add_likelihood, at_address, correlation_draws, lkj_shapes
 from replication.models.bayes.sampled.multilevel_data import MultilevelData, multilevel_data
 from replication.models.bayes.sampled.multilevel_model import (
     MultilevelPriors,
@@ -35,7 +35,12 @@ from replication.models.bayes.sampled.roles_data import CONTRASTS
 from replication.models.bayes.sampled.roles_simulated import simulated_roles, simulated_truth
 from replication.models.bayes.sampled.sampled_model import SampledModel, sample_model
 from replication.models.bayes.sampled.sampling import Settings, compile_model, draw, load_pymc
-from replication.models.bayes.sampled.selection import SelectionPriors, sample_selection, selection_data
+from replication.models.bayes.sampled.selection import (
+    SelectionPriors,
+    sample_selection,
+    selection_data,
+    selection_loglik,
+)
 from replication.models.fit import Array
 from replication.paths import cache_dir
 
@@ -259,6 +264,21 @@ def test_one_compiled_kernel_serves_sds_that_are_drawn_and_sds_that_are_known(th
     known.model.compile_logp(mode="NUMBA")
     after = at_address.cache_info()
     assert after.hits > before.hits and after.misses == before.misses
+
+
+def test_a_compiled_likelihood_is_that_of_the_plain_function_for_data_in_any_order_of_memory() -> None:
+    """Rising cuts are a reversed view, and a design from a data frame is a column after the other."""
+    load_pymc(COMPILED)
+    from pytensor import function
+    from pytensor.tensor import vector
+
+    data = selection_data(Y, V, np.asfortranarray(YEARS - [0.0, 2003.5]), steps=(0.025, 0.5))
+    known = [data.y, data.v, data.X, data.step, data.cuts, data.step_of]
+    assert not data.cuts.flags.c_contiguous and not data.X.flags.c_contiguous
+    at = [np.array([0.2, 0.01]), np.array([0.15]), np.array([0.8, 0.3])]
+    parameters = [vector(name) for name in ("beta", "tau", "weight")]
+    compiled = function(parameters, add_likelihood(selection_loglik, parameters, known), mode="NUMBA")
+    np.testing.assert_allclose(compiled(*at), selection_loglik(*at, *known)[0], rtol=1e-12)
 
 
 def test_a_model_is_compiled_without_words_for_errors_of_shape(monkeypatch: pytest.MonkeyPatch) -> None:

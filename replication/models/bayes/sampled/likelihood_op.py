@@ -141,8 +141,13 @@ Kernel = Callable[..., tuple[Any, ...]]
 
 
 def add_likelihood(kernel: Kernel, parameters: Sequence[Any], data: Sequence[Any]) -> TensorVariable:
-    """The kernel's log-likelihood `(1,)` as a PyTensor variable whose gradient is the kernel's own."""
-    return _op(kernel, len(parameters))(*parameters, *data)[0]
+    """The kernel's log-likelihood `(1,)` as a PyTensor variable whose gradient is the kernel's own.
+
+    `data` are arrays, or shared variables where other values shall need no new compilation.
+    """
+    # Kernels are compiled for arrays in the order of rows: not a reversed view, nor columns of a data frame.
+    known = [np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for value in data]
+    return _op(kernel, len(parameters))(*parameters, *known)[0]
 
 
 @lru_cache(maxsize=32)

@@ -165,11 +165,10 @@ def _of_pair(slots: tuple[str, ...], i: int, j: int) -> str:
 def _inputs(data: MultilevelData, exchange: bool) -> list[Any]:
     """The data as the kernel takes them; `y` is shared where other effects shall need no new compilation."""
     from pytensor import shared
-    from pytensor.tensor import as_tensor
 
-    known = [as_tensor(value) for value in (data.X, data.V, data.start, data.sample, data.slot)]
     # What is shared takes a tenth longer to compile, for the code that unpacks it at each step.
-    return [shared(data.y, name="y", shape=data.y.shape) if exchange else as_tensor(data.y), *known]
+    y = shared(data.y, name="y", shape=data.y.shape) if exchange else data.y
+    return [y, data.X, data.V, data.start, data.sample, data.slot]
 
 
 def _method(data: MultilevelData) -> dict[str, str]:

@@ -198,19 +198,18 @@ def roles_model(data: RolesData, priors: RolesPriors, *, exchange: bool = False)
     """The PyMC model of `data` under `priors`, not yet compiled; with `exchange` its `role` can be exchanged."""
     import pymc as pm
     from pytensor import shared
-    from pytensor.tensor import as_tensor
 
     c, p, m = len(CONTRASTS), data.X.shape[1], len(data.classes)
     # The order of `slopes` in the kernel: all coefficients of one contrast, then those of the next.
     every = (priors.intercept, *(priors.slope,) * (p - 1)) * c
     space = _space(data, every)
-    role = shared(data.role, name="role", shape=data.role.shape) if exchange else as_tensor(data.role)
+    role = shared(data.role, name="role", shape=data.role.shape) if exchange else data.role
     with pm.Model(check_bounds=False) as model:
         slopes = space.add(every)
         sd = add_standard_deviations("class_sd", priors.class_sd, c, 0.5, zero_is_near=True)
         partial = correlation_partials("partial", lkj_shapes(c, priors.eta))
         raw = pm.Normal("class_raw", shape=c * m)
-        inputs = [as_tensor(data.X), as_tensor(data.group), role]
+        inputs = [data.X, data.group, role]
         pm.Potential("loglik", add_likelihood(roles_loglik, [slopes, sd, partial, raw], inputs))
     method = {
         "outcome": f"{', '.join(CONTRASTS)} against {REFERENCE}",

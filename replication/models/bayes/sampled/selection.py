@@ -287,13 +287,13 @@ def _add_weights(prior: CumulativeDirichlet | PositivePrior, n: int) -> Any:
 def _inputs(data: SelectionData, exchange: bool) -> list[Any]:
     """The data as the kernel takes them; shared only where others shall need no new compilation, which takes longer."""
     from pytensor import shared
-    from pytensor.tensor import as_tensor
 
-    y, step = as_tensor(data.y), as_tensor(data.step)
+    y: Any = data.y
+    step: Any = data.step
     if exchange:
         y = shared(data.y, name="y", shape=data.y.shape)
         step = shared(data.step, name="step", shape=data.step.shape)
-    return [y, as_tensor(data.v), as_tensor(data.X), step, as_tensor(data.cuts), as_tensor(data.step_of)]
+    return [y, data.v, data.X, step, data.cuts, data.step_of]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
