@@ -31,11 +31,15 @@ PAGE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds on the clock and of the processors, and megabytes of the largest process."""
+    """Seconds on the clock and of the processors, megabytes of the largest process, and the most of all `together`.
+
+    Memory that processes share is counted once in the latter; it is looked at twice a second, on Linux alone.
+    """
 
     wall: float
     processor: float
     memory: float
+    together: float
 
 
 def grow(project: Path, times: int) -> int:
@@ -97,12 +101,29 @@ def cost(root: Path, *arguments: str) -> tuple[Cost, int, str]:
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        output, together = "", 0.0
+        while process.returncode is None:
+            try:
+                output = process.communicate(timeout=0.5)[0]
+            except subprocess.TimeoutExpired:
+                together = max(together, _held(process.pid))
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    *said, last = done.stdout.strip().splitlines()
+    *said, last = output.strip().splitlines()
     exit_code, memory = last.split()
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, used, float(memory)), int(exit_code), " ".join(said)
+    return Cost(wall, used, float(memory), together), int(exit_code), " ".join(said)
+
+
+def _held(process: int) -> float:
+    """Megabytes of a process and all below it, each its share of what it has in common with others; 0 where unknown."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+        children = [task.read_text().split() for task in Path(f"/proc/{process}/task").glob("*/children")]
+    except OSError:  # it has ended meanwhile, or this is no Linux
+        return 0.0
+    own = re.search(r"(?m)^Pss:\s+(\d+)", rollup)
+    return (int(own[1]) / 1024 if own else 0.0) + sum(_held(int(child)) for found in children for child in found)
 
 
 _ROW = re.compile(r'<text[^>]* class="row"')
@@ -139,7 +160,7 @@ def main() -> None:
     parser.add_argument("times", type=int, nargs="*", default=[1, 10])
     parser.add_argument("--check-only", action="store_true", help="leave out the run and its site")
     options = parser.parse_args()
-    print(f"{'works':>6}  {'command':34}{'wall s':>8}{'CPU s':>8}{'MB':>7}  exit")
+    print(f"{'works':>6}  {'command':34}{'wall s':>8}{'CPU s':>8}{'MB':>7}{'all MB':>8}  exit")
     for times in options.times:
         with tempfile.TemporaryDirectory() as folder:
             root = copied(Path(folder))
@@ -150,8 +171,9 @@ def main() -> None:
             for label, arguments in commands.items():
                 found, code, said = cost(root, *arguments)
                 ends = f"{code} {said[:90] if code else ''}"
+                memory = f"{found.memory:7.0f}{found.together:8.0f}"
                 print(
-                    f"{works:6}  {label:34}{found.wall:8.1f}{found.processor:8.1f}{found.memory:7.0f}  {ends}",
+                    f"{works:6}  {label:34}{found.wall:8.1f}{found.processor:8.1f}{memory}  {ends}",
                     flush=True,
                 )
             if not options.check_only:
