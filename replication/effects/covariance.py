@@ -27,6 +27,7 @@ __all__ = [
     "least_correlation",
     "olkin_siotani",
     "rows_by_label",
+    "variance_of_sum",
 ]
 
 CorrelationScale = Literal["r", "fisher z"]
@@ -211,6 +212,15 @@ def constant_correlation(variance: Array, rho: float) -> Array:
     shared = rho * root[..., :, None] * root[..., None, :]
     # the diagonal is the variance itself, to the last bit, whatever rho is
     return np.asarray(np.where(np.eye(root.shape[-1], dtype=bool), variance[..., :, None], shared))
+
+
+def variance_of_sum(variances: Array, errors: Array, rho: float) -> Array:
+    """The sum of all cells of `constant_correlation`, of the sums of the variances and of the standard errors.
+
+    >>> float(variance_of_sum(np.array(0.04 + 0.01), np.array(0.2 + 0.1), 0.5))
+    0.07
+    """
+    return np.asarray((1.0 - rho) * variances + rho * errors**2)
 
 
 def least_correlation(size: int) -> float:

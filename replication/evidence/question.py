@@ -23,6 +23,7 @@ from scipy import sparse
 
 from replication.dataset import Dataset, Exclusion, Selection
 from replication.effects.conversions import beta_to_r
+from replication.effects.covariance import variance_of_sum
 from replication.evidence.pooling import effect_sizes
 from replication.evidence.protocol import Protocol, Screened, described, load_protocol, rows_on, screen, with_text
 from replication.labels import Label
@@ -240,10 +241,10 @@ def mean_effects(y: Array, v: Array, groups: Sequence[NDArray[np.intp]], rho: fl
     def summed(values: Array) -> Array:
         return np.asarray(np.add.reduceat(values[rows], starts))
 
-    # The sum of all cells of `constant_correlation`. Of one row it is that row's own, whatever rho: to the last digit,
-    # as choices of rho that leave the same numbers are told by that.
-    cells = (1.0 - rho) * summed(v) + rho * summed(np.sqrt(v)) ** 2
-    return summed(y) / sizes, np.where(sizes == 1, v[rows[starts]], cells / sizes**2)
+    mean_variance = variance_of_sum(summed(v), summed(np.sqrt(v)), rho) / sizes**2
+    # Of one row it is that row's own, whatever rho: to the last digit, as choices of rho that leave the same numbers are
+    # told by that.
+    return summed(y) / sizes, np.where(sizes == 1, v[rows[starts]], mean_variance)
 
 
 def _effects(rows: pd.DataFrame) -> tuple[Array, Array]:
