@@ -242,8 +242,8 @@ def mean_effects(y: Array, v: Array, groups: Sequence[NDArray[np.intp]], rho: fl
         return np.asarray(np.add.reduceat(values[rows], starts))
 
     mean_variance = variance_of_sum(summed(v), summed(np.sqrt(v)), rho) / sizes**2
-    # Of one row it is that row's own, whatever rho, to the last digit: choices of rho that leave the same numbers are told
-    # by that.
+    # Of one row it is that row's own to the last digit, whatever rho: choices of rho that leave the same numbers are
+    # told by that.
     return summed(y) / sizes, np.where(sizes == 1, v[rows[starts]], mean_variance)
 
 
