@@ -320,11 +320,10 @@ class Answers:
         names = {f"{name}{_NAMES}": dict.fromkeys(part) for name, part in parts.items() if isinstance(part, Mapping)}
         fields = {_OF_FIELDS: dict(_fields(archive.dataset.works))}
         self._parts = {**parts, **names, **fields, **heard, TEMPLATES: template_digests()}
-        self._known: dict[tuple[str, str | None], str] = {}
+        # By part: of very many works, a pair of part and key for each would take as much memory as the answers.
+        self._known: dict[str, dict[str | None, str]] = {}
         self._of_records: dict[int, str] = {}
-        # Hundreds of pages put the same questions: by the very list, held here so that no other takes its place, and by
-        # what is in it, as lists that come from other processes are never the same one.
-        self._of_lists: dict[tuple[str, int], tuple[Sequence[str | None], str]] = {}
+        # Hundreds of pages put the same questions.
         self._of_keys: dict[tuple[str, tuple[str | None, ...]], str] = {}
 
     def digest(self, asked: Asked) -> str:
@@ -332,21 +331,18 @@ class Answers:
         return digest_of(*(text for part, keys in asked.items() for text in (part, self._of_list(part, keys))))
 
     def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
-        place = part, id(keys)
-        if place not in self._of_lists:
-            asked = part, tuple(keys)
-            if asked not in self._of_keys:
-                # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
-                answers = "\n".join([self._answer(part, key) for key in keys])
-                self._of_keys[asked] = digest_of(repr(list(keys)), answers)
-            self._of_lists[place] = keys, self._of_keys[asked]
-        return self._of_lists[place][1]
+        asked = part, tuple(keys)
+        if asked not in self._of_keys:
+            # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
+            answers = "\n".join([self._answer(part, key) for key in keys])
+            self._of_keys[asked] = digest_of(repr(list(keys)), answers)
+        return self._of_keys[asked]
 
     def _answer(self, part: str, key: str | None) -> str:
-        known = self._known.get((part, key))
-        if known is None:
-            known = self._known[part, key] = self._taken(part, key)
-        return known
+        known = self._known.setdefault(part, {})
+        if key not in known:
+            known[key] = self._taken(part, key)
+        return known[key]
 
     def _taken(self, part: str, key: str | None) -> str:
         source = self._parts.get(part, ())

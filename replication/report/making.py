@@ -28,12 +28,12 @@ __all__ = [
     "Before",
     "File",
     "Given",
+    "Kept",
     "Made",
     "Plan",
     "Source",
     "Spread",
     "read_before",
-    "write_made",
     "written",
 ]
 
@@ -179,25 +179,47 @@ def read_before(folder: Path, made_by: str) -> Before:
     return Before(folder, made)
 
 
-def write_made(folder: Path, made_by: str, made: Iterable[Made], answers: Answers) -> None:
-    """Keep beside the files of a report what they were made from, for the next one; some may still be in the making."""
-    lists: dict[tuple[str | None, ...], int] = {}
-    numbers: dict[int, int] = {}  # of lists that were seen: those taken over are few, and the same ones again and again
+class Kept:
+    """What the files of a report were made from, taken down as they are done, for the next report."""
 
-    def number(keys: Sequence[str | None]) -> int:
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._lists: dict[tuple[str | None, ...], int] = {}
+        self._keys: dict[str | None, str | None] = {}
+        self._entries: list[tuple[object, ...]] = []
+
+    def add(self, one: Made) -> None:
+        """Take down one plan's files; of what it asked nothing else is held, however many ask the same."""
+        asked = {part: self._shared(keys) for part, keys in one.asked.items()}
+        numbers = {part: self._lists[keys] for part, keys in asked.items()}
+        answers = one.answers or self._answers.digest(asked)
+        self._entries.append((one.name, one.files, numbers, one.outside, answers))
+
+    def _shared(self, keys: Sequence[str | None]) -> tuple[str | None, ...]:
+        """A list of questions, its texts the very ones that were seen before: other processes send each anew."""
+        found = tuple(self._keys.setdefault(key, key) for key in keys)
         # Pages of one kind put the same questions: each list of them is written once.
-        if id(keys) not in numbers:
-            numbers[id(keys)] = lists.setdefault(tuple(keys), len(lists))
-        return numbers[id(keys)]
+        self._lists.setdefault(found, len(self._lists))
+        return found
 
-    every, entries = [], []
-    for one in made:
-        every.append(one)  # held while it is written, so that no list takes the place of another
-        asked = {part: number(keys) for part, keys in one.asked.items()}
-        entries.append((one.name, one.files, asked, one.outside, one.answers or answers.digest(one.asked)))
-    kept = {"made_by": made_by, "lists": list(lists), "made": entries}
-    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
-    (folder / KEPT).write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    def write(self, folder: Path, made_by: str) -> None:
+        """Write it beside the files of the report."""
+        # Entry by entry: of very many works the whole as one text would take as much memory as the dataset.
+        with (folder / KEPT).open("xb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            packed.write(f'{{"made_by":{_plain(made_by)},"lists":['.encode())
+            packed.writelines(_separated(self._lists))
+            packed.write(b'],"made":[')
+            packed.writelines(_separated(self._entries))
+            packed.write(b"]}")
+
+
+def _separated(items: Iterable[object]) -> Iterator[bytes]:
+    for number, item in enumerate(items):
+        yield f"{',' if number else ''}{_plain(item)}".encode()
+
+
+def _plain(item: object) -> str:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
 
 
 def written(path: Path, content: bytes) -> str:

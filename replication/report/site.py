@@ -29,7 +29,7 @@ from replication.report.archive import LICENCE, Archive, anchor, make_archive, q
 from replication.report.cells import estimate_cells, facts, filled, kinds, numeric, rest
 from replication.report.consulted import Answers
 from replication.report.gallery import Pictures
-from replication.report.making import Before, Given, Made, Plan, Source, Spread, read_before, write_made
+from replication.report.making import Before, Given, Kept, Made, Plan, Source, Spread, read_before
 from replication.report.menu import SETTINGS, Menu
 from replication.report.pages import (
     analyses,
@@ -170,8 +170,7 @@ class _Making:
                 environment.get_template(template)
         source = Source(self.archive, self.words, pictures, partial(_render, environment, shared))
         # The page of changes reads the tables, so they are there before it is begun.
-        tables = list(self._begun(source, data.tables(), old, Spread()))
-        made = [*tables]
+        tables, kept = list(self._begun(source, data.tables(), old, Spread())), Kept(self.answers)
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
             plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables, made_by)]
@@ -180,13 +179,12 @@ class _Making:
                 if one.name in sources:
                     paper.begin(one)
                 else:
-                    made.append(one)
+                    kept.add(one)
         last = self._begun(source, self._last(), old, self.spread)
+        for one in chain(tables, paper.made, last):
+            kept.add(one)
         if self.before is not None:
-            # What the pages were made from is packed while the last files are made.
-            write_made(self.folder, made_by, chain(made, paper.made, last), self.answers)
-        for _ in last:
-            pass  # with none before, nobody has waited for them yet
+            kept.write(self.folder, made_by)
         return paper.failed
 
     def _last(self) -> Iterator[Plan]:
