@@ -205,7 +205,7 @@ class Kept:
     def write(self, folder: Path, made_by: str) -> None:
         """Write it beside the files of the report."""
         # Entry by entry: of very many works the whole as one text would take as much memory as the dataset.
-        with (folder / KEPT).open("xb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        with (folder / KEPT).open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
             packed.write(f'{{"made_by":{_plain(made_by)},"lists":['.encode())
             packed.writelines(_separated(self._lists))
             packed.write(b'],"made":[')
