@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -158,68 +159,71 @@ class Before:
 
 def read_before(folder: Path, made_by: str) -> Before:
     """What can be taken over from the report in a folder; nothing where other code made it."""
+    made: dict[str, Made] = {}
     try:
-        kept = json.loads(gzip.decompress((folder / KEPT).read_bytes()))
-        lists, known = kept["lists"], kept["made"] if kept["made_by"] == made_by else []
-        made = {}
-        for name, files, asked, outside, answers in known:
-            made[name] = Made(name, files, {part: lists[number] for part, number in asked.items()}, outside, answers)
+        lines = map(json.loads, gzip.decompress((folder / KEPT).read_bytes()).splitlines())
+        lists: list[Sequence[str | None]] = []
+        for line in lines if next(lines) == made_by else ():
+            if isinstance(line, list):
+                lists.append(line)
+            else:
+                name, files, numbers, outside, answers = line["plan"]
+                asked = {part: lists[number] for part, number in numbers.items()}
+                made[name] = Made(name, files, asked, outside, answers)
     except (
         OSError,
         EOFError,
         zlib.error,
         ValueError,
-        KeyError,
-        IndexError,
+        LookupError,
         TypeError,
         AttributeError,
         RecursionError,
+        StopIteration,
     ):  # no report, or one of which nothing is known
         made = {}
     return Before(folder, made)
 
 
 class Kept:
-    """What the files of a report were made from, taken down as they are done, for the next report."""
+    """What the files of a report were made from, taken down as they are done, for the next report.
 
-    def __init__(self, answers: Answers) -> None:
+    A line of JSON each: who made it, lists of questions, and plans, whose questions are given by the numbers of lists.
+    """
+
+    def __init__(self, made_by: str, answers: Answers) -> None:
         self._answers = answers
         self._lists: dict[tuple[str | None, ...], int] = {}
         self._keys: dict[str | None, str | None] = {}
-        self._entries: list[tuple[object, ...]] = []
+        # Packed line by line, while others make pages: as one text, of very many works, it would take as much memory as
+        # the dataset.
+        self._bytes = io.BytesIO()
+        self._packed = gzip.GzipFile("", "wb", 6, self._bytes, mtime=0)
+        self._line(made_by)
 
     def add(self, one: Made) -> None:
         """Take down one plan's files; of what it asked nothing else is held, however many ask the same."""
         asked = {part: self._shared(keys) for part, keys in one.asked.items()}
         numbers = {part: self._lists[keys] for part, keys in asked.items()}
         answers = one.answers or self._answers.digest(asked)
-        self._entries.append((one.name, one.files, numbers, one.outside, answers))
+        self._line({"plan": [one.name, one.files, numbers, one.outside, answers]})
 
     def _shared(self, keys: Sequence[str | None]) -> tuple[str | None, ...]:
         """A list of questions, its texts the very ones that were seen before: other processes send each anew."""
         found = tuple(self._keys.setdefault(key, key) for key in keys)
         # Pages of one kind put the same questions: each list of them is written once.
-        self._lists.setdefault(found, len(self._lists))
+        if found not in self._lists:
+            self._lists[found] = len(self._lists)
+            self._line(found)
         return found
 
-    def write(self, folder: Path, made_by: str) -> None:
+    def _line(self, item: object) -> None:
+        self._packed.write(f"{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n".encode())
+
+    def write(self, folder: Path) -> None:
         """Write it beside the files of the report."""
-        # Entry by entry: of very many works the whole as one text would take as much memory as the dataset.
-        with (folder / KEPT).open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-            packed.write(f'{{"made_by":{_plain(made_by)},"lists":['.encode())
-            packed.writelines(_separated(self._lists))
-            packed.write(b'],"made":[')
-            packed.writelines(_separated(self._entries))
-            packed.write(b"]}")
-
-
-def _separated(items: Iterable[object]) -> Iterator[bytes]:
-    for number, item in enumerate(items):
-        yield f"{',' if number else ''}{_plain(item)}".encode()
-
-
-def _plain(item: object) -> str:
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+        self._packed.close()
+        (folder / KEPT).write_bytes(self._bytes.getvalue())
 
 
 def written(path: Path, content: bytes) -> str:

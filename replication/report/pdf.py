@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -81,9 +81,8 @@ def pack(path):
     # The compiler writes each object by itself, and a tagged volume has thousands: in streams they are a third as long.
     with pikepdf.open(path, allow_overwriting_input=True) as volume:
         volume.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
-for name in sys.argv[1:]:
-    compile(name, set())
-    pack(name + ".pdf")
+compile(sys.argv[1], set())
+pack(sys.argv[1] + ".pdf")
 """
 _SIZES = {"result": 13.0, "small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
@@ -132,7 +131,7 @@ class Paper:
 def typeset(
     shared: Mapping[str, Any], target: Path, before: Before | None, answers: Answers, failed: str
 ) -> Iterator[Paper]:
-    """Typeset both volumes into the folder `target` while the block runs, in a process whose memory ends with it.
+    """Typeset both volumes into the folder `target` while the block runs, in processes whose memory ends with them.
 
     After the block the paper says whether there is a PDF. Nothing that goes wrong with it is raised. What was
     set before from the same is taken over.
@@ -167,7 +166,7 @@ def typeset(
 
 @dataclass(slots=True, eq=False)
 class _Setting:
-    """The setting of both volumes from sources in a folder: what it is made from, and the process at work on it."""
+    """The setting of both volumes from sources in a folder: what it is made from, and the processes at work on it."""
 
     folder: Path
     target: Path
@@ -176,7 +175,7 @@ class _Setting:
     sources: Made | None = None
     digest: str = ""
     same: Made | None = None
-    process: subprocess.Popen[bytes] | None = None
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def begin(self, sources: Made) -> None:
         """Begin to set the sources, which are written now, unless the report before was set from the same."""
@@ -188,22 +187,24 @@ class _Setting:
         plan = Plan(_PLANS[1], "en", lambda _: (), self.digest)
         self.same = self.before.taken(plan, self.answers, self.target) if self.before else None
         if not self.same:
-            # A process of its own: what memory the compiler takes ends with it, and pages are made meanwhile.
-            command = [sys.executable, "-I", "-c", _COMPILE, *(str(self.folder / volume) for volume in VOLUMES)]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            # A process for each: what memory the compiler takes ends with it, and pages are made meanwhile. After an
+            # edit these are few, and everything would wait for one volume after the other.
+            for volume in VOLUMES:
+                command = [sys.executable, "-I", "-c", _COMPILE, str(self.folder / volume)]
+                self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
     def stop(self) -> None:
-        """End the process, if there is one."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
+        """End the processes, if there are any."""
+        for process in self.processes:
+            process.kill()
+            process.communicate()
 
     def end(self) -> Paper:
-        """Wait for the process: why there is no PDF, or what was made."""
+        """Wait for the processes: why there is no PDF, or what was made."""
         refused = self.folder / _FAILED
         failed = refused.read_text(encoding="utf-8") if refused.exists() else ""
-        if self.process is not None:
-            failed = _waited_for(self.process)
+        for process in self.processes:
+            failed = _waited_for(process) or failed
         if failed or self.sources is None:
             return Paper(failed)
         if self.same:

@@ -170,7 +170,7 @@ class _Making:
                 environment.get_template(template)
         source = Source(self.archive, self.words, pictures, partial(_render, environment, shared))
         # The page of changes reads the tables, so they are there before it is begun.
-        tables, kept = list(self._begun(source, data.tables(), old, Spread())), Kept(self.answers)
+        tables, kept = list(self._begun(source, data.tables(), old, Spread())), Kept(made_by, self.answers)
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
             plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables, made_by)]
@@ -180,11 +180,12 @@ class _Making:
                     paper.begin(one)
                 else:
                     kept.add(one)
-        last = self._begun(source, self._last(), old, self.spread)
-        for one in chain(tables, paper.made, last):
+            for one in self._begun(source, self._last(), old, self.spread):
+                kept.add(one)
+        for one in chain(tables, paper.made):
             kept.add(one)
         if self.before is not None:
-            kept.write(self.folder, made_by)
+            kept.write(self.folder)
         return paper.failed
 
     def _last(self) -> Iterator[Plan]:
