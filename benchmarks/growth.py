@@ -134,14 +134,16 @@ def site(report: Path) -> str:
     """Megabytes of the site, its largest page, and the figure that draws most rows or points.
 
     Hidden files are what the next run takes over; no reader is given them. The data of a figure hold every row, so what
-    it draws is counted in the drawing: marks of points and estimates, and lines of names.
+    it draws is counted in the drawing: marks of points and estimates, and names. Narrow drawings show the same, their
+    names on several lines.
     """
     files = [p for p in report.rglob("*") if p.is_file() and not p.name.startswith(".")]
     pages = [p for p in files if p.suffix == ".html"]
     if not pages:
         return "no site"
     largest = max(pages, key=lambda p: p.stat().st_size)
-    most, tallest = max((_drawn(p), p.stem) for p in (report / "figures").glob("*.svg"))
+    figures = [p for p in (report / "figures").glob("*.svg") if not p.stem.endswith("-narrow")]
+    most, tallest = max((_drawn(p), p.stem) for p in figures)
     over = sum(p.stat().st_size > PAGE for p in pages)
     return (
         f"{sum(p.stat().st_size for p in files) / 1e6:.1f} MB in {len(files)} files; largest page {largest.name} "
