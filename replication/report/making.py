@@ -195,8 +195,7 @@ class Kept:
         self._answers = answers
         self._lists: dict[tuple[str | None, ...], int] = {}
         self._keys: dict[str | None, str | None] = {}
-        # Packed line by line, while others make pages: as one text, of very many works, it would take as much memory as
-        # the dataset.
+        # Packed line by line while others make pages: of very many works the whole text would be a hundred megabytes.
         self._bytes = io.BytesIO()
         self._packed = gzip.GzipFile("", "wb", 6, self._bytes, mtime=0)
         self._line(made_by)
