@@ -40,10 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add, version = parser.add_argument, "X.Y.Z"
+    _add_deeds(parser)
+    add = parser.add_argument
     add("ids", nargs="*", metavar="ID", help="analyses to run; all when none is named")
-    add("--list", action="store_true", help="list the analyses and stop")
-    add("--check", action="store_true", help="recompute and compare with the stored report; exit 2 on a difference")
     add(
         "--out",
         type=_path,
@@ -64,10 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="run the models that sample (PyMC), the default; without, seconds",
     )
-    add("--as-of", default="", metavar=version, help="use the dataset as it stood at that version")
-    add("--release", metavar=version, help="freeze the report as reports/vX.Y.Z and list it")
-    add("--withdraw", metavar=version, help="flag a released report as withdrawn; give a --reason")
-    add("--reason", default="", metavar="WHY", help="why a release is withdrawn")
+    add("--as-of", default="", metavar="X.Y.Z", help="use the dataset as it stood at that version")
     add(
         "--keep",
         action="store_true",
@@ -75,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--quiet", "-q", action="store_true", help="print only errors")
     return parser
+
+
+def _add_deeds(parser: argparse.ArgumentParser) -> None:
+    """What else than making the report may be asked for."""
+    add, version = parser.add_argument, "X.Y.Z"
+    add("--list", action="store_true", help="list the analyses and stop")
+    add("--check", action="store_true", help="recompute and compare with the stored report; exit 2 on a difference")
+    add("--release", metavar=version, help="freeze the report as reports/vX.Y.Z and list it")
+    add("--withdraw", metavar=version, help="flag a released report as withdrawn; give a --reason")
+    add("--reason", default="", metavar="WHY", help="why a release is withdrawn")
 
 
 def _count(text: str) -> int:

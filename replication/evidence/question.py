@@ -28,6 +28,7 @@ from replication.evidence.pooling import effect_sizes
 from replication.evidence.protocol import Protocol, Screened, described, load_protocol, rows_on, screen, with_text
 from replication.labels import Label
 from replication.models.fit import Array
+from replication.models.multilevel.groups import rows_by_group
 from replication.models.multilevel.structure import BlockV
 
 __all__ = [
@@ -130,8 +131,7 @@ class Evidence:
         pairs = self.rows["relationship"] + "|" + self.rows["measure_key_a"] + "|" + self.rows["measure_key_b"]
         pair = pairs.to_numpy(dtype=object)
         # Block by block: a matrix of all rows of a question would be gigabytes with ten thousand of them.
-        codes = self._sharing()
-        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        members = rows_by_group(self._sharing())
         return BlockV.from_blocks([self._block(rows, pair[rows], rho) for rows in members], members)
 
     def _sharing(self) -> NDArray[np.intp]:

@@ -333,9 +333,8 @@ class Answers:
     def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
         asked = part, tuple(keys)
         if asked not in self._of_keys:
-            # Joined, as a page asks up to thousands of questions; no answer has a line break in it, and none is empty.
-            known = self._known.setdefault(part, {})
-            answers = "\n".join([known.get(key) or self._answer(part, key) for key in keys])
+            # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
+            answers = "\n".join([self._answer(part, key) for key in keys])
             self._of_keys[asked] = digest_of(repr(list(keys)), answers)
         return self._of_keys[asked]
 

@@ -31,6 +31,7 @@ __all__ = [
     "merge_confounded",
     "moment_variances",
     "refines",
+    "rows_by_group",
     "rows_by_size",
     "unidentified",
 ]
@@ -87,6 +88,15 @@ def refines(fine: Codes, coarse: Codes) -> bool:
     """Whether every group of `fine` lies within one group of `coarse`."""
     first = first_rows(fine, int(fine.max(initial=-1)) + 1)
     return bool(np.array_equal(coarse[first][fine], coarse))
+
+
+def rows_by_group(codes: Codes) -> list[Codes]:
+    """Row numbers `(n,)` of each group.
+
+    >>> [rows.tolist() for rows in rows_by_group(np.array([1, 0, 1]))]
+    [[1], [0, 2]]
+    """
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
 
 
 def rows_by_size(codes: Codes, limit: int = 500_000) -> list[Codes]:

@@ -227,12 +227,12 @@ def _guesses(data: MultilevelData, sets: Sequence[NDArray[np.intp]]) -> list[_Gu
     """Where the variances of each refit are sought: at its peak, if all could be climbed together."""
     likelihood, k = likelihood_of(data), len(data.effects.y)
     defined = np.array([not unidentified(level, likelihood.basis.columns) for level in data.levels])
+    if k * len(defined) > FEW or not defined.all() or not len(sets):
+        return [_Guess(data.theta)] * len(sets)
     present = np.zeros((len(sets), k))
     for at, chosen in enumerate(sets):
         present[at, chosen] = 1.0
-    whole = data.V.codes is None or _in_whole(present, data.V.codes)
-    possible = k * len(defined) <= FEW and defined.all() and len(sets)
-    rows = nested_rows(likelihood, turned=whole) if possible else None
+    rows = nested_rows(likelihood, turned=data.V.codes is None or _in_whole(present, data.V.codes))
     # given blocks of V mix their rows: what is left out of them cannot be told apart any more
     if rows is None or likelihood.structure.rotation is not None:
         return [_Guess(data.theta)] * len(sets)

@@ -28,7 +28,15 @@ from scipy import sparse
 from replication.effects.covariance import constant_correlation, least_correlation
 from replication.errors import ModelError
 from replication.models.fit import Array
-from replication.models.multilevel.groups import Codes, Level, first_rows, group_codes, refines, rows_by_size
+from replication.models.multilevel.groups import (
+    Codes,
+    Level,
+    first_rows,
+    group_codes,
+    refines,
+    rows_by_group,
+    rows_by_size,
+)
 from replication.models.prepare import as_numbers, list_rows
 
 __all__ = [
@@ -138,7 +146,7 @@ class BlockV:
         # The diagonal form inverts without any blocks.
         if codes.max(initial=-1) + 1 == len(V):
             return cls.diagonal(np.diag(V))
-        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        members = rows_by_group(codes.astype(np.intp))
         return cls.from_blocks([V[np.ix_(rows, rows)] for rows in members], members)
 
     @property
