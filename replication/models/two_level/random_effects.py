@@ -253,21 +253,24 @@ def mean_effect(y: Array, v: Array, method: Tau2Method) -> float:
     if len(y) == 1:
         return float(fit_random_effects(y, v, method=method).beta[0])
     data, _ = prepare_effects(y, v)
-    basis = orthonormal(data.x)
-    sets = single_set(data.y, data.v, basis, None)
-    estimates = estimate_sets(sets, method, "z")
+    return float(_estimated(data, orthonormal(data.x), method, "z")[2][0])
+
+
+def _estimated(
+    data: EffectData, basis: Basis, method: Tau2Method, test: TestMethod, held: float | None = None
+) -> tuple[EffectSets, Estimates, Array]:
+    """The effects as one set, what is estimated of it, and the coefficients `(p,)`."""
+    sets = single_set(data.y, data.v, basis, data.weights)
+    estimates = estimate_sets(sets, method, test, held)
     _refuse_infinite_weights(data, sets, estimates.tau2)
-    return float((basis.to_beta @ (sets.start[0] + estimates.gamma[0]))[0])
+    return sets, estimates, basis.to_beta @ (sets.start[0] + estimates.gamma[0])
 
 
 def _fit(data: EffectData, choices: _Choices, notes: tuple[Note, ...]) -> Fit:
     basis = orthonormal(data.x)
-    sets = single_set(data.y, data.v, basis, data.weights)
     notes += _zero_variance_notes(data, choices.tau2)
-    estimates = estimate_sets(sets, choices.tau2, choices.test, choices.held)
-    _refuse_infinite_weights(data, sets, estimates.tau2)
+    sets, estimates, beta = _estimated(data, basis, choices.tau2, choices.test, choices.held)
     T = basis.to_beta
-    beta = T @ (sets.start[0] + estimates.gamma[0])
     scale = float(estimates.scale[0])
     heterogeneity = _heterogeneity(data, basis, estimates, choices.tau2)
     if choices.held is not None:
