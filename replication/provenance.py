@@ -31,6 +31,7 @@ _SHOWING = (
     "workflow.py",
     "workers.py",
     "provenance.py",
+    "results.py",
     "paths.py",
     "writing.py",
 )
@@ -237,6 +238,12 @@ class Cache:
         self._fresh = fresh
         self._kept = kept
         self._renew = renew
+
+    def names(self) -> frozenset[str]:
+        """The names of which a result may be found under some key."""
+        folders = [] if self._fresh else [self._folder / "outcomes", *filter(None, [self._kept])]
+        found = (file.name for folder in folders if folder.is_dir() for file in folder.iterdir())
+        return frozenset(name.partition(".")[0] for name in found)
 
     def get(self, name: str, key: str) -> object | None:
         """The stored result, or None."""

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +39,7 @@ _FEW = 4  # below this many analyses, starting processes costs more than it give
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One analysis to run in whatever process: where it is declared and the key its outcome is stored under.
+    """One analysis to run in whatever process, and where it is declared.
 
     `slow` ones sample; `long` ones take seconds; a `finding` takes a good part of one. `postpones` as in a `Context`;
     `parts` are the names of those of the analysis.
@@ -47,7 +47,6 @@ class Job:
 
     name: str
     path: Path
-    key: str
     seed: int
     slow: bool
     long: bool = False
@@ -73,10 +72,11 @@ class _Worker:
     tasks: ClassVar[Sequence[Any]]
 
 
+@contextmanager
 def run_jobs(
     jobs: Sequence[Job], dataset: Dataset, load: Callable[[], Dataset], processes: int, cache: Cache | None
-) -> Iterator[tuple[Job, OutcomeData]]:
-    """Run the jobs and give their outcomes as they come.
+) -> Iterator[Iterator[tuple[Job, OutcomeData]]]:
+    """Begin to run the jobs, and give their outcomes as they come; at the end of the block nothing runs any more.
 
     Parameters
     ----------
@@ -92,20 +92,29 @@ def run_jobs(
     workers = min(processes or os.cpu_count() or 1, tasks)
     # In this process errors show their place and a debugger works.
     if workers <= 1 or (tasks < _FEW and not any(job.parts for job in jobs)):
-        return ((job, _outcome(job, dataset, cache)) for job in jobs)
+        yield ((job, _outcome(job, dataset, cache)) for job in jobs)
+        return
     given = _Given((lambda: dataset) if _FORKS else load, cache)
     # Before the fork, or each worker makes columns of its own and holds on to the text of the files.
     dataset.complete()
     _return_memory()
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
     pool = _pool(workers, given)
+    try:
+        yield _as_they_come(pool, _submitted(pool, jobs), given, dataset)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> dict[Future[Any], tuple[Job, str]]:
+    """Begin with the parts of all jobs, and with those that have none: the job and the part by what will be there."""
     running: dict[Future[Any], tuple[Job, str]] = {}
     for job in jobs:
         for part in job.parts:
             running[pool.submit(_run_part, job, part)] = job, part
         if not job.parts:
             running[pool.submit(_run, job, {})] = job, ""
-    return _as_they_come(pool, running, given, dataset)
+    return running
 
 
 def _pool(workers: int, given: _Given) -> ProcessPoolExecutor:
@@ -117,21 +126,18 @@ def _as_they_come(
     pool: ProcessPoolExecutor, running: dict[Future[Any], tuple[Job, str]], given: _Given, dataset: Dataset
 ) -> Iterator[tuple[Job, OutcomeData]]:
     left: dict[Job, dict[str, bytes]] = {job: {} for job, _ in running.values()}  # with what their parts have given
-    try:
-        with suppress(BrokenProcessPool):
-            while running:
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    job, part = running.pop(done)
-                    found = done.result()
-                    if not part:
-                        left.pop(job)
-                        yield job, found
-                        continue
-                    left[job][part] = found
-                    if len(left[job]) == len(job.parts):
-                        running[pool.submit(_run, job, left[job])] = job, ""
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with suppress(BrokenProcessPool):
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                job, part = running.pop(done)
+                found = done.result()
+                if not part:
+                    left.pop(job)
+                    yield job, found
+                    continue
+                left[job][part] = found
+                if len(left[job]) == len(job.parts):
+                    running[pool.submit(_run, job, left[job])] = job, ""
     # Every process of a pool goes down with the one that was ended. Which that was shows one by one.
     for job in left:
         yield job, _alone(job, given, dataset)
@@ -190,7 +196,7 @@ def _run_part(job: Job, part: str) -> bytes:
 def _outcome(
     job: Job, dataset: Dataset, cache: Cache | None, parts: Mapping[str, bytes] = MappingProxyType({})
 ) -> OutcomeData:
-    return run_apart(job.name, job.path, _context(job, dataset, cache), job.key, parts)
+    return run_apart(job.name, job.path, _context(job, dataset, cache), parts)
 
 
 def _context(job: Job, dataset: Dataset, cache: Cache | None) -> Context:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING
 from replication import paths
 from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
-from replication.provenance import Cache, Sources, code_digest, stamp
+from replication.provenance import Cache, code_digest, stamp
+from replication.results import Results
 from replication.stored import differences, files_digest, read_stored, signature_of, stored_or_none, write_outcome
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
-    from replication.dataset import Dataset, Reads
+    from replication.dataset import Dataset
     from replication.workers import Job, OutcomeData
 
 __all__ = ["Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
@@ -192,7 +192,8 @@ def _lock_of(target: Path) -> AbstractContextManager[None]:
 
 def _computed(request: Request, dataset: Dataset) -> list[OutcomeData]:
     """Every outcome asked for, computed or from the cache."""
-    return list(_outcomes(request, dataset, _cache(request)))
+    with _outcomes(request, dataset, _cache(request)) as outcomes:
+        return list(outcomes)
 
 
 def _cache(request: Request) -> Cache:
@@ -272,7 +273,8 @@ def compare(request: Request) -> int:
     postponed = postponed_of(stored.outcomes)
     old = {outcome["id"]: outcome for outcome in stored.outcomes}
     found = [] if stored.whole else [f"{request.out}: files were changed, added or removed; run again to renew them"]
-    computed = list(_outcomes(request, _dataset(request), None, missing, postponed))
+    with _outcomes(request, _dataset(request), None, missing, postponed) as outcomes:
+        computed = list(outcomes)
     for outcome in computed:
         before = old.pop(outcome["id"], None)
         found += [] if outcome.get("failed") else differences(before, outcome)
@@ -302,132 +304,67 @@ def _signature(request: Request) -> str:
     )
 
 
+@contextmanager
 def _outcomes(
     request: Request,
     dataset: Dataset,
     cache: Cache | None,
     skip: Collection[str] = (),
     postponed: Mapping[str, Sequence[str]] | None = None,
-) -> Iterator[OutcomeData]:
-    """The outcomes asked for, in the order of the files; from the cache where nothing they depend on has changed.
+) -> Iterator[Iterator[OutcomeData]]:
+    """Begin to compute what is asked for; the outcomes in the order of the files, once all are there.
 
-    `postponed` names by analysis the slow results that are not computed; by default every one that nobody has kept, in
-    a run that does not sample.
+    What nothing has changed of is from the cache. `postponed` names by analysis the slow results that are not computed;
+    by default every one that nobody has kept, in a run that does not sample.
     """
     from replication import terminal
     from replication.workers import run_jobs
 
-    jobs = [job for job in _jobs(request, dataset, cache) if job.name not in skip]
+    results = Results(dataset, request.seed, cache)
+    jobs = [job for job in _jobs(request, results) if job.name not in skip]
     if postponed is not None:
         jobs = [replace(job, postpones=tuple(postponed.get(job.name, ()))) for job in jobs]
-    found: dict[str, object] = {job.name: cache.get(job.name, job.key) if cache else None for job in jobs}
+    found = {job.name: results.outcome(job.name) for job in jobs}
     todo = [job for job in reversed(jobs) if found[job.name] is None]
     # Longest first: a long job that begins last keeps one core busy and the others idle.
     todo.sort(key=lambda job: (not job.slow, not job.long, not job.finding))
-    running = run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache)
-    for job, outcome in terminal.progress(running, len(todo), request.quiet):
+    with run_jobs(todo, dataset, partial(_dataset, request), request.jobs, cache) as running:
+        results.make_keys()
+        yield _awaited(found, terminal.progress(running, len(todo), request.quiet), results)
+
+
+def _awaited(
+    found: dict[str, OutcomeData | None], running: Iterator[tuple[Job, OutcomeData]], results: Results
+) -> Iterator[OutcomeData]:
+    """The outcomes found and, in their places, those of the running jobs, which are kept as they come."""
+    for job, outcome in running:
+        results.keep(job.name, outcome)
         found[job.name] = outcome
-        # A failure is not kept: its cause may lie outside everything the key depends on. Nor is what lacks a slow
-        # result: a run that computes it has the same key.
-        if cache and not outcome.get("failed") and not outcome["postponed"]:
-            cache.put(job.name, job.key, outcome)
-    for job in jobs:
-        result = found[job.name]
-        assert isinstance(result, dict)
-        yield result
+    yield from filter(None, found.values())
 
 
-def _jobs(request: Request, dataset: Dataset, cache: Cache | None) -> list[Job]:
+def _jobs(request: Request, results: Results) -> list[Job]:
     """What to run: the analyses asked for, without those that sample when that was asked."""
     from replication import terminal
     from replication.analysis import analysis_files, choose
     from replication.analysis.outcome import EVERY_SLOW_RESULT
-    from replication.dataset import view_of
     from replication.workers import Job
 
-    files = choose(analysis_files(paths.analyses_dir(), request.data), request.ids)
-    package = Path(__file__).parent
-    sources, rules = Sources(package, paths.analyses_dir(), cache), _rules()
-    machinery = (package / "analysis" / "running.py", package / "analysis" / "failures.py")
     # Who samples nothing wants an answer now, and an average over models of bias takes half a minute.
     postpones = () if request.sampling else (EVERY_SLOW_RESULT,)
     jobs = []
-    for name, path in files.items():
-        # A line in work.toml stands in the view; the code behind it is that of printed answers.
-        code = sources.digest(*machinery, *([path] if path.suffix == ".py" else []))
+    for name, path in choose(analysis_files(paths.analyses_dir(), request.data), request.ids).items():
         try:
-            declared = _declared(name, path, digest_of(code, rules), cache)
-        except UserError:  # running it says why, on its page; what failed is not kept
-            jobs.append(Job(name, path, digest_of(path.read_bytes()), request.seed, slow=False))
-            continue
-        key = digest_of(name, view_of(dataset, declared.reads).digest, code, rules, str(request.seed))
-        found = declared.slow, declared.long, declared.finding, postpones, declared.parts
-        jobs.append(Job(name, path, key, request.seed, *found))
-    sources.keep()
+            known = results.declared(name, path)
+        except UserError:  # running it says why, on its page
+            jobs.append(Job(name, path, request.seed, slow=False))
+        else:
+            told = known.slow, known.long, known.finding, postpones, known.parts
+            jobs.append(Job(name, path, request.seed, *told))
     left_out = [job.name for job in jobs if job.slow and not request.sampling]
     if left_out and not request.quiet:
         terminal.say(f"Left out, because they sample: {', '.join(left_out)}")
     return [job for job in jobs if request.sampling or not job.slow]
-
-
-@dataclass(frozen=True, slots=True)
-class _Declared:
-    """What has to be known of an analysis before it runs: what it reads, and when it is best begun."""
-
-    reads: Reads
-    slow: bool
-    long: bool
-    finding: bool
-    parts: tuple[str, ...]
-
-
-def _declared(name: str, path: Path, key: str, cache: Cache | None) -> _Declared:
-    """What a file declares of its analysis; from the cache where the code behind it, of which `key` is, is the same.
-
-    Raises
-    ------
-    UserError
-        when the file cannot be loaded.
-    """
-    from replication.analysis import load_analysis
-    from replication.dataset import Reads
-
-    # Loading all findings takes longer than all else that a run does in which nothing is computed. A line in work.toml
-    # is quickly read, and no code has its digest.
-    kept = cache if path.suffix == ".py" else None
-    known = kept.get(f"_declared-{name}", key) if kept else None
-    if isinstance(known, dict):
-        slow, long, finding, parts = (known[name] for name in ("slow", "long", "finding", "parts"))
-        return _Declared(Reads.of_plain(known["reads"]), slow, long, finding, tuple(parts))
-    analysis = load_analysis(path)
-    # A quick way beside the whole one is there because the whole one takes long.
-    long = analysis.long or analysis.quick is not None
-    found = _Declared(analysis.reads, analysis.slow, long, analysis.kind == "finding", tuple(analysis.parts))
-    if kept:
-        kept.put(f"_declared-{name}", key, asdict(found))
-    return found
-
-
-_OF_THE_REPORT = ("checklist.toml", "renamed.toml", "report.toml")
-"""Files under `analyses/` that only pages are made from."""
-
-
-def _rules() -> str:
-    """The digest of what analyses read besides the dataset: the rules under `analyses/`, and pinned results of others.
-
-    Of the rules it is the meaning, so that a comment in one of them computes nothing anew.
-    """
-    files = sorted(path for path in paths.analyses_dir().glob("*.toml") if path.name not in _OF_THE_REPORT)
-    rules = [path.read_text(encoding="utf-8") for path in files]
-    pinned = folder_digest(paths.pinned_dir()) if paths.pinned_dir().is_dir() else ""
-    return digest_of(*(_meaning(text) for text in rules), pinned)
-
-
-def _meaning(text: str) -> str:
-    try:
-        return repr(tomllib.loads(text))
-    except ValueError:  # who reads it says so
-        return text
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -29,7 +29,7 @@ _LONGEST = 600
 
 
 def run_apart(
-    name: str, path: Path, context: Context, digest: str, parts: Mapping[str, bytes] = MappingProxyType({})
+    name: str, path: Path, context: Context, parts: Mapping[str, bytes] = MappingProxyType({})
 ) -> OutcomeData:
     """The outcome of the analysis a file declares, as plain data; of one that fails, an outcome that says so.
 
@@ -39,7 +39,7 @@ def run_apart(
     try:
         analysis = load_analysis(path)
         context = replace(context, parts={part: pickle.loads(found) for part, found in parts.items() if found})
-        result = plain(run_analysis(analysis, context, digest))
+        result = plain(run_analysis(analysis, context))
     except (Exception, SystemExit) as error:  # whatever a file under analyses/ does wrong is its own failure
         return failed_outcome(name, path, reason_of(error), context.data, analysis)
     assert isinstance(result, dict)

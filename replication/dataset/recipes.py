@@ -66,7 +66,7 @@ class StrictRecord(BaseModel):
     """A frozen record of exactly its fields, without conversions."""
 
     # strict: pydantic would otherwise turn "1" into 1 and a mistyped cell into a number.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Condition(StrictRecord):

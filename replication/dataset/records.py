@@ -57,7 +57,7 @@ Short = Annotated[str, StringConstraints(max_length=5000)]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Bullying(_Record):

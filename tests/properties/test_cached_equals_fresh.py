@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from replication import paths, workflow
+from replication import paths, results
 from replication.analysis import Analysis, Context, Findings, analysis_files, load_analysis, plain, run_analysis
 from replication.dataset import Dataset, Reads, view_of
 from replication.dataset.columns import Columns, Frames
-from replication.errors import UserError
 from replication.provenance import Cache, Sources
+from replication.results import Results
 
 READS = (
     Reads(),
@@ -195,13 +195,55 @@ def test_what_is_kept_of_a_text_is_what_is_read_of_it(package: Path, tmp_path: P
     assert Sources(package, paths.analyses_dir(), cache).digest(path) != plain
 
 
-def test_what_a_file_declares_is_kept_under_its_code(tmp_path: Path) -> None:
-    path, cache = paths.analyses_dir() / "findings" / "bullying.py", Cache(tmp_path)
-    declared = workflow._declared("bullying", path, "code", cache)
+def results_in(cache: Path, dataset: Dataset, seed: int = 1) -> Results:
+    return Results(dataset, seed, Cache(cache))
+
+
+def test_what_a_file_declares_is_kept_under_its_code(
+    some: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = paths.analyses_dir() / "findings" / "bullying.py"
+    first = results_in(tmp_path, some)
+    declared = first.declared("bullying", path)
     assert declared.finding and "victimization" in declared.reads.outcomes
-    assert workflow._declared("bullying", tmp_path / "gone.py", "code", cache) == declared
-    with pytest.raises(UserError):
-        workflow._declared("bullying", tmp_path / "gone.py", "other code", cache)
+    first.make_keys()
+    monkeypatch.setattr(results.Declared, "by", lambda _: pytest.fail("it is loaded again"))
+    assert results_in(tmp_path, some).declared("bullying", path) == declared
+    monkeypatch.setattr(results, "rules_digest", lambda: "other rules")
+    with pytest.raises(pytest.fail.Exception, match="loaded again"):
+        results_in(tmp_path, some).declared("bullying", path)
+
+
+def test_an_outcome_computed_before_its_key_is_made_is_found_under_it(some: Dataset, tmp_path: Path) -> None:
+    path = paths.analyses_dir() / "reproductions" / "ahnert2006.py"
+    made = {"id": "ahnert2006", "digest": "", "postponed": []}
+    first = results_in(tmp_path, some)
+    first.declared("ahnert2006", path)
+    assert first.outcome("ahnert2006") is None
+    first.keep("ahnert2006", made)
+    assert made["digest"]
+
+    def found(data: Dataset = some, seed: int = 1) -> dict[str, object] | None:
+        again = results_in(tmp_path, data, seed)
+        again.declared("ahnert2006", path)
+        return again.outcome("ahnert2006")
+
+    assert found() == made and found(seed=2) is None
+    for work, expected in (("ahnert2006", None), ("roorda2011", made)):
+        at = position(some, "claims.csv", "work", work)
+        assert found(edited(some, "claims.csv", at, "printed")) == expected
+
+
+@pytest.mark.parametrize("lacking", [{"failed": "why"}, {"postponed": ["bias-one"]}])
+def test_what_failed_or_lacks_a_slow_result_is_not_kept(
+    some: Dataset, tmp_path: Path, lacking: dict[str, object]
+) -> None:
+    path = paths.analyses_dir() / "reproductions" / "ahnert2006.py"
+    for _ in range(2):
+        again = results_in(tmp_path, some)
+        again.declared("ahnert2006", path)
+        assert again.outcome("ahnert2006") is None
+        again.keep("ahnert2006", {"id": "ahnert2006", "digest": "", "postponed": [], **lacking})
 
 
 def test_every_way_to_import_counts(tmp_path: Path) -> None:
@@ -275,14 +317,14 @@ def test_the_rules_count_by_what_they_say(tmp_path: Path, monkeypatch: pytest.Mo
     digests = []
     for text in ("a = 1\n", "# why\na = 1\n", "a = 2\n", "a = [\n"):
         rules.write_text(text, encoding="utf-8")
-        digests.append(workflow._rules())
+        digests.append(results.rules_digest())
     assert digests[0] == digests[1] and len(set(digests)) == 3
     (rules.parent / "report.toml").write_text("title = 1\n", encoding="utf-8")  # pages alone are made from it
-    assert workflow._rules() == digests[-1]
+    assert results.rules_digest() == digests[-1]
 
 
 def test_what_only_pages_are_made_from_is_read_by_no_analysis() -> None:
     rooms = [paths.project_root() / "replication" / room for room in ("analysis", "evidence", "models", "dataset")]
     texts = [path.read_text(encoding="utf-8") for room in (*rooms, paths.analyses_dir()) for path in room.rglob("*.py")]
-    named = [name for name in workflow._OF_THE_REPORT for text in texts if f'"{name}"' in text]
+    named = [name for name in results.OF_THE_REPORT for text in texts if f'"{name}"' in text]
     assert named == []

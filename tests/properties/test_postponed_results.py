@@ -137,7 +137,8 @@ def test_what_one_analysis_lacks_is_not_said_of_the_next(project: Path) -> None:
 
 def postponing(wanted: workflow.Request, dataset: object) -> list[Any]:
     """Stands for a run that by some fault postpones one slow result."""
-    return list(workflow._outcomes(wanted, dataset, None, (), {"asks": ("bias-one",)}))  # type: ignore[arg-type]
+    with workflow._outcomes(wanted, dataset, None, (), {"asks": ("bias-one",)}) as outcomes:  # type: ignore[arg-type]
+        return list(outcomes)
 
 
 def test_nothing_postponed_is_released(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

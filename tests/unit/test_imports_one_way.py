@@ -29,6 +29,7 @@ ORDER = (
     "analysis",
     "evidence",
     "provenance",
+    "results",
     "stored",
     "report",
     "terminal",

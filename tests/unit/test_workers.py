@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from replication import paths, workers
 from replication.analysis import analysis_files
 from replication.dataset import Dataset, load_dataset
-from replication.workers import Job, run_jobs
+from replication.workers import Job, OutcomeData, run_jobs
 
 FEW = ("magro2024", "roorda2017", "lei2016", "lei2018", "marengo2021")
 BROKEN = """
@@ -55,13 +56,20 @@ ANALYSIS = Analysis(id="parted", title="", question="", run=run, parts=PARTS)
 
 def jobs_of(names: tuple[str, ...]) -> list[Job]:
     files = analysis_files(paths.analyses_dir(), paths.data_dir())
-    return [Job(name, files[name], f"key of {name}", 1, slow=False) for name in names]
+    return [Job(name, files[name], 1, slow=False) for name in names]
+
+
+def outcomes(
+    jobs: Sequence[Job], dataset: Dataset, processes: int, load: Callable[[], Dataset] | None = None
+) -> dict[str, OutcomeData]:
+    with run_jobs(jobs, dataset, load or (lambda: dataset), processes, None) as running:
+        return {job.name: outcome for job, outcome in running}
 
 
 def test_processes_and_one_process_give_the_same(dataset: Dataset) -> None:
     jobs = jobs_of(FEW)
-    one = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 1, None)}
-    two = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
+    one = outcomes(jobs, dataset, 1)
+    two = outcomes(jobs, dataset, 2)
     assert one == two
     assert set(one) == set(FEW)
 
@@ -73,37 +81,37 @@ def test_where_processes_start_anew_they_load_the_dataset_themselves(
     monkeypatch.setattr(workers, "_FORKS", False)
     jobs = jobs_of(FEW)
     load = partial(load_dataset, paths.data_dir())
-    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, load, 2, None)}
+    found = outcomes(jobs, dataset, 2, load)
     monkeypatch.undo()
-    assert found == {job.name: outcome for job, outcome in run_jobs(jobs, dataset, load, 1, None)}
+    assert found == outcomes(jobs, dataset, 1, load)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
 def test_a_process_ended_by_the_system_costs_its_own_analysis_only(dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text(BROKEN, encoding="utf-8")
-    jobs = [*jobs_of(FEW), Job("broken", path, "key", 1, slow=False)]
-    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
+    jobs = [*jobs_of(FEW), Job("broken", path, 1, slow=False)]
+    found = outcomes(jobs, dataset, 2)
     assert "--jobs 1" in found.pop("broken")["failed"]
-    assert found == {job.name: outcome for job, outcome in run_jobs(jobs_of(FEW), dataset, lambda: dataset, 1, None)}
+    assert found == outcomes(jobs_of(FEW), dataset, 1)
 
 
 def parted(folder: Path, fault: str = "pass") -> Job:
     """An analysis in parts that count how often each is computed, beside itself."""
     folder.mkdir()
     (folder / "parted.py").write_text(PARTED.replace("FAULT", fault), encoding="utf-8")
-    return Job("parted", folder / "parted.py", "key", 1, slow=False, parts=("a", "b", "c"))
+    return Job("parted", folder / "parted.py", 1, slow=False, parts=("a", "b", "c"))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_part_is_computed_once_in_whatever_process(dataset: Dataset, tmp_path: Path, processes: int) -> None:
     jobs = [parted(tmp_path / "analyses"), *jobs_of(FEW)]
-    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, processes, None)}
+    found = outcomes(jobs, dataset, processes)
     assert found["parted"]["tables"][0]["rows"] == [[1]] * 4
     assert set(found) == {"parted", *FEW}
     # A single analysis has enough parts for two processes, too.
     again = parted(tmp_path / "again")
-    ((_, alone),) = run_jobs([again], dataset, lambda: dataset, processes, None)
+    alone = outcomes([again], dataset, processes)["parted"]
     assert alone["tables"] == found["parted"]["tables"]
 
 
@@ -120,6 +128,6 @@ def test_a_part_that_fails_is_a_failure_of_its_analysis(
     dataset: Dataset, tmp_path: Path, fault: str, said: str
 ) -> None:
     jobs = [parted(tmp_path / "analyses", fault), *jobs_of(FEW)]
-    found = {job.name: outcome for job, outcome in run_jobs(jobs, dataset, lambda: dataset, 2, None)}
+    found = outcomes(jobs, dataset, 2)
     assert said in found.pop("parted")["failed"]
     assert set(found) == set(FEW) and not any(outcome.get("failed") for outcome in found.values())
