@@ -60,6 +60,9 @@ SETTLED = 1e-11
 # Smallest eigenvalue of the information, scaled to a diagonal of 1, at which variances still have standard errors.
 FLAT = 1e-8
 
+# Share of the heterogeneity that a start "in one level alone" leaves to each of the others.
+ASIDE = 0.1
+
 # Relative error of the inverse covariance above which a fit carries a note.
 UNSAFE = 1e-7
 
@@ -443,8 +446,10 @@ def _moment_start(data: MultilevelData, likelihood: MultilevelLikelihood) -> Arr
 def _starts(likelihood: MultilevelLikelihood, defined: NDArray[np.bool_]) -> list[Array]:
     """Variances `(q,)` to start from: all levels alike, then each level alone."""
     q = len(defined)
-    # all heterogeneity in one level: the corner from which its own peak is reached
-    alone = [np.where(np.arange(q) == level, likelihood.excess, 0.0) for level in np.flatnonzero(defined)]
+    # Nearly all heterogeneity in one level: the corner from which its own peak is reached. In the corner itself other
+    # variances are 0, and each Newton step from there makes them only half as large again.
+    little = np.where(defined, ASIDE * likelihood.excess, 0.0)
+    alone = [np.where(np.arange(q) == level, likelihood.excess, little) for level in np.flatnonzero(defined)]
     return [np.where(defined, likelihood.excess / q, 0.0), *alone]
 
 

@@ -36,6 +36,8 @@ __all__ = ["NestedPeaks", "NestedRows", "climb_all", "climb_from", "climb_near",
 
 # Newton's error is squared a step: after one this small, relative to the variances, it is below rounding.
 SMALL = 1e-7
+# A step that is shorter is taken, and nothing asked there: it changes no digit of the information that is handed on.
+LAST = 1e-10
 MOST_STEPS = 100
 # Nearer to a peak than this, relative to the variances, a search that is below it ends on it.
 CLOSE = 1e-2
@@ -354,7 +356,9 @@ def climb_all(rows: NestedRows, starts: Array, allowed: NDArray[np.bool_], prese
     done, length, step = np.zeros(F, dtype=bool), np.ones(F), np.zeros((F, q))
     step[~gave_up] = _newton_steps(theta[~gave_up], gradient[~gave_up], information[~gave_up], allowed)
     for _ in range(MOST_STEPS):
-        done |= ~gave_up & ~(np.abs(step).max(axis=1) > 0.0)
+        arrived = ~done & ~gave_up & ~((np.abs(step) / (theta + 1e-3 * rows.unit)).max(axis=1) > LAST)
+        theta[arrived] += step[arrived]
+        done |= arrived
         at = np.flatnonzero(~done & ~gave_up)
         if not len(at):
             break
