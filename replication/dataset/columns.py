@@ -168,7 +168,9 @@ class Columns:
             for at, name in enumerate(names):
                 block[at] = self.passed_on(name)
             blocks.append(pd.DataFrame(block.T, columns=pd.Index(names, dtype="str"), dtype=kind, copy=False))
-        return pd.concat(blocks, axis=1)[list(self.cells)]
+        # Put in order by places: columns looked up by name take ten times as long.
+        place = {name: at for at, name in enumerate(chain.from_iterable(kinds.values()))}
+        return pd.concat(blocks, axis=1).take([place[name] for name in self.cells], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
