@@ -2,8 +2,8 @@
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
 every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
-input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The tags, most of
-the bytes, are packed. The pages never wait for the paper: when it cannot be made, they say why.
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait
+for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from replication.analysis.outcome import SECTIONS
 from replication.dataset.problems import shown
 from replication.digests import digest_of, folder_digest
 from replication.provenance import installed
-from replication.report import templating
+from replication.report import templating, typesetting
 from replication.report.archive import Archive, once
 from replication.report.cells import kinds
 from replication.report.consulted import Answers
@@ -57,33 +57,7 @@ _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "
 _TEMPLATE = "report.typ"
 _FAILED = ".failed"  # why there are no sources, beside what there is of them
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
-_SETTERS = ("typst", "pikepdf")
-_COMPILE = r"""
-import pikepdf, re, sys, typst
-def compile(name, lacking):
-    source = open(name + ".typ", encoding="utf-8").read()
-    for attempt in range(8):
-        try:
-            return typst.compile(name + ".typ", output=name + ".pdf", ignore_system_fonts=True, pdf_standards=["ua-1"])
-        except typst.TypstError as error:
-            # The compiler names each letter its fonts lack: nobody else knows what they hold.
-            found = re.findall(r'the text `"(.+?)"` could not be displayed', error.diagnostic)
-            texts = [re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), text) for text in found]
-            more = {letter for text in texts for letter in text if ord(letter) > 127} - lacking
-            if not more:
-                raise SystemExit(str(error))
-            lacking |= more
-            shown = source.translate({ord(letter): 0x25A1 for letter in lacking})
-            shown = shown.replace("#let lacking = false", "#let lacking = true", 1)
-            open(name + ".typ", "w", encoding="utf-8").write(shown)
-    raise SystemExit("letters that the fonts lack could not be replaced")
-def pack(path):
-    # The compiler writes each object by itself, and a tagged volume has thousands: in streams they are a third as long.
-    with pikepdf.open(path, allow_overwriting_input=True) as volume:
-        volume.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
-compile(sys.argv[1], set())
-pack(sys.argv[1] + ".pdf")
-"""
+_SETTER = Path(typesetting.__file__)
 _SIZES = {"result": 13.0, "small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
 
@@ -143,7 +117,7 @@ def typeset(
     before, answers : the report before, if there is one, and what is answered today to the questions put for it.
     failed : why there will be none; empty where it is to be tried.
     """
-    outside = digest_of(_typesetter(), template_digests()[_TEMPLATE])
+    outside = digest_of(installed("typst"), template_digests()[_TEMPLATE])
     taken = (
         before.taken(Plan(_PLANS[0], "en", lambda _: (), outside), answers, target) if before and not failed else None
     )
@@ -183,14 +157,14 @@ class _Setting:
         if (self.folder / _FAILED).exists():
             return
         # Before anything is set: the compiler writes into the same folder.
-        self.digest = digest_of(_typesetter(), folder_digest(self.folder))
+        self.digest = digest_of(installed("typst"), folder_digest(self.folder))
         plan = Plan(_PLANS[1], "en", lambda _: (), self.digest)
         self.same = self.before.taken(plan, self.answers, self.target) if self.before else None
         if not self.same:
             # A process for each: what memory the compiler takes ends with it, and pages are made meanwhile. After an
             # edit these are few, and everything would wait for one volume after the other.
             for volume in VOLUMES:
-                command = [sys.executable, "-I", "-c", _COMPILE, str(self.folder / volume)]
+                command = [sys.executable, "-I", str(_SETTER), str(self.folder / volume)]
                 self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
     def stop(self) -> None:
@@ -218,17 +192,12 @@ def why_no_pdf() -> str:
     """Why there will be no PDF, in a sentence; empty where what sets it is installed."""
     if typesetter_is_there():
         return ""
-    lacking = next((name for name in _SETTERS if importlib.util.find_spec(name) is None), _SETTERS[0])
-    return f'it could not be set: {lacking} is not installed; pip install "tsr-replication[pdf]" brings it'
+    return 'it could not be set: typst is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
 def typesetter_is_there() -> bool:
-    """Whether the packages that set and pack the PDF are installed: they are an extra."""
-    return all(importlib.util.find_spec(name) is not None for name in _SETTERS)
-
-
-def _typesetter() -> str:
-    return " ".join(map(installed, _SETTERS))
+    """Whether what sets the PDF is installed: it is an extra."""
+    return importlib.util.find_spec("typst") is not None
 
 
 def _sources(given: Given, folder: Path, shared: Mapping[str, Any]) -> Iterable[File]:

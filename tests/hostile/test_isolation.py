@@ -75,7 +75,9 @@ def test_failing_analyses_are_pages_that_say_so_and_the_report_is_whole(
 def test_without_the_typesetter_the_pages_are_whole_and_say_that_there_is_no_pdf(
     project: Path, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pdf, "_COMPILE", end)
+    setter = project / "setter.py"
+    setter.write_text(end, encoding="utf-8")
+    monkeypatch.setattr(pdf, "_SETTER", setter)
     request = workflow.Request(ids=("sound",), data=paths.data_dir(), out=paths.reports_dir() / "latest", quiet=True)
     assert workflow.make_report(request) == 1
     assert "report.pdf failed: the typesetter" in capsys.readouterr().err

@@ -316,11 +316,18 @@ def test_pages_read_nothing_but_what_their_key_holds(
     assert opened and not [path for path in strange if "site-packages" not in path.parts]
 
 
+def ended(folder: Path, reason: str) -> Path:
+    """A typesetter that ends at once, for this reason."""
+    setter = folder / "setter.py"
+    setter.write_text(f"raise SystemExit({reason!r})", encoding="utf-8")
+    return setter
+
+
 def test_the_pdf_is_set_again_when_its_text_changes_and_not_before(sound: Made, tmp_path: Path) -> None:
     first = sound.report(tmp_path / "first", tmp_path / "none")
     other = replace(sound, dataset=with_cell(sound.dataset, "effects.csv", 0, "note", "Read twice."))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("replication.report.pdf._COMPILE", "raise SystemExit('set again')")
+        patch.setattr("replication.report.pdf._SETTER", ended(tmp_path, "set again"))
         same = other.report(tmp_path / "same", tmp_path / "first")
         assert same["report.pdf"] == first["report.pdf"]
         changed = copy.deepcopy(list(sound.outcomes))
@@ -337,7 +344,7 @@ def test_the_report_before_stays_as_it_is_while_the_next_one_is_made(sound: Made
     other = replace(sound, outcomes=changed)
     with pytest.MonkeyPatch.context() as patch:
         # Set in vain, so that every page is made again to say that there is no PDF.
-        patch.setattr("replication.report.pdf._COMPILE", "raise SystemExit('no paper')")
+        patch.setattr("replication.report.pdf._SETTER", ended(tmp_path, "no paper"))
         second = other.report(tmp_path / "second", tmp_path / "first")
     assert b"no paper" in second["index.html"]
     held = {name: (tmp_path / "first" / name).read_bytes() for name in first}
