@@ -7,11 +7,13 @@ depend on how the model is parameterized.
 
 Each end solves `grad F = lambda grad g, F = F_min + cutoff` by Newton steps; where these fail, by SLSQP. Where the
 quantity has a peak of its own inside the region (a residual variance cannot exceed 1), that peak is the end.
+
+All ends of a fit are sought in step, so that a function which takes many points at once is asked a handful of times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +24,13 @@ from replication.models.fit import Array, Interval
 from replication.models.masem.model_text import Jet
 from replication.models.masem.newton import Evaluation, Minimum, Objective
 
-__all__ = ["likelihood_interval"]
+__all__ = ["intervals_by_likelihood"]
 
 Free = NDArray[np.bool_]
+Target = Callable[[Array], Jet]
+
+# A search for an end: it asks for the function at a point, is sent it, and gives the end or None.
+Search = Generator[Array, Evaluation, "float | None"]
 
 METHOD = "likelihood"
 MOST_STEPS = 60
@@ -36,75 +42,127 @@ ON_CUTOFF, PARALLEL = 1e-8, 1e-6
 @dataclass(frozen=True, slots=True, eq=False)
 class _Problem:
     objective: Objective
-    target: Callable[[Array], Jet]
     minimum: Minimum
+    free: Free
     cutoff: float
     metric: Array
 
+    @property
+    def reach(self) -> float:
+        """How wide the region is, in the metric."""
+        return float(np.sqrt(2.0 * (self.cutoff - self.minimum.at.value)))
 
-def likelihood_interval(
-    objective: Objective, target: Callable[[Array], Jet], minimum: Minimum, level: float
-) -> Interval:
-    """The interval of `target(theta)` at `level`, from the minimum of `objective`.
 
-    Parameters held on their bound stay there. An end that does not exist is NaN, with the reason.
+@dataclass(frozen=True, slots=True, eq=False)
+class _End:
+    """The lower (`sign` -1) or upper end of `target`, which is `here` at the minimum."""
+
+    target: Target
+    here: Jet
+    sign: float
+
+
+def intervals_by_likelihood(
+    objective: Objective,
+    targets: Mapping[str, Target],
+    minimum: Minimum,
+    level: float,
+    evaluate_each: Callable[[Array], Sequence[Evaluation]] | None = None,
+) -> dict[str, Interval]:
+    """The interval of each of `targets` at `level`, from the minimum of `objective`.
+
+    Parameters held on their bound stay there. An end that does not exist is NaN, with the reason. `evaluate_each` is
+    the objective at many points `(n, q)` at once, where there is a quicker way than one by one.
     """
     free = ~minimum.held
     # Lengths are measured in the curvature at the minimum, so paths and variances need no common unit.
     metric = minimum.at.hessian[np.ix_(free, free)]
     if not minimum.converged or np.linalg.eigvalsh(metric)[0] <= 0:
         reason = "the estimates are not at a proper minimum"
-        return Interval(float("nan"), float("nan"), level, METHOD, reason)
+        return dict.fromkeys(targets, Interval(float("nan"), float("nan"), level, METHOD, reason))
     cutoff = minimum.at.value + float(special.chdtri(1, 1.0 - level))
-    problem = _Problem(objective, target, minimum, cutoff, metric)
-    here = target(minimum.theta)
-    if not here.gradient[free].any():
-        return Interval(here.value, here.value, level, METHOD, "the quantity does not depend on the parameters")
-    ends, reasons = [], []
-    for sign, side in ((-1.0, "lower"), (1.0, "upper")):
-        end = _end(problem, here, free, sign)
-        ends.append(end)
-        if not np.isfinite(end):
-            reasons.append(f"no {side} end was found: chi-square may never rise that far on this side")
-    return Interval(ends[0], ends[1], level, METHOD, "; ".join(reasons))
+    problem = _Problem(objective, minimum, free, cutoff, metric)
+    here = {name: target(minimum.theta) for name, target in targets.items()}
+    ends = [
+        _End(target, here[name], sign)
+        for name, target in targets.items()
+        for sign in (-1.0, 1.0)
+        if here[name].gradient[free].any()
+    ]
+    searches = [_newton(problem, end, *_parabola(problem, end)) for end in ends]
+    by_newton = _in_step(searches, evaluate_each or (lambda thetas: [objective.evaluate(theta) for theta in thetas]))
+    found = {(e.target, e.sign): _checked(problem, e, value) for e, value in zip(ends, by_newton, strict=True)}
+    return {
+        name: _interval(here[name].value, found.get((target, -1.0)), found.get((target, 1.0)), level)
+        for name, target in targets.items()
+    }
 
 
-def _end(problem: _Problem, here: Jet, free: Free, sign: float) -> float:
-    slope = sign * here.gradient[free]
-    # If chi-square were a parabola and the quantity linear, this step would land on the end exactly.
+def _interval(value: float, low: float | None, high: float | None, level: float) -> Interval:
+    """The interval of a quantity between its ends; None where it moves with no parameter."""
+    if low is None or high is None:
+        return Interval(value, value, level, METHOD, "the quantity does not depend on the parameters")
+    reasons = [
+        f"no {side} end was found: chi-square may never rise that far on this side"
+        for side, end in (("lower", low), ("upper", high))
+        if not np.isfinite(end)
+    ]
+    return Interval(low, high, level, METHOD, "; ".join(reasons))
+
+
+def _in_step(searches: Sequence[Search], evaluate_each: Callable[[Array], Sequence[Evaluation]]) -> list[float | None]:
+    """What each search finds; the function is evaluated for all that still ask."""
+    found: list[float | None] = [None] * len(searches)
+    asked = {at: next(search) for at, search in enumerate(searches)}
+    while asked:
+        for at, evaluation in zip(list(asked), evaluate_each(np.array(list(asked.values()))), strict=True):
+            try:
+                asked[at] = searches[at].send(evaluation)
+            except StopIteration as end:
+                found[at] = end.value
+                del asked[at]
+    return found
+
+
+def _parabola(problem: _Problem, end: _End) -> tuple[Array, float]:
+    """Where the end would be if chi-square were a parabola and the quantity linear, with the multiplier there."""
+    slope = end.sign * end.here.gradient[problem.free]
     direction = np.linalg.solve(problem.metric, slope)
-    rise = problem.cutoff - problem.minimum.at.value
-    length = np.sqrt(2.0 * rise / (slope @ direction))
+    length = problem.reach / np.sqrt(slope @ direction)
     theta = problem.minimum.theta.copy()
-    theta[free] += length * direction
-    found = _newton(problem, theta, free, sign, float(length))
+    theta[problem.free] += length * direction
+    return theta, float(length)
+
+
+def _checked(problem: _Problem, end: _End, found: float | None) -> float:
+    """What Newton found, or else what SLSQP finds; NaN where there is nothing."""
     # Newton may settle on the end of the other side, which solves the same equations.
-    if found is not None and sign * (found - here.value) >= 0:
+    if found is not None and end.sign * (found - end.here.value) >= 0:
         return found
-    others = [_slsqp(problem, start, free, sign) for start in _starts(problem, here, theta, free, sign)]
-    reached = [value for value in others if value is not None and sign * (value - here.value) >= 0]
-    return sign * max(sign * value for value in reached) if reached else float("nan")
+    others = [_slsqp(problem, start, end) for start in _starts(problem, end)]
+    reached = [value for value in others if value is not None and end.sign * (value - end.here.value) >= 0]
+    return end.sign * max(end.sign * value for value in reached) if reached else float("nan")
 
 
-def _starts(problem: _Problem, here: Jet, theta: Array, free: Free, sign: float) -> list[Array]:
+def _starts(problem: _Problem, end: _End) -> list[Array]:
     """The point Newton started from, the estimates, and both ways along which the quantity curves most."""
+    free = problem.free
     root = np.linalg.inv(np.linalg.cholesky(problem.metric)).T
-    curved = sign * root.T @ here.hessian[np.ix_(free, free)] @ root
+    curved = end.sign * root.T @ end.here.hessian[np.ix_(free, free)] @ root
     steepest = root @ np.linalg.eigh(curved)[1][:, -1]
-    reach = np.sqrt(2.0 * (problem.cutoff - problem.minimum.at.value))
-    starts = [theta, problem.minimum.theta]
-    for way in (-reach, reach):
+    starts = [_parabola(problem, end)[0], problem.minimum.theta]
+    for way in (-problem.reach, problem.reach):
         start = problem.minimum.theta.copy()
         start[free] += way * steepest
         starts.append(start)
     return starts
 
 
-def _newton(problem: _Problem, theta: Array, free: Free, sign: float, multiplier: float) -> float | None:
+def _newton(problem: _Problem, end: _End, theta: Array, multiplier: float) -> Search:
     """Newton steps on the two equations; None when they do not settle."""
-    reach = np.sqrt(2.0 * (problem.cutoff - problem.minimum.at.value))
+    reach, free, sign = problem.reach, problem.free, end.sign
     for _ in range(MOST_STEPS):
-        at, g = problem.objective.evaluate(theta), problem.target(theta)
+        at, g = (yield theta), end.target(theta)
         if not (np.isfinite(at.value) and np.isfinite(g.value)):
             return None
         slope, pull = at.gradient[free], sign * g.gradient[free]
@@ -138,8 +196,8 @@ def _settled(problem: _Problem, at: Evaluation, slope: Array, pull: Array, multi
     )
 
 
-def _slsqp(problem: _Problem, start: Array, free: Free, sign: float) -> float | None:
-    base = problem.minimum.theta.copy()
+def _slsqp(problem: _Problem, start: Array, end: _End) -> float | None:
+    base, free, sign = problem.minimum.theta.copy(), problem.free, end.sign
 
     def full(x: Array) -> Array:
         theta = base.copy()
@@ -155,10 +213,10 @@ def _slsqp(problem: _Problem, start: Array, free: Free, sign: float) -> float | 
         return np.asarray(-problem.objective.evaluate(full(x)).gradient[free][None, :])
 
     def height(x: Array) -> float:
-        return -sign * problem.target(full(x)).value
+        return -sign * end.target(full(x)).value
 
     def height_slope(x: Array) -> Array:
-        return np.asarray(-sign * problem.target(full(x)).gradient[free])
+        return np.asarray(-sign * end.target(full(x)).gradient[free])
 
     inside = optimize.NonlinearConstraint(room, 0.0, np.inf, jac=room_slope)
     result = optimize.minimize(
@@ -169,17 +227,17 @@ def _slsqp(problem: _Problem, start: Array, free: Free, sign: float) -> float | 
         method="SLSQP",
         options={"ftol": 1e-13, "maxiter": 500},
     )
-    found = float(problem.target(full(result.x)).value)
+    found = float(end.target(full(result.x)).value)
     if result.success and abs(room(result.x)[0]) < 1e-5:
         return found
-    return found if room(result.x)[0] > 0 and _flat(problem, full(result.x), free) else None
+    return found if room(result.x)[0] > 0 and _flat(problem, full(result.x), end) else None
 
 
-def _flat(problem: _Problem, theta: Array, free: Free) -> bool:
+def _flat(problem: _Problem, theta: Array, end: _End) -> bool:
     """Whether the quantity has its own peak at `theta`: no slope left against the one at the estimates."""
 
     def steepness(at: Array) -> float:
-        slope = problem.target(at).gradient[free]
+        slope = end.target(at).gradient[problem.free]
         return float(slope @ np.linalg.solve(problem.metric, slope))
 
     return steepness(theta) < 1e-8 * steepness(problem.minimum.theta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from replication.models.masem.fit_indices import (
     fit_indices,
     srmr,
 )
-from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.likelihood_intervals import intervals_by_likelihood
 from replication.models.masem.model_text import PathModel, parse_model
 from replication.models.masem.newton import Minimum, covariance_of_minimum
 from replication.models.masem.ram import Implied, require_identified, structure
@@ -182,13 +183,13 @@ def _group(model: PathModel, pool: Pool, select: Array) -> Group:
 
 
 def _implied(one: Group, theta: Array) -> Implied:
-    at = one.implied(theta)
+    at = one.implied(theta[None])
     assert at is not None, "the minimum lies where the model is defined"
     return at
 
 
 def _jacobian(groups: Sequence[Group], theta: Array) -> Array | None:
-    states = [one.implied(theta) for one in groups]
+    states = [one.implied(theta[None]) for one in groups]
     if any(at is None for at in states):
         return None
     return np.concatenate(
@@ -260,10 +261,7 @@ def group_intervals(
     unknown = [name for name in names or () if name not in places]
     if unknown:
         raise unknown_names(unknown, tuple(places), "quantities")
-
-    def of(name: str) -> Interval:
-        where, inner = places[name]
-        at = fitted.quantities[where].at
-        return likelihood_interval(fitted.objective, lambda theta: at(theta, inner), fitted.minimum, chosen)
-
-    return {name: of(name) for name in (places if names is None else names)}
+    wanted = {name: places[name] for name in (places if names is None else names)}
+    targets = {name: partial(fitted.quantities[where].at, name=inner) for name, (where, inner) in wanted.items()}
+    objective = fitted.objective
+    return intervals_by_likelihood(objective, targets, fitted.minimum, chosen, objective.evaluate_each)

@@ -61,6 +61,12 @@ class Evaluation:
     hessian: Array
     expected: Array
 
+    @classmethod
+    def undefined(cls, size: int) -> Evaluation:
+        """Where the function of so many parameters has no value."""
+        nothing = np.zeros((size, size))
+        return cls(float("inf"), np.zeros(size), nothing, nothing)
+
 
 class Objective(Protocol):
     """What can be minimized: a function of `theta (q,)` with its derivatives."""

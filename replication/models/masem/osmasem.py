@@ -23,7 +23,7 @@ from replication.models.fit import Array, Fit, Interval, Note
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, unknown_names
 from replication.models.masem.effects import Effect, Quantities, find_effect
-from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.likelihood_intervals import intervals_by_likelihood
 from replication.models.masem.model_text import Jet, PathModel, check_variables, parse_model
 from replication.models.masem.newton import Minimum
 from replication.models.masem.ram import Implied, Structure, require_identified, structure
@@ -420,7 +420,5 @@ def one_stage_intervals(
         gradient[:size], hessian[:size, :size] = inner.gradient, inner.hessian
         return Jet(inner.value, gradient, hessian)
 
-    def of(name: str) -> Interval:
-        return likelihood_interval(one.likelihood, lambda theta: target(theta, name), one.minimum, chosen)
-
-    return {name: of(name) for name in wanted}
+    targets = {name: partial(target, name=name) for name in wanted}
+    return intervals_by_likelihood(one.likelihood, targets, one.minimum, chosen)

@@ -129,10 +129,10 @@ class RandomEffectsLikelihood:
         theta, tau2 = parameters[:size], parameters[size:]
         mean = self.means.mean(theta)
         if mean is None:
-            return _undefined(len(parameters))
+            return Evaluation.undefined(len(parameters))
         weights = self._weights(tau2)
         if weights is None:
-            return _undefined(len(parameters))
+            return Evaluation.undefined(len(parameters))
         w, log_determinants = weights
         e = np.where(self.used, self.y - mean.mu, 0.0)
         u = np.matmul(w, e[:, :, None])[:, :, 0]
@@ -207,11 +207,6 @@ def _tau2_products(w: Array, u: Array, cells: Tau2Cells) -> tuple[Array, Array]:
     )
     both = np.outer(cells.half, cells.half)
     return both * trace, both * quadratic
-
-
-def _undefined(size: int) -> Evaluation:
-    nothing = np.zeros((size, size))
-    return Evaluation(float("inf"), np.zeros(size), nothing, nothing)
 
 
 # A variance between studies is not searched below this (as in metaSEM); far below any sampling variance of an r.

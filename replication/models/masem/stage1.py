@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from replication.errors import ModelError
 from replication.models.fit import Array, Fit, Heterogeneity, Interval, Note
 from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import CorrelationSet, symmetric, unknown_names
-from replication.models.masem.likelihood_intervals import likelihood_interval
-from replication.models.masem.model_text import variable
+from replication.models.masem.likelihood_intervals import intervals_by_likelihood
+from replication.models.masem.model_text import Jet, variable
 from replication.models.masem.newton import Minimum
 from replication.models.masem.random_effects_likelihood import (
     RandomEffectsLikelihood,
@@ -309,10 +310,9 @@ def _intervals(
         raise unknown_names(unknown, known, "quantities")
     chosen = check_level(pool.fit.level if level is None else level)
 
-    def of(name: str) -> Interval:
-        place = start + list(known).index(name)
-        return likelihood_interval(
-            pool.likelihood, lambda theta: variable(float(theta[place]), place, len(theta)), pool.minimum, chosen
-        )
+    def at(theta: Array, place: int) -> Jet:
+        return variable(float(theta[place]), place, len(theta))
 
-    return {name: of(name) for name in (known if names is None else names)}
+    places = {name: start + list(known).index(name) for name in (known if names is None else names)}
+    targets = {name: partial(at, place=place) for name, place in places.items()}
+    return intervals_by_likelihood(pool.likelihood, targets, pool.minimum, chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from replication.models.masem.audit import Audit
 from replication.models.masem.correlations import symmetric
 from replication.models.masem.effects import Effect, Quantities, find_effect
 from replication.models.masem.fit_indices import FitIndices, Misfit, Rmsea, fit_indices, srmr
-from replication.models.masem.likelihood_intervals import likelihood_interval
+from replication.models.masem.likelihood_intervals import intervals_by_likelihood
 from replication.models.masem.model_text import PathModel, check_variables, parse_model
 from replication.models.masem.newton import Minimum, covariance_of_minimum
 from replication.models.masem.ram import Implied, Structure, require_identified, structure
@@ -97,7 +98,7 @@ def _describe(model: PathModel, objective: WeightedLeastSquares, minimum: Minimu
     only = objective.groups[0]
     places, pooled, names = only.structure, only.pooled, model.parameters
     covariance = covariance_of_minimum(minimum, names)
-    at = only.implied(minimum.theta)
+    at = only.implied(minimum.theta[None])
     assert at is not None, "the minimum lies where the model is defined"
     quantities = Quantities(model, places, names, places.fixed, places.parameter)
     fit = Fit(
@@ -186,9 +187,6 @@ def likelihood_intervals(
     """
     wanted = path_fit.quantities.select(names)
     chosen = check_level(path_fit.fit.level if level is None else level)
-
-    def of(name: str) -> Interval:
-        at = path_fit.quantities.at
-        return likelihood_interval(path_fit.objective, lambda theta: at(theta, name), path_fit.minimum, chosen)
-
-    return {name: of(name) for name in wanted}
+    targets = {name: partial(path_fit.quantities.at, name=name) for name in wanted}
+    objective = path_fit.objective
+    return intervals_by_likelihood(objective, targets, path_fit.minimum, chosen, objective.evaluate_each)

@@ -36,8 +36,9 @@ class Group:
     structure: Structure
     select: Array
 
-    def implied(self, theta: Array) -> Implied | None:
-        return self.structure.implied(self.structure.cells_at(self.select @ theta))
+    def implied(self, thetas: Array) -> Implied | None:
+        """What the model implies at each of `thetas (n, q)`."""
+        return self.structure.implied(self.structure.fixed + thetas @ self.chain.T)
 
     @property
     def chain(self) -> Array:
@@ -67,25 +68,28 @@ class WeightedLeastSquares:
     groups: tuple[Group, ...]
 
     def evaluate(self, theta: Array) -> Evaluation:
-        size = len(theta)
-        value, gradient = 0.0, np.zeros(size)
-        hessian, expected = np.zeros((size, size)), np.zeros((size, size))
+        return self.evaluate_each(theta[None])[0]
+
+    def evaluate_each(self, thetas: Array) -> list[Evaluation]:
+        """The function at each of `thetas (n, q)`."""
+        n, size = thetas.shape
+        value, gradient = np.zeros(n), np.zeros((n, size))
+        hessian, expected = np.zeros((n, size, size)), np.zeros((n, size, size))
         for one in self.groups:
-            at = one.implied(theta)
+            at = one.implied(thetas)
             if at is None or not np.isfinite(at.r).all():
-                return Evaluation(float("inf"), gradient, hessian, expected)
-            chain = one.chain
-            jacobian = at.jacobian[0] @ chain
-            residual = one.pooled.r - at.r[0]
-            weighted = one.u @ residual
-            value += float(residual @ weighted)
-            gradient = gradient - 2.0 * jacobian.T @ weighted
-            gauss_newton = 2.0 * jacobian.T @ one.u @ jacobian
-            curved = chain.T @ one.structure.curvature(at, weighted[None, :])[0] @ chain
-            expected = expected + gauss_newton
+                # One point at which the model implies nothing must not stop the others.
+                return [Evaluation.undefined(size)] if n == 1 else [self.evaluate(theta) for theta in thetas]
+            jacobian = at.jacobian @ one.chain
+            residual = one.pooled.r - at.r
+            weighted = residual @ one.u
+            value += (residual * weighted).sum(axis=1)
+            gradient -= 2.0 * (weighted[:, None] @ jacobian)[:, 0]
+            gauss_newton = 2.0 * jacobian.transpose(0, 2, 1) @ one.u @ jacobian
+            expected += gauss_newton
             # Gauss-Newton alone would do for the estimates; standard errors use the observed second derivatives.
-            hessian = hessian + gauss_newton - 2.0 * curved
-        return Evaluation(value, gradient, hessian, expected)
+            hessian += gauss_newton - 2.0 * one.chain.T @ one.structure.curvature(at, weighted) @ one.chain
+        return [Evaluation(float(v), g, h, e) for v, g, h, e in zip(value, gradient, hessian, expected, strict=True)]
 
 
 def start_values(structure: Structure, latent: Sequence[str], values: tuple[float, float, float]) -> Array:
