@@ -20,6 +20,7 @@ step would gain nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -229,6 +230,8 @@ LONGEST = 2.0
 GAIN = 1e-18
 # Below this share of the smallest sampling variance a falling tau2 is on its way to 0.
 CREEP = 1e-6
+# A search this near to a peak that is higher goes nowhere else.
+CLOSE = 1e-2
 # Log-likelihoods this close count as one; a rise beyond the peak by this much is worth a note.
 SAME = 1e-8
 NOTABLE = 1e-6
@@ -305,7 +308,9 @@ class _Search:
 def highest_peak(likelihood: SelectionLikelihood, starts: Array, free: NDArray[np.bool_], eta: EtaRange) -> Peak:
     """The highest maximum reached from `starts (n, m)`, with tau2 at 0 if the likelihood falls from there."""
     search = _Search(likelihood, free, eta)
-    ends = [_climb(search, start) for start in starts]
+    ends: list[Peak] = []
+    for start in starts:
+        ends.append(_climb(search, start, ends))
     if free[search.tau]:
         ends = _with_edge(search, starts[0], ends)
     peaks = _distinct([end for end in ends if end.converged])
@@ -344,9 +349,13 @@ def _with_edge(search: _Search, start: Array, ends: list[Peak]) -> list[Peak]:
     return [end for end in ends if end.converged or end.value > highest + SAME] + found
 
 
-def _climb(search: _Search, start: Array) -> Peak:
+def _climb(search: _Search, start: Array, known: Sequence[Peak] = ()) -> Peak:
+    """Where a search ends; one that comes close below a `known` peak ends on it."""
     theta, at = start, search.evaluate(start)
     for _ in range(MAX_STEPS if np.isfinite(at.hessian).all() else 0):
+        for peak in known:
+            if peak.converged and at.value <= peak.value and np.abs(theta - peak.theta).max() < CLOSE:
+                return peak
         if search.lost(theta, at.gradient):
             break
         free = search.free & ~search.held(theta, at.gradient)
