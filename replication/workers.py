@@ -25,7 +25,6 @@ from replication.analysis import Context
 from replication.analysis.failures import OutcomeData, failed_outcome, part_apart, run_apart
 from replication.dataset import Dataset
 from replication.provenance import Cache
-from replication.report.making import Spread
 
 __all__ = ["Forks", "Job", "OutcomeData", "run_jobs"]
 
@@ -203,8 +202,8 @@ def _context(job: Job, dataset: Dataset, cache: Cache | None) -> Context:
     return Context(dataset, job.seed, cache, job.postpones)
 
 
-class Forks(Spread):
-    """Making files in several processes that begin with all that this one holds; one after the other elsewhere."""
+class Forks:
+    """Making files of a report in processes that begin with all that this one holds; one after the other elsewhere."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes or os.cpu_count() or 1

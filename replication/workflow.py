@@ -21,6 +21,7 @@ from replication.writing import check_target, exclusive, finish_writing, replace
 
 if TYPE_CHECKING:
     from replication.dataset import Dataset
+    from replication.report import Workshop
     from replication.workers import Job, OutcomeData
 
 __all__ = ["Request", "compare", "make_release", "make_report", "print_analyses", "withdraw_release"]
@@ -76,16 +77,15 @@ def make_report(request: Request) -> int:
     from replication.analysis.failures import postponed_of
     from replication.report.releases import write_list
 
-    dataset = _dataset(request)  # once: what is shown is what was computed from
-    outcomes = _computed(request, dataset)
+    content = _computed(request)
     with _lock_of(request.out):
-        failed = _write(request, dataset, outcomes, request.out, {"signature": signature})
+        failed = _write(request, content, request.out, {"signature": signature})
         if request.out.parent == paths.reports_dir():
             write_list(request.out.parent)
     if not request.quiet:
-        terminal.print_verdicts(outcomes)
+        terminal.print_verdicts(content.outcomes)
         then = "a run with sampling computes it (leave out --no-sampling)"
-        terminal.print_postponed(postponed_of(outcomes), "Not computed in this run, as its rows are new", then)
+        terminal.print_postponed(postponed_of(content.outcomes), "Not computed in this run, as its rows are new", then)
         terminal.say(f"The report: {request.out / 'index.html'}")
     return terminal.print_failures(failed)
 
@@ -117,14 +117,13 @@ def make_release(request: Request, version: str) -> int:
     reports.mkdir(parents=True, exist_ok=True)
     signature = _signature(request)
     if not _is_interrupted(folder, version, signature):
-        dataset = _dataset(request)
-        outcomes = _computed(replace(request, fresh=True), dataset)
-        _refuse_failures(failures_of(outcomes))
-        _refuse_postponed(postponed_of(outcomes))
+        content = _computed(replace(request, fresh=True))
+        _refuse_failures(failures_of(content.outcomes))
+        _refuse_postponed(postponed_of(content.outcomes))
         with exclusive(reports):
             next_release(reports, version)  # another command may have released it meanwhile
             about = {"release": version, "signature": signature}
-            _write(request, dataset, outcomes, folder, about, whole=True)
+            _write(request, content, folder, about, whole=True)
     with exclusive(reports):
         next_release(reports, version)
         if not _is_interrupted(folder, version, signature):
@@ -190,10 +189,24 @@ def _lock_of(target: Path) -> AbstractContextManager[None]:
     return exclusive(target.parent, f".{target.name}.lock")
 
 
-def _computed(request: Request, dataset: Dataset) -> list[OutcomeData]:
-    """Every outcome asked for, computed or from the cache."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Content:
+    """What a report shows: the dataset and every outcome; and what its pages are made with."""
+
+    dataset: Dataset
+    outcomes: list[OutcomeData]
+    workshop: Workshop
+
+
+def _computed(request: Request) -> _Content:
+    """The dataset, read once so that what is shown is what was computed from, and the outcomes asked for."""
+    dataset = _dataset(request)
     with _outcomes(request, dataset, _cache(request)) as outcomes:
-        return list(outcomes)
+        # Here, as it takes a while to load, and others compute meanwhile.
+        from replication.report import Workshop
+
+        workshop = Workshop.of(dataset)
+        return _Content(dataset, list(outcomes), workshop)
 
 
 def _cache(request: Request) -> Cache:
@@ -203,13 +216,7 @@ def _cache(request: Request) -> Cache:
 
 
 def _write(
-    request: Request,
-    dataset: Dataset,
-    outcomes: list[OutcomeData],
-    target: Path,
-    about: Mapping[str, object],
-    *,
-    whole: bool = False,
+    request: Request, content: _Content, target: Path, about: Mapping[str, object], *, whole: bool = False
 ) -> dict[str, str]:
     """Put a report in the place of `target`, whose lock is held: what failed, and why; a `whole` one lacks nothing."""
     from replication.analysis import analysis_files
@@ -219,6 +226,7 @@ def _write(
     from replication.report.sbom import bill_of_materials, needed_packages
     from replication.workers import Forks
 
+    dataset, outcomes = content.dataset, content.outcomes
     run = {**about, **stamp(dataset.version, dataset.digest, request.seed)}
     done = [outcome["id"] for outcome in outcomes]
     # A reader of a partial report must see that it is partial, and a comparison must not miss what is absent.
@@ -229,8 +237,8 @@ def _write(
             write_outcome(folder, outcome)
         # A release is made as a whole; a working report takes over what nothing has changed of.
         before = None if whole or request.fresh else target
-        spread = Forks(request.jobs)
-        no_pdf = build_report(folder, outcomes, dataset, run, paths.reports_dir(), before=before, spread=spread)
+        reports, workshop, spread = paths.reports_dir(), content.workshop, Forks(request.jobs)
+        no_pdf = build_report(folder, outcomes, dataset, run, reports, workshop=workshop, before=before, spread=spread)
         failed = dict(failures_of(outcomes))
         if no_pdf and (whole or typesetter_is_there()):  # who has not installed it did without the PDF
             failed["report.pdf"] = no_pdf

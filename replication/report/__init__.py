@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from replication.lazily import on_first_use
 
 if TYPE_CHECKING:
-    from replication.report.site import build_report
+    from replication.report.site import Workshop, build_report
 
-__all__ = ["build_report"]
+__all__ = ["Workshop", "build_report"]
 
 # The check of a study asks the menu for its pages, and must not wait for the whole report to be imported.
 __getattr__ = on_first_use(__name__, {"replication.report.site": __all__})

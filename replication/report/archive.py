@@ -241,15 +241,15 @@ class Archive:
         return found.get(work) or Rows.together(())
 
 
-def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record) -> Archive:
-    """Index a dataset and its outcomes."""
+def make_archive(dataset: Dataset, outcomes: Sequence[Record], run: Record, menu: Menu | None = None) -> Archive:
+    """Index a dataset and its outcomes; without a menu the project's own is read."""
     tables = {name: rows_by_work(dataset.columns(name)) for name in dataset.tables}
     row_pages = {work: tuple(_row_pages(work, rows)) for work, rows in tables["effects.csv"].items()}
     claims = claims_of(dataset)
-    # Before anything is indexed: the figure must have an address like any other.
-    menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
+    menu = menu or make_menu(paths.analyses_dir(), article=bool(dataset.statements))
     for problem in unlisted_findings(dataset.statements, menu):
         raise UserError(str(problem))
+    # Before anything is indexed: the figure must have an address like any other.
     outcomes = tuple(with_glance(o, dataset, claims) if o["id"] in menu.findings else o for o in outcomes)
     digests = {outcome["id"]: str(outcome["digest"]) for outcome in outcomes}
     outcomes = tuple({name: part for name, part in o.items() if name != "digest"} for o in outcomes)

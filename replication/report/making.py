@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from replication.report.archive import Archive
 from replication.report.consulted import TEMPLATES, Answers, Asked, Log, listening, watched
@@ -29,6 +29,7 @@ __all__ = [
     "Before",
     "File",
     "Given",
+    "InTurn",
     "Kept",
     "Made",
     "Plan",
@@ -46,11 +47,18 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class Spread:
-    """How the making of many files is spread over processes: here over none, one after the other."""
+class Spread(Protocol):
+    """How the making of many files is spread over processes."""
 
     def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
-        """The results of a function, as they come."""
+        """The results of a function in the order of the tasks, as they come."""
+
+
+class InTurn:
+    """Over none: one after the other, in this process."""
+
+    def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
+        """The results, each made when it is asked for."""
         return map(function, tasks)
 
 

@@ -29,8 +29,8 @@ from replication.report.archive import LICENCE, Archive, anchor, make_archive, q
 from replication.report.cells import estimate_cells, facts, filled, kinds, numeric, rest
 from replication.report.consulted import Answers
 from replication.report.gallery import Pictures
-from replication.report.making import Before, Given, Kept, Made, Plan, Source, Spread, read_before
-from replication.report.menu import SETTINGS, Menu
+from replication.report.making import Before, Given, InTurn, Kept, Made, Plan, Source, Spread, read_before
+from replication.report.menu import SETTINGS, Menu, make_menu
 from replication.report.pages import (
     analyses,
     checklist,
@@ -47,7 +47,7 @@ from replication.report.releases import Release
 from replication.report.view import Page, View, headings_of
 from replication.report.words import RULES, SHARED, Words, load_words
 
-__all__ = ["build_report", "versions_page"]
+__all__ = ["Workshop", "build_report", "versions_page"]
 
 _HERE = Path(__file__).parent
 # In the pages themselves: a style sheet asked for on its own keeps a phone on a slow network waiting half a second
@@ -100,6 +100,32 @@ def _plans(
     yield Plan("checklist.html", "en", lambda given: [checklist.page(given.archive, given.words)])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Workshop:
+    """What pages of a dataset are made with, whatever the outcomes: got ready while they are computed.
+
+    `made_by` is the digest of what pages are made by without being seen to ask for it: code, settings, packages, some
+    words.
+    """
+
+    menu: Menu
+    words: Mapping[str, Words]
+    environment: Environment
+    made_by: str
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Workshop:
+        """Read words and templates; those that are new are compiled, which takes a third of a second."""
+        menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
+        names = {key: reference.short for key, reference in dataset.references.items()}
+        words = {language: replace(load_words(language), names=names) for language in menu.languages}
+        environment = _environment(menu)
+        # All of them here, before processes part: each would read nearly all for itself.
+        for template in environment.list_templates(["html"]):
+            environment.get_template(template)
+        return cls(menu, words, environment, _made_by(menu, dataset))
+
+
 def build_report(
     folder: Path,
     outcomes: Sequence[Mapping[str, Any]],
@@ -107,6 +133,7 @@ def build_report(
     run: Mapping[str, object],
     reports: Path | None = None,
     *,
+    workshop: Workshop | None = None,
     before: Path | None = None,
     spread: Spread | None = None,
 ) -> str:
@@ -121,6 +148,7 @@ def build_report(
     dataset : the dataset they were made from.
     run : the stamp of the run; `release` in it is the version of a report to be frozen.
     reports : the folder of released reports to compare with; None for none.
+    workshop : what pages of this dataset are made with, where that was got ready before.
     before : the report this one takes the place of: what nothing has changed of is taken from it, and the same is made
         possible for the next one. None where everything is to be made.
     spread : how the making is spread over processes; None for this one alone.
@@ -130,14 +158,13 @@ def build_report(
     UserError
         when a sentence has no template; the message names its key and the file to add it to.
     """
-    archive = make_archive(dataset, outcomes, run)
+    workshop = workshop or Workshop.of(dataset)
+    archive = make_archive(dataset, outcomes, run, workshop.menu)
     # first.css stands in every page, so nobody asks for the file
     shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns("first.css"), dirs_exist_ok=True)
-    words = {language: replace(load_words(language), names=archive.names) for language in archive.menu.languages}
     beside = reports is not None and folder.parent.resolve() == reports.resolve()
-    making = _Making(
-        archive, words, folder, reports, Answers(archive, words), before, spread or Spread(), beside=beside
-    )
+    answers = Answers(archive, workshop.words)
+    making = _Making(archive, workshop, folder, reports, answers, before, spread or InTurn(), beside=beside)
     failed = why_no_pdf()
     no_pdf = making.all(failed)
     if no_pdf != failed:  # every page leads to the PDF, so every page says that there is none
@@ -150,7 +177,7 @@ class _Making:
     """What the files of one report are made from, and where."""
 
     archive: Archive
-    words: Mapping[str, Words]
+    workshop: Workshop
     folder: Path
     reports: Path | None
     answers: Answers
@@ -160,20 +187,16 @@ class _Making:
 
     def all(self, no_pdf: str) -> str:
         """Make or take over every file; `no_pdf` says why no PDF is to be made, what comes back why there is none."""
-        shared = self._shared(no_pdf)
-        made_by = _made_by(self.archive, shared)
+        archive, words, shared = self.archive, self.workshop.words, self._shared(no_pdf)
+        made_by = digest_of(self.workshop.made_by, repr(shared))
         old = read_before(self.before, made_by) if self.before else None
-        pictures, environment = _pictures(self.archive, self.words), _environment(self.archive.menu)
-        if not old or not old.made:
-            # Compiled here, before processes part: each would compile nearly all for itself, a third of a second.
-            for template in environment.list_templates(["html"]):
-                environment.get_template(template)
-        source = Source(self.archive, self.words, pictures, partial(_render, environment, shared))
+        pictures = {language: Pictures(archive, spoken, archive.outcomes) for language, spoken in words.items()}
+        source = Source(archive, words, pictures, partial(_render, self.workshop.environment, shared))
         # The page of changes reads the tables, so they are there before it is begun.
-        tables, kept = list(self._begun(source, data.tables(), old, Spread())), Kept(made_by, self.answers)
+        tables, kept = list(self._begun(source, data.tables(), old, InTurn())), Kept(made_by, self.answers)
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
-            plans = [*paper.plans, *_plans(self.archive, pictures, self.reports, self.folder, tables, made_by)]
+            plans = [*paper.plans, *_plans(archive, pictures, self.reports, self.folder, tables, made_by)]
             sources = {plan.name for plan in paper.plans}
             for one in self._begun(source, plans, old, self.spread):
                 if one.name in sources:
@@ -191,15 +214,15 @@ class _Making:
     def _last(self) -> Iterator[Plan]:
         """What is made of the finished pages, the longest first: the bundle, and the search in each language."""
         yield bundle.plan(self.folder)
-        headings = search.headings_in(self.folder, self.archive.menu)
-        yield from (search.plan(language, headings) for language in self.words)
+        headings = search.headings_in(self.folder, self.workshop.menu)
+        yield from (search.plan(language, headings) for language in self.workshop.words)
 
     def _shared(self, no_pdf: str) -> dict[str, Any]:
         """What every page is told besides its own."""
         failed = [{"id": o["id"], "title": o["title"]} for o in self.archive.outcomes if o.get("failed")]
         release = str(self.archive.run.get("release", ""))
         return {
-            "release": release or self.words["en"].say("site.unreleased"),
+            "release": release or self.workshop.words["en"].say("site.unreleased"),
             "beside": self.beside,
             "no_pdf": no_pdf,
             "failed": failed,
@@ -226,12 +249,11 @@ class _Making:
         return chain(taken, chain.from_iterable(begun))
 
 
-def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
-    """The digest of what pages are made by without being seen to ask for it: code, settings, packages, some words."""
-    analyses_dir, dataset = paths.analyses_dir(), archive.dataset
+def _made_by(menu: Menu, dataset: Dataset) -> str:
+    analyses_dir = paths.analyses_dir()
     files = [analyses_dir / name for name in (SETTINGS, checklist.FILE, *RULES)]
     # The names of countries are read in one more language than the report may speak.
-    spoken = [load_words(language).table for language in (*archive.menu.languages, "nb")]
+    spoken = [load_words(language).table for language in (*menu.languages, "nb")]
     sources = Sources(_HERE.parent, analyses_dir, Cache(paths.cache_dir()))
     code = sources.digest(Path(__file__))
     sources.keep()
@@ -240,7 +262,7 @@ def _made_by(archive: Archive, shared: Mapping[str, Any]) -> str:
         folder_digest(_HERE / "assets"),
         *(part for file in files if file.is_file() for part in (file.name, file.read_bytes())),
         *map(installed, _PACKAGES),
-        repr((dict(shared), archive.menu, dataset.version, dataset.vocabulary, dataset.article)),
+        repr((menu, dataset.version, dataset.vocabulary, dataset.article)),
         repr([[table.get(name) for name in SHARED] for table in spoken]),
     )
 
@@ -292,11 +314,6 @@ def _navigation(menu: Menu) -> Callable[[View, str, bool], Markup]:
         return made[key]
 
     return links
-
-
-def _pictures(archive: Archive, words: Mapping[str, Words]) -> dict[str, Pictures]:
-    """All figures in every language."""
-    return {language: Pictures(archive, spoken, archive.outcomes) for language, spoken in words.items()}
 
 
 def _render(environment: Environment, shared: Mapping[str, Any], given: Given, page: Page) -> str:

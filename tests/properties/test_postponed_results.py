@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -135,26 +134,27 @@ def test_what_one_analysis_lacks_is_not_said_of_the_next(project: Path) -> None:
     assert [run_analysis(one, context).postponed for one in (lacking, whole)] == [("bias-other",), ()]
 
 
-def postponing(wanted: workflow.Request, dataset: object) -> list[Any]:
-    """Stands for a run that by some fault postpones one slow result."""
-    with workflow._outcomes(wanted, dataset, None, (), {"asks": ("bias-one",)}) as outcomes:  # type: ignore[arg-type]
-        return list(outcomes)
+def postpone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every run postpone one slow result, as if by some fault."""
+    begin = workflow._outcomes
+    monkeypatch.setattr(
+        workflow, "_outcomes", lambda wanted, data, _: begin(wanted, data, None, (), {"asks": ("bias-one",)})
+    )
 
 
 def test_nothing_postponed_is_released(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    computed: Callable[..., Any] = workflow._computed
-    monkeypatch.setattr(workflow, "_computed", postponing)
-    with pytest.raises(UserError, match=r"postponed: asks \(bias-one\)"):
-        workflow.make_release(request(sampling=True), "1.0.0")
+    with monkeypatch.context() as fault:
+        postpone(fault)
+        with pytest.raises(UserError, match=r"postponed: asks \(bias-one\)"):
+            workflow.make_release(request(sampling=True), "1.0.0")
     assert not (project / "reports" / "v1.0.0").exists() and not (project / "reports" / "versions.json").exists()
-    monkeypatch.setattr(workflow, "_computed", computed)
     assert workflow.make_release(request(sampling=True), "1.0.0") == 0
 
 
 def test_a_folder_that_lacks_a_postponed_result_is_no_interrupted_release(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "_computed", postponing)
+    postpone(monkeypatch)
     run(sampling=True)
     stored = read_stored(project / "reports" / "latest")
     assert stored is not None and stored.whole and not stored.failed and not stored.complete
