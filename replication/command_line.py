@@ -31,7 +31,7 @@ def run_command(command: Callable[[], object], stopped: str) -> None:
     """Run a command and exit with its code, or with one plain message and 1; `stopped` is said when interrupted."""
     _speak_plainly()
     # Nearly everything that a command makes lives to its end, so the collector of cycles seldom looks.
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(1_000_000, 20, 20)
     try:
         code = command()
         sys.exit(code if isinstance(code, int) else 0)
