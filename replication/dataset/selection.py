@@ -49,16 +49,19 @@ class Selection:
         return len(self.rows)
 
     @property
-    def sample_sizes(self) -> pd.Series:
-        """The largest n of each sample's rows: they share persons, so these add up to the persons behind all rows."""
-        import pandas as pd  # here, as a dataset that is only checked makes no data frame
-
+    def sample_sizes(self) -> dict[str, float]:
+        """The largest n of each sample's rows, by sample."""
         largest: dict[str, float] = {}
         for sample, n in zip(self.rows["sample_id"].tolist(), self.rows["n"].tolist(), strict=True):
             held = largest.setdefault(sample, n)
             if n > held or math.isnan(held):  # an empty cell is no size
                 largest[sample] = n
-        return pd.Series(dict(sorted(largest.items())), dtype=float)
+        return dict(sorted(largest.items()))
+
+    @property
+    def persons(self) -> float:
+        """Persons behind all rows: those of one sample share them, so the largest n of each sample adds up."""
+        return float(sum(n for n in self.sample_sizes.values() if not math.isnan(n)))
 
 
 def select(

@@ -53,7 +53,6 @@ def posterior_estimate(
     """The average of an exact posterior on Fisher z as an `Estimate` in r: median and central 95 % intervals."""
     value, low, high = _back_transformed(posterior.coefficient())
     _, new_low, new_high = _back_transformed(posterior.predict())
-    per_sample = selection.sample_sizes
     sds = [posterior.sd(name) for name in posterior.sds]
     return Estimate(
         id=id,
@@ -67,8 +66,8 @@ def posterior_estimate(
         # E(sd^2) = mean^2 + variance: the posterior mean of tau2, which is not the square of that of tau.
         tau2=float(sum(sd.mean**2 + sd.sd**2 for sd in sds)),
         k=len(selection.rows),
-        samples=len(per_sample),
-        n=float(per_sample.sum()),
+        samples=len(selection.sample_sizes),
+        n=selection.persons,
         group=group,
         method={
             "model": "exact_posterior_by_quadrature",

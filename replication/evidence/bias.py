@@ -176,7 +176,7 @@ def _estimate(found: Evidence, answer: BiasAnswer) -> Estimate:
         p=answer.p,
         k=answer.k,
         samples=answer.k,
-        n=float(found.selection.sample_sizes.sum()),
+        n=found.selection.persons,
         group="bias",
         method={**dict(answer.method), "scale": "scale_z_from_n"},
         notes=(*answer.reasons, *answer.notes),

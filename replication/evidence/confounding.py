@@ -128,13 +128,11 @@ def _correlations(
     data: Dataset, samples: frozenset[str]
 ) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:
     """The plain correlations of each sample by the two measures they join: r (weighted where it is) and effective n."""
-    columns = ("statistic", "unit", "value", "value_weighted", "n", "n_effective")
     joined = ("sample_id", "var_a", "measure_a", "var_b", "measure_b")
-    rows = data.columns("effects.csv").only(*columns, *joined).frame()
-    plain = (rows["statistic"] == "r") & (
-        rows["unit"] == data.vocabulary.person
-    )  # not within schools, nor between them
-    rows = rows[rows["sample_id"].isin(samples) & plain]
+    effects, person = data.columns("effects.csv"), data.vocabulary.person  # not within schools, nor between them
+    cells = effects.rows("statistic", "unit", "sample_id")
+    plain = [statistic == "r" and unit == person and sample in samples for statistic, unit, sample in cells]
+    rows = effects.where(plain).only("value", "value_weighted", "n", "n_effective", *joined).frame()
     r = rows["value_weighted"].fillna(rows["value"]).astype(float)
     n = n_for_variance(rows["n"].to_numpy(float), rows["n_effective"])
     names = (map(str, rows[name]) for name in joined)

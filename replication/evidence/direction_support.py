@@ -159,7 +159,7 @@ def _one_sample(found: Selection, name: str, label: Text) -> Estimate:
         high=high,
         k=len(y),
         samples=1,
-        n=float(found.sample_sizes.sum()),
+        n=found.persons,
         group="open_data",
         method={"model": "mean_of_one_sample", "rho of its rows": f"{RHO:g}"},
         rows=tuple(found.rows["effect_id"]),

@@ -150,7 +150,7 @@ def forest_figures(
         "prediction_high": high,
         "estimate": main.id,
         "samples": len(means.y),
-        "persons": float(found.selection.sample_sizes.sum()),
+        "persons": found.selection.persons,
     }
     key = f"{found.question.id}-{found.source}"
     hidden = len(next(iter(left.values()), ()))
@@ -226,7 +226,7 @@ def country_figure(found: Evidence, fit: Fit, main: Estimate, further: tuple[flo
     }
     settings: dict[str, Cell] = {"metric": "r", "summary": main.value, "prediction_low": further[0],
                                  "prediction_high": further[1], "estimate": main.id, "samples": len(means.y),
-                                 "persons": float(found.selection.sample_sizes.sum())}  # fmt: skip
+                                 "persons": found.selection.persons}  # fmt: skip
     key, title = f"{found.question.id}-{found.source}", of(found.question.label, "samples_by_country")
     return (Figure(id=f"countries-{key}", kind="countries", title=title, columns=columns, settings=settings),)
 

@@ -102,7 +102,6 @@ def estimate_r(
     # Intervals of single variances do not add up to one of their sum.
     interval = fit.components[0].interval if len(fit.components) == 1 else None
     rows = selection.rows
-    per_sample = selection.sample_sizes
     return Estimate(
         id=id,
         label=label,
@@ -119,8 +118,8 @@ def estimate_r(
         tau2_high=interval.high if interval else float("nan"),
         I2=fit.heterogeneity.I2 if fit.heterogeneity else float("nan"),
         k=fit.k,
-        samples=len(per_sample),
-        n=float(per_sample.sum()),
+        samples=len(selection.sample_sizes),
+        n=selection.persons,
         level=fit.level,
         group=group,
         method={**fit.method, "scale": "scale_z_with_tau2", **(extra or {})},

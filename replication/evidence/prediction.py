@@ -18,7 +18,7 @@ from replication.analysis.outcome import Label, Table, Text, of, refs
 from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.evidence.main_model import Estimated
-from replication.evidence.question import Evidence
+from replication.evidence.question import Evidence, overlaps
 from replication.models.bayes.exact.nested import NestedPosterior
 from replication.models.multilevel.structure import BlockV
 
@@ -104,11 +104,8 @@ def _with_it(data: Dataset, found: Evidence, sample: str, unit: str) -> frozense
     if unit == "country":
         place = found.places[found.samples == sample][0]
         return frozenset(found.samples[found.places == place].tolist())
-    table = data.samples
-    if "overlaps" not in table:
-        return frozenset([sample])
-    pairs = [(a, b) for a, b in zip(table["sample_id"], table["overlaps"].fillna(""), strict=True) if b]
-    return frozenset({sample, *(b for a, b in pairs if a == sample), *(a for a, b in pairs if b == sample)} & names)
+    tied = {a if b == sample else b for a, b, _ in overlaps(data) if sample in (a, b)}
+    return frozenset({sample, *tied} & names)
 
 
 def _predicted(posterior: NestedPosterior, found: Evidence, errors: BlockV, sample: str) -> Predicted:
@@ -123,10 +120,9 @@ def _predicted(posterior: NestedPosterior, found: Evidence, errors: BlockV, samp
     prediction = posterior.further_mean(m, sampling)
     y = float(found.y[rows].mean())
     low, high = back_to_r(prediction.ppf([0.025, 0.975])).tolist()
-    first = found.rows.iloc[int(rows[0])]
+    label, country = (str(found.rows[name].iat[rows[0]] or "") for name in ("label", "country"))
     place = float(prediction.cdf(y))
-    label, country = str(first["label"] or sample), str(first["country"] or "")
-    return Predicted(sample, label, country, float(back_to_r(y)), low, high, place)
+    return Predicted(sample, label or sample, country, float(back_to_r(y)), low, high, place)
 
 
 def coverage(predicted: Sequence[Predicted]) -> tuple[Coverage, ...]:

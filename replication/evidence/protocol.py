@@ -191,10 +191,10 @@ def _status(rows: pd.DataFrame) -> list[str]:
 
 def _of_sample(data: Dataset, rows: pd.DataFrame, column: str) -> list[str]:
     """A column of `samples.csv` for the sample of each row; empty where there is none."""
-    samples = data.samples
+    samples = data.columns("samples.csv")
     if column not in samples:
         return [""] * len(rows)
-    known = dict(zip(samples["sample_id"].tolist(), samples[column].fillna("").tolist(), strict=True))
+    known = dict(samples.rows("sample_id", column))
     return [known.get(sample, "") for sample in rows["sample_id"].tolist()]
 
 
@@ -217,11 +217,11 @@ class _Side:
 
 def _of_measures(data: Dataset, named: Sequence[tuple[str, str, str]], column: str) -> list[str]:
     """A column of `measures.csv` for measures by work, variable and code; empty where nothing is recorded."""
-    measures = data.measures
+    measures = data.columns("measures.csv")
     if column not in measures:
         return [""] * len(named)
-    cells = (measures[name].fillna("").tolist() for name in ("work", "variable", "measure", column))
-    known = {(work, variable, measure): cell for work, variable, measure, cell in zip(*cells, strict=True)}
+    cells = measures.rows("work", "variable", "measure", column)
+    known = {(work, variable, measure): cell for work, variable, measure, cell in cells}
     return [known.get(name, "") for name in named]
 
 
@@ -292,8 +292,8 @@ def flow(data: Dataset, screened: Screened) -> Flow:
     reasons = Counter(reason for reason in screened.reasons if reason)
     everything, logged, directions = (
         len(data.columns("effects.csv")),
-        len(data.table("screened.csv")),
-        len(data.directions),
+        len(data.columns("screened.csv")),
+        len(data.columns("directions.csv")),
     )
     return Flow(
         works=len(data.works),

@@ -11,6 +11,7 @@ Called by everything that pools. Three ideas:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -40,6 +41,7 @@ __all__ = [
     "each_person_once",
     "evidence",
     "mean_effects",
+    "overlaps",
     "rows_by_sample",
     "sample_means",
     "screened_rows",
@@ -274,11 +276,12 @@ class Persons:
 def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
     """Samples that share persons: one of two that are mostly the same is left out, the share of others is returned."""
     rows = rows if "place" in rows else with_text(rows, {"place": _places(rows)})
-    n = _largest_n(data).reindex(rows["sample_id"].unique())
+    sizes = _largest_n(data)
+    n = {sample: sizes.get(sample, math.nan) for sample in dict.fromkeys(rows["sample_id"].tolist())}
     excluded: list[Exclusion] = []
     shared: list[tuple[str, str, float]] = []
-    for first, second, common in _overlaps(data):
-        if first not in n.index or second not in n.index or not common > 0:
+    for first, second, common in overlaps(data):
+        if first not in n or second not in n or not common > 0:
             continue
         # By n, then by name: the result must not hang on which of the two was coded first.
         small, large = sorted((first, second), key=lambda s: (n[s], s))
@@ -286,7 +289,8 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
             gone = rows["sample_id"] == small
             reason = Label("mostly_persons_of", {"sample": large})
             excluded += [Exclusion(str(row), reason) for row in rows.loc[gone, "effect_id"]]
-            rows, n = rows[~gone].reset_index(drop=True), n.drop(small)
+            rows = rows[~gone].reset_index(drop=True)
+            del n[small]
         else:
             shared.append((first, second, float(common / np.sqrt(n[first] * n[second]))))
             both = rows["sample_id"].isin([first, second])
@@ -296,26 +300,30 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
             # Samples that share persons live in one place, though only one of the papers says where; so do those that
             # were put in the same unknown place before.
             rows = rows.assign(place=rows["place"].mask(both | rows["place"].isin(unknown), one))
-    kept = tuple(pair for pair in shared if pair[0] in n.index and pair[1] in n.index)
+    kept = tuple(pair for pair in shared if pair[0] in n and pair[1] in n)
     return Persons(rows, tuple(excluded), kept)
 
 
 # A finding puts a body together some dozens of times, out of the same dataset: what is looked up in it is kept.
 @lru_cache(maxsize=2)
-def _largest_n(data: Dataset) -> pd.Series:
-    """The largest n of each sample's rows."""
-    return data.columns("effects.csv").only("sample_id", "n").frame().groupby("sample_id")["n"].max()
+def _largest_n(data: Dataset) -> Mapping[str, float]:
+    """The largest n of each sample's rows, where one is held."""
+    largest: dict[str, float] = {}
+    for sample, n in data.columns("effects.csv").rows("sample_id", "n"):
+        if n > largest.get(sample, -math.inf):  # no empty cell is
+            largest[sample] = n
+    return largest
 
 
 @lru_cache(maxsize=2)
-def _overlaps(data: Dataset) -> list[tuple[str, str, float]]:
+def overlaps(data: Dataset) -> list[tuple[str, str, float]]:
     """Pairs of samples with the number of persons they share; 0 where the dataset names shared schools only."""
-    samples = data.samples
+    samples = data.columns("samples.csv")
     if "overlaps" not in samples:
         return []
-    found = samples[samples["overlaps"].fillna("") != ""]
-    common = found["shared_n"] if "shared_n" in found else pd.Series(0.0, index=found.index)
-    return list(zip(found["sample_id"], found["overlaps"], common.fillna(0.0).astype(float), strict=True))
+    common = samples["shared_n"] if "shared_n" in samples else [0.0] * len(samples)
+    named = zip(*(samples[name] for name in ("sample_id", "overlaps")), common, strict=True)
+    return [(first, second, 0.0 if math.isnan(n) else n) for first, second, n in named if second]
 
 
 def _countries(rows: pd.DataFrame) -> list[str]:

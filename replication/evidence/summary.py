@@ -5,6 +5,7 @@ Called by findings; everything comes out as tables and figures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -69,12 +70,14 @@ def _indirect_share(found: Evidence) -> float:
 
 def _missing_share(data: Dataset, found: Evidence) -> float:
     """The median share of missing answers over measures of these samples; NaN where none is recorded."""
-    table = data.table("descriptives.csv")
+    table, samples = data.columns("descriptives.csv"), set(found.samples.tolist())
     if "missing_pct" not in table:
         return float("nan")
+    own = [
+        share for sample, share in table.rows("sample_id", "missing_pct") if sample in samples and not math.isnan(share)
+    ]
     # Per cent in the table, shares in the rules.
-    own = table.loc[table["sample_id"].isin(set(found.samples)), "missing_pct"].dropna()
-    return float(own.median()) / 100.0 if len(own) else float("nan")
+    return float(np.median(own)) / 100.0 if own else float("nan")
 
 
 def _beyond_plain(data: Dataset, found: Evidence) -> dict[str, int]:
