@@ -266,14 +266,14 @@ class Cache:
             stored = sorted(path.parent.glob(f"{name}.*.json"), key=lambda entry: entry.stat().st_mtime)
             for old in (*stored[: max(0, len(stored) - MOST_ENTRIES + 1)], *path.parent.glob(f".{name}.*.half")):
                 old.unlink(missing_ok=True)
-            write_atomic(path, json.dumps(_entry(key, result), ensure_ascii=False))
+            write_atomic(path, _entry(key, json.dumps(result, ensure_ascii=False)))
 
     def _keep(self, name: str, key: str, result: object) -> None:
         """Write a lasting result where it is kept under version control, one file per name."""
         # Only what another machine would not say otherwise may stand under version control.
         if self._renew and self._kept is not None and name.startswith(_LASTING):
             self._kept.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(_entry(key, result), ensure_ascii=False, indent=1)
+            text = _entry(key, json.dumps(result, ensure_ascii=False, indent=1))
             write_atomic(self._kept_path(self._kept, name), text + "\n")
 
     def _path(self, name: str, key: str) -> Path:
@@ -284,25 +284,26 @@ class Cache:
         return kept / f"{name}.json"
 
 
-def _entry(key: str, result: object) -> dict[str, object]:
-    """What is written for a result: `_read_entry` takes it back only with this key and unchanged."""
-    return {"key": key, "content": _content_digest(result), "result": result}
+_RESULT = ', "result": '
+
+
+def _entry(key: str, result: str) -> str:
+    """What is written for a result, given as JSON: `_read_entry` takes it back only with this key and unchanged."""
+    about = json.dumps({"key": key, "content": digest_of(result)})
+    return f"{about[:-1]}{_RESULT}{result}}}"
 
 
 def _read_entry(path: Path, key: str) -> object | None:
     """What an entry holds; None where it is missing, damaged, edited, or made from other things."""
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        result: object = entry["result"]
-        # The key is cut in the file's name, so the whole one is compared here.
-        whole = entry["key"] == key and entry["content"] == _content_digest(result)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        about, _, rest = path.read_text(encoding="utf-8").rstrip("\n").partition(_RESULT)
+        result = rest[:-1]
+        # The text as it stands is digested: of all outcomes to write them once more would take longer than to read
+        # them. The key is cut in the file's name, so the whole one is compared here.
+        whole = json.loads(about + "}") == {"key": key, "content": digest_of(result)}
+        return json.loads(result) if whole else None
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return result if whole else None
-
-
-def _content_digest(result: object) -> str:
-    return digest_of(json.dumps(result, ensure_ascii=False, sort_keys=True))
 
 
 def installed(package: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(paths, "project_root", lambda: root)
     monkeypatch.setattr(replication.report, "build_report", page)
+    monkeypatch.setattr(replication.report, "Workshop", SimpleNamespace(of=lambda _: None))
     monkeypatch.setattr(workflow, "code_digest", lambda _package: "the code")
     monkeypatch.setattr("replication.dataset.load_dataset", cache(load_dataset))
     return root
