@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +42,7 @@ KEPT = ".made.json.gz"
 """Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
 File = tuple[str, str | bytes]
 """A path below the report's folder, and the text or the bytes of the file."""
+_AS_GZIP = 16 + zlib.MAX_WBITS
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -204,8 +204,8 @@ class Kept:
         self._lists: dict[tuple[str | None, ...], int] = {}
         self._keys: dict[str | None, str | None] = {}
         # Packed line by line while others make pages: of very many works the whole text would be a hundred megabytes.
-        self._bytes = io.BytesIO()
-        self._packed = gzip.GzipFile("", "wb", 6, self._bytes, mtime=0)
+        # Not by a GzipFile: one that is left unfinished, as where the PDF fails, complains on the terminal.
+        self._packer, self._packed = zlib.compressobj(wbits=_AS_GZIP), list[bytes]()
         self._line(made_by)
 
     def add(self, one: Made) -> None:
@@ -225,12 +225,12 @@ class Kept:
         return found
 
     def _line(self, item: object) -> None:
-        self._packed.write(f"{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n".encode())
+        text = f"{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n"
+        self._packed.append(self._packer.compress(text.encode()))
 
     def write(self, folder: Path) -> None:
         """Write it beside the files of the report."""
-        self._packed.close()
-        (folder / KEPT).write_bytes(self._bytes.getvalue())
+        (folder / KEPT).write_bytes(b"".join([*self._packed, self._packer.flush()]))
 
 
 def written(path: Path, content: bytes) -> str:

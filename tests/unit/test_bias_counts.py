@@ -92,6 +92,15 @@ def test_a_symmetric_funnel_misses_nothing(estimator: str, side: str) -> None:
     assert result.fit is result.observed
 
 
+@pytest.mark.parametrize("estimator", ["L0", "R0", "Q0"])
+def test_rounding_decides_neither_the_count_nor_the_side(estimator: str) -> None:
+    """A shift moves the last bits of the mean, at which one effect lies, and from which two pairs are as far."""
+    y, v = SYMMETRIC
+    for shift in np.random.default_rng(1).uniform(-3, 3, 40):
+        result = trim_fill(y + shift, v, estimator=estimator)  # type: ignore[arg-type]
+        assert (result.k0, result.side) == (0, "left")
+
+
 def test_equal_effects_miss_nothing() -> None:
     assert trim_fill(np.full(5, 0.3), V[:5], estimator="R0", side="left").k0 == 0
 

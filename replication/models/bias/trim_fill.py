@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from replication.errors import ModelError
 from replication.models.bias.funnel_asymmetry import fit_funnel_regression
-from replication.models.bias.inputs import BiasData, bias_data
+from replication.models.bias.inputs import DUST, BiasData, bias_data
 from replication.models.fit import Array, Fit, Note
 from replication.models.options import FillEstimator, FillSide, Tau2Method, TestMethod, check_choice
 from replication.models.readable import Readable
@@ -23,6 +23,8 @@ from replication.models.two_level.random_effects import fit_random_effects, mean
 __all__ = ["TrimFill", "trim_fill"]
 
 MAX_STEPS = 100
+# Decimals of a deviation, as a share of the largest, that count: what differs by less does by rounding alone.
+DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -124,10 +126,10 @@ def _fit(y: Array, v: Array, options: _Options) -> Fit:
 def _side(data: BiasData, options: _Options) -> FillSide:
     try:
         # Only the sign of the slope is used, so the choice of test does not matter.
-        slope = fit_funnel_regression(data.y, data.v, model="mixed", method=options.method, test="z").beta[1]
+        line = fit_funnel_regression(data.y, data.v, model="mixed", method=options.method, test="z")
     except ModelError as error:
         raise ModelError(f"the side cannot be read off Egger's slope ({error}) Pass side='left' or 'right'.") from None
-    return "right" if slope < 0 else "left"
+    return "right" if line.beta[1] < -DUST * line.se[1] else "left"
 
 
 def _trim(y: Array, v: Array, estimator: FillEstimator, method: Tau2Method) -> tuple[_Missing, int, float]:
@@ -157,6 +159,9 @@ def _trim(y: Array, v: Array, estimator: FillEstimator, method: Tau2Method) -> t
 def _count(deviations: Array, estimator: FillEstimator) -> _Missing:
     """Duval & Tweedie's estimators from the signed ranks of the deviations from the mean."""
     k = len(deviations)
+    # An effect at the mean lies on no side, and of two that are as far from it the lower one comes first: by the last
+    # bit of the mean it would be the processor that decides.
+    deviations = np.round(deviations / np.abs(deviations).max(), DECIMALS)
     ranks = np.empty(k)
     ranks[np.argsort(np.abs(deviations), kind="stable")] = np.arange(1, k + 1)
     above = float(ranks[deviations > 0].sum())
