@@ -2,8 +2,8 @@
 
 The report itself holds what a reader of a journal expects; the appendix holds the rest of the findings, every claim and
 every work. Fonts are those the compiler brings, and the only date is that of the release or of the commit, so the same
-input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The pages never wait
-for the paper: when it cannot be made, they say why.
+input gives the same bytes on any day. A letter they lack is shown as □, which the first page says. The tags, most of
+the bytes, are packed. The pages never wait for the paper: when it cannot be made, they say why.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ _IN_REPORT = ("answer", "sure", "cause", "change", "bodies", "bias", "school", "
 _TEMPLATE = "report.typ"
 _FAILED = ".failed"  # why there are no sources, beside what there is of them
 _PAGE_ROOM, _POINTS = 660.0, 0.62  # points of a page a figure may take; points a pixel, so that it is as wide as text
+_PACKAGES = ("typst", "pikepdf")
 _SETTER = Path(typesetting.__file__)
 _SIZES = {"result": 13.0, "small": 10.0, "tick": 11.0, "label": 11.0}  # as in figures.css
 
@@ -117,7 +118,7 @@ def typeset(
     before, answers : the report before, if there is one, and what is answered today to the questions put for it.
     failed : why there will be none; empty where it is to be tried.
     """
-    outside = digest_of(installed("typst"), template_digests()[_TEMPLATE])
+    outside = digest_of(_typesetter(), template_digests()[_TEMPLATE])
     taken = (
         before.taken(Plan(_PLANS[0], "en", lambda _: (), outside), answers, target) if before and not failed else None
     )
@@ -157,7 +158,7 @@ class _Setting:
         if (self.folder / _FAILED).exists():
             return
         # Before anything is set: the compiler writes into the same folder.
-        self.digest = digest_of(installed("typst"), folder_digest(self.folder))
+        self.digest = digest_of(_typesetter(), folder_digest(self.folder))
         plan = Plan(_PLANS[1], "en", lambda _: (), self.digest)
         self.same = self.before.taken(plan, self.answers, self.target) if self.before else None
         if not self.same:
@@ -192,12 +193,17 @@ def why_no_pdf() -> str:
     """Why there will be no PDF, in a sentence; empty where what sets it is installed."""
     if typesetter_is_there():
         return ""
-    return 'it could not be set: typst is not installed; pip install "tsr-replication[pdf]" brings it'
+    lacking = next((name for name in _PACKAGES if importlib.util.find_spec(name) is None), _PACKAGES[0])
+    return f'it could not be set: {lacking} is not installed; pip install "tsr-replication[pdf]" brings it'
 
 
 def typesetter_is_there() -> bool:
-    """Whether what sets the PDF is installed: it is an extra."""
-    return importlib.util.find_spec("typst") is not None
+    """Whether the packages that set and pack the PDF are installed: they are an extra."""
+    return all(importlib.util.find_spec(name) is not None for name in _PACKAGES)
+
+
+def _typesetter() -> str:
+    return " ".join(map(installed, _PACKAGES))
 
 
 def _sources(given: Given, folder: Path, shared: Mapping[str, Any]) -> Iterable[File]:

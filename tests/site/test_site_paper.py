@@ -9,14 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-import typst
 from pypdf import PdfReader
 
 from replication.report.archive import make_archive
 from replication.report.bundle import make_bundle
 from replication.report.figures import FigureData, draw
 from replication.report.pdf import pieces
-from replication.report.typesetting import packed
 from replication.report.words import load_words
 
 ORDER = (
@@ -80,23 +78,6 @@ def test_the_tags_of_a_volume_are_packed(small: Any, name: str) -> None:
     assert b"/ObjStm" in content and b"/StructElem" not in content
     tags = PdfReader(small.folder / name).trailer["/Root"]["/StructTreeRoot"]["/K"]
     assert tags, "they are there all the same"
-
-
-def test_a_packed_pdf_has_the_same_objects_under_the_same_numbers() -> None:
-    written = typst.compile(b'#set document(title: "T")\n= One\n#table(columns: 2, ..range(600).map(str))')
-    assert isinstance(written, bytes)
-    before, after = (PdfReader(io.BytesIO(content), strict=True) for content in (written, packed(written)))
-
-    def written_out(item: Any) -> bytes:  # with the bytes of a stream
-        item.write_to_stream(stream := io.BytesIO())
-        return stream.getvalue()
-
-    numbers = range(1, before.trailer["/Size"])
-    same = [n for n in numbers if written_out(before.get_object(n)) == written_out(after.get_object(n))]
-    assert same == list(numbers) and len(same) > 900
-    assert written_out(before.trailer["/Root"]) == written_out(after.trailer["/Root"])
-    assert before.metadata == after.metadata and before.trailer["/ID"] == after.trailer["/ID"]
-    assert len(packed(written)) < len(written) / 2 and packed(packed(written)) == packed(written)
 
 
 def test_the_volumes_follow_the_order_of_the_site_and_have_bookmarks(pdf: PdfReader, volume: str) -> None:
