@@ -38,7 +38,9 @@ def run_apart(
     analysis = None
     try:
         analysis = load_analysis(path)
-        context = replace(context, parts={part: pickle.loads(found) for part, found in parts.items() if found})
+        held = {part: pickle.loads(parts[part]) for part in analysis.parts if parts.get(part)}
+        lacking = [name for _, postponed in held.values() for name in postponed]
+        context = replace(context, parts={part: found for part, (found, _) in held.items()}, postponed=lacking)
         result = plain(run_analysis(analysis, context))
     except (Exception, SystemExit) as error:  # whatever a file under analyses/ does wrong is its own failure
         return failed_outcome(name, path, reason_of(error), context.data, analysis)
@@ -47,16 +49,15 @@ def run_apart(
 
 
 def part_apart(path: Path, part: str, context: Context) -> bytes:
-    """What a part of the analysis a file declares gives, pickled; empty where it fails or postpones something.
+    """What a part of the analysis a file declares gives and what it postpones, pickled; empty where it fails.
 
     The analysis then computes it again by itself, and says what became of it.
     """
     try:
         # As bytes: the process in between need not know the classes of that file.
-        found = pickle.dumps(run_part(load_analysis(path), part, context))
+        return pickle.dumps((run_part(load_analysis(path), part, context), context.postponed))
     except (Exception, SystemExit):  # as in `run_apart`, which meets it again
         return b""
-    return b"" if context.postponed else found
 
 
 def failed_outcome(

@@ -113,7 +113,7 @@ def _stand_for_analyses(folder: Path) -> None:
 def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
     """Run one analysis on what it reads of the dataset, and judge every claim of the works it answers for."""
     # What it is not given it cannot depend on: results are kept under the digest of the view alone.
-    begun = replace(context, data=view_of(context.data, analysis.reads), postponed=[])
+    begun = replace(context, data=view_of(context.data, analysis.reads), postponed=[*dict.fromkeys(context.postponed)])
     context = replace(begun, parts=_Parts(begun, analysis, context.parts))
     dataset = context.data
     findings = _found(analysis, context)

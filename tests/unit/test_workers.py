@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_a_part_is_computed_once_in_whatever_process(dataset: Dataset, tmp_path:
     again = parted(tmp_path / "again")
     alone = outcomes([again], dataset, processes)["parted"]
     assert alone["tables"] == found["parted"]["tables"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_part_that_postpones_is_computed_once_and_what_it_lacks_is_said(
+    dataset: Dataset, tmp_path: Path, processes: int
+) -> None:
+    asking = parted(tmp_path / "analyses", "context.remember(name if name != 'c' else 'b', 'key', lambda: 0)")
+    job = replace(asking, postpones=("a", "b"))
+    ((_, outcome),) = run_jobs([job], dataset, lambda: dataset, processes, None)
+    assert outcome["tables"][0]["rows"] == [[1]] * 4 and outcome["postponed"] == ["a", "b"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
