@@ -225,10 +225,12 @@ class Forks:
     def _results(
         pool: ProcessPoolExecutor, begun: list[Future[Result]], function: Callable[[Task], Result], tasks: list[Task]
     ) -> Iterator[Result]:
+        # Let go one by one: a list of all would hold every result until the last has come.
+        begun.reverse()
         try:
-            for task, future in zip(tasks, begun, strict=True):
+            for task in tasks:
                 try:
-                    yield future.result()
+                    yield begun.pop().result()
                 except BrokenProcessPool:  # the system ended a process: what is left is done here
                     yield function(task)
         finally:

@@ -20,7 +20,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, zip_longest
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -132,11 +132,14 @@ def _filled(table: Columns, filling: Mapping[str, object], kept: Sequence[bool] 
     """A table with the same in every cell of some columns, but in the rows that are kept."""
 
     def cells(name: str) -> Cells:
-        held = table[name]
         if name not in filling:
-            return held
-        return [cell if keep else filling[name] for cell, keep in zip_longest(held, kept, fillvalue=False)]
+            return table[name]
+        if not kept:
+            return blanks.setdefault(repr(filling[name]), [filling[name]] * len(table))
+        return [cell if keep else filling[name] for cell, keep in zip(table[name], kept, strict=True)]
 
+    # Columns that say the same in all rows are one list.
+    blanks: dict[str, Cells] = {}
     # Made when it is looked at: most views are asked for their digest alone.
     return Columns(Deferred(table.cells, cells), table.numbers)
 

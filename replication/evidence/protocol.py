@@ -314,4 +314,4 @@ def rows_on(data: Dataset, relationships: Sequence[str], outcome: str) -> pd.Dat
     effects, named = data.columns("effects.csv"), frozenset(relationships)
     # Chosen among plain cells: a data frame of all rows, of which a question has a tenth, takes more memory than both.
     pairs = effects.rows("var_a", "var_b")
-    return effects.where((a in named and b == outcome) or (b in named and a == outcome) for a, b in pairs).frame()
+    return effects.moved((a in named and b == outcome) or (b in named and a == outcome) for a, b in pairs).frame()

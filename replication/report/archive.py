@@ -292,12 +292,16 @@ def _open_data(outcomes: Sequence[Record]) -> dict[str, Record]:
     return dict(zip(_ids(table["links"]), rows, strict=True))
 
 
-def _users(outcomes: Sequence[Record]) -> dict[str, list[tuple[int, str]]]:
-    found: dict[str, dict[tuple[int, str], None]] = {}
+def _users(outcomes: Sequence[Record]) -> dict[str, tuple[tuple[int, str], ...]]:
+    found: dict[str, tuple[tuple[int, str], ...]] = {}
+    # The same few analyses use hundreds of thousands of rows: each set of users is held once.
+    known: dict[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]] = {}
     for number, outcome in enumerate(outcomes):
-        for row in {row: None for estimate in outcome["estimates"] for row in estimate["rows"]}:
-            found.setdefault(row, {})[number, outcome["id"]] = None
-    return {row: list(users) for row, users in found.items()}
+        one = (number, outcome["id"])
+        for row in {row for estimate in outcome["estimates"] for row in estimate["rows"]}:
+            users = (*found.get(row, ()), one)
+            found[row] = known.setdefault(users, users)
+    return found
 
 
 def _living(dataset: Dataset) -> dict[str, str]:

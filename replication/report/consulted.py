@@ -14,7 +14,8 @@ Three ideas:
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+import hashlib
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -37,6 +38,7 @@ __all__ = [
     "Log",
     "Watched",
     "listening",
+    "name_of",
     "parts_of",
     "watched",
 ]
@@ -320,41 +322,48 @@ class Answers:
         names = {f"{name}{_NAMES}": dict.fromkeys(part) for name, part in parts.items() if isinstance(part, Mapping)}
         fields = {_OF_FIELDS: dict(_fields(archive.dataset.works))}
         self._parts = {**parts, **names, **fields, **heard, TEMPLATES: template_digests()}
-        # By part: of very many works, a pair of part and key for each would take as much memory as the answers.
-        self._known: dict[str, dict[str | None, str]] = {}
+        self._of_parts: dict[str, str] = {}
         self._of_records: dict[int, str] = {}
         # Hundreds of pages put the same questions.
-        self._of_keys: dict[tuple[str, tuple[str | None, ...]], str] = {}
+        self._of_keys: dict[tuple[str, bytes], str] = {}
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
         return digest_of(*(text for part, keys in asked.items() for text in (part, self._of_list(part, keys))))
 
     def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
-        asked = part, tuple(keys)
+        asked = part, name_of(keys)
         if asked not in self._of_keys:
             # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
-            answers = "\n".join([self._answer(part, key) for key in keys])
+            answers = "\n".join(self._answers(part, keys))
             self._of_keys[asked] = digest_of(repr(list(keys)), answers)
         return self._of_keys[asked]
 
-    def _answer(self, part: str, key: str | None) -> str:
-        known = self._known.setdefault(part, {})
-        if key not in known:
-            known[key] = self._taken(part, key)
-        return known[key]
-
-    def _taken(self, part: str, key: str | None) -> str:
+    def _answers(self, part: str, keys: Iterable[str | None]) -> list[str]:
         source = self._parts.get(part, ())
-        if key is None and isinstance(source, Mapping):
-            return digest_of(*(f"{name}={self._answer(part, name)}" for name in source))
-        if key is None:
-            return digest_of(*map(self._of_record, source))
+        named = source if isinstance(source, Mapping) else _NOTHING
         # What is absent is told from what is empty.
-        return self._of_record(source[key]) if isinstance(source, Mapping) and key in source else "absent"
+        return [
+            self._whole(part) if key is None else self._of_record(named[key]) if key in named else "absent"
+            for key in keys
+        ]
+
+    def _whole(self, part: str) -> str:
+        if part not in self._of_parts:
+            source = self._parts.get(part, ())
+            if isinstance(source, Mapping):
+                answers = self._answers(part, source)
+                found = digest_of(*(f"{name}={answer}" for name, answer in zip(source, answers, strict=True)))
+            else:
+                found = digest_of(*map(self._of_record, source))
+            self._of_parts[part] = found
+        return self._of_parts[part]
 
     def _of_record(self, record: Any) -> str:
         """A record of plain data as text, which shows all that it holds; of a long one the digest."""
+        # Not kept: of half a million places of rows that would take as much memory as they.
+        if _is_short(record):
+            return repr(record)
         place = id(record)
         # An outcome is asked for by its id and with all others: it is looked at once. The archive holds it.
         if place not in self._of_records:
@@ -364,13 +373,20 @@ class Answers:
 
 def _content(record: Any) -> str:
     """What a record holds, as a short text that is another one for another record."""
-    if isinstance(record, str) and len(record) < _SHORT:
-        return repr(record)
     try:
         return digest_of(packed(record))
     except ValueError:  # a record of the dataset, which shows all it holds
         text = repr(record)
         return text if len(text) < _SHORT else digest_of(text)
+
+
+def _is_short(record: object) -> bool:
+    return isinstance(record, str) and len(record) < _SHORT
+
+
+def name_of(keys: Sequence[str | None]) -> bytes:
+    """What tells a list of questions from any other, held in its place: thousands of long lists are gigabytes."""
+    return hashlib.sha256(packed(list(keys))).digest()
 
 
 _SHORT = 64  # an answer shorter than a digest stands for itself

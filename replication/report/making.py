@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from replication.report.archive import Archive
-from replication.report.consulted import TEMPLATES, Answers, Asked, Log, listening, watched
+from replication.report.consulted import TEMPLATES, Answers, Asked, Log, listening, name_of, watched
 from replication.report.gallery import Gallery, Pictures
 from replication.report.view import Page
 from replication.report.words import Words
@@ -201,28 +201,26 @@ class Kept:
 
     def __init__(self, made_by: str, answers: Answers) -> None:
         self._answers = answers
-        self._lists: dict[tuple[str | None, ...], int] = {}
-        self._keys: dict[str | None, str | None] = {}
+        self._lists: dict[bytes, int] = {}
         # Packed line by line while others make pages: of very many works the whole text would be a hundred megabytes.
         # Not by a GzipFile: one that is left unfinished, as where the PDF fails, complains on the terminal.
         self._packer, self._packed = zlib.compressobj(wbits=_AS_GZIP), list[bytes]()
         self._line(made_by)
 
     def add(self, one: Made) -> None:
-        """Take down one plan's files; of what it asked nothing else is held, however many ask the same."""
-        asked = {part: self._shared(keys) for part, keys in one.asked.items()}
-        numbers = {part: self._lists[keys] for part, keys in asked.items()}
-        answers = one.answers or self._answers.digest(asked)
+        """Take down one plan's files; of what it asked nothing is held but names of lists."""
+        numbers = {part: self._number(keys) for part, keys in one.asked.items()}
+        answers = one.answers or self._answers.digest(one.asked)
         self._line({"plan": [one.name, one.files, numbers, one.outside, answers]})
 
-    def _shared(self, keys: Sequence[str | None]) -> tuple[str | None, ...]:
-        """A list of questions, its texts the very ones that were seen before: other processes send each anew."""
-        found = tuple(self._keys.setdefault(key, key) for key in keys)
+    def _number(self, keys: Sequence[str | None]) -> int:
+        """The number of a list of questions, which is written down when it is first seen."""
         # Pages of one kind put the same questions: each list of them is written once.
-        if found not in self._lists:
-            self._lists[found] = len(self._lists)
-            self._line(found)
-        return found
+        name = name_of(keys)
+        if name not in self._lists:
+            self._lists[name] = len(self._lists)
+            self._line(keys)
+        return self._lists[name]
 
     def _line(self, item: object) -> None:
         text = f"{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n"

@@ -77,6 +77,7 @@ def test_points_of_a_crowd_that_lie_together_are_one_mark_and_all_are_counted(
     assert drawn(crowd).points == 0, "who draws for himself gets every point"
     many = drawn(crowd, merge=True)
     text = many.wide.markup("x")
+    assert marks(text) <= 120 and marks(few.wide.markup("x")) <= 120
     assert many.points == 5000 and len(text) < 60_000
     foot = " ".join(label.words for label in many.narrow.labels).replace("\xa0", " ")
     assert re.search(r"5,000 points are drawn as \d+ marks", foot)
@@ -87,6 +88,21 @@ def test_points_of_a_crowd_that_lie_together_are_one_mark_and_all_are_counted(
         whole = np.average(one.numbers(name), weights=counts)  # type: ignore[arg-type]
         assert whole == pytest.approx(np.mean(crowd.columns[name])), "the middle of all points stays where it is"  # type: ignore[arg-type]
     assert all(count == 1 or not row for count, row in zip(counts, one.texts("row"), strict=True))
+
+
+def test_a_curve_has_as_many_columns_as_leave_it_few_marks(figures: Sequence[Figure]) -> None:
+    """Where models of bias stand in every column a mark lies above each."""
+    curve = next(figure for figure in figures if figure.kind == "specification_curve")
+    columns = {name: [column[0]] * 1728 for name, column in curve.columns.items()}
+    columns |= {"value": np.linspace(0.1, 0.4, 1728).tolist(), "adjusted": [i % 2 > 0 for i in range(1728)]}
+    assert 100 < marks(drawn(replace(curve, columns=columns)).wide.markup("x")) <= 120
+    plain = drawn(replace(curve, columns={**columns, "adjusted": [False] * 1728}))
+    assert 90 <= marks(plain.wide.markup("x")) <= 92, "as many columns as there is room for"
+
+
+def marks(drawing: str) -> int:
+    """Points and estimates of a drawing, as `benchmarks.growth` counts them."""
+    return len(re.findall(r'<(?:circle|path|rect|polygon)[^>]* class="(?:point|mark)\b', drawing))
 
 
 def test_an_unknown_kind_becomes_a_table_that_says_so(figures: Sequence[Figure], small: Any) -> None:

@@ -406,9 +406,20 @@ def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Arr
     """
     Lt = batch.L.mT
     R = (Lt @ batch.L) @ (left.E * np.sqrt(left.share)[:, None, :])
-    vectors, values = np.linalg.svd(R)[:2]
+    vectors, values = _singular(R)
     kept = np.arange(values.shape[1]) < (left.share > 0).sum(axis=1, keepdims=True)
     root = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
     inner = vectors.mT @ (Lt @ a)
     seen = np.where(kept[:, :, None], inner, 0.0)
     return np.asarray(batch.L @ (vectors @ (root[:, :, None] * inner))), np.asarray(seen.mT @ seen)
+
+
+def _singular(R: Array) -> tuple[Array, Array]:
+    """Left singular vectors and singular values of a stack of square matrices."""
+    try:
+        return np.linalg.svd(R)[:2]
+    except np.linalg.LinAlgError:  # LAPACK's quick way gives up now and then; its older one does not
+        from scipy import linalg
+
+        found = [linalg.svd(one, lapack_driver="gesvd")[:2] for one in R]
+        return np.stack([vectors for vectors, _ in found]), np.stack([values for _, values in found])

@@ -23,8 +23,9 @@ CROWDS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of figure -> the columns that say where a point stands."""
 
-MOST_POINTS = 120
-"""Points that are drawn one by one, each with its name and a link to its row, and marks that stand for more of them."""
+MOST_POINTS = 116
+"""Points that are drawn one by one, each with its name and a link to its row, and marks that stand for more of them:
+with those of the key no more than 120."""
 
 # Points are merged among those that look alike and stand in one row.
 _APART = ("group", "role", "new", "imputed", "known")
@@ -48,7 +49,7 @@ def merged(figure: FigureData, words: Words) -> FigureData:
     cells: list[list[int]] = []
     for cuts in _CUTS:
         cells = _cells([i for i in points if looks[i][1] != "summary"], axes, looks, cuts)
-        if len(cells) <= MOST_POINTS:
+        if len(own) + len(cells) <= MOST_POINTS:
             break
     return _drawn(figure, words, [*([i] for i in own), *cells])
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from replication.report.figures.canvas import Canvas, FigureData, Frame, Scale, extent, keys, linear, wrapped
+from replication.report.figures.crowds import MOST_POINTS
 
 __all__ = ["density", "p_curve", "specification_curve"]
 
@@ -81,14 +82,14 @@ def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
     lowest to the highest end of their intervals.
     """
     canvas, top, left, right = Canvas(frame), 12.0, 176.0 if frame.wide else 118.0, frame.width - 10
-    columns = _columns(len(figure), 90 if frame.wide else 36)
+    adjusted = figure.flags("adjusted")
+    columns = _few_enough(figure.numbers("value"), adjusted, 90 if frame.wide else 36)
     value, low, high = (figure.numbers(name) for name in ("value", "low", "high"))
     y = linear(*extent(value, low, high, include=[figure.number("reference") or 0.0]), top + _TALL, top, ticks=5)
     step = (right - left) / len(columns)
     canvas.box(left, top, right - left, _TALL, "field")
     if y.holds(0.0):
         canvas.line(left, y(0.0), right, y(0.0), "zero")
-    adjusted = figure.flags("adjusted")
     for number, members in enumerate(columns):
         _bar(canvas, y, left + step * (number + 0.5), [[each[i] for i in members] for each in (value, low, high)])
     for number, members in enumerate(columns):  # above the bars: what the models of bias give there
@@ -114,6 +115,16 @@ def _specification_keys(frame: Frame, median: bool, adjusted: bool) -> list[tupl
     if median:
         entries.append(("line", "middle", say("figure.mark_median")))
     return [*entries, ("box", "density-6", say("figure.mark_all")), ("box", "density-2", say("figure.mark_some"))]
+
+
+def _few_enough(value: Sequence[float | None], adjusted: Sequence[bool], most: int) -> list[range]:
+    """The columns of a curve, at most `most` and as many as have a figure's number of marks."""
+    for count in range(most, 1, -1):
+        columns = _columns(len(value), count)
+        above = sum(any(adjusted[i] and value[i] is not None for i in members) for members in columns)
+        if len(columns) + above <= MOST_POINTS:
+            break
+    return columns
 
 
 def _columns(size: int, most: int) -> list[range]:

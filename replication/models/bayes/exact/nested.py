@@ -478,10 +478,12 @@ def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     """Log density `(C, a, b, c)`, and mean and covariance of the coefficients given the sds."""
     if all(axis.shape[1] == 1 for axis in nodes):
         return _at_points(data, nodes)
+    a, b, c = (axis.shape[1] for axis in nodes)
+    if a > 1 and a * b * c * data.countries > MOST_HELD:
+        return _at_layers(data, nodes)
     # Cells halved along one axis share their nodes on the others: sums below the countries are taken once a pair.
     pairs = np.concatenate(nodes[:2], axis=1)
     which = np.arange(len(pairs))
-    a, b, c = (axis.shape[1] for axis in nodes)
     if a * b > 1 and len(pairs) > 1:  # single points seldom share one
         pairs, which = np.unique(pairs, axis=0, return_inverse=True)
         which = which.ravel()
@@ -499,6 +501,14 @@ def _at(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
         places.append(here)
     back = np.argsort(np.concatenate(places))
     return tuple(np.concatenate(each)[back] for each in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _at_layers(data: _Data, nodes: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+    """As `_at`, each cell as its layers along the first axis: of thousands of countries one fits in memory."""
+    cells, a = nodes[0].shape
+    found = _at(data, (nodes[0].reshape(-1, 1), *(np.repeat(axis, a, axis=0) for axis in nodes[1:])))
+    log, mean, covariance = (each.reshape(cells, a, *each.shape[2:]) for each in found)
+    return log, mean, covariance
 
 
 def _below_pairs(data: _Data, pairs: Array, a: int) -> _Below:
