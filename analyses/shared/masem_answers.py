@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from replication.analysis.outcome import Cell, Estimate, Figure, Label, Table, Text, refs, several
 from replication.claims import Claim, Recomputed
-from replication.dataset import Dataset, Selection, select
+from replication.dataset import Dataset, Selection, kept_with, select
 from replication.errors import DataError
 from replication.models.fit import Interval
 from replication.models.masem.correlations import CorrelationSet
@@ -84,7 +83,7 @@ PATH_KEYS = {  # the claims' keys of what the models call by these names
 INTERCHANGED = {"path_pos_enga": "path_neg_enga", "path_pos_achiev": "path_neg_achiev"}
 
 
-@lru_cache(maxsize=4)  # every rule of covariance is tried on the same samples
+@kept_with  # every rule of covariance is tried on the same samples
 def samples45(data: Dataset, *, all_rows: bool = False) -> CorrelationSet:
     """The 45 public samples. A variable with NA on its diagonal counts as absent unless `all_rows` is asked for.
 

@@ -1,7 +1,7 @@
 """The dataset: `data/references` -> frozen tables with a digest. It knows nothing of statistics."""
 
 from replication.dataset.loading import Checked, check_dataset, load_dataset, readable_dataset
-from replication.dataset.model import Dataset
+from replication.dataset.model import Dataset, kept_with
 from replication.dataset.problems import Problem, format_problems
 from replication.dataset.selection import Exclusion, Selection, select
 from replication.dataset.views import Reads, view_of
@@ -15,6 +15,7 @@ __all__ = [
     "Selection",
     "check_dataset",
     "format_problems",
+    "kept_with",
     "load_dataset",
     "readable_dataset",
     "select",

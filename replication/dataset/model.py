@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from replication.dataset.cells import VERSION
 from replication.dataset.columns import Columns, Frames
@@ -32,9 +33,36 @@ from replication.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "kept_with"]
 
 Record = TypeVar("Record")
+Made = TypeVar("Made")
+Others = ParamSpec("Others")
+
+
+class _Keeping(Protocol):
+    @property
+    def kept(self) -> dict[Any, Any]: ...
+
+
+First = TypeVar("First", bound=_Keeping)
+
+
+def kept_with(function: Callable[Concatenate[First, Others], Made]) -> Callable[Concatenate[First, Others], Made]:
+    """What a function makes of its first argument is kept with that, and goes when it goes.
+
+    A cache of the function's own would hold the rows of one analysis while the next has others.
+    """
+
+    @wraps(function)
+    def known(first: First, /, *others: Others.args, **named: Others.kwargs) -> Made:
+        place = (function, others, *named.items())
+        if place not in first.kept:
+            first.kept[place] = function(first, *others, **named)
+        made: Made = first.kept[place]
+        return made
+
+    return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -66,6 +94,8 @@ class Dataset:
     common_notes: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame]
     withdrawn: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    kept: dict[Any, Any] = field(default_factory=dict, init=False)
+    """What was made of it and is asked for again; see `kept_with`."""
 
     def __repr__(self) -> str:
         return f"Dataset(version={self.version!r}, digest={self.digest[:12]!r}, {len(self.works)} works)"

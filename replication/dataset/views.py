@@ -65,7 +65,7 @@ class Reads:
         return cls(works, outcomes, claims, tables, remarks=bool(record["remarks"]))
 
 
-@lru_cache(maxsize=2)  # the parts of an analysis ask for the same one, and keep what they make of it by the view
+@lru_cache(maxsize=1)  # the parts of an analysis ask for the same one, and what they make of it is kept with it
 def view_of(data: Dataset, reads: Reads) -> Dataset:
     """The dataset with nothing in it but what is read; its digest is that of what it holds."""
     if reads.works:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from replication.analysis.outcome import Label, Text, several
+from replication.dataset import kept_with
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.estimators import centre_of, che
@@ -117,7 +117,7 @@ def direction_of(sign: int) -> Direction:
     return "positive" if sign > 0 else "negative"
 
 
-@lru_cache(maxsize=4)  # tests, models, figures and the comparison of bodies all ask for it
+@kept_with  # tests, models, figures and the comparison of bodies all ask for it
 def one_row_a_sample(found: Evidence) -> Evidence:
     """One row of each sample, chosen without looking at its result: the largest n, the first of equals.
 
@@ -131,7 +131,7 @@ def one_row_a_sample(found: Evidence) -> Evidence:
     return found.take(mask)
 
 
-@lru_cache(maxsize=4)
+@kept_with
 def funnel_fit(found: Evidence, predictor: Literal["se", "variance"] = "se") -> Fit:
     """The multilevel funnel regression of a body, kept: PET, Egger's test and the line in the funnel are one fit."""
     try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,7 @@ from replication.analysis.outcome import (
     placed,
     refs,
 )
-from replication.dataset import Dataset
+from replication.dataset import Dataset, kept_with
 from replication.effects.correlation import fisher_z_variance, n_for_variance, partial_from_correlations, to_fisher_z
 from replication.errors import ModelError, UserError
 from replication.evidence.main_model import Estimated, estimate_body
@@ -83,7 +82,7 @@ def adjusted_rows(data: Dataset, found: Evidence, covariates: Sequence[str]) -> 
     return _adjusted_rows(data, found, tuple(covariates))
 
 
-@lru_cache(maxsize=16)  # the page of confounding and the rules of certainty ask for the same rows
+@kept_with  # the page of confounding and the rules of certainty ask for the same rows
 def _adjusted_rows(data: Dataset, found: Evidence, covariates: tuple[str, ...]) -> tuple[Adjusted, ...]:
     tables = _correlations(data, frozenset(found.samples))
     made = []
@@ -123,7 +122,7 @@ def _adjusted(
     return Adjusted(effect, covariates, sign * float(matrix[0, 1]), sign * partial, float(n))
 
 
-@lru_cache(maxsize=8)  # asked once for each set of covariates
+@kept_with  # asked once for each set of covariates
 def _correlations(
     data: Dataset, samples: frozenset[str]
 ) -> Mapping[str, Mapping[frozenset[_Side], tuple[float, float]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -33,7 +33,7 @@ from replication.analysis.outcome import (
     within,
 )
 from replication.claims import Claim, claims_by_id
-from replication.dataset import Dataset, Exclusion, Reads
+from replication.dataset import Dataset, Exclusion, Reads, kept_with
 from replication.effects.correlation import back_to_r
 from replication.evidence.answer import (
     Answered,
@@ -203,7 +203,7 @@ def _explaining(plan: QuestionPlan) -> str:
 
 
 # What answers a question and what explains the answer rest on the same bodies, and often one process computes both.
-@lru_cache(maxsize=4)
+@kept_with
 def bodies_of(data: Dataset, question: Question) -> Mapping[Source, Estimated]:
     """Each body that has rows on a question, estimated; the pool only where there are both."""
     found = {source: evidence(data, question, source) for source in ("published", "open")}

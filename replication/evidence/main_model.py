@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from replication.analysis.outcome import Estimate, Label, Text, of
+from replication.dataset import kept_with
 from replication.effects.correlation import back_to_r, fisher_z_variance
 from replication.errors import ModelError
 from replication.evidence.question import RHO, Evidence
@@ -140,7 +141,7 @@ def working_fit(
     return _working_fit(found, rho, x, names, places, begin)
 
 
-@lru_cache(maxsize=32)
+@kept_with
 def _plain_fit(found: Evidence, rho: float, begin: tuple[float, ...] | None) -> Fit:
     """The model without moderators, kept: several parts of a finding start from it."""
     return _working_fit(found, rho, None, None, None, begin)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replication import paths
-from replication.dataset import Dataset, Exclusion
+from replication.dataset import Dataset, Exclusion, kept_with
 from replication.errors import DataError, first_fault
 from replication.labels import Label
 
@@ -135,7 +135,7 @@ def _read_protocol(file: Path) -> Protocol:
     return found
 
 
-@lru_cache(maxsize=2)  # asked for once a pair of constructs
+@kept_with  # asked for once a pair of constructs
 def open_ids(data: Dataset) -> frozenset[str]:
     """The ids of the effects that nobody printed; see `described`."""
     effects = data.columns("effects.csv")

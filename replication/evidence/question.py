@@ -14,15 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from replication.dataset import Dataset, Exclusion, Selection
+from replication.dataset import Dataset, Exclusion, Selection, kept_with
 from replication.effects.conversions import beta_to_r
 from replication.effects.covariance import variance_of_sum
 from replication.evidence.pooling import effect_sizes
@@ -99,6 +98,7 @@ class Evidence:
     shared: tuple[tuple[str, str, float], ...] = ()
     samples: Array = field(init=False, repr=False)
     places: Array = field(init=False, repr=False)
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         # A page asks for these a thousand times, and each time text would be copied out of the frame.
@@ -211,7 +211,7 @@ def screened_rows(data: Dataset, question: Question, protocol: Protocol | None =
     return _screened(data, question.relationships, question.outcome, protocol or load_protocol())
 
 
-@lru_cache(maxsize=8)  # a finding asks a dozen times of each question; nobody changes the rows
+@kept_with  # a finding asks a dozen times of each question; nobody changes the rows
 def _screened(data: Dataset, relationships: tuple[str, ...], outcome: str, protocol: Protocol) -> Screened:
     # Only then are they described: of 5,500 rows of the dataset a question has some hundred.
     screened = screen(described(data, rows_on(data, relationships, outcome)), protocol)
@@ -305,7 +305,7 @@ def each_person_once(data: Dataset, rows: pd.DataFrame) -> Persons:
 
 
 # A finding puts a body together some dozens of times, out of the same dataset: what is looked up in it is kept.
-@lru_cache(maxsize=2)
+@kept_with
 def _largest_n(data: Dataset) -> Mapping[str, float]:
     """The largest n of each sample's rows, where one is held."""
     largest: dict[str, float] = {}
@@ -315,7 +315,7 @@ def _largest_n(data: Dataset) -> Mapping[str, float]:
     return largest
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def overlaps(data: Dataset) -> list[tuple[str, str, float]]:
     """Pairs of samples with the number of persons they share; 0 where the dataset names shared schools only."""
     samples = data.columns("samples.csv")
@@ -355,7 +355,7 @@ def _with_measures(data: Dataset, relationships: tuple[str, ...], rows: pd.DataF
     return with_text(rows, columns)
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def _forms(data: Dataset) -> Mapping[tuple[str, str, str], tuple[str, str]]:
     """The form and the facet of each measure by work, variable and measure."""
     named = data.columns("measures.csv").rows("work", "variable", "measure", "form", "facet")

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from replication.errors import ModelError
+from replication.models.bayes.exact import nested
 from replication.models.bayes.exact.exact import exact_three_level
 from replication.models.bayes.exact.nested import NestedPosterior, exact_nested
 from replication.models.bayes.exact.one_box import enclosing_box, midpoints
@@ -102,6 +103,19 @@ def test_joint_draws_have_the_moments_of_the_posterior_and_its_coefficient(count
     together = squares * found["intercept"][:, None]
     expected = nodes.weights @ (np.square(nodes.sds) * nodes.mean)
     assert np.all(np.abs(together.mean(axis=0) - expected) <= 4.0 * together.std(axis=0) / np.sqrt(size) + 1e-12)
+
+
+@pytest.mark.parametrize("tau", [TAU, Exponential(5.0)], ids=["on one box", "on cells"])
+def test_of_very_many_countries_layers_of_a_cell_are_the_cell(
+    tau: PositivePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.column_stack([np.ones(len(Y)), np.arange(len(Y)) % 2])
+    whole = fitted(x=x, within=tau, rtol=1e-3)
+    monkeypatch.setattr(nested, "MOST_HELD", 1)
+    layered = fitted(x=x, within=tau, rtol=1e-3)
+    assert layered.log_marginal == pytest.approx(whole.log_marginal, rel=1e-12)
+    for name in ("weights", "sds", "mean", "covariance"):
+        assert getattr(layered.nodes, name) == pytest.approx(getattr(whole.nodes, name), rel=1e-9)
 
 
 def test_leaving_out_is_fitting_without() -> None:
