@@ -122,7 +122,7 @@ def test_a_part_that_postpones_is_computed_once_and_what_it_lacks_is_said(
 ) -> None:
     asking = parted(tmp_path / "analyses", "context.remember(name if name != 'c' else 'b', 'key', lambda: 0)")
     job = replace(asking, postpones=("a", "b"))
-    ((_, outcome),) = run_jobs([job], dataset, lambda: dataset, processes, None)
+    outcome = outcomes([job], dataset, processes)["parted"]
     assert outcome["tables"][0]["rows"] == [[1]] * 4 and outcome["postponed"] == ["a", "b"]
 
 
