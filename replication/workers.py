@@ -26,7 +26,7 @@ from replication.analysis.failures import OutcomeData, failed_outcome, part_apar
 from replication.dataset import Dataset
 from replication.provenance import Cache
 
-__all__ = ["Forks", "Job", "OutcomeData", "run_jobs"]
+__all__ = ["Forks", "Job", "OutcomeData", "begin_apart", "run_jobs"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -200,6 +200,18 @@ def _outcome(
 
 def _context(job: Job, dataset: Dataset, cache: Cache | None) -> Context:
     return Context(dataset, job.seed, cache, job.postpones)
+
+
+def begin_apart(task: Callable[[], object], processes: int) -> None:
+    """Begin something of which only files are wanted in a process of its own; nothing where there is none to spare."""
+    if _FORKS and (processes or os.cpu_count() or 1) > 1:
+        multiprocessing.get_context("fork").Process(target=_apart, args=(task,), daemon=True).start()
+
+
+def _apart(task: Callable[[], object]) -> None:
+    _begin_as_fork()
+    with suppress(Exception):  # who needs the files does it again, and says what is wrong
+        task()
 
 
 class Forks:

@@ -47,7 +47,7 @@ from replication.report.releases import Release
 from replication.report.view import Page, View, headings_of
 from replication.report.words import RULES, SHARED, Words, load_words
 
-__all__ = ["Workshop", "build_report", "versions_page"]
+__all__ = ["Workshop", "build_report", "versions_page", "with_templates"]
 
 _HERE = Path(__file__).parent
 # In the pages themselves: a style sheet asked for on its own keeps a phone on a slow network waiting half a second
@@ -115,15 +115,12 @@ class Workshop:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Workshop:
-        """Read words and templates; those that are new are compiled, which takes a third of a second."""
+        """Read words and templates."""
         menu = make_menu(paths.analyses_dir(), article=bool(dataset.statements))
         names = {key: reference.short for key, reference in dataset.references.items()}
         words = {language: replace(load_words(language), names=names) for language in menu.languages}
-        environment = _environment(menu)
-        # All of them here, before processes part: each would read nearly all for itself.
-        for template in environment.list_templates(["html"]):
-            environment.get_template(template)
-        return cls(menu, words, environment, _made_by(menu, dataset))
+        # All templates here, before processes part: each would read nearly all for itself.
+        return cls(menu, words, with_templates(menu), _made_by(menu, dataset))
 
 
 def build_report(
@@ -276,6 +273,14 @@ def versions_page(releases: Sequence[Release]) -> str:
     page = _environment(Menu(())).get_template("versions.html")
     newest = releases[-1].folder if releases else "latest"
     return page.render(releases=releases[::-1], newest=newest, say=words.say, date=words.date)
+
+
+def with_templates(menu: Menu) -> Environment:
+    """The environment of pages with all templates read; new ones are compiled, and the cache keeps what comes of it."""
+    environment = _environment(menu)
+    for template in environment.list_templates(["html"]):
+        environment.get_template(template)
+    return environment
 
 
 def _environment(menu: Menu) -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -142,3 +143,19 @@ def test_a_part_that_fails_is_a_failure_of_its_analysis(
     found = outcomes(jobs, dataset, 2)
     assert said in found.pop("parted")["failed"]
     assert set(found) == set(FEW) and not any(outcome.get("failed") for outcome in found.values())
+
+
+@pytest.mark.skipif(not workers._FORKS, reason="forks a process")
+def test_what_is_done_apart_leaves_its_files_and_says_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def task() -> None:
+        (tmp_path / "made").write_text("made", encoding="utf-8")
+        raise ValueError("nobody asked")
+
+    workers.begin_apart(task, 1)
+    assert not list(tmp_path.iterdir()), "one process has none to spare"
+    workers.begin_apart(task, 2)
+    for process in multiprocessing.active_children():
+        process.join()
+    assert (tmp_path / "made").exists() and capfd.readouterr() == ("", "")
