@@ -16,7 +16,7 @@ from replication.digests import digest_of, folder_digest
 from replication.errors import UserError
 from replication.provenance import Cache, code_digest, stamp
 from replication.results import Results
-from replication.stored import differences, files_digest, read_stored, signature_of, stored_or_none, write_outcome
+from replication.stored import differences, files_digest, read_stored, signature_of, stored_or_none
 from replication.writing import check_target, exclusive, finish_writing, replace_folder
 
 if TYPE_CHECKING:
@@ -245,8 +245,6 @@ def _write(
     left_out = [name for name in analysis_files(paths.analyses_dir(), request.data) if name not in done]
     run |= {"analyses": done, "left_out": left_out}
     with replace_folder(target) as folder:
-        for outcome in outcomes:
-            write_outcome(folder, outcome)
         # A release is made as a whole; a working report takes over what nothing has changed of.
         before = None if whole or request.fresh else target
         reports, workshop, spread = paths.reports_dir(), content.workshop, Forks(request.jobs)

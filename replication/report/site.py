@@ -46,6 +46,7 @@ from replication.report.pdf import typeset, why_no_pdf
 from replication.report.releases import Release
 from replication.report.view import Page, View, headings_of
 from replication.report.words import RULES, SHARED, Words, load_words
+from replication.stored import write_outcome
 
 __all__ = ["Workshop", "build_report", "versions_page", "with_templates"]
 
@@ -134,13 +135,13 @@ def build_report(
     before: Path | None = None,
     spread: Spread | None = None,
 ) -> str:
-    """Write every page of the report into `folder`, its PDF and the editor's bundle.
+    """Write the outcomes into `folder`, every page of the report, its PDF and the editor's bundle.
 
     Returns why there is no PDF, in a sentence; empty where there is one.
 
     Parameters
     ----------
-    folder : a folder that holds at most `outcomes/`.
+    folder : an empty folder.
     outcomes : the outcomes as plain data, in the order they are shown.
     dataset : the dataset they were made from.
     run : the stamp of the run; `release` in it is the version of a report to be frozen.
@@ -161,7 +162,7 @@ def build_report(
     shutil.copytree(_HERE / "assets", folder / "assets", ignore=shutil.ignore_patterns("first.css"), dirs_exist_ok=True)
     beside = reports is not None and folder.parent.resolve() == reports.resolve()
     answers = Answers(archive, workshop.words)
-    making = _Making(archive, workshop, folder, reports, answers, before, spread or InTurn(), beside=beside)
+    making = _Making(archive, outcomes, workshop, folder, reports, answers, before, spread or InTurn(), beside=beside)
     failed = why_no_pdf()
     no_pdf = making.all(failed)
     if no_pdf != failed:  # every page leads to the PDF, so every page says that there is none
@@ -174,6 +175,7 @@ class _Making:
     """What the files of one report are made from, and where."""
 
     archive: Archive
+    outcomes: Sequence[Mapping[str, Any]]
     workshop: Workshop
     folder: Path
     reports: Path | None
@@ -195,7 +197,11 @@ class _Making:
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
             plans = [*paper.plans, *_plans(archive, pictures, self.reports, self.folder, tables, made_by)]
             sources = {plan.name for plan in paper.plans}
-            for one in self._begun(source, plans, old, self.spread):
+            begun = self._begun(source, plans, old, self.spread)
+            # Here, where others make pages meanwhile; what is made last reads them.
+            for outcome in self.outcomes:
+                write_outcome(self.folder, outcome)
+            for one in begun:
                 if one.name in sources:
                     paper.begin(one)
                 else:

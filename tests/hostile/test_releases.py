@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from replication.errors import UserError
 from replication.report.releases import damaged, read_releases
 from replication.report.sbom import needed_packages
 from replication.report.site import versions_page
-from replication.stored import read_stored
+from replication.stored import read_stored, write_outcome
 from tests.data.small import Small
 from tests.hostile.killing import KILLED, STEP, forked
 
@@ -59,8 +60,10 @@ def put(root: Path, name: str, value: float, *, slow: bool) -> None:
     (root / "analyses" / "reproductions" / f"{name}.py").write_text(text, encoding="utf-8")
 
 
-def pages(folder: Path, outcomes: object, *_: object, **__: object) -> str:
+def pages(folder: Path, outcomes: Sequence[Mapping[str, Any]], *_: object, **__: object) -> str:
     """Stands for the pages, which another test makes: what is tested here is when they appear."""
+    for outcome in outcomes:
+        write_outcome(folder, outcome)
     (folder / "works").mkdir()
     (folder / "index.html").write_text(json.dumps(outcomes), encoding="utf-8")
     (folder / "works" / "a.html").write_text("a", encoding="utf-8")

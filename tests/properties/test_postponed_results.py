@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from replication import paths, workflow
 from replication.analysis import Context, Findings, load_analysis, run_analysis
 from replication.dataset import load_dataset
 from replication.errors import UserError
-from replication.stored import outcome_paths, read_outcome, read_stored
+from replication.stored import outcome_paths, read_outcome, read_stored, write_outcome
 from tests.data.small import Small
 
 ANALYSIS = """
@@ -55,8 +56,10 @@ def edit(root: Path, rows: float = 0.3, quick: float = 0.1) -> None:
     (root / "analyses" / "findings" / "asks.py").write_text(text, encoding="utf-8")
 
 
-def page(folder: Path, *_: object, **__: object) -> str:
+def page(folder: Path, outcomes: Sequence[Mapping[str, Any]], *_: object, **__: object) -> str:
     """Stands for the pages, which other tests make."""
+    for outcome in outcomes:
+        write_outcome(folder, outcome)
     (folder / "index.html").write_text("a page", encoding="utf-8")
     return ""
 

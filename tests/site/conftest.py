@@ -39,7 +39,6 @@ from replication.claims import Checked, Missing, Recomputed, claims_of, judge
 from replication.dataset import Dataset, load_dataset
 from replication.dataset.selection import Exclusion
 from replication.report import build_report
-from replication.stored import write_outcome
 
 HOSTILE = "<script>document.title='owned'</script> & \"quotes\" <img src=x onerror=alert(1)>"
 DRAWN = {"tau": (0.1, 0.2, 0.3, 0.4), "mean": (1.25, 2.5, 3.5, 4.5)}
@@ -141,8 +140,6 @@ class Report:
 
 def build(folder: Path, outcomes: Sequence[Mapping[str, Any]], dataset: Dataset, **more: Any) -> Report:
     """Build a report the way a run does."""
-    for outcome in outcomes:
-        write_outcome(folder, outcome)
     run = {**RUN, **more.pop("run", {})}
     build_report(folder, outcomes, dataset, run, **more)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
