@@ -100,15 +100,15 @@ def correlation_set(selection: Selection, *, all_rows: bool = True, ses: bool = 
     if ses:
         samples = rows.drop_duplicates("sample_id").set_index("sample_id")["ses"]
         moderators = {"ses": rows["sample_id"].map((samples - samples.mean()) / samples.std()).tolist()}
+    sides = [[NAMES[name] for name in rows[side].tolist()] for side in ("var_a", "var_b")]
     return correlations_from_rows(
         rows["sample_id"].tolist(),
         rows["n"].tolist(),
-        rows["var_a"].map(NAMES).tolist(),
-        rows["var_b"].map(NAMES).tolist(),
+        *sides,
         rows["value"].tolist(),
         absent_a=None if all_rows else (rows["diagonal_a_missing"] == "yes").tolist(),
         absent_b=None if all_rows else (rows["diagonal_b_missing"] == "yes").tolist(),
-        variables=[v for v in VARIABLES if v in set(rows["var_a"].map(NAMES)) | set(rows["var_b"].map(NAMES))],
+        variables=[v for v in VARIABLES if any(v in side for side in sides)],
         moderators=moderators,
     )
 

@@ -40,10 +40,11 @@ class Selection:
     def keep(self, test: Callable[[pd.DataFrame], pd.Series], reason: Text) -> Selection:
         """Keep the rows for which `test` is true; the others are excluded for `reason`."""
         mask = test(self.rows).astype(bool)
-        dropped = tuple(Exclusion(str(row), reason) for row in self.rows.loc[~mask, "effect_id"])
         # Rows of seventy columns: they are copied only where some go.
-        rows = self.rows if mask.all() else self.rows[mask]
-        return Selection(rows.reset_index(drop=True), self.excluded + dropped)
+        if mask.all():
+            return Selection(self.rows.reset_index(drop=True), self.excluded)
+        dropped = tuple(Exclusion(str(row), reason) for row in self.rows.loc[~mask, "effect_id"])
+        return Selection(self.rows[mask].reset_index(drop=True), self.excluded + dropped)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -87,9 +87,9 @@ def _adjusted_rows(data: Dataset, found: Evidence, covariates: tuple[str, ...]) 
     tables = _correlations(data, frozenset(found.samples))
     made = []
     names = ("sample_id", "var_a", "measure_a", "var_b", "measure_b", "effect_id", "sign")
-    for row, sign in zip(found.rows[list(names)].to_dict("records"), found.rows["sign"], strict=True):
-        table = tables.get(str(row["sample_id"]), {})
-        sides = [(str(row["var_a"]), str(row["measure_a"])), (str(row["var_b"]), str(row["measure_b"]))]
+    for sample, var_a, measure_a, var_b, measure_b, effect, sign in found.cells(*names):
+        table = tables.get(str(sample), {})
+        sides = [(str(var_a), str(measure_a)), (str(var_b), str(measure_b))]
         measures = [_measure_of(table, sides, name) for name in covariates]
         if None in measures:
             continue
@@ -98,7 +98,7 @@ def _adjusted_rows(data: Dataset, found: Evidence, covariates: tuple[str, ...]) 
         # A partial correlation needs every pair; a borrowed one would come from other persons.
         if any(pairs[i][j] is None for i in range(len(chosen)) for j in range(i)):
             continue
-        made.append(_adjusted(str(row["effect_id"]), covariates, pairs, float(sign)))
+        made.append(_adjusted(str(effect), covariates, pairs, float(sign)))
     return tuple(made)
 
 

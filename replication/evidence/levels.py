@@ -11,7 +11,6 @@ with one class in the sample cannot be told from that class. Both sides are most
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,7 +86,7 @@ def matched_levels(data: Dataset, found: Evidence) -> Matched:
     """
     inside = _by_pair(data, found, "student within school")
     among = _by_pair(data, found, "school mean")
-    keys = [tuple(row) for row in found.rows[list(_PAIR)].itertuples(index=False)]
+    keys = list(found.cells(*_PAIR))
     # the contextual effect is a slope on the first measure, so that has to be the relationship
     first = found.rows["var_a"].isin(found.question.relationships).to_numpy()
     with_inside = np.array([key in inside for key in keys], dtype=bool) & first
@@ -141,16 +140,16 @@ def within_between(data: Dataset, found: Evidence) -> Findings:
     )
 
 
-def _by_pair(data: Dataset, found: Evidence, unit: str) -> dict[tuple[str, ...], dict[Hashable, object]]:
+def _by_pair(data: Dataset, found: Evidence, unit: str) -> dict[tuple[str, ...], dict[str, object]]:
     effects, own = data.columns("effects.csv"), frozenset(found.samples.tolist())
     columns = [name for name in (*_PAIR, *_NUMBERS, *_CONTEXT) if name in effects]
     # Units are never pooled with each other, so the three are looked up apart and matched by pair.
     held = (of == unit and sample in own for sample, of in effects.rows("sample_id", "unit"))
-    rows = effects.only(*columns).where(held).frame()
-    return {tuple(str(row[name]) for name in _PAIR): row for row in rows.to_dict("records")}
+    rows = effects.where(held).records(*columns)
+    return {tuple(str(row[name]) for name in _PAIR): row for row in rows}
 
 
-def _at(found: Evidence, rows: list[dict[Hashable, object]]) -> Evidence:
+def _at(found: Evidence, rows: list[dict[str, object]]) -> Evidence:
     """The same pairs with the numbers of another level."""
     cells = {name: [row[name] for row in rows] for name in _NUMBERS}
     # No weighted figure is held of a level; that of the plain row would be another quantity.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from replication.analysis.outcome import Cell, Label, Table, of
 from replication.dataset import Dataset, select
@@ -42,10 +42,10 @@ def moderator_table(found: Evidence, fit: Fit | None) -> Table:
     rows: list[tuple[Cell, ...]] = []
     # A survey's cycles share instruments and sampling, so they are one level: pisa2015 and pisa2018 are "pisa".
     survey = [re.match(r"[a-z]+", work).group() for work in found.rows["work"]]  # type: ignore[union-attr]
-    table = found.rows.assign(survey=survey)
     for column, label in LABELS.items():
-        levels = table[column].replace("", np.nan)
-        if len(set(levels.dropna())) > 1:
+        # An empty cell is no level.
+        levels = np.array(survey if column == "survey" else found.rows[column].fillna("").tolist(), dtype=object)
+        if len(set(levels) - {""}) > 1:
             rows += _levels(found, levels, label, fit)
     columns = ("moderator", "level", "r", "low", "high", "effects", "samples", "p_of_equality")
     title = of(found.question.label, "means_by_moderator")
@@ -71,16 +71,16 @@ def age_table(data: Dataset, found: Evidence) -> Table:
     return Table(id=f"parts-{found.question.id}", title=title, columns=columns, rows=tuple(rows))
 
 
-def _levels(found: Evidence, levels: pd.Series, label: str, near: Fit | None) -> list[tuple[Cell, ...]]:
-    samples = found.rows.groupby(levels)["sample_id"].nunique()
+def _levels(found: Evidence, levels: NDArray[np.object_], label: str, near: Fit | None) -> list[tuple[Cell, ...]]:
+    samples = {level: len(set(found.samples[levels == level])) for level in sorted(set(levels) - {""})}
     # A level of one sample has no variance between samples of its own; it is shown and not tested.
-    tested = [str(level) for level in samples.index[samples >= FEWEST]]
-    alone = [str(level) for level in samples.index[samples < FEWEST]]
+    tested = [level for level, count in samples.items() if count >= FEWEST]
+    alone = [level for level, count in samples.items() if count < FEWEST]
     rows: list[tuple[Cell, ...]] = []
     if len(tested) > 1:
-        mask = levels.isin(tested).to_numpy()
-        part, kept = found.take(mask), levels[mask].reset_index(drop=True)
-        x = np.column_stack([(kept == level).to_numpy(float) for level in tested])
+        x = np.column_stack([levels == level for level in tested]).astype(float)
+        mask = np.asarray(x.any(axis=1))
+        part, x = found.take(mask), x[mask]
         # A column per level and no intercept: each coefficient is that level's own mean.
         fit = che(part, x=x, names=tested, near=near)
         intervals, p = back_to_r(fit.interval()), _equality(fit)

@@ -84,18 +84,20 @@ def row_names(found: Evidence) -> list[str]:
     """A name for each row that no other row has: the sample's, with the measures where the sample has several rows."""
     names = sample_names(found)
     several = Counter(found.samples.tolist())
+    naming = [name for name in _NAMING if name in found.rows]
+    rows = [dict(zip(naming, cells, strict=True)) for cells in found.cells(*naming)]
     made = [
         names[str(row["sample_id"])]
         if several[row["sample_id"]] == 1
         else f"{names[str(row['sample_id'])]}: {_pair(row)}"
-        for row in found.rows[[name for name in _NAMING if name in found.rows]].to_dict("records")
+        for row in rows
     ]
     counts = Counter(made)
     ids = found.rows["effect_id"]
     return [f"{name} ({row})" if counts[name] > 1 else name for name, row in zip(made, ids, strict=True)]
 
 
-def _pair(row: Mapping[object, object]) -> str:
+def _pair(row: Mapping[str, object]) -> str:
     """The measures on both sides of a row, or the variables where no measure is named."""
     sides = (str(row.get(f"measure_{side}") or row.get(f"var_{side}") or "") for side in "ab")
     return " / ".join(side for side in sides if side)

@@ -79,16 +79,28 @@ def left_out_by(data: Dataset, answer: Estimated, unit: str) -> tuple[Predicted,
     # From a single sample the variance between samples would be the prior's.
     usable = [group for group in distinct if len(set(names) - group) >= 2]
     posteriors = dict(zip(usable, answer.posterior.without(usable), strict=True))
-    errors = found.covariance()
+    errors, named = found.covariance(), _named(found)
     return tuple(
-        _predicted(posteriors[groups[name]], found, errors, name) for name in predicted if groups[name] in posteriors
+        _predicted(posteriors[groups[name]], found, errors, name, *named[name])
+        for name in predicted
+        if groups[name] in posteriors
     )
 
 
 def predict_body(answer: Estimated, others: Evidence) -> tuple[Predicted, ...]:
     """The samples of another body predicted from this one, which never saw them; `MOST_PREDICTED` of very many."""
-    names, errors = _spread_evenly(list(dict.fromkeys(others.samples.tolist()))), others.covariance()
-    return tuple(_predicted(answer.posterior, others, errors, name) for name in names)
+    errors, named = others.covariance(), _named(others)
+    return tuple(
+        _predicted(answer.posterior, others, errors, name, *named[name]) for name in _spread_evenly(list(named))
+    )
+
+
+def _named(found: Evidence) -> dict[str, tuple[str, str]]:
+    """Label and country of each sample, in order of appearance."""
+    named: dict[str, tuple[str, str]] = {}
+    for sample, label, country in found.cells("sample_id", "label", "country"):
+        named.setdefault(sample, (str(label or sample), str(country or "")))
+    return named
 
 
 def _spread_evenly(names: list[str]) -> list[str]:
@@ -108,7 +120,9 @@ def _with_it(data: Dataset, found: Evidence, sample: str, unit: str) -> frozense
     return frozenset({sample, *tied} & names)
 
 
-def _predicted(posterior: NestedPosterior, found: Evidence, errors: BlockV, sample: str) -> Predicted:
+def _predicted(
+    posterior: NestedPosterior, found: Evidence, errors: BlockV, sample: str, label: str, country: str
+) -> Predicted:
     """The mean of a sample's rows against the prediction for it: between + country, within / m, and sampling error.
 
     `errors` is the covariance of the sampling errors of all rows.
@@ -120,9 +134,8 @@ def _predicted(posterior: NestedPosterior, found: Evidence, errors: BlockV, samp
     prediction = posterior.further_mean(m, sampling)
     y = float(found.y[rows].mean())
     low, high = back_to_r(prediction.ppf([0.025, 0.975])).tolist()
-    label, country = (str(found.rows[name].iat[rows[0]] or "") for name in ("label", "country"))
     place = float(prediction.cdf(y))
-    return Predicted(sample, label or sample, country, float(back_to_r(y)), low, high, place)
+    return Predicted(sample, label, country, float(back_to_r(y)), low, high, place)
 
 
 def coverage(predicted: Sequence[Predicted]) -> tuple[Coverage, ...]:

@@ -155,5 +155,5 @@ def _estimates(found: Evidence, sets: Sequence[Rows]) -> list[float]:
 
 
 def _row(found: Evidence, i: int) -> tuple[Cell, ...]:
-    row = found.rows.iloc[i]
-    return (str(row["effect_id"]), str(row["work"]), float(back_to_r(found.y[i])), float(row["n"]), str(row["since"]))
+    effect, work, since = (str(found.rows[name].iat[i]) for name in ("effect_id", "work", "since"))
+    return effect, work, float(back_to_r(found.y[i])), float(found.rows["n"].to_numpy(float)[i]), since

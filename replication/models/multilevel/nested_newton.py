@@ -249,10 +249,8 @@ def _likelihoods(rows: NestedRows, theta: Array, present: Array | None) -> tuple
     `present (F, k)` is 1 where a row counts and 0 where it is left out, in the order of `rows`.
     """
     half, entered = _profiled(rows, theta, present, derivatives=True)
-    gradient, information = np.empty(theta.shape), np.empty((*theta.shape, theta.shape[1]))
-    gradient[:, entered] = half[0, 1:].T
-    information[np.ix_(range(len(theta)), entered, entered)] = -half[1:, 1:].transpose(2, 0, 1)
-    return half[0, 0], gradient, information
+    order = np.argsort(entered) + 1  # each variance enters once
+    return half[0, 0], half[0, order].T, -half[order[:, None], order].transpose(2, 0, 1)
 
 
 def _profiled(rows: NestedRows, theta: Array, present: Array | None, *, derivatives: bool) -> tuple[Array, list[int]]:
