@@ -7,11 +7,12 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from replication import paths
-from replication.digests import digest_of
+from replication.digests import digest_of_each
 from replication.report import templating
 from replication.report.archive import LICENCE, Archive, Record
 from replication.report.gallery import as_csv
@@ -33,7 +34,8 @@ def plan(folder: Path) -> Plan:
     """The bundle of the report in a folder, whose data, outcomes and figures are written."""
     templates, lock = template_digests(), _lock()
     files = (part for path in _files(folder) for part in (path.relative_to(folder).as_posix(), path.read_bytes()))
-    read = digest_of(templates["bundle.md"], templates["check.R"], lock.read_bytes() if lock.exists() else b"", *files)
+    made_by = templates["bundle.md"], templates["check.R"], lock.read_bytes() if lock.exists() else b""
+    read = digest_of_each(chain(made_by, files))
 
     def make(given: Given) -> Iterator[File]:
         yield "replication-bundle.zip", make_bundle(folder, given.archive, given.spoken["en"])
@@ -55,7 +57,7 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
     words : the words of the README's list of tables and figures.
     """
     pools = list(_pools(archive))
-    files: dict[str, bytes] = {
+    files: dict[str, bytes | Path] = {
         "README.md": _readme(archive, words, folder).encode(),
         "check.R": (_HERE / "templates" / "check.R").read_bytes(),
         "pools.csv": _pools_csv(pools).encode(),
@@ -71,7 +73,8 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
         # Sorted, as the date is fixed: equal content must give equal bytes.
         for name in sorted(files):
-            bundle.writestr(_entry(name), files[name])
+            content = files[name]
+            bundle.writestr(_entry(name), _content(content) if isinstance(content, Path) else content)
     return stream.getvalue()
 
 
@@ -83,15 +86,16 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _found(folder: Path) -> dict[str, bytes]:
-    """The report's data, outcomes and figures."""
-    found = {}
-    for path in _files(folder):
-        place, content = path.relative_to(folder).as_posix(), path.read_bytes()
-        # A zip compresses by itself, and check.R and the list of tables name the plain files.
-        packed = place.endswith((".csv.gz", ".json.gz"))
-        found[place.removesuffix(".gz")] = gzip.decompress(content) if packed else content
-    return found
+def _found(folder: Path) -> dict[str, Path]:
+    """The report's data, outcomes and figures, by their names in the bundle."""
+    # A zip compresses by itself, and check.R and the list of tables name the plain files.
+    return {path.relative_to(folder).as_posix().removesuffix(".gz"): path for path in _files(folder)}
+
+
+def _content(path: Path) -> bytes:
+    """A file as it stands in the bundle; read when it is packed, as all of them are hundreds of megabytes."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.name.endswith((".csv.gz", ".json.gz")) else content
 
 
 def _files(folder: Path) -> Iterator[Path]:

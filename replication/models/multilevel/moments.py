@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -152,18 +153,20 @@ def moments_of_each(
     first = np.cumsum([0, *sizes])
     scores, G, F = np.empty((first[-1], p)), np.empty((first[-1], p, p)), np.empty((first[-1], 2 * p, p))
     factor = np.array([_small_sample_factor(kind, m, len(own), p) for m, own in zip(sizes, codes, strict=True)])
+    matrices = []
     for one in large:
         at, M = first[one.of] + one.at, bread.M[one.of]
         share = _least_share(one, M)
         # The coefficients take up a whole direction, as an indicator of this cluster does: only matrices tell it apart.
         if share < LEAST_LEFT:
-            batches.append(one.by_matrices())
+            matrices.append(one.by_matrices)
             continue
         a = adjusted(one.solver, one.X, M, share)
         G[at] = M @ (one.X.T @ one.WX) @ M
         scores[at] = a.T @ (one.e - one.X @ bread.gamma[one.of])
         F[at] = np.concatenate([one.X, one.X], axis=1).T @ a
-    for batch in batches:
+    # One after the other: those of a single cluster may take half a gigabyte.
+    for batch in chain(batches, (make() for make in matrices)):
         at = first[batch.of] + batch.at
         left = _residual_shares(batch, bread)
         # CR0 and its multiples need no adjusted residuals, only their variance
