@@ -15,6 +15,7 @@ Three ideas:
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -43,8 +44,11 @@ __all__ = [
     "watched",
 ]
 
-Asked = Mapping[str, Sequence[str | None]]
-"""Questions by part of the archive: the keys looked up in it, None for the whole of it."""
+Asked = Mapping[str, str]
+"""Questions by part of the archive: the keys looked up in it, null for the whole of it, as the text of a JSON list.
+
+A text, as it goes from process to process and into a file, and most that is done with it is to see that it is the same.
+"""
 
 OF_DATASET = (
     "works", "references", "notes", "recipes", "answers", "statements", "corrections", "explanations", "traps",
@@ -85,14 +89,14 @@ class Log:
             if keys:
                 self.of(part).update(keys)
 
-    def plain(self) -> dict[str, list[str | None]]:
-        """The questions as plain data; keys of a part that was asked for as a whole say nothing more."""
+    def plain(self) -> dict[str, str]:
+        """The questions as text; keys of a part that was asked for as a whole say nothing more."""
         # Sorted, so that pages which put the same questions hold the same list, whatever they asked first.
-        return {
-            part: [None] if None in keys else [*sorted(key for key in keys if key is not None)]
-            for part, keys in sorted(self.asked.items())
-            if keys
-        }
+        asked = sorted((part, keys) for part, keys in self.asked.items() if keys)
+        return {part: _listed([None] if None in keys else sorted(keys)) for part, keys in asked}
+
+
+_listed = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Watched(Mapping[str, Any]):
@@ -325,19 +329,18 @@ class Answers:
         self._of_parts: dict[str, str] = {}
         self._of_records: dict[int, str] = {}
         # Hundreds of pages put the same questions.
-        self._of_keys: dict[tuple[str, bytes], str] = {}
+        self._of_lists: dict[tuple[str, bytes], str] = {}
 
     def digest(self, asked: Asked) -> str:
         """The digest of the answers to some questions, in their order."""
         return digest_of(*(text for part, keys in asked.items() for text in (part, self._of_list(part, keys))))
 
-    def _of_list(self, part: str, keys: Sequence[str | None]) -> str:
-        asked = part, name_of(keys)
-        if asked not in self._of_keys:
+    def _of_list(self, part: str, listed: str) -> str:
+        asked = part, name_of(listed)
+        if asked not in self._of_lists:
             # Joined, as a page asks up to thousands of questions; no answer has a line break in it.
-            answers = "\n".join(self._answers(part, keys))
-            self._of_keys[asked] = digest_of(repr(list(keys)), answers)
-        return self._of_keys[asked]
+            self._of_lists[asked] = digest_of(listed, "\n".join(self._answers(part, json.loads(listed))))
+        return self._of_lists[asked]
 
     def _answers(self, part: str, keys: Iterable[str | None]) -> list[str]:
         source = self._parts.get(part, ())
@@ -384,9 +387,9 @@ def _is_short(record: object) -> bool:
     return isinstance(record, str) and len(record) < _SHORT
 
 
-def name_of(keys: Sequence[str | None]) -> bytes:
+def name_of(listed: str) -> bytes:
     """What tells a list of questions from any other, held in its place: thousands of long lists are gigabytes."""
-    return hashlib.sha256(packed(list(keys))).digest()
+    return hashlib.sha256(listed.encode()).digest()
 
 
 _SHORT = 64  # an answer shorter than a digest stands for itself

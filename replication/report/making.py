@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -169,13 +169,13 @@ def read_before(folder: Path, made_by: str) -> Before:
     """What can be taken over from the report in a folder; nothing where other code made it."""
     made: dict[str, Made] = {}
     try:
-        lines = map(json.loads, gzip.decompress((folder / KEPT).read_bytes()).splitlines())
-        lists: list[Sequence[str | None]] = []
-        for line in lines if next(lines) == made_by else ():
-            if isinstance(line, list):
+        first, *lines = gzip.decompress((folder / KEPT).read_bytes()).decode("utf-8").split("\n")
+        lists: list[str] = []
+        for line in lines if json.loads(first) == made_by else ():
+            if line.startswith("["):
                 lists.append(line)
-            else:
-                name, files, numbers, outside, answers = line["plan"]
+            elif line:
+                name, files, numbers, outside, answers = json.loads(line)["plan"]
                 asked = {part: lists[number] for part, number in numbers.items()}
                 made[name] = Made(name, files, asked, outside, answers)
     except (
@@ -205,30 +205,32 @@ class Kept:
         # Packed line by line while others make pages: of very many works the whole text would be a hundred megabytes.
         # Not by a GzipFile: one that is left unfinished, as where the PDF fails, complains on the terminal.
         self._packer, self._packed = zlib.compressobj(wbits=_AS_GZIP), list[bytes]()
-        self._line(made_by)
+        self._line(_as_json(made_by))
 
     def add(self, one: Made) -> None:
         """Take down one plan's files; of what it asked nothing is held but names of lists."""
-        numbers = {part: self._number(keys) for part, keys in one.asked.items()}
+        numbers = {part: self._number(listed) for part, listed in one.asked.items()}
         answers = one.answers or self._answers.digest(one.asked)
-        self._line({"plan": [one.name, one.files, numbers, one.outside, answers]})
+        self._line(_as_json({"plan": [one.name, one.files, numbers, one.outside, answers]}))
 
-    def _number(self, keys: Sequence[str | None]) -> int:
+    def _number(self, listed: str) -> int:
         """The number of a list of questions, which is written down when it is first seen."""
         # Pages of one kind put the same questions: each list of them is written once.
-        name = name_of(keys)
+        name = name_of(listed)
         if name not in self._lists:
             self._lists[name] = len(self._lists)
-            self._line(keys)
+            self._line(listed)
         return self._lists[name]
 
-    def _line(self, item: object) -> None:
-        text = f"{json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n"
-        self._packed.append(self._packer.compress(text.encode()))
+    def _line(self, text: str) -> None:
+        self._packed.append(self._packer.compress(f"{text}\n".encode()))
 
     def write(self, folder: Path) -> None:
         """Write it beside the files of the report."""
         (folder / KEPT).write_bytes(b"".join([*self._packed, self._packer.flush()]))
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def written(path: Path, content: bytes) -> str:
