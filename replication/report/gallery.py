@@ -188,8 +188,7 @@ def figure_files(picture: Picture, language: str) -> Iterator[tuple[str, str | b
         if canvas:
             yield path, canvas.markup(drawing.alt, style=sheet_for(canvas))
     if language == "en":
-        rows = [list(row.values()) for row in figure.rows()]
-        yield table_file(picture.table, list(figure.columns), rows, len(rows))
+        yield table_file(picture.table, list(figure.columns), figure.rows(), len(figure))
 
 
 _COLOUR = re.compile(r"(--f-[a-z]+):[^;}]+;?")

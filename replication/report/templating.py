@@ -1,29 +1,28 @@
 """The environment every template is filled in, with templates kept as Jinja has compiled them.
 
 Two things make it ours. Compiling takes as long as a tenth of all pages, so it is done once for each text of a
-template. And pages call two hundred thousand small functions, each of which Jinja asks how it wants to be called.
+template. And pages call hundreds of thousands of small functions, before each of which Jinja does what takes longer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
 
 import jinja2
-from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, Template, nodes
 from jinja2.bccache import Bucket
-from jinja2.runtime import Context, Macro
+from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import Markup, escape
 
 from replication import paths
 from replication.digests import digest_of
 from replication.writing import write_atomic
 
-__all__ = ["environment", "template_digests"]
+__all__ = ["environment", "escaped", "template_digests"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,21 +47,28 @@ class _Compiled(BytecodeCache):
         return paths.cache_dir() / "templates" / f"{key[:32]}.bin"
 
 
-class _Calls(Context):
-    """The names of a template, whose functions, methods and macros are called as they are.
+class _Calls(CodeGenerator):
+    """Templates that call functions, methods and macros as Python does.
 
-    Jinja looks at each of them for a wish to be handed the context. Of ours only macros want anything, to know whether
-    text is escaped, and looking takes longer than most of them do; what else can be called goes Jinja's way.
+    Jinja looks at each of them for a wish to be handed the context, which takes longer than most of them do. Of ours
+    none has one: macros are told whether text is escaped where they are compiled. And what is called by a name behind a
+    dot is a method, also of a table that has an item of that name.
     """
 
-    def call(__self, __obj: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as Jinja names them
-        kind: type = type(__obj)
-        if kind is not MethodType and kind is not FunctionType and kind is not Macro:
-            return super().call(__obj, *args, **kwargs)
-        if kwargs:  # what Jinja adds for those who want the context
-            kwargs.pop("_block_vars", None)
-            kwargs.pop("_loop_vars", None)
-        return __obj(__self.eval_ctx, *args, **kwargs) if kind is Macro else __obj(*args, **kwargs)
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802 - as Jinja names it
+        if forward_caller or node.dyn_args or node.dyn_kwargs:
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        if isinstance(node.node, nodes.Getattr):
+            self.visit(node.node.node, frame)
+            self.write(f".{node.node.attr}(")
+        else:
+            self.visit(node.node, frame)
+            self.write("(")
+        for argument in (*node.args, *node.kwargs):
+            self.visit(argument, frame)
+            self.write(", ")
+        self.write(")")
 
 
 class _Filled(Template):
@@ -72,22 +78,23 @@ class _Filled(Template):
     def from_code(cls, *args: Any, **more: Any) -> Template:
         template = super().from_code(*args, **more)
         # The name that compiled templates show every value by: three hundred thousand of them, nearly all plain words.
-        template.root_render_func.__globals__["escape"] = _shown
+        template.root_render_func.__globals__["escape"] = escaped
         return template
 
 
 _SPECIAL = re.compile(r"""[&<>"']""").search
 
 
-def _shown(value: object) -> str:
+def escaped(value: object) -> str:
     """A value as markup, as `markupsafe.escape` gives it, without a mark on what is joined and marked next."""
-    if isinstance(value, Markup) or (isinstance(value, str) and not _SPECIAL(value)):
+    # Texts and markup alone: what else is a string may want to be shown in a way of its own.
+    if type(value) is Markup or (type(value) is str and not _SPECIAL(value)):
         return value
     return escape(value)
 
 
 class _Environment(Environment):
-    context_class = _Calls
+    code_generator_class = _Calls
     template_class = _Filled
 
     def getattr(self, obj: Any, attribute: str) -> Any:

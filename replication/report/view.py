@@ -17,6 +17,7 @@ from replication.report.archive import Archive, anchor
 from replication.report.cells import PRINTED
 from replication.report.numbers import METRIC_KINDS, is_number
 from replication.report.rows import Rows
+from replication.report.templating import escaped
 from replication.report.words import Ref, Wording, Words
 
 __all__ = ["Page", "View", "headings_of", "plain_prose", "prose", "web_address"]
@@ -202,8 +203,8 @@ class View:
         """Text linked to an address within the report."""
         if not address:
             return escape(text)
-        look = f' class="{escape(css)}"' if css else ""
-        return Markup(f'<a href="{escape(address)}"{look}>{escape(text)}</a>')
+        look = f' class="{escaped(css)}"' if css else ""
+        return Markup(f'<a href="{escaped(address)}"{look}>{escaped(text)}</a>')
 
     def number(self, value: object, name: str = "", kind: str = "", outcome: str = "") -> Markup:
         """A number linked to what stands behind it."""
@@ -301,7 +302,7 @@ class View:
             return self.reading(text)
         return self.prose(text.replace(";", " ")) if name == "used_in" else escape(text)
 
-    def cell(self, value: object, kind: str, address: str) -> Markup:
+    def cell(self, value: object, kind: str, address: str) -> str:
         """A cell of a result table: numbers and printed numbers linked to what is behind their row."""
         if is_number(value):
             return self.figure(value, kind, address)
@@ -321,11 +322,11 @@ class View:
         known = self.words.table["terms"].get(text)
         return escape(known) if known else self.told(text)
 
-    def figure(self, value: object, kind: str, address: str) -> Markup:
+    def figure(self, value: object, kind: str, address: str) -> str:
         """The number of a cell, linked to an address where there is one."""
         text = self.words.number(value, kind)
         # Of what numbers are written with only the sign of a small p means something in markup.
-        return self.anchor(address, text, "n") if address or "<" in text else Markup(text)
+        return self.anchor(address, text, "n") if address or "<" in text else text
 
     def head(self, value: object, address: str) -> Markup:
         """The first cell of a row of a result table: a work, or text linked to what is behind the row."""

@@ -84,10 +84,9 @@ class FigureData:
         """The decimals of labels, which the ticks of the axis share; 0 where each number has digits of its own."""
         return {"r": 2, "fine": 3}.get(self.shown_as, 0)
 
-    def rows(self) -> Iterator[Mapping[str, Any]]:
-        """The figure's data row by row."""
-        for number in range(len(self)):
-            yield {name: column[number] for name, column in self.columns.items()}
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The figure's data row by row, the cells in the order of the columns."""
+        return zip(*self.columns.values(), strict=False)
 
 
 # Rows of these differ in the third decimal, and that is what they are drawn for.

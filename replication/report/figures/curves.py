@@ -91,9 +91,9 @@ def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
     if y.holds(0.0):
         canvas.line(left, y(0.0), right, y(0.0), "zero")
     for number, members in enumerate(columns):
-        _bar(canvas, y, left + step * (number + 0.5), [[each[i] for i in members] for each in (value, low, high)])
+        _bar(canvas, y, left + step * (number + 0.5), [each[members] for each in (value, low, high)])
     for number, members in enumerate(columns):  # above the bars: what the models of bias give there
-        found = sorted(v for i in members if adjusted[i] and (v := value[i]) is not None)
+        found = _of_bias(value, adjusted, members)
         if found:
             canvas.mark(left + step * (number + 0.5), y(found[len(found) // 2]), 3.2, "triangle", "point new")
     summary = figure.number("summary")
@@ -117,21 +117,27 @@ def _specification_keys(frame: Frame, median: bool, adjusted: bool) -> list[tupl
     return [*entries, ("box", "density-6", say("figure.mark_all")), ("box", "density-2", say("figure.mark_some"))]
 
 
-def _few_enough(value: Sequence[float | None], adjusted: Sequence[bool], most: int) -> list[range]:
+def _few_enough(value: Sequence[float | None], adjusted: Sequence[bool], most: int) -> list[slice]:
     """The columns of a curve, at most `most` and as many as have a figure's number of marks."""
     for count in range(most, 1, -1):
         columns = _columns(len(value), count)
-        above = sum(any(adjusted[i] and value[i] is not None for i in members) for members in columns)
+        above = sum(bool(_of_bias(value, adjusted, members)) for members in columns)
         if len(columns) + above <= MOST_POINTS:
             break
     return columns
 
 
-def _columns(size: int, most: int) -> list[range]:
+def _of_bias(value: Sequence[float | None], adjusted: Sequence[bool], members: slice) -> list[float]:
+    """The values that models of bias give in a column, in order."""
+    there = zip(value[members], adjusted[members], strict=True)
+    return sorted(v for v, of_bias in there if of_bias and v is not None)
+
+
+def _columns(size: int, most: int) -> list[slice]:
     """The rows in order, cut into at most `most` parts of nearly equal size."""
     count = min(size, most)
     edges = [round(size * i / count) for i in range(count + 1)]
-    return [range(a, b) for a, b in pairwise(edges)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _bar(canvas: Canvas, y: Scale, x: float, found: Sequence[Sequence[float | None]]) -> None:
@@ -143,19 +149,19 @@ def _bar(canvas: Canvas, y: Scale, x: float, found: Sequence[Sequence[float | No
         canvas.dot(x, y(sorted(value)[len(value) // 2]), 2.2, "point effect")
 
 
-def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[range], left: float, step: float, y: float) -> float:
+def _choices(canvas: Canvas, figure: FigureData, columns: Sequence[slice], left: float, step: float, y: float) -> float:
     """A heading a choice and a line an option; returns the height below them."""
     for name in (name for name in figure.columns if name not in _DRAWN):
         cells = figure.texts(name)
         options = list(dict.fromkeys(cells))
         if len(options) < 2:
             continue
-        counts = [Counter(cells[i] for i in members) for members in columns]
+        counts = [Counter(cells[members]) for members in columns]
         y += _LINE
         canvas.text(12, y, canvas.frame.words.label(name), "strong")
         for option in options:
             y += _LINE
-            shares = [found[option] / len(members) for found, members in zip(counts, columns, strict=True)]
+            shares = [found[option] / found.total() for found in counts]
             _shades(canvas, shares, left, step, y - 10)
             for number, line in enumerate(wrapped(canvas.frame.words.label(option), left - 26, 11)):
                 y += 12.0 if number else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from replication.report.archive import Archive, Record, outcome_page, table_data, table_page, tables_of_finding
@@ -106,15 +107,15 @@ def _ledger(outcome: Record, pictures: Sequence[Picture]) -> Mapping[str, Any]:
 
 
 def _figure(picture: Picture, outcome: Record) -> Mapping[str, Any]:
-    rows = list(picture.data.rows()) if _even(picture) else []
-    most = _MOST_ROWS if _links(picture.data.columns) else _MOST_POINTS
+    figure, most = picture.data, _MOST_ROWS if _links(picture.data.columns) else _MOST_POINTS
+    rows = islice(figure.rows(), most) if _even(picture) else ()
     return {
         "picture": picture,
         "outcome": outcome,
-        "table": next((t for t in outcome["tables"] if t["id"] == picture.data.id), None),
-        "links": _links(picture.data.columns),
-        "shown": rows[:most],
-        "left": max(0, len(rows) - most),
+        "table": next((t for t in outcome["tables"] if t["id"] == figure.id), None),
+        "links": _links(figure.columns),
+        "shown": [dict(zip(figure.columns, row, strict=True)) for row in rows],
+        "left": max(0, len(figure) - most) if _even(picture) else 0,
         "pointed": _POINTED,
         "spoken": SPOKEN,
         "current": "",
@@ -141,8 +142,10 @@ def _beside_others(methods: Sequence[tuple[tuple[str, Any], ...]]) -> list[Mappi
     """
     whole: list[int] = []
     found: list[Mapping[str, Any]] = []
+    # By its text, since a choice may be a label with values, which no set holds.
+    texts = [frozenset(map(json.dumps, choices)) for choices in methods]
     for number, choices in enumerate(methods):
-        differing = {other: _differing(choices, methods[other]) for other in whole}
+        differing = {other: len(texts[number] ^ texts[other]) for other in whole}
         like = min(differing, key=lambda other: differing[other], default=None)
         if like is None or 2 * differing[like] > len(choices):
             whole.append(number)
@@ -153,11 +156,6 @@ def _beside_others(methods: Sequence[tuple[tuple[str, Any], ...]]) -> list[Mappi
         without = [name for name, _ in methods[like] if name not in names]
         found.append({"like": like + 1, "own": own, "without": without})
     return found
-
-
-def _differing(one: tuple[tuple[str, Any], ...], other: tuple[tuple[str, Any], ...]) -> int:
-    """How many choices one of two sets has and the other has not; a choice may be a label, which no set holds."""
-    return sum(pair not in other for pair in one) + sum(pair not in one for pair in other)
 
 
 def _by_reason(exclusions: Sequence[Record]) -> list[tuple[Wording, list[str]]]:
