@@ -12,11 +12,13 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
@@ -33,6 +35,7 @@ Result = TypeVar("Result")
 
 _FORKS = sys.platform == "linux"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG
+_AHEAD = 16  # short analyses take milliseconds: so many are begun that no process waits for the next
 _FEW = 4  # below this many analyses, starting processes costs more than it gives
 
 
@@ -99,8 +102,12 @@ def run_jobs(
     _return_memory()
     # Submitted before anything else starts a thread: a fork takes one thread along, and the locks of all.
     pool = _pool(workers, given)
+    short = [job for job in jobs if not (job.parts or job.slow or job.long or job.finding)]
+    # Of short ones alone all are begun: this process has other things to do before it looks after them.
+    later = short if len(short) < len(jobs) else []
     try:
-        yield _as_they_come(pool, _submitted(pool, jobs), given, dataset)
+        running = _submitted(pool, [job for job in jobs if job not in later])
+        yield _as_they_come(pool, running, deque(later), given, dataset)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -122,9 +129,14 @@ def _pool(workers: int, given: _Given) -> ProcessPoolExecutor:
 
 
 def _as_they_come(
-    pool: ProcessPoolExecutor, running: dict[Future[Any], tuple[Job, str]], given: _Given, dataset: Dataset
+    pool: ProcessPoolExecutor,
+    running: dict[Future[Any], tuple[Job, str]],
+    later: deque[Job],
+    given: _Given,
+    dataset: Dataset,
 ) -> Iterator[tuple[Job, OutcomeData]]:
-    left: dict[Job, dict[str, bytes]] = {job: {} for job, _ in running.values()}  # with what their parts have given
+    jobs = chain((job for job, _ in running.values()), later)
+    left: dict[Job, dict[str, bytes]] = {job: {} for job in jobs}  # with what their parts have given
     with suppress(BrokenProcessPool):
         while running:
             for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -137,6 +149,10 @@ def _as_they_come(
                 left[job][part] = found
                 if len(left[job]) == len(job.parts):
                     running[pool.submit(_run, job, left[job])] = job, ""
+            # Short ones fill what room there is. Begun before, they would stand in front of what gathers the parts of
+            # a long one, and all would wait for that at the end.
+            while later and len(running) < _AHEAD:
+                running |= _submitted(pool, [later.popleft()])
     # Every process of a pool goes down with the one that was ended. Which that was shows one by one.
     for job in left:
         yield job, _alone(job, given, dataset)
