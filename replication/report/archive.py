@@ -197,7 +197,8 @@ class Archive:
 
     def place(self, name: str, outcome: str = "") -> str:
         """Where an id lives: first within the outcome that names it, then anywhere; empty when nowhere."""
-        return self.places.get(f"{outcome}/{name}") or self.places.get(name, "")
+        own = self.places.get(f"{outcome}/{name}") if outcome else None
+        return own or self.places.get(name, "")
 
     def at(self, kind: str, name: str, outcome: str = "") -> str:
         """Where a typed reference leads, within the outcome unless its id names another one; empty when nowhere."""

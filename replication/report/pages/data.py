@@ -148,10 +148,17 @@ def _explorer_data(given: Given) -> Iterator[File]:
     those that can hold what is asked for, so what it reads does not grow with the data.
     """
     archive, words = given.archive, given.words
+    # Asked for as a whole: one by one half a million places are as many questions that somebody keeps.
+    row_pages = {
+        row: page.path
+        for found in archive.row_pages.values()
+        for page in found
+        for row in page.rows.column("effect_id")
+    }
     parts = []
     for number, part in enumerate(_scripted(archive.table("effects.csv")), start=1):
         name, path = f"ROWS_{number}", f"assets/rows-{number}.js"
-        table = [_explored_row(archive, words, cells) for cells in part.cells(_EXPLORED)]
+        table = [_explored_row(row_pages, words, cells) for cells in part.cells(_EXPLORED)]
         yield path, script_data(name, script_table(table))
         holds = {column: sorted({row[_EXPLORED.index(column)] for row in table} - {""}) for column in _LISTS}
         parts.append({"name": name, "script": path, "k": len(table), "holds": holds})
@@ -174,9 +181,9 @@ def _scripted(rows: Rows) -> Iterator[Rows]:
         yield rows.pick(part)
 
 
-def _explored_row(archive: Archive, words: Words, cells: Sequence[Any]) -> list[Any]:
+def _explored_row(row_pages: Mapping[str, str], words: Words, cells: Sequence[Any]) -> list[Any]:
     """The cells of a row as the explorer shows them, and the page it stands on."""
-    shown = [*cells, archive.place(cells[_EXPLORED.index("effect_id")]).partition("#")[0]]
+    shown = [*cells, row_pages[cells[_EXPLORED.index("effect_id")]]]
     shown[_COUNTRY] = _shown_cell(words, shown[_COUNTRY], "country")
     return shown
 
