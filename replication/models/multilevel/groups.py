@@ -104,13 +104,14 @@ def rows_by_size(codes: Codes, limit: int = 500_000) -> list[Codes]:
     sizes = np.bincount(codes)
     order = np.argsort(codes, kind="stable")
     starts = np.cumsum(sizes) - sizes
-    batches = []
-    for n in np.unique(sizes[sizes > 0]):
+    batches: list[Codes] = []
+    for n in sorted({*sizes.tolist()} - {0}):
         groups = np.flatnonzero(sizes == n)
         index = order[starts[groups][:, None] + np.arange(n)]
         # A group of n rows becomes n x n numbers: many large ones at once would not fit.
-        batches += np.array_split(index, max(1, -(-len(groups) * int(n) ** 2 // limit)))
-    return [batch for batch in batches if len(batch)]
+        pieces = -(-len(groups) * n**2 // limit)
+        batches += [index] if pieces == 1 else [batch for batch in np.array_split(index, pieces) if len(batch)]
+    return batches
 
 
 Labels = NDArray[Any]
