@@ -82,7 +82,7 @@ class PathMeans:
         # It is linear in the weights: where all studies imply the same, those of all add up.
         own = weights if len(at.r) == len(weights) else weights.sum(axis=0, keepdims=True)
         second = self.structure.curvature(at, own)
-        return np.asarray(np.einsum("kcm,kcd,kdn->mn", self.chain, second, self.chain, optimize=True))
+        return np.asarray((self.chain.mT @ second @ self.chain).sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ The variances (and covariances) between studies as components of a fit, and on t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -123,6 +123,15 @@ class RandomEffectsLikelihood:
     v: Array
     means: MeanModel
     cells: Tau2Cells
+    _held: Array = field(init=False, repr=False)
+    _known: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        both = self.used[:, :, None] & self.used[:, None, :]
+        # The same at every point: 1 for cells that a study holds, and V with the unit block of those that it lacks,
+        # which has log determinant 0 and takes part in no product.
+        object.__setattr__(self, "_held", both.astype(float))
+        object.__setattr__(self, "_known", np.where(both, self.v, np.eye(self.used.shape[1])))
 
     def evaluate(self, parameters: Array) -> Evaluation:
         size = self.means.size
@@ -140,16 +149,13 @@ class RandomEffectsLikelihood:
         return self._derivatives(value, mean, w, u)
 
     def _weights(self, tau2: Array) -> tuple[Array, float] | None:
-        both = self.used[:, :, None] & self.used[:, None, :]
-        p = self.used.shape[1]
-        # a unit block for what a study lacks has log determinant 0 and takes part in no product
-        covariance = np.where(both, self.v + self.cells.matrix(tau2, p), np.eye(p))
+        covariance = self._known + self._held * self.cells.matrix(tau2, self.used.shape[1])
         try:
             factor = np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:
             return None
         log_determinants = 2.0 * float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
-        return np.where(both, np.linalg.inv(covariance), 0.0), log_determinants
+        return self._held * np.linalg.inv(covariance), log_determinants
 
     def _derivatives(self, value: float, mean: Mean, w: Array, u: Array) -> Evaluation:
         j, a, b = mean.jacobian, self.cells.a, self.cells.b
@@ -192,7 +198,7 @@ def _tau2_products(w: Array, u: Array, cells: Tau2Cells) -> tuple[Array, Array]:
     """`sum_i tr(W D_r W D_s)` and `sum_i u' D_r W D_s u`, both `(q, q)`, for the derivatives D of T."""
     a, b = cells.a, cells.b
     # variances only, the usual case: squares of cells instead of four-index products
-    if np.array_equal(a, b):
+    if a is b or np.array_equal(a, b):
         waa, ua = w[:, a[:, None], a], u[:, a]
         return (waa**2).sum(axis=0), (ua[:, :, None] * waa * ua[:, None, :]).sum(axis=0)
     p = w.shape[1]
