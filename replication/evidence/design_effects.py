@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from replication.analysis.outcome import Estimate, Findings, Label, Table, of, placed, refs, within
+from replication.analysis.outcome import Findings, Label, Table, of, placed, refs, within
 from replication.dataset import Dataset
 from replication.effects.correlation import fisher_z_variance
-from replication.evidence.main_model import estimate_body, estimates_of
+from replication.evidence.main_model import estimate_body, leading_estimate
 from replication.evidence.question import Evidence
 
 __all__ = ["TypicalEffect", "typical_design_effect", "unknown_designs"]
@@ -55,8 +55,8 @@ def unknown_designs(data: Dataset, found: Evidence) -> Findings:
     label = "unknown_design_as_known"
     question = replace(found.question, id=f"{found.question.id}-assumed-design")
     inflated = replace(found, question=question, v=np.where(unknown, found.v * typical.median, found.v))
-    made = estimates_of(estimate_body(inflated), within(found.question.label, label))
-    main: Estimate = replace(next(e for e in made if e.group == "main"), group="sensitivity")
+    leading = leading_estimate(estimate_body(inflated), within(found.question.label, label))
+    main = replace(leading, group="sensitivity")
     table = Table(
         id=f"assumed-design-{found.question.id}",
         title=of(found.question.label, "samples_of_unknown_design"),

@@ -57,7 +57,7 @@ from replication.evidence.deletions import deletions, influence_table, leave_one
 from replication.evidence.design_effects import unknown_designs
 from replication.evidence.estimators import agreement, estimator_estimates
 from replication.evidence.levels import within_between
-from replication.evidence.main_model import FURTHER_N, Estimated, estimate_body, estimates_of
+from replication.evidence.main_model import FURTHER_N, Estimated, estimate_body, estimates_of, leading_estimate
 from replication.evidence.moderators import age_table, moderator_table
 from replication.evidence.plots import (
     Subgroup,
@@ -338,16 +338,13 @@ def expected_sign(data: Dataset, question: Question) -> int:
 def _drivers(data: Dataset, answer: Answer, page: _Page) -> None:
     """Every pooled sample in a forest plot, which of them carry the estimate, why they differ, what came in when."""
     widest, question = answer.widest.found, answer.plan.question
-    estimates = [e for source, body in answer.bodies.items() for e in _estimates_of(answer.plan, source, body)]
-    leading = next(e for e in estimates if e.id == lead_id(answer.widest))
+    leading = leading_estimate(answer.widest, within(question.label, BODIES[widest.source]))
     fit = answer.widest.fit
     if fit is not None and len(set(widest.samples)) > 2:
         further = answer.widest.further_sample
         groups = [BODIES[body] for body in widest.rows["body"]]
-        apart = {source: lead_id(body) for source, body in answer.bodies.items() if source != "pool"}
-        parts = [Subgroup(BODIES[source], e.value, e.low, e.high)
-                 for source, name in apart.items() for e in estimates
-                 if e.id == name and "pool" in answer.bodies]  # fmt: skip
+        apart = [body for source, body in answer.bodies.items() if source != "pool" and "pool" in answer.bodies]
+        parts = [Subgroup(BODIES[one.found.source], one.centre, one.mean.low, one.mean.high) for one in apart]
         ends = (further.low, further.high)
         page.add("bodies", *forest_figures(widest, fit, leading, groups=groups, summaries=parts, further=ends))
         page.add("bodies", *country_figure(widest, fit, leading, ends))

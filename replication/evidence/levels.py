@@ -35,7 +35,7 @@ from replication.analysis.outcome import (
 from replication.dataset import Dataset, Selection
 from replication.effects.correlation import fisher_z_variance, to_fisher_z
 from replication.errors import ModelError
-from replication.evidence.main_model import Estimated, estimate_body, estimates_of, working_fit
+from replication.evidence.main_model import Estimated, estimate_body, leading_estimate, working_fit
 from replication.evidence.question import Evidence
 from replication.models.fit import Array
 
@@ -173,9 +173,8 @@ def _bodies(matched: Matched) -> dict[Level, Evidence]:
 
 def _estimate(body: Estimated, level: Level) -> Estimate:
     """The mean of one level, from whichever of CR2 and posterior leads."""
-    made = estimates_of(body, within(body.found.question.label, LEVELS[level]))
     # The mean alone: intervals for a further sample belong to the finding, not to each level.
-    main = next(e for e in made if e.group == "main")
+    main = leading_estimate(body, within(body.found.question.label, LEVELS[level]))
     return replace(main, group="levels", method={**main.method, "unit": LEVELS[level]})
 
 

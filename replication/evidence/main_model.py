@@ -43,6 +43,7 @@ __all__ = [
     "Leads",
     "estimate_body",
     "estimates_of",
+    "leading_estimate",
     "posterior_of_body",
     "why_none",
     "working_fit",
@@ -229,54 +230,67 @@ def estimates_of(answer: Estimated, label: Text) -> tuple[Estimate, ...]:
 
     No p value is given where CR2 does not lead.
     """
-    found, key = answer.found, f"{answer.found.question.id}-{answer.found.source}"
-    posterior = answer.posterior
-    further, row = answer.further_sample, answer.further_row()
-    low, middle, high = _in_r(posterior, "mean")
-    tau2 = posterior.variance("between") + posterior.variance("country")
-    common = Estimate(
-        id=f"{key}-posterior",
-        label=of(label, "mean_exact_posterior"),
-        metric="r",
-        value=middle,
-        low=low,
-        high=high,
-        prediction_low=further.low,
-        prediction_high=further.high,
-        tau2=tau2,
-        k=len(found.y),
-        samples=len(set(found.samples)),
-        n=found.persons,
-        group="main" if answer.leads == "posterior" else "beside",
-        method=_said(answer),
-        notes=tuple(note.text for note in posterior.notes),
-        rows=tuple(found.rows["effect_id"]),
-    )
-    made = [common]
-    if answer.fit is not None:
-        made.insert(0, _cr2(answer, common, label))
+    posterior = _by_posterior(answer, label)
+    made = [posterior] if answer.fit is None else [_by_cr2(answer, answer.fit, label), posterior]
     for name, ends, words in (
-        ("further-sample", further, Label("further_sample_mean")),
-        ("further-row", row, Label("further_row", {"n": FURTHER_N})),
+        ("further-sample", answer.further_sample, Label("further_sample_mean")),
+        ("further-row", answer.further_row(), Label("further_row", {"n": FURTHER_N})),
     ):
-        about = {"interval": words, **common.method}
-        one = replace(common, id=f"{key}-{name}", label=of(label, words), low=ends.low, high=ends.high)
+        about = {"interval": words, **posterior.method}
+        one = replace(posterior, id=f"{_key(answer)}-{name}", label=of(label, words), low=ends.low, high=ends.high)
         made.append(replace(one, group="prediction", method=about))
     return tuple(made)
 
 
-def _cr2(answer: Estimated, like: Estimate, label: Text) -> Estimate:
-    fit, leads = answer.fit, answer.leads == "CR2"
-    if fit is None:
-        raise ModelError("no working model was fitted")
-    low, high = back_to_r(fit.interval()[0]).tolist()
-    return replace(
-        like,
-        id=f"{answer.found.question.id}-{answer.found.source}-cr2",
-        label=of(label, "mean_reml_cr2"),
-        value=float(back_to_r(fit.beta[0])),
+def leading_estimate(answer: Estimated, label: Text) -> Estimate:
+    """Of `estimates_of` the one that leads, for who asks for no other: each interval is a search for quantiles."""
+    fit = answer.fit if answer.leads == "CR2" else None
+    return _by_posterior(answer, label) if fit is None else _by_cr2(answer, fit, label)
+
+
+def _key(answer: Estimated) -> str:
+    return f"{answer.found.question.id}-{answer.found.source}"
+
+
+def _common(answer: Estimated, value: float, low: float, high: float) -> Estimate:
+    """What estimates of a body share, however its mean is estimated."""
+    found, posterior, further = answer.found, answer.posterior, answer.further_sample
+    return Estimate(
+        id=_key(answer),
+        label="",
+        metric="r",
+        value=value,
         low=low,
         high=high,
+        prediction_low=further.low,
+        prediction_high=further.high,
+        tau2=posterior.variance("between") + posterior.variance("country"),
+        k=len(found.y),
+        samples=len(set(found.samples)),
+        n=found.persons,
+        method=_said(answer),
+        notes=tuple(note.text for note in posterior.notes),
+        rows=tuple(found.rows["effect_id"]),
+    )
+
+
+def _by_posterior(answer: Estimated, label: Text) -> Estimate:
+    low, middle, high = _in_r(answer.posterior, "mean")
+    return replace(
+        _common(answer, middle, low, high),
+        id=f"{_key(answer)}-posterior",
+        label=of(label, "mean_exact_posterior"),
+        group="main" if answer.leads == "posterior" else "beside",
+    )
+
+
+def _by_cr2(answer: Estimated, fit: Fit, label: Text) -> Estimate:
+    leads = answer.leads == "CR2"
+    low, high = back_to_r(fit.interval()[0]).tolist()
+    return replace(
+        _common(answer, float(back_to_r(fit.beta[0])), low, high),
+        id=f"{_key(answer)}-cr2",
+        label=of(label, "mean_reml_cr2"),
         se=float(fit.se[0]),
         # A p value beside a posterior that leads would be read as the test it failed to qualify for.
         p=float(fit.p[0]) if leads else float("nan"),

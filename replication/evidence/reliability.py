@@ -39,7 +39,7 @@ from replication.dataset import Dataset
 from replication.dataset.columns import Columns
 from replication.effects.correlation import back_to_r, correct_attenuation, to_fisher_z
 from replication.effects.effect_size import EffectSize
-from replication.evidence.main_model import Estimated, estimate_body, estimates_of
+from replication.evidence.main_model import Estimated, estimate_body, leading_estimate
 from replication.evidence.question import Evidence
 from replication.models.fit import Array
 
@@ -177,8 +177,7 @@ def _named(body: Evidence, name: str) -> Evidence:
 
 
 def _estimate(body: Estimated, label: str) -> Estimate:
-    made = estimates_of(body, within(body.found.question.label, label))
-    main = next(e for e in made if e.group == "main")
+    main = leading_estimate(body, within(body.found.question.label, label))
     return replace(main, group="sensitivity", method={**main.method, "reliability": label})
 
 

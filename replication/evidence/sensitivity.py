@@ -16,7 +16,7 @@ from replication.dataset import Dataset
 from replication.effects.correlation import back_to_r
 from replication.errors import ModelError
 from replication.evidence.certainty import Part
-from replication.evidence.main_model import Estimated, estimate_body, estimates_of, why_none, working_fit
+from replication.evidence.main_model import Estimated, estimate_body, leading_estimate, why_none, working_fit
 from replication.evidence.protocol import load_protocol
 from replication.evidence.question import Evidence, Question, evidence, screened_rows
 from replication.models.fit import Fit
@@ -127,7 +127,7 @@ def _numbers(answer: Estimated) -> tuple[Cell, ...]:
 
 
 def _lead(answer: Estimated, name: str, label: Text) -> Estimate:
-    led = next(e for e in estimates_of(answer, label) if e.group == "main")
+    led = leading_estimate(answer, label)
     return replace(led, id=name, label=of(answer.found.question.label, label), group="sensitivity")
 
 
