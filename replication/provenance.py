@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -306,6 +307,7 @@ def _read_entry(path: Path, key: str) -> object | None:
         return None
 
 
+@cache
 def installed(package: str) -> str:
     """The version of a package; a word where it is not installed."""
     try:
