@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,8 @@ def test_a_damaged_outcome_is_named_by_check_and_renewed_by_a_run(reported: Path
 def test_an_outcome_is_read_back_as_it_was_written_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     """Findings are compressed and the rest is not; the same outcome gives the same bytes whenever it is written."""
     parts = ("checks", "estimates", "tables", "figures", "sentences", "exclusions", "draws")
-    lists: dict[str, list[str]] = {part: [] for part in parts}
+    lists: dict[str, list[Any]] = {part: [] for part in parts}
+    lists["exclusions"] = [{"row": "å-1", "reason": "one"}, {"row": "å-2", "reason": "two"}]
     outcomes = [{"id": n, "kind": n, "title": "æ", "question": "", **lists} for n in ("finding", "reproduction")]
     for outcome in outcomes:
         write_outcome(tmp_path, outcome)
@@ -55,6 +58,10 @@ def test_an_outcome_is_read_back_as_it_was_written_and_a_damaged_one_is_named(tm
     (tmp_path / "run.json").write_text('{"analyses": ["finding", "reproduction"]}', encoding="utf-8")
     stored, whole = read_stored(tmp_path), path.read_bytes()
     assert sorted(p.name for p in path.parent.iterdir()) == ["finding.json.gz", "reproduction.json"]
+    without_draws = {name: part for name, part in outcomes[0].items() if name != "draws"}
+    assert (
+        gzip.decompress(whole) == f"{json.dumps(without_draws, ensure_ascii=False, separators=(',', ':'))}\n".encode()
+    )
     assert stored is not None
     assert list(stored.outcomes) == [{k: v for k, v in outcome.items() if k != "draws"} for outcome in outcomes]
     os.utime(path, (0, 0))

@@ -6,10 +6,12 @@ that is what is tried here, with edits of every kind of cell; with the code behi
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
 import shutil
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 
 from replication import paths, results
 from replication.analysis import Analysis, Context, Findings, analysis_files, load_analysis, plain, run_analysis
-from replication.dataset import Dataset, Reads, view_of
+from replication.dataset import Dataset, Reads, kept_with, view_of
 from replication.dataset.columns import Columns, Frames
 from replication.provenance import Cache, Sources
 from replication.results import Results
@@ -139,6 +141,25 @@ def is_enough(dataset: Dataset, name: str) -> bool:
     whole = replace(analysis, reads=Reads())
     given, everything = (plain(run_analysis(each, Context(dataset))) for each in (analysis, whole))
     return json.dumps(given) == json.dumps(everything)
+
+
+def test_what_is_made_of_a_dataset_is_made_once_and_goes_with_it(dataset: Dataset) -> None:
+    class Made:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    @kept_with
+    def made(_: Dataset, name: str) -> Made:
+        return Made(name)
+
+    view = replace(dataset)
+    first = made(view, "a")
+    assert made(view, "a") is first and made(view, "b").name == "b"
+    assert made(replace(view), "a") is not first, "another dataset begins with nothing"
+    left = weakref.ref(first)
+    del view, first
+    gc.collect()
+    assert left() is None
 
 
 def test_what_an_analysis_is_given_is_enough(dataset: Dataset) -> None:
