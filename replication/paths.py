@@ -35,6 +35,9 @@ _PROJECT = "REPLICATION_PROJECT"
 """The environment variable that names the project. An environment and no variable of this module: a worker process,
 forked or started anew, inherits it, so that all of one command reads one protocol."""
 
+# Resolved once: where a package lies does not change, and every look at a rule of the project asks for its root.
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
 
 def project_root() -> Path:
     """The project: the folder that holds `data/references` and `analyses/`.
@@ -44,10 +47,11 @@ def project_root() -> Path:
     """
     if os.environ.get(_PROJECT):
         return Path(os.environ[_PROJECT])
-    here = Path.cwd()
     # The package's own checkout first: a command means the same in whatever folder it is typed.
-    around = (Path(__file__).resolve().parent.parent, here, *here.parents)
-    return next((folder for folder in around if is_project(folder)), here)
+    if is_project(_CHECKOUT):
+        return _CHECKOUT
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if is_project(folder)), here)
 
 
 def is_project(folder: Path) -> bool:
