@@ -80,13 +80,11 @@ def _plans(
     pictures: Mapping[str, Pictures],
     reports: Path | None,
     folder: Path,
-    tables: Sequence[Made],
     made_by: str,
 ) -> Iterator[Plan]:
-    """Every file of the report that is made from its archive, but the tables, which one of these reads."""
+    """Every file of the report that is made from its archive, but the tables, which the page of changes reads."""
     # First, as it reads the release before: begun last it would keep one core busy and the others idle.
-    digests = dict(item for table in tables for item in table.files.items())
-    yield from versions.plans(reports, folder, digests, made_by)
+    yield from versions.plans(reports, folder, archive, made_by)
     for language in pictures:
         yield from findings.plans(archive, language)
         yield from overview.plans(archive, language)
@@ -191,11 +189,12 @@ class _Making:
         old = read_before(self.before, made_by) if self.before else None
         pictures = {language: Pictures(archive, spoken, archive.outcomes) for language, spoken in words.items()}
         source = Source(archive, words, pictures, partial(_render, self.workshop.environment, shared))
-        # The page of changes reads the tables, so they are there before it is begun.
-        tables, kept = list(self._begun(source, data.tables(), old, InTurn())), Kept(made_by, self.answers)
+        # The page of changes reads the tables: those of before are there when it is begun, the others are made first.
+        tables = {plan: self._as_before(source, plan, old) for plan in data.tables()}
+        anew, kept = [plan for plan, taken in tables.items() if not taken], Kept(made_by, self.answers)
         # The pages are made while the PDF is set: neither waits for the other.
         with typeset(shared, self.folder, old, self.answers, no_pdf) as paper:
-            plans = [*paper.plans, *_plans(archive, pictures, self.reports, self.folder, tables, made_by)]
+            plans = [*paper.plans, *anew, *_plans(archive, pictures, self.reports, self.folder, made_by)]
             sources = {plan.name for plan in paper.plans}
             begun = self._begun(source, plans, old, self.spread)
             # Here, where others make pages meanwhile; what is made last reads them.
@@ -208,11 +207,17 @@ class _Making:
                     kept.add(one)
             for one in self._begun(source, self._last(), old, self.spread):
                 kept.add(one)
-        for one in chain(tables, paper.made):
+        for one in chain(filter(None, tables.values()), paper.made):
             kept.add(one)
         if self.before is not None:
             kept.write(self.folder)
         return paper.failed
+
+    def _as_before(self, source: Source, plan: Plan, old: Before | None) -> Made | None:
+        """The files of a plan, there at once, where nothing behind them has changed; None where they are to be made."""
+        known = old.same(plan, self.answers) if old else None
+        # What was edited in the report before is made here.
+        return (old.take(known, self.folder) or source.made(plan, self.folder)) if old and known else None
 
     def _last(self) -> Iterator[Plan]:
         """What is made of the finished pages, the longest first: the bundle, and the search in each language."""

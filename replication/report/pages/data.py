@@ -27,9 +27,9 @@ _LISTS = ("work", "unit", "var_a", "var_b", "country", "reading")
 
 
 def tables() -> Iterator[Plan]:
-    """The tables of the dataset as files."""
+    """The tables of the dataset as files, made by the process that then compares them with those of a release."""
     for name in TABLES:
-        yield Plan(f"data/{name}", "en", partial(_table, name=name))
+        yield Plan(f"data/{name}", "en", partial(_table, name=name), about="releases")
 
 
 def introductions(archive: Archive, language: str) -> Iterator[Plan]:

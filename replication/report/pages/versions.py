@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from replication.dataset.schema import TABLES
 from replication.digests import digest_of
 from replication.report.archive import Archive
 from replication.report.changes import KINDS, Change, Comparison, Erratum, compare_with, known_errata, renamed_file
@@ -23,20 +24,19 @@ _MOST = 100
 _Errata = Callable[[], Sequence[Erratum]]
 
 
-def plans(reports: Path | None, folder: Path, tables: Mapping[str, str], made_by: str) -> Iterator[Plan]:
+def plans(reports: Path | None, folder: Path, archive: Archive, made_by: str) -> Iterator[Plan]:
     """What changed, with the full comparison in a file beside it, and what earlier pages of changes got wrong.
 
-    `folder` is this report's own, with its tables already written; `tables` are their digests by path, `made_by` is
-    that of the code.
+    `folder` is this report's own, in which its tables are written before; `made_by` is the digest of the code.
     """
     releases = read_releases(reports) if reports else ()
     # Releases are frozen: their list holds the digest of each, and so of all that is read of them.
     frozen = repr(releases)
     renamed = renamed_file()
     names = renamed.read_bytes() if renamed.is_file() else b""
-    # The comparison reads the tables of this report as files.
-    read = digest_of(frozen, names, repr(sorted(tables.items())))
-    # Both about the releases, so that one process looks for errata.
+    # The comparison reads the tables of this report as files, and of rows `repr` is a digest.
+    read = digest_of(frozen, names, *(repr(archive.table(name)) for name in TABLES))
+    # Both about the releases, as the tables are: one process makes these before, and looks for errata once.
     found = partial(known_errata, reports, releases, made_by) if reports else list
     changes = partial(_changes, reports=reports, releases=releases, folder=folder, errata=found)
     yield Plan("changes.html", "en", changes, outside=read, about="releases")
