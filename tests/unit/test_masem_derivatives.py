@@ -111,6 +111,14 @@ def test_weighted_least_squares(text: str) -> None:
     q = len(model.parameters)
     objective = WeightedLeastSquares((group(pooled, structure(model, names), np.eye(q)),))
     check(objective, 0.2 + 0.3 * np.sin(np.arange(q)))
+    # Many points at once are each point by itself, also where the model implies nothing at one of them.
+    thetas = np.array([0.2 + 0.3 * np.sin(np.arange(q)), np.full(q, np.nan), 0.1 + 0.2 * np.cos(np.arange(q))])
+    for points in (thetas[[0, 2]], thetas):
+        for theta, at in zip(points, objective.evaluate_each(points), strict=True):
+            alone = objective.evaluate(theta)
+            assert np.isfinite(alone.value) == np.isfinite(theta).all()
+            for name in ("value", "gradient", "hessian", "expected"):
+                np.testing.assert_allclose(getattr(at, name), getattr(alone, name), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("text", MODELS)
