@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -314,18 +314,19 @@ class Words:
     def _filled_in(self, table: str, key: str, values: Mapping[str, object], links: Links) -> Markup:
         """A template of a table with its values."""
         parts: list[Markup] = []
-        for text, name, spec in _pieces(self._find(table, key)):
+        for text, name, kind, forms in _pieces(self._find(table, key)):
             parts.append(text)
             if name is None:
                 continue
             if name not in values:
                 raise UserError(f'{self.file}: [{table}] "{key}" needs the value "{name}", which is not given')
             value, ref = bare(values[name])
-            parts.append(self._filled(key, value, spec, ref, links))
+            parts.append(self._filled(key, value, kind, forms, ref, links))
         return Markup("".join(parts))
 
-    def _filled(self, key: str, value: object, spec: str, ref: Ref | None, links: Links) -> Markup:
-        kind, *forms = spec.split("|")
+    def _filled(
+        self, key: str, value: object, kind: str, forms: Sequence[str], ref: Ref | None, links: Links
+    ) -> Markup:
         if kind in ("work", "claim", "claimant", "code", "record"):
             return Markup(getattr(links, kind)(str(value)))
         if kind in ("construct", "confidence", "terms", "day"):
@@ -405,13 +406,14 @@ _SPECS = ("work", "claim", "claimant", "code", "record", "construct", "confidenc
 
 
 @cache  # a few hundred templates are filled in ten thousand times
-def _pieces(template: str) -> list[tuple[Markup, str | None, str]]:
-    """The text before each value of a template, the name of the value, and how it is shown."""
+def _pieces(template: str) -> list[tuple[Markup, str | None, str, list[str]]]:
+    """The text before each value of a template, the name of the value, its kind, and the words behind it."""
     # "r = .3" must not be broken at the end of a line.
     apart = (
         (text.replace(" = ", f"{NARROW_SPACE}={NARROW_SPACE}"), *rest) for text, *rest in _FORMATTER.parse(template)
     )
-    return [(escape(text), name, spec or "") for text, name, spec, _ in apart]
+    specs = ((text, name, (spec or "").split("|")) for text, name, spec, _ in apart)
+    return [(escape(text), name, kind, forms) for text, name, (kind, *forms) in specs]
 
 
 @cache

@@ -93,7 +93,8 @@ def specification_curve(figure: FigureData, frame: Frame) -> Canvas:
     for number, members in enumerate(columns):
         _bar(canvas, y, left + step * (number + 0.5), [each[members] for each in (value, low, high)])
     for number, members in enumerate(columns):  # above the bars: what the models of bias give there
-        found = _of_bias(value, adjusted, members)
+        there = zip(value[members], adjusted[members], strict=True)
+        found = sorted(v for v, of_bias in there if of_bias and v is not None)
         if found:
             canvas.mark(left + step * (number + 0.5), y(found[len(found) // 2]), 3.2, "triangle", "point new")
     summary = figure.number("summary")
@@ -119,18 +120,13 @@ def _specification_keys(frame: Frame, median: bool, adjusted: bool) -> list[tupl
 
 def _few_enough(value: Sequence[float | None], adjusted: Sequence[bool], most: int) -> list[slice]:
     """The columns of a curve, at most `most` and as many as have a figure's number of marks."""
+    of_bias = [drawn and v is not None for v, drawn in zip(value, adjusted, strict=True)]
     for count in range(most, 1, -1):
         columns = _columns(len(value), count)
-        above = sum(bool(_of_bias(value, adjusted, members)) for members in columns)
+        above = sum(any(of_bias[members]) for members in columns)
         if len(columns) + above <= MOST_POINTS:
             break
     return columns
-
-
-def _of_bias(value: Sequence[float | None], adjusted: Sequence[bool], members: slice) -> list[float]:
-    """The values that models of bias give in a column, in order."""
-    there = zip(value[members], adjusted[members], strict=True)
-    return sorted(v for v, of_bias in there if of_bias and v is not None)
 
 
 def _columns(size: int, most: int) -> list[slice]:
