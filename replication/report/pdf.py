@@ -13,7 +13,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -35,6 +35,7 @@ from replication.report.consulted import Answers
 from replication.report.figures import Canvas, Label
 from replication.report.gallery import Gallery, Picture
 from replication.report.making import Before, File, Given, Made, Plan, written
+from replication.report.numbers import is_number
 from replication.report.pages import overview
 from replication.report.pages.claims import claim_rows, pictures_of, sorted_rows, tally
 from replication.report.pages.findings import answers, in_section
@@ -259,6 +260,7 @@ def _source(archive: Archive, words: Words, gallery: Gallery, values: Mapping[st
         "words": words,
         "archive": archive,
         "kinds": kinds,
+        "cells": partial(_cells, archive, words),
         "size_of": _size_of,
         "pieces": pieces,
         "widths": _widths,
@@ -307,10 +309,25 @@ def _fits(table: Mapping[str, Any], drawn: set[str]) -> bool:
     return not shown and len(table["rows"]) <= _LONGEST_TABLE and len(table["columns"]) <= _WIDEST_TABLE
 
 
-def _widths(table: Mapping[str, Any]) -> list[str]:
-    """The width of each column: numbers and short words take what they need, the rest is for sentences."""
+def _cells(archive: Archive, words: Words, table: Mapping[str, Any]) -> list[list[str]]:
+    """The cells of a table row by row, worded as on its page."""
     shown = kinds(table)
-    short = [all(len(str(row[i])) < _SHORT for row in table["rows"]) for i in range(len(shown))]
+    return [[_cell(archive, words, cell, kind) for cell, kind in zip(row, shown, strict=True)] for row in table["rows"]]
+
+
+def _cell(archive: Archive, words: Words, cell: object, kind: str) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool) or is_number(cell):
+        return words.number(cell, kind)
+    if not isinstance(cell, str):
+        return words.label(cell)  # type: ignore[arg-type]
+    return words.cited(archive.short(cell)) if cell in archive.dataset.works else words.label(cell)
+
+
+def _widths(rows: Sequence[Sequence[str]], shown: Sequence[str]) -> list[str]:
+    """The width of each column: numbers and short words take what they need, the rest is for sentences."""
+    short = [all(len(row[i]) < _SHORT for row in rows) for i in range(len(shown))]
     return ["auto" if kind or brief else "1fr" for kind, brief in zip(shown, short, strict=True)]
 
 

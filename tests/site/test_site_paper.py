@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from itertools import pairwise
 from typing import Any
@@ -91,6 +92,15 @@ def test_the_volumes_have_page_numbers_numbers_and_hostile_text_as_text(small: A
     assert "0.31" in text and "−0.10" in text and "[0.20, 0.48]" in text
     assert "<script>document.title='owned'</script>" in text.replace("\n", " ")
     assert all(pdf.pages[-1].extract_text().strip().endswith(str(len(pdf.pages))) for pdf in volumes)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_key_of_a_label_stands_on_paper(real: Any, name: str) -> None:
+    """Cells of tables stood there as they are stored: a label with values as a record, one without as its key."""
+    text = " ".join(page.extract_text() for page in PdfReader(real.folder / f"{name}.pdf").pages)
+    keys = {key for key in load_words("en").table["labels"] if "_" in key}
+    assert [key for key in keys if re.search(rf"\b{key}\b", text)] == [] and "{'" not in text
+    assert "Of all combinations tried, the correlations (rows in use)" in text.replace("\n", " ") or name == "report"
 
 
 def test_a_figure_of_242_rows_is_cut_between_its_lines_and_loses_none(small: Any) -> None:
