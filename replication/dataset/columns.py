@@ -40,6 +40,10 @@ class Deferred(Mapping[str, Made]):
                 self._make = self._made.__getitem__
         return self._made[name]
 
+    def keep(self, name: str, made: Made) -> None:
+        """Keep another one in place of what was made."""
+        self._made[name] = made
+
     def passed_on(self, name: str) -> Made:
         """The same, not kept where it has to be made for this: for who makes another column of it and keeps that."""
         return self._make(name) if name in self._names and name not in self._made else self[name]
@@ -145,9 +149,14 @@ class Columns:
         return (dict(zip(wanted, row, strict=True)) for row in self.rows(*wanted))
 
     def complete(self) -> None:
-        """Make every column now, so that what they are made of is let go."""
-        for name in self.cells:
-            self.cells[name]
+        """Make every column now, so that what they are made of is let go.
+
+        Columns that say one and the same in all rows, a fifth of those of effects, are one list.
+        """
+        alike: dict[str, Cells] = {}
+        for name, cells in self.cells.items():
+            if isinstance(self.cells, Deferred) and cells and cells.count(cells[0]) == len(cells):
+                self.cells.keep(name, alike.setdefault(repr(cells[0]), cells))
 
     def frame(self) -> pd.DataFrame:
         """The table as a data frame: text as objects, numbers as floats, `line` as integers."""

@@ -396,7 +396,11 @@ def _residual_shares(batch: _Batch, bread: _Bread) -> _Residuals:
     # With the inverse of the working covariance as weights this term and one of the two crosses cancel; other weights
     # keep all three.
     both = (bread.M @ bread.meat @ bread.M)[batch.of]
-    left = np.eye(Z.shape[1]) - cross - cross.mT + Z @ both @ Z.mT
+    # In place, as are few sums here: of a cluster of thousands of rows each matrix is tens of megabytes.
+    left = np.eye(Z.shape[1]) - cross
+    left -= cross.mT
+    del cross
+    left += Z @ both @ Z.mT
     share, E = np.linalg.eigh(left)
     return _Residuals(E, np.where(share > NO_RESIDUAL * share[:, -1:], share, 0.0))
 
