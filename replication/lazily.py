@@ -14,7 +14,7 @@ __all__ = ["missing_extra", "on_first_use"]
 # What is installed only with an extra of the package, by the module that is imported.
 _EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("arviz", "arviz_stats", "numba", "nutpie", "pymc", "pytensor"), "sampling"),
-    "typst": "pdf",
+    **dict.fromkeys(("pikepdf", "typst"), "pdf"),
     "matplotlib": "figures",
     **dict.fromkeys(("polars", "pyarrow", "pyreadstat", "rdata", "statsmodels"), "surveys"),
 }

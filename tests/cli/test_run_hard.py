@@ -114,6 +114,7 @@ def test_workers_end_with_the_run_that_is_killed(project: Path) -> None:
             f'ANALYSIS = Analysis(id="{name}", title="t", question="q", run=run)\n'
         )
         (project / "analyses" / "reproductions" / f"{name}.py").write_text(text, encoding="utf-8")
+    (project / ".cache").mkdir(exist_ok=True)  # on a fresh checkout a third process compiles templates
     process = start(project, "--jobs", "2")
     children = waited(lambda: running(process.pid), 15)
     assert len(children) == 2
