@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy import linalg
 
 from replication.models.fit import Fit
-from replication.models.multilevel.moments import _singular, expected_covariance
+from replication.models.multilevel.moments import LARGE, _singular, expected_covariance
 from replication.models.multilevel.multilevel import fit_multilevel
 from replication.models.multilevel.robust import RobustData, contrast_df, robust, wald_test
 from replication.models.multilevel.structure import BlockV
@@ -128,9 +129,27 @@ def test_a_decomposition_that_gives_up_is_made_the_other_way(monkeypatch: pytest
 
     expected = np.linalg.svd(blocks)[1]
     monkeypatch.setattr(np.linalg, "svd", gives_up)
-    vectors, values = _singular(blocks)
+    vectors, values = _singular(lambda: blocks)
     assert_close(values, expected, SAME)
     assert_close(vectors @ (values[:, :, None] ** 2 * vectors.mT), blocks @ blocks.mT, SAME)
+
+
+def test_one_large_matrix_is_decomposed_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another call than a stack of small ones, and made anew where that gives up, as it is overwritten."""
+    block = np.random.default_rng(4).normal(size=(1, LARGE + 1, LARGE + 1))
+    product, asked = block @ block.mT, linalg.svd
+
+    def gives_up(matrix: np.ndarray, *, lapack_driver: str = "gesdd", **options: bool) -> object:
+        if lapack_driver == "gesdd":
+            matrix[:] = 0.0
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return asked(matrix, lapack_driver=lapack_driver, **options)
+
+    for _ in range(2):
+        vectors, values = _singular(block.copy)
+        assert_close(values, np.linalg.svd(block)[1], ROOTS)
+        assert_close(vectors @ (values[:, :, None] ** 2 * vectors.mT), product, ROOTS)
+        monkeypatch.setattr(linalg, "svd", gives_up)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,6 +24,7 @@ from functools import partial
 from itertools import chain
 
 import numpy as np
+from scipy import linalg
 
 from replication.models.fit import Array
 from replication.models.least_squares import Basis, orthonormal
@@ -412,8 +413,7 @@ def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Arr
     product, on a squared scale, would lose.
     """
     Lt = batch.L.mT
-    R = (Lt @ batch.L) @ (left.E * np.sqrt(left.share)[:, None, :])
-    vectors, values = _singular(R)
+    vectors, values = _singular(lambda: (Lt @ batch.L) @ (left.E * np.sqrt(left.share)[:, None, :]))
     kept = np.arange(values.shape[1]) < (left.share > 0).sum(axis=1, keepdims=True)
     root = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
     inner = vectors.mT @ (Lt @ a)
@@ -421,12 +421,15 @@ def _bias_reduced(batch: _Batch, left: _Residuals, a: Array) -> tuple[Array, Arr
     return np.asarray(batch.L @ (vectors @ (root[:, :, None] * inner))), np.asarray(seen.mT @ seen)
 
 
-def _singular(R: Array) -> tuple[Array, Array]:
-    """Left singular vectors and singular values of a stack of square matrices."""
+def _singular(products: Callable[[], Array]) -> tuple[Array, Array]:
+    """Left singular vectors and singular values of a stack of square matrices, made when it is asked for."""
+    R = products()
     try:
+        if len(R) == 1 and R.shape[1] > LARGE:
+            # Three matrices fewer at once than by numpy; transposed it is read, and overwritten, where it stands.
+            _, values, turned = linalg.svd(R[0].T, overwrite_a=True, check_finite=False)
+            return turned.T[None], values[None]
         return np.linalg.svd(R)[:2]
     except np.linalg.LinAlgError:  # LAPACK's quick way gives up now and then; its older one does not
-        from scipy import linalg
-
-        found = [linalg.svd(one, lapack_driver="gesvd")[:2] for one in R]
+        found = [linalg.svd(one, lapack_driver="gesvd")[:2] for one in products()]
         return np.stack([vectors for vectors, _ in found]), np.stack([values for _, values in found])
