@@ -13,7 +13,7 @@ help:  ## this list
 report: $(or $(wildcard $(VENV)/ready),$(VENV)/ready-to-report)  ## recompute everything and write reports/latest/index.html
 	$(BIN)/python -m replication.run
 
-test: $(VENV)/ready  ## run the tests (about seven minutes on two cores)
+test: $(VENV)/ready  ## run the tests (five to seven minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 docs: $(VENV)/ready  ## build the documentation into site/ (no network)
