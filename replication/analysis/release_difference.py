@@ -151,6 +151,8 @@ def same(a: object, b: object) -> bool:
         return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-12)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
     return a == b
 
 

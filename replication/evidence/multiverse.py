@@ -313,8 +313,8 @@ def _failures(one: Multiverse) -> list[Label]:
 
 
 def _curve(one: Multiverse) -> Figure:
-    # Stable, so that specifications with one and the same estimate keep their order from run to run.
-    order, adjusted = np.argsort(one.value, kind="stable"), one.adjusted
+    # Stable, so that specifications with one estimate keep their order whatever the last digits of it are.
+    order, adjusted = np.argsort(np.round(one.value, 9), kind="stable"), one.adjusted
     choices: dict[str, Sequence[Cell]] = {name: [one.chosen[i][at] for i in order] for at, name in enumerate(CHOICES)}
     return Figure(
         id=f"multiverse-{one.question.id}",

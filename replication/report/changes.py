@@ -21,6 +21,7 @@ from replication.analysis.release_difference import (
     field_changes,
     read_renamed,
     records_of,
+    same,
 )
 from replication.digests import digest_of
 from replication.provenance import Cache
@@ -45,8 +46,8 @@ class Change:
     id: str
     field: str
     label: Wording
-    old: float | str | None
-    new: float | str | None
+    old: float | Wording | None
+    new: float | Wording | None
     reason: str
     detail: str = ""
 
@@ -177,7 +178,7 @@ class _Why:
             return "corrected", " ".join(touched)[:_LONGEST]
         # Choices last, as a method states some numbers of its data and would differ with the rows.
         was, made = old["method"], new["method"]
-        choices = sorted(k for k in was.keys() | made.keys() if was.get(k) != made.get(k))
+        choices = _differing(was, made)
         if choices:
             return "method", "; ".join(f"{k}: {_choice(was, k)} → {_choice(made, k)}" for k in choices)[:_LONGEST]
         return "code", ""
@@ -190,6 +191,11 @@ class _Why:
         if old["ours"] != new["ours"]:
             return "ours", str(new["reason"])[:_LONGEST]
         return "explained", str(new["reason"])[:_LONGEST]
+
+
+def _differing(was: Record, made: Record) -> list[str]:
+    """The choices of a method that differ, by name."""
+    return sorted(name for name in was.keys() | made.keys() if not same(was.get(name), made.get(name)))
 
 
 def _choice(method: Record, name: str) -> str:
@@ -207,7 +213,7 @@ def _changes(
     following, own = next(changed, _NONE)
     for name in sorted(before.keys() | after.keys()):
         label = _label(kind, name, after.get(name) or before.get(name) or {}, archive)
-        here = list(own) if name == following else []
+        here = [one for change in own for one in _by_choice(change)] if name == following else []
         if here:
             following, own = next(changed, _NONE)
         for change in here:
@@ -221,6 +227,16 @@ def _changes(
         # Unchanged things are listed too, as a reader must see that a number was compared and not forgotten.
         if not here and kind != "row":
             yield Change(kind, name, "", label, _main(kind, before[name]), _main(kind, after[name]), _SAME)
+
+
+def _by_choice(change: FieldChange) -> Iterator[FieldChange]:
+    """Of a method a change for each choice that differs, as the others say nothing; any other change as it is."""
+    was, made = change.before, change.after
+    if change.field != "method" or not isinstance(was, Mapping) or not isinstance(made, Mapping):
+        yield change
+        return
+    for name in _differing(was, made):
+        yield FieldChange(change.kind, change.id, f"method: {name}", was.get(name), made.get(name))
 
 
 _NONE: tuple[str, Iterator[FieldChange]] = ("", iter(()))
@@ -249,18 +265,20 @@ def _label(kind: Kind, name: str, record: Record, archive: Archive) -> Wording:
     return (record.get("label") or name) if kind == "estimate" else name
 
 
-def _main(kind: Kind, record: object) -> float | str | None:
+def _main(kind: Kind, record: object) -> float | Wording | None:
     """The field that stands for the whole thing: an estimate's value, the verdict; nothing of a sentence or a row."""
     if not isinstance(record, Mapping) or kind not in ("estimate", "verdict"):
         return None
     return _cell(record["value" if kind == "estimate" else "verdict"])
 
 
-def _cell(value: object) -> float | str | None:
-    """A field as a cell: numbers as they are, lists by their length, choices by name."""
+def _cell(value: object) -> float | Wording | None:
+    """A field as a cell: numbers and labels as they are, lists by their length, other choices by name."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
+        if value.keys() == {"key", "values"}:
+            return value
         return "; ".join(f"{name}: {cell}" for name, cell in value.items())[:_LONGEST]
     # Lists of rows by their length: their ids stand under the reason, hundreds of them would fill the page.
     return f"{len(value)}" if isinstance(value, Sequence) else str(value)

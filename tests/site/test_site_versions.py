@@ -139,6 +139,25 @@ def test_an_estimate_that_moved_says_why(
     assert "0.3123" in row and "0.5" in row and reason in row
 
 
+def test_of_a_method_the_choices_that_changed_are_told_in_words(
+    reports: Path, small: Any, builder: Callable[..., Any]
+) -> None:
+    def of(df: float, leads: str) -> Any:
+        outcomes, estimate = changed(small.outcomes)
+        estimate["method"] = {"df": {"key": "df_satterthwaite", "values": {"df": df}}, "test": "t", "scale": leads}
+        return outcomes
+
+    builder(reports / "v1.2.0", of(5.5, "scale_main"), small.dataset, run={"release": "1.2.0"}, reports=reports)
+    record_release(reports, "1.2.0")
+    # Another machine's last digit is no change of the method.
+    assert compared(reports, of(5.5 + 1e-14, "scale_main"), small.dataset, builder) == {}
+    lines = compared(reports, of(7.25, "scale_z_with_tau2"), small.dataset, builder)["engagement/main"]
+    assert [line for line in lines if line.startswith("method")] == ["method: df", "method", "method: scale", "method"]
+    page = (reports / "latest" / "changes.html").read_text(encoding="utf-8")
+    told = re.sub("<[^>]*>", " ", "".join(re.findall(r"<td>method: .*?</td><td>", page)))
+    assert "7.25" in told and "{" not in told and "_" not in told
+
+
 def test_reasons_count_what_changed_and_not_its_fields(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
     outcomes, estimate = changed(small.outcomes)
     estimate |= {"value": 0.5, "low": 0.4, "high": 0.6}

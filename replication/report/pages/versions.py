@@ -99,6 +99,10 @@ def _file(changes: Sequence[Change], words: Words) -> File:
     return table_file(
         "data/changes.csv",
         columns,
-        ([c.kind, c.id, c.field, words.label(c.label), c.old, c.new, c.reason, c.detail] for c in changes),
+        ([c.kind, c.id, c.field, words.label(c.label), *_worded(c, words), c.reason, c.detail] for c in changes),
         len(changes),
     )
+
+
+def _worded(change: Change, words: Words) -> Iterator[float | str | None]:
+    return (words.label(cell) if isinstance(cell, Mapping) else cell for cell in (change.old, change.new))
