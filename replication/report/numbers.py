@@ -16,10 +16,10 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 
 __all__ = ["KINDS", "METRIC_KINDS", "Numerals", "is_number"]
 
-KINDS = ("r", "fine", "count", "percent", "share", "p", "year", "measure", "exact", "signed", "tick")
+KINDS = ("r", "fine", "count", "percent", "share", "p", "year", "measure", "exact", "digits", "signed", "tick")
 """How a number may be shown: r two decimals, fine three, count whole with groups, percent as given, share times a
-hundred, p a probability, year without groups, measure three figures, exact six figures, signed like fine with a
-sign, tick as short as it can be."""
+hundred, p a probability, year without groups, measure three figures, exact six figures, digits ten, signed like fine
+with a sign, tick as short as it can be."""
 
 METRIC_KINDS = {
     "r": "fine",
@@ -172,7 +172,7 @@ def _digits(value: float, kind: str) -> str:
         return f"{value:.10g}"
     if kind == "count":
         return f"{value:.0f}" if float(value).is_integer() else _significant(value, 4)
-    return _significant(value, 6 if kind == "exact" else 3)
+    return _significant(value, {"exact": 6, "digits": 10}.get(kind, 3))
 
 
 def _significant(value: float, figures: int) -> str:

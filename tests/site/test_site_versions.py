@@ -158,6 +158,17 @@ def test_of_a_method_the_choices_that_changed_are_told_in_words(
     assert "7.25" in told and "{" not in told and "_" not in told
 
 
+def test_two_numbers_that_differ_are_shown_with_the_digits_that_do(
+    reports: Path, small: Any, builder: Callable[..., Any]
+) -> None:
+    outcomes, estimate = changed(small.outcomes)
+    estimate["value"] *= 1 + 3e-8
+    compared(reports, outcomes, small.dataset, builder)
+    page = (reports / "latest" / "changes.html").read_text(encoding="utf-8")
+    old, new = re.findall(r'<td>value</td><td class="right">(.*?)</td><td class="right">(.*?)</td>', page)[0]
+    assert old != new and old.startswith("0.3123") and new.startswith("0.3123")
+
+
 def test_reasons_count_what_changed_and_not_its_fields(reports: Path, small: Any, builder: Callable[..., Any]) -> None:
     outcomes, estimate = changed(small.outcomes)
     estimate |= {"value": 0.5, "low": 0.4, "high": 0.6}
