@@ -13,6 +13,7 @@ from typing import Any
 
 from replication.digests import folder_digest
 from replication.errors import UserError
+from replication.writing import gzip_packer
 
 __all__ = [
     "Stored",
@@ -130,8 +131,7 @@ def write_outcome(report: Path, outcome: Outcome) -> None:
     """Write an outcome into a report's folder, in one line; the same outcome gives the same bytes."""
     path = report / outcome_path(outcome)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # By zlib and not gzip: no time of writing is within, so equal input is equal bytes.
-    packer = zlib.compressobj(6, zlib.DEFLATED, _AS_GZIP) if path.suffix == ".gz" else None
+    packer = gzip_packer() if path.suffix == ".gz" else None
     with path.open("wb") as file:
         for text in _as_json(_without_draws(outcome)):
             file.write(packer.compress(text.encode()) if packer else text.encode())
@@ -152,9 +152,6 @@ def _as_json(outcome: Mapping[str, Any]) -> Iterator[str]:
         else:
             yield dumped(value)
     yield "}\n"
-
-
-_AS_GZIP = 16 + zlib.MAX_WBITS
 
 
 def read_outcome(path: Path) -> Any:

@@ -110,7 +110,7 @@ def _stand_for_analyses(folder: Path) -> None:
     sys.modules["analyses"] = package
 
 
-def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outcome:
+def run_analysis(analysis: Analysis, context: Context) -> Outcome:
     """Run one analysis on what it reads of the dataset, and judge every claim of the works it answers for."""
     # What it is not given it cannot depend on: results are kept under the digest of the view alone.
     begun = replace(context, data=view_of(context.data, analysis.reads), postponed=[*dict.fromkeys(context.postponed)])
@@ -132,7 +132,7 @@ def run_analysis(analysis: Analysis, context: Context, digest: str = "") -> Outc
         kind=analysis.kind,
         title=analysis.title,
         question=analysis.question,
-        digest=digest,
+        digest="",  # who keeps it knows what it is made from
         checks=checks,
         estimates=findings.estimates,
         tables=findings.tables,

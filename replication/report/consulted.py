@@ -38,6 +38,7 @@ __all__ = [
     "Asked",
     "Log",
     "Watched",
+    "as_json",
     "listening",
     "name_of",
     "parts_of",
@@ -93,10 +94,11 @@ class Log:
         """The questions as text; keys of a part that was asked for as a whole say nothing more."""
         # Sorted, so that pages which put the same questions hold the same list, whatever they asked first.
         asked = sorted((part, keys) for part, keys in self.asked.items() if keys)
-        return {part: _listed([None] if None in keys else sorted(keys)) for part, keys in asked}
+        return {part: as_json([None] if None in keys else sorted(keys)) for part, keys in asked}
 
 
-_listed = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Plain data as the shortest text."""
 
 
 class Watched(Mapping[str, Any]):

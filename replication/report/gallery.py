@@ -6,7 +6,6 @@ import csv
 import io
 import posixpath
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,7 @@ from replication.report.consulted import Log, listening, watched
 from replication.report.figures import Canvas, Drawing, FigureData, draw, read_figure
 from replication.report.view import View
 from replication.report.words import Words
-from replication.writing import table_path
+from replication.writing import gzip_packer, table_path
 
 __all__ = ["Gallery", "Picture", "Pictures", "as_csv", "figure_files", "sheet_for", "table_file"]
 
@@ -140,14 +139,10 @@ def table_file(path: str, columns: Sequence[str], rows: Iterable[Sequence[object
     place = table_path(path, k)
     if place == path:
         return place, as_csv(columns, rows)
-    # In parts, as the text of half a million rows is larger than all else that a page holds. By zlib and not gzip: no
-    # time is in it, and the same report is the same bytes.
-    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    # In parts, as the text of half a million rows is larger than all else that a page holds.
+    packer = gzip_packer()
     parts = [packer.compress(text.encode("utf-8")) for text in _csv_parts(columns, rows)]
     return place, b"".join([*parts, packer.flush()])
-
-
-_GZIP = 31  # zlib's largest window, with the head and foot of gzip
 
 
 def _picture(view: View, outcome: str, record: Record, folder: str) -> Picture:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from replication.report.archive import Archive
-from replication.report.consulted import TEMPLATES, Answers, Asked, Log, listening, name_of, watched
+from replication.report.consulted import TEMPLATES, Answers, Asked, Log, as_json, listening, name_of, watched
 from replication.report.gallery import Gallery, Pictures
 from replication.report.view import Page
 from replication.report.words import Words
-from replication.writing import take_over
+from replication.writing import gzip_packer, take_over
 
 __all__ = [
     "KEPT",
@@ -42,7 +42,6 @@ KEPT = ".made.json.gz"
 """Hidden: it is no part of what a reader is given, and no digest of the report counts it."""
 File = tuple[str, str | bytes]
 """A path below the report's folder, and the text or the bytes of the file."""
-_AS_GZIP = 16 + zlib.MAX_WBITS
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -204,14 +203,14 @@ class Kept:
         self._lists: dict[bytes, int] = {}
         # Packed line by line while others make pages: of very many works the whole text would be a hundred megabytes.
         # Not by a GzipFile: one that is left unfinished, as where the PDF fails, complains on the terminal.
-        self._packer, self._packed = zlib.compressobj(wbits=_AS_GZIP), list[bytes]()
-        self._line(_as_json(made_by))
+        self._packer, self._packed = gzip_packer(), list[bytes]()
+        self._line(as_json(made_by))
 
     def add(self, one: Made) -> None:
         """Take down one plan's files; of what it asked nothing is held but names of lists."""
         numbers = {part: self._number(listed) for part, listed in one.asked.items()}
         answers = one.answers or self._answers.digest(one.asked)
-        self._line(_as_json({"plan": [one.name, one.files, numbers, one.outside, answers]}))
+        self._line(as_json({"plan": [one.name, one.files, numbers, one.outside, answers]}))
 
     def _number(self, listed: str) -> int:
         """The number of a list of questions, which is written down when it is first seen."""
@@ -228,9 +227,6 @@ class Kept:
     def write(self, folder: Path) -> None:
         """Write it beside the files of the report."""
         (folder / KEPT).write_bytes(b"".join([*self._packed, self._packer.flush()]))
-
-
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def written(path: Path, content: bytes) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -472,7 +472,11 @@ def real(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Report:
 
     def outcomes() -> list[dict[str, Any]]:
         files = analysis_files(paths.analyses_dir(), paths.data_dir())
-        return [plain(run_analysis(load_analysis(files[n]), Context(dataset), n)) for n in REAL if n in files]  # type: ignore[misc]
+        return [
+            plain(replace(run_analysis(load_analysis(files[n]), Context(dataset)), digest=n))
+            for n in REAL
+            if n in files
+        ]  # type: ignore[misc]
 
     return built_once(tmp_path_factory, "real", outcomes, dataset)
 
